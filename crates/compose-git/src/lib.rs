@@ -1,0 +1,1 @@
+//! The one user of gix: refs, fetch, cache, credentials, retry.

@@ -1,0 +1,46 @@
+//! The nouns of bitops-compose. Nothing here reads a file, a clock or the network.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`env`] | every environment variable the program reads, by name |
+//! | [`settings`] | their values, checked |
+//! | [`source`] | one entry of `default-environments` |
+//! | [`version`] | what `version:` asks for |
+//! | [`url`] | where a repo is, never printing a credential |
+//! | [`path`] | a path inside a tree, safe by construction |
+//! | [`id`] | object ids |
+//! | [`refs`] | a repo's advertised refs |
+//! | [`file`](mod@file) | what a layer contributes |
+//! | [`diagnostic`] | a mistake with its place and its remedy |
+//! | [`report`] | progress, injected |
+//! | [`cancel`] | the one way to stop |
+//! | [`exit`] | exit codes |
+//! | [`text`] | remote text made printable, and "did you mean" |
+
+pub mod cancel;
+pub mod diagnostic;
+pub mod env;
+pub mod exit;
+pub mod file;
+pub mod id;
+pub mod path;
+pub mod refs;
+pub mod report;
+pub mod settings;
+pub mod source;
+pub mod text;
+pub mod url;
+pub mod version;
+
+pub use cancel::Cancel;
+pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use exit::ExitCode;
+pub use file::{FileMode, TreeFile};
+pub use id::{BlobId, CommitId, ObjectId, TreeId};
+pub use path::TreePath;
+pub use refs::{RefEntry, Refs};
+pub use report::Reporter;
+pub use settings::Settings;
+pub use source::{Nesting, OnConflict, Requested, SourceSpec};
+pub use url::RepoUrl;
+pub use version::VersionRequest;

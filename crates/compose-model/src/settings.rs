@@ -1,0 +1,186 @@
+//! The values of the program's own environment variables, checked.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use crate::env;
+
+/// Where a fixed location comes from, so that "the default" can be told from "the user said so".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// [`env::OPS_REPO`]
+    pub ops_repo: PathBuf,
+    /// [`env::HOME`]
+    pub home: PathBuf,
+    /// [`env::CACHE`]; `None`: not set.
+    pub cache: Option<PathBuf>,
+    /// [`env::PIPELINE`], in shell words.
+    pub pipeline: String,
+    /// [`env::PIPELINE_DIR`]
+    pub pipeline_dir: PathBuf,
+    /// [`env::LOCKED`]
+    pub locked: bool,
+    /// [`env::OFFLINE`]
+    pub offline: bool,
+    /// [`env::TIMEOUT`]
+    pub timeout: Duration,
+    /// [`env::JOBS`]
+    pub jobs: usize,
+    /// [`env::ALLOW`]; empty: all.
+    pub allow: Vec<String>,
+    /// [`env::LOG_FORMAT`] is `json`.
+    pub log_json: bool,
+    /// Budgets per source.
+    pub budget: Budget,
+}
+
+/// What one source may contribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// [`env::MAX_FILES`]
+    pub files: u64,
+    /// [`env::MAX_FILE_SIZE`], in bytes.
+    pub file_size: u64,
+    /// [`env::MAX_TOTAL_SIZE`], in bytes.
+    pub total_size: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { files: 100_000, file_size: 256 << 20, total_size: 1 << 30 }
+    }
+}
+
+/// A variable with a value it cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is `{value}`, which is not {expected}")]
+pub struct InvalidSetting {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// Its value, escaped.
+    pub value: String,
+    /// What it takes.
+    pub expected: &'static str,
+}
+
+/// Looks a variable up; the process's environment outside of tests.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+impl Settings {
+    /// Reads all settings. An empty value counts as unset. Every wrong one is reported.
+    pub fn from_env(lookup: Lookup<'_>) -> Result<Self, Vec<InvalidSetting>> {
+        let mut read = Reader { lookup, errors: Vec::new() };
+        let budget = Budget::default();
+        let settings = Self {
+            ops_repo: read.path(env::OPS_REPO).unwrap_or_else(|| "/opt/bitops_deployment".into()),
+            home: read.path(env::HOME).unwrap_or_else(|| "/opt/bitops-compose".into()),
+            cache: read.path(env::CACHE),
+            pipeline: read.text(env::PIPELINE).unwrap_or_else(|| "python3 /opt/bitops/scripts/main.py deploy".into()),
+            pipeline_dir: read.path(env::PIPELINE_DIR).unwrap_or_else(|| "/opt/bitops".into()),
+            locked: read.flag(env::LOCKED),
+            offline: read.flag(env::OFFLINE),
+            timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),
+            jobs: usize::try_from(read.number(env::JOBS, 16)).unwrap_or(16).min(256),
+            allow: read
+                .text(env::ALLOW)
+                .map(|all| all.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect())
+                .unwrap_or_default(),
+            log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
+            budget: Budget {
+                files: read.number(env::MAX_FILES, budget.files),
+                file_size: read.number(env::MAX_FILE_SIZE, budget.file_size),
+                total_size: read.number(env::MAX_TOTAL_SIZE, budget.total_size),
+            },
+        };
+        if read.errors.is_empty() { Ok(settings) } else { Err(read.errors) }
+    }
+}
+
+/// Is [`env::COMPOSE`] `off`? Looked at before everything else; a value that is neither `on` nor `off` is an error.
+pub fn is_off(lookup: Lookup<'_>) -> Result<bool, InvalidSetting> {
+    let mut read = Reader { lookup, errors: Vec::new() };
+    let words = ["off", "false", "0", "no", "on", "true", "1", "yes"];
+    let off = read.choice(env::COMPOSE, &words, "`on` or `off`").is_some_and(|at| at < 4);
+    read.errors.pop().map_or(Ok(off), Err)
+}
+
+struct Reader<'a> {
+    lookup: Lookup<'a>,
+    errors: Vec<InvalidSetting>,
+}
+
+impl Reader<'_> {
+    fn raw(&self, name: &str) -> Option<OsString> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.raw(name).map(PathBuf::from)
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.raw(name)?.into_string() {
+            Ok(text) => Some(text),
+            Err(value) => {
+                self.wrong(name, &value.to_string_lossy(), "valid UTF-8");
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &'static str) -> bool {
+        let words = ["true", "1", "yes", "on", "false", "0", "no", "off"];
+        self.choice(name, &words, "`true` or `false`").is_some_and(|at| at < 4)
+    }
+
+    fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
+        let text = self.text(name)?;
+        let found = words.iter().position(|word| text.trim().eq_ignore_ascii_case(word));
+        if found.is_none() {
+            self.wrong(name, &text, expected);
+        }
+        found
+    }
+
+    fn number(&mut self, name: &'static str, default: u64) -> u64 {
+        let Some(text) = self.text(name) else { return default };
+        match text.trim().parse::<u64>() {
+            Ok(number) if number > 0 => number,
+            _ => {
+                self.wrong(name, &text, "a whole number above 0");
+                default
+            }
+        }
+    }
+
+    fn wrong(&mut self, variable: &'static str, value: &str, expected: &'static str) {
+        self.errors.push(InvalidSetting { variable, value: crate::text::escape(value, 80), expected });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<InvalidSetting>> {
+        Settings::from_env(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[test]
+    fn defaults_are_the_images() {
+        let settings = settings(&[("BITOPS_COMPOSE_JOBS", "")]).unwrap();
+        assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
+        assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
+    }
+
+    #[test]
+    fn every_wrong_value_is_told() {
+        let wrong = settings(&[
+            ("BITOPS_COMPOSE_JOBS", "many"),
+            ("BITOPS_COMPOSE_LOCKED", "perhaps"),
+            ("BITOPS_COMPOSE_LOG_FORMAT", "xml"),
+        ])
+        .unwrap_err();
+        let names: Vec<_> = wrong.iter().map(|error| error.variable).collect();
+        assert_eq!(names, ["BITOPS_COMPOSE_LOCKED", "BITOPS_COMPOSE_JOBS", "BITOPS_COMPOSE_LOG_FORMAT"]);
+    }
+}

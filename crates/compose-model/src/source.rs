@@ -1,0 +1,70 @@
+//! One entry of `default-environments`.
+
+use crate::{Place, RepoUrl, TreePath, VersionRequest};
+
+/// What an entry asks for. Exactly one of `version` and `ref`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// `version:`
+    Version(VersionRequest),
+    /// `ref:`: a branch, a tag or a full commit id, as written.
+    Ref(String),
+}
+
+impl Requested {
+    /// The text as the user wrote it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Requested::Version(version) => version.as_str(),
+            Requested::Ref(name) => name,
+        }
+    }
+}
+
+/// What happens when two sources contribute different content to one path. A local file always wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The run ends and names the path, both sources and the remedies.
+    #[default]
+    Error,
+    /// The lower of the two stays.
+    First,
+    /// The higher of the two wins.
+    Last,
+}
+
+/// Where a source's config stands, which decides what it may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// The local environment's config: `file://` and plain paths are allowed.
+    Root,
+    /// A source's own config: only remote repos.
+    Nested,
+}
+
+/// One entry of `default-environments`, checked. Section 4 of the design names each key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSpec {
+    /// `repo`
+    pub repo: RepoUrl,
+    /// `environment`: a directory of that repo.
+    pub environment: TreePath,
+    /// `version` or `ref`
+    pub requested: Requested,
+    /// `include`: gitignore-style globs relative to the environment; empty means everything.
+    pub include: Vec<String>,
+    /// `exclude`: gitignore-style globs relative to the environment.
+    pub exclude: Vec<String>,
+    /// `as`: its deployments become `<as>-<deployment>`.
+    pub rename: Option<String>,
+    /// `shared`: top-level directories of that repo to compose beside the environment.
+    pub shared: Vec<TreePath>,
+    /// `default-folder`: a directory of that repo, layered below the environment.
+    pub default_folder: Option<TreePath>,
+    /// `on-conflict`
+    pub on_conflict: OnConflict,
+    /// `hooks`: `false` leaves out hook directories.
+    pub hooks: bool,
+    /// Where the entry stands.
+    pub place: Place,
+}

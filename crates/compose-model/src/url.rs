@@ -1,0 +1,392 @@
+//! Where a repo is. Printing one never prints a credential.
+
+use std::fmt;
+
+/// The ways to reach a repo. There is no other: `ext::`, `fd::` and helpers of git run programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `https://`
+    Https,
+    /// `http://`
+    Http,
+    /// `ssh://` and `user@host:path`
+    Ssh,
+    /// `file://` and absolute paths
+    File,
+}
+
+/// A repo's address, checked. Equality and order are those of [`RepoUrl::key`].
+#[derive(Clone)]
+pub struct RepoUrl {
+    scheme: Scheme,
+    /// `https://host/path`, `user@host:path`, `/path`: without any password, as git takes it.
+    text: String,
+    host: Option<String>,
+    port: Option<u16>,
+    path: String,
+    key: String,
+}
+
+/// Why a text is no repo address. No variant carries the text, which may hold a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUrl {
+    /// Nothing.
+    #[error("the repo's address is empty")]
+    Empty,
+    /// A scheme that is not allowed.
+    #[error("the scheme is not one of https://, http://, ssh://, user@host:path, file:// or an absolute path")]
+    Scheme,
+    /// `HTTPS://`
+    #[error("the scheme must be written in lower case")]
+    UpperCaseScheme,
+    /// A relative path.
+    #[error("a relative path is not allowed; write an absolute path or a URL")]
+    Relative,
+    /// Control characters, spaces, `%0a` and the like.
+    #[error("the address holds a space, a backslash or a control character")]
+    Character,
+    /// Something that a program could take for an option.
+    #[error("a part of the address starts with `-`")]
+    LeadingDash,
+    /// A password or token in the address.
+    #[error("the address holds a password")]
+    Secret,
+    /// No host, or one that is none.
+    #[error("the address has no valid host")]
+    Host,
+    /// A port that is no number from 1 to 65535.
+    #[error("the port is not a number from 1 to 65535")]
+    Port,
+    /// No path.
+    #[error("the address has no path to a repo")]
+    Path,
+    /// `?` or `#`
+    #[error("the address holds a query or a fragment")]
+    Query,
+}
+
+impl InvalidUrl {
+    /// What to do about it.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            InvalidUrl::Secret => Some(
+                "take it out and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc",
+            ),
+            InvalidUrl::Scheme | InvalidUrl::Relative | InvalidUrl::Empty => {
+                Some("for example https://github.com/ORG/REPO or git@github.com:ORG/REPO")
+            }
+            InvalidUrl::Query => Some("name the version with `version` or `ref`"),
+            _ => None,
+        }
+    }
+}
+
+impl RepoUrl {
+    /// Checks an address.
+    pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        if text.is_empty() {
+            return Err(InvalidUrl::Empty);
+        }
+        if text.chars().any(|c| c.is_whitespace() || c == '\\' || crate::text::is_unprintable(c)) || encodes_control(text) {
+            return Err(InvalidUrl::Character);
+        }
+        if text.starts_with('-') {
+            return Err(InvalidUrl::LeadingDash);
+        }
+        if text.starts_with('/') {
+            return Self::file(text, text);
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return match scheme {
+                "https" => Self::network(Scheme::Https, rest),
+                "http" => Self::network(Scheme::Http, rest),
+                "ssh" => Self::network(Scheme::Ssh, rest),
+                "file" if rest.starts_with('/') => Self::file(text, rest),
+                "file" => Err(InvalidUrl::Host),
+                _ if ["https", "http", "ssh", "file"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+                    Err(InvalidUrl::UpperCaseScheme)
+                }
+                _ => Err(InvalidUrl::Scheme),
+            };
+        }
+        if text.contains("::") {
+            return Err(InvalidUrl::Scheme);
+        }
+        match text.split_once(':') {
+            Some((login, path)) if login.contains('@') && !login.contains('/') => Self::scp(text, login, path),
+            Some(_) => Err(InvalidUrl::Scheme),
+            None => Err(InvalidUrl::Relative),
+        }
+    }
+
+    fn file(text: &str, path: &str) -> Result<Self, InvalidUrl> {
+        let trimmed = path.trim_end_matches('/');
+        if trimmed.is_empty() {
+            return Err(InvalidUrl::Path);
+        }
+        Ok(Self {
+            scheme: Scheme::File,
+            text: text.to_owned(),
+            host: None,
+            port: None,
+            path: path.to_owned(),
+            key: format!("file://{}", trimmed.strip_suffix("/.git").unwrap_or(trimmed)),
+        })
+    }
+
+    fn scp(text: &str, login: &str, path: &str) -> Result<Self, InvalidUrl> {
+        let (user, host) = login.rsplit_once('@').ok_or(InvalidUrl::Host)?;
+        check_user(user)?;
+        let host = check_host(host)?;
+        if path.starts_with('-') {
+            return Err(InvalidUrl::LeadingDash);
+        }
+        if path.trim_matches('/').is_empty() {
+            return Err(InvalidUrl::Path);
+        }
+        let key = key(Scheme::Ssh, Some(user), &host, None, path);
+        Ok(Self { scheme: Scheme::Ssh, text: text.to_owned(), host: Some(host), port: None, path: path.to_owned(), key })
+    }
+
+    fn network(scheme: Scheme, rest: &str) -> Result<Self, InvalidUrl> {
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if path.contains(['?', '#']) {
+            return Err(InvalidUrl::Query);
+        }
+        let (user, host_port) = match authority.rsplit_once('@') {
+            Some((user, _)) if user.contains([':', '@']) => return Err(InvalidUrl::Secret),
+            // The user of an http address is where tokens are put (`https://ghp_…@github.com`).
+            Some((_, _)) if scheme != Scheme::Ssh => return Err(InvalidUrl::Secret),
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        if let Some(user) = user {
+            check_user(user)?;
+        }
+        let (host, port) = split_port(host_port)?;
+        let host = check_host(host)?;
+        if path.trim_matches('/').is_empty() {
+            return Err(InvalidUrl::Path);
+        }
+        if path.trim_start_matches('/').starts_with('-') {
+            return Err(InvalidUrl::LeadingDash);
+        }
+        let login = user.map(|user| format!("{user}@")).unwrap_or_default();
+        let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let key = key(scheme, user, &host, port, path);
+        let text = format!("{}://{login}{host}{port_text}{path}", name(scheme));
+        Ok(Self { scheme, text, host: Some(host), port, path: path.to_owned(), key })
+    }
+
+    /// How it is reached.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// On this machine's disk: allowed in the root config only.
+    pub fn is_local(&self) -> bool {
+        self.scheme == Scheme::File
+    }
+
+    /// The address as git takes it. It holds no password: those are refused.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host, lower-cased; `None` for files. IPv6 addresses keep their brackets.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The port, when one is named.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path on the host, or on this machine.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same for two spellings of one repo: host in lower case, no default port, no `.git`, no trailing slash.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The repo's last path component without `.git`, for people.
+    pub fn name(&self) -> &str {
+        let last = self.key.rsplit(['/', ':']).next().unwrap_or(&self.key);
+        last.strip_suffix(".git").unwrap_or(last)
+    }
+}
+
+fn name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Https => "https",
+        Scheme::Http => "http",
+        Scheme::Ssh => "ssh",
+        Scheme::File => "file",
+    }
+}
+
+fn key(scheme: Scheme, user: Option<&str>, host: &str, port: Option<u16>, path: &str) -> String {
+    let default = match scheme {
+        Scheme::Https => 443,
+        Scheme::Http => 80,
+        Scheme::Ssh | Scheme::File => 22,
+    };
+    let port = port.filter(|port| *port != default).map(|port| format!(":{port}")).unwrap_or_default();
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    format!("{}://{user}{host}{port}/{path}", name(scheme))
+}
+
+fn check_user(user: &str) -> Result<(), InvalidUrl> {
+    if user.starts_with('-') {
+        return Err(InvalidUrl::LeadingDash);
+    }
+    if user.contains(':') {
+        return Err(InvalidUrl::Secret);
+    }
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"-._~%+".contains(&b);
+    if user.is_empty() || !user.bytes().all(fine) { Err(InvalidUrl::Character) } else { Ok(()) }
+}
+
+fn check_host(host: &str) -> Result<String, InvalidUrl> {
+    if host.starts_with('-') {
+        return Err(InvalidUrl::LeadingDash);
+    }
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let fine = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    if fine { Ok(host.to_lowercase()) } else { Err(InvalidUrl::Host) }
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidUrl> {
+    let after_bracket = text.rfind(']').map_or(0, |at| at + 1);
+    match text[after_bracket..].find(':') {
+        None => Ok((text, None)),
+        Some(at) => {
+            let (host, port) = text.split_at(after_bracket + at);
+            let digits = &port[1..];
+            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(InvalidUrl::Port);
+            }
+            match digits.parse() {
+                Ok(0) | Err(_) => Err(InvalidUrl::Port),
+                Ok(port) => Ok((host, Some(port))),
+            }
+        }
+    }
+}
+
+/// `%0a`, `%00`, `%1b`…: control characters that a server or a helper would decode.
+fn encodes_control(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|w| {
+        w[0] == b'%'
+            && std::str::from_utf8(&w[1..])
+                .ok()
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                .is_some_and(|byte| byte < 0x20 || byte == 0x7f || byte == b'\\')
+    })
+}
+
+impl fmt::Display for RepoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for RepoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl PartialEq for RepoUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for RepoUrl {}
+
+impl std::hash::Hash for RepoUrl {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl PartialOrd for RepoUrl {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RepoUrl {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_reach_a_repo() {
+        for (text, scheme, host, name) in [
+            ("https://github.com/org/kubernetes", Scheme::Https, Some("github.com"), "kubernetes"),
+            ("http://127.0.0.1:8080/org/kubernetes.git", Scheme::Http, Some("127.0.0.1"), "kubernetes"),
+            ("ssh://git@host:2222/org/repo.git", Scheme::Ssh, Some("host"), "repo"),
+            ("git@github.com:org/repo", Scheme::Ssh, Some("github.com"), "repo"),
+            ("file:///srv/catalog", Scheme::File, None, "catalog"),
+            ("/srv/catalog/", Scheme::File, None, "catalog"),
+            ("https://[::1]:8443/repo", Scheme::Https, Some("[::1]"), "repo"),
+        ] {
+            let url = RepoUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!((url.scheme(), url.host(), url.name()), (scheme, host, name), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_would_run_a_program_or_hide_something_are_refused() {
+        for (text, why) in [
+            ("", InvalidUrl::Empty),
+            ("ext::sh -c id", InvalidUrl::Character),
+            ("ext::sh", InvalidUrl::Scheme),
+            ("fd::7", InvalidUrl::Scheme),
+            ("javascript:alert(1)", InvalidUrl::Scheme),
+            ("git://host/repo", InvalidUrl::Scheme),
+            ("HTTPS://host/repo", InvalidUrl::UpperCaseScheme),
+            ("-oProxyCommand=x", InvalidUrl::LeadingDash),
+            ("ssh://-oProxyCommand=x/repo", InvalidUrl::LeadingDash),
+            ("user@-oProxyCommand=x:repo", InvalidUrl::LeadingDash),
+            ("-u@host:repo", InvalidUrl::LeadingDash),
+            ("git@host:-repo", InvalidUrl::LeadingDash),
+            ("https://user:secret@host/repo", InvalidUrl::Secret),
+            ("https://ghp_token@host/repo", InvalidUrl::Secret),
+            ("https://host/re%0apo", InvalidUrl::Character),
+            ("https://host\\@evil/repo", InvalidUrl::Character),
+            ("https:///repo", InvalidUrl::Host),
+            ("https://host", InvalidUrl::Path),
+            ("https://host:0/repo", InvalidUrl::Port),
+            ("https://host/repo?x=1", InvalidUrl::Query),
+            ("../catalog", InvalidUrl::Relative),
+            ("file://host/path", InvalidUrl::Host),
+        ] {
+            assert_eq!(RepoUrl::parse(text).err(), Some(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_repo_are_equal() {
+        let url = |text| RepoUrl::parse(text).unwrap();
+        assert_eq!(url("https://GitHub.com:443/org/repo.git"), url("https://github.com/org/repo/"));
+        assert_eq!(url("ssh://git@host/org/repo"), url("git@host:org/repo.git"));
+        assert_ne!(url("https://host/repo"), url("http://host/repo"));
+    }
+}

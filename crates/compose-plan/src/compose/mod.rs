@@ -1,0 +1,1 @@
+//! Layers to a composition: files, conflicts, warnings, deployments, provenance.

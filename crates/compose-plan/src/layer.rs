@@ -1,0 +1,125 @@
+//! What each source and the local environment contribute.
+
+use std::sync::Arc;
+
+use compose_model::{CommitId, FileMode, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId, TreePath};
+
+/// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment: a directory of the repo.
+    pub environment: TreePath,
+    /// What was asked for.
+    pub requested: Requested,
+    /// The tag or branch it resolved to (short name), or the commit id when one was asked for.
+    pub resolved: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The environment's tree.
+    pub tree: TreeId,
+    /// The chain of sources whose own `default-environments` led here, outermost first; empty: the local config.
+    pub via: Vec<SourceId>,
+    /// `as`
+    pub rename: Option<String>,
+    /// `on-conflict`
+    pub on_conflict: OnConflict,
+    /// Where the entry stands.
+    pub place: Place,
+}
+
+/// Index into [`Layers::sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub usize);
+
+/// Who contributes a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// A source's files.
+    Source(SourceId),
+    /// The local environment: last and highest.
+    Local,
+}
+
+/// Which part of a source a layer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its `default-folder`, below its environment.
+    DefaultFolder(TreePath),
+    /// The environment itself.
+    Environment,
+    /// One of its `shared` directories, beside the environment.
+    Shared(TreePath),
+}
+
+/// The files of one part of one source, already filtered by `include`, `exclude` and `hooks`.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Whose.
+    pub source: SourceId,
+    /// Which part.
+    pub part: Part,
+    /// Sorted by path; paths are relative to the part's directory.
+    pub files: Vec<TreeFile>,
+}
+
+/// All that sources contribute, lowest layer first.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    /// The sources, in composition order.
+    pub sources: Vec<Source>,
+    /// Their layers, lowest first. Layers of one source stand together: default folder, environment, shared.
+    pub layers: Vec<Layer>,
+}
+
+impl Layers {
+    /// Does `higher` win over `lower` without a conflict? The local environment wins over everything, a source
+    /// over itself (its default folder) and over the sources nested in it.
+    pub fn overrides(&self, higher: Origin, lower: Origin) -> bool {
+        match (higher, lower) {
+            (Origin::Local, _) => true,
+            (Origin::Source(_), Origin::Local) => false,
+            (Origin::Source(high), Origin::Source(low)) => high == low || self.sources[low.0].via.contains(&high),
+        }
+    }
+}
+
+/// The bytes of a source's blobs.
+pub trait Contents {
+    /// The whole blob of a file that one of the source's layers lists.
+    fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError>;
+}
+
+/// The user's own operations repo, looked at only where a source contributes something.
+/// Paths are relative to the operations repo's root. Symlinks of the user's repo are followed: they are theirs.
+pub trait LocalTree {
+    /// What stands at a path; `None`: nothing.
+    fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError>;
+    /// The names in a directory with their kinds, sorted by name. Names that are no valid [`TreePath`] component
+    /// are left out: no source can collide with them.
+    fn list(&self, dir: &TreePath) -> Result<Vec<(String, LocalKind)>, ContentsError>;
+    /// A file's bytes.
+    fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError>;
+}
+
+/// What stands at a path of the user's repo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalKind {
+    /// A file, or a symlink to one.
+    File(FileMode),
+    /// A directory, or a symlink to one.
+    Directory,
+    /// A dangling symlink, a socket…: it stays what it is.
+    Other,
+}
+
+/// Bytes that could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot read {what}: {why}")]
+pub struct ContentsError {
+    /// The path, with its repo for a source's.
+    pub what: String,
+    /// The reason.
+    pub why: String,
+}

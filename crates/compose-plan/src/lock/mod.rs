@@ -1,0 +1,1 @@
+//! `bitops.lock.yaml`.

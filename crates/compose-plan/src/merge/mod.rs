@@ -1,0 +1,103 @@
+//! One path's contributions to one file, by type of file.
+//!
+//! A [`Merger`] gets all contributions of a path at once, lowest first, and yields the merged text, where each
+//! key came from, and every conflict.
+
+use compose_model::TreePath;
+
+/// What one layer contributes to a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'a> {
+    /// The file's bytes.
+    pub bytes: &'a [u8],
+}
+
+/// How two contributions of one merge stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// The higher one wins: it is the local environment, or the source that nests the lower one, or `on-conflict: last`.
+    HigherWins,
+    /// The lower one stays: `on-conflict: first`.
+    LowerStays,
+    /// Two sources of equal standing: different values of one key are a conflict, unless a higher contribution sets the key.
+    Conflict,
+}
+
+/// All that a merger may look at.
+pub struct Input<'a> {
+    /// The path relative to the operations repo's root, which decides nothing but messages.
+    pub path: &'a TreePath,
+    /// Lowest first; at least two.
+    pub contributions: &'a [Contribution<'a>],
+    /// How the contribution `higher` stands to `lower`: indexes into `contributions`, `lower < higher`.
+    pub precedence: &'a dyn Fn(usize, usize) -> Precedence,
+}
+
+/// A merged file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The text.
+    pub bytes: Vec<u8>,
+    /// Every leaf key of the result, in document order.
+    pub keys: Vec<KeyOrigin>,
+    /// Keys on which contributions of equal standing disagree; when any is there, `bytes` must not be used.
+    pub conflicts: Vec<KeyConflict>,
+    /// What was lost on the way and a reader should know of, one sentence each (a comment that had no place).
+    pub notes: Vec<String>,
+}
+
+/// Where a key of the result came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyOrigin {
+    /// The key path: `a.b.c`; components with dots or other signs are quoted as JSON strings.
+    pub key: String,
+    /// The contribution whose value it is.
+    pub winner: usize,
+    /// Line of the winner's text, from 1.
+    pub line: usize,
+    /// Contributions that set the key to something else and lost, highest first.
+    pub overridden: Vec<usize>,
+}
+
+/// Two contributions of equal standing that disagree on a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyConflict {
+    /// The key path, as in [`KeyOrigin::key`].
+    pub key: String,
+    /// The lower contribution and the line of its value.
+    pub lower: (usize, usize),
+    /// The higher contribution and the line of its value.
+    pub higher: (usize, usize),
+}
+
+/// A contribution that cannot be merged: the path then falls under rule 5 as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("contribution {index} is not merged: {why}")]
+pub struct Unmergeable {
+    /// Which contribution.
+    pub index: usize,
+    /// Why: `not valid YAML: …`, `several documents`, `not a mapping`, `a merge key (<<)`.
+    pub why: String,
+}
+
+/// Merges one type of file.
+pub trait Merger: Sync {
+    /// Merges all contributions.
+    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable>;
+}
+
+/// What is done when several layers contribute to a path.
+#[derive(Clone, Copy)]
+pub enum Class {
+    /// Merged into one.
+    Merge(&'static dyn Merger),
+    /// Both stay, the lower one under another name (`.tf`, `.tf.json`).
+    KeepBoth,
+    /// Rule 5: local over source, source against source a conflict.
+    Whole,
+}
+
+/// The class of a path, relative to the environment (or beginning with the shared directory's name).
+pub fn class(_path: &TreePath) -> Class {
+    Class::Whole
+}

@@ -1,0 +1,1 @@
+//! A request and a repo's refs to a commit.

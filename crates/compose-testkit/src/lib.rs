@@ -1,0 +1,1 @@
+//! For tests: a hermetic command context, a catalog builder, a smart-HTTP git server with faults.

@@ -1,0 +1,1 @@
+//! Staging and materialising a composition, and the mount's symlinks.
