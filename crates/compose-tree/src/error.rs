@@ -1,0 +1,56 @@
+//! What can go wrong on disk.
+
+use std::{io, path::PathBuf};
+
+/// A failure to read or write, with the path it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file, directory or link cannot be made.
+    #[error("cannot {action} {path}", path = path.display())]
+    Io {
+        /// `create`, `write`, `link`…
+        action: &'static str,
+        /// What could not be handled.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The place where the pipeline looks is a directory, so nothing can be switched.
+    #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
+    NotALink {
+        /// The operations repo's path.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NotALink { .. } => Some(
+                "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
+                    .into(),
+            ),
+            Error::Io { path, source, .. } => {
+                let dir = path.parent().unwrap_or(path).display();
+                match source.kind() {
+                    io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+                        "composing needs a writable {dir}; run the container without `--read-only`, or set BITOPS_COMPOSE_HOME to a writable directory"
+                    )),
+                    io::ErrorKind::PermissionDenied => Some(format!(
+                        "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
+                    )),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a larger disk"))
+                    }
+                    _ => None,
+                }
+            }
+        }
+    }
+}
