@@ -21,6 +21,12 @@ pub enum Error {
         /// The operations repo's path.
         path: PathBuf,
     },
+    /// The user's repo is mounted, and another mount lies over it.
+    #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
+    Hidden {
+        /// Where it is mounted.
+        path: PathBuf,
+    },
 }
 
 impl Error {
@@ -36,6 +42,9 @@ impl Error {
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
                     .into(),
             ),
+            Error::Hidden { .. } => {
+                Some("use a named volume for /opt/bitops-compose instead of a tmpfs: the engine mounts it first".into())
+            }
             Error::Io { path, source, .. } => {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
@@ -45,6 +54,9 @@ impl Error {
                     io::ErrorKind::PermissionDenied => Some(format!(
                         "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
                     )),
+                    io::ErrorKind::DirectoryNotEmpty => {
+                        Some("the base image brings an operations repo: move it to /opt/bitops-compose/mount".into())
+                    }
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a larger disk"))
                     }

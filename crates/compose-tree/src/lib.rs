@@ -24,6 +24,7 @@
 
 pub mod error;
 pub mod mount;
+mod mountinfo;
 pub mod staging;
 
 pub use error::Error;

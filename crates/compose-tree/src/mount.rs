@@ -1,6 +1,7 @@
 //! Where the user's operations repo is, and which link the pipeline follows to it.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Component, Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use crate::Error;
+use crate::{Error, mountinfo::MountPoints};
 
 /// The link below the home that is switched.
 const ACTIVE: &str = "active";
@@ -39,9 +40,12 @@ enum Switch {
 impl Mount {
     /// Finds the operations repo that `ops_repo` (where the pipeline looks) leads to.
     ///
-    /// `workspace` is `$GITHUB_WORKSPACE`: where nothing is mounted it takes the mount's place, which is the one
-    /// case in which this function writes (a link `mount` below `home`). `Ok(None)`: there is no operations repo
-    /// at all, and the pipeline has its own message for that.
+    /// `workspace` is `$GITHUB_WORKSPACE`: where nothing is mounted it takes the mount's place. `Ok(None)`: there is
+    /// no operations repo at all, and the pipeline has its own message for that.
+    ///
+    /// Besides that link to the workspace this writes in one more case: a container that is *started again*. The
+    /// runtime resolves the mount's destination anew, through the link that the last run switched, so the user's
+    /// repo (or a directory of it) now lies on top of the last composition and not on `mount`.
     pub fn locate(ops_repo: &Path, home: &Path, workspace: Option<&Path>) -> Result<Option<Self>, Error> {
         let ops_repo = absolute(ops_repo)?;
         let home = absolute(home)?;
@@ -50,13 +54,21 @@ impl Mount {
         let found = |root: PathBuf, switch: Switch| Ok(Some(Self { home: home.clone(), root, switch }));
         if let Ok(target) = fs::canonicalize(&ops_repo)
             && target.is_dir()
-            && !is_composition(&target, &home)
         {
-            let same = fs::canonicalize(&mounted).is_ok_and(|mounted| mounted == target);
-            return found(if same { mounted } else { target }, switch);
+            if !is_composition(&target, &home) {
+                let same = fs::canonicalize(&mounted).is_ok_and(|mounted| mounted == target);
+                return found(if same { mounted } else { target }, switch);
+            }
+            let points = MountPoints::read().map_err(Error::io("read", "/proc/self/mountinfo"))?;
+            if let Some(root) = mounted_on_composition(&target, &mounted, &home, &points)? {
+                return found(root, switch);
+            }
         }
         if mounted.is_dir() {
             return found(mounted, switch);
+        }
+        if MountPoints::read().is_ok_and(|points| points.within(&mounted).next().is_some()) {
+            return Err(Error::Hidden { path: mounted });
         }
         if let Some(workspace) = workspace.filter(|path| path.is_dir()) {
             replace_link(workspace, &mounted)?;
@@ -94,19 +106,16 @@ impl Mount {
             Switch::Link(path) => path.clone(),
             Switch::Nothing(_) => return Ok(()),
         };
-        if fs::canonicalize(&link).map_or_else(|_| self.names_composition(&link), |at| is_composition(&at, &self.home)) {
-            let target = if self.root.starts_with(&self.home) && link.starts_with(&self.home) {
-                Path::new(MOUNT)
-            } else {
-                &self.root
-            };
-            replace_link(target, &link)?;
+        let names_root = fs::canonicalize(&link).is_ok_and(|at| fs::canonicalize(&self.root).is_ok_and(|root| root == at));
+        if !names_root && self.names_composition(&link) {
+            let in_home = self.root == self.home.join(MOUNT) && link.starts_with(&self.home);
+            replace_link(if in_home { Path::new(MOUNT) } else { &self.root }, &link)?;
         }
         self.remove_old();
         Ok(())
     }
 
-    /// Is it a link to a composition that is gone?
+    /// Is it a link to a composition, there or gone?
     fn names_composition(&self, link: &Path) -> bool {
         fs::read_link(link).is_ok_and(|target| {
             let target = link.parent().unwrap_or(Path::new("/")).join(target);
@@ -115,17 +124,24 @@ impl Mount {
     }
 
     /// Removes compositions that no living process holds (a run keeps a lock on its own through the exec).
+    ///
+    /// One that is, or holds, a mount point stays: removing it would remove the user's files through the mount.
+    /// That something stays is no reason to fail a run.
     pub fn remove_old(&self) {
         let Ok(entries) = fs::read_dir(&self.home) else { return };
-        for entry in entries.flatten() {
-            if !entry.file_name().to_string_lossy().starts_with(COMPOSITION) {
-                continue;
-            }
-            let path = entry.path();
+        let old = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(COMPOSITION));
+        let mut old = old.map(|entry| entry.path()).peekable();
+        if old.peek().is_none() {
+            return;
+        }
+        let (Ok(points), Ok(home)) = (MountPoints::read(), fs::canonicalize(&self.home)) else { return };
+        for path in old {
+            let real = home.join(path.file_name().unwrap_or_default());
+            let mounted = points.within(&real).next().is_some();
             let free = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
                 .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok());
-            if !free {
-                tracing::debug!(path = %path.display(), "an earlier composition is in use");
+            if mounted || !free || self.root.starts_with(&path) {
+                tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use");
                 continue;
             }
             if let Err(error) = fs::remove_dir_all(&path) {
@@ -152,6 +168,43 @@ impl Mount {
             Switch::Nothing(path) => Err(Error::NotALink { path: path.clone() }),
         }
     }
+}
+
+/// Where the user's repo is when a container was started again (see [`Mount::locate`]): at the last composition's
+/// tree itself, or, where only directories of it are mounted, in a new directory of links that puts the parts together.
+fn mounted_on_composition(
+    tree: &Path,
+    mounted: &Path,
+    home: &Path,
+    points: &MountPoints,
+) -> Result<Option<PathBuf>, Error> {
+    let points: Vec<&Path> = points.within(tree).filter_map(|point| point.strip_prefix(tree).ok()).collect();
+    if points.is_empty() {
+        return Ok(None);
+    }
+    if points.iter().any(|point| point.as_os_str().is_empty()) {
+        return Ok(Some(tree.to_owned()));
+    }
+    let base = tempfile::Builder::new()
+        .prefix(COMPOSITION)
+        .tempdir_in(home)
+        .map_err(Error::io("create", home.join(COMPOSITION)))?
+        .keep();
+    let tops: BTreeSet<_> = points.iter().filter_map(|point| point.components().next()).collect();
+    for entry in fs::read_dir(mounted).into_iter().flatten().flatten() {
+        if !tops.contains(&Component::Normal(&entry.file_name())) {
+            let link = base.join(entry.file_name());
+            symlink(entry.path(), &link).map_err(Error::io("link", &link))?;
+        }
+    }
+    for point in points {
+        let link = base.join(point);
+        if let Some(parent) = link.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        symlink(tree.join(point), &link).map_err(Error::io("link", &link))?;
+    }
+    Ok(Some(base))
 }
 
 impl Switch {
@@ -193,18 +246,17 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 /// Makes `link` point to `target` at once, whatever stood there (a link or nothing).
 pub(crate) fn replace_link(target: &Path, link: &Path) -> Result<(), Error> {
     let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let aside = link.with_file_name(format!(".{name}.{}", std::process::id()));
-    if let Err(error) = fs::remove_file(&aside)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(Error::Io { action: "replace", path: aside, source: error });
-    }
-    symlink(target, &aside).map_err(Error::io("create", link))?;
-    fs::rename(&aside, link).map_err(|source| {
-        // The link aside must not stay behind; that it could not be renamed is what counts.
-        let _ = fs::remove_file(&aside);
-        Error::Io { action: "switch", path: link.to_owned(), source }
-    })
+    let dir = link.parent().unwrap_or(Path::new("/"));
+    // A random name: process ids repeat in containers. The guard removes the link aside when the rename fails.
+    let aside = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .make_in(dir, |path| symlink(target, path))
+        .map_err(Error::io("create", link))?
+        .into_temp_path();
+    fs::rename(&aside, link).map_err(Error::io("switch", link))?;
+    // It has the link's name now.
+    let _ = aside.keep();
+    Ok(())
 }
 
 /// Makes the layout of an image below `root` (`/` in a Dockerfile).
@@ -290,6 +342,23 @@ mod tests {
         again.reset().unwrap();
         assert!(ops.join("dev").is_dir());
         assert!(!home.join("composition.1").exists());
+    }
+
+    #[test]
+    fn a_container_started_again_finds_the_mount_on_its_last_composition() {
+        let (_root, home, ops) = image();
+        let tree = home.join("composition.x/tree");
+        fs::create_dir_all(tree.join("dev")).unwrap();
+        fs::create_dir_all(home.join("mount/dev")).unwrap();
+        fs::create_dir_all(home.join("mount/_scripts")).unwrap();
+        let line = |point: &Path| format!("1 1 0:1 / {} rw - x x rw\n", point.display());
+        let at = |text: String| mounted_on_composition(&tree, &home.join("mount"), &home, &MountPoints::parse(text.as_bytes()));
+        assert_eq!(at(String::new()).unwrap(), None);
+        assert_eq!(at(line(&tree)).unwrap(), Some(tree.clone()));
+        let base = at(line(&tree.join("dev"))).unwrap().unwrap();
+        assert_eq!(fs::read_link(base.join("dev")).unwrap(), tree.join("dev"));
+        assert_eq!(fs::read_link(base.join("_scripts")).unwrap(), home.join("mount/_scripts"));
+        assert!(ops.join("_scripts").exists());
     }
 
     #[test]
