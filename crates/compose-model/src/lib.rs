@@ -41,6 +41,6 @@ pub use path::TreePath;
 pub use refs::{RefEntry, Refs};
 pub use report::Reporter;
 pub use settings::Settings;
-pub use source::{Nesting, OnConflict, Requested, SourceSpec};
+pub use source::{Nesting, OnConflict, Requested, SourceSpec, Verify, VerifyMode};
 pub use url::RepoUrl;
 pub use version::VersionRequest;

@@ -1,5 +1,7 @@
 //! One entry of `default-environments`.
 
+use std::path::PathBuf;
+
 use crate::{Place, RepoUrl, TreePath, VersionRequest};
 
 /// What an entry asks for. Exactly one of `version` and `ref`.
@@ -31,6 +33,27 @@ pub enum OnConflict {
     First,
     /// The higher of the two wins.
     Last,
+}
+
+/// Which object of a source must carry a good signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyMode {
+    /// The commit.
+    Commit,
+    /// The annotated tag that was asked for.
+    Tag,
+    /// Both of them.
+    Both,
+}
+
+/// `verify`: the source is used only when it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// `mode`
+    pub mode: VerifyMode,
+    /// `keys`: a file of the image, a mount or the operations repo, as written; a relative path starts at the operations
+    /// repo. `None`: the run's own keys. Never set by a source's own config, which could otherwise vouch for itself.
+    pub keys: Option<PathBuf>,
 }
 
 /// Where a source's config stands, which decides what it may name.
@@ -65,6 +88,8 @@ pub struct SourceSpec {
     pub on_conflict: OnConflict,
     /// `hooks`: `false` leaves out hook directories.
     pub hooks: bool,
+    /// `verify`
+    pub verify: Option<Verify>,
     /// Where the entry stands.
     pub place: Place,
 }

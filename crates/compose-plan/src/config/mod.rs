@@ -1,14 +1,204 @@
 //! `bitops.config.yaml` to checked sources, every mistake with its place.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `yaml` | the text as a flat list of nodes with places |
+//! | `isolate` | the list's lines alone, when the rest is not YAML to our parser |
+//! | `keys` | the table of keys that parser and schema share |
+//! | `fields` | a mapping read by that table |
+//! | `source` | one entry, checked |
+//! | `redact` | the text to show, without credentials |
+//! | `schema` | the JSON Schema |
 
-use std::sync::Arc;
+mod fields;
+mod isolate;
+mod keys;
+mod redact;
+mod schema;
+mod source;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::{collections::HashMap, sync::Arc};
 
 use compose_model::{Diagnostic, Nesting, SourceSpec};
+
+pub use schema::schema;
+
+use fields::{Mistakes, describe, is_null};
+use isolate::{LIST, PARENT, isolate, mentions_list};
+use yaml::{Id, Kind, SyntaxError, Tree};
+
+/// The greatest config that is read, in bytes.
+pub const MAX_CONFIG_SIZE: usize = 1 << 20;
+/// The most sources that one run composes, and so the most that one config may name.
+pub const MAX_SOURCES: usize = 1_000;
 
 /// The sources that a config names, in order, or every mistake at once. A config without `default-environments`
 /// names none.
 ///
-/// `file` is the config as the user would name it.
+/// `file` is the config as the user would name it. The places of sources and mistakes hold the text with credentials
+/// painted over, so that no report can show one.
 pub fn parse(file: &Arc<str>, text: &Arc<str>, nesting: Nesting) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
-    let _ = (file, text, nesting);
-    Ok(Vec::new())
+    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let specs = sources(text, nesting, &mut mistakes);
+    let mistakes = mistakes.finish();
+    if mistakes.is_empty() {
+        Ok(specs)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceSpec> {
+    if text.len() > MAX_CONFIG_SIZE {
+        let message = format!(
+            "the config has {} bytes; at most {MAX_CONFIG_SIZE} are read",
+            text.len()
+        );
+        mistakes.add(&(0..0), message, None);
+        return Vec::new();
+    }
+    let tree = match Tree::parse(text) {
+        Ok(tree) => tree,
+        Err(error) => match without_the_rest(text, error) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let end = text[error.at..]
+                    .chars()
+                    .next()
+                    .map_or(error.at, |c| error.at + c.len_utf8());
+                mistakes.add(&(error.at..end), error.message, None);
+                return Vec::new();
+            }
+        },
+    };
+    let Some(list) = find_list(&tree, mistakes) else {
+        return Vec::new();
+    };
+    let mut specs = Vec::new();
+    for item in list {
+        if tree.is_exhausted() {
+            break;
+        }
+        specs.extend(source::read(&tree, item, nesting, mistakes));
+    }
+    refuse_repeated(&specs, mistakes);
+    if tree.is_exhausted() {
+        let hint = "write the sources out instead of repeating them by aliases (`*name`)";
+        mistakes.only(
+            "the config holds more than any config would, counting what aliases repeat",
+            hint,
+        );
+    }
+    specs
+}
+
+/// A second try with the list's lines alone. Several documents stay an error: BitOps refuses them too.
+fn without_the_rest(text: &str, error: SyntaxError) -> Result<Tree, SyntaxError> {
+    if error.is_final || text.contains('\0') {
+        return Err(error);
+    }
+    if !mentions_list(text) {
+        return Ok(Tree::empty());
+    }
+    match isolate(text) {
+        Some(alone) => Tree::parse(&alone),
+        None => Err(error),
+    }
+}
+
+/// The items of the one list there is.
+fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
+    let root = tree.pairs(tree.root?)?;
+    let of = |pairs: &[(Id, Id)], name| -> Vec<(Id, Id)> {
+        pairs
+            .iter()
+            .copied()
+            .filter(|(key, _)| tree.text(*key) == Some(name))
+            .collect()
+    };
+    let mut lists = of(&root, LIST);
+    for (_, parent) in of(&root, PARENT) {
+        lists.extend(of(&tree.pairs(parent).unwrap_or_default(), LIST));
+    }
+    let Some(((_, first), others)) = lists.split_first() else {
+        refuse_misplaced(tree, mistakes);
+        return None;
+    };
+    for (key, _) in others {
+        let line = mistakes.line(&tree.get(lists[0].0).span);
+        let hint = format!("keep one list, at the root or under `{PARENT}`");
+        mistakes.add(
+            &tree.get(*key).span,
+            format!("`{LIST}` stands twice, first on line {line}"),
+            Some(hint),
+        );
+    }
+    let node = tree.get(*first);
+    match &node.kind {
+        Kind::Sequence(items) if items.len() > MAX_SOURCES => {
+            let message = format!(
+                "`{LIST}` has {} sources; at most {MAX_SOURCES} are composed",
+                items.len()
+            );
+            mistakes.add(&tree.get(lists[0].0).span, message, None);
+            None
+        }
+        Kind::Sequence(items) => Some(items.clone()),
+        _ if is_null(node) => None,
+        _ => {
+            let hint = "each source begins with `- repo: …`";
+            mistakes.add(
+                &tree.get(lists[0].0).span,
+                format!("`{LIST}` must be a list, not {}", describe(node)),
+                Some(hint.into()),
+            );
+            None
+        }
+    }
+}
+
+/// The list under any other key would be ignored in silence.
+fn refuse_misplaced(tree: &Tree, mistakes: &mut Mistakes) {
+    for node in tree.nodes() {
+        let Kind::Mapping(pairs) = &node.kind else {
+            continue;
+        };
+        for (key, _) in pairs.iter().filter(|(key, _)| tree.text(*key) == Some(LIST)) {
+            let hint = format!("put it at the root of the file, or directly under `{PARENT}:`");
+            mistakes.add(
+                &tree.get(*key).span,
+                format!("`{LIST}` has no effect here"),
+                Some(hint),
+            );
+        }
+    }
+}
+
+/// An environment of a repo is composed once.
+fn refuse_repeated(specs: &[SourceSpec], mistakes: &mut Mistakes) {
+    let mut seen = HashMap::new();
+    for spec in specs {
+        let Some(first) = seen.insert((&spec.repo, &spec.environment), spec) else {
+            continue;
+        };
+        let line = first.place.line_column().0;
+        let what = format!("`{}` of {}", spec.environment, spec.repo);
+        let (message, hint) = if spec.requested == first.requested {
+            (
+                format!("{what} is named twice, first on line {line}"),
+                "remove one of the two",
+            )
+        } else {
+            let (one, other) = (first.requested.as_str(), spec.requested.as_str());
+            let message = format!("{what} is named twice, as `{one}` on line {line} and as `{other}` here");
+            (
+                message,
+                "an environment of a repo is composed once: choose one of the two",
+            )
+        };
+        mistakes.add(&spec.place.span, message, Some(hint.into()));
+    }
 }

@@ -1,0 +1,394 @@
+//! Reads mappings by the table of keys: unknown, repeated and missing keys, wrong types.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use compose_model::{
+    Diagnostic, Place,
+    text::{did_you_mean, escape},
+};
+use saphyr_parser::ScalarStyle;
+
+use super::{
+    keys::{Key, Shape},
+    yaml::{Id, Kind, Node, Tree},
+};
+
+/// So many mistakes are told; a text that holds more is not the work of a person.
+const MAX_MISTAKES: usize = 100;
+
+/// Collects mistakes with their places.
+pub(super) struct Mistakes {
+    file: Arc<str>,
+    /// The text to show: without credentials.
+    shown: Arc<str>,
+    found: Vec<Diagnostic>,
+    untold: usize,
+}
+
+impl Mistakes {
+    pub(super) fn new(file: &Arc<str>, shown: Arc<str>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            shown,
+            found: Vec::new(),
+            untold: 0,
+        }
+    }
+
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        Place {
+            file: Arc::clone(&self.file),
+            text: Arc::clone(&self.shown),
+            span: span.clone(),
+        }
+    }
+
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.place(span).line_column().0
+    }
+
+    pub(super) fn add(&mut self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        if self.found.len() >= MAX_MISTAKES {
+            self.untold += 1;
+            return;
+        }
+        let mistake = Diagnostic::error(message).at(self.place(span));
+        self.found.push(match hint {
+            Some(hint) => mistake.hint(hint),
+            None => mistake,
+        });
+    }
+
+    /// Tells this one alone: what else was found stems from it.
+    pub(super) fn only(&mut self, message: &str, hint: &str) {
+        (self.found, self.untold) = (Vec::new(), 0);
+        self.add(&(0..0), message, Some(hint.into()));
+    }
+
+    /// All, in the order of the text; empty when there are none.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.found
+            .sort_by_key(|mistake| mistake.place.as_ref().map(|place| place.span.start));
+        if self.untold > 0 {
+            self.found.push(Diagnostic::error(format!(
+                "… and {} more mistakes in {}",
+                self.untold, self.file
+            )));
+        }
+        self.found
+    }
+}
+
+/// A value with its place.
+pub(super) struct Spanned<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// A value of one of the shapes of the table.
+pub(super) enum Value {
+    Text(String),
+    Texts(Vec<Spanned<String>>),
+    Flag(bool),
+    Choice(&'static str),
+    Mapping(Fields),
+}
+
+/// The keys of one mapping. A key that is there with a wrong value holds `None`.
+pub(super) struct Fields {
+    values: HashMap<&'static str, Option<Spanned<Value>>>,
+    /// What to mark when the mapping as a whole is meant: its beginning.
+    pub(super) head: Range<usize>,
+}
+
+impl Fields {
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<Spanned<&str>> {
+        match self.values.get(key)?.as_ref()? {
+            Spanned {
+                value: Value::Text(text),
+                span,
+            } => Some(Spanned {
+                value: text,
+                span: span.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn texts(&self, key: &str) -> &[Spanned<String>] {
+        match self.values.get(key) {
+            Some(Some(Spanned {
+                value: Value::Texts(texts),
+                ..
+            })) => texts,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        match self.values.get(key)?.as_ref()?.value {
+            Value::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    pub(super) fn choice(&self, key: &str) -> Option<&'static str> {
+        match self.values.get(key)?.as_ref()?.value {
+            Value::Choice(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    pub(super) fn mapping(&self, key: &str) -> Option<&Fields> {
+        match &self.values.get(key)?.as_ref()?.value {
+            Value::Mapping(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a mapping. `what` is its name in messages: `a source`, `verify`.
+pub(super) fn read(
+    tree: &Tree,
+    id: Id,
+    table: &'static [Key],
+    what: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Fields> {
+    let node = tree.get(id);
+    let Some(pairs) = tree.pairs(id) else {
+        if !tree.is_exhausted() {
+            let names: Vec<&str> = table
+                .iter()
+                .filter(|key| key.required)
+                .map(|key| key.name)
+                .collect();
+            let hint = format!("write keys and values, such as `{}: …`", names.join(": …`, `"));
+            mistakes.add(
+                &node.span,
+                format!("{what} must be a mapping, not {}", describe(node)),
+                Some(hint),
+            );
+        }
+        return None;
+    };
+    let head = head(tree, node, &pairs, mistakes);
+    let mut fields = Fields {
+        values: HashMap::new(),
+        head,
+    };
+    let mut places: HashMap<&'static str, Range<usize>> = HashMap::new();
+    for (key_id, value_id) in pairs {
+        let key_node = tree.get(key_id);
+        let Some(name) = tree.text(key_id) else {
+            mistakes.add(&key_node.span, format!("a key of {what} must be text"), None);
+            continue;
+        };
+        let Some(key) = table.iter().find(|key| key.name == name) else {
+            let hint = match did_you_mean(name, table.iter().map(|key| key.name)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the keys are {}", list(table.iter().map(|key| key.name))),
+            };
+            mistakes.add(
+                &key_node.span,
+                format!("unknown key `{}` in {what}", escape(name, 60)),
+                Some(hint),
+            );
+            continue;
+        };
+        if let Some(first) = places.get(key.name) {
+            let line = mistakes.line(first);
+            let message = format!("`{}` stands twice in {what}, first on line {line}", key.name);
+            mistakes.add(&key_node.span, message, Some("keep one of the two".into()));
+            continue;
+        }
+        places.insert(key.name, key_node.span.clone());
+        let value = shaped(tree, value_id, key, mistakes);
+        let empty = tree.get(value_id).span.is_empty();
+        let span = if empty {
+            key_node.span.clone()
+        } else {
+            tree.get(value_id).span.clone()
+        };
+        fields
+            .values
+            .insert(key.name, value.map(|value| Spanned { value, span }));
+    }
+    for key in table.iter().filter(|key| key.required && !fields.has(key.name)) {
+        let hint = key
+            .examples
+            .first()
+            .map(|example| format!("for example `{}: {example}`", key.name));
+        mistakes.add(
+            &fields.head.clone(),
+            format!("{what} has no `{}`", key.name),
+            hint,
+        );
+    }
+    Some(fields)
+}
+
+/// The first pair when it stands on one line, else the first key: marking a whole mapping would mark pages.
+fn head(tree: &Tree, node: &Node, pairs: &[(Id, Id)], mistakes: &Mistakes) -> Range<usize> {
+    let own = |id: Id| node.span.contains(&tree.get(id).span.start);
+    let Some((key, value)) = pairs.iter().find(|(key, _)| own(*key)) else {
+        return node.span.start..node.span.start;
+    };
+    let (key, value) = (&tree.get(*key).span, &tree.get(*value).span);
+    let end = if value.start > key.end && !mistakes.shown[key.start..value.end].contains('\n') {
+        value.end
+    } else {
+        key.end
+    };
+    key.start..end
+}
+
+fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Value> {
+    match key.shape {
+        Shape::Text | Shape::NumberLike => text(tree, id, key.name, mistakes).map(Value::Text),
+        Shape::Texts => texts(tree, id, key, mistakes).map(Value::Texts),
+        Shape::Flag => {
+            let word = text(tree, id, key.name, mistakes)?;
+            // What PyYAML takes for a boolean, since BitOps reads this file with it.
+            let flag = match word.to_lowercase().as_str() {
+                "true" | "yes" | "on" => Some(true),
+                "false" | "no" | "off" => Some(false),
+                _ => None,
+            };
+            if flag.is_none() {
+                mistakes.add(
+                    &tree.get(id).span,
+                    format!("`{}` is neither `true` nor `false`", key.name),
+                    None,
+                );
+            }
+            flag.map(Value::Flag)
+        }
+        Shape::Choice(words) => {
+            let word = text(tree, id, key.name, mistakes)?;
+            let found = words.iter().find(|known| **known == word);
+            if found.is_none() {
+                let message = format!("`{}` cannot be `{}`", key.name, escape(&word, 60));
+                mistakes.add(
+                    &tree.get(id).span,
+                    message,
+                    Some(format!("it is one of {}", list(words.iter().copied()))),
+                );
+            }
+            found.map(|word| Value::Choice(word))
+        }
+        Shape::Mapping(table) => {
+            read(tree, id, table, &format!("`{}`", key.name), mistakes).map(Value::Mapping)
+        }
+    }
+}
+
+fn texts(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
+    let node = tree.get(id);
+    let Kind::Sequence(items) = &node.kind else {
+        let example = key.examples.first().unwrap_or(&"…");
+        let hint = format!("write a list: `{}: [{example}]`", key.name);
+        mistakes.add(
+            &node.span,
+            format!("`{}` must be a list, not {}", key.name, describe(node)),
+            Some(hint),
+        );
+        return None;
+    };
+    if !plain_tag(node, "seq", key.name, mistakes) {
+        return None;
+    }
+    let before = items.len();
+    let read: Vec<_> = items
+        .iter()
+        .map_while(|item| (!tree.is_exhausted()).then_some(*item))
+        .filter_map(|item| {
+            let value = text(tree, item, &format!("an item of {}", key.name), mistakes)?;
+            Some(Spanned {
+                value,
+                span: tree.get(item).span.clone(),
+            })
+        })
+        .collect();
+    (read.len() == before).then_some(read)
+}
+
+/// The text of a scalar on one line, exactly as written.
+fn text(tree: &Tree, id: Id, what: &str, mistakes: &mut Mistakes) -> Option<String> {
+    let node = tree.get(id);
+    let Kind::Scalar { text, style } = &node.kind else {
+        mistakes.add(
+            &node.span,
+            format!("`{what}` must be text, not {}", describe(node)),
+            None,
+        );
+        return None;
+    };
+    if !plain_tag(node, "str", what, mistakes) {
+        return None;
+    }
+    if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+        let hint = "write it behind the colon, plain or in quotes";
+        mistakes.add(
+            &first_line(node, text),
+            format!("`{what}` must be text on one line"),
+            Some(hint.into()),
+        );
+        return None;
+    }
+    if text.is_empty() || is_null(node) {
+        mistakes.add(&node.span, format!("`{what}` has no value"), None);
+        return None;
+    }
+    tree.spend(text.len()).then(|| text.clone())
+}
+
+fn first_line(node: &Node, text: &str) -> Range<usize> {
+    let length = text.find('\n').unwrap_or(text.len());
+    node.span.start..node.span.end.min(node.span.start + length)
+}
+
+/// `!!str` and the like say what is so anyway; every other tag could mean anything.
+fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bool {
+    let Some(tag) = &node.tag else { return true };
+    if tag == "!" || tag.strip_prefix("tag:yaml.org,2002:") == Some(core) {
+        return true;
+    }
+    let hint = "put the value in quotes instead";
+    mistakes.add(
+        &node.span,
+        format!(
+            "`{what}` has the tag `{}`, which is not allowed here",
+            escape(tag, 60)
+        ),
+        Some(hint.into()),
+    );
+    false
+}
+
+/// An empty value, `~` or `null`.
+pub(super) fn is_null(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar { text, style: ScalarStyle::Plain } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+}
+
+/// What a node is, for messages.
+pub(super) fn describe(node: &Node) -> &'static str {
+    match node.kind {
+        Kind::Scalar { .. } if is_null(node) => "nothing",
+        Kind::Scalar { .. } | Kind::Alias(_) => "text",
+        Kind::Sequence(_) => "a list",
+        Kind::Mapping(_) => "a mapping",
+    }
+}
+
+/// `a`, `b`, `c`
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,155 @@
+//! The one table of a source's keys: the parser reads by it, and the JSON Schema is made from it.
+
+/// One key of a mapping.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// For people: the schema's description, in Markdown.
+    pub(super) about: &'static str,
+    pub(super) shape: Shape,
+    pub(super) required: bool,
+    pub(super) examples: &'static [&'static str],
+}
+
+/// What a key takes.
+pub(super) enum Shape {
+    /// Text on one line. A YAML number or boolean is taken as the text that was written.
+    Text,
+    /// Text that often looks like a number, such as a version: editors must accept it without quotes.
+    NumberLike,
+    /// A list of texts.
+    Texts,
+    /// `true` or `false`.
+    Flag,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A mapping with these keys.
+    Mapping(&'static [Key]),
+}
+
+pub(super) const REPO: &str = "repo";
+pub(super) const ENVIRONMENT: &str = "environment";
+pub(super) const VERSION: &str = "version";
+pub(super) const REF: &str = "ref";
+pub(super) const INCLUDE: &str = "include";
+pub(super) const EXCLUDE: &str = "exclude";
+pub(super) const AS: &str = "as";
+pub(super) const SHARED: &str = "shared";
+pub(super) const DEFAULT_FOLDER: &str = "default-folder";
+pub(super) const ON_CONFLICT: &str = "on-conflict";
+pub(super) const HOOKS: &str = "hooks";
+pub(super) const VERIFY: &str = "verify";
+pub(super) const MODE: &str = "mode";
+pub(super) const KEYS: &str = "keys";
+
+/// The keys of one entry of `default-environments`.
+pub(super) static SOURCE: &[Key] = &[
+    Key {
+        name: REPO,
+        about: "The operations repo: `https://`, `http://`, `ssh://`, `user@host:path`; in the local config also \
+                `file://` or an absolute path. Never with a password in it.",
+        shape: Shape::Text,
+        required: true,
+        examples: &[
+            "https://github.com/bitops-operations-repos/kubernetes",
+            "git@github.com:org/repo",
+        ],
+    },
+    Key {
+        name: ENVIRONMENT,
+        about: "The environment: a directory of that repo, which may be nested (`stacks/eks`).",
+        shape: Shape::Text,
+        required: true,
+        examples: &["eks", "stacks/eks"],
+    },
+    Key {
+        name: VERSION,
+        about: "An exact version (`1.0.0` is the tag `1.0.0` or `v1.0.0`), a range (`^1.2`, `~1.2.3`, `>=1.0, <2`, `1.x`) or \
+                `latest`. Exactly one of `version` and `ref`.",
+        shape: Shape::NumberLike,
+        required: false,
+        examples: &["1.0.0", "^1.2", "latest"],
+    },
+    Key {
+        name: REF,
+        about: "A branch, a tag or a full commit id. Exactly one of `version` and `ref`.",
+        shape: Shape::NumberLike,
+        required: false,
+        examples: &["main", "refs/tags/stable"],
+    },
+    Key {
+        name: INCLUDE,
+        about: "gitignore-style globs relative to the environment: only what one of them matches is composed.",
+        shape: Shape::Texts,
+        required: false,
+        examples: &["terraform/"],
+    },
+    Key {
+        name: EXCLUDE,
+        about: "gitignore-style globs relative to the environment: what one of them matches is left out.",
+        shape: Shape::Texts,
+        required: false,
+        examples: &["README.md"],
+    },
+    Key {
+        name: AS,
+        about: "A name: the source's deployments become `<as>-<deployment>` and run on their own.",
+        shape: Shape::Text,
+        required: false,
+        examples: &["monitoring"],
+    },
+    Key {
+        name: SHARED,
+        about: "Top-level directories of that repo to compose beside the environment.",
+        shape: Shape::Texts,
+        required: false,
+        examples: &["_scripts"],
+    },
+    Key {
+        name: DEFAULT_FOLDER,
+        about: "A directory of that repo (BitOps' `_default`) that is layered below the environment.",
+        shape: Shape::Text,
+        required: false,
+        examples: &["_default"],
+    },
+    Key {
+        name: ON_CONFLICT,
+        about: "What happens when this and another source bring different content for one path: `error` (the default), \
+                `first` (the lower one stays) or `last` (the higher one wins). A local file always wins.",
+        shape: Shape::Choice(&["error", "first", "last"]),
+        required: false,
+        examples: &[],
+    },
+    Key {
+        name: HOOKS,
+        about: "`false` leaves out the source's `bitops.before-deploy.d` and `bitops.after-deploy.d`, and those of the \
+                sources that it names itself.",
+        shape: Shape::Flag,
+        required: false,
+        examples: &[],
+    },
+    Key {
+        name: VERIFY,
+        about: "Use the source only when it carries a good signature.",
+        shape: Shape::Mapping(SIGNATURE),
+        required: false,
+        examples: &[],
+    },
+];
+
+static SIGNATURE: &[Key] = &[
+    Key {
+        name: MODE,
+        about: "What must be signed: the `commit`, the annotated `tag`, or `both`.",
+        shape: Shape::Choice(&["commit", "tag", "both"]),
+        required: true,
+        examples: &[],
+    },
+    Key {
+        name: KEYS,
+        about: "A file of trusted keys in the image, a mount or the operations repo (a relative path starts there). \
+                Not allowed in a source's own config. Default: the file that BITOPS_COMPOSE_VERIFY_KEYS names.",
+        shape: Shape::Text,
+        required: false,
+        examples: &["/etc/bitops-compose/allowed_signers"],
+    },
+];

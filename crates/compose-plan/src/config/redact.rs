@@ -1,0 +1,93 @@
+//! A config's text with the credentials in its addresses painted over, byte for byte.
+//!
+//! Diagnostics show the line that they are about, and the lines around it. Every [`Place`](compose_model::Place) of a
+//! config therefore holds this text: whatever shows it cannot show a password.
+
+use std::{ops::Range, sync::Arc};
+
+/// The text with every credential of an address replaced by as many `*`.
+pub(super) fn redact(text: &Arc<str>) -> Arc<str> {
+    let secrets = secrets(text);
+    if secrets.is_empty() {
+        return Arc::clone(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for secret in secrets {
+        out.push_str(&text[done..secret.start]);
+        out.extend(std::iter::repeat_n('*', secret.len()));
+        done = secret.end;
+    }
+    out.push_str(&text[done..]);
+    out.into()
+}
+
+fn secrets(text: &str) -> Vec<Range<usize>> {
+    text.match_indices("://")
+        .filter_map(|(at, separator)| {
+            let start = at + separator.len();
+            let address = &text[start..];
+            let address = &address[..address
+                .find(|c: char| c.is_whitespace() || "\"'`,<>".contains(c))
+                .unwrap_or(address.len())];
+            let end = start + userinfo(address)?;
+            let is_user_of_ssh = text[..at].ends_with("ssh") && !text[start..end].contains([':', '%']);
+            (!is_user_of_ssh).then_some(start..end)
+        })
+        .scan(0, |done, found| {
+            // `a://b://c@d`: the second find lies inside the first.
+            let fresh = found.start >= *done;
+            *done = (*done).max(found.end);
+            Some(fresh.then_some(found))
+        })
+        .flatten()
+        .collect()
+}
+
+/// The length of what stands before the `@` of an address without its scheme.
+fn userinfo(address: &str) -> Option<usize> {
+    let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
+    if let Some(at) = authority.rfind('@') {
+        return Some(at);
+    }
+    // `user:pass/word@host`: what looks like a port is none. `host/org/repo@1.0` is not taken for a credential.
+    let (_, port) = authority.rsplit_once(':')?;
+    if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() {
+        None
+    } else {
+        address.rfind('@')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_painted_over_and_nothing_else_moves() {
+        for (text, shown) in [
+            ("repo: https://user:pw@host/x", "repo: https://*******@host/x"),
+            (
+                "repo: \"https://ghp_token@host/x\" # y@z",
+                "repo: \"https://*********@host/x\" # y@z",
+            ),
+            (
+                "{repo: https://a@b@host/x, ref: a}",
+                "{repo: https://***@host/x, ref: a}",
+            ),
+            ("repo: https://user:p/w@host/x", "repo: https://********@host/x"),
+            ("repo: ssh://git:pw@host/x", "repo: ssh://******@host/x"),
+            ("repo: ssh://git@host/x", "repo: ssh://git@host/x"),
+            (
+                "repo: https://host:8443/org/repo@1.0",
+                "repo: https://host:8443/org/repo@1.0",
+            ),
+            ("repo: https://pä:ß@host/x", "repo: https://******@host/x"),
+            ("a://b:c://d@e", "a://*******@e"),
+        ] {
+            let redacted = redact(&Arc::from(text));
+            assert_eq!(&*redacted, shown);
+            assert_eq!(redacted.len(), text.len());
+        }
+    }
+}

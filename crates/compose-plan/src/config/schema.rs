@@ -1,0 +1,84 @@
+//! The JSON Schema of a config, for editors.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    isolate::{LIST, PARENT},
+    keys::{self, Key, Shape},
+};
+
+/// The JSON Schema (draft 2020-12) of `bitops.config.yaml` as far as this program reads it; everything else in the
+/// file is left alone. Ends with a newline; the same on every call.
+pub fn schema() -> String {
+    let mut source = mapping(keys::SOURCE);
+    let exactly_one = [keys::VERSION, keys::REF].map(|key| json!({ "required": [key] }));
+    source.insert("oneOf".into(), json!(exactly_one));
+    let list = json!({ "$ref": "#/$defs/sources" });
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bitops.config.yaml with default-environments",
+        "type": "object",
+        "properties": {
+            LIST: list,
+            PARENT: { "type": ["object", "null"], "properties": { LIST: list } },
+        },
+        "not": { "required": [LIST, PARENT], "properties": { PARENT: { "type": "object", "required": [LIST] } } },
+        "$defs": {
+            "sources": {
+                "description": "The environments of other operations repos that this environment is composed of, lowest first. \
+                                It stands at the root or under `bitops`.",
+                "type": ["array", "null"],
+                "items": { "$ref": "#/$defs/source" },
+            },
+            "source": source,
+        },
+    });
+    format!("{schema:#}\n")
+}
+
+fn mapping(keys: &[Key]) -> Map<String, Value> {
+    let properties: Map<String, Value> = keys
+        .iter()
+        .map(|key| (key.name.to_owned(), property(key)))
+        .collect();
+    let required: Vec<&str> = keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key| key.name)
+        .collect();
+    let Value::Object(object) = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties,
+        "required": required,
+    }) else {
+        return Map::new();
+    };
+    object
+}
+
+fn property(key: &Key) -> Value {
+    let mut object = match &key.shape {
+        Shape::Text => Map::from_iter([
+            ("type".to_owned(), json!("string")),
+            ("minLength".to_owned(), json!(1)),
+        ]),
+        Shape::NumberLike => Map::from_iter([("type".to_owned(), json!(["string", "number"]))]),
+        Shape::Texts => Map::from_iter([
+            ("type".to_owned(), json!("array")),
+            ("items".to_owned(), json!({ "type": "string", "minLength": 1 })),
+        ]),
+        Shape::Flag => Map::from_iter([("type".to_owned(), json!("boolean"))]),
+        Shape::Choice(words) => Map::from_iter([("enum".to_owned(), json!(words))]),
+        Shape::Mapping(keys) => mapping(keys),
+    };
+    object.insert("description".into(), json!(key.about));
+    if !key.examples.is_empty() {
+        let examples = match key.shape {
+            Shape::Texts => json!(key.examples.iter().map(|example| [example]).collect::<Vec<_>>()),
+            _ => json!(key.examples),
+        };
+        object.insert("examples".into(), examples);
+    }
+    Value::Object(object)
+}

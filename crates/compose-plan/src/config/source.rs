@@ -1,0 +1,266 @@
+//! One entry of `default-environments`: from its keys to a checked [`SourceSpec`].
+
+use std::path::PathBuf;
+
+use compose_model::{
+    Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode, VersionRequest,
+    text::escape,
+};
+use ignore::gitignore::GitignoreBuilder;
+
+use super::{
+    fields::{self, Fields, Mistakes, Spanned},
+    keys,
+    yaml::{Id, Tree},
+};
+
+/// Reads one entry; `None` when it holds a mistake.
+pub(super) fn read(tree: &Tree, id: Id, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
+    let fields = fields::read(tree, id, keys::SOURCE, "a source", mistakes)?;
+    // Each is looked at, whatever became of the others.
+    let repo = repo(&fields, nesting, mistakes);
+    let environment = path(&fields, keys::ENVIRONMENT, mistakes);
+    let requested = requested(&fields, mistakes);
+    let include = globs(&fields, keys::INCLUDE, mistakes);
+    let exclude = globs(&fields, keys::EXCLUDE, mistakes);
+    let rename = rename(&fields, mistakes);
+    let shared = shared(&fields, mistakes);
+    let default_folder = path(&fields, keys::DEFAULT_FOLDER, mistakes);
+    let verify = verify(&fields, nesting, mistakes);
+    Some(SourceSpec {
+        repo: repo?,
+        environment: environment?,
+        requested: requested?,
+        include,
+        exclude,
+        rename,
+        shared,
+        default_folder,
+        on_conflict: match fields.choice(keys::ON_CONFLICT) {
+            Some("first") => OnConflict::First,
+            Some("last") => OnConflict::Last,
+            _ => OnConflict::Error,
+        },
+        hooks: fields.flag(keys::HOOKS).unwrap_or(true),
+        verify,
+        place: mistakes.place(&fields.head),
+    })
+}
+
+fn repo(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<RepoUrl> {
+    let Spanned { value: text, span } = fields.text(keys::REPO)?;
+    match RepoUrl::parse(text) {
+        Ok(url) if url.is_local() && nesting == Nesting::Nested => {
+            let hint =
+                "local paths are for the config of the run itself; name a repo that can be reached by URL";
+            mistakes.add(
+                &span,
+                "a source's own config cannot name a local path as `repo`",
+                Some(hint.into()),
+            );
+            None
+        }
+        Ok(url) => Some(url),
+        // The message is made without the text, which may hold a secret.
+        Err(error) => {
+            mistakes.add(
+                &span,
+                format!("`repo` is not usable: {error}"),
+                error.hint().map(str::to_owned),
+            );
+            None
+        }
+    }
+}
+
+fn path(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Option<TreePath> {
+    let Spanned { value: text, span } = fields.text(key)?;
+    match TreePath::new(text.strip_suffix('/').unwrap_or(text)) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let message = format!("`{key}` is not a directory of the repo: {error}");
+            mistakes.add(
+                &span,
+                message,
+                Some("write it from the repo's root, such as `eks` or `stacks/eks`".into()),
+            );
+            None
+        }
+    }
+}
+
+fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
+    match (fields.has(keys::VERSION), fields.has(keys::REF)) {
+        (true, true) => {
+            let hint = "keep `version` for a release, or `ref` for a branch, a tag or a commit";
+            mistakes.add(
+                &fields.head,
+                "a source has both `version` and `ref`",
+                Some(hint.into()),
+            );
+            None
+        }
+        (false, false) => {
+            let hint =
+                "add `version: 1.0.0` (a release), or `ref: main` (a branch, a tag or a full commit id)";
+            mistakes.add(
+                &fields.head,
+                "a source has neither `version` nor `ref`",
+                Some(hint.into()),
+            );
+            None
+        }
+        (true, false) => {
+            let Spanned { value: text, span } = fields.text(keys::VERSION)?;
+            match VersionRequest::parse(text) {
+                Ok(version) => Some(Requested::Version(version)),
+                Err(error) => {
+                    let hint = "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; a branch or any other tag is named with `ref`";
+                    mistakes.add(
+                        &span,
+                        format!("`version` is not usable: {error}"),
+                        Some(hint.into()),
+                    );
+                    None
+                }
+            }
+        }
+        (false, true) => {
+            let Spanned { value: text, span } = fields.text(keys::REF)?;
+            if let Some((why, hint)) = refused_ref(text) {
+                mistakes.add(&span, format!("`ref` is not usable: {why}"), Some(hint.into()));
+                return None;
+            }
+            Some(Requested::Ref(text.to_owned()))
+        }
+    }
+}
+
+/// What `git check-ref-format` refuses, and what is no branch, tag or commit.
+fn refused_ref(name: &str) -> Option<(&'static str, &'static str)> {
+    const NAME: &str = "write a branch, a tag or a full commit id";
+    let other_ref =
+        name.starts_with("refs/") && !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/");
+    if other_ref || name == "HEAD" || name == "FETCH_HEAD" {
+        return Some(("it names neither a branch nor a tag", NAME));
+    }
+    let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    let bad_character = |c: char| " ~^:?*[\\".contains(c) || compose_model::text::is_unprintable(c);
+    let bad = name.chars().any(bad_character)
+        || name.split('/').any(bad_part)
+        || name.contains("..")
+        || name.contains("@{")
+        || name.ends_with('.')
+        || name.starts_with('-')
+        || name == "@"
+        || name.len() > 1024;
+    bad.then_some(("git allows no ref of this name", NAME))
+}
+
+fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Vec<String> {
+    let mut all = Vec::new();
+    for Spanned { value: glob, span } in fields.texts(key) {
+        if glob.starts_with('#') || glob.trim().is_empty() {
+            mistakes.add(
+                span,
+                format!("`{}` in `{key}` matches nothing", escape(glob, 60)),
+                None,
+            );
+            continue;
+        }
+        let mut builder = GitignoreBuilder::new("");
+        builder.allow_unclosed_class(false);
+        if let Err(error) = builder.add_line(None, glob) {
+            let message = format!(
+                "`{}` in `{key}` is not a glob: {}",
+                escape(glob, 60),
+                reason(&error)
+            );
+            mistakes.add(
+                span,
+                message,
+                Some("globs are those of .gitignore: `*.md`, `/docs/`, `**/test_*`".into()),
+            );
+            continue;
+        }
+        all.push(glob.clone());
+    }
+    all
+}
+
+fn reason(error: &ignore::Error) -> String {
+    match error {
+        ignore::Error::Glob { err, .. } => err.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn rename(fields: &Fields, mistakes: &mut Mistakes) -> Option<String> {
+    let Spanned { value: name, span } = fields.text(keys::AS)?;
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if name.bytes().all(fine) && !name.starts_with(['.', '-']) && name.len() <= 100 {
+        return Some(name.to_owned());
+    }
+    let hint = "letters, digits, `-`, `_` and `.`, beginning with a letter, a digit or `_`; at most 100";
+    mistakes.add(
+        &span,
+        "`as` is not a name that a directory could have",
+        Some(hint.into()),
+    );
+    None
+}
+
+fn shared(fields: &Fields, mistakes: &mut Mistakes) -> Vec<TreePath> {
+    let mut all: Vec<TreePath> = Vec::new();
+    for Spanned { value: text, span } in fields.texts(keys::SHARED) {
+        match TreePath::new(text.strip_suffix('/').unwrap_or(text)) {
+            Ok(path) if path.parent().is_some() => {
+                let hint = format!(
+                    "write `{}`, or leave it out",
+                    escape(path.components().next().unwrap_or_default(), 60)
+                );
+                mistakes.add(span, "`shared` takes top-level directories only", Some(hint));
+            }
+            Ok(path) if all.contains(&path) => {
+                mistakes.add(
+                    span,
+                    format!("`{path}` stands twice in `shared`"),
+                    Some("keep one of the two".into()),
+                );
+            }
+            Ok(path) => all.push(path),
+            Err(error) => {
+                let hint = "write the directory's name, such as `_scripts`";
+                mistakes.add(
+                    span,
+                    format!("`shared` names no directory of the repo: {error}"),
+                    Some(hint.into()),
+                );
+            }
+        }
+    }
+    all
+}
+
+fn verify(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<Verify> {
+    let verify = fields.mapping(keys::VERIFY)?;
+    let named = verify.text(keys::KEYS);
+    if let Some(Spanned { span, .. }) = named.as_ref().filter(|_| nesting == Nesting::Nested) {
+        let hint =
+            "keys come from the one who deploys: from the image, a mount or BITOPS_COMPOSE_VERIFY_KEYS";
+        mistakes.add(
+            span,
+            "a source's own config cannot choose the keys it is verified with",
+            Some(hint.into()),
+        );
+    }
+    let mode = match verify.choice(keys::MODE)? {
+        "commit" => VerifyMode::Commit,
+        "tag" => VerifyMode::Tag,
+        _ => VerifyMode::Both,
+    };
+    Some(Verify {
+        mode,
+        keys: named.map(|keys| PathBuf::from(keys.value)),
+    })
+}
