@@ -1,0 +1,147 @@
+//! Which tags may answer an environment's versions.
+//!
+//! A catalog may version its environments separately. For `stacks/eks` the tags are looked for in three scopes: those that
+//! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`), those that begin with its last component
+//! (`eks/1.0.0`, `eks-v1.0.0`), and plain ones. An earlier scope goes before a later one.
+
+use compose_model::{RefEntry, Refs, TreePath, text::nearest};
+use semver::Version;
+
+/// So many tags an error lists.
+const LISTED: usize = 5;
+
+/// A tag that is a version.
+pub(super) struct VersionTag<'a> {
+    /// The tag's whole short name.
+    pub(super) name: &'a str,
+    pub(super) version: Version,
+    pub(super) entry: &'a RefEntry,
+}
+
+/// What the tags of each scope begin with.
+fn scopes(environment: &TreePath) -> Vec<Vec<String>> {
+    let mut names = vec![environment.as_str()];
+    if environment.file_name() != environment.as_str() {
+        names.push(environment.file_name());
+    }
+    let mut all: Vec<Vec<String>> = names
+        .iter()
+        .map(|name| vec![format!("{name}/"), format!("{name}-")])
+        .collect();
+    all.push(vec![String::new()]);
+    all
+}
+
+/// The names that the tag of an exact version may have, by scope.
+pub(super) fn exact_names(environment: &TreePath, version: &Version) -> Vec<Vec<String>> {
+    let names = |scope: Vec<String>| {
+        scope
+            .iter()
+            .flat_map(|prefix| [format!("{prefix}{version}"), format!("{prefix}v{version}")])
+            .collect()
+    };
+    scopes(environment).into_iter().map(names).collect()
+}
+
+/// The names that a tag of exactly this name may have in the scopes, first scope first.
+pub(super) fn named(environment: &TreePath, name: &str) -> Vec<String> {
+    scopes(environment)
+        .concat()
+        .iter()
+        .map(|prefix| format!("{prefix}{name}"))
+        .collect()
+}
+
+/// The version that a tag stands for, to an environment: `eks/v1.0.0` is 1.0.0 to `eks` and `stacks/eks`.
+pub fn tag_version(environment: &TreePath, tag: &str) -> Option<Version> {
+    scopes(environment)
+        .iter()
+        .find_map(|scope| version_in(scope, tag))
+}
+
+fn version_in(scope: &[String], tag: &str) -> Option<Version> {
+    scope.iter().find_map(|prefix| {
+        let bare = tag.strip_prefix(prefix.as_str())?;
+        Version::parse(bare.strip_prefix('v').unwrap_or(bare)).ok()
+    })
+}
+
+/// The tags that answer the environment's ranges: those of the first scope that has any.
+pub(super) fn versions<'a>(environment: &TreePath, refs: &'a Refs) -> Vec<VersionTag<'a>> {
+    let of = |scope: Vec<String>| -> Vec<VersionTag<'a>> {
+        refs.tags()
+            .filter_map(|(name, entry)| {
+                Some(VersionTag {
+                    name,
+                    version: version_in(&scope, name)?,
+                    entry,
+                })
+            })
+            .collect()
+    };
+    scopes(environment)
+        .into_iter()
+        .map(of)
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// The tags nearest to an exact version, nearest first; of other majors only when its own has none.
+pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec<String> {
+    let mut found = versions(environment, refs);
+    if found.is_empty() {
+        return anything_like(&wanted.to_string(), refs);
+    }
+    found.sort_by_key(|tag| {
+        let v = &tag.version;
+        (
+            v.major.abs_diff(wanted.major),
+            v.minor.abs_diff(wanted.minor),
+            v.patch.abs_diff(wanted.patch),
+            v.pre != wanted.pre,
+        )
+    });
+    let same_major = found
+        .iter()
+        .filter(|tag| tag.version.major == wanted.major)
+        .count();
+    found.truncate(if same_major == 0 {
+        LISTED
+    } else {
+        same_major.min(LISTED)
+    });
+    found.into_iter().map(|tag| tag.name.to_owned()).collect()
+}
+
+/// The tags that a partial version is the beginning of (`1.0` of `1.0.3`), else the highest.
+pub(super) fn beginning_with(environment: &TreePath, partial: &str, refs: &Refs) -> Vec<String> {
+    let found = versions(environment, refs);
+    if found.is_empty() {
+        return anything_like(partial, refs);
+    }
+    let beginning = format!("{}.", partial.trim_start_matches('v'));
+    let (matching, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|tag| tag.version.to_string().starts_with(&beginning));
+    highest(if matching.is_empty() { others } else { matching })
+}
+
+/// The names of the highest of them, highest first.
+pub(super) fn highest(mut tags: Vec<VersionTag<'_>>) -> Vec<String> {
+    tags.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.name.cmp(b.name)));
+    tags.into_iter()
+        .take(LISTED)
+        .map(|tag| tag.name.to_owned())
+        .collect()
+}
+
+/// For repos whose tags are no versions.
+fn anything_like(wanted: &str, refs: &Refs) -> Vec<String> {
+    let like = nearest(wanted, refs.tags().map(|(name, _)| name), LISTED);
+    let found: Vec<&str> = if like.is_empty() {
+        refs.tags().map(|(name, _)| name).take(LISTED).collect()
+    } else {
+        like
+    };
+    found.into_iter().map(str::to_owned).collect()
+}

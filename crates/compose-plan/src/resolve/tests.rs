@@ -1,0 +1,338 @@
+use compose_model::{CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest};
+use proptest::prelude::*;
+use semver::{Version, VersionReq};
+
+use super::{Kind, ResolveError, Resolved, prefixes, resolve, tag_version};
+
+fn commit(n: u8) -> CommitId {
+    CommitId(ObjectId::from_bytes([n; 20]))
+}
+
+/// `("tags/1.0.0", 1)`: a lightweight tag of commit 1; `("tags/^1.0.0", 1)`: an annotated one.
+fn refs(entries: &[(&str, u8)]) -> Refs {
+    let entry = |(name, n): &(&str, u8)| {
+        let object = if name.contains('^') {
+            ObjectId::from_bytes([0xaa; 20])
+        } else {
+            commit(*n).0
+        };
+        RefEntry {
+            name: format!("refs/{}", name.replace('^', "")),
+            object,
+            target: commit(*n),
+        }
+    };
+    Refs::new(entries.iter().map(entry).collect())
+}
+
+fn version(text: &str) -> Requested {
+    Requested::Version(VersionRequest::parse(text).unwrap())
+}
+
+fn named(text: &str) -> Requested {
+    Requested::Ref(text.into())
+}
+
+fn of(environment: &str, requested: &Requested, refs: &Refs) -> Result<Resolved, ResolveError> {
+    resolve((&TreePath::new(environment).unwrap(), requested), refs)
+}
+
+/// The tag that answers, or the error with its hint.
+fn answer(environment: &str, requested: &Requested, refs: &Refs) -> String {
+    match of(environment, requested, refs) {
+        Ok(resolved) => resolved.name,
+        Err(error) => format!("{error} ({})", error.hint().unwrap_or_default()),
+    }
+}
+
+#[test]
+fn an_exact_version_is_a_tag_with_or_without_v() {
+    let refs = refs(&[
+        ("tags/1.0.0", 1),
+        ("tags/^v1.1.0", 2),
+        ("tags/2.0.0", 3),
+        ("tags/v2.0.0", 4),
+        ("tags/3.0.0", 5),
+        ("tags/^v3.0.0", 5),
+    ]);
+    assert_eq!(answer("eks", &version("1.0.0"), &refs), "1.0.0");
+    assert_eq!(answer("eks", &version("v1.0.0"), &refs), "1.0.0");
+    assert_eq!(answer("eks", &version("3.0.0"), &refs), "3.0.0");
+    let annotated = of("eks", &version("1.1.0"), &refs).unwrap();
+    assert_eq!(
+        annotated,
+        Resolved {
+            name: "v1.1.0".into(),
+            refname: Some("refs/tags/v1.1.0".into()),
+            kind: Kind::Tag,
+            commit: commit(2),
+            tag_object: Some(ObjectId::from_bytes([0xaa; 20])),
+            warning: None,
+        }
+    );
+    insta::assert_snapshot!(answer("eks", &version("2.0.0"), &refs), @"the tags `2.0.0` (030303030) and `v2.0.0` (040404040) stand for one version but are different commits (name one of them with `ref: refs/tags/…`, and tell the catalog's owner)");
+}
+
+#[test]
+fn a_missing_tag_names_the_nearest() {
+    let refs = refs(&[
+        ("tags/1.0.0", 1),
+        ("tags/v1.2.0", 2),
+        ("tags/1.2.3", 3),
+        ("tags/1.3.0", 4),
+        ("tags/4.0.0", 5),
+        ("tags/5.0.0", 6),
+        ("tags/x", 7),
+    ]);
+    insta::assert_snapshot!(answer("eks", &version("1.2.1"), &refs), @"there is no tag for version `1.2.1` (the nearest tags are `v1.2.0`, `1.2.3`, `1.3.0`, `1.0.0`)");
+    insta::assert_snapshot!(answer("eks", &version("1.2"), &refs), @"there is no tag for version `1.2` (`~1.2` asks for the newest 1.2.x; the nearest tags are `1.2.3`, `v1.2.0`)");
+    insta::assert_snapshot!(answer("eks", &version("9"), &refs), @"there is no tag for version `9` (`~9` asks for the newest 9.x; the nearest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
+    insta::assert_snapshot!(answer("eks", &version("^6"), &refs), @"no tag matches version `^6` (the highest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
+    insta::assert_snapshot!(answer("eks", &version("1.2.1"), &Refs::default()), @"there is no tag for version `1.2.1` ()");
+    let words = self::refs(&[("tags/stable\u{1b}[31m", 1), ("tags/old", 1)]);
+    insta::assert_snapshot!(answer("eks", &version("1.0.0"), &words), @r"there is no tag for version `1.0.0` (the nearest tags are `old`, `stable\u{1b}[31m`)");
+    let pre = self::refs(&[("tags/1.0.0-rc.1", 1), ("tags/1.0.0-rc.2", 1)]);
+    insta::assert_snapshot!(answer("eks", &version("latest"), &pre), @"no tag matches version `latest` (there are pre-releases only, which a range must name: `1.0.0-rc.2`, `1.0.0-rc.1`)");
+    assert_eq!(answer("eks", &version(">=1.0.0-rc.1"), &pre), "1.0.0-rc.2");
+}
+
+#[test]
+fn a_range_takes_the_highest_in_semver_order() {
+    let refs = refs(&[
+        ("tags/1.2.0", 1),
+        ("tags/v1.10.0", 2),
+        ("tags/1.9.0", 3),
+        ("tags/2.0.0-rc.1", 4),
+        ("tags/10.0.0", 5),
+        ("tags/11.0", 6),
+        ("tags/nightly", 7),
+    ]);
+    for (range, tag) in [
+        ("^1.2", "v1.10.0"),
+        ("~1.2", "1.2.0"),
+        ("1.x", "v1.10.0"),
+        (">=1.3 <1.10", "1.9.0"),
+        ("*", "10.0.0"),
+        ("latest", "10.0.0"),
+        ("<2", "v1.10.0"),
+        (">=2.0.0-rc.0, <3", "2.0.0-rc.1"),
+        ("=1.9.0", "1.9.0"),
+    ] {
+        assert_eq!(answer("eks", &version(range), &refs), tag, "{range}");
+    }
+    let two = self::refs(&[("tags/1.2.0", 1), ("tags/v1.2.0", 2)]);
+    assert!(matches!(
+        of("eks", &version("^1"), &two),
+        Err(ResolveError::TwoTags { .. })
+    ));
+}
+
+#[test]
+fn a_partial_version_is_a_name() {
+    let refs = refs(&[
+        ("tags/1.0", 1),
+        ("tags/1.0.5", 2),
+        ("tags/v1.1", 3),
+        ("tags/eks/1.0", 4),
+    ]);
+    assert_eq!(answer("web", &version("1.0"), &refs), "1.0");
+    assert_eq!(answer("eks", &version("1.0"), &refs), "eks/1.0");
+    assert_eq!(answer("web", &version("v1.1"), &refs), "v1.1");
+    assert!(of("web", &version("1.1"), &refs).is_err());
+}
+
+#[test]
+fn an_environments_own_tags_go_first_and_alone_answer_its_ranges() {
+    for own in [
+        "stacks/eks/1.0.0",
+        "stacks/eks/v1.0.0",
+        "stacks/eks-1.0.0",
+        "stacks/eks-v1.0.0",
+        "eks/1.0.0",
+        "eks/v1.0.0",
+        "eks-1.0.0",
+        "eks-v1.0.0",
+    ] {
+        let tag = format!("tags/{own}");
+        let refs = refs(&[
+            (&tag, 1),
+            ("tags/1.0.0", 2),
+            ("tags/2.0.0", 3),
+            ("tags/eks-addons-3.0.0", 4),
+        ]);
+        assert_eq!(answer("stacks/eks", &version("1.0.0"), &refs), own);
+        assert_eq!(answer("stacks/eks", &version("*"), &refs), own);
+        assert_eq!(answer("web", &version("*"), &refs), "2.0.0");
+        // An exact version that the environment has no tag for may be the repo's.
+        assert_eq!(answer("stacks/eks", &version("2.0.0"), &refs), "2.0.0");
+        assert_eq!(
+            tag_version(&TreePath::new("stacks/eks").unwrap(), own),
+            Some(Version::new(1, 0, 0))
+        );
+    }
+    let both = refs(&[("tags/stacks/eks/1.0.0", 1), ("tags/eks/2.0.0", 2)]);
+    assert_eq!(answer("stacks/eks", &version("*"), &both), "stacks/eks/1.0.0");
+    assert_eq!(answer("eks", &version("*"), &both), "eks/2.0.0");
+}
+
+#[test]
+fn a_ref_is_a_branch_a_tag_or_a_commit() {
+    let refs = refs(&[
+        ("heads/main", 1),
+        ("tags/^stable", 2),
+        ("heads/same", 3),
+        ("tags/same", 3),
+        ("heads/both", 4),
+        ("tags/both", 5),
+    ]);
+    let kind =
+        |text: &str| of("eks", &named(text), &refs).map(|found| (found.kind, found.commit, found.refname));
+    assert_eq!(
+        kind("main"),
+        Ok((Kind::Branch, commit(1), Some("refs/heads/main".into())))
+    );
+    assert_eq!(
+        kind("stable"),
+        Ok((Kind::Tag, commit(2), Some("refs/tags/stable".into())))
+    );
+    assert_eq!(kind("same").unwrap().0, Kind::Tag);
+    assert_eq!(kind("refs/heads/both").unwrap().1, commit(4));
+    assert_eq!(kind("refs/tags/both").unwrap().1, commit(5));
+    assert_eq!(kind(&commit(9).to_string()), Ok((Kind::Commit, commit(9), None)));
+    insta::assert_snapshot!(answer("eks", &named("both"), &refs), @"`both` is both a branch (040404040) and a tag (050505050) (write `ref: refs/heads/both` or `ref: refs/tags/both`)");
+    insta::assert_snapshot!(answer("eks", &named("mian"), &refs), @"there is no branch or tag `mian` (did you mean `main`)");
+    insta::assert_snapshot!(answer("eks", &named("refs/heads/stabel"), &refs), @"there is no branch or tag `refs/heads/stabel` (did you mean `stable`)");
+    insta::assert_snapshot!(answer("eks", &named("0101010"), &refs), @"`0101010` is no branch or tag, and too short for a commit id (write the full id: 0101010101010101010101010101010101010101)");
+    insta::assert_snapshot!(answer("eks", &named("0123abcd"), &refs), @"`0123abcd` is no branch or tag, and too short for a commit id (write the full id, all 40 digits)");
+    insta::assert_snapshot!(answer("eks", &named("2024"), &refs), @"there is no branch or tag `2024` ()");
+}
+
+#[test]
+fn a_ref_named_like_a_commit_does_not_hide_it() {
+    let name = commit(7).to_string();
+    for kind in ["heads", "tags"] {
+        let refs = refs(&[(&format!("{kind}/{name}"), 8)]);
+        let found = of("eks", &named(&name), &refs).unwrap();
+        assert_eq!((found.kind, found.commit), (Kind::Commit, commit(7)));
+        assert!(found.warning.unwrap().contains("used as a commit id"));
+    }
+}
+
+#[test]
+fn only_the_refs_that_can_matter_are_asked_for() {
+    let ask = |requests: &[(&str, Requested)]| {
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|(path, requested)| (TreePath::new(*path).unwrap(), requested))
+            .collect();
+        prefixes(requests.iter().map(|(path, requested)| (path, *requested)))
+    };
+    assert_eq!(
+        ask(&[("eks", version("1.0.0"))]),
+        [
+            "1.0.0",
+            "eks-1.0.0",
+            "eks-v1.0.0",
+            "eks/1.0.0",
+            "eks/v1.0.0",
+            "v1.0.0"
+        ]
+        .map(|tag| format!("refs/tags/{tag}"))
+    );
+    assert_eq!(ask(&[("a/b", version("1.0.0"))]).len(), 10);
+    assert_eq!(
+        ask(&[("eks", version("1.0"))]),
+        ["refs/tags/1.0", "refs/tags/eks-1.0", "refs/tags/eks/1.0"]
+    );
+    assert_eq!(
+        ask(&[
+            ("eks", version("1.0.0")),
+            ("web", version("^1")),
+            ("web", named("main"))
+        ]),
+        ["refs/heads/main", "refs/tags/"]
+    );
+    assert_eq!(
+        ask(&[
+            ("eks", named("refs/heads/x")),
+            ("eks", named(&commit(1).to_string()))
+        ]),
+        ["refs/heads/x"]
+    );
+}
+
+fn any_version() -> impl Strategy<Value = Version> {
+    (
+        0u64..4,
+        0u64..4,
+        0u64..4,
+        prop_oneof![4 => Just(""), 1 => Just("alpha.1"), 1 => Just("rc.1"), 1 => Just("rc.2")],
+    )
+        .prop_map(|(major, minor, patch, pre)| Version {
+            pre: pre.parse().unwrap(),
+            ..Version::new(major, minor, patch)
+        })
+}
+
+fn any_range() -> impl Strategy<Value = String> {
+    let comparator = (
+        prop_oneof!["\\^", "~", ">=", "<=", ">", "<", "="],
+        any_version(),
+        1usize..=3,
+    )
+        .prop_map(|(operator, version, parts)| {
+            let text = match parts {
+                1 => version.major.to_string(),
+                2 => format!("{}.{}", version.major, version.minor),
+                _ => version.to_string(),
+            };
+            format!("{operator}{text}")
+        });
+    prop_oneof![
+        proptest::collection::vec(comparator, 1..3).prop_map(|all| all.join(", ")),
+        (0u64..4).prop_map(|major| format!("{major}.x")),
+        Just("*".to_owned()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_range_answers_what_the_semver_crate_says(
+        versions in proptest::collection::btree_map(any_version(), any::<bool>(), 0..12),
+        range in any_range(),
+    ) {
+        let tags: Vec<String> = versions.iter().map(|(version, v)| format!("tags/{}{version}", if *v { "v" } else { "" })).collect();
+        let entries: Vec<(&str, u8)> = tags.iter().rev().zip(1..).map(|(tag, n)| (tag.as_str(), n)).collect();
+        let oracle = VersionReq::parse(&range).unwrap();
+        let expected = versions.keys().rfind(|version| oracle.matches(version));
+        let found = of("eks", &version(&range), &refs(&entries)).ok();
+        let found = found.and_then(|found| tag_version(&TreePath::new("eks").unwrap(), &found.name));
+        prop_assert_eq!(found.as_ref(), expected);
+        // More refs change nothing.
+        let noise = [("heads/9.9.9", 99), ("tags/9.9", 99), ("tags/web/9.9.9", 99), ("tags/web-9.9.9", 99)];
+        let noisy: Vec<(&str, u8)> = entries.iter().copied().chain(noise).collect();
+        let again = of("eks", &version(&range), &refs(&noisy)).ok();
+        prop_assert_eq!(again.and_then(|found| tag_version(&TreePath::new("eks").unwrap(), &found.name)), found);
+    }
+
+    #[test]
+    fn the_refs_asked_for_are_enough(
+        versions in proptest::collection::btree_set((any_version(), 0usize..5), 0..12),
+        wanted in prop_oneof![any_version().prop_map(|version| version.to_string()), any_range()],
+    ) {
+        let spelled = |(version, style): &(Version, usize)| match style {
+            0 => format!("tags/{version}"),
+            1 => format!("tags/v{version}"),
+            2 => format!("tags/eks/{version}"),
+            3 => format!("tags/eks-v{version}"),
+            _ => format!("tags/stacks/eks/{version}"),
+        };
+        let tags: Vec<String> = versions.iter().map(spelled).collect();
+        let entries: Vec<(&str, u8)> = tags.iter().map(|tag| (tag.as_str(), 1)).collect();
+        let all = refs(&entries);
+        let (environment, requested) = (TreePath::new("stacks/eks").unwrap(), version(&wanted));
+        let asked = prefixes([(&environment, &requested)]);
+        let seen = Refs::new(all.iter().filter(|entry| asked.iter().any(|prefix| entry.name.starts_with(prefix.as_str()))).cloned().collect());
+        prop_assert_eq!(resolve((&environment, &requested), &all).ok(), resolve((&environment, &requested), &seen).ok());
+    }
+}
