@@ -1,1 +1,37 @@
-//! For tests: a hermetic command context, a catalog builder, a smart-HTTP git server with faults.
+//! For tests: a hermetic command context, catalogs, and a smart-HTTP git server with faults.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`context`] | [`Context`]: a world of its own for the program under test |
+//! | [`run`], [`process`] | [`Run`]: exit code, stdout, stderr; [`Spawned`]: a run that can be signalled |
+//! | [`fingerprint`] | whether the user's operations repo is as it was |
+//! | [`standin`] | the pipeline in BitOps' place, and what it was given |
+//! | [`catalog`], [`repo`] | [`Catalog`]: real git repos with fixed ids; [`Repo`]: raw and hostile objects |
+//! | [`example`] | the catalogs and configs of the documentation's examples |
+//! | [`server`] | [`GitServer`]: real `git http-backend`, counted, delayed, failing; TLS; a proxy |
+//! | [`docker`] | the container engine, where there is one |
+//! | [`git`] | the stock git, without anybody's configuration |
+//!
+//! The kit panics where it cannot do what it is asked: in a test that is the report. It knows none of the project's
+//! other crates.
+
+pub mod catalog;
+pub mod context;
+pub mod docker;
+pub mod example;
+pub mod fingerprint;
+pub mod git;
+pub mod process;
+mod redact;
+pub mod repo;
+pub mod run;
+pub mod server;
+pub mod standin;
+
+pub use catalog::Catalog;
+pub use context::Context;
+pub use fingerprint::Fingerprint;
+pub use process::{Signal, Spawned};
+pub use repo::{RawEntry, Repo};
+pub use run::Run;
+pub use server::GitServer;

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# A stand-in: one release per chart, with the chart's own hooks around it; says what helm would be asked to do.
+set -euo pipefail
+
+run_hooks() {
+  local hook
+  for hook in "$1"/*; do
+    [ -f "$hook" ] || continue
+    echo "HOOK ${hook#"$BITOPS_ENVROOT"/}"
+    (cd "$(dirname "$1")" && bash "$hook")
+  done
+}
+
+for chart in "$BITOPS_OPSREPO_ENVIRONMENT_DIR"/*/; do
+  chart=${chart%/}
+  [ -d "$chart" ] || continue
+  name=$(basename "$chart")
+  [ "$name" != "$BITOPS_DEFAULT_ROOT_DIR" ] || continue
+  [ -f "$chart/bitops.config.yaml" ] || { echo "the chart $name has no bitops.config.yaml" >&2; exit 2; }
+  run_hooks "$chart/bitops.before-deploy.d"
+  values=
+  for file in "$BITOPS_TEMPDIR/$BITOPS_DEFAULT_ROOT_DIR/helm/$name/values.yaml" "$chart"/values.yaml "$chart"/values-files/*; do
+    [ ! -f "$file" ] || values+=" -f ${file#"$BITOPS_TEMPDIR"/}"
+  done
+  echo "helm upgrade --install $name ${chart#"$BITOPS_TEMPDIR"/}$values"
+  (cd "$chart" && find . -type f | LC_ALL=C sort | sed 's/^/  /')
+  run_hooks "$chart/bitops.after-deploy.d"
+done

@@ -1,0 +1,182 @@
+"""A stand-in for the BitOps pipeline: `main.py deploy [-c FILE]`. See README.md one directory up."""
+
+import argparse
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+# As BitOps does, everything is read when the module is loaded: a broken config ends the run here.
+OPS_REPO = os.environ.get("STANDIN_OPS_REPO", "/opt/bitops_deployment")
+ENVIRONMENT = os.environ.get("BITOPS_ENVIRONMENT", os.environ.get("ENVIRONMENT"))
+PLUGINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed_plugins")
+
+
+def load(path):
+    """The YAML document of a file, by the loader that BitOps uses."""
+    with open(path, encoding="utf8") as stream:
+        return yaml.load(stream, Loader=yaml.FullLoader)
+
+
+def load_if_there(path):
+    """As `load`; None where there is no such file."""
+    try:
+        return load(path)
+    except FileNotFoundError:
+        return None
+
+
+def dig(document, *keys):
+    """The value below a chain of keys; None where the chain breaks."""
+    for key in keys:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(key)
+    return document
+
+
+def tree(root):
+    """Every path below `root` as a reader sees it who follows symlinks: kind, mode, text."""
+    entries = {}
+
+    def visit(directory, prefix, ancestors):
+        for name in sorted(os.listdir(directory)):
+            path, shown = os.path.join(directory, name), prefix + name
+            entry = {"link": os.readlink(path)} if os.path.islink(path) else {}
+            entries[shown] = entry
+            try:
+                status = os.stat(path)
+            except OSError:
+                entry["kind"] = "dangling"
+                continue
+            entry["mode"] = f"{stat.S_IMODE(status.st_mode):04o}"
+            if stat.S_ISDIR(status.st_mode):
+                entry["kind"] = "directory"
+                identity = (status.st_dev, status.st_ino)
+                if identity not in ancestors:
+                    visit(path, shown + "/", ancestors | {identity})
+            elif stat.S_ISREG(status.st_mode):
+                entry["kind"] = "file"
+                with open(path, encoding="utf8", errors="backslashreplace") as file:
+                    entry["text"] = file.read()
+            else:
+                entry["kind"] = "special"
+
+    if os.path.isdir(root):
+        visit(root, "", frozenset())
+    return entries
+
+
+def dump(path):
+    """Writes what this process was given to `path`, aside first, so that a reader sees all of it or nothing."""
+    seen = {
+        "argv": sys.argv,
+        "cwd": os.getcwd(),
+        "env": dict(os.environ),
+        "ops_repo": tree(OPS_REPO),
+        "pid": os.getpid(),
+    }
+    with open(path + ".new", "w", encoding="utf8") as file:
+        json.dump(seen, file)
+    os.rename(path + ".new", path)
+
+
+def fail(message, code=1):
+    """Ends the run."""
+    print(f"ERROR: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def run(command, directory):
+    """Runs a stage with its output passed through; a failing one ends the run with its code."""
+    sys.stdout.flush()
+    code = subprocess.run(command, cwd=directory, stderr=subprocess.STDOUT, check=False).returncode
+    if code != 0:
+        fail(f"{os.path.basename(command[1])} failed", code if code > 0 else 128 - code)
+
+
+def run_hooks(deployment_dir, folder):
+    """Runs the scripts of a hook folder in the order of their names, whether executable or not."""
+    hooks = os.path.join(deployment_dir, folder)
+    if os.path.isdir(hooks):
+        for name in sorted(os.listdir(hooks)):
+            print(f"HOOK {folder}/{name}")
+            run(["bash", os.path.join(hooks, name)], deployment_dir)
+
+
+def run_deployment(name, plugin, environment_dir):
+    """One stage: the hooks before, the plugin's deploy.sh, the hooks after."""
+    deployment_dir = os.path.join(environment_dir, name)
+    if not os.path.isdir(deployment_dir):
+        print(f"SKIP {name}: no such directory in {ENVIRONMENT}")
+        return
+    plugin_dir = os.path.join(PLUGINS, plugin)
+    if not os.path.isfile(os.path.join(plugin_dir, "deploy.sh")):
+        fail(f"the plugin {plugin} has no deploy.sh")
+
+    # A plugin may read its deployments' configs, and run their hooks, by itself: BitOps' helm plugin does.
+    own = dig(load_if_there(os.path.join(plugin_dir, "plugin.config.yaml")), "plugin", "deployment") or {}
+    cli = {}
+    if own.get("core_schema_parsing", True):
+        config = os.path.join(deployment_dir, "bitops.config.yaml")
+        if not os.path.isfile(config):
+            fail(f"{name} has no bitops.config.yaml", 2)
+        cli = dig(load(config), plugin, "cli") or {}
+
+    os.environ["BITOPS_INSTALLED_PLUGIN_DIR"] = plugin_dir
+    os.environ["BITOPS_OPSREPO_ENVIRONMENT_DIR"] = deployment_dir
+    os.environ["BITOPS_PLUGIN_NAME"] = plugin
+    os.environ[f"BITOPS_{plugin.upper()}_CLI"] = " ".join(f"--{key}={value}" for key, value in cli.items())
+
+    print(f"DEPLOYMENT {name} ({plugin})")
+    if own.get("before_hook_scripts", True):
+        run_hooks(deployment_dir, "bitops.before-deploy.d")
+    run(["bash", os.path.join(plugin_dir, "deploy.sh"), str(cli.get("stack-action", ""))], deployment_dir)
+    if own.get("after_hook_scripts", True):
+        run_hooks(deployment_dir, "bitops.after-deploy.d")
+
+
+def deploy():
+    """The whole run."""
+    if ENVIRONMENT is None:
+        fail("The 'BITOPS_ENVIRONMENT' variable must be set! Exiting...")
+    if not os.path.isdir(OPS_REPO):
+        fail("An operations repo needs to be mounted to the Docker container with the path `/opt/bitops_deployment/`")
+
+    temp_dir = tempfile.mkdtemp()
+    shutil.copytree(OPS_REPO, temp_dir, dirs_exist_ok=True)
+    environment_dir = os.path.join(temp_dir, ENVIRONMENT)
+    os.environ["BITOPS_TEMPDIR"] = temp_dir
+    os.environ["BITOPS_ENVROOT"] = environment_dir
+    os.environ["BITOPS_DEFAULT_ROOT_DIR"] = dig(BUILD_CONFIG, "bitops", "default_folder") or "_default"
+
+    deployments = dig(USER_CONFIG, "bitops", "deployments") or dig(BUILD_CONFIG, "bitops", "deployments")
+    if deployments is None:
+        fail("No 'deployments' config found. Exiting...")
+    for name, deployment in deployments.items():
+        run_deployment(name, deployment["plugin"], environment_dir)
+    shutil.rmtree(temp_dir)
+    print("BitOps has finished!")
+
+
+if "STANDIN_DUMP" in os.environ:
+    dump(os.environ["STANDIN_DUMP"])
+
+PARSER = argparse.ArgumentParser(add_help=False)
+PARSER.add_argument("-c", "--bitops_config_file")
+ARGUMENTS, _ = PARSER.parse_known_args()
+BUILD_CONFIG = load(
+    os.environ.get("BITOPS_BUILD_CONFIG_YAML") or ARGUMENTS.bitops_config_file or "bitops.config.yaml"
+)
+USER_CONFIG = load_if_there(os.path.join(OPS_REPO, ENVIRONMENT or "", "bitops.config.yaml"))
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["deploy"]:
+        deploy()
+    else:
+        print("Mode is not specified. Please use [main.py install|deploy]")

@@ -1,0 +1,205 @@
+//! A running program, its output collected, its end awaited.
+
+use std::fmt;
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, kill_process, kill_process_group};
+
+use crate::redact::Redactor;
+use crate::run::Run;
+
+pub use rustix::process::Signal;
+
+/// A program that runs in a process group of its own; what is left of the group is killed when this is dropped.
+#[derive(Debug)]
+pub struct Spawned {
+    pid: Pid,
+    shown: String,
+    status: Receiver<io::Result<ExitStatus>>,
+    ended: bool,
+    output: Output,
+    redactor: Redactor,
+    started: Instant,
+}
+
+impl Spawned {
+    pub(crate) fn start(mut command: Command, redactor: Redactor) -> Self {
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let started = Instant::now();
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process has an id");
+        let output = Output::default();
+        output.collect(child.stdout.take().expect("stdout is piped"), |read| {
+            &mut read.stdout
+        });
+        output.collect(child.stderr.take().expect("stderr is piped"), |read| {
+            &mut read.stderr
+        });
+        let (sender, status) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Fails only where the receiver is gone, and with it the interest.
+            let _ = sender.send(child.wait());
+        });
+        Self {
+            pid,
+            shown: format!("{command:?}"),
+            status,
+            ended: false,
+            output,
+            redactor,
+            started,
+        }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal to the process (not to its group).
+    ///
+    /// # Panics
+    /// Where the process is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal)
+            .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.shown));
+    }
+
+    /// Waits until `text` stands in the standard output or error.
+    ///
+    /// # Panics
+    /// Where it does not within `limit`.
+    pub fn wait_for_output(&self, text: &str, limit: Duration) {
+        let found = self.output.wait_for(text, limit);
+        assert!(
+            found,
+            "{} did not say {text:?} within {limit:?}\n{}",
+            self.shown, self.output
+        );
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// Where the process outlives `limit`, which is counted from now; it is killed then, and the message holds its
+    /// output.
+    pub fn wait(mut self, limit: Duration) -> Run {
+        let status = match self.status.recv_timeout(limit) {
+            Ok(status) => status.unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.shown)),
+            Err(_) => panic!("{} still runs after {limit:?}\n{}", self.shown, self.output),
+        };
+        self.ended = true;
+        let duration = self.started.elapsed();
+        // A child left behind in the background would keep the pipes open: the group ends with its leader.
+        self.kill_group();
+        let (stdout, stderr) = self.output.to_end();
+        Run {
+            code: status.code(),
+            signal: status.signal(),
+            stdout,
+            stderr,
+            duration,
+            redactor: self.redactor.clone(),
+        }
+    }
+
+    fn kill_group(&self) {
+        // Fails where nobody is left.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill_group();
+        }
+    }
+}
+
+/// What has been read from both pipes so far.
+#[derive(Debug, Clone, Default)]
+struct Output(Arc<(Mutex<Read>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Read {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    ended: u8,
+}
+
+impl Output {
+    /// Reads `pipe` in a thread, into the place that `part` names.
+    fn collect(&self, mut pipe: impl io::Read + Send + 'static, part: fn(&mut Read) -> &mut Vec<u8>) {
+        let shared = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            loop {
+                let count = pipe.read(&mut buffer).unwrap_or(0);
+                let mut read = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+                part(&mut read).extend_from_slice(&buffer[..count]);
+                read.ended += u8::from(count == 0);
+                shared.1.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits until `text` stands in one of the two; false where it does not within `limit`, or the pipes end.
+    fn wait_for(&self, text: &str, limit: Duration) -> bool {
+        let found = |read: &Read| {
+            let contains = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
+            contains(&read.stdout) || contains(&read.stderr)
+        };
+        let read = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, _) = self
+            .0
+            .1
+            .wait_timeout_while(read, limit, |read| !found(read) && read.ended < 2)
+            .unwrap_or_else(PoisonError::into_inner);
+        found(&read)
+    }
+
+    /// Both, once both pipes have ended.
+    fn to_end(&self) -> (String, String) {
+        let read = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = self
+            .0
+            .1
+            .wait_while(read, |read| read.ended < 2)
+            .unwrap_or_else(PoisonError::into_inner);
+        (
+            String::from_utf8_lossy(&read.stdout).into_owned(),
+            String::from_utf8_lossy(&read.stderr).into_owned(),
+        )
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&read.stdout),
+            String::from_utf8_lossy(&read.stderr),
+        );
+        write!(
+            formatter,
+            "----- stdout -----\n{stdout}\n----- stderr -----\n{stderr}"
+        )
+    }
+}

@@ -1,0 +1,107 @@
+//! Ending what waits, and ports where nobody answers.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+use super::GitServer;
+use super::http::Socket;
+
+/// Tells every thread at once that it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    pub(crate) fn stop(&self) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the whole time, or until it is over; tells which.
+    pub(crate) fn wait(&self, time: Duration) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stopped, _) = self
+            .changed
+            .wait_timeout_while(stopped, time, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        *stopped
+    }
+}
+
+/// The open connections, to be shut down. They are not kept open by being here: a reset happens when the last owner
+/// closes.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(Mutex<HashMap<u64, Weak<std::net::TcpStream>>>);
+
+impl Sockets {
+    pub(crate) fn add(&self, number: u64, socket: &Socket) {
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.insert(number, std::sync::Arc::downgrade(&socket.0));
+    }
+
+    pub(crate) fn remove(&self, number: u64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
+    }
+
+    pub(crate) fn shut_down(&self) {
+        for socket in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            if let Some(socket) = socket.upgrade() {
+                Socket(socket).shut_down();
+            }
+        }
+    }
+}
+
+/// A port of 127.0.0.1 that is taken but refuses connections, until a server opens it.
+#[derive(Debug)]
+pub struct ClosedPort {
+    socket: OwnedFd,
+    address: SocketAddr,
+}
+
+impl ClosedPort {
+    /// Takes a free port.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[expect(clippy::new_without_default, reason = "it takes something of the machine")]
+    pub fn new() -> Self {
+        let take = || {
+            let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
+            let address = SocketAddr::try_from(getsockname(&socket)?)?;
+            Ok::<_, rustix::io::Errno>(Self { socket, address })
+        };
+        take().unwrap_or_else(|error| panic!("cannot take a port: {error}"))
+    }
+
+    /// The address of a plain HTTP server at the port.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Starts a server at the port.
+    ///
+    /// # Panics
+    /// Where the port cannot be listened on.
+    pub fn open(self, root: &Path) -> GitServer {
+        listen(&self.socket, 128)
+            .unwrap_or_else(|error| panic!("cannot listen on {}: {error}", self.address));
+        GitServer::accept(root, TcpListener::from(self.socket), None)
+    }
+}
