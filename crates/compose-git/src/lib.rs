@@ -1,1 +1,44 @@
-//! The one user of gix: refs, fetch, cache, credentials, retry.
+//! The one user of gix: refs, fetch, cache, credentials, retry. No type of gix leaves this crate.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `git` | [`Git`]: a run and what its repos share |
+//! | `repo` | [`Repo`]: refs and fetch, with retries, on the blocking pool |
+//! | `fetch` | which objects are asked for, in which order, and what happens when a server refuses |
+//! | `session` | one connection: handshake, refs, packs |
+//! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
+//! | `credentials`, `gitconfig` | who gets which secret; the bit of git's configuration that concerns us |
+//! | `cache` | [`Cache`]: the object cache on disk, its locks and its pruning |
+//! | `store`, `tree`, `names`, `walk` | objects, verified; one tree and its names; the files of a commit, links followed |
+//! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
+//! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
+
+// An error names its repo and ends that repo's work: it is made once, and boxing it would burden every match.
+#![allow(clippy::result_large_err)]
+
+mod cache;
+mod credentials;
+mod error;
+mod fetch;
+mod git;
+mod gitconfig;
+mod names;
+mod options;
+mod refs;
+mod repo;
+mod retry;
+mod session;
+mod snapshot;
+mod store;
+mod tree;
+mod walk;
+mod wire;
+
+pub use cache::{Cache, CacheEntry, Prune, Pruned};
+pub use error::{Error, TreeProblem};
+pub use git::Git;
+pub use options::{Options, Stall, Tuning};
+pub use repo::{Repo, Want};
+pub use retry::{RetryPolicy, Sleep};
+pub use snapshot::Snapshot;
+pub use walk::{Keep, Root};

@@ -1,0 +1,363 @@
+//! What can go wrong, which repo it is about, and what to do.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use compose_model::{CommitId, ExitCode, RepoUrl, env};
+
+use crate::retry::Again;
+
+/// A failed fetch. Text of a remote is escaped and bounded where it enters.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A signal ended the run.
+    #[error("cancelled")]
+    Cancelled,
+    /// The time for all fetching is over.
+    #[error("{repo}: not done after {} s, the limit for all fetching", timeout.as_secs_f64())]
+    TimedOut {
+        /// Who was waited for.
+        repo: RepoUrl,
+        /// The limit.
+        timeout: Duration,
+    },
+    /// The host was not found, the connection refused, cut or too slow.
+    #[error("{repo}: {why}")]
+    Network {
+        /// Who could not be reached.
+        repo: RepoUrl,
+        /// How it failed.
+        why: String,
+    },
+    /// 429 or a 5xx.
+    #[error("{repo}: the server answered {status}{}", it_said(said))]
+    Overloaded {
+        /// Who answered.
+        repo: RepoUrl,
+        /// The HTTP status.
+        status: u16,
+        /// The server's text.
+        said: String,
+        /// Its `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// No such repo, or none that these credentials may see.
+    #[error("{repo}: no such repository{}", it_said(said))]
+    NotFound {
+        /// The address.
+        repo: RepoUrl,
+        /// The server's text.
+        said: String,
+    },
+    /// Credentials are missing or were refused.
+    #[error("{repo}: {why}{}", it_said(said))]
+    Unauthenticated {
+        /// Who asked.
+        repo: RepoUrl,
+        /// Which of the two.
+        why: String,
+        /// The server's text.
+        said: String,
+    },
+    /// 403, or an ssh key without access.
+    #[error("{repo}: access refused{}", it_said(said))]
+    Forbidden {
+        /// Who refused.
+        repo: RepoUrl,
+        /// The server's text.
+        said: String,
+    },
+    /// The host's identity could not be verified: a certificate or an ssh host key.
+    #[error("{repo}: {why}")]
+    Untrusted {
+        /// The address.
+        repo: RepoUrl,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A redirect that is not followed.
+    #[error("{repo}: redirected to {to}, which is not followed: {why}")]
+    Redirect {
+        /// The address that was asked.
+        repo: RepoUrl,
+        /// Where it points, without query or login.
+        to: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Something else than a git server answered.
+    #[error("{repo}: this is no git repository: {why}")]
+    NotGit {
+        /// The address.
+        repo: RepoUrl,
+        /// What came instead.
+        why: String,
+    },
+    /// The server's own error message (`ERR` packet, side-band 3, ssh's last lines).
+    #[error("{repo}: while {stage}, the server said: {said}")]
+    Remote {
+        /// Who said it.
+        repo: RepoUrl,
+        /// What was going on.
+        stage: &'static str,
+        /// The text.
+        said: String,
+    },
+    /// An answer over a limit.
+    #[error("{repo}: {what} is over the limit of {limit}")]
+    TooMuch {
+        /// Who sent it.
+        repo: RepoUrl,
+        /// What.
+        what: &'static str,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// An answer that makes no sense: broken protocol, broken pack, other objects than asked for.
+    #[error("{repo}: while {stage}, the server sent an answer that cannot be used: {why}")]
+    Nonsense {
+        /// Who sent it.
+        repo: RepoUrl,
+        /// What was going on.
+        stage: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A program that could not be started.
+    #[error("{repo}: cannot run `{program}`: {source}")]
+    Program {
+        /// The address it was for.
+        repo: RepoUrl,
+        /// `ssh` or `git`.
+        program: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A repo of another object format.
+    #[error("{repo}: the repository uses {format} object ids; only sha1 is supported")]
+    ObjectFormat {
+        /// The address.
+        repo: RepoUrl,
+        /// What it uses.
+        format: String,
+    },
+    /// The repo has no such commit, or does not hand it out.
+    #[error("{repo}: there is no commit {commit}{}", reference.as_ref().map(|name| format!(" (for {name})")).unwrap_or_default())]
+    NoCommit {
+        /// The address.
+        repo: RepoUrl,
+        /// The id.
+        commit: CommitId,
+        /// The ref it was wanted for, escaped.
+        reference: Option<String>,
+    },
+    /// The id is one of another object.
+    #[error("{repo}: {id} is a {kind}, not a commit")]
+    NotACommit {
+        /// The address.
+        repo: RepoUrl,
+        /// The id.
+        id: CommitId,
+        /// `blob`, `tree` or `tag`.
+        kind: String,
+    },
+    /// A tree that is not taken.
+    #[error("{repo} @ {reference}: {path}: {why}")]
+    Tree {
+        /// The address.
+        repo: RepoUrl,
+        /// The ref, escaped, or the commit.
+        reference: String,
+        /// The path in the repo, escaped.
+        path: String,
+        /// What is wrong.
+        why: TreeProblem,
+    },
+    /// More than one source may hold.
+    #[error("{repo} @ {reference}: {path} holds more than {what}")]
+    Budget {
+        /// The address.
+        repo: RepoUrl,
+        /// The ref, escaped, or the commit.
+        reference: String,
+        /// The path in the repo, escaped.
+        path: String,
+        /// The limit, in words.
+        what: String,
+        /// The variable that raises it.
+        variable: &'static str,
+    },
+    /// Not in the cache, and the network is switched off.
+    #[error("{repo}: {missing} is not in the cache, and the run is offline")]
+    Offline {
+        /// The address.
+        repo: RepoUrl,
+        /// What is missing.
+        missing: String,
+    },
+    /// The cache, and the temporary directory in its place, cannot be used.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Cache {
+        /// `create`, `write`, …
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The cache lost or damaged an object after it was fetched.
+    #[error("{repo}: object {id} in the cache {}: {why}", path.display())]
+    Damaged {
+        /// The address.
+        repo: RepoUrl,
+        /// The object.
+        id: String,
+        /// The cache entry.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A bug in this program.
+    #[error("{repo}: {what}")]
+    Bug {
+        /// The address.
+        repo: RepoUrl,
+        /// What happened.
+        what: String,
+    },
+}
+
+/// What is wrong with an entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TreeProblem {
+    /// A name that cannot be a file's on every system, or that hides something.
+    #[error("the name is not allowed: {0}")]
+    Name(String),
+    /// Two names that are one file on some systems.
+    #[error("the name collides with `{0}` in the same directory (by case or Unicode form)")]
+    Collision(String),
+    /// Not a tree as git writes it.
+    #[error("the directory is malformed: {0}")]
+    Malformed(String),
+    /// Over 512 directories deep, or 4,096 bytes long.
+    #[error("the path is too deep or too long")]
+    TooDeep,
+    /// A submodule.
+    #[error("it is a git submodule, which is not fetched")]
+    Submodule,
+    /// A Git LFS pointer.
+    #[error("it is a Git LFS pointer; its content is not in the repository")]
+    Lfs,
+    /// A symlink to `/…`.
+    #[error("the symlink's target `{0}` is absolute")]
+    AbsoluteLink(String),
+    /// A symlink above the repo's root.
+    #[error("the symlink's target `{0}` is outside of the repository")]
+    EscapingLink(String),
+    /// A symlink to nothing.
+    #[error("the symlink's target `{0}` does not exist")]
+    DanglingLink(String),
+    /// A symlink to itself or to a directory around it.
+    #[error("the symlink's target `{0}` leads in a circle")]
+    LoopingLink(String),
+    /// A mode that git does not write, or an object that is not what the mode says.
+    #[error("{0}")]
+    Kind(String),
+}
+
+fn it_said(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(" (it said: {text})")
+    }
+}
+
+impl Error {
+    /// How the run ends.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Cancelled => ExitCode::Terminated,
+            Error::TimedOut { .. } => ExitCode::TimedOut,
+            Error::Network { .. }
+            | Error::Overloaded { .. }
+            | Error::NotFound { .. }
+            | Error::NotGit { .. }
+            | Error::Remote { .. }
+            | Error::TooMuch { .. }
+            | Error::Nonsense { .. }
+            | Error::Program { .. }
+            | Error::ObjectFormat { .. }
+            | Error::Offline { .. }
+            | Error::Untrusted { .. } => ExitCode::Unreachable,
+            Error::Unauthenticated { .. } | Error::Forbidden { .. } | Error::Redirect { .. } => {
+                ExitCode::Refused
+            }
+            Error::NoCommit { .. } | Error::NotACommit { .. } | Error::Tree { .. } | Error::Budget { .. } => {
+                ExitCode::Config
+            }
+            Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
+            Error::Bug { .. } => ExitCode::Bug,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Error::Cancelled | Error::Nonsense { .. } | Error::Remote { .. } => return None,
+            Error::TimedOut { .. } => format!("set {} to more seconds, or look at why the server is slow", env::TIMEOUT),
+            Error::Network { .. } => "check the address, the network, and HTTPS_PROXY and NO_PROXY".to_owned(),
+            Error::Overloaded { after: Some(after), .. } => {
+                format!("the server asks to come back in {} s", after.as_secs())
+            }
+            Error::Overloaded { .. } => "try again later".to_owned(),
+            Error::NotFound { repo, .. } if repo.is_local() => {
+                "check the path; in a container it must be mounted".to_owned()
+            }
+            Error::NotFound { repo, .. } => {
+                format!("check the address; a private repository also answers so to a stranger: set {}", token_name(repo))
+            }
+            Error::Unauthenticated { repo, .. } => {
+                format!("set {}, or configure a git credential helper or ~/.netrc", token_name(repo))
+            }
+            Error::Forbidden { .. } => "check that the token or key may read this repository".to_owned(),
+            Error::Untrusted { repo, .. } if repo.scheme() == compose_model::url::Scheme::Ssh => {
+                "add the host's key to known_hosts (ssh-keyscan shows it; compare it with the one the host publishes)"
+                    .to_owned()
+            }
+            Error::Untrusted { .. } => "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate".to_owned(),
+            Error::Redirect { to, .. } => format!("write {to} as the repo, if that is where it lives now"),
+            Error::NotGit { .. } => "check the address: it must be the one that `git clone` takes".to_owned(),
+            Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
+            Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
+            Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
+            Error::NoCommit { .. } => {
+                "check the commit id; a commit that no branch or tag reaches may be gone from the server".to_owned()
+            }
+            Error::NotACommit { .. } => "use the id of a commit".to_owned(),
+            Error::Tree { path, .. } => format!("`exclude` {path}, or correct it in the repository"),
+            Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
+            Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
+            Error::Cache { .. } => format!("set {} to a directory that can be written, and check its space", env::CACHE),
+            Error::Damaged { .. } => "run again: the cache repairs itself when it is opened".to_owned(),
+            Error::Bug { .. } => "please report it".to_owned(),
+        };
+        Some(text)
+    }
+
+    /// May it pass by itself?
+    pub(crate) fn again(&self) -> Again {
+        match self {
+            Error::Network { .. } => Again::Yes,
+            Error::Overloaded {
+                after: Some(after), ..
+            } => Again::After(*after),
+            // 501 is an answer, not a hiccup.
+            Error::Overloaded { status, .. } if *status != 501 => Again::Yes,
+            _ => Again::Never,
+        }
+    }
+}
+
+fn token_name(repo: &RepoUrl) -> String {
+    crate::credentials::token_variable(repo.host().unwrap_or_default())
+}

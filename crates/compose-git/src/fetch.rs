@@ -1,0 +1,428 @@
+//! Fetching what a walk finds missing, in as few requests as the server allows.
+//!
+//! The first request asks for the commits at depth 1 and leaves out what a filter can leave out; the second one asks for the
+//! wanted directories by their tree ids, which brings everything below them and nothing else. Which filter was measured, on 1,000 environments of 12
+//! files (12,000 files, one environment wanted):
+//!
+//! | first request | round trips | bytes |
+//! |---|---|---|
+//! | `tree:<depth of the wanted directories>` | 2 | the trees on the way down, and the environment |
+//! | `blob:none`, for servers that refuse the above | 2 | all trees of the repo (about 0.5 MB), and the environment's blobs |
+//! | no filter, for servers that know none | 1 | the whole commit |
+//!
+//! A small repo would be there after one request without any filter, but nothing tells a small repo from a large one before it
+//! is there: one round trip more for the small ones is the price for never being surprised by a large one.
+//!
+//! Then, whatever came, the walk looks again; what is still missing (targets of symlinks) is asked for, until nothing is. A server that
+//! refuses ids that it did not advertise is asked by the id of a ref that points to the commit, without a filter.
+
+use std::{collections::HashSet, sync::Arc};
+
+use compose_model::{ObjectId, text::escape};
+use tokio::runtime::Handle;
+
+use crate::{
+    cache::{Entry, Guard, Keep},
+    error::Error,
+    repo::{Shared, Want, Work},
+    session::{Ask, Session},
+    snapshot::Snapshot,
+    store::{ReadError, Store},
+    walk::{Listing, Missing, Stop, Walk},
+};
+
+/// Requests for one call. Each hop of a chain of symlinks takes one, and a path may pass 40.
+const MOST_ROUNDS: usize = 64;
+
+/// What the first request leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Everything below the trees on the way to the wanted directories.
+    #[default]
+    Trees,
+    /// All blobs.
+    Blobs,
+    /// Nothing: the server knows no filter.
+    Nothing,
+    /// Nothing, and the server hands out what it advertised only.
+    Advertised,
+}
+
+/// What the store holds of the wants.
+struct Survey {
+    /// Wants whose commit is missing.
+    commits: Vec<usize>,
+    /// Wants of which something is missing.
+    incomplete: Vec<usize>,
+    missing: Missing,
+}
+
+enum Look {
+    Fine(Survey),
+    Damaged(ObjectId, String),
+}
+
+/// See [`crate::Repo::fetch`].
+pub(crate) fn fetch(
+    shared: &Shared,
+    work: &mut Work,
+    runtime: &Handle,
+    wants: &[Want],
+) -> Result<Vec<Snapshot>, Error> {
+    let entry = shared.entry(work)?;
+    let store = entry.store(&shared.run)?;
+    let first = look(shared, &store, wants)?;
+    if matches!(&first, Look::Fine(survey) if survey.incomplete.is_empty()) {
+        tracing::debug!("all there");
+        return snapshots(shared, &entry, &store, wants);
+    }
+    if shared.is_offline() {
+        return Err(offline(shared, &first, wants));
+    }
+    let guard = entry.lock(&shared.run, &shared.url)?;
+    let store = complete(shared, work, runtime, wants, &entry, &guard)?;
+    snapshots(shared, &entry, &store, wants)
+}
+
+fn complete(
+    shared: &Shared,
+    work: &mut Work,
+    runtime: &Handle,
+    wants: &[Want],
+    entry: &Entry,
+    guard: &Guard,
+) -> Result<Store, Error> {
+    let mut asked = HashSet::new();
+    let mut healed = false;
+    for _ in 0..MOST_ROUNDS {
+        shared.run.check(&shared.url)?;
+        // Another process may have brought it all while we waited for the lock.
+        let store = entry.store(&shared.run)?;
+        let survey = match look(shared, &store, wants)? {
+            Look::Fine(survey) => survey,
+            Look::Damaged(id, why) if !healed => {
+                tracing::warn!(%id, why, path = %entry.path().display(), "the cache is damaged; it is fetched again");
+                entry.reset(guard)?;
+                (healed, asked) = (true, HashSet::new());
+                continue;
+            }
+            Look::Damaged(id, why) => {
+                let why = format!("object {id}: {why}");
+                return Err(Error::Nonsense {
+                    repo: shared.url.clone(),
+                    stage: "fetching",
+                    why,
+                });
+            }
+        };
+        if survey.incomplete.is_empty() {
+            return Ok(store);
+        }
+        request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
+    }
+    Err(Error::TooMuch {
+        repo: shared.url.clone(),
+        what: "the chain of symlinks",
+        limit: format!("{MOST_ROUNDS} requests"),
+    })
+}
+
+/// One request for what is missing; a refusal changes the strategy instead of being an error, as long as there is another one.
+fn request(
+    shared: &Shared,
+    work: &mut Work,
+    runtime: &Handle,
+    wants: &[Want],
+    survey: &Survey,
+    entry: &Entry,
+    asked: &mut HashSet<ObjectId>,
+) -> Result<(), Error> {
+    let strategy = work.strategy;
+    let session = shared.session(work, runtime)?;
+    let can_filter = session.can_filter();
+    let of_commits = !survey.commits.is_empty() || strategy == Strategy::Advertised;
+    let (ids, filter) = if of_commits {
+        let whole = strategy == Strategy::Advertised;
+        let which = if whole {
+            &survey.incomplete
+        } else {
+            &survey.commits
+        };
+        let ids = commit_ids(shared, session, wants, which, whole)?;
+        (ids, strategy.filter(wants, which).filter(|_| can_filter))
+    } else {
+        let filter = (!survey.missing.trees.is_empty() && can_filter).then(|| "blob:none".to_owned());
+        (survey.missing.all().collect(), filter)
+    };
+    let ids: Vec<ObjectId> = ids.into_iter().filter(|id| !asked.contains(id)).collect();
+    if ids.is_empty() {
+        return Err(not_sent(shared, wants, survey));
+    }
+    tracing::debug!(
+        ?strategy,
+        filter,
+        wants = ids.len(),
+        commits = of_commits,
+        "asking"
+    );
+    let incoming = entry.incoming()?;
+    let ask = Ask {
+        ids: &ids,
+        filter,
+        shallow: of_commits,
+    };
+    let stage = if of_commits { "fetching" } else { "blobs" };
+    match session.fetch(&ask, incoming.path(), stage) {
+        Ok(pack) => {
+            asked.extend(ids);
+            let Some(pack) = pack else { return Ok(()) };
+            tracing::debug!(objects = pack.objects, "received");
+            entry.adopt(&pack.pack, &pack.index)
+        }
+        Err(Error::Remote { repo, stage, said }) => {
+            let next = strategy.after_refusal(&said);
+            let Some(next) = next else {
+                return Err(Error::Remote { repo, stage, said });
+            };
+            tracing::debug!(?strategy, ?next, said, "the server refuses");
+            (work.strategy, work.session) = (next, None);
+            asked.clear();
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Strategy {
+    fn filter(self, wants: &[Want], which: &[usize]) -> Option<String> {
+        match self {
+            Strategy::Trees => {
+                // A depth of 1 is the top directory with its names, which is enough to know the trees there.
+                let roots = which.iter().flat_map(|at| &wants[*at].roots);
+                let depth = roots.map(|root| root.dir.components().count()).max().unwrap_or(1);
+                Some(format!("tree:{depth}"))
+            }
+            Strategy::Blobs => Some("blob:none".to_owned()),
+            Strategy::Nothing | Strategy::Advertised => None,
+        }
+    }
+
+    /// What to try when the server answered with this text.
+    fn after_refusal(self, said: &str) -> Option<Self> {
+        let about_filters = said.contains("filter");
+        match self {
+            Strategy::Trees if about_filters => Some(Strategy::Blobs),
+            Strategy::Blobs if about_filters => Some(Strategy::Nothing),
+            Strategy::Trees | Strategy::Blobs | Strategy::Nothing => Some(Strategy::Advertised),
+            Strategy::Advertised => None,
+        }
+    }
+}
+
+/// The ids to ask for to get some commits: their own, or where only advertised ids are handed out (or all are at hand
+/// anyway, as in protocol 0) those of refs that point to them, which for an annotated tag is the tag's.
+fn commit_ids(
+    shared: &Shared,
+    session: &mut Session,
+    wants: &[Want],
+    which: &[usize],
+    advertised_only: bool,
+) -> Result<Vec<ObjectId>, Error> {
+    let mut ids = Vec::new();
+    let refs = if advertised_only || session.has_all_refs() {
+        let mut prefixes: Vec<String> = which.iter().filter_map(|at| wants[*at].refname.clone()).collect();
+        prefixes.extend(["refs/heads/", "refs/tags/"].map(str::to_owned));
+        session.refs(&prefixes)?
+    } else {
+        Vec::new()
+    };
+    for want in which.iter().map(|at| &wants[*at]) {
+        let named = refs
+            .iter()
+            .find(|entry| Some(&entry.name) == want.refname.as_ref() && entry.target == want.commit);
+        let any = || refs.iter().find(|entry| entry.target == want.commit);
+        let id = match named.or_else(any) {
+            Some(entry) => entry.object,
+            None if advertised_only => return Err(no_commit(shared, want)),
+            None => want.commit.0,
+        };
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+fn no_commit(shared: &Shared, want: &Want) -> Error {
+    let reference = want.refname.as_deref().map(short);
+    Error::NoCommit {
+        repo: shared.url.clone(),
+        commit: want.commit,
+        reference,
+    }
+}
+
+fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
+    let what = match survey.commits.first() {
+        Some(at) => format!("commit {}", wants[*at].commit),
+        None => format!(
+            "object {}",
+            survey
+                .missing
+                .all()
+                .next()
+                .map(|id| id.to_string())
+                .unwrap_or_default()
+        ),
+    };
+    Error::Nonsense {
+        repo: shared.url.clone(),
+        stage: "fetching",
+        why: format!("{what} was asked for and not sent"),
+    }
+}
+
+fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
+    let mut survey = Survey {
+        commits: Vec::new(),
+        incomplete: Vec::new(),
+        missing: Missing::default(),
+    };
+    for (at, want) in wants.iter().enumerate() {
+        let root = match store.tree_of(&want.commit.0) {
+            Ok(root) => root,
+            Err(ReadError::Missing) => {
+                survey.commits.push(at);
+                survey.incomplete.push(at);
+                continue;
+            }
+            Err(ReadError::Kind(kind)) => {
+                return Err(Error::NotACommit {
+                    repo: shared.url.clone(),
+                    id: want.commit,
+                    kind: kind.to_string(),
+                });
+            }
+            Err(ReadError::Damaged(why)) => return Ok(Look::Damaged(want.commit.0, why)),
+        };
+        let walk = Walk::new(store, root, shared.run.options.budget, true);
+        let mut complete = walk.is_present(&mut survey.missing);
+        for root in &want.roots {
+            match walk.list(root) {
+                Ok(Listing { missing, .. }) => {
+                    complete &= missing.is_empty();
+                    survey.missing.add(missing);
+                }
+                Err(Stop::Damaged(id, why)) => return Ok(Look::Damaged(id, why)),
+                // No more can be said of it, and `files` says so.
+                Err(Stop::Tree(..) | Stop::Budget(_)) => {}
+            }
+        }
+        if !complete {
+            survey.incomplete.push(at);
+        }
+    }
+    Ok(Look::Fine(survey))
+}
+
+fn snapshots(
+    shared: &Shared,
+    entry: &Arc<Entry>,
+    store: &Store,
+    wants: &[Want],
+) -> Result<Vec<Snapshot>, Error> {
+    wants
+        .iter()
+        .map(|want| {
+            let root = store.tree_of(&want.commit.0).map_err(|error| Error::Damaged {
+                repo: shared.url.clone(),
+                id: want.commit.to_string(),
+                path: entry.path().to_owned(),
+                why: error.to_string(),
+            })?;
+            let reference = want.refname.as_deref().map_or_else(|| want.commit.short(), short);
+            let keep: Keep = Arc::new((Arc::clone(entry), Arc::clone(&shared.run)));
+            let place = (store.clone(), entry.path().to_owned(), keep);
+            Ok(Snapshot::new(
+                shared.url.clone(),
+                reference,
+                want.commit,
+                root,
+                shared.run.options.budget,
+                place,
+            ))
+        })
+        .collect()
+}
+
+fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {
+    let missing = match look {
+        Look::Damaged(id, why) => format!("object {id} ({why})"),
+        Look::Fine(survey) => {
+            let want = survey.incomplete.first().map(|at| &wants[*at]);
+            let whole = !survey.commits.is_empty();
+            want.map_or_else(String::new, |want| {
+                let name = want
+                    .refname
+                    .as_deref()
+                    .map(|name| format!("{} ", short(name)))
+                    .unwrap_or_default();
+                let commit = format!("{name}(commit {})", want.commit.short());
+                let dirs: Vec<&str> = want.roots.iter().map(|root| root.dir.as_str()).collect();
+                if whole || dirs.is_empty() {
+                    commit
+                } else {
+                    format!("{} of {commit}", dirs.join(", "))
+                }
+            })
+        }
+    };
+    Error::Offline {
+        repo: shared.url.clone(),
+        missing,
+    }
+}
+
+/// `refs/tags/1.0.0` → `1.0.0`, escaped.
+fn short(refname: &str) -> String {
+    let name = ["refs/tags/", "refs/heads/"]
+        .iter()
+        .find_map(|prefix| refname.strip_prefix(prefix));
+    escape(name.unwrap_or(refname), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_leads_to_the_next_strategy_and_then_to_an_end() {
+        let mut strategy = Strategy::default();
+        let mut seen = vec![strategy];
+        for said in [
+            "filter 'tree' not supported",
+            "filter 'blob:none' not supported",
+            "not our ref",
+            "not our ref",
+        ] {
+            let Some(next) = strategy.after_refusal(said) else {
+                break;
+            };
+            strategy = next;
+            seen.push(strategy);
+        }
+        assert_eq!(
+            seen,
+            [
+                Strategy::Trees,
+                Strategy::Blobs,
+                Strategy::Nothing,
+                Strategy::Advertised
+            ]
+        );
+        assert_eq!(
+            Strategy::Trees.after_refusal("not our ref"),
+            Some(Strategy::Advertised)
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! A run of fetching: what its repos share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use compose_model::RepoUrl;
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    error::Error,
+    gitconfig::GitConfig,
+    options::Options,
+    repo::Repo,
+    wire::{lock, net::Net},
+};
+
+/// The door to git. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Git(Arc<Inner>);
+
+struct Inner {
+    run: Arc<Run>,
+    repos: Mutex<HashMap<String, Arc<Repo>>>,
+}
+
+/// What all repos of a run share.
+pub(crate) struct Run {
+    pub(crate) options: Options,
+    deadline: Instant,
+    pub(crate) net: Net,
+    pub(crate) jobs: Arc<Semaphore>,
+    config: OnceLock<GitConfig>,
+    /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
+    pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
+}
+
+impl Run {
+    pub(crate) fn new(options: Options) -> Self {
+        let now = Instant::now();
+        // A century is as good as forever, and fits.
+        let deadline = now
+            .checked_add(options.timeout)
+            .unwrap_or(now + Duration::from_secs(3_000_000_000));
+        let jobs = Arc::new(Semaphore::new(options.jobs.max(1)));
+        Self {
+            options,
+            deadline,
+            net: Net::default(),
+            jobs,
+            config: OnceLock::new(),
+            private: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn git_config(&self) -> &GitConfig {
+        self.config.get_or_init(|| GitConfig::load(&self.options))
+    }
+
+    /// Time that is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// `Err` once the run is cancelled or out of time.
+    pub(crate) fn check(&self, repo: &RepoUrl) -> Result<(), Error> {
+        if self.options.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if self.left().is_zero() {
+            return Err(Error::TimedOut {
+                repo: repo.clone(),
+                timeout: self.options.timeout,
+            });
+        }
+        Ok(())
+    }
+
+    /// Resolves when the run is cancelled or out of time. The flag has no waker (a signal handler raises it), so it is polled.
+    pub(crate) async fn interrupted(&self, repo: &RepoUrl) -> Error {
+        loop {
+            if let Err(error) = self.check(repo) {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(20).min(self.left())).await;
+        }
+    }
+}
+
+impl Git {
+    /// Starts the clock of [`Options::timeout`]. Touches neither disk nor network.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Inner {
+            run: Arc::new(Run::new(options)),
+            repos: Mutex::default(),
+        })))
+    }
+
+    /// The repo at an address; the same one for every spelling of it, so that whatever is asked of it in this run is asked once.
+    pub fn repo(&self, url: &RepoUrl) -> Arc<Repo> {
+        let mut repos = lock(&self.0.repos);
+        let repo = repos
+            .entry(url.key().to_owned())
+            .or_insert_with(|| Arc::new(Repo::new(Arc::clone(&self.0.run), url.clone())));
+        Arc::clone(repo)
+    }
+
+    /// Did this run need HTTP? A warm one with known commits does not, and then no client was ever made.
+    pub fn used_http(&self) -> bool {
+        self.0.run.net.is_used()
+    }
+}

@@ -1,0 +1,245 @@
+//! The little of git's own configuration that concerns us: `url.*.insteadOf` and `credential.*`, from the user's and the
+//! system's files. Nothing of a repository's, and nothing of the `GIT_CONFIG_*` variables that inject values.
+
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice as _;
+
+use crate::options::Options;
+
+/// Read once per run, when the first connection is made.
+#[derive(Debug, Default)]
+pub(crate) struct GitConfig {
+    /// What an address starts with, and what takes its place.
+    rewrites: Vec<(String, String)>,
+    /// In the order of the files: the address they are for, the key, the value.
+    credential: Vec<(Option<String>, CredentialKey)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CredentialKey {
+    /// Empty: forget the ones before.
+    Helper(String),
+    Username(String),
+    UsePath(bool),
+}
+
+/// What is configured for one address.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CredentialConfig {
+    pub(crate) helpers: Vec<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) use_path: bool,
+}
+
+impl GitConfig {
+    /// Reads the files. One that cannot be read or parsed is left out with a warning: git would stop, but most repos need none of it.
+    pub(crate) fn load(options: &Options) -> Self {
+        let mut config = Self::default();
+        let home = options.variable("HOME").map(PathBuf::from);
+        for path in files(options, home.as_deref()) {
+            match read(&path, home.as_deref()) {
+                Ok(file) => config.take(&file),
+                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is left out"),
+            }
+        }
+        config
+    }
+
+    fn take(&mut self, file: &gix::config::File) {
+        let text = |value: &gix::bstr::BStr| value.to_str_lossy().into_owned();
+        for section in file.sections() {
+            let header = section.header();
+            let subsection = header.subsection_name().map(text);
+            if header.name().eq_ignore_ascii_case(b"url") {
+                for prefix in section.values("insteadOf") {
+                    self.rewrites
+                        .push((text(prefix.as_ref()), subsection.clone().unwrap_or_default()));
+                }
+            }
+            if header.name().eq_ignore_ascii_case(b"credential") {
+                for key in section.value_names() {
+                    let value = section
+                        .value(&key)
+                        .map(|value| text(value.as_ref()))
+                        .unwrap_or_default();
+                    let key = match key.to_ascii_lowercase().as_str() {
+                        "username" => CredentialKey::Username(value),
+                        "usehttppath" => {
+                            CredentialKey::UsePath(matches!(value.as_str(), "true" | "yes" | "on" | "1" | ""))
+                        }
+                        // Helpers come below: several in one section count.
+                        _ => continue,
+                    };
+                    self.credential.push((subsection.clone(), key));
+                }
+                for helper in section.values("helper") {
+                    self.credential
+                        .push((subsection.clone(), CredentialKey::Helper(text(helper.as_ref()))));
+                }
+            }
+        }
+    }
+
+    /// The address with the longest matching prefix replaced; `None`: nothing matches.
+    pub(crate) fn rewrite(&self, address: &str) -> Option<String> {
+        let (prefix, base) = self
+            .rewrites
+            .iter()
+            .filter(|(prefix, _)| !prefix.is_empty() && address.starts_with(prefix.as_str()))
+            .max_by_key(|(prefix, _)| prefix.len())?;
+        Some(format!("{base}{}", &address[prefix.len()..]))
+    }
+
+    /// What is configured for an address.
+    pub(crate) fn credential(&self, url: &reqwest::Url) -> CredentialConfig {
+        let mut config = CredentialConfig::default();
+        for (pattern, key) in &self.credential {
+            if !pattern.as_deref().is_none_or(|pattern| matches(pattern, url)) {
+                continue;
+            }
+            match key {
+                CredentialKey::Helper(helper) if helper.is_empty() => config.helpers.clear(),
+                CredentialKey::Helper(helper) => config.helpers.push(helper.clone()),
+                CredentialKey::Username(name) => config.username = Some(name.clone()),
+                CredentialKey::UsePath(yes) => config.use_path = *yes,
+            }
+        }
+        config
+    }
+}
+
+/// `credential.<pattern>.…`: scheme and port must be equal, the host too (a component may be `*`), the path a prefix.
+fn matches(pattern: &str, url: &reqwest::Url) -> bool {
+    // `*` cannot be parsed as a part of a host.
+    let Ok(parsed) = reqwest::Url::parse(&pattern.replace('*', "__any__")) else {
+        return false;
+    };
+    let (Some(host), Some(wanted)) = (url.host_str(), parsed.host_str()) else {
+        return false;
+    };
+    let (mut parts, mut wanted) = (host.split('.'), wanted.split('.'));
+    let hosts = loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => break true,
+            (Some(part), Some(want)) if want == "__any__" || want == part => {}
+            _ => break false,
+        }
+    };
+    let path = parsed.path().trim_end_matches('/');
+    let below = url
+        .path()
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    hosts
+        && below
+        && parsed.scheme() == url.scheme()
+        && parsed.port_or_known_default() == url.port_or_known_default()
+}
+
+/// As git finds them, lowest first.
+fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
+    let path = |name: &str| options.variable(name).map(PathBuf::from);
+    let mut files = Vec::new();
+    let no_system = options
+        .text("GIT_CONFIG_NOSYSTEM")
+        .is_some_and(|text| !matches!(text, "0" | "false" | "no" | "off"));
+    if !no_system {
+        files.push(path("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".into()));
+    }
+    match path("GIT_CONFIG_GLOBAL") {
+        Some(global) => files.push(global),
+        None => {
+            let xdg = path("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
+            files.extend(xdg.map(|xdg| xdg.join("git/config")));
+            files.extend(home.map(|home| home.join(".gitconfig")));
+        }
+    }
+    files.retain(|file| file.is_file());
+    files
+}
+
+fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let metadata = gix::config::file::Metadata::from(gix::config::Source::User).at(path);
+    let options = gix::config::file::init::Options {
+        includes: gix::config::file::includes::Options::follow_without_conditional(home),
+        ..Default::default()
+    };
+    let mut file = gix::config::File::from_bytes_no_includes(&bytes, metadata, options)
+        .map_err(|error| error.to_string())?;
+    file.resolve_includes(options)
+        .map_err(|error| error.to_string())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> GitConfig {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".gitconfig"), text).unwrap();
+        let mut options = Options::new(dir.path());
+        options.environment.insert("HOME".into(), dir.path().into());
+        options
+            .environment
+            .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
+        GitConfig::load(&options)
+    }
+
+    #[test]
+    fn the_longest_prefix_is_replaced() {
+        let config = config(
+            "[url \"ssh://git@host/\"]\n insteadOf = https://host/\n\
+             [url \"https://mirror/org/\"]\n insteadOf = https://host/org/\n insteadOf = gh:\n",
+        );
+        assert_eq!(
+            config.rewrite("https://host/a"),
+            Some("ssh://git@host/a".to_owned())
+        );
+        assert_eq!(
+            config.rewrite("https://host/org/a"),
+            Some("https://mirror/org/a".to_owned())
+        );
+        assert_eq!(config.rewrite("https://other/a"), None);
+    }
+
+    #[test]
+    fn credential_settings_are_those_of_the_address() {
+        let config = config(
+            "[credential]\n helper = store\n[credential \"https://*.corp.example\"]\n helper =\n helper = !f\n username = me\n\
+             [credential \"https://host/org\"]\n useHttpPath = true\n",
+        );
+        let of = |url: &str| config.credential(&reqwest::Url::parse(url).unwrap());
+        assert_eq!(of("https://github.com/x").helpers, ["store"]);
+        let corp = of("https://git.corp.example/x");
+        assert_eq!(
+            (corp.helpers, corp.username.as_deref()),
+            (vec!["!f".to_owned()], Some("me"))
+        );
+        assert!(of("https://host/org/x").use_path && !of("https://host/organ").use_path);
+        assert_eq!(of("http://git.corp.example/x").helpers, ["store"]);
+    }
+
+    #[test]
+    fn includes_are_followed_and_broken_files_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join("more"),
+            "[url \"https://b/\"]\n insteadOf = https://a/\n",
+        )
+        .unwrap();
+        std::fs::write(dir.path().join(".gitconfig"), "[include]\n path = ~/more\n").unwrap();
+        std::fs::write(dir.path().join("system"), "[url \"\n").unwrap();
+        let mut options = Options::new(dir.path());
+        options.environment.insert("HOME".into(), dir.path().into());
+        options
+            .environment
+            .insert("GIT_CONFIG_SYSTEM".into(), dir.path().join("system").into());
+        assert_eq!(
+            GitConfig::load(&options).rewrite("https://a/x"),
+            Some("https://b/x".to_owned())
+        );
+    }
+}

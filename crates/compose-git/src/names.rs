@@ -1,0 +1,100 @@
+//! Names in a tree: what git stores is bytes, and anything may be in there.
+
+use std::collections::HashMap;
+
+use compose_model::{TreePath, text::escape};
+use gix::bstr::{BStr, ByteSlice};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::TreeProblem;
+
+/// How much of a hostile name is shown.
+const SHOWN: usize = 200;
+
+/// A name for people.
+pub(crate) fn shown(name: &[u8]) -> String {
+    escape(&name.to_str_lossy(), SHOWN)
+}
+
+/// Checks one component; `link`: the entry is a symlink.
+pub(crate) fn check(name: &BStr, link: bool) -> Result<&str, TreeProblem> {
+    let refuse = |why: &str| TreeProblem::Name(why.to_owned());
+    let text = std::str::from_utf8(name).map_err(|_| refuse("it is not UTF-8"))?;
+    if text.len() > 255 {
+        return Err(refuse("it is over 255 bytes long"));
+    }
+    // `.`, `..`, separators, `.git` in the disguises of NTFS and HFS+, Windows' device names, `.gitmodules` as a link.
+    let mode = link.then_some(gix::validate::path::component::Mode::Symlink);
+    gix::validate::path::component(name, mode, gix::validate::path::component::Options::default())
+        .map_err(|error| refuse(&error.to_string()))?;
+    // Control characters and bidirectional overrides, which `validate` lets through on Unix names.
+    TreePath::new(text).map_err(|error| refuse(&error.to_string()))?;
+    Ok(text)
+}
+
+/// The names of one directory, as file systems compare them.
+#[derive(Default)]
+pub(crate) struct Siblings(HashMap<String, String>);
+
+impl Siblings {
+    /// Adds a name; an error when it collides with one that is there.
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), TreeProblem> {
+        // APFS and NTFS fold case, HFS+ and APFS normalise: NFC of the lower case of NFC is near enough to both.
+        let folded: String = name.nfc().flat_map(char::to_lowercase).nfc().collect();
+        match self.0.insert(folded, name.to_owned()) {
+            None => Ok(()),
+            Some(other) => Err(TreeProblem::Collision(shown(other.as_bytes()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disguises_and_tricks_are_refused() {
+        let long = "x".repeat(256);
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            ".git",
+            ".GIT",
+            ".git.",
+            ".git ",
+            "git~1",
+            ".git::$INDEX_ALLOCATION",
+            ".g\u{200c}it",
+            "a\nb",
+            "a\x1bb",
+            "a\x7f",
+            "a\u{9b}",
+            "a\u{202e}b",
+            &long,
+        ] {
+            assert!(check(BStr::new(name), false).is_err(), "{name:?}");
+        }
+        assert!(check(BStr::new(b"\xff\xfe"), false).is_err());
+        assert!(check(BStr::new(".gitmodules"), true).is_err());
+        for name in [".gitignore", "main.tf", "Ünïcode.yaml", "a b"] {
+            assert_eq!(check(BStr::new(name), false), Ok(name));
+        }
+    }
+
+    #[test]
+    fn one_file_under_two_names_is_refused() {
+        let collide = |a: &str, b: &str| {
+            let mut siblings = Siblings::default();
+            siblings.add(a).unwrap();
+            siblings.add(b).is_err()
+        };
+        assert!(collide("README", "readme"));
+        assert!(collide("é", "e\u{301}"));
+        assert!(collide("É", "e\u{301}"));
+        assert!(collide("a", "a"));
+        assert!(!collide("a", "b"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Refs between gix, a run and the cache's file.
+
+use compose_model::{CommitId, ObjectId, RefEntry, Refs};
+use gix::protocol::handshake::Ref;
+
+use crate::store::from_gix;
+
+/// What a server advertised. Names that are not UTF-8 cannot be asked for in YAML, and are left out.
+pub(crate) fn from_advertised(refs: &[Ref]) -> Vec<RefEntry> {
+    refs.iter()
+        .filter_map(|advertised| {
+            let (name, object, peeled) = advertised.unpack();
+            let object = from_gix(object?)?;
+            let target = peeled.and_then(from_gix).unwrap_or(object);
+            let name = std::str::from_utf8(name).ok()?;
+            Some(RefEntry {
+                name: name.to_owned(),
+                object,
+                target: CommitId(target),
+            })
+        })
+        .collect()
+}
+
+/// Those that one of the prefixes asks for.
+pub(crate) fn select(entries: impl IntoIterator<Item = RefEntry>, prefixes: &[String]) -> Vec<RefEntry> {
+    entries
+        .into_iter()
+        .filter(|entry| {
+            prefixes
+                .iter()
+                .any(|prefix| entry.name.starts_with(prefix.as_str()))
+        })
+        .collect()
+}
+
+/// Is every ref of `prefix` among those of `asked`?
+pub(crate) fn is_covered(prefix: &str, asked: &[String]) -> bool {
+    asked.iter().any(|asked| prefix.starts_with(asked.as_str()))
+}
+
+/// `prefix <name>` lines, then `<object> <target> <name>` lines. Names with control characters are left out: git allows none.
+pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
+    let plain = |name: &str| !name.chars().any(char::is_control);
+    let mut text = String::new();
+    for prefix in prefixes.iter().filter(|prefix| plain(prefix)) {
+        text.push_str(&format!("prefix {prefix}\n"));
+    }
+    for entry in refs.iter().filter(|entry| plain(&entry.name)) {
+        text.push_str(&format!("{} {} {}\n", entry.object, entry.target, entry.name));
+    }
+    text
+}
+
+/// The reverse; `None` for a file that is not whole.
+pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
+    let (mut prefixes, mut entries) = (Vec::new(), Vec::new());
+    if !text.ends_with('\n') {
+        return None;
+    }
+    for line in text.lines() {
+        if let Some(prefix) = line.strip_prefix("prefix ") {
+            prefixes.push(prefix.to_owned());
+            continue;
+        }
+        let mut words = line.splitn(3, ' ');
+        let object: ObjectId = words.next()?.parse().ok()?;
+        let target: CommitId = words.next()?.parse().ok()?;
+        entries.push(RefEntry {
+            name: words.next()?.to_owned(),
+            object,
+            target,
+        });
+    }
+    Some((prefixes, Refs::new(entries)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_holds_what_was_seen() {
+        let id: ObjectId = "1".repeat(40).parse().unwrap();
+        let entry = |name: &str| RefEntry {
+            name: name.to_owned(),
+            object: id,
+            target: CommitId(id),
+        };
+        let refs = Refs::new(vec![entry("refs/tags/1.0.0"), entry("refs/heads/a b")]);
+        let prefixes = vec!["refs/tags/".to_owned()];
+        let text = to_text(&prefixes, &refs);
+        assert_eq!(from_text(&text), Some((prefixes, refs)));
+        assert_eq!(from_text(&text[..text.len() - 1]), None, "a torn file");
+        assert_eq!(from_text("nonsense\n"), None);
+    }
+}

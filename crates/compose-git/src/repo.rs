@@ -1,0 +1,265 @@
+//! One repo in one run: what is asked of it, in order, with retries.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+
+use compose_model::{CommitId, RefEntry, Refs, RepoUrl};
+use tokio::{runtime::Handle, sync::Mutex};
+
+use crate::{
+    cache::Entry,
+    error::Error,
+    fetch::{self, Strategy},
+    git::Run,
+    refs,
+    session::Session,
+    snapshot::Snapshot,
+    walk::Root,
+    wire::Traffic,
+};
+
+/// What is wanted of one commit.
+#[derive(Clone)]
+pub struct Want {
+    /// The commit.
+    pub commit: CommitId,
+    /// The full name of a ref that points there: asked for where a server hands out no commit by id, and named in messages.
+    pub refname: Option<String>,
+    /// The directories; none: only the commit and its top.
+    pub roots: Vec<Root>,
+}
+
+/// A repo. Calls are answered one after the other, over one connection.
+pub struct Repo {
+    shared: Arc<Shared>,
+    work: Arc<Mutex<Work>>,
+}
+
+/// What does not change.
+pub(crate) struct Shared {
+    pub(crate) run: Arc<Run>,
+    pub(crate) url: RepoUrl,
+    pub(crate) traffic: Arc<Traffic>,
+}
+
+/// What one step leaves for the next.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) session: Option<Session>,
+    pub(crate) entry: Option<Arc<Entry>>,
+    pub(crate) strategy: Strategy,
+    /// Prefixes of refs that were asked for.
+    asked: Vec<String>,
+    refs: Vec<RefEntry>,
+}
+
+impl Shared {
+    /// The repo's place in the cache, opened when it is first needed.
+    pub(crate) fn entry(&self, work: &mut Work) -> Result<Arc<Entry>, Error> {
+        if let Some(entry) = &work.entry {
+            return Ok(Arc::clone(entry));
+        }
+        let entry = Arc::new(Entry::open(&self.run, &self.url)?);
+        work.entry = Some(Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    /// The connection, opened when it is first needed.
+    pub(crate) fn session<'w>(&self, work: &'w mut Work, runtime: &Handle) -> Result<&'w mut Session, Error> {
+        if work.session.is_none() {
+            work.session = Some(Session::open(&self.run, &self.url, &self.traffic, runtime)?);
+        }
+        work.session.as_mut().ok_or_else(|| Error::Bug {
+            repo: self.url.clone(),
+            what: "the connection is gone".to_owned(),
+        })
+    }
+
+    /// May the repo be asked? One on this machine's disk always may.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.run.options.offline && !self.url.is_local()
+    }
+}
+
+impl Repo {
+    pub(crate) fn new(run: Arc<Run>, url: RepoUrl) -> Self {
+        let shared = Shared {
+            run,
+            url,
+            traffic: Arc::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            work: Arc::default(),
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &RepoUrl {
+        &self.shared.url
+    }
+
+    /// Requests sent in this run (for ssh and files: programs started), and bytes received.
+    pub fn traffic(&self) -> (u64, u64) {
+        let traffic = &self.shared.traffic;
+        (
+            traffic.requests.load(Ordering::Relaxed),
+            traffic.bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    /// All refs seen in this run, among them those that start with `prefixes`. Only prefixes that no call asked for before cost
+    /// a request, and a name keeps the value it was first seen with. Offline, the answer is that of the last run that looked.
+    pub async fn refs(&self, prefixes: &[String]) -> Result<Arc<Refs>, Error> {
+        let prefixes = prefixes.to_vec();
+        self.step(move |shared, work, runtime| look(shared, work, runtime, &prefixes))
+            .await
+            .map(Arc::new)
+    }
+
+    /// Sees to it that the cache holds all files of the wanted directories, and what symlinks there point to. What it holds
+    /// already is verified and not asked for; the rest comes in one request for the commits and one for their content (more only
+    /// where symlinks or `keep` make content depend on content). A directory that does not exist is no error here: [`Snapshot::files`] says so.
+    ///
+    /// Returns one snapshot per want, in order.
+    pub async fn fetch(&self, wants: &[Want]) -> Result<Vec<Snapshot>, Error> {
+        let wants: Arc<[Want]> = wants.into();
+        let done = self
+            .step(move |shared, work, runtime| fetch::fetch(shared, work, runtime, &wants))
+            .await;
+        self.shared.run.options.reporter.done(&self.shared.url);
+        let (requests, bytes) = self.traffic();
+        tracing::debug!(repo = %self.shared.url, requests, bytes, ok = done.is_ok(), "fetched");
+        done
+    }
+
+    /// Runs a blocking step on the blocking pool, again and again as the policy allows.
+    async fn step<T, F>(&self, step: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&Shared, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
+    {
+        let (run, url) = (&self.shared.run, &self.shared.url);
+        let step = Arc::new(step);
+        for attempt in 1.. {
+            let done = tokio::select! {
+                biased;
+                done = self.attempt(Arc::clone(&step)) => done,
+                // A thread that does not come back (a hanging disk) is left behind.
+                error = run.interrupted(url) => Err(error),
+            };
+            let error = match done {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = run.options.tuning.retry.wait(attempt, error.again());
+            let Some(wait) = wait.filter(|wait| *wait < run.left()) else {
+                return Err(error);
+            };
+            tracing::info!(repo = %url, %error, wait = wait.as_secs_f32(), attempt, "trying again");
+            run.options.reporter.stage(url, "retrying");
+            tokio::select! {
+                biased;
+                error = run.interrupted(url) => return Err(error),
+                () = run.options.tuning.retry.sleep.sleep(wait) => {}
+            }
+        }
+        Err(Error::Bug {
+            repo: url.clone(),
+            what: "the tries ran out".to_owned(),
+        })
+    }
+
+    async fn attempt<T, F>(&self, step: Arc<F>) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&Shared, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
+    {
+        let mut work = Arc::clone(&self.work).lock_owned().await;
+        let permit = Arc::clone(&self.shared.run.jobs).acquire_owned().await;
+        let shared = Arc::clone(&self.shared);
+        let runtime = Handle::current();
+        let url = self.shared.url.clone();
+        let span = tracing::debug_span!("repo", repo = %url);
+        let task = tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
+            let _permit = permit;
+            let done = step(&shared, &mut work, &runtime);
+            if done.is_err() {
+                // Who knows where in the conversation it stands.
+                work.session = None;
+            }
+            done
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::Bug {
+                repo: url,
+                what: error.to_string(),
+            })
+        })
+    }
+}
+
+fn look(shared: &Shared, work: &mut Work, runtime: &Handle, prefixes: &[String]) -> Result<Refs, Error> {
+    let mut new: Vec<String> = prefixes
+        .iter()
+        .filter(|prefix| !refs::is_covered(prefix, &work.asked))
+        .cloned()
+        .collect();
+    new.sort();
+    new.dedup();
+    if !new.is_empty() {
+        let found = if shared.is_offline() {
+            remembered(shared, work, &new)?
+        } else {
+            shared.session(work, runtime)?.refs(&new)?
+        };
+        let known = Refs::new(std::mem::take(&mut work.refs));
+        work.refs = known
+            .iter()
+            .cloned()
+            .chain(found.into_iter().filter(|found| known.get(&found.name).is_none()))
+            .collect();
+        work.asked.extend(new);
+        if !shared.is_offline() {
+            // What a run did not look at stays as the last one saw it.
+            let entry = shared.entry(work)?;
+            let (mut asked, mut all) = (work.asked.clone(), work.refs.clone());
+            if let Some((before, old)) = entry.remembered() {
+                let stays = |name: &str| !refs::is_covered(name, &work.asked);
+                asked.extend(before.into_iter().filter(|prefix| stays(prefix)));
+                all.extend(old.iter().filter(|entry| stays(&entry.name)).cloned());
+            }
+            entry.remember(&asked, &Refs::new(all));
+        }
+    }
+    Ok(Refs::new(work.refs.clone()))
+}
+
+fn remembered(shared: &Shared, work: &mut Work, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
+    let remembered = shared.entry(work)?.remembered();
+    let (asked, refs) = remembered.unwrap_or_default();
+    match prefixes.iter().find(|prefix| !refs::is_covered(prefix, &asked)) {
+        None => Ok(refs::select(refs.iter().cloned(), prefixes)),
+        Some(prefix) => {
+            let missing = format!(
+                "a list of its refs ({})",
+                compose_model::text::escape(prefix, 100)
+            );
+            Err(Error::Offline {
+                repo: shared.url.clone(),
+                missing,
+            })
+        }
+    }
+}
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repo")
+            .field("url", &self.shared.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,404 @@
+//! One connection to one repo: handshake, refs, packs. Blocking.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use compose_model::{ObjectId, RefEntry, RepoUrl, text::escape, url::Scheme};
+use gix::error::ErrorExt as _;
+use gix::protocol::{
+    Handshake, LsRefsCommand,
+    fetch::{self, Arguments, Context, Negotiate, Shallow, Tags, negotiate},
+    ls_refs::RefPrefixes,
+    transport::{
+        Protocol, Service,
+        client::{
+            blocking_io::{Transport, http},
+            git::{ConnectMode, blocking_io::Connection},
+        },
+    },
+};
+use reqwest::Url;
+use tokio::runtime::Handle;
+
+use crate::{
+    credentials::{Credential, Keyring},
+    error::Error,
+    git::Run,
+    refs,
+    store::to_gix,
+    wire::{Traffic, Wire, http::HttpLink, process},
+};
+
+/// A connection after its handshake.
+pub(crate) struct Session {
+    run: Arc<Run>,
+    wire: Arc<Wire>,
+    transport: Box<dyn Transport + Send>,
+    handshake: Handshake,
+}
+
+/// What a pack is to hold.
+pub(crate) struct Ask<'a> {
+    pub(crate) ids: &'a [ObjectId],
+    /// `filter` of the protocol; ignored by servers that know none.
+    pub(crate) filter: Option<String>,
+    /// Commits without their history.
+    pub(crate) shallow: bool,
+}
+
+/// A pack and its index, in a directory that goes away with it.
+pub(crate) struct Pack {
+    pub(crate) pack: PathBuf,
+    pub(crate) index: PathBuf,
+    pub(crate) objects: u32,
+}
+
+type Feature = (&'static str, Option<String>);
+
+fn agent() -> Feature {
+    (
+        "agent",
+        Some(gix::protocol::agent(concat!(
+            "bitops-compose/",
+            env!("CARGO_PKG_VERSION")
+        ))),
+    )
+}
+
+/// Where an address really leads, after git's own configuration.
+fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
+    let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
+        return Ok((repo.clone(), None));
+    };
+    let (address, given) = split_login(&rewritten);
+    // The text is not shown: it may hold a secret.
+    let url = RepoUrl::parse(&address).map_err(|why| Error::Untrusted {
+        repo: repo.clone(),
+        why: format!(
+            "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
+        ),
+    })?;
+    tracing::debug!(to = %url, "git's configuration rewrites the address");
+    Ok((url, given))
+}
+
+/// `https://user:token@host/` is a common way to give CI jobs their token; the login is a credential, not a part of the address.
+fn split_login(address: &str) -> (String, Option<Credential>) {
+    let parsed = Url::parse(address)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && !url.username().is_empty());
+    let Some(mut url) = parsed else {
+        return (address.to_owned(), None);
+    };
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let credential = match url.password() {
+        Some(secret) => Credential::new(decode(url.username()), decode(secret)),
+        None => Credential::new(decode(url.username()), ""),
+    };
+    // Neither fails for an address with a host.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    (url.to_string(), Some(credential))
+}
+
+impl Session {
+    /// Connects and shakes hands.
+    pub(crate) fn open(
+        run: &Arc<Run>,
+        repo: &RepoUrl,
+        traffic: &Arc<Traffic>,
+        runtime: &Handle,
+    ) -> Result<Self, Error> {
+        run.check(repo)?;
+        run.options.reporter.stage(repo, "connecting");
+        let (url, given) = route(run, repo)?;
+        let wire = Arc::new(Wire::new(Arc::clone(run), repo.clone(), Arc::clone(traffic)));
+        wire.allow("the list of refs", run.options.tuning.max_advertisement);
+        let mut transport: Box<dyn Transport + Send> = match url.scheme() {
+            Scheme::Http | Scheme::Https => {
+                let parsed = Url::parse(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
+                let keyring = Keyring::new(Arc::clone(run), given.map(|given| (parsed, given)));
+                let link = HttpLink::new(Arc::clone(run), Arc::clone(&wire), keyring, runtime.clone());
+                let address =
+                    gix::Url::try_from(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
+                Box::new(http::connect_http(link, address, Protocol::V2, false))
+            }
+            Scheme::Ssh | Scheme::File => {
+                let (body, stdin) = process::connect(&run.options, Arc::clone(&wire), &url, runtime)?;
+                let host = None::<(String, Option<u16>)>;
+                let path = url.path().to_owned();
+                Box::new(Connection::new(
+                    body,
+                    stdin,
+                    Protocol::V2,
+                    path,
+                    host,
+                    ConnectMode::Process,
+                    false,
+                ))
+            }
+        };
+        let no_questions = |_| Ok(None);
+        let handshake = gix::protocol::handshake(
+            &mut transport,
+            Service::UploadPack,
+            no_questions,
+            Vec::new(),
+            &mut gix::progress::Discard,
+        )
+        .map_err(|error| wire.explain("connecting", &error))?;
+        let format = handshake.capabilities.capability("object-format");
+        if let Some(format) = format
+            .and_then(|format| format.value().map(ToString::to_string))
+            .filter(|name| name != "sha1")
+        {
+            return Err(Error::ObjectFormat {
+                repo: repo.clone(),
+                format: escape(&format, 40),
+            });
+        }
+        tracing::debug!(protocol = ?handshake.server_protocol_version, "connected");
+        Ok(Self {
+            run: Arc::clone(run),
+            wire,
+            transport,
+            handshake,
+        })
+    }
+
+    /// The refs that start with one of the prefixes.
+    pub(crate) fn refs(&mut self, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
+        // Protocol 0 and 1 send them all, unasked.
+        if let Some(advertised) = &self.handshake.refs {
+            return Ok(refs::select(refs::from_advertised(advertised), prefixes));
+        }
+        self.run.options.reporter.stage(&self.wire.repo, "refs");
+        self.wire
+            .allow("the list of refs", self.run.options.tuning.max_advertisement);
+        let mut wanted = RefPrefixes::new();
+        wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
+        let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
+            .invoke_blocking(&mut self.transport, &mut gix::progress::Discard, false)
+            .map_err(|error| self.wire.explain("listing refs", &error))?;
+        // Prefixes are a wish: a server may send more.
+        Ok(refs::select(refs::from_advertised(&found), prefixes))
+    }
+
+    /// Protocol 0 and 1 send all refs at once, at no cost.
+    pub(crate) fn has_all_refs(&self) -> bool {
+        self.handshake.refs.is_some()
+    }
+
+    /// Can the server leave objects out?
+    pub(crate) fn can_filter(&self) -> bool {
+        self.has_fetch_feature("filter")
+    }
+
+    fn has_fetch_feature(&self, name: &str) -> bool {
+        if self.handshake.server_protocol_version == Protocol::V2 {
+            let fetch = self.handshake.capabilities.capability("fetch");
+            fetch.is_some_and(|fetch| fetch.supports(name).unwrap_or(false))
+        } else {
+            self.handshake.capabilities.contains(name)
+        }
+    }
+
+    /// Fetches a pack into a directory. `None`: the server had nothing to send.
+    pub(crate) fn fetch(
+        &mut self,
+        ask: &Ask<'_>,
+        into: &std::path::Path,
+        stage: &'static str,
+    ) -> Result<Option<Pack>, Error> {
+        let tuning = &self.run.options.tuning;
+        self.wire.allow("the pack", tuning.max_pack);
+        self.run.options.reporter.stage(&self.wire.repo, stage);
+        let depth = match std::num::NonZeroU32::new(1) {
+            Some(one) if ask.shallow && self.has_fetch_feature("shallow") => Shallow::DepthAtRemote(one),
+            _ => Shallow::NoChange,
+        };
+        let mut written = None;
+        let mut refused = None;
+        let (repo, cancel) = (self.wire.repo.clone(), self.run.options.cancel.clone());
+        let allocation = usize::try_from(self.run.options.budget.file_size).ok();
+        let most = tuning.max_objects;
+        let done = gix::protocol::fetch(
+            &mut Wants(ask),
+            |pack, progress, interrupt| {
+                let mut pack = match Announced::read(pack, most) {
+                    Ok(pack) => pack,
+                    Err(Unusable::Broken(error)) => return Err(error.raise()),
+                    Err(Unusable::TooMany(count)) => {
+                        let limit = format!("{most} objects (it announces {count})");
+                        refused = Some(Error::TooMuch {
+                            repo: repo.clone(),
+                            what: "the pack",
+                            limit,
+                        });
+                        return Err(gix::error::message("too many objects").raise());
+                    }
+                };
+                let options = gix::odb::pack::bundle::write::Options {
+                    // Repos are fetched side by side already.
+                    thread_limit: Some(1),
+                    alloc_limit_bytes: allocation,
+                    ..Default::default()
+                };
+                written = Some(gix::odb::pack::Bundle::write_to_directory(
+                    &mut pack,
+                    Some(into),
+                    progress,
+                    interrupt,
+                    None::<gix::odb::Handle>,
+                    gix::hash::Kind::Sha1,
+                    options,
+                )?);
+                Ok(true)
+            },
+            gix::progress::Discard,
+            cancel.flag(),
+            Context {
+                handshake: &mut self.handshake,
+                transport: &mut self.transport,
+                user_agent: agent(),
+                trace_packetlines: false,
+            },
+            fetch::Options {
+                // Private to this pack: gix locks it for the whole fetch and gives up at once when it is locked.
+                shallow_file: into.join("shallow"),
+                shallow: &depth,
+                tags: Tags::None,
+                reject_shallow_remote: false,
+            },
+        );
+        match (done, refused) {
+            (_, Some(refused)) => Err(refused),
+            (Err(error), None) if cancel.is_cancelled() => {
+                tracing::debug!(%error, "cancelled");
+                Err(Error::Cancelled)
+            }
+            (Err(error), None) => Err(self.wire.explain(stage, &Chain(&error))),
+            (Ok(_), None) => Ok(written.and_then(|written| {
+                let (pack, index) = (written.data_path?, written.index_path?);
+                Some(Pack {
+                    pack,
+                    index,
+                    objects: written.index.num_objects,
+                })
+            })),
+        }
+    }
+}
+
+/// An error with its causes, for the case that gix's words are all there is.
+struct Chain<'a>(&'a gix::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(current) = cause {
+            write!(f, ": {current}")?;
+            cause = current.source();
+        }
+        Ok(())
+    }
+}
+
+/// Wants some objects and has none: one round, no negotiation.
+struct Wants<'a>(&'a Ask<'a>);
+
+impl Negotiate for Wants<'_> {
+    fn mark_complete_and_common_ref(&mut self) -> gix::Result<negotiate::Action> {
+        Ok(negotiate::Action::MustNegotiate {
+            remote_ref_target_known: Vec::new(),
+        })
+    }
+
+    fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
+        for id in self.0.ids {
+            arguments.want(to_gix(id));
+        }
+        // After the wants: in protocol 0 the first of them turns the capability on.
+        if let Some(filter) = self.0.filter.as_deref().filter(|_| arguments.can_use_filter()) {
+            arguments.filter(filter);
+        }
+        !self.0.ids.is_empty()
+    }
+
+    fn one_round(
+        &mut self,
+        _state: &mut negotiate::one_round::State,
+        _arguments: &mut Arguments,
+        _previous: Option<&fetch::Response>,
+    ) -> gix::Result<(negotiate::Round, bool)> {
+        let round = negotiate::Round {
+            haves_sent: 0,
+            in_vain: 0,
+            haves_to_send: 0,
+            previous_response_had_at_least_one_in_common: false,
+        };
+        Ok((round, true))
+    }
+}
+
+/// A pack whose header was looked at: gix sets memory aside for as many objects as it announces.
+struct Announced<'a> {
+    header: io::Cursor<[u8; 12]>,
+    rest: &'a mut dyn io::BufRead,
+}
+
+enum Unusable {
+    Broken(io::Error),
+    TooMany(u32),
+}
+
+impl<'a> Announced<'a> {
+    fn read(rest: &'a mut dyn io::BufRead, most: u32) -> Result<Self, Unusable> {
+        let mut header = [0; 12];
+        rest.read_exact(&mut header).map_err(Unusable::Broken)?;
+        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        if count > most {
+            return Err(Unusable::TooMany(count));
+        }
+        Ok(Self {
+            header: io::Cursor::new(header),
+            rest,
+        })
+    }
+
+    fn in_header(&self) -> bool {
+        self.header.position() < 12
+    }
+}
+
+impl io::Read for Announced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.in_header() {
+            self.header.read(buffer)
+        } else {
+            self.rest.read(buffer)
+        }
+    }
+}
+
+impl io::BufRead for Announced<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.in_header() {
+            self.header.fill_buf()
+        } else {
+            self.rest.fill_buf()
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if self.in_header() {
+            self.header.consume(amount);
+        } else {
+            self.rest.consume(amount);
+        }
+    }
+}

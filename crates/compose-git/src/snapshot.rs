@@ -1,0 +1,187 @@
+//! One commit, as much of it as was fetched.
+
+use std::{path::PathBuf, sync::Arc};
+
+use compose_model::{BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, settings::Budget};
+use gix::objs::Kind;
+
+use crate::{
+    error::Error,
+    store::{ReadError, Store},
+    walk::{Missing, Over, Root, Stop, Target, Walk},
+};
+
+/// A commit's trees and files. Holds the wanted directories; asking for others is an error.
+#[derive(Clone)]
+pub struct Snapshot(Arc<Inner>);
+
+struct Inner {
+    repo: RepoUrl,
+    /// The ref it was wanted for, escaped, or the commit's id.
+    reference: String,
+    commit: CommitId,
+    root: ObjectId,
+    budget: Budget,
+    store: Store,
+    cache: PathBuf,
+    /// Keeps the cache entry (or the private directory) while it is read.
+    _keep: Arc<dyn Send + Sync>,
+}
+
+/// What a tree at the top of an environment is called, in BitOps.
+const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
+const CONFIG: &str = "bitops.config.yaml";
+
+impl Snapshot {
+    pub(crate) fn new(
+        repo: RepoUrl,
+        reference: String,
+        commit: CommitId,
+        root: ObjectId,
+        budget: Budget,
+        (store, cache, keep): (Store, PathBuf, Arc<dyn Send + Sync>),
+    ) -> Self {
+        Self(Arc::new(Inner {
+            repo,
+            reference,
+            commit,
+            root,
+            budget,
+            store,
+            cache,
+            _keep: keep,
+        }))
+    }
+
+    /// The commit's id.
+    pub fn commit(&self) -> CommitId {
+        self.0.commit
+    }
+
+    /// The tree of a directory, links followed; `None`: there is no such directory.
+    pub fn tree(&self, dir: &TreePath) -> Result<Option<TreeId>, Error> {
+        let mut missing = Missing::default();
+        match self
+            .walk()
+            .find(&Root::whole(dir.clone()), &mut missing)
+            .map_err(|stop| self.error(stop, dir))?
+        {
+            Target::Tree(found) => Ok(Some(TreeId(found.last().map_or(self.0.root, |(_, id)| *id)))),
+            Target::Unknown => Err(self.absent(&missing)),
+            Target::Blob { .. } | Target::Nothing => Ok(None),
+        }
+    }
+
+    /// The files of a root, sorted by path. Nothing when there is no such directory.
+    pub fn files(&self, root: &Root) -> Result<Vec<TreeFile>, Error> {
+        let listing = self
+            .walk()
+            .list(root)
+            .map_err(|stop| self.error(stop, &root.dir))?;
+        if listing.missing.is_empty() {
+            Ok(listing.files)
+        } else {
+            Err(self.absent(&listing.missing))
+        }
+    }
+
+    /// A file's bytes, verified against its id.
+    pub fn read(&self, blob: &BlobId) -> Result<Vec<u8>, Error> {
+        self.0
+            .store
+            .read(&blob.0, Kind::Blob)
+            .map_err(|error| self.damaged(&blob.0, error.to_string()))
+    }
+
+    /// Directories that could be environments, sorted: those at the top that do not start with `_` or `.`, and of
+    /// those that hold neither a config nor a tool's directory, the ones below, as far as they were fetched.
+    pub fn environments(&self) -> Result<Vec<String>, Error> {
+        let walk = self.walk();
+        let mut all = Vec::new();
+        for (name, id) in walk
+            .directories(&Vec::new())
+            .into_iter()
+            .filter(|(name, _)| is_visible(name))
+        {
+            let dir = vec![(name.clone(), id)];
+            let below = walk.directories(&dir);
+            let is_environment =
+                walk.has_file(&dir, CONFIG) || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
+            if is_environment || below.is_empty() {
+                all.push(name);
+            } else {
+                all.extend(
+                    below
+                        .iter()
+                        .filter(|(below, _)| is_visible(below))
+                        .map(|(below, _)| format!("{name}/{below}")),
+                );
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk::new(&self.0.store, self.0.root, self.0.budget, false)
+    }
+
+    fn error(&self, stop: Stop, dir: &TreePath) -> Error {
+        let (repo, reference) = (self.0.repo.clone(), self.0.reference.clone());
+        match stop {
+            Stop::Tree(path, why) => Error::Tree {
+                repo,
+                reference,
+                path,
+                why,
+            },
+            Stop::Budget(over) => {
+                let budget = self.0.budget;
+                let (what, variable) = match over {
+                    Over::Files => (format!("{} files", budget.files), env::MAX_FILES),
+                    Over::FileSize => (
+                        format!("{} bytes in one file", budget.file_size),
+                        env::MAX_FILE_SIZE,
+                    ),
+                    Over::TotalSize => (format!("{} bytes in all", budget.total_size), env::MAX_TOTAL_SIZE),
+                };
+                Error::Budget {
+                    repo,
+                    reference,
+                    path: dir.to_string(),
+                    what,
+                    variable,
+                }
+            }
+            Stop::Damaged(id, why) => self.damaged(&id, why),
+        }
+    }
+
+    fn damaged(&self, id: &ObjectId, why: String) -> Error {
+        Error::Damaged {
+            repo: self.0.repo.clone(),
+            id: id.to_string(),
+            path: self.0.cache.clone(),
+            why,
+        }
+    }
+
+    fn absent(&self, missing: &Missing) -> Error {
+        let id = missing.all().next().unwrap_or(self.0.commit.0);
+        self.damaged(&id, ReadError::Missing.to_string())
+    }
+}
+
+fn is_visible(name: &str) -> bool {
+    !name.starts_with(['_', '.'])
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("repo", &self.0.repo)
+            .field("reference", &self.0.reference)
+            .field("commit", &self.0.commit)
+            .finish_non_exhaustive()
+    }
+}

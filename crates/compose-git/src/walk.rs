@@ -1,0 +1,590 @@
+//! Walking the trees of one commit: which files a directory holds once symlinks are followed, and which objects
+//! are missing to tell.
+//!
+//! The same walk answers both questions, before the fetch (what must be asked for), after it (is it all there) and for
+//! the composition (what is in it). So there is no index of complete commits that could lie: complete is what the walk finds complete.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
+
+use compose_model::{BlobId, FileMode, ObjectId, TreeFile, TreePath, settings::Budget};
+use gix::{bstr::BStr, objs::Kind};
+
+use crate::{
+    error::TreeProblem,
+    names::{self, Siblings, shown},
+    store::{ReadError, Store},
+    tree::{self, Entry, EntryKind},
+};
+
+/// Deeper trees are refused: far beyond any real one, far below any stack's end.
+const DEEPEST: usize = 512;
+/// Symlinks that one path may pass, as in the kernel.
+const MOST_LINKS: usize = 40;
+/// A Git LFS pointer is smaller, says its specification.
+const LFS_LIMIT: u64 = 1024;
+const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// No link's target is longer: `PATH_MAX`.
+const LONGEST_TARGET: u64 = 4096;
+
+/// Says of a path, relative to a root, whether it is wanted.
+pub type Keep = Arc<dyn Fn(&TreePath) -> bool + Send + Sync>;
+
+/// A directory of a commit that is wanted.
+#[derive(Clone)]
+pub struct Root {
+    /// From the repo's top.
+    pub dir: TreePath,
+    /// `include` and `exclude`; takes paths of files relative to `dir`. `None`: everything.
+    pub keep: Option<Keep>,
+}
+
+impl Root {
+    /// All of a directory.
+    pub fn whole(dir: TreePath) -> Self {
+        Self { dir, keep: None }
+    }
+
+    fn keeps(&self, path: &TreePath) -> bool {
+        self.keep.as_ref().is_none_or(|keep| keep(path))
+    }
+}
+
+/// Why a walk ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// An entry that is not taken, with its path in the repo.
+    Tree(String, TreeProblem),
+    /// Over the budget.
+    Budget(Over),
+    /// The store is damaged at this object.
+    Damaged(ObjectId, String),
+}
+
+/// Which budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Files,
+    FileSize,
+    TotalSize,
+}
+
+/// Objects that are not in the store.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    /// Trees of which everything below is wanted.
+    pub(crate) whole_trees: BTreeSet<ObjectId>,
+    /// Trees of which only some files are wanted, or only the names.
+    pub(crate) trees: BTreeSet<ObjectId>,
+    pub(crate) blobs: BTreeSet<ObjectId>,
+}
+
+impl Missing {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole_trees.is_empty() && self.trees.is_empty() && self.blobs.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, other: Missing) {
+        self.whole_trees.extend(other.whole_trees);
+        self.trees.extend(other.trees);
+        self.blobs.extend(other.blobs);
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.whole_trees
+            .iter()
+            .chain(&self.trees)
+            .chain(&self.blobs)
+            .copied()
+    }
+}
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<TreeFile>,
+    pub(crate) missing: Missing,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Tree(Dir),
+    Blob {
+        path: String,
+        blob: ObjectId,
+        mode: FileMode,
+    },
+    Nothing,
+    /// Cannot be told before this object is there.
+    Unknown,
+}
+
+/// A directory at its true place: the trees from the root (exclusive) down, with their names.
+pub(crate) type Dir = Vec<(String, ObjectId)>;
+
+/// A walk through one commit's tree.
+pub(crate) struct Walk<'a> {
+    store: &'a Store,
+    root: ObjectId,
+    budget: Budget,
+    /// Verify blobs too, not only that they are there.
+    verify: bool,
+    /// Trees are met again and again while links are resolved.
+    trees: RefCell<HashMap<ObjectId, Rc<Vec<Entry>>>>,
+}
+
+struct Job<'r> {
+    root: &'r Root,
+    listing: Listing,
+    entries: u64,
+    total: u64,
+    /// True places of the directories that are being listed, outermost first.
+    active: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(store: &'a Store, root: ObjectId, budget: Budget, verify: bool) -> Self {
+        Self {
+            store,
+            root,
+            budget,
+            verify,
+            trees: RefCell::default(),
+        }
+    }
+
+    /// The files of `root`, sorted by path, and what is missing to know them all. Nothing at all when there is no such directory.
+    pub(crate) fn list(&self, root: &Root) -> Result<Listing, Stop> {
+        let mut job = Job {
+            root,
+            listing: Listing::default(),
+            entries: 0,
+            total: 0,
+            active: Vec::new(),
+        };
+        if let Target::Tree(dir) = self.find(root, &mut job.listing.missing)? {
+            self.list_dir(&dir, None, &mut job)?;
+        }
+        job.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(job.listing)
+    }
+
+    /// Is the commit's top directory there?
+    pub(crate) fn is_present(&self, missing: &mut Missing) -> bool {
+        let absent = matches!(self.tree(&self.root, ""), Err(Absent::Missing));
+        if absent {
+            missing.trees.insert(self.root);
+        }
+        !absent
+    }
+
+    /// The directory of a root.
+    pub(crate) fn find(&self, root: &Root, missing: &mut Missing) -> Result<Target, Stop> {
+        let path = root.dir.as_str();
+        self.resolve(&Vec::new(), path, missing)
+            .map(|target| match target {
+                Target::Blob { .. } => Target::Nothing,
+                other => other,
+            })
+            .or_else(|problem| match problem {
+                Problem::Stop(stop) => Err(stop),
+                // A link at the end of the wanted path that leads nowhere.
+                Problem::Dangling => Ok(Target::Nothing),
+                other => Err(other.at(path.to_owned(), path.as_bytes())),
+            })
+    }
+
+    fn list_dir(&self, dir: &Dir, logical: Option<&TreePath>, job: &mut Job<'_>) -> Result<(), Stop> {
+        let place = place_of(dir);
+        let id = dir.last().map_or(self.root, |(_, id)| *id);
+        let entries = match self.tree(&id, &place) {
+            Ok(entries) => entries,
+            Err(Absent::Missing) => {
+                let missing = &mut job.listing.missing;
+                if job.root.keep.is_none() {
+                    &mut missing.whole_trees
+                } else {
+                    &mut missing.trees
+                }
+                .insert(id);
+                return Ok(());
+            }
+            Err(Absent::Stop(stop)) => return Err(stop),
+        };
+        if job.active.len() >= DEEPEST {
+            return Err(Stop::Tree(shown(place.as_bytes()), TreeProblem::TooDeep));
+        }
+        job.active.push(place);
+        let mut siblings = Siblings::default();
+        for entry in entries.iter() {
+            self.list_entry(dir, entry, logical, &mut siblings, job)?;
+        }
+        job.active.pop();
+        Ok(())
+    }
+
+    fn list_entry(
+        &self,
+        dir: &Dir,
+        entry: &Entry,
+        logical: Option<&TreePath>,
+        siblings: &mut Siblings,
+        job: &mut Job<'_>,
+    ) -> Result<(), Stop> {
+        // Directories count too, else trees without files could be nested into eternity.
+        job.entries += 1;
+        if job.entries > self.budget.files.saturating_mul(2) {
+            return Err(Stop::Budget(Over::Files));
+        }
+        let checked = names::check(BStr::new(&entry.name), entry.kind == EntryKind::Link)
+            .and_then(|name| siblings.add(name).map(|()| name));
+        let name = match checked {
+            Ok(name) => name,
+            Err(problem) if is_excluded(entry, logical, job.root) => {
+                tracing::debug!(%problem, "an excluded name is skipped");
+                return Ok(());
+            }
+            Err(problem) => return Err(Stop::Tree(entry_place(dir, &entry.name), problem)),
+        };
+        let refuse = |problem| Err(Stop::Tree(entry_place(dir, &entry.name), problem));
+        let Ok(path) = join(logical, name) else {
+            return refuse(TreeProblem::TooDeep);
+        };
+        if entry.id.is_null() {
+            return refuse(TreeProblem::Kind("its object id is null".to_owned()));
+        }
+        match entry.kind {
+            EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), job),
+            _ if entry.kind != EntryKind::Link && !job.root.keeps(&path) => Ok(()),
+            EntryKind::File(mode) => self.add(path, &join_place(dir, name), entry.id, mode, job),
+            EntryKind::Link => self.list_link(dir, entry, &path, job),
+            EntryKind::Submodule => refuse(TreeProblem::Submodule),
+            EntryKind::Unknown(mode) => refuse(TreeProblem::Kind(format!("its mode {mode:o} is unknown"))),
+        }
+    }
+
+    fn list_link(&self, dir: &Dir, entry: &Entry, path: &TreePath, job: &mut Job<'_>) -> Result<(), Stop> {
+        let wanted = job.root.keeps(path);
+        let place = entry_place(dir, &entry.name);
+        let target = match self.link_target(&entry.id, &place) {
+            Ok(target) => Ok(target),
+            Err(Absent::Missing) => {
+                job.listing.missing.blobs.insert(entry.id);
+                return Ok(());
+            }
+            Err(Absent::Stop(stop)) => Err(stop),
+        };
+        let refused =
+            match target.map(|target| (self.resolve(dir, &target, &mut job.listing.missing), target)) {
+                Ok((Ok(Target::Tree(found)), target)) => {
+                    let into = place_of(&found);
+                    if !job
+                        .active
+                        .iter()
+                        .any(|active| *active == into || is_below(active, &into))
+                    {
+                        return self.list_dir(&found, Some(path), job);
+                    }
+                    Problem::Looping.at(place, target.as_bytes())
+                }
+                Ok((Ok(Target::Blob { path: at, blob, mode }), _)) if wanted => {
+                    return self.add(path.clone(), &at, blob, mode, job);
+                }
+                Ok((Ok(Target::Blob { .. } | Target::Unknown), _)) => return Ok(()),
+                Ok((Ok(Target::Nothing), target)) => Problem::Dangling.at(place, target.as_bytes()),
+                Ok((Err(problem), target)) => problem.at(place, target.as_bytes()),
+                Err(stop) => stop,
+            };
+        // What leads nowhere is no matter where it is excluded; a damaged store always is.
+        if wanted || matches!(refused, Stop::Damaged(..)) {
+            Err(refused)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add(
+        &self,
+        path: TreePath,
+        repo_path: &str,
+        blob: ObjectId,
+        mode: FileMode,
+        job: &mut Job<'_>,
+    ) -> Result<(), Stop> {
+        let Ok(repo_path) = TreePath::new(repo_path) else {
+            return Err(Stop::Tree(shown(repo_path.as_bytes()), TreeProblem::TooDeep));
+        };
+        if job.listing.files.len() as u64 >= self.budget.files {
+            return Err(Stop::Budget(Over::Files));
+        }
+        match self.store.header(&blob) {
+            Ok(None) => {
+                job.listing.missing.blobs.insert(blob);
+            }
+            Ok(Some((Kind::Blob, size))) => {
+                job.total = job.total.saturating_add(size);
+                if size > self.budget.file_size {
+                    return Err(Stop::Budget(Over::FileSize));
+                }
+                if job.total > self.budget.total_size {
+                    return Err(Stop::Budget(Over::TotalSize));
+                }
+                let pointer = size < LFS_LIMIT;
+                if pointer || self.verify {
+                    let bytes = self
+                        .store
+                        .read(&blob, Kind::Blob)
+                        .map_err(|error| damaged(blob, &error))?;
+                    if pointer && bytes.starts_with(LFS_START) {
+                        return Err(Stop::Tree(repo_path.to_string(), TreeProblem::Lfs));
+                    }
+                }
+            }
+            Ok(Some((kind, _))) => {
+                let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
+                return Err(Stop::Tree(repo_path.to_string(), problem));
+            }
+            Err(error) => return Err(damaged(blob, &error)),
+        }
+        job.listing.files.push(TreeFile {
+            path,
+            repo_path,
+            mode,
+            blob: BlobId(blob),
+        });
+        Ok(())
+    }
+
+    /// Follows `target` from a directory, through links, inside the commit.
+    fn resolve(&self, from: &Dir, target: &str, missing: &mut Missing) -> Result<Target, Problem> {
+        let mut at = from.clone();
+        let mut parts: VecDeque<String> = split(target)?;
+        let mut links = 0;
+        while let Some(part) = parts.pop_front() {
+            if part == ".." {
+                at.pop().ok_or(Problem::Escaping)?;
+                continue;
+            }
+            let place = place_of(&at);
+            let id = at.last().map_or(self.root, |(_, id)| *id);
+            let entries = match self.tree(&id, &place) {
+                Ok(entries) => entries,
+                Err(Absent::Missing) => {
+                    missing.trees.insert(id);
+                    return Ok(Target::Unknown);
+                }
+                Err(Absent::Stop(stop)) => return Err(Problem::Stop(stop)),
+            };
+            let Some(entry) = entries.iter().find(|entry| entry.name == part.as_bytes()) else {
+                return Ok(Target::Nothing);
+            };
+            names::check(BStr::new(&entry.name), entry.kind == EntryKind::Link)
+                .map_err(|problem| Problem::Stop(Stop::Tree(entry_place(&at, &entry.name), problem)))?;
+            match entry.kind {
+                EntryKind::Tree => at.push((part, entry.id)),
+                EntryKind::File(mode) if parts.is_empty() => {
+                    return Ok(Target::Blob {
+                        path: join_place(&at, &part),
+                        blob: entry.id,
+                        mode,
+                    });
+                }
+                EntryKind::File(_) | EntryKind::Unknown(_) => return Ok(Target::Nothing),
+                EntryKind::Submodule => {
+                    let place = entry_place(&at, &entry.name);
+                    return Err(Problem::Stop(Stop::Tree(place, TreeProblem::Submodule)));
+                }
+                EntryKind::Link => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(Problem::Looping);
+                    }
+                    let next = match self.link_target(&entry.id, &entry_place(&at, &entry.name)) {
+                        Ok(next) => next,
+                        Err(Absent::Missing) => {
+                            missing.blobs.insert(entry.id);
+                            return Ok(Target::Unknown);
+                        }
+                        Err(Absent::Stop(stop)) => return Err(Problem::Stop(stop)),
+                    };
+                    let mut next = split(&next)?;
+                    next.append(&mut parts);
+                    parts = next;
+                    if parts.is_empty() {
+                        return Ok(Target::Tree(at));
+                    }
+                }
+            }
+        }
+        Ok(Target::Tree(at))
+    }
+
+    fn link_target(&self, id: &ObjectId, place: &str) -> Result<String, Absent> {
+        let refuse =
+            |why: &str| Absent::Stop(Stop::Tree(place.to_owned(), TreeProblem::Kind(why.to_owned())));
+        match self.store.header(id) {
+            Ok(None) => return Err(Absent::Missing),
+            Ok(Some((Kind::Blob, size))) if size <= LONGEST_TARGET => {}
+            Ok(Some((Kind::Blob, _))) => return Err(refuse("the symlink's target is over 4,096 bytes long")),
+            Ok(Some(_)) => return Err(refuse("its mode says symlink, but its object is none")),
+            Err(error) => return Err(Absent::Stop(damaged(*id, &error))),
+        }
+        let bytes = self
+            .store
+            .read(id, Kind::Blob)
+            .map_err(|error| Absent::Stop(damaged(*id, &error)))?;
+        String::from_utf8(bytes).map_err(|_| refuse("the symlink's target is not UTF-8"))
+    }
+
+    fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<Entry>>, Absent> {
+        if let Some(known) = self.trees.borrow().get(id) {
+            return Ok(Rc::clone(known));
+        }
+        let place = || shown(place.as_bytes());
+        let bytes = match self.store.read(id, Kind::Tree) {
+            Ok(bytes) => bytes,
+            Err(ReadError::Missing) => return Err(Absent::Missing),
+            Err(ReadError::Kind(kind)) => {
+                let problem =
+                    TreeProblem::Kind(format!("its mode says directory, but its object is a {kind}"));
+                return Err(Absent::Stop(Stop::Tree(place(), problem)));
+            }
+            Err(error @ ReadError::Damaged(_)) => return Err(Absent::Stop(damaged(*id, &error))),
+        };
+        let entries = tree::parse(&bytes).map_err(|problem| Absent::Stop(Stop::Tree(place(), problem)))?;
+        let entries = Rc::new(entries);
+        self.trees.borrow_mut().insert(*id, Rc::clone(&entries));
+        Ok(entries)
+    }
+
+    /// Names of directories in a directory; nothing for trees that are not in the store. Odd names are left out.
+    pub(crate) fn directories(&self, dir: &Dir) -> Vec<(String, ObjectId)> {
+        let id = dir.last().map_or(self.root, |(_, id)| *id);
+        let Ok(entries) = self.tree(&id, "") else {
+            return Vec::new();
+        };
+        entries
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Tree)
+            .filter_map(|entry| {
+                Some((
+                    names::check(BStr::new(&entry.name), false).ok()?.to_owned(),
+                    entry.id,
+                ))
+            })
+            .collect()
+    }
+
+    /// Does a directory, if it is in the store, hold a file of this name?
+    pub(crate) fn has_file(&self, dir: &Dir, name: &str) -> bool {
+        let id = dir.last().map_or(self.root, |(_, id)| *id);
+        self.tree(&id, "").is_ok_and(|entries| {
+            entries
+                .iter()
+                .any(|entry| entry.name == name.as_bytes() && matches!(entry.kind, EntryKind::File(_)))
+        })
+    }
+}
+
+enum Absent {
+    Missing,
+    Stop(Stop),
+}
+
+enum Problem {
+    Absolute,
+    Escaping,
+    Dangling,
+    Looping,
+    Stop(Stop),
+}
+
+impl Problem {
+    fn at(self, place: String, target: &[u8]) -> Stop {
+        let target = shown(target);
+        let problem = match self {
+            Problem::Absolute => TreeProblem::AbsoluteLink(target),
+            Problem::Escaping => TreeProblem::EscapingLink(target),
+            Problem::Dangling => TreeProblem::DanglingLink(target),
+            Problem::Looping => TreeProblem::LoopingLink(target),
+            Problem::Stop(stop) => return stop,
+        };
+        Stop::Tree(place, problem)
+    }
+}
+
+/// The components of a link's target without empty ones and `.`.
+fn split(target: &str) -> Result<VecDeque<String>, Problem> {
+    if target.starts_with('/') {
+        return Err(Problem::Absolute);
+    }
+    if target.is_empty() {
+        return Err(Problem::Dangling);
+    }
+    Ok(target
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .map(str::to_owned)
+        .collect())
+}
+
+fn damaged(id: ObjectId, error: &ReadError) -> Stop {
+    Stop::Damaged(id, error.to_string())
+}
+
+/// A name that cannot be a path may still be one that the user excluded, by a glob over what is printable of it.
+fn is_excluded(entry: &Entry, logical: Option<&TreePath>, root: &Root) -> bool {
+    let printable: String = String::from_utf8_lossy(&entry.name)
+        .chars()
+        .map(|c| {
+            if compose_model::text::is_unprintable(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect();
+    entry.kind != EntryKind::Tree && join(logical, &printable).is_ok_and(|path| !root.keeps(&path))
+}
+
+fn child(dir: &Dir, name: &str, id: ObjectId) -> Dir {
+    let mut dir = dir.clone();
+    dir.push((name.to_owned(), id));
+    dir
+}
+
+fn place_of(dir: &Dir) -> String {
+    dir.iter()
+        .map(|(name, _)| name.as_str())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+fn join_place(dir: &Dir, name: &str) -> String {
+    if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{}/{name}", place_of(dir))
+    }
+}
+
+/// The escaped path of an entry.
+fn entry_place(dir: &Dir, name: &[u8]) -> String {
+    join_place(dir, &shown(name))
+}
+
+fn is_below(path: &str, dir: &str) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn join(logical: Option<&TreePath>, name: &str) -> Result<TreePath, compose_model::path::InvalidPath> {
+    match logical {
+        None => TreePath::new(name),
+        Some(dir) => TreePath::new(format!("{dir}/{name}")),
+    }
+}

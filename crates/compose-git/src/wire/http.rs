@@ -1,0 +1,500 @@
+//! gix's HTTP seam over the shared client.
+
+use std::{
+    any::Any,
+    io::{self, Cursor, Write},
+    sync::Arc,
+};
+
+use compose_model::text::escape;
+use gix::error::ErrorExt as _;
+use gix::protocol::transport::client::blocking_io::http::{
+    GetResponse, Http, PostBodyDataKind, PostResponse,
+};
+use reqwest::{
+    Method, Response, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    credentials::Keyring,
+    error::Error,
+    git::Run,
+    wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, net, pump},
+};
+
+/// Moves of an address that are followed. Real ones need one or two.
+const MOST_REDIRECTS: usize = 5;
+/// How much of an error page is read.
+const ERROR_BODY: usize = 4096;
+
+/// One repo's HTTP side.
+pub(crate) struct HttpLink {
+    exchange: Arc<Exchange>,
+    runtime: Handle,
+    /// Where the server moved us to.
+    moved: Option<String>,
+}
+
+/// What a request needs; shared with the tasks.
+struct Exchange {
+    run: Arc<Run>,
+    wire: Arc<Wire>,
+    keyring: Keyring,
+}
+
+/// An answer's head, as gix reads it, and where it came from.
+struct Head {
+    lines: Vec<u8>,
+    url: Url,
+}
+
+impl HttpLink {
+    pub(crate) fn new(run: Arc<Run>, wire: Arc<Wire>, keyring: Keyring, runtime: Handle) -> Self {
+        Self {
+            exchange: Arc::new(Exchange { run, wire, keyring }),
+            runtime,
+            moved: None,
+        }
+    }
+
+    fn start(&self, request: Request) -> (oneshot::Receiver<Head>, Body) {
+        let exchange = Arc::clone(&self.exchange);
+        let (head_to, head_from) = oneshot::channel();
+        let (to, from) = mpsc::channel(IN_FLIGHT);
+        let body = Body::new(Arc::clone(&exchange.wire), from);
+        self.runtime.spawn(async move {
+            let wire = Arc::clone(&exchange.wire);
+            let done = tokio::select! {
+                biased;
+                error = wire.interrupted() => Err(error),
+                () = to.closed() => return,
+                answer = exchange.answer(request) => answer,
+            };
+            let done = match done {
+                Ok((head, response)) => {
+                    // Only a GET's is waited for.
+                    _ = head_to.send(head);
+                    pump(&wire, &mut Source::Http(response), &to).await
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                // Nobody may be reading any more; then nobody misses it.
+                Ok(()) => _ = to.send(Event::End).await,
+                Err(error) => wire.fail(error),
+            }
+        });
+        (head_from, body)
+    }
+}
+
+struct Request {
+    method: Method,
+    url: String,
+    /// What follows the repo's address in `url`.
+    tail: String,
+    headers: HeaderMap,
+    body: Option<oneshot::Receiver<Vec<u8>>>,
+}
+
+fn header_map(lines: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
+    lines
+        .into_iter()
+        .filter_map(|line| {
+            let (name, value) = line.as_ref().split_once(':')?;
+            Some((
+                name.parse::<HeaderName>().ok()?,
+                value.trim().parse::<HeaderValue>().ok()?,
+            ))
+        })
+        // The client's own says who we are.
+        .filter(|(name, _)| name != reqwest::header::USER_AGENT)
+        .collect()
+}
+
+impl Http for HttpLink {
+    type Headers = Cursor<Vec<u8>>;
+    type ResponseBody = Body;
+    type PostBody = PostBody;
+
+    fn get(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> gix::Result<GetResponse<Self::Headers, Body>> {
+        let tail = url.strip_prefix(base_url).unwrap_or(url).to_owned();
+        let request = Request {
+            method: Method::GET,
+            url: url.to_owned(),
+            tail: tail.clone(),
+            headers: header_map(headers),
+            body: None,
+        };
+        let (head, body) = self.start(request);
+        let head = head
+            .blocking_recv()
+            .map_err(|_| gix::error::message("no answer").raise())?;
+        if head.url.as_str() != url {
+            self.moved = head.url.as_str().strip_suffix(&tail).map(str::to_owned);
+        }
+        Ok(GetResponse {
+            headers: Cursor::new(head.lines),
+            body,
+        })
+    }
+
+    fn post(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+        _kind: PostBodyDataKind,
+    ) -> gix::Result<PostResponse<Self::Headers, Body, PostBody>> {
+        let (send, receive) = oneshot::channel();
+        let request = Request {
+            method: Method::POST,
+            url: url.to_owned(),
+            tail: url.strip_prefix(base_url).unwrap_or(url).to_owned(),
+            headers: header_map(headers),
+            body: Some(receive),
+        };
+        let (_head, body) = self.start(request);
+        // The answer's head was judged where it was received; gix wants to see the content type once more.
+        let headers = Cursor::new(format!("content-type: {}\n", wanted_type(&Method::POST)).into_bytes());
+        Ok(PostResponse {
+            post_body: PostBody {
+                bytes: Vec::new(),
+                send: Some(send),
+            },
+            headers,
+            body,
+        })
+    }
+
+    fn configure(&mut self, _config: &dyn Any) -> gix::Result {
+        Ok(())
+    }
+
+    fn redirected_base_url(&self) -> Option<String> {
+        self.moved.clone()
+    }
+}
+
+/// Collects a request's body (they are small: wants, no packs) and sends it off when gix is done with it.
+pub(crate) struct PostBody {
+    bytes: Vec<u8>,
+    send: Option<oneshot::Sender<Vec<u8>>>,
+}
+
+impl Write for PostBody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for PostBody {
+    fn drop(&mut self) {
+        if let Some(send) = self.send.take() {
+            // The task is gone when the run was cancelled.
+            _ = send.send(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+fn wanted_type(method: &Method) -> &'static str {
+    if *method == Method::GET {
+        "application/x-git-upload-pack-advertisement"
+    } else {
+        "application/x-git-upload-pack-result"
+    }
+}
+
+impl Exchange {
+    /// Sends a request and follows what is followed, until there is an answer that gix can read.
+    async fn answer(&self, request: Request) -> Result<(Head, Response), Error> {
+        let Request {
+            method,
+            url,
+            tail,
+            headers,
+            body,
+        } = request;
+        let body = match body {
+            Some(receive) => match receive.await {
+                Ok(body) => Some(body),
+                Err(_) => return Err(Error::Cancelled),
+            },
+            None => None,
+        };
+        let mut url = Url::parse(&url).map_err(|error| self.wire.network(error.to_string()))?;
+        let mut redirects = 0;
+        loop {
+            let response = self.send(&method, &url, &headers, body.clone()).await?;
+            match response.status() {
+                StatusCode::OK => return self.accept(&method, url, response).await,
+                status if status.is_redirection() => {
+                    redirects += 1;
+                    url = self.redirect(&method, &url, &response, &tail, redirects)?;
+                }
+                StatusCode::UNAUTHORIZED => {
+                    let tried = self.keyring.has_credential(&url);
+                    let challenged = self.keyring.next(&self.run, &url).await;
+                    if method != Method::GET || !challenged {
+                        return Err(self.unauthenticated(tried, response).await);
+                    }
+                    tracing::debug!(host = url.host_str(), "asked for credentials");
+                }
+                _ => return Err(self.refused(response).await),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response, Error> {
+        let client = self
+            .run
+            .net
+            .client(&self.run.options, &self.wire.repo, url.scheme() == "https")?;
+        let mut request = client
+            .request(method.clone(), url.clone())
+            .headers(headers.clone());
+        if let Some(credential) = self.keyring.authorization(url) {
+            request = request.header(AUTHORIZATION, credential);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        self.wire.count_request();
+        // Headers are bounded by the stall's window: a server sends them before it looks for objects.
+        let window = self.run.options.tuning.stall.window;
+        match tokio::time::timeout(window + self.run.options.tuning.connect_timeout, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(net::explain(&self.wire.repo, &error)),
+            Err(_) => Err(self
+                .wire
+                .network(format!("no answer within {} s", window.as_secs_f32()))),
+        }
+    }
+
+    fn redirect(
+        &self,
+        method: &Method,
+        from: &Url,
+        response: &Response,
+        tail: &str,
+        count: usize,
+    ) -> Result<Url, Error> {
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let to = from.join(location).ok().filter(|_| !location.is_empty());
+        let shown = to
+            .as_ref()
+            .map_or_else(|| escape(location, SAID), |to| shown(to, tail));
+        let refuse = |why| {
+            Err(Error::Redirect {
+                repo: self.wire.repo.clone(),
+                to: shown.clone(),
+                why,
+            })
+        };
+        let Some(to) = to else {
+            return refuse("it names no address");
+        };
+        if *method != Method::GET {
+            return refuse("only the first request of a fetch may be redirected");
+        }
+        if count > MOST_REDIRECTS {
+            return refuse("there were too many redirects");
+        }
+        match (from.scheme(), to.scheme()) {
+            ("http" | "https", "https") | ("http", "http") => {}
+            ("https", "http") => return refuse("it leads from https to http"),
+            _ => return refuse("only http and https are followed"),
+        }
+        if !to.username().is_empty() || to.password().is_some() {
+            return refuse("it holds a login");
+        }
+        if !to.as_str().ends_with(tail) {
+            return refuse("it does not lead to the same file of another repository");
+        }
+        tracing::debug!(to = shown, "redirected");
+        Ok(to)
+    }
+
+    async fn accept(&self, method: &Method, url: Url, response: Response) -> Result<(Head, Response), Error> {
+        let found = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("nothing");
+        if found.trim() != wanted_type(method) {
+            let found = escape(found, 80);
+            let said = error_text(response).await;
+            let start = if said.is_empty() {
+                String::new()
+            } else {
+                format!(", starting: {said}")
+            };
+            return Err(Error::NotGit {
+                repo: self.wire.repo.clone(),
+                why: format!("the server sent {found}{start}"),
+            });
+        }
+        let head = Head {
+            lines: format!("content-type: {}\n", wanted_type(method)).into_bytes(),
+            url,
+        };
+        Ok((head, response))
+    }
+
+    async fn unauthenticated(&self, tried: bool, response: Response) -> Error {
+        let why = if tried {
+            "the credentials were refused"
+        } else {
+            "the server asks for credentials, and there are none"
+        };
+        let said = error_text(response).await;
+        Error::Unauthenticated {
+            repo: self.wire.repo.clone(),
+            why: why.to_owned(),
+            said,
+        }
+    }
+
+    async fn refused(&self, response: Response) -> Error {
+        let repo = self.wire.repo.clone();
+        let status = response.status();
+        let after = retry_after(response.headers());
+        let said = error_text(response).await;
+        match status.as_u16() {
+            403 => Error::Forbidden { repo, said },
+            404 | 410 => Error::NotFound { repo, said },
+            429 | 500..=599 => Error::Overloaded {
+                repo,
+                status: status.as_u16(),
+                said,
+                after,
+            },
+            407 => Error::Unauthenticated {
+                repo,
+                why: "the proxy asks for credentials".to_owned(),
+                said,
+            },
+            code => Error::NotGit {
+                repo,
+                why: format!("the server answered {code}; {said}"),
+            },
+        }
+    }
+}
+
+/// An address without query, fragment, login and the part that every repo has: what a user would write.
+fn shown(url: &Url, tail: &str) -> String {
+    let mut url =
+        Url::parse(url.as_str().strip_suffix(tail).unwrap_or(url.as_str())).unwrap_or_else(|_| url.clone());
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only for addresses that have no login.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    escape(url.as_str(), SAID)
+}
+
+/// Seconds or a date. A date in the past is now; nonsense is nothing.
+fn retry_after(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(std::time::Duration::from_secs(seconds));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        return Some(std::time::Duration::MAX);
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(
+        date.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
+}
+
+/// The start of an error page as one line of text, without tags.
+async fn error_text(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(ERROR_BODY - bytes.len())]);
+            if bytes.len() >= ERROR_BODY {
+                break;
+            }
+        }
+    };
+    // What came until then is told.
+    _ = tokio::time::timeout(std::time::Duration::from_secs(2), read).await;
+    plain(&String::from_utf8_lossy(&bytes))
+}
+
+fn plain(page: &str) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for c in page.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                text.push(' ');
+            }
+            c if !inside => text.push(c),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    escape(&words.join(" "), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_becomes_one_line() {
+        assert_eq!(
+            plain("<html><title>Log in</title>\n<p>Please\x1b[0m"),
+            "Log in Please\\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn retry_after_takes_seconds_dates_and_nonsense() {
+        let after = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(after("7"), Some(std::time::Duration::from_secs(7)));
+        assert_eq!(
+            after("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(std::time::Duration::ZERO)
+        );
+        assert_eq!(after("99999999999999999999999"), Some(std::time::Duration::MAX));
+        assert_eq!(after("soon"), None);
+        assert_eq!(after("-1"), None);
+    }
+}

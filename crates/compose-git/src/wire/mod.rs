@@ -1,0 +1,303 @@
+//! Getting bytes to and from a server, under bounds.
+//!
+//! gix's protocol code is blocking and takes any transport. Its own HTTP backends were weighed and not taken:
+//!
+//! | | curl | reqwest | here |
+//! |---|---|---|---|
+//! | cancelling a blocked socket | only at its timeout | only at its timeout | at once |
+//! | minimum rate, whole deadline, byte cap | rate | none | all |
+//! | connections shared by the repos of a host | no (a thread and client per repo) | no | yes, HTTP/2 too |
+//! | redirect policy, credentials per host | gix's | gix's | section 6 of the design, in one place |
+//! | C code to build | libcurl, and TLS | aws-lc | ring's assembly only |
+//!
+//! So [`http`] implements gix's `Http` seam over one shared asynchronous client, and [`process`] runs `ssh` and
+//! `git upload-pack` itself instead of through gix, which hands the whole environment to them and prints what they say.
+//! Both feed a [`Body`]: a task on the runtime moves chunks into a bounded channel and watches the bounds, the blocking side
+//! reads the channel. When the runtime goes away the channel closes and the reader fails; nothing panics.
+
+pub(crate) mod http;
+pub(crate) mod net;
+mod packets;
+pub(crate) mod process;
+
+use std::{
+    io::{self, BufRead, Read},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use compose_model::{RepoUrl, text::escape};
+use tokio::{io::AsyncReadExt as _, sync::mpsc, time::Instant};
+
+use crate::{
+    error::Error,
+    git::Run,
+    wire::packets::{Packets, Said},
+};
+
+/// How often cancellation is looked at. Far below the second that a signal may take.
+const TICK: Duration = Duration::from_millis(20);
+/// Chunks on their way to the reader.
+const IN_FLIGHT: usize = 8;
+/// How much of what a server says is shown.
+pub(crate) const SAID: usize = 400;
+
+/// One connection's bounds and fate, shared by the task that receives and the thread that reads.
+pub(crate) struct Wire {
+    pub(crate) run: Arc<Run>,
+    /// The address as the user wrote it: what errors name.
+    pub(crate) repo: RepoUrl,
+    traffic: Arc<Traffic>,
+    /// Why the connection ended.
+    failure: Mutex<Option<Error>>,
+    /// The server's own error text.
+    said: Mutex<Option<Said>>,
+    /// The reader is blocked: only then is a silence a stall.
+    waiting: AtomicBool,
+    /// Bytes that may still be received for the current step.
+    allowance: AtomicU64,
+    limit: Mutex<(&'static str, u64)>,
+}
+
+/// What a repo cost in this run.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) requests: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+impl Wire {
+    pub(crate) fn new(run: Arc<Run>, repo: RepoUrl, traffic: Arc<Traffic>) -> Self {
+        Self {
+            run,
+            repo,
+            traffic,
+            failure: Mutex::default(),
+            said: Mutex::default(),
+            waiting: AtomicBool::new(false),
+            allowance: AtomicU64::new(u64::MAX),
+            limit: Mutex::new(("the answer", u64::MAX)),
+        }
+    }
+
+    /// From now on, at most this many bytes.
+    pub(crate) fn allow(&self, what: &'static str, bytes: u64) {
+        *lock(&self.limit) = (what, bytes);
+        self.allowance.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Another request is sent.
+    pub(crate) fn count_request(&self) {
+        self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps the first reason.
+    pub(crate) fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+    }
+
+    /// Resolves when the run is over: cancelled, or out of time.
+    pub(crate) async fn interrupted(&self) -> Error {
+        self.run.interrupted(&self.repo).await
+    }
+
+    pub(crate) fn network(&self, why: impl Into<String>) -> Error {
+        Error::Network {
+            repo: self.repo.clone(),
+            why: why.into(),
+        }
+    }
+
+    /// What really happened when gix reports `error`: our own reasons first, then what the server said, then gix's words.
+    pub(crate) fn explain(&self, stage: &'static str, error: &dyn std::fmt::Display) -> Error {
+        let failure = lock(&self.failure).take();
+        if let Some(error @ (Error::Cancelled | Error::TimedOut { .. })) = failure {
+            return error;
+        }
+        let repo = self.repo.clone();
+        match (lock(&self.said).take(), failure) {
+            (Some(Said::Error(text)), _) => Error::Remote {
+                repo,
+                stage,
+                said: text,
+            },
+            (_, Some(failure)) => failure,
+            (Some(Said::Cut), None) => self.network(format!("the answer was cut off while {stage}")),
+            (None, None) => Error::Nonsense {
+                repo,
+                stage,
+                why: escape(&error.to_string(), SAID),
+            },
+        }
+    }
+
+    fn receive(&self, count: usize) -> Result<(), Error> {
+        let count = count as u64;
+        let total = self.traffic.bytes.fetch_add(count, Ordering::Relaxed) + count;
+        self.run.options.reporter.bytes(&self.repo, total);
+        let left = self
+            .allowance
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(count)
+            });
+        if left.is_ok() {
+            return Ok(());
+        }
+        let (what, bytes) = *lock(&self.limit);
+        Err(Error::TooMuch {
+            repo: self.repo.clone(),
+            what,
+            limit: format!("{bytes} bytes"),
+        })
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+enum Event {
+    Chunk(Bytes),
+    End,
+}
+
+/// Where chunks come from.
+enum Source {
+    Http(reqwest::Response),
+    Process(tokio::process::ChildStdout),
+}
+
+impl Source {
+    async fn next(&mut self, wire: &Wire) -> Result<Option<Bytes>, Error> {
+        match self {
+            Source::Http(response) => response
+                .chunk()
+                .await
+                .map_err(|error| net::explain(&wire.repo, &error)),
+            Source::Process(stdout) => {
+                let mut chunk = bytes::BytesMut::with_capacity(64 << 10);
+                match stdout.read_buf(&mut chunk).await {
+                    Ok(0) => Ok(None),
+                    Ok(_) => Ok(Some(chunk.freeze())),
+                    Err(error) => Err(wire.network(error.to_string())),
+                }
+            }
+        }
+    }
+}
+
+/// Moves chunks into the channel until the end, an error, a broken bound, or until nobody reads any more.
+/// `Ok` at the end of the stream and when the reader left; the caller says [`Event::End`] or keeps silent.
+async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<(), Error> {
+    let stall = wire.run.options.tuning.stall;
+    let mut waited = Duration::ZERO;
+    let mut arrived = 0;
+    let mut before = Instant::now();
+    let mut tick = tokio::time::interval(TICK.max(stall.window / 100).min(Duration::from_millis(250)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            error = wire.interrupted() => return Err(error),
+            () = to.closed() => return Ok(()),
+            chunk = source.next(wire) => chunk?,
+            now = tick.tick() => {
+                if wire.waiting.load(Ordering::Relaxed) {
+                    waited += now.saturating_duration_since(before);
+                }
+                before = now;
+                if waited >= stall.window {
+                    if arrived < stall.bytes {
+                        let why = format!("stalled: {arrived} bytes in {} s", waited.as_secs_f32());
+                        return Err(wire.network(why));
+                    }
+                    (waited, arrived) = (Duration::ZERO, 0);
+                }
+                continue;
+            }
+        };
+        let Some(chunk) = chunk else { return Ok(()) };
+        wire.receive(chunk.len())?;
+        arrived += chunk.len() as u64;
+        tokio::select! {
+            biased;
+            error = wire.interrupted() => return Err(error),
+            sent = to.send(Event::Chunk(chunk)) => if sent.is_err() { return Ok(()) },
+        }
+    }
+}
+
+/// The reading end: what a server sends, for gix's blocking readers.
+pub(crate) struct Body {
+    wire: Arc<Wire>,
+    from: mpsc::Receiver<Event>,
+    chunk: Bytes,
+    ended: bool,
+    packets: Packets,
+}
+
+impl Body {
+    fn new(wire: Arc<Wire>, from: mpsc::Receiver<Event>) -> Self {
+        Self {
+            wire,
+            from,
+            chunk: Bytes::new(),
+            ended: false,
+            packets: Packets::default(),
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        self.wire.waiting.store(true, Ordering::Relaxed);
+        let event = self.from.blocking_recv();
+        self.wire.waiting.store(false, Ordering::Relaxed);
+        match event {
+            Some(Event::Chunk(chunk)) => {
+                if let Some(said) = self.packets.observe(&chunk) {
+                    *lock(&self.wire.said) = Some(said);
+                }
+                self.chunk = chunk;
+                Ok(())
+            }
+            Some(Event::End) => {
+                self.ended = true;
+                if self.packets.is_cut() {
+                    lock(&self.wire.said).get_or_insert(Said::Cut);
+                }
+                Ok(())
+            }
+            // The reason is in the wire: whoever reports gix's error looks there.
+            None => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the connection ended",
+            )),
+        }
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.chunk.is_empty() && !self.ended {
+            self.wait()?;
+        }
+        Ok(&self.chunk)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.chunk.advance(amount);
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
