@@ -33,6 +33,7 @@ pub struct Context {
     /// Removed when the context is dropped.
     _root: tempfile::TempDir,
     variables: BTreeMap<OsString, OsString>,
+    path: PathBuf,
     directory: PathBuf,
     limit: Duration,
     redactor: Redactor,
@@ -60,10 +61,11 @@ impl Context {
 
         let mut context = Self {
             program: program.as_ref().to_owned(),
-            redactor: Redactor::new(&path),
+            redactor: Redactor::new(Some(&path)),
             _root: root,
             variables: BTreeMap::new(),
             directory: path.clone(),
+            path: path.clone(),
             limit: Duration::from_secs(60),
         };
         let ops_repo = path.join("opt/bitops_deployment");
@@ -91,7 +93,7 @@ impl Context {
 
     /// The temporary directory.
     pub fn root(&self) -> &Path {
-        self.redactor.root()
+        &self.path
     }
 
     /// The user's operations repo.

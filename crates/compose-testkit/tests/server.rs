@@ -190,6 +190,28 @@ fn credentials_are_required_and_recorded() {
 }
 
 #[test]
+fn what_is_said_of_any_repo_holds_for_each_unless_it_has_its_own() {
+    let world = world();
+    world.server.require_credentials(ANY, "user", "secret");
+    world.server.hide_capability("kubernetes", "filter");
+    world.server.set_protocol(ANY, Protocol::V0);
+    let url = world.server.url("kubernetes");
+    assert!(
+        !git::command(world.root.path())
+            .args(["ls-remote", &url])
+            .status()
+            .unwrap()
+            .success()
+    );
+    world
+        .server
+        .require_credentials("kubernetes", "other", "password");
+    let url = url.replace("http://", "http://other:password@");
+    git::run(world.root.path(), ["ls-remote", &url]);
+    assert_eq!(world.server.stats("kubernetes").ls_refs, 0);
+}
+
+#[test]
 fn an_unknown_repo_is_not_found() {
     let world = world();
     let url = world.server.url("nothing");

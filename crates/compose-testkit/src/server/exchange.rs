@@ -5,12 +5,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-
 use super::backend::{self, Manner};
 use super::body::Response;
 use super::fault::Fault;
-use super::http::{Connection, Request, Socket, Stream};
+use super::http::{self, Connection, Request, Socket, Stream};
 use super::log::{Entry, Kind, Seen};
 use super::{Behaviour, Protocol, Shared, pkt};
 
@@ -167,8 +165,7 @@ impl Exchange<'_> {
         let Some((user, password)) = &self.behaviour.credentials else {
             return true;
         };
-        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        self.request.header("authorization") == Some(&format!("Basic {encoded}"))
+        self.request.header("authorization") == Some(&http::basic(user, password))
     }
 
     /// A message in the place of whatever the request asks for.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rustix::net::sockopt::set_socket_linger;
 
 /// Heads beyond this are refused; bodies are bounded by [`MAX_BODY`].
@@ -46,6 +47,14 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_str())
+}
+
+/// The value of `Authorization` for Basic credentials.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+    )
 }
 
 /// A socket that its connection and the server's list of connections share, so that closing the one closes it.

@@ -73,7 +73,7 @@ impl Shared {
         Duration::from_micros(self.latency.load(Ordering::Relaxed))
     }
 
-    /// How a request is to be answered, and what it suffers.
+    /// How a request is to be answered, by what is said of its repo, then of any; and what it suffers.
     fn behaviour(&self, repo: &str, kind: Kind) -> (Behaviour, Option<Fault>) {
         let mut behaviours = self.behaviours.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fault = None;
@@ -83,8 +83,19 @@ impl Shared {
                 .map(|behaviour| behaviour.rules.iter_mut());
             fault = fault.or_else(|| rules.into_iter().flatten().find_map(|rule| rule.apply(kind)));
         }
-        let behaviour = behaviours.get(repo).or_else(|| behaviours.get(ANY)).cloned();
-        (behaviour.unwrap_or_default(), fault)
+        let own = behaviours.get(repo).cloned().unwrap_or_default();
+        let general = behaviours.get(ANY).cloned().unwrap_or_default();
+        let behaviour = Behaviour {
+            rules: Vec::new(),
+            credentials: own.credentials.or(general.credentials),
+            protocol: if own.protocol == Protocol::AsAsked {
+                general.protocol
+            } else {
+                own.protocol
+            },
+            hidden: [own.hidden, general.hidden].concat(),
+        };
+        (behaviour, fault)
     }
 }
 

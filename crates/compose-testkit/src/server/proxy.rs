@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::http::{Connection, Request, Socket};
+use super::http::{self, Connection, Request, Socket};
 use super::sockets::{Sockets, Stop};
 
 /// A running proxy on a free port of 127.0.0.1. Dropping it ends every connection.
@@ -23,12 +23,14 @@ pub struct Tunnel {
     pub method: String,
     /// `host:port` or an absolute URL, as it was asked.
     pub target: String,
-    /// The credential for the proxy.
+    /// The credential for the proxy that came with it.
     pub authorization: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// The value of `Proxy-Authorization` without which nothing is passed on.
+    credentials: Option<String>,
     tunnels: Mutex<Vec<Tunnel>>,
     stop: Stop,
     sockets: Sockets,
@@ -40,10 +42,25 @@ impl Proxy {
     /// # Panics
     /// Where there is no port to be had.
     pub fn start() -> Self {
+        Self::listen(None)
+    }
+
+    /// Starts one that requires Basic credentials.
+    ///
+    /// # Panics
+    /// Where there is no port to be had.
+    pub fn start_with_credentials(user: &str, password: &str) -> Self {
+        Self::listen(Some(http::basic(user, password)))
+    }
+
+    fn listen(credentials: Option<String>) -> Self {
         let listener =
             TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("cannot take a port: {error}"));
         let address = listener.local_addr().expect("the listener is bound");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            credentials,
+            ..Shared::default()
+        });
         let accepting = {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || accept_all(&listener, &shared))
@@ -60,7 +77,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// What was asked of it so far.
+    /// What was asked of it so far, what it refused included.
     pub fn tunnels(&self) -> Vec<Tunnel> {
         self.shared
             .tunnels
@@ -114,6 +131,15 @@ fn serve(shared: &Shared, client: Socket, number: u64) -> io::Result<()> {
                 target: request.target.clone(),
                 authorization: request.header("proxy-authorization").map(str::to_owned),
             });
+        if shared.credentials.is_some()
+            && request.header("proxy-authorization") != shared.credentials.as_deref()
+        {
+            connection.write_all(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\n\
+                  Content-Length: 0\r\n\r\n",
+            )?;
+            continue;
+        }
         if request.method == "CONNECT" {
             let Ok(server) = TcpStream::connect(&request.target) else {
                 return connection.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");

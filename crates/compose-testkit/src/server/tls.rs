@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// An authority that no machine trusts unless told so.
@@ -24,13 +27,22 @@ impl Authority {
     /// Where the machine has no randomness.
     #[expect(clippy::new_without_default, reason = "no two are equal")]
     pub fn new() -> Self {
+        let key = key();
+        // A name of its own: a client tells an unknown authority from a forged signature by it.
+        let id: String = key
+            .der_bytes()
+            .iter()
+            .rev()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let mut params = CertificateParams::default();
         params
             .distinguished_name
-            .push(rcgen::DnType::CommonName, "compose-testkit authority");
+            .push(DnType::CommonName, format!("compose-testkit authority {id}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, key()).expect("the parameters are complete");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("the parameters are complete");
         Self { issuer }
     }
 
