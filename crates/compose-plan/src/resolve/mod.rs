@@ -4,13 +4,23 @@
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
 //! | `error` | why nothing answers, and what is near |
+//! | `graph` | sources that name sources: which, at which version, in which order |
+//! | `walk` | one walk over all of them, for the graph |
+//! | `intersect` | two requests made one |
+//! | `allow` | which repos may be contacted |
 //!
 //! A repo is looked at once per run: [`prefixes`] says which refs all of its entries need, [`resolve`] picks from them.
 
+mod allow;
 mod error;
+mod graph;
+#[cfg(test)]
+mod graph_tests;
+mod intersect;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use compose_model::{
     CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest, text::escape,
@@ -18,7 +28,9 @@ use compose_model::{
 };
 use semver::{Version, VersionReq};
 
+pub use allow::Allow;
 pub use error::ResolveError;
+pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
 pub use tags::tag_version;
 
 const HEADS: &str = "refs/heads/";

@@ -1,0 +1,103 @@
+//! `BITOPS_COMPOSE_ALLOW`: which repos may be contacted at all.
+
+use compose_model::RepoUrl;
+
+/// Globs over a repo's whole URL, of which one must match. No globs allow everything.
+///
+/// `*` stands for any text, `/` included; nothing else is special. `https://github.com/my-org/*` allows the repos of one
+/// organisation. Mind the slash: `https://github.com*` would allow `https://github.com.evil.example/x` too.
+/// A glob is held against the URL as written and against its normal form (host in lower case, no default port, no
+/// `.git`, ssh addresses as `ssh://user@host/path`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow(Vec<String>);
+
+impl Allow {
+    /// These globs.
+    pub fn new(globs: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self(globs.into_iter().map(Into::into).collect())
+    }
+
+    /// May this repo be contacted?
+    pub fn allows(&self, repo: &RepoUrl) -> bool {
+        let matches = |glob: &String| matches(glob, repo.as_str()) || matches(glob, repo.key());
+        self.0.is_empty() || (!climbs(repo.path()) && self.0.iter().any(matches))
+    }
+}
+
+/// `https://host/org/../other/repo` reaches `other/repo`: HTTP clients and servers both resolve such paths.
+fn climbs(path: &str) -> bool {
+    let dots = |part: &str| matches!(part.to_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    path.to_lowercase().replace("%2f", "/").split('/').any(dots)
+}
+
+fn matches(glob: &str, text: &str) -> bool {
+    let Some((start, rest)) = glob.split_once('*') else {
+        return glob == text;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The leftmost match of each part leaves the most text for the others.
+    for part in middle.split('*') {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(globs: &str, url: &str) -> bool {
+        Allow::new(globs.split(',').filter(|glob| !glob.is_empty())).allows(&RepoUrl::parse(url).unwrap())
+    }
+
+    #[test]
+    fn a_glob_is_held_against_the_whole_url() {
+        for (globs, url, allowed) in [
+            ("", "https://anywhere/x", true),
+            ("https://host/org/*", "https://host/org/repo", true),
+            ("https://host/org/*", "https://host/org/group/repo.git", true),
+            ("https://host/org/*", "https://HOST:443/org/repo", true),
+            ("https://host/org/*", "https://host/organisation/repo", false),
+            ("https://host/org/*", "https://host.evil/org/repo", false),
+            ("https://host/org/*", "http://host/org/repo", false),
+            ("https://host/org/*", "https://evil/https://host/org/x", false),
+            ("https://host/org/repo", "https://host/org/repo.git", true),
+            ("https://host/org/repo", "https://host/org/repo2", false),
+            ("ssh://git@host/*", "git@host:org/repo", true),
+            ("git@host:org/*", "git@host:org/repo", true),
+            ("a,https://host/*-catalog", "https://host/x/eks-catalog", true),
+            ("https://*/org/*/a*", "https://host/org/b/abc", true),
+            ("https://*/org/*/a*", "https://host/org/abc", false),
+            ("https://h/ab*b", "https://h/ab", false),
+            ("https://h*", "https://h/x", true),
+            ("*", "/srv/catalog", true),
+        ] {
+            assert_eq!(allows(globs, url), allowed, "{globs} {url}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_climbs_out_of_the_glob_is_refused() {
+        for path in [
+            "org/../evil/repo",
+            "org/%2e%2E/evil",
+            "org/.%2e/evil",
+            "org/..%2fevil/x",
+            "org/./repo",
+            "org/..",
+        ] {
+            assert!(
+                !allows("https://host/org/*", &format!("https://host/{path}")),
+                "{path}"
+            );
+            assert!(!allows("git@host:org/*", &format!("git@host:{path}")), "{path}");
+        }
+        assert!(allows("https://host/org/*", "https://host/org/..repo"));
+    }
+}

@@ -1,0 +1,388 @@
+//! Sources that name sources: which are composed, at which version, and in which order.
+//!
+//! A [`Graph`] does no IO. The caller asks it what is [ready](Graph::ready), resolves and fetches that in whatever order
+//! suits, and tells it what each source's own config [names](Graph::expand), until nothing is ready or under way; then it
+//! [finishes](Graph::finish).
+//!
+//! The result depends on the configs alone, never on the order in which they arrived. When a config came that names
+//! sources, the graph replays the same walk from the root with the configs it has so far: versions are settled round
+//! by round, and a config that is not there yet only means that there is something ready. When nothing is missing, the
+//! walk is the one that a caller with all configs at hand would have seen. The price is that an environment may become
+//! ready at a version that a later config rules out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use compose_model::{Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode};
+
+use super::{Allow, intersect::intersect, walk::Walk};
+
+/// How long a chain of sources may be: the local config's entry is the first.
+pub const MAX_DEPTH: usize = 16;
+
+/// Versions settle in about as many rounds as the deepest chain is long; more mean that two sources drive each other
+/// in circles.
+const MAX_ROUNDS: usize = 4 * MAX_DEPTH;
+
+/// An environment of a repo at one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(usize);
+
+/// An environment of a repo, whatever its version.
+pub(super) type Key = usize;
+
+/// The state of a discovery.
+#[derive(Debug)]
+pub struct Graph {
+    allow: Allow,
+    root: Vec<Entry>,
+    /// The keys of the local config's entries, which decide.
+    decided: HashMap<Key, Arc<SourceSpec>>,
+    keys: HashMap<(RepoUrl, TreePath), Key>,
+    nodes: Vec<Node>,
+    by_request: HashMap<(Key, Request), NodeId>,
+    refused: bool,
+    /// The last walk, while no config has come that could change it.
+    settled: Option<Settled>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) spec: Arc<SourceSpec>,
+    /// The node of the entry's own request.
+    pub(super) node: NodeId,
+}
+
+#[derive(Debug)]
+struct Node {
+    spec: Arc<SourceSpec>,
+    handed_out: bool,
+    /// What its own config names; `None`: not known yet.
+    nested: Option<Vec<Entry>>,
+}
+
+/// A request as a map's key.
+type Request = (bool, String);
+
+fn request(requested: &Requested) -> Request {
+    (
+        matches!(requested, Requested::Ref(_)),
+        requested.as_str().to_owned(),
+    )
+}
+
+/// One source of the composition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderedNode {
+    /// As what it was handed out by [`Graph::ready`].
+    pub node: NodeId,
+    /// The entry that decides, with the request that all agreed on, and `hooks` off where a source above has them off.
+    pub spec: SourceSpec,
+    /// The sources whose configs led here first, outermost first: indexes into the order. Empty: the local config.
+    pub via: Vec<usize>,
+    /// Every source that names it, directly or through others, by any way, ascending: it lies below all of them.
+    pub below: Vec<usize>,
+    /// What the user should know of.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Graph {
+    /// The local config's entries.
+    pub(super) fn root(&self) -> &[Entry] {
+        &self.root
+    }
+
+    /// What a node's own config names, as far as that is known.
+    pub(super) fn nested(&self, node: NodeId) -> &[Entry] {
+        self.nodes[node.0].nested.as_deref().unwrap_or_default()
+    }
+
+    /// Begins with the local config's entries. `Err`: repos that `allow` refuses.
+    pub fn new(root: Vec<SourceSpec>, allow: Allow) -> Result<Self, Vec<Diagnostic>> {
+        let mut graph = Self {
+            allow,
+            root: Vec::new(),
+            decided: HashMap::new(),
+            keys: HashMap::new(),
+            nodes: Vec::new(),
+            by_request: HashMap::new(),
+            refused: false,
+            settled: None,
+        };
+        let (entries, refusals) = graph.admit(root, false);
+        graph.decided = entries
+            .iter()
+            .map(|entry| (entry.key, Arc::clone(&entry.spec)))
+            .collect();
+        graph.root = entries;
+        if refusals.is_empty() {
+            Ok(graph)
+        } else {
+            Err(refusals)
+        }
+    }
+
+    /// What is to be resolved and fetched next, in composition order; each is returned once. May return nothing while
+    /// others are still under way.
+    pub fn ready(&mut self) -> Vec<NodeId> {
+        let settled = self.take_settled();
+        let mut ready = settled.missing.clone();
+        self.settled = Some(settled);
+        ready.retain(|node| !std::mem::replace(&mut self.nodes[node.0].handed_out, true));
+        ready
+    }
+
+    /// The entry of a node, with the request to resolve.
+    pub fn spec(&self, node: NodeId) -> &SourceSpec {
+        &self.nodes[node.0].spec
+    }
+
+    /// Says what the node's own config names (nothing, when it has none). `Err`: repos that a source may not name, because
+    /// they are local or because `BITOPS_COMPOSE_ALLOW` refuses them; the graph then never finishes well.
+    pub fn expand(&mut self, node: NodeId, nested: Vec<SourceSpec>) -> Result<(), Vec<Diagnostic>> {
+        let (entries, refusals) = self.admit(nested, true);
+        if !entries.is_empty() {
+            self.settled = None;
+        }
+        self.nodes[node.0].nested = Some(entries);
+        self.refused |= !refusals.is_empty();
+        if refusals.is_empty() {
+            Ok(())
+        } else {
+            Err(refusals)
+        }
+    }
+
+    /// Who asked for the node's environment and for which version, one chain each, when there was more than one: for the
+    /// message that no tag answers them all.
+    pub fn askers(&mut self, node: NodeId) -> Vec<String> {
+        let spec = &self.nodes[node.0].spec;
+        let key = self
+            .keys
+            .get(&(spec.repo.clone(), spec.environment.clone()))
+            .copied();
+        let settled = self.take_settled();
+        let asked = key
+            .and_then(|key| settled.walk.asked.get(&key))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let askers = asked
+            .iter()
+            .filter(|_| asked.len() > 1)
+            .map(|step| settled.walk.request(*step))
+            .collect();
+        self.settled = Some(settled);
+        askers
+    }
+
+    /// The composition, lowest source first. `Err`: cycles, versions that disagree, chains that are too long, nodes that were
+    /// never expanded; empty, when an earlier call told all there is.
+    pub fn finish(mut self) -> Result<Vec<OrderedNode>, Vec<Diagnostic>> {
+        let settled = self.take_settled();
+        let mut errors = settled.errors;
+        if errors.is_empty() {
+            let unread = |node: &NodeId| {
+                let spec = &self.nodes[node.0].spec;
+                let message = format!(
+                    "the sources that `{}` of {} names were never read",
+                    spec.environment, spec.repo
+                );
+                Diagnostic::error(message).at(spec.place.clone())
+            };
+            let missing = settled
+                .missing
+                .iter()
+                .filter(|node| self.nodes[node.0].nested.is_none());
+            errors.extend(missing.map(unread));
+        }
+        if !errors.is_empty() || self.refused {
+            return Err(errors);
+        }
+        Ok(self.order(&settled.walk, &settled.chosen))
+    }
+
+    fn admit(&mut self, specs: Vec<SourceSpec>, nested: bool) -> (Vec<Entry>, Vec<Diagnostic>) {
+        let (mut entries, mut refusals) = (Vec::new(), Vec::new());
+        for spec in specs {
+            if nested && spec.repo.is_local() {
+                let message = format!("a source's own config names {}, which is local", spec.repo);
+                refusals.push(Diagnostic::error(message).at(spec.place.clone()));
+            } else if !self.allow.allows(&spec.repo) {
+                let variable = compose_model::env::ALLOW;
+                let message = format!("{} is not among the repos that {variable} allows", spec.repo);
+                let hint = format!("add a glob for it to {variable}, or remove the source");
+                refusals.push(Diagnostic::error(message).at(spec.place.clone()).hint(hint));
+            } else {
+                let fresh = self.keys.len();
+                let key = *self
+                    .keys
+                    .entry((spec.repo.clone(), spec.environment.clone()))
+                    .or_insert(fresh);
+                let spec = Arc::new(spec);
+                let node = self.node(key, &spec);
+                entries.push(Entry { key, spec, node });
+            }
+        }
+        (entries, refusals)
+    }
+
+    fn take_settled(&mut self) -> Settled {
+        self.settled.take().unwrap_or_else(|| self.settle())
+    }
+
+    /// Walks in rounds until the versions that were assumed are those that the walk asks for.
+    fn settle(&mut self) -> Settled {
+        let mut missing: Vec<NodeId> = Vec::new();
+        let mut known: HashSet<NodeId> = HashSet::new();
+        let mut chosen: HashMap<Key, Option<NodeId>> = HashMap::new();
+        let mut told: Vec<Diagnostic> = Vec::new();
+        for _ in 0..MAX_ROUNDS {
+            let mut walk = Walk::new(self, &chosen);
+            let mut errors = std::mem::take(&mut walk.errors);
+            let mut next = HashMap::new();
+            for key in &walk.order {
+                let node = self.choose(*key, &walk).map_err(|error| errors.push(error)).ok();
+                next.insert(*key, node);
+                let unread = |node: &NodeId| self.nodes[node.0].nested.is_none() && known.insert(*node);
+                missing.extend(node.filter(unread));
+            }
+            if next == chosen {
+                return Settled {
+                    walk,
+                    chosen,
+                    missing,
+                    errors,
+                };
+            }
+            chosen = next;
+            if !errors.is_empty() {
+                told = errors;
+            }
+        }
+        // The round that goes wrong, in a cycle as a rule, makes versions that undo it.
+        if told.is_empty() {
+            let hint = "name those that are reached twice in the local config, with the version to use: its entries decide";
+            told.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
+        }
+        Settled {
+            walk: Walk::new(self, &chosen),
+            chosen,
+            missing,
+            errors: told,
+        }
+    }
+
+    /// The node of the request that all entries of a key agree on.
+    fn choose(&mut self, key: Key, walk: &Walk) -> Result<NodeId, Diagnostic> {
+        let own = walk.node(walk.asked[&key][0]);
+        if !self.decided.contains_key(&key) && walk.asked[&key].iter().all(|step| walk.node(*step) == own) {
+            return Ok(own);
+        }
+        self.agree(key, walk).map(|spec| self.node(key, &Arc::new(spec)))
+    }
+
+    /// The entry that decides for a key, with the request that all entries agree on.
+    fn agree(&self, key: Key, walk: &Walk) -> Result<SourceSpec, Diagnostic> {
+        if let Some(spec) = self.decided.get(&key) {
+            return Ok(SourceSpec::clone(spec));
+        }
+        let asked = &walk.asked[&key];
+        let mut agreed = walk.spec(asked[0]).clone();
+        for (at, other) in asked.iter().enumerate().skip(1) {
+            let spec = walk.spec(*other);
+            let Some(both) = intersect(&agreed.requested, &spec.requested) else {
+                // The one to show is the one that disagrees, not the first that had a part in the agreement.
+                let excludes =
+                    |one: &&usize| intersect(&walk.spec(**one).requested, &spec.requested).is_none();
+                let one = asked[..at].iter().find(excludes).unwrap_or(&asked[0]);
+                return Err(walk.disagreement(*one, *other));
+            };
+            agreed.requested = both;
+            agreed.verify = stricter(agreed.verify, spec.verify.as_ref());
+        }
+        Ok(agreed)
+    }
+
+    fn node(&mut self, key: Key, spec: &Arc<SourceSpec>) -> NodeId {
+        let fresh = NodeId(self.nodes.len());
+        let node = *self
+            .by_request
+            .entry((key, request(&spec.requested)))
+            .or_insert(fresh);
+        if node == fresh {
+            self.nodes.push(Node {
+                spec: Arc::clone(spec),
+                handed_out: false,
+                nested: None,
+            });
+        }
+        node
+    }
+
+    fn order(&self, walk: &Walk, chosen: &HashMap<Key, Option<NodeId>>) -> Vec<OrderedNode> {
+        let position: HashMap<Key, usize> = walk
+            .order
+            .iter()
+            .enumerate()
+            .map(|(at, key)| (*key, at))
+            .collect();
+        let mut ordered: Vec<OrderedNode> = Vec::new();
+        for key in &walk.order {
+            let (Some(Some(node)), Ok(mut spec)) = (chosen.get(key), self.agree(*key, walk)) else {
+                continue;
+            };
+            let is_root = self.decided.contains_key(key);
+            let via = walk.above(walk.asked[key][0]);
+            if !is_root {
+                let off = |above: &Key| self.agree(*above, walk).is_ok_and(|spec| !spec.hooks);
+                spec.hooks &= !via.iter().any(off);
+            }
+            let warnings = if is_root {
+                Vec::new()
+            } else {
+                walk.other_options(*key)
+            };
+            let via = via.iter().map(|key| position[key]).collect();
+            ordered.push(OrderedNode {
+                node: *node,
+                spec,
+                via,
+                below: Vec::new(),
+                warnings,
+            });
+        }
+        // Those who name a source come after it: from the top down, each adds itself and all above it.
+        for at in (0..ordered.len()).rev() {
+            let mut below: HashSet<usize> = HashSet::new();
+            for parent in walk.parents(walk.order[at]) {
+                let parent = position[&parent];
+                below.insert(parent);
+                below.extend(&ordered[parent].below);
+            }
+            ordered[at].below = below.into_iter().collect();
+            ordered[at].below.sort_unstable();
+        }
+        ordered
+    }
+}
+
+#[derive(Debug)]
+struct Settled {
+    walk: Walk,
+    chosen: HashMap<Key, Option<NodeId>>,
+    missing: Vec<NodeId>,
+    errors: Vec<Diagnostic>,
+}
+
+fn stricter(one: Option<Verify>, other: Option<&Verify>) -> Option<Verify> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.mode != other.mode => Some(Verify {
+            mode: VerifyMode::Both,
+            ..one
+        }),
+        (one, other) => one.or_else(|| other.cloned()),
+    }
+}
