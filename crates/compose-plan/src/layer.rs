@@ -80,7 +80,9 @@ impl Layers {
         match (higher, lower) {
             (Origin::Local, _) => true,
             (Origin::Source(_), Origin::Local) => false,
-            (Origin::Source(high), Origin::Source(low)) => high == low || self.sources[low.0].via.contains(&high),
+            (Origin::Source(high), Origin::Source(low)) => {
+                high == low || self.sources[low.0].via.contains(&high)
+            }
         }
     }
 }
@@ -96,9 +98,9 @@ pub trait Contents {
 pub trait LocalTree {
     /// What stands at a path; `None`: nothing.
     fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError>;
-    /// The names in a directory with their kinds, sorted by name. Names that are no valid [`TreePath`] component
-    /// are left out: no source can collide with them.
-    fn list(&self, dir: &TreePath) -> Result<Vec<(String, LocalKind)>, ContentsError>;
+    /// The names in a directory (`None`: the operations repo's root) with their kinds, sorted by name. Names that
+    /// are no valid [`TreePath`] component are left out: no source can collide with them.
+    fn list(&self, dir: Option<&TreePath>) -> Result<Vec<(String, LocalKind)>, ContentsError>;
     /// A file's bytes.
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError>;
 }

@@ -1,0 +1,304 @@
+//! Which deployments run, in which order, and under which names their directories appear.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compose_model::{TreeFile, TreePath};
+
+use super::{
+    Request,
+    composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
+    configs::{Configs, config_path},
+    edit::Declared,
+    settle::{local_party, source_party},
+    tree::Names,
+};
+use crate::layer::{Origin, Part, SourceId};
+
+/// The image's own `bitops.deployments`, in its order: names and plugins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageDeployments(pub Vec<(String, String)>);
+
+/// What section 8 of the design makes of the declared deployments and of `as`.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// In order.
+    pub(super) deployments: Vec<Deployment>,
+    /// Must `deployments` be written into the config?
+    pub(super) generated: bool,
+    /// New names of top-level directories.
+    pub(super) names: Names,
+    /// The same for people.
+    pub(super) renames: Vec<Rename>,
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// A deployment of a source, before it is known whether another one has its name.
+#[derive(Clone, Debug)]
+struct Item {
+    name: String,
+    plugin: String,
+    by: DeclaredBy,
+    /// Where it is declared; `None`: the image's sequence.
+    party: Option<Party>,
+}
+
+/// Plans the deployments.
+pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
+    let sources = &request.layers.sources;
+    let declared =
+        !configs.local.is_empty() || configs.declared.values().any(|declared| !declared.is_empty());
+    let mut plan = Plan {
+        generated: declared || sources.iter().any(|s| s.rename.is_some()),
+        ..Plan::default()
+    };
+    let image = request.image_config.map(|image| image.0.as_slice());
+    if !plan.generated {
+        let items = image_items(image.unwrap_or_default(), DeclaredBy::Image, |_| true);
+        plan.deployments = items.map(deployment).collect();
+        return plan;
+    }
+    let items = Sources::new(request, configs, image, &mut plan).all();
+    let path = config_path(request.environment);
+    let local = configs.local.iter().map(|one| Item {
+        name: one.name.clone(),
+        plugin: one.plugin.clone(),
+        by: DeclaredBy::Local,
+        party: Some(Party {
+            holds: Holds::Plugin(one.plugin.clone()),
+            line: Some(one.line),
+            ..local_party(&path)
+        }),
+    });
+    let image = image.filter(|_| configs.local.is_empty()).unwrap_or_default();
+    let all = items
+        .into_iter()
+        .chain(local)
+        .chain(image_items(image, DeclaredBy::Image, |_| true));
+    let united = plan.unite(&path, all.collect());
+    plan.deployments = in_local_order(united, configs)
+        .into_iter()
+        .map(deployment)
+        .collect();
+    plan
+}
+
+fn deployment(item: Item) -> Deployment {
+    Deployment {
+        name: item.name,
+        plugin: item.plugin,
+        by: item.by,
+        present: false,
+    }
+}
+
+fn image_items(
+    image: &[(String, String)],
+    by: DeclaredBy,
+    has: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = Item> {
+    let known = image.iter().filter(move |(name, _)| has(top(name)));
+    known.map(move |(name, plugin)| Item {
+        name: name.clone(),
+        plugin: plugin.clone(),
+        by,
+        party: None,
+    })
+}
+
+/// A deployment may be a nested directory.
+fn top(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
+}
+
+impl Plan {
+    /// Each name once, at its first place.
+    fn unite(&mut self, path: &TreePath, items: Vec<Item>) -> Vec<Item> {
+        let mut united: Vec<Item> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut clashes: BTreeMap<usize, Vec<Item>> = BTreeMap::new();
+        for item in items {
+            match places.get(&item.name) {
+                None => {
+                    places.insert(item.name.clone(), united.len());
+                    united.push(item);
+                }
+                Some(at) if united[*at].plugin != item.plugin => clashes.entry(*at).or_default().push(item),
+                Some(_) => {}
+            }
+        }
+        for (at, others) in clashes {
+            let parties = std::iter::once(&united[at])
+                .chain(&others)
+                .filter_map(|item| item.party.clone())
+                .collect();
+            self.conflicts.push(Conflict {
+                path: path.clone(),
+                kind: ConflictKind::Plugin {
+                    deployment: united[at].name.clone(),
+                    plugins: std::iter::once(&united[at])
+                        .chain(&others)
+                        .map(|item| item.plugin.clone())
+                        .collect(),
+                },
+                parties,
+                remedies: Vec::new(),
+            });
+        }
+        united
+    }
+}
+
+/// Names that the local config lists stand in its order, in the places that they have among all.
+fn in_local_order(mut items: Vec<Item>, configs: &Configs<'_>) -> Vec<Item> {
+    let order: BTreeMap<&str, usize> = configs
+        .local
+        .iter()
+        .enumerate()
+        .map(|(at, one)| (one.name.as_str(), at))
+        .collect();
+    let places: Vec<usize> = (0..items.len())
+        .filter(|at| order.contains_key(items[*at].name.as_str()))
+        .collect();
+    let mut listed: Vec<Item> = places.iter().map(|at| items[*at].clone()).collect();
+    listed.sort_by_key(|item| order.get(item.name.as_str()).copied());
+    for (at, item) in places.into_iter().zip(listed) {
+        items[at] = item;
+    }
+    items
+}
+
+/// Goes through the sources, lowest first: each comes after those that it nests, and its `as` holds for them too.
+struct Sources<'r, 'a> {
+    request: &'r Request<'a>,
+    configs: &'r Configs<'a>,
+    image: Option<&'r [(String, String)]>,
+    plan: &'r mut Plan,
+    /// Top-level directories of each source and the names they have by now.
+    dirs: Vec<BTreeMap<String, String>>,
+    /// The deployments of each source, those of the sources it nests first.
+    items: Vec<Vec<Item>>,
+}
+
+impl<'r, 'a> Sources<'r, 'a> {
+    fn new(
+        request: &'r Request<'a>,
+        configs: &'r Configs<'a>,
+        image: Option<&'r [(String, String)]>,
+        plan: &'r mut Plan,
+    ) -> Self {
+        let count = request.layers.sources.len();
+        let mut dirs = vec![BTreeMap::new(); count];
+        for layer in &request.layers.layers {
+            if let Part::Shared(_) = layer.part {
+                continue;
+            }
+            let mut last = "";
+            for file in &layer.files {
+                if let Some((top, _)) = file.path.as_str().split_once('/').filter(|(top, _)| *top != last) {
+                    last = top;
+                    dirs[layer.source.0].insert(top.to_owned(), top.to_owned());
+                }
+            }
+        }
+        Self {
+            request,
+            configs,
+            image,
+            plan,
+            dirs,
+            items: vec![Vec::new(); count],
+        }
+    }
+
+    /// The deployments of all sources that the root config names, in its order.
+    fn all(mut self) -> Vec<Item> {
+        let sources = &self.request.layers.sources;
+        let mut all = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            let own = self.own(SourceId(index));
+            self.items[index].extend(own);
+            if let Some(prefix) = &source.rename {
+                self.rename(SourceId(index), prefix);
+            }
+            let items = std::mem::take(&mut self.items[index]);
+            match source.via.last() {
+                Some(parent) => self.items[parent.0].extend(items),
+                None => all.extend(items),
+            }
+        }
+        for (index, dirs) in self.dirs.iter().enumerate() {
+            for (from, to) in dirs.iter().filter(|(from, to)| from != to) {
+                let source = SourceId(index);
+                self.plan.names.insert((source, from.clone()), to.clone());
+                self.plan.renames.push(Rename {
+                    source,
+                    from: from.clone(),
+                    to: to.clone(),
+                });
+            }
+        }
+        all
+    }
+
+    /// What the source declares, else those of the image for which it has a directory.
+    fn own(&self, source: SourceId) -> Vec<Item> {
+        let by = DeclaredBy::Source(source);
+        let declared = self
+            .configs
+            .declared
+            .get(&source)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if declared.is_empty() {
+            let dirs = &self.dirs[source.0];
+            return image_items(self.image.unwrap_or_default(), by, |top| dirs.contains_key(top)).collect();
+        }
+        let item = |(one, file): &(Declared, &TreeFile)| Item {
+            name: one.name.clone(),
+            plugin: one.plugin.clone(),
+            by,
+            party: Some(Party {
+                holds: Holds::Plugin(one.plugin.clone()),
+                line: Some(one.line),
+                ..source_party(source, file)
+            }),
+        };
+        declared.iter().map(item).collect()
+    }
+
+    /// `as`: the source's deployments, and those of all sources below it, get a prefix, and so do their directories.
+    fn rename(&mut self, source: SourceId, prefix: &str) {
+        let members: Vec<usize> = (0..=source.0)
+            .filter(|index| *index == source.0 || self.request.layers.sources[*index].via.contains(&source))
+            .collect();
+        let renamed: BTreeSet<String> = self.items[source.0]
+            .iter()
+            .map(|item| top(&item.name).to_owned())
+            .collect();
+        let directories = members.iter().any(|member| !self.dirs[*member].is_empty());
+        if renamed.is_empty() && self.image.is_none() && directories {
+            self.plan.conflicts.push(Conflict {
+                path: config_path(self.request.environment),
+                kind: ConflictKind::DeploymentsUnknown,
+                parties: vec![Party {
+                    origin: Origin::Source(source),
+                    path: config_path(&self.request.layers.sources[source.0].environment),
+                    holds: Holds::File,
+                    line: None,
+                }],
+                remedies: Vec::new(),
+            });
+        }
+        for member in members {
+            for name in self.dirs[member]
+                .values_mut()
+                .filter(|name| renamed.contains(*name))
+            {
+                *name = format!("{prefix}-{name}");
+            }
+        }
+        for item in &mut self.items[source.0] {
+            item.name = format!("{prefix}-{}", item.name);
+        }
+    }
+}

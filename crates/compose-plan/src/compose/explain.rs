@@ -1,0 +1,394 @@
+//! Where a path came from, and a key of it.
+
+use compose_model::{TreePath, text};
+use serde::Serialize;
+
+use super::{
+    composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, Write},
+    configs::config_path,
+    wording,
+};
+use crate::layer::{Origin, Source};
+
+/// The answer to `explain PATH[:KEY]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Relative to the operations repo's root.
+    pub path: String,
+    /// How it came to be; `None`: it is in conflict.
+    pub action: Option<&'static str>,
+    /// Every layer that has it, lowest first.
+    pub layers: Vec<LayerStory>,
+    /// The keys that were asked for, or all of a merged file.
+    pub keys: Vec<KeyStory>,
+    /// Why it is not composed, with what each remedy would do.
+    pub conflicts: Vec<ConflictStory>,
+    /// What else there is to know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What one layer has to do with a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerStory {
+    /// Whose, in words.
+    pub who: String,
+    /// Its tag and commit; none for the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its file, relative to the root of its repo.
+    pub path: String,
+    /// What becomes of it, and why.
+    pub outcome: String,
+}
+
+/// Where a key came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyStory {
+    /// The key path.
+    pub key: String,
+    /// Whose value it is, in words.
+    pub who: String,
+    /// File and line of that value, as `path:line`.
+    pub place: String,
+    /// Who set it to something else and lost, highest first.
+    pub overridden: Vec<String>,
+}
+
+/// Why a path is not composed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConflictStory {
+    /// One sentence.
+    pub message: String,
+    /// Who disagrees, in words.
+    pub between: Vec<String>,
+    /// What to do about it, and what it changes.
+    pub remedies: Vec<String>,
+}
+
+/// A question that has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    /// No layer has the path.
+    #[error("no layer has {path}{}", did_you_mean(.near.as_deref()))]
+    NoSuchPath {
+        /// As asked for, escaped.
+        path: String,
+        /// The nearest path there is.
+        near: Option<String>,
+    },
+    /// The file is there, the key is not.
+    #[error("{path} has no key `{key}`{}", did_you_mean(.near.as_deref()))]
+    NoSuchKey {
+        /// The file.
+        path: String,
+        /// As asked for, escaped.
+        key: String,
+        /// The nearest key there is.
+        near: Option<String>,
+    },
+    /// The file was not merged, so all of it is of one layer.
+    #[error("{path} is not merged: every key is {who}'s")]
+    NotMerged {
+        /// The file.
+        path: String,
+        /// Whose.
+        who: String,
+    },
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default()
+}
+
+/// Answers `PATH` or `PATH:KEY`. The path is relative to the environment, with `../` for what stands beside it, or to
+/// the operations repo's root. The composition should list local files, so that they can be asked for too.
+pub fn explain(
+    composition: &Composition,
+    sources: &[Source],
+    question: &str,
+) -> Result<Explanation, ExplainError> {
+    let reader = Reader { composition, sources };
+    // A path may hold a colon itself, so the longest path that is known wins.
+    let splits = question
+        .rmatch_indices(':')
+        .map(|(at, _)| (&question[..at], Some(&question[at + 1..])));
+    for (path, key) in std::iter::once((question, None)).chain(splits) {
+        if let Some(path) = reader.find(path) {
+            return reader.explain(&path, key);
+        }
+    }
+    let asked = question.split(':').next().unwrap_or(question);
+    let all: Vec<String> = composition
+        .files
+        .iter()
+        .map(|file| file.path.relative_to(&composition.environment))
+        .collect();
+    let near = text::did_you_mean(asked, all.iter().map(String::as_str)).map(str::to_owned);
+    Err(ExplainError::NoSuchPath {
+        path: text::escape(asked, 200),
+        near,
+    })
+}
+
+struct Reader<'a> {
+    composition: &'a Composition,
+    sources: &'a [Source],
+}
+
+impl Reader<'_> {
+    fn find(&self, asked: &str) -> Option<TreePath> {
+        let environment = &self.composition.environment;
+        let known =
+            |path: &TreePath| self.composition.file(path).is_some() || self.conflicts(path).next().is_some();
+        let below = resolve(environment, asked);
+        below
+            .into_iter()
+            .chain(TreePath::new(asked.trim_start_matches("./")).ok())
+            .find(known)
+    }
+
+    fn conflicts(&self, path: &TreePath) -> impl Iterator<Item = &Conflict> {
+        let path = path.clone();
+        self.composition
+            .conflicts
+            .iter()
+            .filter(move |conflict| conflict.path == path)
+    }
+
+    fn explain(&self, path: &TreePath, key: Option<&str>) -> Result<Explanation, ExplainError> {
+        let conflicts = self
+            .conflicts(path)
+            .map(|conflict| self.conflict(conflict))
+            .collect();
+        let Some(file) = self.composition.file(path) else {
+            return Ok(Explanation {
+                path: path.to_string(),
+                action: None,
+                layers: Vec::new(),
+                keys: Vec::new(),
+                conflicts,
+                notes: Vec::new(),
+            });
+        };
+        let mut notes = file.notes.clone();
+        if self.generated(file) {
+            notes.push("bitops.deployments was generated: see the plan for their order".to_owned());
+        }
+        Ok(Explanation {
+            path: path.to_string(),
+            action: Some(file.action.as_str()),
+            layers: self.layers(file),
+            keys: self.keys(file, key)?,
+            conflicts,
+            notes,
+        })
+    }
+
+    /// Were the deployments written into this file?
+    fn generated(&self, file: &ComposedFile) -> bool {
+        self.composition.generated && file.path == config_path(&self.composition.environment)
+    }
+
+    fn layers(&self, file: &ComposedFile) -> Vec<LayerStory> {
+        let last = file.from.len().saturating_sub(1);
+        let story = |(index, from): (usize, &super::Provenance)| LayerStory {
+            who: wording::label_of(from.origin, self.sources),
+            version: match from.origin {
+                Origin::Source(id) => Some(wording::version(&self.sources[id.0])),
+                Origin::Local => None,
+            },
+            path: from.path.to_string(),
+            outcome: self.outcome(file, index, last),
+        };
+        file.from.iter().enumerate().map(story).collect()
+    }
+
+    fn outcome(&self, file: &ComposedFile, index: usize, last: usize) -> String {
+        let winner = file.from[last].origin;
+        let own = file.from[index].origin;
+        match file.action {
+            Action::Add | Action::Local if last == 0 => "the only one that has it".to_owned(),
+            Action::Add | Action::Local => "has it with the same bytes and mode".to_owned(),
+            Action::KeepBoth if file.write == Write::Local => "keeps its name".to_owned(),
+            Action::KeepBoth if file.from[index].path.file_name() == file.path.file_name() => {
+                "keeps its name".to_owned()
+            }
+            Action::KeepBoth => format!(
+                "stays under another name, beside a higher {}",
+                file.from[index].path.file_name()
+            ),
+            Action::Merge if last == 0 => "gets the generated deployments".to_owned(),
+            Action::Merge => {
+                let won = file.keys.iter().filter(|key| key.winner == index).count();
+                let lost = file
+                    .keys
+                    .iter()
+                    .filter(|key| key.overridden.contains(&index))
+                    .count();
+                format!("merged: {won} of its keys stay, {lost} are overridden")
+            }
+            Action::Override if index == last => format!("wins: {}", self.why(own, file)),
+            Action::Override => format!("overridden by {}", wording::label_of(winner, self.sources)),
+        }
+    }
+
+    /// Why the last of a file's contributions wins.
+    fn why(&self, winner: Origin, file: &ComposedFile) -> &'static str {
+        let Origin::Source(winner) = winner else {
+            return "your own files win over every source's";
+        };
+        let nests = |from: &super::Provenance| match from.origin {
+            Origin::Source(other) => other == winner || self.sources[other.0].via.contains(&winner),
+            Origin::Local => false,
+        };
+        if file.from.iter().all(nests) {
+            "a source wins over its default folder and over the sources it nests"
+        } else {
+            "on-conflict says so"
+        }
+    }
+
+    fn keys(&self, file: &ComposedFile, asked: Option<&str>) -> Result<Vec<KeyStory>, ExplainError> {
+        let Some(asked) = asked else {
+            return Ok(file.keys.iter().map(|key| self.key(file, key)).collect());
+        };
+        let below = format!("{asked}.");
+        let hit = |key: &str| key == asked || key.starts_with(&below);
+        let mut found: Vec<KeyStory> = file
+            .keys
+            .iter()
+            .filter(|key| hit(&key.key))
+            .map(|key| self.key(file, key))
+            .collect();
+        if self.generated(file) {
+            found.retain(|key| !key.key.starts_with("bitops.deployments."));
+            let stories = self
+                .composition
+                .deployments
+                .iter()
+                .map(|one| self.deployment(file, one));
+            found.extend(stories.filter(|story| hit(&story.key)));
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if let (true, false, Some(from)) = (file.keys.is_empty(), self.generated(file), file.from.last()) {
+            let who = wording::label_of(from.origin, self.sources);
+            return Err(ExplainError::NotMerged {
+                path: file.path.to_string(),
+                who,
+            });
+        }
+        let near = text::did_you_mean(asked, file.keys.iter().map(|key| key.key.as_str()));
+        Err(ExplainError::NoSuchKey {
+            path: file.path.to_string(),
+            key: text::escape(asked, 200),
+            near: near.map(|near| text::escape(near, 200)),
+        })
+    }
+
+    fn key(&self, file: &ComposedFile, key: &KeyTrace) -> KeyStory {
+        let winner = &file.from[key.winner];
+        KeyStory {
+            key: text::escape(&key.key, 1000),
+            who: wording::label_of(winner.origin, self.sources),
+            place: format!("{}:{}", winner.path, key.line),
+            overridden: key
+                .overridden
+                .iter()
+                .map(|index| wording::label_of(file.from[*index].origin, self.sources))
+                .collect(),
+        }
+    }
+
+    fn deployment(&self, file: &ComposedFile, one: &super::Deployment) -> KeyStory {
+        let who = match one.by {
+            DeclaredBy::Source(id) => wording::label(&self.sources[id.0]),
+            DeclaredBy::Local => wording::label_of(Origin::Local, self.sources),
+            DeclaredBy::Image => "the image's own config".to_owned(),
+        };
+        let place = format!("{} (generated)", file.path);
+        KeyStory {
+            key: format!("bitops.deployments.{}.plugin", one.name),
+            who,
+            place,
+            overridden: Vec::new(),
+        }
+    }
+
+    fn conflict(&self, conflict: &Conflict) -> ConflictStory {
+        ConflictStory {
+            message: wording::message(conflict),
+            between: conflict
+                .parties
+                .iter()
+                .map(|party| wording::side(party, self.sources))
+                .collect(),
+            remedies: conflict.remedies.clone(),
+        }
+    }
+}
+
+/// A path as seen from a directory; `../` leaves it.
+fn resolve(base: &TreePath, relative: &str) -> Option<TreePath> {
+    let mut parts: Vec<&str> = base.components().collect();
+    for part in relative.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    TreePath::new(parts.join("/")).ok()
+}
+
+impl Explanation {
+    /// The answer for people.
+    pub fn to_text(&self) -> String {
+        let mut out = self.path.clone();
+        if let Some(action) = self.action {
+            out.push_str(&format!(": {action}"));
+        }
+        out.push('\n');
+        if !self.layers.is_empty() {
+            out.push_str("  layers, lowest first\n");
+        }
+        for layer in &self.layers {
+            let version = layer
+                .version
+                .as_ref()
+                .map(|version| format!(" {version}"))
+                .unwrap_or_default();
+            out.push_str(&format!(
+                "    {}{version}, {}: {}\n",
+                layer.who, layer.path, layer.outcome
+            ));
+        }
+        if !self.keys.is_empty() {
+            out.push_str("  keys\n");
+        }
+        for key in &self.keys {
+            out.push_str(&format!("    {}: {}, {}", key.key, key.who, key.place));
+            if !key.overridden.is_empty() {
+                out.push_str(&format!(", over {}", key.overridden.join(", ")));
+            }
+            out.push('\n');
+        }
+        for conflict in &self.conflicts {
+            out.push_str(&format!("  conflict: {}\n", conflict.message));
+            conflict
+                .between
+                .iter()
+                .for_each(|side| out.push_str(&format!("    {side}\n")));
+            conflict
+                .remedies
+                .iter()
+                .for_each(|remedy| out.push_str(&format!("    remedy: {remedy}\n")));
+        }
+        self.notes
+            .iter()
+            .for_each(|note| out.push_str(&format!("  note: {note}\n")));
+        out
+    }
+}

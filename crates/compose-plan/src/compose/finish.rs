@@ -1,0 +1,281 @@
+//! What can only be told once every path is settled: the generated config, warnings, remedies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compose_model::{Diagnostic, FileMode, TreePath, text};
+
+use super::{
+    ComposeError, Request,
+    composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, Provenance, Write},
+    configs::{Configs, config_conflict, config_path},
+    deployments::Plan,
+    edit,
+    settle::{local_party, source_party},
+    wording,
+};
+use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
+
+pub(super) fn finish(
+    request: &Request<'_>,
+    mut configs: Configs<'_>,
+    plan: Plan,
+    files: Vec<ComposedFile>,
+    conflicts: Vec<Conflict>,
+    warnings: Vec<Diagnostic>,
+) -> Result<Composition, ComposeError> {
+    let mut composition = Composition {
+        environment: request.environment.clone(),
+        files,
+        deployments: plan.deployments,
+        generated: false,
+        renames: plan.renames,
+        conflicts: [
+            conflicts,
+            std::mem::take(&mut configs.conflicts),
+            plan.conflicts,
+            shared_inside(request),
+        ]
+        .concat(),
+        warnings,
+    };
+    composition.files.sort_by(|a, b| a.path.cmp(&b.path));
+    if plan.generated {
+        generate(request, &configs, &mut composition)?;
+    }
+    composition
+        .conflicts
+        .sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
+    for conflict in &mut composition.conflicts {
+        conflict.remedies = wording::remedies(
+            conflict,
+            request.environment,
+            &request.layers.sources,
+            &composition.renames,
+        );
+    }
+    mark_present(request, &mut composition)?;
+    warn(
+        request,
+        !configs.local.is_empty(),
+        plan.generated,
+        &mut composition,
+    );
+    Ok(composition)
+}
+
+/// Writes the deployments into the composed config, unless something is wrong with it already.
+fn generate(
+    request: &Request<'_>,
+    configs: &Configs<'_>,
+    composition: &mut Composition,
+) -> Result<(), ContentsError> {
+    let path = config_path(request.environment);
+    if composition.conflicts.iter().any(|conflict| conflict.path == path) {
+        return Ok(());
+    }
+    let place = composition.files.binary_search_by(|file| file.path.cmp(&path));
+    let local = request.local.kind(&path)?;
+    let (bytes, mode) = match (place.as_ref().map(|at| &composition.files[*at].write), local) {
+        (Ok(Write::Bytes { bytes, mode }), _) => (bytes.as_slice().into(), *mode),
+        (Ok(Write::Blob { source, file }), _) => (request.contents.read(*source, file)?, file.mode),
+        (_, Some(LocalKind::File(mode))) => (request.local.read(&path)?, mode),
+        (_, _) => (Vec::new().into(), FileMode::Regular),
+    };
+    let wanted: Vec<(&str, &str)> = composition
+        .deployments
+        .iter()
+        .map(|one| (one.name.as_str(), one.plugin.as_str()))
+        .collect();
+    let current = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
+    match current.and_then(|text| edit::set_deployments(text, &wanted)) {
+        Ok(edited) if edited.as_bytes() == &*bytes => return Ok(()),
+        Ok(edited) => {
+            let write = Write::Bytes {
+                bytes: edited.into_bytes(),
+                mode,
+            };
+            let at = place.unwrap_or_else(|at| {
+                let from = match local {
+                    Some(_) => vec![Provenance {
+                        origin: Origin::Local,
+                        path: path.clone(),
+                    }],
+                    None => Vec::new(),
+                };
+                composition.files.insert(at, new_file(&path, from));
+                at
+            });
+            let file = &mut composition.files[at];
+            (file.action, file.write) = (Action::Merge, write);
+            add_emptied(file, configs);
+            file.notes.extend(lost(request, configs));
+            composition.generated = true;
+        }
+        Err(why) => {
+            let conflict = config_conflict(request.environment, &why, local_party(&path));
+            composition.conflicts.push(conflict);
+        }
+    }
+    Ok(())
+}
+
+fn new_file(path: &TreePath, from: Vec<Provenance>) -> ComposedFile {
+    ComposedFile {
+        path: path.clone(),
+        action: Action::Merge,
+        from,
+        write: Write::Local,
+        keys: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// What sources wrote beside their plugins, which does not come along.
+fn lost(request: &Request<'_>, configs: &Configs<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (source, declared) in &configs.declared {
+        let label = wording::label(&request.layers.sources[source.0]);
+        for (one, _) in declared.iter().filter(|(one, _)| !one.others.is_empty()) {
+            let keys = text::escape(&one.others.join(", "), 200);
+            notes.push(format!(
+                "of the deployment {} of {label} only `plugin` is kept, which is all that the pipeline reads; left out: {keys}",
+                one.name
+            ));
+        }
+    }
+    notes
+}
+
+/// `shared` is for what stands beside the environment: in it, files would escape `as` and `exclude`.
+fn shared_inside(request: &Request<'_>) -> Vec<Conflict> {
+    let environment = request.environment;
+    let inside = |path: &TreePath| path == environment || path.strip_prefix(environment).is_some();
+    let mut conflicts = Vec::new();
+    for layer in &request.layers.layers {
+        let Part::Shared(dir) = &layer.part else { continue };
+        if !inside(dir) && environment.strip_prefix(dir).is_none() {
+            continue;
+        }
+        if let Some(file) = layer.files.iter().find(|file| inside(&dir.join(&file.path))) {
+            conflicts.push(Conflict {
+                path: dir.join(&file.path),
+                kind: ConflictKind::SharedInside,
+                parties: vec![source_party(layer.source, file)],
+                remedies: Vec::new(),
+            });
+        }
+    }
+    conflicts
+}
+
+/// Configs that held nothing but what was generated took part as well.
+fn add_emptied(file: &mut ComposedFile, configs: &Configs<'_>) {
+    let before = file.from.clone();
+    file.from
+        .extend(configs.emptied().map(|(source, file)| Provenance {
+            origin: Origin::Source(source),
+            path: file.repo_path.clone(),
+        }));
+    file.from.sort_by_key(|from| from.origin);
+    let moved: Vec<usize> = before
+        .iter()
+        .map(|old| file.from.iter().position(|new| new == old).unwrap_or_default())
+        .collect();
+    for key in &mut file.keys {
+        key.winner = moved[key.winner];
+        key.overridden.iter_mut().for_each(|index| *index = moved[*index]);
+    }
+}
+
+fn mark_present(request: &Request<'_>, composition: &mut Composition) -> Result<(), ContentsError> {
+    let mut present = Vec::new();
+    for Deployment { name, .. } in &composition.deployments {
+        let Ok(dir) = TreePath::new(format!("{}/{name}", request.environment)) else {
+            present.push(false);
+            continue;
+        };
+        let below = format!("{dir}/");
+        let next = composition
+            .files
+            .partition_point(|file| file.path.as_str() < below.as_str());
+        let composed = composition
+            .files
+            .get(next)
+            .is_some_and(|file| file.path.as_str().starts_with(&below));
+        present.push(composed || request.local.kind(&dir)? == Some(LocalKind::Directory));
+    }
+    for (deployment, present) in composition.deployments.iter_mut().zip(present) {
+        deployment.present = present;
+    }
+    Ok(())
+}
+
+/// The pipeline silently passes over a directory that no deployment names. Nothing can be said of that where the
+/// image's own deployments count and are not known.
+fn warn(request: &Request<'_>, local_declares: bool, generates: bool, composition: &mut Composition) {
+    let config = config_path(request.environment);
+    if request.image_config.is_none() && !local_declares {
+        if generates {
+            composition.warnings.push(
+                Diagnostic::warning(
+                    "the image's own deployments are not known here, so the plan may lack some",
+                )
+                .hint(format!(
+                    "plan inside the image, or list all deployments in {config}"
+                )),
+            );
+        }
+        return;
+    }
+    let names: Vec<&str> = composition
+        .deployments
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    let told = if names.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are {}", names.join(", "))
+    };
+    let hint = format!("{told}; name it in bitops.deployments of {config}, or exclude it");
+    let mut warnings = Vec::new();
+    for (dir, ids) in idle(request.environment, composition) {
+        let sources: Vec<&Source> = ids.iter().map(|id| &request.layers.sources[id.0]).collect();
+        let from: Vec<String> = sources.iter().map(|source| wording::label(source)).collect();
+        let message = format!(
+            "no deployment runs {dir}/, which comes from {}",
+            from.join(" and ")
+        );
+        let warning = Diagnostic::warning(message).hint(hint.as_str());
+        warnings.extend(sources.first().map(|source| warning.at(source.place.clone())));
+    }
+    composition.warnings.extend(warnings);
+}
+
+/// The environment's directories that come from sources and that no deployment runs.
+fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, BTreeSet<SourceId>> {
+    let run: BTreeSet<&str> = composition
+        .deployments
+        .iter()
+        .filter_map(|deployment| deployment.name.split('/').next())
+        .collect();
+    let mut idle: BTreeMap<String, BTreeSet<SourceId>> = BTreeMap::new();
+    for file in &composition.files {
+        let Some(relative) = file.path.strip_prefix(environment) else {
+            continue;
+        };
+        let Some((top, _)) = relative
+            .as_str()
+            .split_once('/')
+            .filter(|(top, _)| !run.contains(top))
+        else {
+            continue;
+        };
+        for from in &file.from {
+            if let Origin::Source(source) = from.origin {
+                idle.entry(top.to_owned()).or_default().insert(source);
+            }
+        }
+    }
+    idle
+}

@@ -1,0 +1,82 @@
+//! Names for files of which both stay.
+//!
+//! `main.tf` of a lower layer becomes `main.<environment>.tf`, the environment's path with `-` for `/`. Where that name
+//! is taken it becomes `main.<repo>-<environment>.tf`, then `main.<repo>-<environment>-2.tf` and so on. Terraform
+//! merges `override.tf` and `*_override.tf` into the other files, by their names: theirs end as before
+//! (`main.eks_override.tf`).
+
+use crate::layer::Source;
+
+/// The names for a lower file, best first; the iterator does not end.
+pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String> {
+    let (stem, extension) = split(name);
+    let environment = source.environment.as_str().replace('/', "-");
+    let long = format!("{}-{environment}", component(source.repo.name()));
+    let numbered = (2..).map({
+        let long = long.clone();
+        move |number| format!("{long}-{number}")
+    });
+    let (stem, extension) = (stem.to_owned(), extension.to_owned());
+    [environment, long]
+        .into_iter()
+        .chain(numbered)
+        .map(move |middle| match stem.strip_suffix("override") {
+            Some("") => format!("{middle}_override{extension}"),
+            Some(stem) if stem.ends_with('_') => {
+                format!("{}.{middle}_override{extension}", stem.trim_end_matches('_'))
+            }
+            _ => format!("{stem}.{middle}{extension}"),
+        })
+}
+
+/// Stem and extension with its dot; `.tf.json` is one extension.
+fn split(name: &str) -> (&str, &str) {
+    let at = match name.strip_suffix(".json") {
+        Some(rest) if rest.ends_with(".tf") => rest.len() - ".tf".len(),
+        _ => name.rfind('.').unwrap_or(name.len()),
+    };
+    name.split_at(at)
+}
+
+/// A repo's name as part of a file name.
+fn component(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::testing::source;
+
+    #[test]
+    fn the_environment_stands_before_the_extension() {
+        let source = source("https://host/org/kubernetes", "stacks/eks");
+        for (name, first) in [
+            ("main.tf", "main.stacks-eks.tf"),
+            ("main.tf.json", "main.stacks-eks.tf.json"),
+            ("a.b.tf", "a.b.stacks-eks.tf"),
+            ("main_override.tf", "main.stacks-eks_override.tf"),
+            ("override.tf.json", "stacks-eks_override.tf.json"),
+            ("nooverride.tf", "nooverride.stacks-eks.tf"),
+        ] {
+            assert_eq!(names(name, &source).next().as_deref(), Some(first), "{name}");
+        }
+        let all: Vec<_> = names("main.tf", &source).take(4).collect();
+        assert_eq!(
+            all[1..],
+            [
+                "main.kubernetes-stacks-eks.tf",
+                "main.kubernetes-stacks-eks-2.tf",
+                "main.kubernetes-stacks-eks-3.tf"
+            ]
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The plan for people: what each layer does, at a glance. No colour: that is the caller's.
+
+use std::collections::BTreeMap;
+
+use compose_model::{Diagnostic, TreePath};
+
+use crate::{
+    compose::{
+        composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, Write},
+        wording,
+    },
+    layer::{Origin, Source, SourceId},
+};
+
+/// Lines of one kind under one source; the rest is counted, and is in the JSON.
+const MOST: usize = 20;
+
+/// The whole plan; `sources` are those of the layers that were composed.
+pub fn plan(composition: &Composition, sources: &[Source]) -> String {
+    let reader = Reader { composition, sources };
+    let mut out = reader.summary();
+    for index in 0..sources.len() {
+        out.push('\n');
+        tree(
+            &mut out,
+            &reader.head(SourceId(index)),
+            &reader.source(SourceId(index)),
+        );
+    }
+    let own = reader.local();
+    if !own.is_empty() {
+        out.push('\n');
+        tree(&mut out, &format!("{} (your own)", composition.environment), &own);
+    }
+    section(&mut out, "Deployments, in this order", &reader.deployments());
+    section(&mut out, "Notes", &reader.notes());
+    section(
+        &mut out,
+        "Warnings",
+        &composition.warnings.iter().flat_map(warning).collect::<Vec<_>>(),
+    );
+    out.push_str(&conflicts(composition, sources));
+    out
+}
+
+/// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.
+pub fn conflicts(composition: &Composition, sources: &[Source]) -> String {
+    let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
+    for conflict in &composition.conflicts {
+        groups.entry(conflict.between()).or_default().push(conflict);
+    }
+    let mut out = String::new();
+    for (between, conflicts) in groups {
+        let names: Vec<String> = between
+            .iter()
+            .map(|origin| wording::label_of(*origin, sources))
+            .collect();
+        let count = counted(conflicts.len(), "conflict");
+        let head = match names.as_slice() {
+            [] => count,
+            [one] => format!("{count} in {one}"),
+            many => format!("{count} between {}", many.join(" and ")),
+        };
+        let mut lines = Vec::new();
+        for conflict in conflicts {
+            lines.push((0, format!("{}: {}", conflict.path, wording::message(conflict))));
+            lines.extend(
+                conflict
+                    .parties
+                    .iter()
+                    .map(|party| (1, wording::side(party, sources))),
+            );
+            lines.extend(
+                conflict
+                    .remedies
+                    .iter()
+                    .map(|remedy| (1, format!("remedy: {remedy}"))),
+            );
+        }
+        out.push('\n');
+        tree(&mut out, &head, &lines);
+    }
+    out
+}
+
+/// Lines with their depth below a head.
+type Lines = Vec<(usize, String)>;
+
+struct Reader<'a> {
+    composition: &'a Composition,
+    sources: &'a [Source],
+}
+
+impl Reader<'_> {
+    fn summary(&self) -> String {
+        let written = self
+            .composition
+            .files
+            .iter()
+            .filter(|file| file.write != Write::Local)
+            .count();
+        format!(
+            "{}: {}, {} composed\n",
+            self.composition.environment,
+            counted(self.sources.len(), "source"),
+            counted(written, "file")
+        )
+    }
+
+    fn head(&self, id: SourceId) -> String {
+        let source = &self.sources[id.0];
+        let mut head = format!(
+            "{}  {}  {}",
+            source.environment,
+            wording::version(source),
+            source.repo
+        );
+        if !source.via.is_empty() {
+            let via: Vec<&str> = source
+                .via
+                .iter()
+                .map(|via| self.sources[via.0].environment.as_str())
+                .collect();
+            head.push_str(&format!("  (by way of {})", via.join(" > ")));
+        }
+        head
+    }
+
+    fn source(&self, id: SourceId) -> Lines {
+        let mut lines = Lines::new();
+        let renames = self
+            .composition
+            .renames
+            .iter()
+            .filter(|rename| rename.source == id);
+        lines.extend(renames.map(|rename| (0, format!("renames {}/ to {}/", rename.from, rename.to))));
+        let decided = |action: Action| {
+            self.composition.files.iter().filter(move |file| {
+                file.action == action
+                    && file
+                        .from
+                        .last()
+                        .is_some_and(|from| from.origin == Origin::Source(id))
+            })
+        };
+        self.added(&mut lines, decided(Action::Add));
+        self.listed(&mut lines, "overrides", decided(Action::Override), Self::others);
+        self.listed(&mut lines, "keeps both", decided(Action::KeepBoth), |_, file| {
+            let from = file.from.last().map_or("", |from| from.path.file_name());
+            if from == file.path.file_name() {
+                String::new()
+            } else {
+                format!(" (its {from})")
+            }
+        });
+        let merged = self.composition.files.iter().filter(|file| {
+            file.action == Action::Merge && file.from.iter().any(|from| from.origin == Origin::Source(id))
+        });
+        self.listed(&mut lines, "merges into", merged, |_, _| String::new());
+        if lines.is_empty() {
+            lines.push((0, "adds nothing of its own".to_owned()));
+        }
+        lines
+    }
+
+    fn local(&self) -> Lines {
+        let mut lines = Lines::new();
+        let own = |action: Action| {
+            self.composition.files.iter().filter(move |file| {
+                file.action == action && file.from.last().is_some_and(|from| from.origin == Origin::Local)
+            })
+        };
+        self.listed(&mut lines, "overrides", own(Action::Override), Self::others);
+        self.listed(&mut lines, "keeps both", own(Action::KeepBoth), |_, _| {
+            String::new()
+        });
+        self.listed(&mut lines, "merges into", own(Action::Merge), |_, _| {
+            String::new()
+        });
+        let (same, alone): (Vec<_>, Vec<_>) = own(Action::Local).partition(|file| file.from.len() > 1);
+        self.listed(&mut lines, "has the same", same.into_iter(), Self::others);
+        if !alone.is_empty() {
+            lines.push((0, format!("keeps {} as they are", counted(alone.len(), "file"))));
+        }
+        lines
+    }
+
+    /// Files that only a source has, by directory.
+    fn added<'f>(&self, lines: &mut Lines, files: impl Iterator<Item = &'f ComposedFile>) {
+        let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut count = 0;
+        for file in files {
+            let path = self.relative(&file.path);
+            let depth = path.split('/').take_while(|part| *part == "..").count();
+            let top: Vec<&str> = path.splitn(depth + 2, '/').collect();
+            let place = if top.len() < depth + 2 {
+                path.clone()
+            } else {
+                format!("{}/", top[..=depth].join("/"))
+            };
+            let entry = places.entry(place).or_insert((0, path));
+            entry.0 += 1;
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        lines.push((0, format!("adds {}", counted(count, "file"))));
+        let told = places.into_iter().map(|(place, (count, only))| match count {
+            1 => only,
+            count => format!("{place} ({count})"),
+        });
+        capped(lines, told);
+    }
+
+    fn listed<'f>(
+        &self,
+        lines: &mut Lines,
+        verb: &str,
+        files: impl Iterator<Item = &'f ComposedFile>,
+        more: impl Fn(&Self, &ComposedFile) -> String,
+    ) {
+        let told: Vec<String> = files
+            .map(|file| format!("{}{}", self.relative(&file.path), more(self, file)))
+            .collect();
+        match told.as_slice() {
+            [] => {}
+            [one] => lines.push((0, format!("{verb} {one}"))),
+            many => {
+                lines.push((0, format!("{verb} {}", counted(many.len(), "file"))));
+                capped(lines, many.iter().cloned());
+            }
+        }
+    }
+
+    /// Who else has it.
+    fn others(&self, file: &ComposedFile) -> String {
+        let below = &file.from[..file.from.len() - 1];
+        let mut names: Vec<&str> = below
+            .iter()
+            .map(|from| match from.origin {
+                Origin::Source(id) => self.sources[id.0].environment.as_str(),
+                Origin::Local => "your own",
+            })
+            .collect();
+        names.dedup();
+        format!(" (of {})", names.join(", "))
+    }
+
+    fn deployments(&self) -> Vec<String> {
+        let one = |(index, deployment): (usize, &crate::compose::Deployment)| {
+            let by = match deployment.by {
+                DeclaredBy::Source(id) => format!(", from {}", self.sources[id.0].environment),
+                DeclaredBy::Local | DeclaredBy::Image => String::new(),
+            };
+            let absent = if deployment.present {
+                ""
+            } else {
+                ", no such directory: passed over"
+            };
+            format!(
+                "{}. {} (plugin {}{by}{absent})",
+                index + 1,
+                deployment.name,
+                deployment.plugin
+            )
+        };
+        let mut lines: Vec<String> = self.composition.deployments.iter().enumerate().map(one).collect();
+        if self.composition.generated {
+            lines.push("written into the composed bitops.config.yaml".to_owned());
+        }
+        lines
+    }
+
+    /// What merges lost.
+    fn notes(&self) -> Vec<String> {
+        let told = |file: &ComposedFile| {
+            let path = self.relative(&file.path);
+            file.notes
+                .iter()
+                .map(move |note| format!("{path}: {note}"))
+                .collect::<Vec<_>>()
+        };
+        self.composition.files.iter().flat_map(told).collect()
+    }
+
+    fn relative(&self, path: &TreePath) -> String {
+        path.relative_to(&self.composition.environment)
+    }
+}
+
+fn capped(lines: &mut Lines, told: impl ExactSizeIterator<Item = String>) {
+    let all = told.len();
+    let shown = if all > MOST + 1 { MOST } else { all };
+    lines.extend(told.take(shown).map(|line| (1, line)));
+    if shown < all {
+        lines.push((1, format!("and {} more", all - shown)));
+    }
+}
+
+fn warning(warning: &Diagnostic) -> Vec<String> {
+    let hint = warning.hint.as_ref().map(|hint| format!("  hint: {hint}"));
+    std::iter::once(warning.message.clone()).chain(hint).collect()
+}
+
+fn section(out: &mut String, head: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    out.push_str(&format!("\n{head}\n"));
+    for line in lines {
+        out.push_str(&format!("  {line}\n"));
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// A head with its lines as a tree of two levels.
+fn tree(out: &mut String, head: &str, lines: &[(usize, String)]) {
+    out.push_str(head);
+    out.push('\n');
+    for (index, (depth, line)) in lines.iter().enumerate() {
+        let rest = &lines[index + 1..];
+        let more_here = rest
+            .iter()
+            .take_while(|(other, _)| other >= depth)
+            .any(|(other, _)| other == depth);
+        let branch = if more_here { "├─ " } else { "└─ " };
+        let trunk = match depth {
+            0 => "",
+            _ if rest.iter().any(|(other, _)| *other == 0) => "│  ",
+            _ => "   ",
+        };
+        out.push_str(&format!("{trunk}{branch}{line}\n"));
+    }
+}

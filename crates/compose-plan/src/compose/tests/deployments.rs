@@ -1,0 +1,432 @@
+//! Section 8 of the design.
+
+use crate::{
+    compose::{
+        Action, Composition, ConflictKind, DeclaredBy, Write,
+        testing::{World, path},
+    },
+    layer::{Part, Source, SourceId},
+};
+
+const IMAGE: [(&str, &str); 3] = [
+    ("cloudformation", "cloudformation"),
+    ("terraform", "terraform"),
+    ("helm", "helm"),
+];
+const CONFIG: &str = "dev/bitops.config.yaml";
+
+fn names(composition: &Composition) -> Vec<String> {
+    composition
+        .deployments
+        .iter()
+        .map(|one| format!("{}:{}", one.name, one.plugin))
+        .collect()
+}
+
+fn paths(composition: &Composition) -> Vec<&str> {
+    composition.files.iter().map(|file| file.path.as_str()).collect()
+}
+
+fn with_as(name: &str) -> impl FnOnce(&mut Source) {
+    let name = name.to_owned();
+    move |source| source.rename = Some(name)
+}
+
+#[test]
+fn without_as_and_declarations_nothing_is_generated() {
+    let own = "default-environments: []\nbitops: {fail_fast: true}\n";
+    let world = World::new(&[(CONFIG, own)])
+        .source("eks", &[("terraform/a", "")])
+        .image(&IMAGE);
+    let composition = world.composed();
+    assert!(!composition.generated);
+    assert_eq!(
+        names(&composition),
+        [
+            "cloudformation:cloudformation",
+            "terraform:terraform",
+            "helm:helm"
+        ]
+    );
+    assert_eq!(
+        composition
+            .deployments
+            .iter()
+            .map(|one| one.present)
+            .collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    assert_eq!(paths(&composition), ["dev/terraform/a"]);
+    assert!(composition.warnings.is_empty());
+}
+
+#[test]
+fn as_renames_the_images_deployments_of_a_source_in_the_images_order() {
+    let world = World::new(&[(CONFIG, "a: 1 # mine"), ("dev/eks-terraform/own.sh", "x")])
+        .source_with(
+            "eks",
+            with_as("eks"),
+            &[("helm/app/x", "1"), ("terraform/own.sh", "2"), ("docs/r", "3")],
+        )
+        .source("other", &[("terraform/own.sh", "4")])
+        .image(&IMAGE);
+    let composition = world.composed();
+    assert_eq!(
+        paths(&composition),
+        [
+            "dev/bitops.config.yaml",
+            "dev/docs/r",
+            "dev/eks-helm/app/x",
+            "dev/eks-terraform/own.sh",
+            "dev/terraform/own.sh",
+        ]
+    );
+    assert_eq!(
+        composition.files[3].action,
+        Action::Override,
+        "a local directory overlays the renamed one"
+    );
+    assert_eq!(
+        names(&composition),
+        [
+            "eks-terraform:terraform",
+            "eks-helm:helm",
+            "terraform:terraform",
+            "cloudformation:cloudformation",
+            "helm:helm",
+        ]
+    );
+    assert!(composition.generated);
+    assert_eq!(composition.files[0].action, Action::Merge);
+    assert_eq!(
+        world.text(&composition, CONFIG),
+        "a: 1 # mine\nbitops:\n  deployments:\n    eks-terraform:\n      plugin: terraform\n    eks-helm:\n      \
+         plugin: helm\n    terraform:\n      plugin: terraform\n    cloudformation:\n      plugin: cloudformation\n    \
+         helm:\n      plugin: helm\n"
+    );
+    let renames: Vec<_> = composition
+        .renames
+        .iter()
+        .map(|one| (one.from.as_str(), one.to.as_str()))
+        .collect();
+    assert_eq!(renames, [("helm", "eks-helm"), ("terraform", "eks-terraform")]);
+    assert_eq!(composition.warnings.len(), 1);
+    assert_eq!(
+        composition.warnings[0].message,
+        "no deployment runs docs/, which comes from eks of https://host/org/eks-repo"
+    );
+    assert!(
+        composition.warnings[0]
+            .hint
+            .as_ref()
+            .unwrap()
+            .contains("eks-terraform, eks-helm, terraform")
+    );
+    assert!(composition.warnings[0].place.is_some());
+}
+
+#[test]
+fn declared_deployments_come_in_source_order_and_then_the_local_ones() {
+    let world = World::new(&[(
+        CONFIG,
+        "bitops:\n  deployments:\n    last: {plugin: ansible}\n    first:\n      plugin: helm\n",
+    )])
+    .source(
+        "a",
+        &[
+            (
+                "bitops.config.yaml",
+                "bitops:\n  deployments:\n    first: {plugin: helm}\n    infra: {plugin: terraform}\n",
+            ),
+            ("infra/x", ""),
+        ],
+    )
+    .source("b", &[("terraform/y", "")])
+    .image(&IMAGE);
+    let composition = world.composed();
+    // `first` and `last` take the local order in the places that the union gives them.
+    assert_eq!(
+        names(&composition),
+        [
+            "last:ansible",
+            "infra:terraform",
+            "terraform:terraform",
+            "first:helm"
+        ]
+    );
+    assert_eq!(composition.deployments[1].by, DeclaredBy::Source(SourceId(0)));
+    assert_eq!(
+        world.text(&composition, CONFIG),
+        "bitops:\n  deployments:\n    last: {plugin: ansible}\n    infra:\n      plugin: terraform\n    terraform:\n      \
+         plugin: terraform\n    first:\n      plugin: helm\n"
+    );
+    assert!(
+        !names(&composition).contains(&"cloudformation:cloudformation".to_owned()),
+        "the local config has its own"
+    );
+}
+
+#[test]
+fn a_local_list_that_says_it_all_is_left_alone() {
+    let own = "bitops: {deployments: {terraform: {plugin: terraform}}}\n";
+    let world = World::new(&[(CONFIG, own)])
+        .source("eks", &[("terraform/a", "")])
+        .image(&IMAGE);
+    let composition = world.composed();
+    assert!(!composition.generated);
+    assert_eq!(paths(&composition), ["dev/terraform/a"]);
+    assert_eq!(names(&composition), ["terraform:terraform"]);
+}
+
+#[test]
+fn as_holds_for_what_a_source_nests_too() {
+    let world = World::new(&[(CONFIG, "")])
+        .source_with(
+            "inner",
+            |source| {
+                source.via = vec![SourceId(1)];
+                source.rename = Some("in".to_owned());
+            },
+            &[("terraform/a", ""), ("helm/c", "")],
+        )
+        .source_with(
+            "outer",
+            with_as("out"),
+            &[("in-terraform/b", ""), ("terraform/d", "")],
+        )
+        .part(Part::DefaultFolder(path("_default")), &[("terraform/e", "")])
+        .image(&IMAGE);
+    let composition = world.composed();
+    assert_eq!(
+        paths(&composition)[1..],
+        [
+            "dev/out-in-helm/c",
+            "dev/out-in-terraform/a",
+            "dev/out-in-terraform/b",
+            "dev/out-terraform/d",
+            "dev/out-terraform/e",
+        ]
+    );
+    assert_eq!(
+        names(&composition)[..3],
+        [
+            "out-in-terraform:terraform",
+            "out-in-helm:helm",
+            "out-terraform:terraform"
+        ]
+    );
+}
+
+#[test]
+fn one_name_with_two_plugins_is_an_error_and_as_is_a_way_out() {
+    let config = |plugin: &str| format!("bitops:\n  deployments:\n    infra: {{plugin: {plugin}}}\n");
+    let (tofu, terraform) = (config("tofu"), config("terraform"));
+    let world = |set: fn(&mut Source)| {
+        World::new(&[(CONFIG, "x: y\n")])
+            .source(
+                "a",
+                &[("bitops.config.yaml", terraform.as_str()), ("infra/a", "")],
+            )
+            .source_with(
+                "b",
+                set,
+                &[("bitops.config.yaml", tofu.as_str()), ("infra/b", "")],
+            )
+    };
+    let conflict = world(|_| {}).conflict();
+    let ConflictKind::Plugin { deployment, plugins } = &conflict.kind else {
+        panic!("{conflict:?}")
+    };
+    assert_eq!(
+        (deployment.as_str(), plugins.as_slice()),
+        ("infra", &["terraform".to_owned(), "tofu".to_owned()][..])
+    );
+    assert_eq!(
+        conflict
+            .parties
+            .iter()
+            .map(|party| party.line)
+            .collect::<Vec<_>>(),
+        [Some(3), Some(3)]
+    );
+
+    let renamed = world(|source| source.rename = Some("b".to_owned()));
+    assert_eq!(names(&renamed.composed()), ["infra:terraform", "b-infra:tofu"]);
+    let local =
+        World::new(&[(CONFIG, tofu.as_str())]).source("a", &[("bitops.config.yaml", terraform.as_str())]);
+    assert!(matches!(local.conflict().kind, ConflictKind::Plugin { .. }));
+    let image = World::new(&[(CONFIG, "x: y\n")])
+        .source("a", &[("bitops.config.yaml", terraform.as_str())])
+        .image(&[("infra", "tofu")]);
+    assert_eq!(image.conflict().parties.len(), 1, "the image has no file to show");
+}
+
+#[test]
+fn as_needs_to_know_what_a_deployment_is() {
+    let world = World::new(&[(CONFIG, "")]).source_with("eks", with_as("eks"), &[("terraform/a", "")]);
+    assert_eq!(world.conflict().kind, ConflictKind::DeploymentsUnknown);
+    let declared = World::new(&[(CONFIG, "")]).source_with(
+        "eks",
+        with_as("eks"),
+        &[
+            (
+                "bitops.config.yaml",
+                "bitops: {deployments: {infra: {plugin: terraform}}}\n",
+            ),
+            ("infra/a", ""),
+        ],
+    );
+    let composition = declared.composed();
+    assert_eq!(names(&composition), ["eks-infra:terraform"]);
+    assert!(
+        composition.warnings[0]
+            .message
+            .starts_with("the image's own deployments are not known here")
+    );
+}
+
+#[test]
+fn nested_lists_of_sources_do_not_leak() {
+    let config = "# catalog\ndefault-environments:\n- repo: x\nbitops:\n  fail_fast: true\n  default-environments: [y]\n";
+    let alone = World::new(&[]).source("eks", &[("bitops.config.yaml", config)]);
+    let composition = alone.composed();
+    assert_eq!(
+        alone.text(&composition, CONFIG),
+        "# catalog\nbitops:\n  fail_fast: true\n"
+    );
+    assert_eq!(composition.files[0].action, Action::Add);
+
+    let only_list = World::new(&[]).source(
+        "eks",
+        &[("bitops.config.yaml", "default-environments:\n- repo: x\n")],
+    );
+    assert!(only_list.composed().files.is_empty(), "nothing is left of it");
+    let nested = World::new(&[]).source("eks", &[("helm/bitops.config.yaml", config)]);
+    assert_eq!(
+        nested.text(&nested.composed(), "dev/helm/bitops.config.yaml"),
+        config,
+        "a plugin's config is not ours"
+    );
+    let same = World::new(&[])
+        .source(
+            "a",
+            &[("bitops.config.yaml", "default-environments: [1]\nx: y\n")],
+        )
+        .source(
+            "b",
+            &[("bitops.config.yaml", "default-environments: [2]\nx: y\n")],
+        );
+    assert_eq!(same.composed().files[0].from.len(), 2, "what is left is compared");
+}
+
+#[test]
+fn every_config_that_gave_a_deployment_is_in_its_provenance() {
+    let declares = "bitops:\n  deployments:\n    infra:\n      plugin: terraform\n";
+    let world =
+        World::new(&[(CONFIG, "x: y\n")]).source("a", &[("bitops.config.yaml", declares), ("infra/x", "")]);
+    let composition = world.composed();
+    let file = &composition.files[0];
+    assert_eq!(file.from.len(), 2);
+    assert_eq!(world.text(&composition, CONFIG), format!("x: y\n{declares}"));
+
+    let no_local = World::new(&[]).source("a", &[("bitops.config.yaml", declares), ("infra/x", "")]);
+    let composition = no_local.composed();
+    assert_eq!(no_local.text(&composition, CONFIG), declares);
+    assert!(matches!(&composition.files[0].write, Write::Bytes { .. }));
+}
+
+#[test]
+fn configs_that_cannot_be_read_or_edited_are_errors() {
+    let why = |local: &str, remote: &str| {
+        let world = World::new(&[(CONFIG, local)])
+            .source_with(
+                "eks",
+                with_as("eks"),
+                &[("bitops.config.yaml", remote), ("helm/a", "")],
+            )
+            .image(&IMAGE);
+        let ConflictKind::Config { why } = world.conflict().kind else {
+            panic!()
+        };
+        why
+    };
+    assert!(why("", "a: [\n").starts_with("line "));
+    assert_eq!(why("a: 1\n---\nb: 2\n", ""), "it holds several documents");
+    assert_eq!(why("- a\n", ""), "it is not a mapping");
+    assert_eq!(why("bitops: 1\n", ""), "`bitops` is not a mapping");
+    assert_eq!(
+        why("bitops:\n  deployments: [a]\n", ""),
+        "line 2: `deployments` is not a mapping"
+    );
+    assert_eq!(
+        why("", "bitops:\n  deployments:\n    a:\n"),
+        "line 3: the deployment `a` names no plugin"
+    );
+    assert_eq!(
+        why("", "bitops:\n  deployments:\n    \"../b\\e\": {plugin: x}\n"),
+        "line 3: the deployment `../b\\u{1b}`: `.` and `..` are not allowed in the path"
+    );
+}
+
+#[test]
+fn two_directories_that_as_moves_together_are_a_conflict() {
+    let world = World::new(&[(CONFIG, "")])
+        .source_with(
+            "eks",
+            with_as("eks"),
+            &[("terraform/a", "1"), ("eks-terraform/a", "2")],
+        )
+        .image(&IMAGE);
+    let conflict = world.conflict();
+    assert_eq!(
+        (conflict.path.as_str(), conflict.parties.len()),
+        ("dev/eks-terraform/a", 2)
+    );
+}
+
+#[test]
+fn an_unknown_image_and_no_declarations_give_no_warning() {
+    let world = World::new(&[]).source("eks", &[("anything/a", "1")]);
+    assert_eq!(world.composed().warnings, []);
+}
+
+#[test]
+fn what_a_source_says_beside_its_plugin_is_told_as_left_out() {
+    let declares = "bitops: {deployments: {infra: {plugin: terraform, skip: true}}}\n";
+    let world =
+        World::new(&[(CONFIG, "x: y\n")]).source("a", &[("bitops.config.yaml", declares), ("infra/x", "")]);
+    let composition = world.composed();
+    assert_eq!(
+        composition.files[0].notes,
+        [
+            "of the deployment infra of a of https://host/org/a-repo only `plugin` is kept, which is all that the pipeline reads; left out: skip"
+        ]
+    );
+    let told = crate::compose::report::text::plan(&composition, &world.layers.sources);
+    assert!(
+        told.contains("\nNotes\n  bitops.config.yaml: of the deployment infra of a "),
+        "{told}"
+    );
+}
+
+#[test]
+fn deployments_may_be_nested_directories() {
+    let declares = "bitops:\n  deployments:\n    aws/network: {plugin: terraform}\n";
+    let world = World::new(&[(CONFIG, "")])
+        .source_with(
+            "a",
+            with_as("a"),
+            &[("bitops.config.yaml", declares), ("aws/network/x", "")],
+        )
+        .image(&IMAGE);
+    let composition = world.composed();
+    assert_eq!(paths(&composition), ["dev/a-aws/network/x", CONFIG]);
+    assert_eq!(
+        (
+            composition.deployments[0].name.as_str(),
+            composition.deployments[0].present
+        ),
+        ("a-aws/network", true)
+    );
+    assert_eq!(composition.warnings, []);
+}

@@ -1,0 +1,36 @@
+//! The rules of composing, each seen from outside.
+
+mod deployments;
+mod edits;
+mod places;
+mod properties;
+mod rules;
+mod told;
+
+use crate::{
+    compose::{Action, Composition, Provenance},
+    layer::Origin,
+};
+
+/// Path, action and contributions of every file.
+fn told(composition: &Composition) -> Vec<(&str, Action, Vec<String>)> {
+    let from = |from: &Provenance| match from.origin {
+        Origin::Local => "local".to_owned(),
+        Origin::Source(id) => format!("{} {}", id.0, from.path),
+    };
+    composition
+        .files
+        .iter()
+        .map(|file| {
+            (
+                file.path.as_str(),
+                file.action,
+                file.from.iter().map(from).collect(),
+            )
+        })
+        .collect()
+}
+
+fn strings(all: &[&str]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}

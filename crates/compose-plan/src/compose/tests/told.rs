@@ -1,0 +1,248 @@
+//! What people read: the plan and `explain`.
+
+use crate::{
+    compose::{
+        explain::explain,
+        report::text,
+        testing::{World, path},
+    },
+    layer::{Part, SourceId},
+};
+
+fn world() -> World {
+    let mut world = World::new(&[
+        ("dev/bitops.config.yaml", "x: y\n"),
+        ("dev/app.kv", "k=local\n"),
+        ("dev/terraform/main.tf", "local"),
+        ("dev/terraform/run.sh", "local"),
+        ("dev/own", ""),
+    ])
+    .source_with(
+        "base",
+        |source| source.via = vec![SourceId(1)],
+        &[("helm/x", "1"), ("helm/y", "2"), ("both", "1")],
+    )
+    .source_with(
+        "eks",
+        |source| source.rename = Some("eks".to_owned()),
+        &[("helm/x", "3"), ("both", "2")],
+    )
+    .part(Part::Shared(path("_scripts")), &[("a.sh", "a")])
+    .source(
+        "vm",
+        &[
+            ("app.kv", "k=vm\nj=1\n"),
+            ("terraform/main.tf", "vm"),
+            ("terraform/run.sh", "vm"),
+            ("docs/a", "1"),
+            ("docs/b", "2"),
+        ],
+    )
+    .image(&[("terraform", "terraform"), ("helm", "helm")]);
+    world.list_local = true;
+    world
+}
+
+#[test]
+fn the_plan_is_read_at_a_glance() {
+    let world = world();
+    let composition = world.composed();
+    let told = text::plan(&composition, &world.layers.sources);
+    let commits: Vec<_> = world
+        .layers
+        .sources
+        .iter()
+        .map(|source| source.commit.short())
+        .collect();
+    let expected = format!(
+        "dev: 3 sources, 9 files composed
+
+base  v1.0.0 ({})  https://host/org/base-repo  (by way of eks)
+├─ renames helm/ to eks-helm/
+└─ adds 1 file
+   └─ eks-helm/y
+
+eks  v1.0.0 ({})  https://host/org/eks-repo
+├─ renames helm/ to eks-helm/
+├─ adds 1 file
+│  └─ ../_scripts/a.sh
+└─ overrides 2 files
+   ├─ both (of base)
+   └─ eks-helm/x (of base)
+
+vm  v1.0.0 ({})  https://host/org/vm-repo
+├─ adds 2 files
+│  └─ docs/ (2)
+├─ keeps both terraform/main.vm.tf (its main.tf)
+└─ merges into app.kv
+
+dev (your own)
+├─ overrides terraform/run.sh (of vm)
+├─ keeps both terraform/main.tf
+├─ merges into 2 files
+│  ├─ app.kv
+│  └─ bitops.config.yaml
+└─ keeps 1 file as they are
+
+Deployments, in this order
+  1. eks-helm (plugin helm, from base)
+  2. terraform (plugin terraform, from vm)
+  3. helm (plugin helm, no such directory: passed over)
+  written into the composed bitops.config.yaml
+
+Warnings
+  no deployment runs docs/, which comes from vm of https://host/org/vm-repo
+    hint: there are eks-helm, terraform, helm; name it in bitops.deployments of dev/bitops.config.yaml, or exclude it
+",
+        commits[0], commits[1], commits[2]
+    );
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn conflicts_are_grouped_by_those_between_whom_they_are() {
+    let world = World::new(&[])
+        .source("a", &[("x", "1"), ("y", "1")])
+        .source("b", &[("x", "2"), ("z", "1")])
+        .source("c", &[("y", "2"), ("x2", "1")])
+        .source("d", &[("x2", "2")]);
+    let composition = world.compose();
+    let told = text::conflicts(&composition, &world.layers.sources);
+    let heads: Vec<&str> = told.lines().filter(|line| line.contains("between")).collect();
+    assert_eq!(
+        heads,
+        [
+            "1 conflict between a of https://host/org/a-repo and b of https://host/org/b-repo",
+            "1 conflict between a of https://host/org/a-repo and c of https://host/org/c-repo",
+            "1 conflict between c of https://host/org/c-repo and d of https://host/org/d-repo",
+        ]
+    );
+    assert!(told.contains(
+        "\n└─ dev/x: sources have different contents for it\n   ├─ a of https://host/org/a-repo v1.0.0 ("
+    ));
+    assert!(told.contains(
+        "\n   └─ remedy: on-conflict: last in the entry of b of https://host/org/b-repo takes what it has"
+    ));
+    assert!(text::plan(&composition, &world.layers.sources).ends_with(&told));
+}
+
+#[test]
+fn a_long_list_is_cut() {
+    let names: Vec<String> = (0..30).map(|n| format!("d{n:02}/x")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let world = World::new(&[]).source("a", &files);
+    let told = text::plan(&world.composed(), &world.layers.sources);
+    assert!(told.contains("   ├─ d19/x\n   └─ and 10 more\n"), "{told}");
+}
+
+#[test]
+fn names_of_a_remote_cannot_drive_the_terminal() {
+    let world = World::new(&[]).source_with(
+        "a",
+        |source| source.resolved = "v1\u{1b}[2J".to_owned(),
+        &[("x", "1")],
+    );
+    let told = text::plan(&world.composed(), &world.layers.sources);
+    assert!(
+        told.contains("v1\\u{1b}[2J") && !told.contains('\u{1b}'),
+        "{told}"
+    );
+}
+
+#[test]
+fn explain_tells_the_layers_and_who_wins() {
+    let world = world();
+    let composition = world.composed();
+    let ask = |question: &str| explain(&composition, &world.layers.sources, question);
+    let outcomes = |question: &str| -> Vec<String> {
+        ask(question)
+            .unwrap()
+            .layers
+            .into_iter()
+            .map(|layer| format!("{}: {}", layer.who, layer.outcome))
+            .collect()
+    };
+    assert_eq!(
+        outcomes("terraform/run.sh"),
+        [
+            "vm of https://host/org/vm-repo: overridden by your own environment",
+            "your own environment: wins: your own files win over every source's",
+        ]
+    );
+    assert_eq!(
+        outcomes("both")[1],
+        "eks of https://host/org/eks-repo: wins: a source wins over its default folder and over the sources it nests"
+    );
+    assert_eq!(
+        outcomes("../_scripts/a.sh"),
+        ["eks of https://host/org/eks-repo: the only one that has it"]
+    );
+    assert_eq!(
+        outcomes("dev/own"),
+        ["your own environment: the only one that has it"],
+        "from the repo's root, too"
+    );
+    assert_eq!(
+        outcomes("terraform/main.vm.tf"),
+        ["vm of https://host/org/vm-repo: stays under another name, beside a higher main.tf"]
+    );
+    assert_eq!(
+        outcomes("app.kv"),
+        [
+            "vm of https://host/org/vm-repo: merged: 1 of its keys stay, 1 are overridden",
+            "your own environment: merged: 1 of its keys stay, 0 are overridden",
+        ]
+    );
+    let text = ask("app.kv").unwrap().to_text();
+    assert!(
+        text.contains("    k: your own environment, dev/app.kv:1, over vm of https://host/org/vm-repo\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn explain_goes_down_to_the_key() {
+    let world = world();
+    let composition = world.composed();
+    let ask = |question: &str| explain(&composition, &world.layers.sources, question);
+    let keys = ask("app.kv:j").unwrap().keys;
+    assert_eq!((keys.len(), keys[0].place.as_str()), (1, "vm/app.kv:2"));
+    let deployment = ask("bitops.config.yaml:bitops.deployments.terraform")
+        .unwrap()
+        .keys;
+    assert_eq!(deployment[0].who, "vm of https://host/org/vm-repo");
+    for (question, message) in [
+        ("app.kv:kk", "dev/app.kv has no key `kk`; did you mean k?"),
+        (
+            "terraform/run.sh:a",
+            "dev/terraform/run.sh is not merged: every key is your own environment's",
+        ),
+        (
+            "terraform/ran.sh",
+            "no layer has terraform/ran.sh; did you mean terraform/run.sh?",
+        ),
+        ("zzz\u{1b}", "no layer has zzz\\u{1b}"),
+    ] {
+        assert_eq!(ask(question).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn explain_tells_a_conflict_with_its_remedies() {
+    let world = World::new(&[])
+        .source("a", &[("x:y", "1")])
+        .source("b", &[("x:y", "2")]);
+    let told = explain(&world.compose(), &world.layers.sources, "x:y").unwrap();
+    assert_eq!(
+        (
+            told.action,
+            told.conflicts[0].between.len(),
+            told.conflicts[0].remedies.len()
+        ),
+        (None, 2, 3)
+    );
+    assert!(
+        told.to_text()
+            .contains("  conflict: sources have different contents for it\n")
+    );
+}

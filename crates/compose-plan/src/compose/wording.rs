@@ -1,0 +1,230 @@
+//! Sentences about sources and conflicts, and what to do about each.
+
+use compose_model::{TreePath, text};
+
+use super::{
+    composition::{Conflict, ConflictKind, Holds, Party, Rename},
+    configs::config_path,
+};
+use crate::layer::{Origin, Source};
+
+/// A source in a sentence: `eks of https://github.com/org/kubernetes`.
+pub(super) fn label(source: &Source) -> String {
+    format!("{} of {}", source.environment, source.repo)
+}
+
+/// The same for either origin.
+pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
+    match origin {
+        Origin::Source(source) => label(&sources[source.0]),
+        Origin::Local => "your own environment".to_owned(),
+    }
+}
+
+/// A tag, a branch or a commit, and the commit.
+pub(super) fn version(source: &Source) -> String {
+    let resolved = text::escape(&source.resolved, 80);
+    let short = source.commit.short();
+    if resolved == source.commit.to_string() {
+        short
+    } else {
+        format!("{resolved} ({short})")
+    }
+}
+
+/// What is wrong, in one sentence without a full stop; the path and the parties are named beside it.
+pub(super) fn message(conflict: &Conflict) -> String {
+    match &conflict.kind {
+        ConflictKind::Content { unmerged: None } => "sources have different contents for it".to_owned(),
+        ConflictKind::Content { unmerged: Some(why) } => {
+            format!("sources have different contents for it; {why}")
+        }
+        ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
+        ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
+        ConflictKind::FileAgainstDirectory => {
+            "it is a file in one layer and a directory in another".to_owned()
+        }
+        ConflictKind::NameCollision => {
+            "names that differ only by case or Unicode normal form are one file on macOS and Windows"
+                .to_owned()
+        }
+        ConflictKind::Plugin { deployment, plugins } => {
+            format!(
+                "the deployment `{deployment}` has several plugins: {}",
+                plugins.join(", ")
+            )
+        }
+        ConflictKind::DeploymentsUnknown => {
+            "`as` renames deployments, and nothing tells which directories of the source are deployments"
+                .to_owned()
+        }
+        ConflictKind::Config { why } => format!("its deployments cannot be told or written: {why}"),
+        ConflictKind::SharedInside => {
+            "`shared` directories stand beside the environment, and this one would land in it".to_owned()
+        }
+        ConflictKind::Name { name, why } => {
+            format!("`{}` cannot be composed there: {why}", text::escape(name, 80))
+        }
+    }
+}
+
+/// One side of a conflict in a sentence.
+pub(super) fn side(party: &Party, sources: &[Source]) -> String {
+    let line = party.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let place = match party.origin {
+        Origin::Source(source) => {
+            let source = &sources[source.0];
+            format!("{} {}: {}{line}", label(source), version(source), party.path)
+        }
+        Origin::Local => format!("your own {}{line}", party.path),
+    };
+    match &party.holds {
+        Holds::File => place,
+        Holds::Directory => format!("{place} (a directory)"),
+        Holds::Plugin(plugin) => format!("{place} (plugin {plugin})"),
+    }
+}
+
+/// What to do about a conflict: any one of these, best first.
+pub(super) fn remedies(
+    conflict: &Conflict,
+    environment: &TreePath,
+    sources: &[Source],
+    renames: &[Rename],
+) -> Vec<String> {
+    let about = About {
+        conflict,
+        environment,
+        sources,
+        renames,
+    };
+    match &conflict.kind {
+        ConflictKind::Content { .. } | ConflictKind::Mode => about.between_sources(&format!(
+            "write your own {}: a local file wins over every source",
+            conflict.path
+        )),
+        ConflictKind::Key { key } => about.between_sources(&format!(
+            "set `{}` in your own {}: a local value wins over every source",
+            text::escape(key, 200),
+            conflict.path
+        )),
+        ConflictKind::FileAgainstDirectory | ConflictKind::NameCollision => {
+            let mut all = vec![about.exclude()];
+            all.extend(about.rename());
+            if conflict.parties.iter().any(|party| party.origin == Origin::Local) {
+                all.push(format!("rename your own {}", conflict.path));
+            }
+            all
+        }
+        ConflictKind::Plugin { deployment, .. } => vec![
+            format!("give one source an `as`: its deployment becomes `NAME-{deployment}`"),
+            format!(
+                "exclude {} of a source, and list its deployments in your own",
+                super::CONFIG
+            ),
+        ],
+        ConflictKind::DeploymentsUnknown => vec![
+            format!(
+                "declare `bitops.deployments` in the source's own {}",
+                super::CONFIG
+            ),
+            "run inside the image, whose own deployments are known there".to_owned(),
+            "leave out `as`".to_owned(),
+        ],
+        ConflictKind::Config { .. } => match conflict.parties.first().map(|party| party.origin) {
+            Some(Origin::Source(_)) => vec![about.exclude()],
+            _ => vec![format!(
+                "write `bitops.deployments` in {} as a plain block",
+                config_path(environment)
+            )],
+        },
+        ConflictKind::SharedInside => vec![
+            "leave it out of `shared`: what belongs in the environment comes by `environment` or `default-folder`"
+                .to_owned(),
+        ],
+        ConflictKind::Name { .. } => vec![about.exclude(), "choose a shorter, plain `as`".to_owned()],
+    }
+}
+
+struct About<'a> {
+    conflict: &'a Conflict,
+    environment: &'a TreePath,
+    sources: &'a [Source],
+    renames: &'a [Rename],
+}
+
+impl About<'_> {
+    fn between_sources(&self, local: &str) -> Vec<String> {
+        let mut all = vec![self.exclude()];
+        all.extend(self.rename());
+        all.push(local.to_owned());
+        let names: Vec<String> = self
+            .conflict
+            .between()
+            .into_iter()
+            .map(|origin| label_of(origin, self.sources))
+            .collect();
+        if let [lowest, .., highest] = names.as_slice() {
+            all.push(format!(
+                "on-conflict: last in the entry of {highest} takes what it has, on-conflict: first what {lowest} has"
+            ));
+        }
+        all
+    }
+
+    /// `exclude`, spelled for each source, or the `shared` directory to leave out.
+    fn exclude(&self) -> String {
+        let Some(relative) = self.conflict.path.strip_prefix(self.environment) else {
+            let top = self.conflict.path.components().next().unwrap_or_default();
+            return format!("leave `{top}` out of `shared` in one of the entries");
+        };
+        let sources = self
+            .conflict
+            .between()
+            .into_iter()
+            .filter_map(|origin| match origin {
+                Origin::Source(source) => Some(source),
+                Origin::Local => None,
+            });
+        let globs: Vec<String> = sources
+            .map(|source| {
+                let relative = relative.as_str();
+                let top = relative.split('/').next().unwrap_or(relative);
+                let renamed = self
+                    .renames
+                    .iter()
+                    .find(|rename| rename.source == source && rename.to == top);
+                let path = renamed.map_or(relative.to_owned(), |rename| {
+                    format!("{}{}", rename.from, &relative[top.len()..])
+                });
+                format!(
+                    "exclude: [\"/{}\"] in the entry of {}",
+                    glob(&path),
+                    label(&self.sources[source.0])
+                )
+            })
+            .collect();
+        format!("{}: what the other one has is used then", globs.join(", or "))
+    }
+
+    /// `as` helps where the path is in a directory of the environment: that may be a deployment.
+    fn rename(&self) -> Option<String> {
+        let relative = self.conflict.path.strip_prefix(self.environment)?;
+        let (top, _) = relative.as_str().split_once('/')?;
+        Some(format!(
+            "as: NAME in one of the entries: its deployment becomes NAME-{top} and runs on its own"
+        ))
+    }
+}
+
+/// A path as a gitignore glob, in a YAML double-quoted string.
+fn glob(path: &str) -> String {
+    let escape = |c: char| {
+        if "*?[]\\!".contains(c) {
+            format!("\\\\{c}")
+        } else {
+            c.to_string()
+        }
+    };
+    path.chars().map(escape).collect::<String>().replace('"', "\\\"")
+}
