@@ -5,6 +5,29 @@
 
 use compose_model::TreePath;
 
+mod class;
+mod deep;
+mod definitions;
+mod document;
+mod emit;
+mod flow;
+mod hcl;
+mod json;
+mod lock_hcl;
+mod scalar;
+mod settle;
+mod text;
+mod tfvars;
+mod tree;
+mod value;
+mod yaml;
+
+pub use class::{Row, TABLE, class};
+pub use definitions::{Definition, DefinitionKind, Duplicate, definitions, duplicates};
+pub use document::{Json, Yaml};
+pub use lock_hcl::LockHcl;
+pub use tfvars::Tfvars;
+
 /// What one layer contributes to a path.
 #[derive(Clone, Copy, Debug)]
 pub struct Contribution<'a> {
@@ -97,7 +120,48 @@ pub enum Class {
     Whole,
 }
 
-/// The class of a path, relative to the environment (or beginning with the shared directory's name).
-pub fn class(_path: &TreePath) -> Class {
-    Class::Whole
+/// One component of a key path: as it is, or as a JSON string when it holds anything but letters, digits, `_` and `-`.
+fn key_component(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if plain {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn last(_: usize, _: usize) -> Precedence {
+        Precedence::HigherWins
+    }
+
+    pub(super) fn equals(_: usize, _: usize) -> Precedence {
+        Precedence::Conflict
+    }
+
+    /// Merges texts, lowest first.
+    pub(super) fn merge_text(
+        merger: &dyn Merger,
+        texts: &[&str],
+        precedence: fn(usize, usize) -> Precedence,
+    ) -> Result<Merged, Unmergeable> {
+        let contributions: Vec<_> = texts
+            .iter()
+            .map(|text| Contribution {
+                bytes: text.as_bytes(),
+            })
+            .collect();
+        let path = TreePath::new("dev/file").unwrap();
+        merger.merge(&Input {
+            path: &path,
+            contributions: &contributions,
+            precedence: &precedence,
+        })
+    }
 }

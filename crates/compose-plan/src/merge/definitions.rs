@@ -1,0 +1,391 @@
+//! What Terraform files define, so that two definitions of one thing are found before Terraform finds them.
+
+use std::{collections::HashMap, fmt};
+
+use compose_model::TreePath;
+use hcl_edit::structure::{Block, Structure};
+
+use super::{
+    Unmergeable, hcl, json,
+    tree::{Kind, NodeId, Tree},
+    value::Values,
+};
+
+/// What a definition defines: of each, a name may be defined once per directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DefinitionKind {
+    /// `resource "type" "name"`
+    Resource,
+    /// `data "type" "name"`
+    Data,
+    /// `ephemeral "type" "name"`
+    Ephemeral,
+    /// `module "name"`
+    Module,
+    /// `variable "name"`
+    Variable,
+    /// `output "name"`
+    Output,
+    /// One entry of `locals`.
+    Local,
+    /// `provider "name"`, with its alias.
+    Provider,
+    /// `terraform { backend … }` or `terraform { cloud … }`: one in all.
+    Backend,
+    /// `terraform { required_providers … }`: one in all.
+    RequiredProviders,
+}
+
+impl fmt::Display for DefinitionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DefinitionKind::Resource => "resource",
+            DefinitionKind::Data => "data source",
+            DefinitionKind::Ephemeral => "ephemeral resource",
+            DefinitionKind::Module => "module",
+            DefinitionKind::Variable => "variable",
+            DefinitionKind::Output => "output",
+            DefinitionKind::Local => "local value",
+            DefinitionKind::Provider => "provider",
+            DefinitionKind::Backend => "backend",
+            DefinitionKind::RequiredProviders => "required_providers",
+        })
+    }
+}
+
+/// One definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// What is defined.
+    pub kind: DefinitionKind,
+    /// As Terraform addresses it: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
+    /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`.
+    pub address: String,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// One thing that is defined twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// What is defined.
+    pub kind: DefinitionKind,
+    /// Its address.
+    pub address: String,
+    /// The file (its index, as given) and the line of the first definition.
+    pub first: (usize, usize),
+    /// Those of the other one.
+    pub second: (usize, usize),
+}
+
+/// What a `.tf` or `.tf.json` file defines, in the order of the file. Blocks of which there may be several for one
+/// thing (`moved`, `import`, `removed`, `check`) are left out. The error's index is 0.
+pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
+    let found = if path.file_name().ends_with(".json") {
+        of_json(bytes)
+    } else {
+        of_hcl(bytes)
+    };
+    found.map_err(|why| Unmergeable { index: 0, why })
+}
+
+/// The same thing defined more than once: each further definition with the first one. `files` are the definitions of
+/// the files of one directory with an index of the caller's.
+pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
+    let mut seen: HashMap<(DefinitionKind, &str), (usize, usize)> = HashMap::new();
+    let mut found = Vec::new();
+    for (index, definitions) in files {
+        for Definition { kind, address, line } in definitions {
+            match seen.get(&(*kind, address.as_str())) {
+                Some(first) => {
+                    let address = address.clone();
+                    found.push(Duplicate {
+                        kind: *kind,
+                        address,
+                        first: *first,
+                        second: (*index, *line),
+                    });
+                }
+                None => {
+                    seen.insert((*kind, address), (*index, *line));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A block type whose labels make its address.
+fn labelled(block: &str) -> Option<(DefinitionKind, &'static str, usize)> {
+    Some(match block {
+        "resource" => (DefinitionKind::Resource, "", 2),
+        "data" => (DefinitionKind::Data, "data.", 2),
+        "ephemeral" => (DefinitionKind::Ephemeral, "ephemeral.", 2),
+        "module" => (DefinitionKind::Module, "module.", 1),
+        "variable" => (DefinitionKind::Variable, "var.", 1),
+        "output" => (DefinitionKind::Output, "output.", 1),
+        "provider" => (DefinitionKind::Provider, "provider.", 1),
+        _ => return None,
+    })
+}
+
+/// A block inside `terraform`.
+fn setting(block: &str) -> Option<(DefinitionKind, &'static str)> {
+    match block {
+        "backend" | "cloud" => Some((DefinitionKind::Backend, "terraform.backend")),
+        "required_providers" => Some((DefinitionKind::RequiredProviders, "terraform.required_providers")),
+        _ => None,
+    }
+}
+
+fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+    let file = hcl::parse(bytes)?;
+    let mut found = Vec::new();
+    for block in file.body.iter().filter_map(Structure::as_block) {
+        let line = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let name = block.ident.as_str();
+        if let Some((kind, prefix, labels)) = labelled(name) {
+            if block.labels.len() != labels {
+                return Err(format!(
+                    "line {}: `{name}` with {} labels",
+                    line(block)?,
+                    block.labels.len()
+                ));
+            }
+            let labels: Vec<&str> = block.labels.iter().map(|label| label.as_str()).collect();
+            let mut address = format!("{prefix}{}", labels.join("."));
+            if kind == DefinitionKind::Provider {
+                if let Some(alias) = block
+                    .body
+                    .get_attribute("alias")
+                    .and_then(|alias| alias.value.as_str())
+                {
+                    address = format!("{address}.{alias}");
+                }
+            }
+            found.push(Definition {
+                kind,
+                address,
+                line: line(block)?,
+            });
+        } else if name == "locals" {
+            for local in block.body.attributes() {
+                let line = file.line(hcl::span(&local.key)?.start);
+                let address = format!("local.{}", local.key.as_str());
+                found.push(Definition {
+                    kind: DefinitionKind::Local,
+                    address,
+                    line,
+                });
+            }
+        } else if name == "terraform" {
+            for inner in block.body.blocks() {
+                if let Some((kind, address)) = setting(inner.ident.as_str()) {
+                    found.push(Definition {
+                        kind,
+                        address: address.to_owned(),
+                        line: line(inner)?,
+                    });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+    let tree = json::parse(bytes, &mut Values::default())?;
+    let mut found = Vec::new();
+    for (block, content) in members(&tree, 0)? {
+        let mut add = |kind, address: String, node: NodeId| {
+            found.push(Definition {
+                kind,
+                address,
+                line: tree.line(tree.nodes[node].start),
+            });
+        };
+        if let Some((kind, prefix, labels)) = labelled(&block) {
+            for (name, node) in members(&tree, content)? {
+                if labels == 2 {
+                    for (second, node) in members(&tree, node)? {
+                        add(kind, format!("{prefix}{name}.{second}"), node);
+                    }
+                } else if kind == DefinitionKind::Provider {
+                    for one in bodies(&tree, node) {
+                        let alias = members(&tree, one)?.into_iter().find(|(key, _)| key == "alias");
+                        let alias = alias.and_then(|(_, node)| text(&tree, node));
+                        let alias = alias.map(|alias| format!(".{alias}")).unwrap_or_default();
+                        add(kind, format!("{prefix}{name}{alias}"), one);
+                    }
+                } else {
+                    add(kind, format!("{prefix}{name}"), node);
+                }
+            }
+        } else if block == "locals" {
+            for (name, node) in members(&tree, content)? {
+                add(DefinitionKind::Local, format!("local.{name}"), node);
+            }
+        } else if block == "terraform" {
+            for (name, node) in members(&tree, content)? {
+                if let Some((kind, address)) = setting(&name) {
+                    add(kind, address.to_owned(), node);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A node itself, or the items of a list: Terraform's JSON takes both for one block or several.
+fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
+    if !matches!(tree.nodes[node].kind, Kind::Sequence { .. }) {
+        return vec![node];
+    }
+    let first = Some(node + 1).filter(|first| *first < tree.nodes[node].next);
+    std::iter::successors(first, |item| {
+        Some(tree.nodes[*item].next).filter(|next| *next < tree.nodes[node].next)
+    })
+    .collect()
+}
+
+/// Keys and values of an object, or of a list of objects. Keys that are comments (`//`) are left out.
+fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, String> {
+    let mut all = Vec::new();
+    for body in bodies(tree, node) {
+        let map = tree.map(body).ok_or_else(|| {
+            format!(
+                "line {}: not an object, which Terraform expects there",
+                tree.line(tree.nodes[body].start)
+            )
+        })?;
+        let entries = map
+            .entries
+            .iter()
+            .filter_map(|entry| Some((text(tree, entry.key)?, entry.value)));
+        all.extend(entries.filter(|(key, _)| key != "//"));
+    }
+    Ok(all)
+}
+
+fn text(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+    serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(name: &str, text: &str) -> Vec<(String, usize)> {
+        let found = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap();
+        found.into_iter().map(|it| (it.address, it.line)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_block_has_its_address() {
+        let text = r#"terraform {
+  required_providers { aws = { source = "hashicorp/aws" } }
+  backend "s3" {}
+}
+provider "aws" { region = var.region }
+provider "aws" {
+  alias = "west"
+}
+resource "aws_instance" "web" {}
+data "aws_ami" "this" {}
+module "vpc" { source = "./vpc" }
+variable "region" {}
+output "id" { value = 1 }
+locals {
+  a = 1
+  b = { a = 2 }
+}
+moved {
+  from = a.b
+  to   = a.c
+}
+"#;
+        let expected = [
+            ("terraform.required_providers", 2),
+            ("terraform.backend", 3),
+            ("provider.aws", 5),
+            ("provider.aws.west", 6),
+            ("aws_instance.web", 9),
+            ("data.aws_ami.this", 10),
+            ("module.vpc", 11),
+            ("var.region", 12),
+            ("output.id", 13),
+            ("local.a", 15),
+            ("local.b", 16),
+        ];
+        assert_eq!(
+            addresses("main.tf", text),
+            expected.map(|(address, line)| (address.to_owned(), line))
+        );
+    }
+
+    #[test]
+    fn json_is_read_in_all_its_shapes() {
+        let text = r#"{
+  "//": "a comment",
+  "terraform": [{"cloud": {}}],
+  "provider": {"aws": [{}, {"alias": "west"}]},
+  "resource": {"aws_instance": {"web": {}, "db": [{}]}},
+  "variable": [{"region": {}}],
+  "locals": {"a": 1}
+}"#;
+        let expected = [
+            ("terraform.backend", 3),
+            ("provider.aws", 4),
+            ("provider.aws.west", 4),
+            ("aws_instance.web", 5),
+            ("aws_instance.db", 5),
+            ("var.region", 6),
+            ("local.a", 7),
+        ];
+        assert_eq!(
+            addresses("main.tf.json", text),
+            expected.map(|(address, line)| (address.to_owned(), line))
+        );
+    }
+
+    #[test]
+    fn duplicates_name_both_places_across_the_two_syntaxes() {
+        let of =
+            |name: &str, text: &str| definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap();
+        let files = [
+            (
+                7,
+                of("a.tf", "variable \"x\" {}\nterraform {\n  backend \"s3\" {}\n}\n"),
+            ),
+            (
+                9,
+                of(
+                    "b.tf.json",
+                    "{\"variable\": {\"x\": {}},\n\"terraform\": {\"cloud\": {}}, \"output\": {\"x\": {}}}",
+                ),
+            ),
+        ];
+        let found: Vec<_> = duplicates(&files)
+            .into_iter()
+            .map(|it| (it.address, it.first, it.second))
+            .collect();
+        let expected = [("var.x", (7, 1), (9, 1)), ("terraform.backend", (7, 3), (9, 2))];
+        assert_eq!(
+            found,
+            expected.map(|(address, first, second)| (address.to_owned(), first, second))
+        );
+    }
+
+    #[test]
+    fn what_terraform_would_not_read_says_why() {
+        for (name, text, why) in [
+            ("a.tf", "resource \"x\" {}\n", "with 1 labels"),
+            ("a.tf", "resource {{\n", "not valid HCL"),
+            ("a.tf.json", "{\"resource\": 1}", "not an object"),
+            ("a.tf.json", "{", "not valid JSON"),
+        ] {
+            let error = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap_err();
+            assert!(error.why.contains(why), "{text}: {error}");
+        }
+    }
+}

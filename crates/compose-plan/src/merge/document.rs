@@ -1,0 +1,88 @@
+//! The mergers of whole documents: YAML and JSON.
+
+use super::{
+    Input, Merged, Merger, Unmergeable,
+    deep::{self, Outcome},
+    emit::Emitter,
+    json,
+    settle::Standing,
+    tree::Tree,
+    value::Values,
+    yaml,
+};
+
+/// Deep merge of YAML mappings that keeps their text.
+///
+/// Maps merge, everything else is replaced by the higher contribution. A file without content (empty, or comments
+/// only) contributes no keys. The result loads, with PyYAML's FullLoader, to the deep merge of what the contributions
+/// load to: that is checked for every result before it is given out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Yaml;
+
+/// Deep merge of JSON objects that keeps their text: the numbers' digits, the order of keys, the indentation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json;
+
+type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, String>;
+
+impl Merger for Yaml {
+    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+        merge(input, yaml::parse)
+    }
+}
+
+impl Merger for Json {
+    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+        merge(input, json::parse)
+    }
+}
+
+fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
+    let mut values = Values::default();
+    let mut trees = Vec::with_capacity(input.contributions.len());
+    for (index, contribution) in input.contributions.iter().enumerate() {
+        let tree = parse(contribution.bytes, &mut values).map_err(|why| Unmergeable { index, why })?;
+        if tree.root().is_some() && !tree.is_mergeable(0) {
+            return Err(Unmergeable {
+                index,
+                why: "not a mapping".to_owned(),
+            });
+        }
+        trees.push(tree);
+    }
+    let standing = Standing::new(trees.len(), input.precedence);
+    let merged = deep::merge(&trees, &standing, &mut values)?;
+    let own = |index: usize| input.contributions[index].bytes.to_vec();
+    let mut notes = Vec::new();
+    let bytes = match &merged.outcome {
+        _ if !merged.conflicts.is_empty() => Vec::new(),
+        None => own(0),
+        Some(Outcome::Keep((index, _))) => own(*index),
+        Some(Outcome::Merge(merge)) => {
+            let base = merge.parts[0].0;
+            let mut emitter = Emitter::new(&trees, base);
+            let refused = |why| Unmergeable {
+                index: trees.len() - 1,
+                why,
+            };
+            let text = emitter.file(merge).map_err(refused)?;
+            notes = emitter.notes;
+            // No reader of the grammar is trusted blindly, this one included: the result must mean what it should.
+            let again = parse(text.as_bytes(), &mut values)
+                .map_err(|why| refused(format!("the merged text: {why}")))?;
+            if again.root().map(|root| root.value) != Some(merge.value) {
+                return Err(refused(
+                    "its text cannot be spliced without changing a value".to_owned(),
+                ));
+            }
+            let changed = text.trim_start_matches('\u{feff}') != trees[base].text;
+            if changed { text.into_bytes() } else { own(base) }
+        }
+    };
+    Ok(Merged {
+        bytes,
+        keys: merged.keys,
+        conflicts: merged.conflicts,
+        notes,
+    })
+}

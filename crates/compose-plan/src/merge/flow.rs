@@ -1,0 +1,209 @@
+//! Splicing inside braces: YAML's flow mappings, and all of JSON.
+
+use super::{
+    deep::{Merge, MergedEntry, Outcome},
+    emit::{Emitter, Refused, own_entries},
+    text::{Edit, shift},
+    tree::At,
+};
+
+impl Emitter<'_, '_> {
+    /// Edits of a mapping in braces, in its own file. `copy`: the text will stand elsewhere.
+    pub(super) fn flow_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Refused> {
+        let frame @ (index, node) = self.frame(merge);
+        let map = self.map(frame);
+        let tree = &self.trees[index];
+        let mut edits = Vec::new();
+        let own = own_entries(merge, frame);
+        for (at, entry) in map.entries.iter().enumerate() {
+            match own.get(&at) {
+                Some(merged) => self.flow_entry(merged, copy, &mut edits)?,
+                None => {
+                    self.verbatim((index, entry.key), copy, &mut edits)?;
+                    self.verbatim((index, entry.value), copy, &mut edits)?;
+                }
+            }
+        }
+        let new = self.new_entries(merge, frame);
+        if new.is_empty() {
+            return Ok(edits);
+        }
+        let layout = self.layout(frame, &new);
+        let mut texts = Vec::with_capacity(new.len());
+        for merged in new {
+            texts.push(self.flow_new_entry(merged, &layout)?);
+        }
+        let start = tree.nodes[node].content + 1;
+        let added = match map.entries.last() {
+            Some(last) => {
+                let end = tree.nodes[last.value].end.max(last.colon_end);
+                Edit::insert(
+                    end,
+                    format!(",{}{}", layout.gap, texts.join(&format!(",{}", layout.gap))),
+                )
+            }
+            None if layout.gap.starts_with('\n') => {
+                let closing = &layout.gap[..layout.gap.len() - layout.step.len()];
+                let text = format!(
+                    "{}{}{closing}",
+                    layout.gap,
+                    texts.join(&format!(",{}", layout.gap))
+                );
+                Edit {
+                    range: start..tree.nodes[node].end - 1,
+                    text,
+                }
+            }
+            None => Edit::insert(start, texts.join(", ")),
+        };
+        edits.push(added);
+        Ok(edits)
+    }
+
+    fn flow_entry(&mut self, merged: &MergedEntry, copy: bool, edits: &mut Vec<Edit>) -> Result<(), Refused> {
+        let (index, loaded) = merged.frame;
+        let tree = &self.trees[index];
+        let entry = self.map((index, loaded.map)).entries[loaded.entry];
+        self.verbatim((index, entry.key), copy, edits)?;
+        match &merged.outcome {
+            Outcome::Keep(at) if *at == (index, entry.value) => return self.verbatim(*at, copy, edits),
+            Outcome::Merge(merge)
+                if merge.parts[0] == (index, entry.value) && self.frame(merge) == merge.parts[0] =>
+            {
+                edits.extend(self.flow_map(merge, copy)?);
+                return Ok(());
+            }
+            Outcome::Keep(_) | Outcome::Merge(_) => {}
+        }
+        let value = &tree.nodes[entry.value];
+        self.note_comments(index, value.start..value.end);
+        let lead = leading(tree.line_text(tree.nodes[entry.key].start));
+        let text = self.flow_value(&merged.outcome, lead)?;
+        let edit = match (entry.colon, value.start == value.end) {
+            (false, _) => Edit::insert(entry.colon_end, format!(": {text}")),
+            (true, true) => Edit::insert(entry.colon_end, format!(" {text}")),
+            (true, false) => Edit {
+                range: value.start..value.end,
+                text,
+            },
+        };
+        edits.push(edit);
+        Ok(())
+    }
+
+    /// A value's text for a place in braces, on a line that starts with these blanks.
+    pub(super) fn flow_value(&mut self, outcome: &Outcome, lead: &str) -> Result<String, Refused> {
+        let mut edits = Vec::new();
+        let (index, node) = match outcome {
+            Outcome::Keep(at) => {
+                let at = (at.0, self.anchor_or_target(*at));
+                self.verbatim(at, true, &mut edits)?;
+                at
+            }
+            Outcome::Merge(merge) => {
+                edits = self.flow_map(merge, true)?;
+                self.frame(merge)
+            }
+        };
+        let tree = &self.trees[index];
+        let it = &tree.nodes[node];
+        let text = self.copy(index, it.start..it.end, edits)?;
+        if let (Some(theirs), Some(ours)) = (&tree.json_step, &self.trees[self.base].json_step) {
+            return Ok(restep(
+                &text,
+                leading(tree.line_text(it.start)),
+                theirs,
+                lead,
+                ours,
+            ));
+        }
+        Ok(shift(
+            &text,
+            lead.len() as isize - tree.line_indent(it.start) as isize,
+            lead.len(),
+        ))
+    }
+
+    fn flow_new_entry(&mut self, merged: &MergedEntry, layout: &Layout) -> Result<String, Refused> {
+        let key = self.key(merged)?;
+        let value = self.flow_value(&merged.outcome, &layout.lead)?;
+        Ok(format!("{key}{}{value}", layout.colon))
+    }
+
+    /// How new entries of a mapping are laid out: as its last one is.
+    fn layout(&self, (index, node): At, new: &[&MergedEntry]) -> Layout {
+        let tree = &self.trees[index];
+        let map = self.map((index, node));
+        let step = tree.json_step.clone().unwrap_or_default();
+        if let Some(last) = map.entries.last() {
+            let key = &tree.nodes[last.key];
+            let between = &tree.text[key.end..tree.nodes[last.value].start];
+            let usual =
+                last.colon && !between.is_empty() && between.trim_end() == ":" && !between.contains('\n');
+            // Without a blank only JSON keys, which are all quoted, may stand before a value.
+            let colon = if usual && (between.len() > 1 || tree.json_step.is_some()) {
+                between
+            } else {
+                ": "
+            };
+            let lead = leading(tree.line_text(key.start)).to_owned();
+            let gap = match tree.starts_line(key.start) {
+                true => format!("\n{lead}"),
+                false if tree.json_step.is_some() && !between.contains(' ') => String::new(),
+                false => " ".to_owned(),
+            };
+            return Layout {
+                gap,
+                colon: colon.to_owned(),
+                lead,
+                step,
+            };
+        }
+        let lines = !step.is_empty()
+            && new.iter().any(|merged| {
+                let theirs = &self.trees[merged.frame.0];
+                theirs.starts_line(self.node((merged.frame.0, self.entry(merged.frame).key)).start)
+            });
+        let own = leading(tree.line_text(tree.nodes[node].start));
+        let (gap, lead) = if lines {
+            (format!("\n{own}{step}"), format!("{own}{step}"))
+        } else {
+            (String::new(), own.to_owned())
+        };
+        Layout {
+            gap,
+            colon: ": ".to_owned(),
+            lead,
+            step,
+        }
+    }
+}
+
+struct Layout {
+    /// What stands between a comma and the next key.
+    gap: String,
+    colon: String,
+    /// Blanks at the start of the key's line.
+    lead: String,
+    /// One more level, in JSON.
+    step: String,
+}
+
+/// The blanks a line starts with.
+pub(super) fn leading(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+/// JSON of one indentation in another: strings never span lines there, so blanks at a line's start mean nothing.
+fn restep(text: &str, first: &str, theirs: &str, base: &str, ours: &str) -> String {
+    let mut lines = text
+        .split('\n')
+        .map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut out = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let own = leading(line);
+        let levels = own.len().saturating_sub(first.len()) / theirs.len().max(1);
+        out.push_str(&format!("\n{base}{}{}", ours.repeat(levels), &line[own.len()..]));
+    }
+    out
+}

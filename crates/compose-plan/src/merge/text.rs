@@ -1,0 +1,203 @@
+//! Moving pieces of text: edits, indentation, and which comments go with an entry.
+
+use std::ops::Range;
+
+use super::tree::{Entry, Kind, Map, NodeId, Tree};
+
+/// A range of a file's text that gets another text.
+#[derive(Debug)]
+pub(super) struct Edit {
+    pub range: Range<usize>,
+    pub text: String,
+}
+
+impl Edit {
+    pub(super) fn insert(at: usize, text: String) -> Self {
+        Self { range: at..at, text }
+    }
+}
+
+/// A region of a text with its edits made. Edits outside of the region are left out; of two that overlap, the
+/// outer one stays.
+pub(super) fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> String {
+    // Stable: insertions at one place stay in order. An insertion comes before what replaces the bytes behind it.
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut out = String::with_capacity(region.len());
+    let mut at = region.start;
+    for edit in edits {
+        if edit.range.start >= at && edit.range.end <= region.end {
+            out.push_str(&text[at..edit.range.start]);
+            out.push_str(&edit.text);
+            at = edit.range.end;
+        }
+    }
+    out.push_str(&text[at..region.end]);
+    out
+}
+
+/// Moves all lines but the first by `delta` columns.
+///
+/// Structure moves as a whole, so what is relative in YAML (nesting, block scalars with and without an explicit
+/// indentation) stays as it was. Lines that hang further left than `floor`, the column of what they belong to, as
+/// continuations in quotes and brackets may, are put behind it; comments stay where they can get to.
+pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, line) in text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if index > 0 {
+            out.push('\n');
+        }
+        let spaces = line.bytes().take_while(|byte| *byte == b' ').count();
+        let rest = &line[spaces..];
+        if index == 0 || line.is_empty() {
+            out.push_str(line);
+            continue;
+        }
+        let moved = spaces.saturating_add_signed(delta);
+        let hangs = moved < floor && !rest.is_empty() && !rest.starts_with('#');
+        let moved = if hangs { floor + 1 } else { moved };
+        out.extend(std::iter::repeat_n(' ', moved));
+        out.push_str(rest);
+    }
+    out
+}
+
+/// `count` spaces.
+pub(super) fn spaces(count: usize) -> String {
+    " ".repeat(count)
+}
+
+/// Lines without blank ones at the start and the end, and without indentation: for comparing comments.
+fn bare_lines(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let first = lines
+        .iter()
+        .position(|line| !line.is_empty())
+        .unwrap_or(lines.len());
+    let last = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(first, |last| last + 1);
+    lines[first..last].to_vec()
+}
+
+/// Does a piece of text already say what a comment says?
+pub(super) fn says(text: &str, comment: &str) -> bool {
+    let (all, sought) = (bare_lines(text), bare_lines(comment));
+    sought.is_empty() || all.windows(sought.len()).any(|lines| lines == sought)
+}
+
+impl Tree<'_> {
+    /// The text behind a node on its last line, when it is a comment.
+    pub(super) fn comment_behind(&self, node: NodeId) -> Option<Range<usize>> {
+        let end = self.nodes[node].end;
+        self.comment_at(end..self.line_end(end))
+    }
+
+    /// The comment on the line of an entry's key in a block mapping, or behind its value.
+    pub(super) fn entry_comment(&self, entry: Entry) -> Option<Range<usize>> {
+        if self.is_block(entry.value) {
+            return self.comment_at(entry.colon_end..self.line_end(entry.colon_end));
+        }
+        self.comment_behind(entry.value)
+    }
+
+    fn comment_at(&self, rest: Range<usize>) -> Option<Range<usize>> {
+        self.comments_in(&rest).first().cloned()
+    }
+
+    /// Is the node a collection without brackets?
+    pub(super) fn is_block(&self, node: NodeId) -> bool {
+        match &self.nodes[node].kind {
+            Kind::Map(map) => !map.flow,
+            Kind::Sequence { flow } => !flow,
+            Kind::Scalar(_) | Kind::Alias(_) => false,
+        }
+    }
+
+    /// Where the lines behind an entry of a block mapping end that go with it: comments that are indented deeper
+    /// than its key. Gives the end of the last line, without its break.
+    pub(super) fn tail_end(&self, map: &Map, entry: Entry) -> usize {
+        self.comments_behind(entry, map.indent + 1)
+    }
+
+    /// Where new entries of a block mapping go: behind the last entry and the comments at the mapping's own depth.
+    pub(super) fn map_end(&self, map: &Map) -> usize {
+        map.entries
+            .last()
+            .map_or(0, |last| self.comments_behind(*last, map.indent))
+    }
+
+    fn comments_behind(&self, entry: Entry, indent: usize) -> usize {
+        let mut end = self.line_end(self.nodes[entry.value].end);
+        let first = self.line(self.nodes[entry.value].end);
+        for start in &self.line_starts[first.min(self.line_starts.len())..] {
+            let line_end = self.line_end(*start);
+            let line = &self.text[*start..line_end];
+            let rest = line.trim_start_matches([' ', '\t']);
+            if rest.starts_with('#') && line.len() - rest.len() >= indent {
+                end = line_end;
+            } else if !rest.is_empty() {
+                break;
+            }
+        }
+        end
+    }
+
+    /// Where the lines before an entry start that go with it: blank ones and comments. The key's own start when
+    /// something else stands before it on its line (`- key: value`).
+    pub(super) fn lead_start(&self, node: NodeId, index: usize) -> usize {
+        let Some(map) = self.map(node) else { return 0 };
+        let key = self.nodes[map.entries[index].key].start;
+        if !self.starts_line(key) {
+            return key;
+        }
+        let before = match index.checked_sub(1) {
+            Some(previous) => self.tail_end(map, map.entries[previous]),
+            None if node == 0 => return self.header_end().min(self.line_start(key)),
+            None => self.nodes[node].lead,
+        };
+        let next_line = self
+            .line_starts
+            .get(self.line(before))
+            .copied()
+            .unwrap_or(self.text.len());
+        next_line.min(self.line_start(key))
+    }
+
+    /// The file's own header ends here: comments at its top that a blank line sets off from the first key.
+    pub(super) fn header_end(&self) -> usize {
+        let Some(map) = self.map(0) else { return self.body };
+        let Some(first) = map.entries.first() else {
+            return self.body;
+        };
+        let line = self.line_start(self.nodes[first.key].start).max(self.body);
+        let mut end = self.header_start().min(line);
+        for start in &self.line_starts[self.line(end) - 1..] {
+            if *start >= line {
+                break;
+            }
+            if *start >= end && self.text[*start..self.line_end(*start)].trim().is_empty() {
+                end = self
+                    .line_starts
+                    .get(self.line(*start))
+                    .copied()
+                    .unwrap_or(line)
+                    .min(line);
+            }
+        }
+        end
+    }
+
+    /// The start of the first line behind `---`, or of the file.
+    pub(super) fn header_start(&self) -> usize {
+        if self.body == 0 {
+            0
+        } else {
+            self.line_starts
+                .get(self.line(self.body))
+                .copied()
+                .unwrap_or(self.body)
+        }
+    }
+}

@@ -1,0 +1,787 @@
+//! YAML to a [`Tree`]: saphyr-parser's events say what there is, the text between them says exactly where.
+//!
+//! saphyr reads YAML 1.2 and BitOps reads YAML 1.1 with PyYAML. Scalars are resolved by the rules of 1.1
+//! (`scalar`); where the two grammars disagree about a text, it is refused here (see [`check_text`]).
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use super::{
+    scalar::{self, Scalar},
+    tree::{
+        Entry, Kind, Loaded, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, last_wins,
+        line_starts,
+    },
+    value::Values,
+};
+
+/// Parses one file that holds one document; the error is the reason of an [`Unmergeable`](super::Unmergeable).
+pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
+    if bytes.len() > MAX_BYTES {
+        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let (text, bom) = text
+        .strip_prefix('\u{feff}')
+        .map_or((text, false), |rest| (rest, true));
+    check_text(text)?;
+    if text.is_empty() || text.ends_with('\n') {
+        return Builder::new(Cow::Borrowed(text), bom).build(values);
+    }
+    // The last line lacks its break, and what is spliced in behind it needs one. For a block scalar the break is
+    // part of the value: then its header has to say that there is none.
+    let whole = format!("{text}\n");
+    let tree = Builder::new(Cow::Owned(whole.clone()), bom).build(values)?;
+    let Some(header) = tree
+        .nodes
+        .last()
+        .filter(|last| matches!(last.kind, Kind::Scalar(Style::Block { .. })) && last.end + 1 == whole.len())
+    else {
+        return Ok(tree);
+    };
+    let mut stripped = whole;
+    let signs = stripped[header.content + 1..]
+        .bytes()
+        .take_while(|byte| matches!(byte, b'+' | b'-' | b'1'..=b'9'));
+    let range = header.content + 1..header.content + 1 + signs.count();
+    let indentation: String = stripped[range.clone()]
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    stripped.replace_range(range, &format!("{indentation}-"));
+    Builder::new(Cow::Owned(stripped), bom).build(values)
+}
+
+/// Refuses characters that PyYAML does not read, or reads as line breaks where YAML 1.2 does not.
+fn check_text(text: &str) -> Result<(), String> {
+    let mut previous = '\0';
+    for (at, c) in text.char_indices().chain([(text.len(), '\0')]) {
+        if previous == '\r' && c != '\n' {
+            return Err("a carriage return without a line feed".to_owned());
+        }
+        let ordinary = matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        if at < text.len() && (!ordinary || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) {
+            return Err(format!("the character U+{:04X}", u32::from(c)));
+        }
+        previous = c;
+    }
+    Ok(())
+}
+
+/// An open collection.
+struct Frame {
+    node: NodeId,
+    flow: bool,
+    /// Column of the keys or dashes; indentation of the first line for a flow collection.
+    indent: usize,
+    /// `None`: a sequence.
+    map: Option<OpenMap>,
+    items: Vec<NodeId>,
+    tag: Option<String>,
+    /// The deepest child's nesting.
+    depth: usize,
+}
+
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<Entry>,
+    /// The key whose value comes next, and whether it has a `?`.
+    key: Option<(NodeId, bool)>,
+    /// A pair in a flow sequence without braces.
+    bare: bool,
+}
+
+struct Builder<'t> {
+    text: Cow<'t, str>,
+    bom: bool,
+    /// Everything before it is accounted for.
+    at: usize,
+    /// Byte of each character; empty for ASCII.
+    bytes: Vec<usize>,
+    line_starts: Vec<usize>,
+    nodes: Vec<Node>,
+    comments: Vec<Range<usize>>,
+    frames: Vec<Frame>,
+    /// By saphyr's number.
+    anchors: HashMap<usize, NodeId>,
+    anchor_names: HashSet<String>,
+    aliases: HashMap<NodeId, usize>,
+    /// Nesting below each node, aliases followed.
+    depths: Vec<usize>,
+    flattened: HashMap<NodeId, Vec<Loaded>>,
+    flattened_entries: usize,
+}
+
+/// Where a node stands.
+struct Position {
+    lead: usize,
+    parent_indent: isize,
+    in_sequence: bool,
+    in_flow: bool,
+    key: bool,
+    /// For a key: written with `?`. For a value: the colon.
+    explicit: bool,
+    colon: bool,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: Cow<'t, str>, bom: bool) -> Self {
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(at, _)| at).collect()
+        };
+        let line_starts = line_starts(&text);
+        Self {
+            text,
+            bom,
+            at: 0,
+            bytes,
+            line_starts,
+            nodes: Vec::new(),
+            comments: Vec::new(),
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            anchor_names: HashSet::new(),
+            aliases: HashMap::new(),
+            depths: Vec::new(),
+            flattened: HashMap::new(),
+            flattened_entries: 0,
+        }
+    }
+
+    fn build(mut self, values: &mut Values) -> Result<Tree<'t>, String> {
+        let text = self.text.clone();
+        let mut parser = Parser::new_from_str(&text);
+        let (mut body, mut body_end, mut documents) = (0, text.len(), 0);
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(|error| {
+                let at = error.marker();
+                format!(
+                    "not valid YAML: line {}, column {}: {}",
+                    at.line(),
+                    at.col() + 1,
+                    error.info()
+                )
+            })?;
+            let end = self.byte(span.end.index());
+            match event {
+                Event::DocumentStart(explicit) => {
+                    documents += 1;
+                    if documents > 1 {
+                        return Err("several documents".to_owned());
+                    }
+                    self.directives(explicit)?;
+                    body = self.at;
+                }
+                Event::DocumentEnd => {
+                    self.trivia();
+                    body_end = self.at;
+                }
+                Event::Scalar(content, style, anchor, tag) => {
+                    self.scalar(&content, style, anchor, tag.as_deref(), end, values)?;
+                }
+                Event::Alias(anchor) => self.alias(anchor)?,
+                Event::SequenceStart(anchor, tag) => self.open(false, anchor, tag.as_deref(), &span)?,
+                Event::MappingStart(anchor, tag) => self.open(true, anchor, tag.as_deref(), &span)?,
+                Event::SequenceEnd | Event::MappingEnd => self.close(values)?,
+                Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
+            }
+        }
+        if documents == 0 {
+            self.trivia();
+        }
+        if self.nodes.first().is_some_and(|root| root.start == root.end) {
+            self.nodes.clear();
+        }
+        Ok(Tree {
+            text: self.text,
+            nodes: self.nodes,
+            body,
+            body_end,
+            comments: self.comments,
+            flattened: self.flattened,
+            aliases: self.aliases,
+            bom: self.bom,
+            json_step: None,
+            line_starts: self.line_starts,
+        })
+    }
+
+    fn byte(&self, char: usize) -> usize {
+        if self.bytes.is_empty() {
+            char.min(self.text.len())
+        } else {
+            *self.bytes.get(char).unwrap_or(&self.text.len())
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Is the byte at this distance the end of a word?
+    fn blank(&self, distance: usize) -> bool {
+        self.text
+            .as_bytes()
+            .get(self.at + distance)
+            .is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+    }
+
+    fn column(&self, at: usize) -> usize {
+        let line = self.line_starts[self.line_starts.partition_point(|start| *start <= at) - 1];
+        self.text[line..at].chars().count()
+    }
+
+    fn line_indent(&self, at: usize) -> usize {
+        let line = self.line_starts[self.line_starts.partition_point(|start| *start <= at) - 1];
+        self.text[line..].bytes().take_while(|byte| *byte == b' ').count()
+    }
+
+    fn lost(&self) -> String {
+        let line = self.line_starts.partition_point(|start| *start <= self.at);
+        format!("line {line}: YAML that is written in an unusual way")
+    }
+
+    fn expect(&mut self, sign: u8) -> Result<(), String> {
+        if self.peek() != Some(sign) {
+            return Err(self.lost());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Skips blanks, line breaks and comments.
+    fn trivia(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at) {
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                b'#' => {
+                    let rest = &bytes[self.at..];
+                    let mut end = self.at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                    if bytes[end - 1] == b'\r' {
+                        end -= 1;
+                    }
+                    self.comments.push(self.at..end);
+                    self.at = end;
+                }
+                _ => break,
+            }
+        }
+    }
+
+    /// Skips blanks, comments and commas.
+    fn separators(&mut self) {
+        self.trivia();
+        while self.peek() == Some(b',') {
+            self.at += 1;
+            self.trivia();
+        }
+    }
+
+    fn directives(&mut self, explicit: bool) -> Result<(), String> {
+        let start = self.at;
+        self.trivia();
+        while explicit && self.peek() == Some(b'%') {
+            if self.text[self.at..].starts_with("%TAG") {
+                return Err("a %TAG directive".to_owned());
+            }
+            let rest = &self.text[self.at..];
+            self.at += rest.find('\n').unwrap_or(rest.len());
+            self.trivia();
+        }
+        if !explicit {
+            self.comments.clear();
+            self.at = start;
+            return Ok(());
+        }
+        if !self.text[self.at..].starts_with("---") {
+            return Err(self.lost());
+        }
+        self.at += 3;
+        Ok(())
+    }
+
+    /// Moves behind the indicators before a node.
+    fn place(&mut self) -> Result<Position, String> {
+        let start = self.at;
+        let Some(frame) = self.frames.last() else {
+            return Ok(Position {
+                lead: start,
+                parent_indent: -1,
+                in_sequence: false,
+                in_flow: false,
+                key: false,
+                explicit: false,
+                colon: false,
+            });
+        };
+        let in_flow = frame.flow;
+        let mut position = Position {
+            lead: start,
+            parent_indent: frame.indent as isize,
+            in_sequence: frame.map.is_none(),
+            in_flow,
+            key: frame.map.as_ref().is_some_and(|map| map.key.is_none()),
+            explicit: false,
+            colon: false,
+        };
+        match &frame.map {
+            None if in_flow => self.separators(),
+            None => {
+                self.trivia();
+                self.expect(b'-')?;
+            }
+            Some(OpenMap { key: None, .. }) => {
+                if in_flow {
+                    self.separators();
+                } else {
+                    self.trivia();
+                }
+                if self.peek() == Some(b'?') && self.blank(1) {
+                    self.at += 1;
+                    position.explicit = true;
+                }
+            }
+            Some(OpenMap { key: Some(_), .. }) => {
+                let comments = self.comments.len();
+                self.trivia();
+                if self.peek() == Some(b':') {
+                    self.at += 1;
+                    position.colon = true;
+                } else {
+                    self.at = start;
+                    self.comments.truncate(comments);
+                }
+            }
+        }
+        position.lead = self.at;
+        Ok(position)
+    }
+
+    /// Reads as many properties as the event has. Gives the start of the node and its anchor.
+    fn properties(
+        &mut self,
+        anchor: bool,
+        tag: bool,
+        in_flow: bool,
+    ) -> Result<(usize, Option<Range<usize>>), String> {
+        let mut start = None;
+        let mut found = None;
+        for _ in 0..usize::from(anchor) + usize::from(tag) {
+            self.trivia();
+            let from = self.at;
+            start.get_or_insert(from);
+            let word = self.text[from..].find(|c: char| {
+                matches!(c, ' ' | '\t' | '\r' | '\n') || in_flow && matches!(c, ',' | '[' | ']' | '{' | '}')
+            });
+            let mut length = word.unwrap_or(self.text.len() - from);
+            match self.peek() {
+                Some(b'&') if anchor && found.is_none() => found = Some(from..from + length),
+                Some(b'!') if tag => {
+                    if self.text[from..].starts_with("!<") {
+                        length = self.text[from..].find('>').ok_or_else(|| self.lost())? + 1;
+                    }
+                }
+                _ => return Err(self.lost()),
+            }
+            self.at += length;
+        }
+        Ok((start.unwrap_or(self.at), found))
+    }
+
+    /// Adds a node; the caller completes it.
+    fn node(
+        &mut self,
+        position: &Position,
+        start: usize,
+        anchor: Option<Range<usize>>,
+        kind: Kind,
+    ) -> Result<NodeId, String> {
+        let id = self.nodes.len();
+        if id == MAX_NODES {
+            return Err(format!("more than {MAX_NODES} values"));
+        }
+        self.nodes.push(Node {
+            lead: position.lead,
+            start,
+            content: self.at,
+            end: self.at,
+            parent_indent: position.parent_indent,
+            in_sequence: position.in_sequence,
+            in_flow: position.in_flow,
+            is_key: position.key,
+            next: id + 1,
+            anchor,
+            value: 0,
+            kind,
+        });
+        self.depths.push(1);
+        Ok(id)
+    }
+
+    fn anchored(&mut self, anchor: usize, node: NodeId) -> Result<(), String> {
+        let Some(range) = self.nodes[node].anchor.clone() else {
+            return Ok(());
+        };
+        let name = &self.text[range.start + 1..range.end];
+        // PyYAML's rule for names is stricter than YAML's.
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        {
+            return Err(format!("the anchor `{name}`, which PyYAML does not read"));
+        }
+        if !self.anchor_names.insert(name.to_owned()) {
+            return Err(format!("the anchor `{name}` is defined twice"));
+        }
+        self.anchors.insert(anchor, node);
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        content: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        end: usize,
+        values: &mut Values,
+    ) -> Result<(), String> {
+        let position = self.place()?;
+        let (start, name) = self.properties(anchor > 0, tag.is_some(), position.in_flow)?;
+        let empty = content.is_empty() && style == ScalarStyle::Plain;
+        if !empty {
+            self.trivia();
+        }
+        let start = if anchor > 0 || tag.is_some() {
+            start
+        } else {
+            self.at
+        };
+        let style = match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block {
+                keep: self.header_keeps()?,
+            },
+        };
+        let id = self.node(&position, start, name, Kind::Scalar(style))?;
+        self.anchored(anchor, id)?;
+        let tag = tag.map(tag_text);
+        let loaded = scalar::load(content, tag.as_deref(), style == Style::Plain);
+        self.nodes[id].value = values.scalar(loaded);
+        if !empty {
+            self.at = self.scalar_end(self.at, end, style)?;
+        }
+        self.nodes[id].end = self.at;
+        self.attach(id, &position)
+    }
+
+    /// The `+` of a block scalar's header.
+    fn header_keeps(&self) -> Result<bool, String> {
+        let rest = &self.text[self.at..];
+        if !rest.starts_with(['|', '>']) {
+            return Err(self.lost());
+        }
+        Ok(rest
+            .bytes()
+            .skip(1)
+            .take_while(|byte| !byte.is_ascii_whitespace())
+            .any(|byte| byte == b'+'))
+    }
+
+    /// The end of a scalar that starts at `start` and of which saphyr says that it ends at `end`.
+    fn scalar_end(&self, start: usize, end: usize, style: Style) -> Result<usize, String> {
+        let text = self
+            .text
+            .get(start..end)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.lost())?;
+        match style {
+            Style::Plain => Ok(start + text.trim_end_matches([' ', '\t', '\r', '\n']).len()),
+            // saphyr counts blanks and a comment behind the quote in.
+            Style::Quoted => quoted_length(text.as_bytes())
+                .map(|length| start + length)
+                .ok_or_else(|| self.lost()),
+            Style::Block { keep } => {
+                // saphyr ends in front of the next token, somewhere in its line.
+                let line = self.line_starts[self.line_starts.partition_point(|start| *start <= end) - 1];
+                let whole = if line > start && self.text[line..end].bytes().all(|byte| byte == b' ') {
+                    line
+                } else {
+                    end
+                };
+                let text = &self.text[start..whole];
+                let text = if keep {
+                    text.strip_suffix('\n').unwrap_or(text)
+                } else {
+                    text.trim_end_matches(['\r', '\n'])
+                };
+                Ok(start + text.strip_suffix('\r').unwrap_or(text).len())
+            }
+        }
+    }
+
+    fn alias(&mut self, anchor: usize) -> Result<(), String> {
+        let position = self.place()?;
+        self.trivia();
+        let target = *self.anchors.get(&anchor).ok_or_else(|| self.lost())?;
+        if self.frames.iter().any(|frame| frame.node == target) {
+            return Err("an alias of something that it is itself a part of".to_owned());
+        }
+        let id = self.node(&position, self.at, None, Kind::Alias(target))?;
+        self.expect(b'*')?;
+        let name = self.nodes[target].anchor.clone().unwrap_or_default();
+        self.at += name.len() - 1;
+        self.nodes[id].end = self.at;
+        self.nodes[id].value = self.nodes[target].value;
+        self.depths[id] = self.depths[target];
+        *self.aliases.entry(target).or_default() += 1;
+        self.attach(id, &position)
+    }
+
+    fn open(&mut self, map: bool, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), String> {
+        let position = self.place()?;
+        let (start, name) = self.properties(anchor > 0, tag.is_some(), position.in_flow)?;
+        self.trivia();
+        let start = if anchor > 0 || tag.is_some() {
+            start
+        } else {
+            self.at
+        };
+        let opening = if map { b'{' } else { b'[' };
+        let shown = &self.text[self.byte(span.start.index())..self.byte(span.end.index())];
+        let bracketed = shown.as_bytes().last() == Some(&opening) && self.peek() == Some(opening);
+        let flow = bracketed || position.in_flow;
+        let bare = flow && !bracketed;
+        let indent = if flow {
+            self.line_indent(self.at)
+        } else {
+            self.column(self.at)
+        };
+        let tag = tag.map(tag_text);
+        let kind = if map {
+            // `!!map`, and the `!` that means nothing, still make it a dict.
+            let plain_tag = tag.as_deref().is_none_or(|tag| {
+                tag == "!" || matches!(tag.strip_prefix(scalar::YAML_TAG), Some("map" | "python/dict"))
+            });
+            Kind::Map(Map {
+                flow,
+                plain_tag,
+                indent,
+                entries: Vec::new(),
+            })
+        } else {
+            Kind::Sequence { flow }
+        };
+        let id = self.node(&position, start, name, kind)?;
+        self.anchored(anchor, id)?;
+        if bracketed {
+            self.at += 1;
+        }
+        self.attach(id, &position)?;
+        if self.frames.len() == MAX_DEPTH {
+            return Err(format!("nested deeper than {MAX_DEPTH}"));
+        }
+        let map = map.then(|| OpenMap {
+            bare,
+            ..OpenMap::default()
+        });
+        self.frames.push(Frame {
+            node: id,
+            flow,
+            indent,
+            map,
+            items: Vec::new(),
+            tag,
+            depth: 0,
+        });
+        Ok(())
+    }
+
+    /// Hands a node to the collection around it.
+    fn attach(&mut self, id: NodeId, position: &Position) -> Result<(), String> {
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(());
+        };
+        frame.depth = frame.depth.max(self.depths[id]);
+        let Some(map) = &mut frame.map else {
+            frame.items.push(id);
+            return Ok(());
+        };
+        match map.key.take() {
+            None => {
+                let key = match self.nodes[id].kind {
+                    Kind::Alias(target) => target,
+                    _ => id,
+                };
+                if !matches!(self.nodes[key].kind, Kind::Scalar(_)) {
+                    return Err("a key that is not a scalar".to_owned());
+                }
+                map.key = Some((id, position.explicit));
+            }
+            Some((key, explicit)) => {
+                let colon_end = if position.colon {
+                    position.lead
+                } else {
+                    self.nodes[key].end
+                };
+                map.entries.push(Entry {
+                    key,
+                    value: id,
+                    colon_end,
+                    colon: position.colon,
+                    explicit,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, values: &mut Values) -> Result<(), String> {
+        let frame = self.frames.pop().ok_or_else(|| self.lost())?;
+        let bare = frame.map.as_ref().is_some_and(|map| map.bare);
+        if frame.flow && !bare {
+            self.separators();
+            self.expect(if frame.map.is_some() { b'}' } else { b']' })?;
+        }
+        let id = frame.node;
+        self.nodes[id].end = self.at;
+        self.nodes[id].next = self.nodes.len();
+        let depth = frame.depth + 1;
+        if depth > MAX_DEPTH {
+            return Err(format!("nested deeper than {MAX_DEPTH}, aliases followed"));
+        }
+        self.depths[id] = depth;
+        if let Some(parent) = self.frames.last_mut() {
+            parent.depth = parent.depth.max(depth);
+        }
+        let tag = frame.tag.as_deref();
+        self.nodes[id].value = match frame.map {
+            None => values.sequence(
+                tag,
+                frame.items.iter().map(|item| self.nodes[*item].value).collect(),
+            ),
+            Some(map) => {
+                let loaded = self.load(id, &map.entries, values)?;
+                if let Kind::Map(it) = &mut self.nodes[id].kind {
+                    it.entries = map.entries;
+                }
+                let plain = tag.filter(|_| !self.plain_tag(id));
+                let pair = |it: &Loaded| Some((it.key, self.nodes[self.entry(*it)?.value].value));
+                let pairs = loaded.iter().filter_map(pair).collect();
+                values.map(plain, pairs)
+            }
+        };
+        Ok(())
+    }
+
+    fn plain_tag(&self, map: NodeId) -> bool {
+        matches!(&self.nodes[map].kind, Kind::Map(map) if map.plain_tag)
+    }
+
+    /// The entries of a mapping as PyYAML's `flatten_mapping` leaves them.
+    fn load(&mut self, id: NodeId, entries: &[Entry], values: &mut Values) -> Result<Vec<Loaded>, String> {
+        let merge = values.scalar(Scalar::Merge);
+        let (mut inherited, mut own) = (Vec::new(), Vec::new());
+        let mut merges = false;
+        for (index, entry) in entries.iter().enumerate() {
+            let key = self.nodes[entry.key].value;
+            if key == merge {
+                merges = true;
+                self.inherit(entry.value, values, &mut inherited)?;
+            } else {
+                own.push(Loaded {
+                    key: values.key(key),
+                    map: id,
+                    entry: index,
+                });
+            }
+        }
+        if !merges {
+            return Ok(last_wins(own.into_iter()));
+        }
+        let all = last_wins(inherited.into_iter().chain(own));
+        self.flattened_entries += all.len();
+        if self.flattened_entries > MAX_NODES {
+            return Err(format!(
+                "merge keys (<<) that bring more than {MAX_NODES} entries"
+            ));
+        }
+        self.flattened.insert(id, all.clone());
+        Ok(all)
+    }
+
+    /// What a merge key's value brings.
+    fn inherit(&self, value: NodeId, values: &Values, into: &mut Vec<Loaded>) -> Result<(), String> {
+        let resolve = |node: NodeId| match self.nodes[node].kind {
+            Kind::Alias(target) => target,
+            _ => node,
+        };
+        let value = resolve(value);
+        let mut maps = Vec::new();
+        if matches!(self.nodes[value].kind, Kind::Sequence { .. }) {
+            let mut child = value + 1;
+            while child < self.nodes[value].next {
+                maps.push(resolve(child));
+                child = self.nodes[child].next;
+            }
+            maps.reverse();
+        } else {
+            maps.push(value);
+        }
+        for map in maps {
+            let Kind::Map(it) = &self.nodes[map].kind else {
+                return Err("a merge key (<<) whose value is not a mapping".to_owned());
+            };
+            match self.flattened.get(&map) {
+                Some(all) => into.extend(all),
+                None => into.extend(it.entries.iter().enumerate().map(|(entry, it)| Loaded {
+                    key: values.key(self.nodes[it.key].value),
+                    map,
+                    entry,
+                })),
+            }
+            if into.len() > MAX_NODES {
+                return Err(format!(
+                    "merge keys (<<) that bring more than {MAX_NODES} entries"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, loaded: Loaded) -> Option<Entry> {
+        match &self.nodes[loaded.map].kind {
+            Kind::Map(map) => map.entries.get(loaded.entry).copied(),
+            _ => None,
+        }
+    }
+}
+
+/// The length of a scalar in quotes.
+fn quoted_length(text: &[u8]) -> Option<usize> {
+    let quote = *text.first().filter(|quote| matches!(quote, b'"' | b'\''))?;
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'\\' if quote == b'"' => at += 2,
+            sign if *sign == quote && quote == b'\'' && text.get(at + 1) == Some(&quote) => at += 2,
+            sign if *sign == quote => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+/// A tag as YAML resolves it: `!Ref`, `tag:yaml.org,2002:str`; `!` for the one that means nothing.
+fn tag_text(tag: &Tag) -> String {
+    format!("{}{}", tag.handle, tag.suffix)
+}
