@@ -1,1 +1,83 @@
-fn main() {}
+//! `bitops-compose`: composes a BitOps environment from other repos' environments, then becomes BitOps.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`bypass`] | stage 0: is there anything to compose? |
+//! | [`pipeline`] | the stages of a run, in order |
+//! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
+//! | [`launch`] | the exec of BitOps |
+//! | [`job`] | what a run works on |
+//! | [`runtime`] | tokio, and the signals that end a run |
+//! | [`commands`] | the commands for people |
+//! | [`report`] | what is printed |
+
+mod bypass;
+mod cli;
+mod commands;
+mod gather;
+mod job;
+mod launch;
+mod local;
+mod pipeline;
+mod problem;
+mod report;
+mod runtime;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use compose_model::{ExitCode, env};
+
+use crate::{
+    cli::{Cli, Command},
+    problem::Failure,
+    report::Printer,
+};
+
+fn main() -> std::process::ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // The entrypoint first: with nothing to compose not even the command line is parsed.
+    let code = if args.next().is_some_and(|word| word == "deploy") {
+        commands::deploy::run(args.collect::<Vec<OsString>>())
+    } else {
+        run(Cli::parse().command)
+    };
+    code.into()
+}
+
+fn run(command: Command) -> u8 {
+    let done: Result<u8, Failure> = match command {
+        Command::Deploy { args } => return commands::deploy::run(args),
+        Command::Plan(target) => commands::plan::run(&target),
+        Command::Check(target) => commands::check::run(&target),
+        Command::Schema => commands::schema(),
+        Command::Completions { shell } => commands::completions(shell),
+        Command::Image(cli::Image::Install { root }) => commands::install(&root),
+    };
+    done.unwrap_or_else(|failure| {
+        plain_printer().problems(failure.problems());
+        failure.code().code()
+    })
+}
+
+/// A printer for what is said before any config is read.
+fn plain_printer() -> Printer {
+    let set = |name: &str, value: &str| std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    Printer {
+        json: set(env::LOG_FORMAT, "json"),
+        colour: report::stderr_has_colour(),
+        masks: report::Masks::default(),
+        github: set(env::GITHUB_ACTIONS, "true"),
+    }
+}
+
+/// The code of a run that did what it should.
+const DONE: u8 = 0;
+
+/// Turns wrong settings into problems.
+fn settings() -> Result<compose_model::Settings, Failure> {
+    compose_model::Settings::from_env(&|name| std::env::var_os(name)).map_err(|errors| {
+        let problem = |error| problem::Problem::from_error(ExitCode::Usage, &error);
+        Failure::from(errors.into_iter().map(problem).collect::<Vec<_>>())
+    })
+}

@@ -4,7 +4,16 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::env;
 
-/// Where a fixed location comes from, so that "the default" can be told from "the user said so".
+/// Default of [`env::OPS_REPO`].
+pub const DEFAULT_OPS_REPO: &str = "/opt/bitops_deployment";
+/// Default of [`env::HOME`].
+pub const DEFAULT_HOME: &str = "/opt/bitops-compose";
+/// Default of [`env::PIPELINE`].
+pub const DEFAULT_PIPELINE: &str = "python3 /opt/bitops/scripts/main.py deploy";
+/// Default of [`env::PIPELINE_DIR`].
+pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
+
+/// The values, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// [`env::OPS_REPO`]
@@ -71,11 +80,11 @@ impl Settings {
         let mut read = Reader { lookup, errors: Vec::new() };
         let budget = Budget::default();
         let settings = Self {
-            ops_repo: read.path(env::OPS_REPO).unwrap_or_else(|| "/opt/bitops_deployment".into()),
-            home: read.path(env::HOME).unwrap_or_else(|| "/opt/bitops-compose".into()),
+            ops_repo: read.path(env::OPS_REPO).unwrap_or_else(|| DEFAULT_OPS_REPO.into()),
+            home: read.path(env::HOME).unwrap_or_else(|| DEFAULT_HOME.into()),
             cache: read.path(env::CACHE),
-            pipeline: read.text(env::PIPELINE).unwrap_or_else(|| "python3 /opt/bitops/scripts/main.py deploy".into()),
-            pipeline_dir: read.path(env::PIPELINE_DIR).unwrap_or_else(|| "/opt/bitops".into()),
+            pipeline: read.text(env::PIPELINE).unwrap_or_else(|| DEFAULT_PIPELINE.into()),
+            pipeline_dir: read.path(env::PIPELINE_DIR).unwrap_or_else(|| DEFAULT_PIPELINE_DIR.into()),
             locked: read.flag(env::LOCKED),
             offline: read.flag(env::OFFLINE),
             timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),

@@ -21,6 +21,8 @@ pub struct Source {
     pub tree: TreeId,
     /// The chain of sources whose own `default-environments` led here, outermost first; empty: the local config.
     pub via: Vec<SourceId>,
+    /// Every source that names it, directly or through others, by any way: all of them win over it.
+    pub below: Vec<SourceId>,
     /// `as`
     pub rename: Option<String>,
     /// `on-conflict`
@@ -81,7 +83,7 @@ impl Layers {
             (Origin::Local, _) => true,
             (Origin::Source(_), Origin::Local) => false,
             (Origin::Source(high), Origin::Source(low)) => {
-                high == low || self.sources[low.0].via.contains(&high)
+                high == low || self.sources[low.0].below.contains(&high)
             }
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn spec(repo: &str, environment: &str) -> SourceSpec {
         default_folder: None,
         on_conflict: OnConflict::Error,
         hooks: true,
+        verify: None,
         place: place(),
     }
 }
@@ -64,6 +65,7 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
         resolved: "v1.0.0".to_owned(),
         commit: CommitId(id(&format!("{repo} {environment}"))),
         tree: TreeId(id(&format!("tree {repo} {environment}"))),
+        below: Vec::new(),
         via: Vec::new(),
         rename: None,
         on_conflict: OnConflict::Error,

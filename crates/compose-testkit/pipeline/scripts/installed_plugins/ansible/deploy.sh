@@ -2,5 +2,5 @@
 # A stand-in: says what ansible would be asked to do, and lists what it would read.
 set -euo pipefail
 cd "$BITOPS_OPSREPO_ENVIRONMENT_DIR"
-echo "ansible-playbook $BITOPS_ANSIBLE_CLI in $BITOPS_ENVIRONMENT/$(basename "$PWD")"
+echo "ansible-playbook $BITOPS_ANSIBLE_CLI in $(basename "$BITOPS_ENVROOT")/$(basename "$PWD")"
 find . -type f | LC_ALL=C sort | sed 's/^/  /'

@@ -2,5 +2,5 @@
 # A stand-in: says what terraform would be asked to do, and lists what it would read.
 set -euo pipefail
 cd "$BITOPS_OPSREPO_ENVIRONMENT_DIR"
-echo "terraform ${1:-plan} in $BITOPS_ENVIRONMENT/$(basename "$PWD")"
+echo "terraform ${1:-plan} in $(basename "$BITOPS_ENVROOT")/$(basename "$PWD")"
 find . -type f | LC_ALL=C sort | sed 's/^/  /'

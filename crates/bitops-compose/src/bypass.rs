@@ -1,0 +1,113 @@
+//! Stage 0: is there anything to compose? Looked at before any runtime, thread or directory is made.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use compose_model::{ExitCode, env, settings};
+use compose_tree::Mount;
+
+use crate::problem::Problem;
+
+/// The key that makes a config ours. A config without this text is BitOps' alone.
+const KEY: &str = "default-environments";
+
+/// What stage 0 found.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// Exec the pipeline at once.
+    Bypass,
+    /// Compose first.
+    Compose(Found),
+}
+
+/// An environment's config that names sources, or seems to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) mount: Mount,
+    /// As BitOps got it.
+    pub(crate) environment: String,
+    pub(crate) text: String,
+}
+
+/// Decides. Besides a look at the mount's links it reads one file: the environment's config.
+pub(crate) fn decide() -> Result<Start, Problem> {
+    let lookup = |name: &str| std::env::var_os(name);
+    let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    let Some(mount) = locate()? else { return Ok(Start::Bypass) };
+    let found = if off { None } else { find(&mount)? };
+    match found {
+        Some((environment, text)) => Ok(Start::Compose(Found { mount, environment, text })),
+        None => {
+            mount.reset()?;
+            Ok(Start::Bypass)
+        }
+    }
+}
+
+/// The mount as the environment variables name it; the workspace of a GitHub Actions step takes its place.
+fn locate() -> Result<Option<Mount>, Problem> {
+    mount(set(env::GITHUB_WORKSPACE).map(PathBuf::from))
+}
+
+/// The mount, if something is mounted. Writes nothing.
+pub(crate) fn locate_only() -> Result<Option<Mount>, Problem> {
+    mount(None)
+}
+
+fn mount(workspace: Option<PathBuf>) -> Result<Option<Mount>, Problem> {
+    let place = |name: &str, default: &str| PathBuf::from(set(name).unwrap_or_else(|| default.into()));
+    let ops_repo = place(env::OPS_REPO, settings::DEFAULT_OPS_REPO);
+    let home = place(env::HOME, settings::DEFAULT_HOME);
+    Ok(Mount::locate(&ops_repo, &home, workspace.as_deref())?)
+}
+
+/// The environment's name as BitOps finds it.
+pub(crate) fn environment() -> Option<OsString> {
+    std::env::var_os(env::BITOPS_ENVIRONMENT).or_else(|| std::env::var_os(env::ENVIRONMENT))
+}
+
+fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
+    let Some(environment) = environment().filter(|name| !name.is_empty()) else { return Ok(None) };
+    // As Python's os.path.join: an absolute name replaces what stands before it.
+    let config = mount.root().join(Path::new(&environment)).join("bitops.config.yaml");
+    let Ok(bytes) = fs::read(&config) else { return Ok(None) };
+    if !names_sources(&bytes) {
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", config.display())).because(error.utf8_error())
+    })?;
+    let environment = environment.into_string().map_err(|name| {
+        Problem::new(ExitCode::Config, format!("the environment's name {} is not valid UTF-8", name.display()))
+    })?;
+    Ok(Some((environment, text)))
+}
+
+/// Does the text hold the key outside of a comment?
+fn names_sources(text: &[u8]) -> bool {
+    let holds = |line: &[u8]| line.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let line = line.trim_ascii_start();
+        !line.starts_with(b"#") && holds(line)
+    })
+}
+
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_names_no_sources() {
+        assert!(names_sources(b"a: 1\ndefault-environments:\n"));
+        assert!(names_sources(b"bitops: {default-environments: []}"));
+        assert!(!names_sources(b"a: 1\n  # default-environments:\n"));
+        assert!(!names_sources(b"default-environment: x\n"));
+    }
+}

@@ -1,0 +1,62 @@
+//! `check`: the config, without any network.
+
+use serde::Serialize;
+
+use crate::{
+    DONE,
+    cli::{Format, Target},
+    job::Job,
+    pipeline,
+    problem::Failure,
+};
+
+/// Validates the environment's config and says what it names.
+pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
+    let job = Job::of(target)?;
+    let sources = match pipeline::config(&job) {
+        Ok(sources) => sources,
+        Err(failure) => {
+            job.printer.problems(failure.problems());
+            return Ok(failure.code().code());
+        }
+    };
+    let text = match target.format {
+        Format::Text => {
+            let mut text = format!("{}: {}, no mistakes\n", job.file, count(sources.len()));
+            for source in &sources {
+                text.push_str(&format!("  {} {} {}\n", source.repo, source.environment, source.requested.as_str()));
+            }
+            text
+        }
+        Format::Json => {
+            #[derive(Serialize)]
+            struct Checked<'a> {
+                repo: &'a str,
+                environment: &'a str,
+                requested: &'a str,
+                line: usize,
+            }
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|source| Checked {
+                    repo: source.repo.as_str(),
+                    environment: source.environment.as_str(),
+                    requested: source.requested.as_str(),
+                    line: source.place.line_column().0,
+                })
+                .collect();
+            let checked = serde_json::json!({ "environment": job.environment.as_str(), "sources": sources });
+            format!("{checked:#}\n")
+        }
+    };
+    job.printer.result(&text);
+    Ok(DONE)
+}
+
+fn count(sources: usize) -> String {
+    match sources {
+        0 => "no sources".to_owned(),
+        1 => "1 source".to_owned(),
+        many => format!("{many} sources"),
+    }
+}

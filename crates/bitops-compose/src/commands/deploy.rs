@@ -1,0 +1,62 @@
+//! `deploy`: the image's entrypoint.
+
+use std::{convert::Infallible, ffi::OsString, sync::Arc};
+
+use crate::{
+    bypass::{self, Found, Start},
+    job::{Job, pipeline_words},
+    launch::Pipeline,
+    pipeline,
+    problem::{Failure, Problem},
+    runtime,
+};
+
+/// Composes when there is something to compose, then becomes the pipeline. Returns only the exit code of a failure.
+pub(crate) fn run(args: Vec<OsString>) -> u8 {
+    let failed = match bypass::decide() {
+        Ok(Start::Bypass) => start(args).map_err(Failure::from),
+        Ok(Start::Compose(found)) => return compose(&found, args),
+        Err(problem) => Err(problem.into()),
+    };
+    let Err(failure) = failed;
+    crate::plain_printer().problems(failure.problems());
+    failure.code().code()
+}
+
+fn start(args: Vec<OsString>) -> Result<Infallible, Problem> {
+    let (words, dir) = pipeline_words();
+    Pipeline::find(&words, &dir, args)?.exec(None)
+}
+
+fn compose(found: &Found, args: Vec<OsString>) -> u8 {
+    let failure = match Job::deploy(found, &args) {
+        Ok(job) => {
+            let job = Arc::new(job);
+            let Err(failure) = compose_and_start(&job, found, args);
+            job.printer.problems(failure.problems());
+            failure
+        }
+        Err(failure) => {
+            crate::plain_printer().problems(failure.problems());
+            failure
+        }
+    };
+    failure.code().code()
+}
+
+fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Result<Infallible, Failure> {
+    let (words, dir) = pipeline_words();
+    // What would fail at the end is better known at the start.
+    let pipeline = Pipeline::find(&words, &dir, args)?;
+    found.mount.check_switchable()?;
+    let staged = runtime::run(&job.cancel, job.settings.jobs, pipeline::prepare(Arc::clone(job), found.mount.clone()))?;
+    let Some(staged) = staged else {
+        found.mount.reset()?;
+        return Ok(pipeline.exec(None)?);
+    };
+    let manifest = staged.manifest();
+    // Dropped when the exec fails: the mount is switched back and the composition removed.
+    let active = staged.activate(&found.mount)?;
+    active.hold_through_exec()?;
+    Ok(pipeline.exec(Some(&manifest))?)
+}

@@ -1,0 +1,190 @@
+//! What a run works on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use compose_model::{Cancel, ExitCode, Reporter, Settings, TreePath, env, settings};
+use compose_plan::compose::ImageDeployments;
+
+use crate::{
+    bypass,
+    cli::Target,
+    problem::{Failure, Problem},
+    report::{self, LogSettings, Masks, Printer},
+};
+
+/// One environment of one operations repo, and how to work on it.
+pub(crate) struct Job {
+    pub(crate) settings: Settings,
+    pub(crate) environment: TreePath,
+    /// The user's operations repo.
+    pub(crate) root: PathBuf,
+    /// The config as the user would name it: `dev/bitops.config.yaml`.
+    pub(crate) file: Arc<str>,
+    pub(crate) text: Arc<str>,
+    /// The image's own deployments; `None` outside of an image.
+    pub(crate) image: Option<ImageDeployments>,
+    pub(crate) cancel: Cancel,
+    pub(crate) reporter: Arc<dyn Reporter>,
+    pub(crate) printer: Printer,
+}
+
+impl Job {
+    /// The job of `deploy`, from what stage 0 found.
+    pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
+        let settings = crate::settings()?;
+        Self::new(settings, found.mount.root(), &found.environment, found.text.clone(), args)
+    }
+
+    /// The job of a command for people.
+    pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
+        let settings = crate::settings()?;
+        let root = match &target.ops_repo {
+            Some(dir) => dir.clone(),
+            None => match bypass::locate_only()? {
+                Some(mount) => mount.root().to_owned(),
+                None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?,
+            },
+        };
+        let environment = match &target.environment {
+            Some(name) => name.clone(),
+            None => bypass::environment()
+                .map(|name| name.to_string_lossy().into_owned())
+                .filter(|name| !name.is_empty())
+                .ok_or_else(|| no_environment(&root))?,
+        };
+        let config = root.join(&environment).join("bitops.config.yaml");
+        let text = fs::read_to_string(&config).map_err(|error| {
+            let problem = Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
+            match environments(&root).as_slice() {
+                [] => problem.hint("name the operations repo with --ops-repo DIR"),
+                names => problem.hint(format!("environments of {}: {}", root.display(), names.join(", "))),
+            }
+        })?;
+        Self::new(settings, &root, &environment, text, &[])
+    }
+
+    fn new(
+        settings: Settings,
+        root: &Path,
+        environment: &str,
+        text: String,
+        args: &[std::ffi::OsString],
+    ) -> Result<Self, Failure> {
+        let image = image_config(&settings, args);
+        let environment = TreePath::new(environment.trim_end_matches('/')).map_err(|error| {
+            Problem::new(ExitCode::Config, format!("the environment's name `{environment}` is not a directory of the operations repo"))
+                .because(error)
+                .hint("name a directory relative to the operations repo's root")
+        })?;
+        let mut printer = crate::plain_printer();
+        let logging = LogSettings::read(&text).or(image.as_deref().map(LogSettings::read).unwrap_or_default());
+        let (masks, failed) = Masks::new(logging.masks.iter().map(|(search, replace)| (search.as_str(), replace.as_str())));
+        printer.masks = masks;
+        printer.json = settings.log_json;
+        // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
+        printer.colour = printer.colour && logging.colour != Some(false);
+        report::init(&logging, settings.log_json, printer.colour);
+        for mask in failed {
+            tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
+        }
+        Ok(Self {
+            file: format!("{environment}/bitops.config.yaml").into(),
+            environment,
+            root: root.to_owned(),
+            text: text.into(),
+            image: image.as_deref().map(image_deployments),
+            cancel: Cancel::new(),
+            reporter: report::reporter(),
+            printer,
+            settings,
+        })
+    }
+
+    /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
+    pub(crate) fn cache_dir(&self) -> PathBuf {
+        cache_dir(&self.settings)
+    }
+}
+
+/// See [`Job::cache_dir`].
+pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
+    let image = Path::new("/var/cache/bitops-compose");
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    settings.cache.clone().unwrap_or_else(|| {
+        if image.is_dir() {
+            return image.to_owned();
+        }
+        set("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .map_or_else(|| std::env::temp_dir().join("bitops-compose-cache"), |base| base.join("bitops-compose"))
+    })
+}
+
+/// The text of the image's own config, found as the pipeline finds it: [`env::BITOPS_BUILD_CONFIG_YAML`], then `-c`
+/// (or `--bitops_config_file`), then `bitops.config.yaml`, relative to the pipeline's working directory.
+fn image_config(settings: &Settings, args: &[std::ffi::OsString]) -> Option<String> {
+    let named = std::env::var_os(env::BITOPS_BUILD_CONFIG_YAML).or_else(|| {
+        let mut args = args.iter();
+        let mut named = None;
+        while let Some(arg) = args.next() {
+            let text = arg.to_string_lossy();
+            if text == "-c" || text == "--bitops_config_file" {
+                named = args.next().cloned();
+            } else if let Some(value) = text.strip_prefix("--bitops_config_file=") {
+                named = Some(value.into());
+            } else if let Some(value) = text.strip_prefix("-c").filter(|_| !text.starts_with("--")) {
+                named = Some(value.trim_start_matches('=').into());
+            }
+        }
+        named
+    });
+    let path = settings.pipeline_dir.join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
+    fs::read_to_string(path).ok()
+}
+
+/// `bitops.deployments` of the image's config, in its order. A config that does not parse declares none: the pipeline
+/// says so itself.
+fn image_deployments(config: &str) -> ImageDeployments {
+    let config = serde_yaml::from_str::<serde_yaml::Value>(config).unwrap_or_default();
+    let declared = config.get("bitops").and_then(|bitops| bitops.get("deployments")?.as_mapping());
+    let deployments = declared.into_iter().flatten().filter_map(|(name, deployment)| {
+        Some((name.as_str()?.to_owned(), deployment.get("plugin")?.as_str()?.to_owned()))
+    });
+    ImageDeployments(deployments.collect())
+}
+
+fn no_environment(root: &Path) -> Problem {
+    let problem = Problem::new(ExitCode::Usage, "no environment is named");
+    match environments(root).as_slice() {
+        [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
+        names => problem.hint(format!("name one as an argument, or set BITOPS_ENVIRONMENT: {}", names.join(", "))),
+    }
+}
+
+/// Directories of an operations repo that hold a `bitops.config.yaml`.
+fn environments(root: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().join("bitops.config.yaml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The settings' defaults are the image's; a test or a person names others.
+pub(crate) fn pipeline_words() -> (String, PathBuf) {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let words = set(env::PIPELINE).map_or_else(
+        || settings::DEFAULT_PIPELINE.to_owned(),
+        |words| words.to_string_lossy().into_owned(),
+    );
+    (words, set(env::PIPELINE_DIR).map_or_else(|| settings::DEFAULT_PIPELINE_DIR.into(), PathBuf::from))
+}

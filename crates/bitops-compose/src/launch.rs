@@ -1,0 +1,91 @@
+//! The exec of the pipeline.
+
+use std::{
+    convert::Infallible,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use compose_model::{ExitCode, env};
+
+use crate::problem::Problem;
+
+/// What is exec'd, found before anything is composed for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline {
+    program: PathBuf,
+    args: Vec<OsString>,
+    dir: PathBuf,
+}
+
+impl Pipeline {
+    /// Reads [`env::PIPELINE`] (shell words) and [`env::PIPELINE_DIR`] and looks the program up.
+    ///
+    /// `args` are the user's own, appended untouched.
+    pub(crate) fn find(words: &str, dir: &Path, args: Vec<OsString>) -> Result<Self, Problem> {
+        let split = shell_words::split(words).map_err(|error| {
+            Problem::new(ExitCode::Usage, format!("{} cannot be split into words", env::PIPELINE))
+                .because(error)
+                .hint("quote it as a shell would need it, for example: python3 '/opt/my bitops/main.py' deploy")
+        })?;
+        let Some((program, own)) = split.split_first() else {
+            return Err(Problem::new(ExitCode::Usage, format!("{} names no program", env::PIPELINE)));
+        };
+        if !dir.is_dir() {
+            return Err(Problem::new(
+                ExitCode::NotFound,
+                format!("the pipeline's working directory {} does not exist", dir.display()),
+            )
+            .hint(format!("this is where BitOps' image keeps it; set {} for another place", env::PIPELINE_DIR)));
+        }
+        let program = look_up(program, dir).map_err(|code| {
+            let what = if code == ExitCode::NotFound { "was not found" } else { "is not executable" };
+            Problem::new(code, format!("the pipeline's program `{program}` {what}"))
+                .hint(format!("is this a BitOps image? {} says what is run", env::PIPELINE))
+        })?;
+        let args = own.iter().map(OsString::from).chain(args).collect();
+        Ok(Self { program, args, dir: dir.to_owned() })
+    }
+
+    /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
+    ///
+    /// Only returns when that fails. The standard library resets the signal mask and `SIGPIPE`; handlers that
+    /// were installed go back to their defaults by exec itself.
+    pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Problem> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).current_dir(&self.dir);
+        for (name, _) in std::env::vars_os() {
+            if name.as_bytes().starts_with(env::TOKEN_PREFIX.as_bytes()) {
+                command.env_remove(name);
+            }
+        }
+        if let Some(manifest) = manifest {
+            command.env(env::MANIFEST, manifest);
+        }
+        let error = command.exec();
+        let code = if error.kind() == io::ErrorKind::NotFound { ExitCode::NotFound } else { ExitCode::CannotExec };
+        Err(Problem::new(code, format!("the pipeline `{}` cannot be started", self.program.display())).because(error))
+    }
+}
+
+/// Finds a program as `execvp` does, from the pipeline's working directory.
+fn look_up(program: &str, dir: &Path) -> Result<PathBuf, ExitCode> {
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![dir.join(program)]
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").into());
+        std::env::split_paths(&path).map(|entry| dir.join(entry).join(program)).collect()
+    };
+    let mut found = false;
+    for candidate in candidates {
+        let Ok(meta) = candidate.metadata() else { continue };
+        found = true;
+        if meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+            return Ok(candidate);
+        }
+    }
+    Err(if found { ExitCode::CannotExec } else { ExitCode::NotFound })
+}

@@ -1,0 +1,82 @@
+//! The user's operations repo, read where the composition looks at it.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use compose_model::{FileMode, TreePath};
+use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
+
+/// An operations repo on disk. Its symlinks are followed: they are the user's own.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskTree {
+    root: PathBuf,
+}
+
+impl DiskTree {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn at(&self, path: &TreePath) -> PathBuf {
+        self.root.join(path.as_str())
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ContentsError {
+    let what = path.display().to_string();
+    move |error| ContentsError { what, why: error.to_string() }
+}
+
+fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Ok(Some(LocalKind::Directory)),
+        Ok(meta) if meta.is_file() => {
+            let executable = meta.permissions().mode() & 0o100 != 0;
+            Ok(Some(LocalKind::File(if executable { FileMode::Executable } else { FileMode::Regular })))
+        }
+        Ok(_) => Ok(Some(LocalKind::Other)),
+        // A dangling or looping link is something; a missing entry, or one below a file, is nothing.
+        Err(_) if fs::symlink_metadata(path).is_ok() => Ok(Some(LocalKind::Other)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(failed(path)(error)),
+    }
+}
+
+impl LocalTree for DiskTree {
+    fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError> {
+        kind_of(&self.at(path))
+    }
+
+    fn list(&self, dir: Option<&TreePath>) -> Result<Vec<(String, LocalKind)>, ContentsError> {
+        let dir = dir.map_or_else(|| self.root.clone(), |dir| self.at(dir));
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed(&dir)(error)),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed(&dir))?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if TreePath::new(name.as_str()).is_err() {
+                continue;
+            }
+            if let Some(kind) = kind_of(&entry.path())? {
+                all.push((name, kind));
+            }
+        }
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(all)
+    }
+
+    fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError> {
+        let path = self.at(path);
+        fs::read(&path).map(Arc::from).map_err(failed(&path))
+    }
+}

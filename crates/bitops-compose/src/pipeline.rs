@@ -1,0 +1,136 @@
+//! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
+//!
+//! Each is a function whose output is the next one's input. Resolve and fetch are [`gather`](crate::gather::gather):
+//! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
+//! on the blocking pool, so that a signal is heard meanwhile.
+
+use std::sync::Arc;
+
+use compose_model::{ExitCode, Nesting, SourceSpec};
+use compose_plan::{
+    compose::{self, ComposeError, Composition, Request, Write, report},
+    layer::Contents,
+};
+use compose_tree::{Mount, Staged, Staging};
+
+use crate::{
+    gather::{Gathered, gather},
+    job::Job,
+    local::DiskTree,
+    problem::{Failure, Problem},
+};
+
+/// What would be deployed. It may hold conflicts, which only a plan shows.
+pub(crate) struct Planned {
+    pub(crate) gathered: Gathered,
+    pub(crate) composition: Composition,
+}
+
+/// Stages 1 to 4.
+pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
+    let sources = config(&job)?;
+    let gathered = gather(&job, sources).await?;
+    blocking(move || {
+        let composition = compose(&job, &gathered, Local::Listed)?;
+        Ok(Planned { gathered, composition })
+    })
+    .await
+}
+
+/// Stages 1 to 5, everything but the launch. `None`: the config names no sources.
+pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged>, Failure> {
+    let sources = config(&job)?;
+    if sources.is_empty() {
+        return Ok(None);
+    }
+    let gathered = gather(&job, sources).await?;
+    blocking(move || {
+        let composition = compose(&job, &gathered, Local::WhereTouched)?;
+        let composition = refuse_conflicts(&job, &gathered, composition)?;
+        materialise(&job, &mount, &gathered, &composition).map(Some)
+    })
+    .await
+}
+
+/// Runs work that never waits for the network.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Problem::new(ExitCode::Bug, "a stage ended in an unexpected way").because(error).into())
+    })
+}
+
+/// Stage 1: the sources that the environment's config names.
+pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
+    Ok(compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?)
+}
+
+/// How much of the user's environment a composition lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Local {
+    /// All files, for people.
+    Listed,
+    /// Only those that a source touches: a deployment's cost does not follow the operations repo.
+    WhereTouched,
+}
+
+/// Stage 4: layers to files.
+fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, Failure> {
+    let request = Request {
+        environment: &job.environment,
+        layers: &gathered.layers,
+        contents: gathered,
+        local: &DiskTree::new(&job.root),
+        image_config: job.image.as_ref(),
+        list_local: local == Local::Listed,
+        cancel: &job.cancel,
+    };
+    compose::compose(&request).map_err(|error| {
+        let code = match &error {
+            ComposeError::Cancelled(_) => ExitCode::Terminated,
+            _ => ExitCode::Config,
+        };
+        Problem::from_error(code, &error).into()
+    })
+}
+
+/// A composition without conflicts, or all of them.
+fn refuse_conflicts(job: &Job, gathered: &Gathered, composition: Composition) -> Result<Composition, Failure> {
+    let warnings: Vec<Problem> = composition.warnings.iter().cloned().map(Problem::from).collect();
+    job.printer.problems(&warnings);
+    let conflicts = report::conflicts(&composition, &gathered.layers.sources);
+    match Failure::new(conflicts.into_iter().map(Problem::from).collect()) {
+        Some(failure) => Err(failure),
+        None => Ok(composition),
+    }
+}
+
+/// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
+fn materialise(job: &Job, mount: &Mount, gathered: &Gathered, composition: &Composition) -> Result<Staged, Failure> {
+    mount.remove_old();
+    let mut staging = Staging::begin(mount)?;
+    for file in &composition.files {
+        job.cancel.check().map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        match &file.write {
+            Write::Blob { source, file: blob } => {
+                let bytes = gathered
+                    .read(*source, blob)
+                    .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))?;
+                staging.write(&file.path, blob.mode, &bytes)?;
+            }
+            Write::Bytes { bytes, mode } => staging.write(&file.path, *mode, bytes)?,
+            Write::Local => {}
+        }
+    }
+    let manifest = crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
+    let staged = staging.finish(mount, manifest.as_bytes())?;
+    crate::report::summary(&report::markdown::summary(composition, &gathered.layers.sources));
+    tracing::info!(
+        environment = %composition.environment,
+        sources = gathered.layers.sources.len(),
+        files = composition.files.len(),
+        "composed"
+    );
+    Ok(staged)
+}

@@ -1,0 +1,83 @@
+//! `tracing` on stderr, at BitOps' own level.
+
+use compose_model::env;
+use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
+
+/// `bitops.logging` of the environment's config, else of the image's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogSettings {
+    pub(crate) level: Option<String>,
+    pub(crate) colour: Option<bool>,
+    pub(crate) masks: Vec<(String, String)>,
+}
+
+impl LogSettings {
+    /// Reads what BitOps reads. A config that does not parse has no say.
+    pub(crate) fn read(config: &str) -> Self {
+        let logging = serde_yaml::from_str::<serde_yaml::Value>(config)
+            .ok()
+            .and_then(|value| value.get("bitops")?.get("logging").cloned())
+            .unwrap_or_default();
+        let masks = logging.get("masks").and_then(serde_yaml::Value::as_sequence).into_iter().flatten();
+        Self {
+            level: logging.get("level").and_then(serde_yaml::Value::as_str).map(ToOwned::to_owned),
+            colour: logging.get("color").and_then(|color| color.get("enabled")?.as_bool()),
+            masks: masks
+                .filter_map(|mask| {
+                    Some((mask.get("search")?.as_str()?.to_owned(), mask.get("replace")?.as_str()?.to_owned()))
+                })
+                .collect(),
+        }
+    }
+
+    /// Takes from `image` what this one leaves open.
+    pub(crate) fn or(self, image: Self) -> Self {
+        Self {
+            level: self.level.or(image.level),
+            colour: self.colour.or(image.colour),
+            masks: if self.masks.is_empty() { image.masks } else { self.masks },
+        }
+    }
+}
+
+/// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] comes before the configs.
+pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool) {
+    let level = std::env::var(env::BITOPS_LOGGING_LEVEL).ok().or_else(|| settings.level.clone());
+    let level = level.as_deref().map_or(LevelFilter::INFO, filter);
+    let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry();
+    // A second call (tests) keeps the first subscriber.
+    let _ = if json {
+        registry.with(layer.json().with_filter(level)).try_init()
+    } else {
+        registry.with(layer.without_time().with_ansi(colour).with_filter(level)).try_init()
+    };
+}
+
+/// Python's level names, in any case; anything else counts as BitOps' default of this program: `INFO`.
+fn filter(name: &str) -> LevelFilter {
+    match name.to_uppercase().as_str() {
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" | "WARNING" => LevelFilter::WARN,
+        "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environments_logging_comes_before_the_images() {
+        let user = LogSettings::read("bitops:\n  logging:\n    level: DEBUG\n");
+        let image = LogSettings::read(
+            "bitops:\n  logging:\n    level: WARNING\n    color: {enabled: true}\n    masks: [{search: a, replace: b}]\n",
+        );
+        let both = user.or(image);
+        assert_eq!(both.level.as_deref(), Some("DEBUG"));
+        assert_eq!(both.colour, Some(true));
+        assert_eq!(both.masks, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(LogSettings::read("{"), LogSettings::default());
+    }
+}

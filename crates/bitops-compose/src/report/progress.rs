@@ -1,0 +1,52 @@
+//! Progress bars on a terminal.
+
+use std::{
+    collections::HashMap,
+    io::IsTerminal,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use compose_model::{RepoUrl, Reporter, report::Silent};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Bars where somebody looks at stderr, else nothing. Log lines of a CI are no place for them.
+pub(crate) fn reporter() -> Arc<dyn Reporter> {
+    if std::io::stderr().is_terminal() { Arc::new(Bars::default()) } else { Arc::new(Silent) }
+}
+
+/// One line a repo: what is being done, how much was received, for how long.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Bars {
+    fn with(&self, repo: &RepoUrl, act: impl FnOnce(&ProgressBar)) {
+        // A panic while a bar was drawn is no reason for another one.
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(repo.key().to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<12} {bytes:>10} {elapsed:>4}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = self.all.add(ProgressBar::no_length().with_style(style).with_prefix(repo.name().to_owned()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        act(bar);
+    }
+}
+
+impl Reporter for Bars {
+    fn stage(&self, repo: &RepoUrl, stage: &str) {
+        self.with(repo, |bar| bar.set_message(stage.to_owned()));
+    }
+
+    fn bytes(&self, repo: &RepoUrl, received: u64) {
+        self.with(repo, |bar| bar.set_position(received));
+    }
+
+    fn done(&self, repo: &RepoUrl) {
+        self.with(repo, ProgressBar::finish_and_clear);
+    }
+}

@@ -1,0 +1,101 @@
+//! With nothing to compose BitOps starts as if bitops-compose were not there.
+
+mod common;
+
+use std::fs;
+
+use common::{catalog, world};
+
+const CONFIG: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
+
+/// No cache, no composition: the run made nothing.
+#[track_caller]
+fn assert_untouched(world: &common::World) {
+    world.assert_nothing_left();
+    assert_eq!(fs::read_dir(world.context.cache()).unwrap().count(), 0);
+}
+
+#[test]
+fn without_sources_the_pipeline_gets_everything_as_it_was() {
+    let mut world = world(&mut []);
+    world.context.file("dev/bitops.config.yaml", CONFIG).file("dev/terraform/main.tf", "# local\n").file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    world.context.set("SOME_VARIABLE", "kept").set("BITOPS_COMPOSE_TOKEN_GITHUB_COM", "secret");
+    let run = world.context.run(["deploy", "--flag", "-c", "bitops.config.yaml", "a b"]).expect_code(0);
+    let seen = world.context.pipeline().unwrap_or_else(|| panic!("the pipeline did not run\n{run}"));
+    assert_eq!(seen.argv[seen.argv.len() - 4..], ["--flag", "-c", "bitops.config.yaml", "a b"]);
+    assert_eq!(seen.env["SOME_VARIABLE"], "kept");
+    assert!(!seen.env.contains_key("BITOPS_COMPOSE_TOKEN_GITHUB_COM"));
+    assert_eq!(seen.text("dev/terraform/main.tf"), Some("# local\n"));
+    assert_untouched(&world);
+}
+
+#[test]
+fn a_commented_key_composes_nothing() {
+    let world = world(&mut []);
+    world.context.file("dev/bitops.config.yaml", format!("# default-environments: []\n{CONFIG}"));
+    world.context.run(["deploy"]).expect_code(0);
+    assert!(world.context.pipeline().is_some());
+    assert_untouched(&world);
+}
+
+#[test]
+fn an_empty_list_composes_nothing() {
+    let world = world(&mut []);
+    world.context.file("dev/bitops.config.yaml", format!("default-environments: []\n{CONFIG}"));
+    world.context.run(["deploy"]).expect_code(0);
+    assert!(world.context.pipeline().is_some());
+    world.assert_nothing_left();
+}
+
+#[test]
+fn no_environment_and_no_config_are_the_pipelines_own_business() {
+    for environment in [None, Some("nowhere"), Some("../x")] {
+        let mut world = world(&mut []);
+        match environment {
+            Some(name) => world.context.set("BITOPS_ENVIRONMENT", name),
+            None => world.context.unset("BITOPS_ENVIRONMENT"),
+        };
+        world.context.run(["deploy"]);
+        assert!(world.context.pipeline().is_some(), "{environment:?}");
+        assert_untouched(&world);
+    }
+}
+
+#[test]
+fn off_means_off() {
+    let mut world = world(&mut [catalog("c", "eks", "x", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.set("BITOPS_COMPOSE", "off");
+    world.context.run(["deploy"]);
+    assert!(world.context.pipeline().is_some());
+    assert_eq!(world.server.requests().len(), 0);
+    assert_untouched(&world);
+}
+
+#[test]
+fn the_deprecated_name_of_the_environment_counts_too() {
+    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.unset("BITOPS_ENVIRONMENT").set("ENVIRONMENT", "dev");
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.context.pipeline().unwrap().text("dev/terraform/x.txt"), Some("x"));
+}
+
+#[test]
+fn the_pipelines_exit_code_comes_out() {
+    let world = world(&mut []);
+    world.context.file("dev/bitops.config.yaml", CONFIG).file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    world.context.executable("dev/terraform/bitops.before-deploy.d/fail.sh", "exit 42\n");
+    world.context.run(["deploy"]).expect_code(42);
+}
+
+#[test]
+fn after_sources_were_taken_out_of_the_config_the_last_composition_is_gone() {
+    let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.run(["deploy"]).expect_code(0);
+    world.context.file("dev/bitops.config.yaml", CONFIG);
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.context.pipeline().unwrap().text("dev/terraform/x.txt"), None);
+    world.assert_nothing_left();
+}

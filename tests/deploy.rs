@@ -1,0 +1,153 @@
+//! The whole path: from an environment's config to a running pipeline.
+
+mod common;
+
+use std::fs;
+
+use common::{catalog, six_sources, world};
+use compose_testkit::{Catalog, example};
+
+#[test]
+fn six_sources_become_one_environment_and_the_checkout_is_untouched() {
+    let world = six_sources();
+    world.context.file("dev/README.md", "mine").file("prod/terraform/main.tf", "# another environment\n");
+    let before = world.context.ops_repo_fingerprint();
+    let run = world.context.run(["deploy"]).expect_code(0);
+    let seen = world.context.pipeline().unwrap();
+    for path in [
+        "dev/terraform/main.tf",
+        "dev/helm/prometheus/Chart.yaml",
+        "dev/helm/grafana/Chart.yaml",
+        "dev/helm/ingress-nginx/Chart.yaml",
+        "dev/helm/istio/Chart.yaml",
+        "dev/helm/stackstorm/Chart.yaml",
+        "dev/README.md",
+        "prod/terraform/main.tf",
+    ] {
+        assert!(seen.text(path).is_some(), "{path} is missing\n{run}");
+    }
+    assert!(seen.text("dev/helm/prometheus/Chart.yaml").unwrap().contains("version: 1.2.0"));
+    assert!(seen.text("dev/helm/grafana/Chart.yaml").unwrap().contains("version: 1.1.0"));
+    world.context.ops_repo_fingerprint().assert_same_as(&before);
+}
+
+#[test]
+fn each_repo_is_contacted_over_one_connection() {
+    let world = six_sources();
+    world.context.run(["deploy"]).expect_code(0);
+    let mut handshakes = 0;
+    for repo in &world.repos {
+        let stats = world.server.stats(repo.name());
+        assert_eq!((stats.info_refs, stats.ls_refs), (1, 1), "{}", repo.name());
+        handshakes += stats.info_refs;
+    }
+    assert_eq!(handshakes, 5);
+}
+
+#[test]
+fn the_other_examples_deploy() {
+    for (name, path) in
+        [("five-sources", "dev/helm/istio/Chart.yaml"), ("ha-vm-aws", "dev/ansible/playbook.yaml")]
+    {
+        let world = world(&mut example::catalogs());
+        world.context.file("dev/bitops.config.yaml", example::config(name, &world.server.address()));
+        let run = world.context.run(["deploy"]).expect_code(0);
+        assert!(world.context.pipeline().unwrap().text(path).is_some(), "{name}\n{run}");
+    }
+}
+
+#[test]
+fn branches_tags_and_commits_are_refs_and_v_is_no_obstacle() {
+    let mut catalog = Catalog::new("c");
+    catalog.file("a/a.txt", "one").file("b/b.txt", "one").file("c/c.txt", "one").file("d/d.txt", "one").annotated_tag("v1.0.0");
+    catalog.file("a/a.txt", "two").file("b/b.txt", "two").branch("next");
+    let world = world(&mut [catalog]);
+    let commit = world.repos[0].commit("v1.0.0");
+    world.sources(&[
+        "{repo: '{repo}/c', environment: a, ref: next}",
+        "{repo: '{repo}/c', environment: b, ref: v1.0.0}",
+        &format!("{{repo: '{{repo}}/c', environment: c, ref: {commit}}}"),
+        "{repo: '{repo}/c', environment: d, version: 1.0.0}",
+    ]);
+    let run = world.context.run(["deploy"]);
+    let seen = world.context.pipeline().unwrap_or_else(|| panic!("{run}"));
+    let texts = ["a", "b", "c", "d"].map(|name| seen.text(&format!("dev/{name}.txt")));
+    assert_eq!(texts, [Some("two"), Some("one"), Some("one"), Some("one")]);
+}
+
+#[test]
+fn the_local_environment_wins_and_bits_and_links_survive() {
+    let mut catalog = Catalog::new("c");
+    catalog
+        .file("eks/terraform/notes.txt", "theirs")
+        .file("eks/terraform/bitops.config.yaml", "terraform: {}\n")
+        .executable("eks/terraform/bitops.before-deploy.d/run.sh", "echo hook ran\n")
+        .file("_shared/common.txt", "shared bytes")
+        .symlink("eks/terraform/common.txt", "../../_shared/common.txt")
+        .tag("1.0.0");
+    let world = world(&mut [catalog]);
+    world.context.file("dev/terraform/notes.txt", "mine").symlink("dev/terraform/own", "notes.txt");
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    let run = world.context.run(["deploy"]).expect_code(0);
+    let seen = world.context.pipeline().unwrap();
+    assert_eq!(seen.text("dev/terraform/notes.txt"), Some("mine"));
+    assert_eq!(seen.text("dev/terraform/own"), Some("mine"));
+    assert_eq!(seen.text("dev/terraform/common.txt"), Some("shared bytes"));
+    let hook = &seen.ops_repo["dev/terraform/bitops.before-deploy.d/run.sh"];
+    assert_eq!(hook.mode.as_deref(), Some("0755"));
+    assert!(run.stdout.contains("hook ran"), "{run}");
+}
+
+#[test]
+fn catalogs_on_disk_need_no_server() {
+    let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x"), catalog("d", "web", "charts/y.txt", "y")]);
+    let (c, d) = (world.path("c"), world.path("d"));
+    world.sources(&[
+        &format!("{{repo: 'file://{}', environment: eks, version: 1.0.0}}", c.display()),
+        &format!("{{repo: '{}', environment: web, version: 1.0.0}}", d.display()),
+    ]);
+    world.context.run(["deploy"]).expect_code(0);
+    let seen = world.context.pipeline().unwrap();
+    assert_eq!((seen.text("dev/terraform/x.txt"), seen.text("dev/charts/y.txt")), (Some("x"), Some("y")));
+    assert_eq!(world.server.requests().len(), 0);
+}
+
+#[test]
+fn a_second_run_gives_the_same_bytes_and_leaves_one_composition() {
+    let world = six_sources();
+    world.context.run(["deploy"]).expect_code(0);
+    let first = world.context.pipeline().unwrap().ops_repo;
+    world.context.run(["deploy"]).expect_code(0);
+    let texts = |tree: &std::collections::BTreeMap<String, compose_testkit::standin::Seen>| {
+        tree.iter().map(|(path, seen)| (path.clone(), seen.text.clone(), seen.mode.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&world.context.pipeline().unwrap().ops_repo), texts(&first));
+    let compositions = fs::read_dir(world.context.home())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("composition."))
+        .count();
+    assert_eq!(compositions, 1);
+}
+
+#[test]
+fn hooks_find_out_where_everything_came_from() {
+    let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.run(["deploy"]).expect_code(0);
+    let manifest = fs::read_to_string(&world.context.pipeline().unwrap().env["BITOPS_COMPOSE_MANIFEST"]).unwrap();
+    assert!(manifest.contains("terraform/x.txt"), "{manifest}");
+    assert!(manifest.contains(&world.repos[0].commit("1.0.0")), "{manifest}");
+}
+
+#[test]
+fn a_workspace_takes_the_place_of_a_mount() {
+    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    let workspace = world.context.root().join("workspace");
+    fs::rename(world.context.ops_repo(), &workspace).unwrap();
+    world.context.set("GITHUB_WORKSPACE", &workspace).current_dir(&workspace);
+    world.context.run(["deploy"]).expect_code(0);
+    let seen = world.context.pipeline().unwrap();
+    assert_eq!(seen.text("dev/terraform/x.txt"), Some("x"));
+    assert_ne!(seen.cwd, workspace);
+}
