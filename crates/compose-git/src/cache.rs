@@ -137,7 +137,7 @@ impl Entry {
     /// The objects as they are now.
     pub(crate) fn store(&self, run: &Run) -> Result<Store, Error> {
         let objects = self.dir.join("objects");
-        Store::open(&objects, run.options.budget.file_size).map_err(|error| failed("open", &objects, error))
+        Store::open(&objects, run.options.largest_object()).map_err(|error| failed("open", &objects, error))
     }
 
     /// Waits for the right to fetch. After the bound it is given without the lock: fetching twice does no harm.

@@ -98,6 +98,12 @@ impl Options {
         }
     }
 
+    /// The most that one object may take in memory, which gix takes as the bound of every allocation: a file's
+    /// budget, or what the trees of any real repo need.
+    pub(crate) fn largest_object(&self) -> u64 {
+        self.budget.file_size.max(16 << 20)
+    }
+
     /// A variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment

@@ -223,7 +223,7 @@ impl Session {
         let mut written = None;
         let mut refused = None;
         let (repo, cancel) = (self.wire.repo.clone(), self.run.options.cancel.clone());
-        let allocation = usize::try_from(self.run.options.budget.file_size).ok();
+        let allocation = usize::try_from(self.run.options.largest_object()).ok();
         let most = tuning.max_objects;
         let done = gix::protocol::fetch(
             &mut Wants(ask),
@@ -280,6 +280,14 @@ impl Session {
                 tracing::debug!(%error, "cancelled");
                 Err(Error::Cancelled)
             }
+            // gix's bound on allocations; nothing else of it is classified so.
+            (Err(error), None) if error.is_resource_exhausted() => Err(Error::Budget {
+                repo: self.wire.repo.clone(),
+                reference: "fetched commits".to_owned(),
+                path: "an object".to_owned(),
+                what: format!("{} bytes", self.run.options.largest_object()),
+                variable: compose_model::env::MAX_FILE_SIZE,
+            }),
             (Err(error), None) => Err(self.wire.explain(stage, &Chain(&error))),
             (Ok(_), None) => Ok(written.and_then(|written| {
                 let (pack, index) = (written.data_path?, written.index_path?);

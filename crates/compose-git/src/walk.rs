@@ -4,9 +4,11 @@
 //! The same walk answers both questions, before the fetch (what must be asked for), after it (is it all there) and for
 //! the composition (what is in it). So there is no index of complete commits that could lie: complete is what the walk finds complete.
 
+mod links;
+
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
 };
@@ -21,16 +23,14 @@ use crate::{
     tree::{self, Entry, EntryKind},
 };
 
+use links::Problem;
+pub(crate) use links::Target;
+
 /// Deeper trees are refused: far beyond any real one, far below any stack's end.
 const DEEPEST: usize = 512;
-/// Symlinks that one path may pass, as in the kernel.
-const MOST_LINKS: usize = 40;
 /// A Git LFS pointer is smaller, says its specification.
 const LFS_LIMIT: u64 = 1024;
 const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/";
-/// No link's target is longer: `PATH_MAX`.
-const LONGEST_TARGET: u64 = 4096;
-
 /// Says of a path, relative to a root, whether it is wanted.
 pub type Keep = Arc<dyn Fn(&TreePath) -> bool + Send + Sync>;
 
@@ -110,20 +110,6 @@ pub(crate) struct Listing {
     pub(crate) missing: Missing,
 }
 
-/// What a path leads to.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    Tree(Dir),
-    Blob {
-        path: String,
-        blob: ObjectId,
-        mode: FileMode,
-    },
-    Nothing,
-    /// Cannot be told before this object is there.
-    Unknown,
-}
-
 /// A directory at its true place: the trees from the root (exclusive) down, with their names.
 pub(crate) type Dir = Vec<(String, ObjectId)>;
 
@@ -136,6 +122,15 @@ pub(crate) struct Walk<'a> {
     verify: bool,
     /// Trees are met again and again while links are resolved.
     trees: RefCell<HashMap<ObjectId, Rc<Vec<Entry>>>>,
+    /// So are blobs, in trees made to explode.
+    blobs: RefCell<HashMap<ObjectId, Option<Judged>>>,
+}
+
+/// What is known of a blob.
+#[derive(Clone, Copy)]
+struct Judged {
+    size: u64,
+    is_pointer: bool,
 }
 
 struct Job<'r> {
@@ -155,6 +150,7 @@ impl<'a> Walk<'a> {
             budget,
             verify,
             trees: RefCell::default(),
+            blobs: RefCell::default(),
         }
     }
 
@@ -322,34 +318,17 @@ impl<'a> Walk<'a> {
         if job.listing.files.len() as u64 >= self.budget.files {
             return Err(Stop::Budget(Over::Files));
         }
-        match self.store.header(&blob) {
-            Ok(None) => {
-                job.listing.missing.blobs.insert(blob);
+        match self.judge(&blob, &repo_path)? {
+            None => _ = job.listing.missing.blobs.insert(blob),
+            Some(Judged { is_pointer: true, .. }) => {
+                return Err(Stop::Tree(repo_path.to_string(), TreeProblem::Lfs));
             }
-            Ok(Some((Kind::Blob, size))) => {
+            Some(Judged { size, .. }) => {
                 job.total = job.total.saturating_add(size);
-                if size > self.budget.file_size {
-                    return Err(Stop::Budget(Over::FileSize));
-                }
                 if job.total > self.budget.total_size {
                     return Err(Stop::Budget(Over::TotalSize));
                 }
-                let pointer = size < LFS_LIMIT;
-                if pointer || self.verify {
-                    let bytes = self
-                        .store
-                        .read(&blob, Kind::Blob)
-                        .map_err(|error| damaged(blob, &error))?;
-                    if pointer && bytes.starts_with(LFS_START) {
-                        return Err(Stop::Tree(repo_path.to_string(), TreeProblem::Lfs));
-                    }
-                }
             }
-            Ok(Some((kind, _))) => {
-                let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
-                return Err(Stop::Tree(repo_path.to_string(), problem));
-            }
-            Err(error) => return Err(damaged(blob, &error)),
         }
         job.listing.files.push(TreeFile {
             path,
@@ -360,85 +339,38 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Follows `target` from a directory, through links, inside the commit.
-    fn resolve(&self, from: &Dir, target: &str, missing: &mut Missing) -> Result<Target, Problem> {
-        let mut at = from.clone();
-        let mut parts: VecDeque<String> = split(target)?;
-        let mut links = 0;
-        while let Some(part) = parts.pop_front() {
-            if part == ".." {
-                at.pop().ok_or(Problem::Escaping)?;
-                continue;
-            }
-            let place = place_of(&at);
-            let id = at.last().map_or(self.root, |(_, id)| *id);
-            let entries = match self.tree(&id, &place) {
-                Ok(entries) => entries,
-                Err(Absent::Missing) => {
-                    missing.trees.insert(id);
-                    return Ok(Target::Unknown);
-                }
-                Err(Absent::Stop(stop)) => return Err(Problem::Stop(stop)),
-            };
-            let Some(entry) = entries.iter().find(|entry| entry.name == part.as_bytes()) else {
-                return Ok(Target::Nothing);
-            };
-            names::check(BStr::new(&entry.name), entry.kind == EntryKind::Link)
-                .map_err(|problem| Problem::Stop(Stop::Tree(entry_place(&at, &entry.name), problem)))?;
-            match entry.kind {
-                EntryKind::Tree => at.push((part, entry.id)),
-                EntryKind::File(mode) if parts.is_empty() => {
-                    return Ok(Target::Blob {
-                        path: join_place(&at, &part),
-                        blob: entry.id,
-                        mode,
-                    });
-                }
-                EntryKind::File(_) | EntryKind::Unknown(_) => return Ok(Target::Nothing),
-                EntryKind::Submodule => {
-                    let place = entry_place(&at, &entry.name);
-                    return Err(Problem::Stop(Stop::Tree(place, TreeProblem::Submodule)));
-                }
-                EntryKind::Link => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return Err(Problem::Looping);
-                    }
-                    let next = match self.link_target(&entry.id, &entry_place(&at, &entry.name)) {
-                        Ok(next) => next,
-                        Err(Absent::Missing) => {
-                            missing.blobs.insert(entry.id);
-                            return Ok(Target::Unknown);
-                        }
-                        Err(Absent::Stop(stop)) => return Err(Problem::Stop(stop)),
-                    };
-                    let mut next = split(&next)?;
-                    next.append(&mut parts);
-                    parts = next;
-                    if parts.is_empty() {
-                        return Ok(Target::Tree(at));
-                    }
-                }
-            }
+    /// Looks at a blob once; `None`: it is missing.
+    fn judge(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
+        if let Some(known) = self.blobs.borrow().get(blob) {
+            return Ok(*known);
         }
-        Ok(Target::Tree(at))
-    }
-
-    fn link_target(&self, id: &ObjectId, place: &str) -> Result<String, Absent> {
-        let refuse =
-            |why: &str| Absent::Stop(Stop::Tree(place.to_owned(), TreeProblem::Kind(why.to_owned())));
-        match self.store.header(id) {
-            Ok(None) => return Err(Absent::Missing),
-            Ok(Some((Kind::Blob, size))) if size <= LONGEST_TARGET => {}
-            Ok(Some((Kind::Blob, _))) => return Err(refuse("the symlink's target is over 4,096 bytes long")),
-            Ok(Some(_)) => return Err(refuse("its mode says symlink, but its object is none")),
-            Err(error) => return Err(Absent::Stop(damaged(*id, &error))),
-        }
-        let bytes = self
-            .store
-            .read(id, Kind::Blob)
-            .map_err(|error| Absent::Stop(damaged(*id, &error)))?;
-        String::from_utf8(bytes).map_err(|_| refuse("the symlink's target is not UTF-8"))
+        let judged = match self.store.header(blob) {
+            Ok(None) => None,
+            Ok(Some((Kind::Blob, size))) if size > self.budget.file_size => {
+                return Err(Stop::Budget(Over::FileSize));
+            }
+            Ok(Some((Kind::Blob, size))) => {
+                let small = size < LFS_LIMIT;
+                let bytes = if small || self.verify {
+                    self.store
+                        .read(blob, Kind::Blob)
+                        .map_err(|error| damaged(*blob, &error))?
+                } else {
+                    Vec::new()
+                };
+                Some(Judged {
+                    size,
+                    is_pointer: small && bytes.starts_with(LFS_START),
+                })
+            }
+            Ok(Some((kind, _))) => {
+                let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
+                return Err(Stop::Tree(repo_path.to_string(), problem));
+            }
+            Err(error) => return Err(damaged(*blob, &error)),
+        };
+        self.blobs.borrow_mut().insert(*blob, judged);
+        Ok(judged)
     }
 
     fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<Entry>>, Absent> {
@@ -494,43 +426,6 @@ impl<'a> Walk<'a> {
 enum Absent {
     Missing,
     Stop(Stop),
-}
-
-enum Problem {
-    Absolute,
-    Escaping,
-    Dangling,
-    Looping,
-    Stop(Stop),
-}
-
-impl Problem {
-    fn at(self, place: String, target: &[u8]) -> Stop {
-        let target = shown(target);
-        let problem = match self {
-            Problem::Absolute => TreeProblem::AbsoluteLink(target),
-            Problem::Escaping => TreeProblem::EscapingLink(target),
-            Problem::Dangling => TreeProblem::DanglingLink(target),
-            Problem::Looping => TreeProblem::LoopingLink(target),
-            Problem::Stop(stop) => return stop,
-        };
-        Stop::Tree(place, problem)
-    }
-}
-
-/// The components of a link's target without empty ones and `.`.
-fn split(target: &str) -> Result<VecDeque<String>, Problem> {
-    if target.starts_with('/') {
-        return Err(Problem::Absolute);
-    }
-    if target.is_empty() {
-        return Err(Problem::Dangling);
-    }
-    Ok(target
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-        .map(str::to_owned)
-        .collect())
 }
 
 fn damaged(id: ObjectId, error: &ReadError) -> Stop {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use compose_git::{Error, Git, Root};
 use compose_model::ExitCode;
-use support::{Action, Catalog, Lab, Server, contents, id, path, url, want};
+use support::{Catalog, Lab, Server, contents, id, path, server::Action, url, want};
 
 fn six(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {

@@ -140,14 +140,14 @@ pub(crate) fn explain(repo: &RepoUrl, error: &reqwest::Error) -> Error {
 fn is_certificate(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(current) = cause {
-        let inner = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let found = current
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if found.is_some() {
+        if current.is::<rustls::Error>() {
             return true;
         }
-        cause = current.source();
+        // What an I/O error wraps is not its source: that is the wrapped one's.
+        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = wrapped
+            .map(|wrapped| wrapped as &(dyn std::error::Error + 'static))
+            .or_else(|| current.source());
     }
     false
 }

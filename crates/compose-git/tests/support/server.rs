@@ -97,6 +97,7 @@ impl Server {
                     };
                     // A client that goes away is no failure of the server.
                     _ = connection.run();
+                    _ = connection.stream.shutdown(std::net::Shutdown::Both);
                 });
             }
         });
@@ -183,7 +184,6 @@ impl Connection {
                 Action::Hangup => false,
             };
             if !go_on {
-                self.stream.shutdown(std::net::Shutdown::Both)?;
                 return Ok(());
             }
         }
