@@ -17,25 +17,26 @@ use super::{
 const MAX_MISTAKES: usize = 100;
 
 /// Collects mistakes with their places.
-pub(super) struct Mistakes {
+pub(crate) struct Mistakes {
     file: Arc<str>,
     /// The text to show: without credentials.
     shown: Arc<str>,
     found: Vec<Diagnostic>,
-    untold: usize,
+    /// There were more.
+    untold: bool,
 }
 
 impl Mistakes {
-    pub(super) fn new(file: &Arc<str>, shown: Arc<str>) -> Self {
+    pub(crate) fn new(file: &Arc<str>, shown: Arc<str>) -> Self {
         Self {
             file: Arc::clone(file),
             shown,
             found: Vec::new(),
-            untold: 0,
+            untold: false,
         }
     }
 
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         Place {
             file: Arc::clone(&self.file),
             text: Arc::clone(&self.shown),
@@ -43,13 +44,13 @@ impl Mistakes {
         }
     }
 
-    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+    pub(crate) fn line(&self, span: &Range<usize>) -> usize {
         self.place(span).line_column().0
     }
 
-    pub(super) fn add(&mut self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
-        if self.found.len() >= MAX_MISTAKES {
-            self.untold += 1;
+    pub(crate) fn add(&mut self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        if self.is_full() {
+            self.untold = true;
             return;
         }
         let mistake = Diagnostic::error(message).at(self.place(span));
@@ -59,20 +60,25 @@ impl Mistakes {
         });
     }
 
+    /// Further mistakes are not told: there is no use in looking for them.
+    fn is_full(&self) -> bool {
+        self.found.len() >= MAX_MISTAKES
+    }
+
     /// Tells this one alone: what else was found stems from it.
-    pub(super) fn only(&mut self, message: &str, hint: &str) {
-        (self.found, self.untold) = (Vec::new(), 0);
+    pub(crate) fn only(&mut self, message: &str, hint: &str) {
+        (self.found, self.untold) = (Vec::new(), false);
         self.add(&(0..0), message, Some(hint.into()));
     }
 
     /// All, in the order of the text; empty when there are none.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found
             .sort_by_key(|mistake| mistake.place.as_ref().map(|place| place.span.start));
-        if self.untold > 0 {
+        if self.untold {
             self.found.push(Diagnostic::error(format!(
-                "… and {} more mistakes in {}",
-                self.untold, self.file
+                "… and more mistakes in {}",
+                escape(&self.file, 200)
             )));
         }
         self.found
@@ -80,33 +86,34 @@ impl Mistakes {
 }
 
 /// A value with its place.
-pub(super) struct Spanned<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
 }
 
 /// A value of one of the shapes of the table.
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Texts(Vec<Spanned<String>>),
     Flag(bool),
     Choice(&'static str),
     Mapping(Fields),
+    Mappings(Vec<Fields>),
 }
 
 /// The keys of one mapping. A key that is there with a wrong value holds `None`.
-pub(super) struct Fields {
+pub(crate) struct Fields {
     values: HashMap<&'static str, Option<Spanned<Value>>>,
     /// What to mark when the mapping as a whole is meant: its beginning.
-    pub(super) head: Range<usize>,
+    pub(crate) head: Range<usize>,
 }
 
 impl Fields {
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<Spanned<&str>> {
+    pub(crate) fn text(&self, key: &str) -> Option<Spanned<&str>> {
         match self.values.get(key)?.as_ref()? {
             Spanned {
                 value: Value::Text(text),
@@ -119,7 +126,7 @@ impl Fields {
         }
     }
 
-    pub(super) fn texts(&self, key: &str) -> &[Spanned<String>] {
+    pub(crate) fn texts(&self, key: &str) -> &[Spanned<String>] {
         match self.values.get(key) {
             Some(Some(Spanned {
                 value: Value::Texts(texts),
@@ -129,21 +136,31 @@ impl Fields {
         }
     }
 
-    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         match self.values.get(key)?.as_ref()?.value {
             Value::Flag(flag) => Some(flag),
             _ => None,
         }
     }
 
-    pub(super) fn choice(&self, key: &str) -> Option<&'static str> {
+    pub(crate) fn choice(&self, key: &str) -> Option<&'static str> {
         match self.values.get(key)?.as_ref()?.value {
             Value::Choice(word) => Some(word),
             _ => None,
         }
     }
 
-    pub(super) fn mapping(&self, key: &str) -> Option<&Fields> {
+    pub(crate) fn mappings(&self, key: &str) -> &[Fields] {
+        match self.values.get(key) {
+            Some(Some(Spanned {
+                value: Value::Mappings(all),
+                ..
+            })) => all,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn mapping(&self, key: &str) -> Option<&Fields> {
         match &self.values.get(key)?.as_ref()?.value {
             Value::Mapping(fields) => Some(fields),
             _ => None,
@@ -152,7 +169,7 @@ impl Fields {
 }
 
 /// Reads a mapping. `what` is its name in messages: `a source`, `verify`.
-pub(super) fn read(
+pub(crate) fn read(
     tree: &Tree,
     id: Id,
     table: &'static [Key],
@@ -183,6 +200,9 @@ pub(super) fn read(
     };
     let mut places: HashMap<&'static str, Range<usize>> = HashMap::new();
     for (key_id, value_id) in pairs {
+        if mistakes.is_full() {
+            return None;
+        }
         let key_node = tree.get(key_id);
         let Some(name) = tree.text(key_id) else {
             mistakes.add(&key_node.span, format!("a key of {what} must be text"), None);
@@ -284,37 +304,56 @@ fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Val
         Shape::Mapping(table) => {
             read(tree, id, table, &format!("`{}`", key.name), mistakes).map(Value::Mapping)
         }
+        Shape::Mappings(table) => {
+            let what = format!("an item of `{}`", key.name);
+            items(tree, id, key, mistakes, |item, mistakes| {
+                read(tree, item, table, &what, mistakes)
+            })
+            .map(Value::Mappings)
+        }
     }
 }
 
 fn texts(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
+    let what = format!("an item of {}", key.name);
+    items(tree, id, key, mistakes, |item, mistakes| {
+        let value = text(tree, item, &what, mistakes)?;
+        Some(Spanned {
+            value,
+            span: tree.get(item).span.clone(),
+        })
+    })
+}
+
+/// The items of a list; `None` when it is none, or when one of them is wrong.
+fn items<T>(
+    tree: &Tree,
+    id: Id,
+    key: &Key,
+    mistakes: &mut Mistakes,
+    mut read: impl FnMut(Id, &mut Mistakes) -> Option<T>,
+) -> Option<Vec<T>> {
     let node = tree.get(id);
     let Kind::Sequence(items) = &node.kind else {
-        let example = key.examples.first().unwrap_or(&"…");
-        let hint = format!("write a list: `{}: [{example}]`", key.name);
+        let hint = key
+            .examples
+            .first()
+            .map(|example| format!("write a list: `{}: [{example}]`", key.name));
         mistakes.add(
             &node.span,
             format!("`{}` must be a list, not {}", key.name, describe(node)),
-            Some(hint),
+            hint,
         );
         return None;
     };
     if !plain_tag(node, "seq", key.name, mistakes) {
         return None;
     }
-    let before = items.len();
-    let read: Vec<_> = items
+    let ids = items
         .iter()
-        .map_while(|item| (!tree.is_exhausted()).then_some(*item))
-        .filter_map(|item| {
-            let value = text(tree, item, &format!("an item of {}", key.name), mistakes)?;
-            Some(Spanned {
-                value,
-                span: tree.get(item).span.clone(),
-            })
-        })
-        .collect();
-    (read.len() == before).then_some(read)
+        .map_while(|item| (!tree.is_exhausted()).then_some(*item));
+    let all: Vec<T> = ids.filter_map(|item| read(item, mistakes)).collect();
+    (all.len() == items.len()).then_some(all)
 }
 
 /// The text of a scalar on one line, exactly as written.
@@ -371,12 +410,12 @@ fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bo
 }
 
 /// An empty value, `~` or `null`.
-pub(super) fn is_null(node: &Node) -> bool {
+pub(crate) fn is_null(node: &Node) -> bool {
     matches!(&node.kind, Kind::Scalar { text, style: ScalarStyle::Plain } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
 }
 
 /// What a node is, for messages.
-pub(super) fn describe(node: &Node) -> &'static str {
+pub(crate) fn describe(node: &Node) -> &'static str {
     match node.kind {
         Kind::Scalar { .. } if is_null(node) => "nothing",
         Kind::Scalar { .. } | Kind::Alias(_) => "text",

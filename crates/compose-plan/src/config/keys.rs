@@ -1,17 +1,17 @@
 //! The one table of a source's keys: the parser reads by it, and the JSON Schema is made from it.
 
 /// One key of a mapping.
-pub(super) struct Key {
-    pub(super) name: &'static str,
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
     /// For people: the schema's description, in Markdown.
-    pub(super) about: &'static str,
-    pub(super) shape: Shape,
-    pub(super) required: bool,
-    pub(super) examples: &'static [&'static str],
+    pub(crate) about: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
+    pub(crate) examples: &'static [&'static str],
 }
 
 /// What a key takes.
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Text on one line. A YAML number or boolean is taken as the text that was written.
     Text,
     /// Text that often looks like a number, such as a version: editors must accept it without quotes.
@@ -24,25 +24,40 @@ pub(super) enum Shape {
     Choice(&'static [&'static str]),
     /// A mapping with these keys.
     Mapping(&'static [Key]),
+    /// A list of such mappings.
+    Mappings(&'static [Key]),
 }
 
-pub(super) const REPO: &str = "repo";
-pub(super) const ENVIRONMENT: &str = "environment";
-pub(super) const VERSION: &str = "version";
-pub(super) const REF: &str = "ref";
-pub(super) const INCLUDE: &str = "include";
-pub(super) const EXCLUDE: &str = "exclude";
-pub(super) const AS: &str = "as";
-pub(super) const SHARED: &str = "shared";
-pub(super) const DEFAULT_FOLDER: &str = "default-folder";
-pub(super) const ON_CONFLICT: &str = "on-conflict";
-pub(super) const HOOKS: &str = "hooks";
-pub(super) const VERIFY: &str = "verify";
-pub(super) const MODE: &str = "mode";
-pub(super) const KEYS: &str = "keys";
+impl Key {
+    /// A key with text for a value, of a file that only this program writes.
+    pub(crate) const fn undocumented(name: &'static str, required: bool) -> Self {
+        Self {
+            name,
+            about: "",
+            shape: Shape::Text,
+            required,
+            examples: &[],
+        }
+    }
+}
+
+pub(crate) const REPO: &str = "repo";
+pub(crate) const ENVIRONMENT: &str = "environment";
+pub(crate) const VERSION: &str = "version";
+pub(crate) const REF: &str = "ref";
+pub(crate) const INCLUDE: &str = "include";
+pub(crate) const EXCLUDE: &str = "exclude";
+pub(crate) const AS: &str = "as";
+pub(crate) const SHARED: &str = "shared";
+pub(crate) const DEFAULT_FOLDER: &str = "default-folder";
+pub(crate) const ON_CONFLICT: &str = "on-conflict";
+pub(crate) const HOOKS: &str = "hooks";
+pub(crate) const VERIFY: &str = "verify";
+pub(crate) const MODE: &str = "mode";
+pub(crate) const KEYS: &str = "keys";
 
 /// The keys of one entry of `default-environments`.
-pub(super) static SOURCE: &[Key] = &[
+pub(crate) static SOURCE: &[Key] = &[
     Key {
         name: REPO,
         about: "The operations repo: `https://`, `http://`, `ssh://`, `user@host:path`; in the local config also \

@@ -10,15 +10,15 @@
 //! | `redact` | the text to show, without credentials |
 //! | `schema` | the JSON Schema |
 
-mod fields;
+pub(crate) mod fields;
 mod isolate;
-mod keys;
-mod redact;
+pub(crate) mod keys;
+pub(crate) mod redact;
 mod schema;
 mod source;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{collections::HashMap, sync::Arc};
 

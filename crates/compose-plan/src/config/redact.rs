@@ -6,7 +6,7 @@
 use std::{ops::Range, sync::Arc};
 
 /// The text with every credential of an address replaced by as many `*`.
-pub(super) fn redact(text: &Arc<str>) -> Arc<str> {
+pub(crate) fn redact(text: &Arc<str>) -> Arc<str> {
     let secrets = secrets(text);
     if secrets.is_empty() {
         return Arc::clone(text);

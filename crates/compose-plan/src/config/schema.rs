@@ -71,6 +71,10 @@ fn property(key: &Key) -> Value {
         Shape::Flag => Map::from_iter([("type".to_owned(), json!("boolean"))]),
         Shape::Choice(words) => Map::from_iter([("enum".to_owned(), json!(words))]),
         Shape::Mapping(keys) => mapping(keys),
+        Shape::Mappings(keys) => Map::from_iter([
+            ("type".to_owned(), json!("array")),
+            ("items".to_owned(), json!(mapping(keys))),
+        ]),
     };
     object.insert("description".into(), json!(key.about));
     if !key.examples.is_empty() {

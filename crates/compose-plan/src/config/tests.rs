@@ -502,7 +502,7 @@ fn hostile_texts_end_soon_and_in_words() {
         ),
         (
             format!("default-environments: [{}]", "1,".repeat(900)),
-            "… and 800 more mistakes",
+            "… and more mistakes",
         ),
     ] {
         let found = mistakes(&text);
@@ -512,7 +512,8 @@ fn hostile_texts_end_soon_and_in_words() {
             &found[..found.len().min(2000)]
         );
     }
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    // Seconds in a debug build on a busy machine; what is quadratic in such texts takes hours.
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]

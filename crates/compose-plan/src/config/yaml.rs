@@ -14,19 +14,19 @@ use compose_model::text::escape;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 /// Index of a node.
-pub(super) type Id = usize;
+pub(crate) type Id = usize;
 /// The pairs of a mapping.
 type Pairs = Vec<(Id, Id)>;
 
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
     /// Bytes of the text.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// The tag, resolved: `tag:yaml.org,2002:str`, `!Ref`.
-    pub(super) tag: Option<String>,
+    pub(crate) tag: Option<String>,
 }
 
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Scalar { text: String, style: ScalarStyle },
     Sequence(Vec<Id>),
     Mapping(Pairs),
@@ -34,12 +34,12 @@ pub(super) enum Kind {
 }
 
 /// A text that is not one YAML document.
-pub(super) struct SyntaxError {
-    pub(super) message: String,
+pub(crate) struct SyntaxError {
+    pub(crate) message: String,
     /// Byte of the text.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// True of the whole file, whatever its other lines hold.
-    pub(super) is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 /// What reading a tree may cost, in bytes copied and [`STEP`]s: far above what a thousand sources hold, far below what
@@ -48,15 +48,15 @@ const WORK: usize = 8 << 20;
 /// What looking at one node costs.
 const STEP: usize = 64;
 
-pub(super) struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
     /// `None`: an empty document.
-    pub(super) root: Option<Id>,
+    pub(crate) root: Option<Id>,
     work: Cell<usize>,
 }
 
 impl Tree {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             nodes: Vec::new(),
             root: None,
@@ -64,7 +64,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, SyntaxError> {
         let bom = if text.starts_with('\u{feff}') {
             '\u{feff}'.len_utf8()
         } else {
@@ -98,7 +98,7 @@ impl Tree {
     }
 
     /// The node, with an alias followed.
-    pub(super) fn get(&self, id: Id) -> &Node {
+    pub(crate) fn get(&self, id: Id) -> &Node {
         match self.nodes[id].kind {
             Kind::Alias(target) => &self.nodes[target],
             _ => &self.nodes[id],
@@ -106,12 +106,12 @@ impl Tree {
     }
 
     /// All nodes, in document order.
-    pub(super) fn nodes(&self) -> &[Node] {
+    pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
     /// The text of a scalar.
-    pub(super) fn text(&self, id: Id) -> Option<&str> {
+    pub(crate) fn text(&self, id: Id) -> Option<&str> {
         match &self.get(id).kind {
             Kind::Scalar { text, .. } => Some(text),
             _ => None,
@@ -119,19 +119,19 @@ impl Tree {
     }
 
     /// Counts one step and so many bytes against the budget that stops alias bombs; `false`: it is used up.
-    pub(super) fn spend(&self, work: usize) -> bool {
+    pub(crate) fn spend(&self, work: usize) -> bool {
         let left = self.work.get().checked_sub(work.saturating_add(STEP));
         self.work.set(left.unwrap_or(0));
         left.is_some()
     }
 
     /// Was the tree read to the end?
-    pub(super) fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.work.get() == 0
     }
 
     /// A mapping's own pairs as written, then those that merge keys (`<<`) add. `None` when it is no mapping.
-    pub(super) fn pairs(&self, id: Id) -> Option<Pairs> {
+    pub(crate) fn pairs(&self, id: Id) -> Option<Pairs> {
         let (mut all, mut waiting) = self.own_pairs(id)?;
         if waiting.is_empty() {
             return Some(all);

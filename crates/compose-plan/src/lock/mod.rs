@@ -1,1 +1,223 @@
-//! `bitops.lock.yaml`.
+//! `bitops.lock.yaml`: the commits that an environment's sources stand for.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `write` | the file's text, the same for the same lock |
+//! | `read` | the file read back, with the place of every mistake |
+//! | `outdated` | what a repo's refs say of a lock |
+
+mod outdated;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use compose_model::{
+    CommitId, Diagnostic, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape, version::Kind,
+};
+
+use crate::resolve::{self, Resolved, tag_version};
+
+pub use outdated::{Now, Row, outdated, to_json, to_table};
+
+/// The file's name, beside the environment's `bitops.config.yaml`.
+pub const FILE_NAME: &str = "bitops.lock.yaml";
+/// The format that this program reads and writes.
+pub const FORMAT: u64 = 1;
+
+/// A lock: all sources of an environment, nested ones too, in composition order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Each environment of a repo once.
+    pub sources: Vec<Locked>,
+}
+
+/// One source as it was when it was locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment.
+    pub environment: TreePath,
+    /// What was asked for; for a nested source that several asked for, what they agreed on.
+    pub requested: Requested,
+    /// What that was.
+    pub resolved: LockedRef,
+    /// The commit.
+    pub commit: CommitId,
+    /// The environment's tree in that commit.
+    pub tree: TreeId,
+    /// The sources whose configs led here, outermost first; empty: the local config.
+    pub via: Vec<Via>,
+    /// The fingerprint of the key that signed it, where a signature was asked for.
+    pub signer: Option<String>,
+}
+
+/// One source of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment.
+    pub environment: TreePath,
+}
+
+/// What a request resolved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockedRef {
+    /// A tag, by its short name.
+    Tag(String),
+    /// A branch, by its short name.
+    Branch(String),
+    /// The commit itself was asked for.
+    Commit,
+}
+
+impl LockedRef {
+    /// What to lock of a resolution.
+    pub fn of(resolved: &Resolved) -> Self {
+        match resolved.kind {
+            resolve::Kind::Tag => Self::Tag(resolved.name.clone()),
+            resolve::Kind::Branch => Self::Branch(resolved.name.clone()),
+            resolve::Kind::Commit => Self::Commit,
+        }
+    }
+
+    /// The full ref, to fetch by where a server refuses raw commits; `None` for a commit.
+    pub fn refname(&self) -> Option<String> {
+        match self {
+            Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
+            Self::Branch(branch) => Some(format!("refs/heads/{branch}")),
+            Self::Commit => None,
+        }
+    }
+}
+
+/// What a lock says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// This commit.
+    Locked(&'a Locked),
+    /// The source is locked, at something that the request does not ask for.
+    Disagrees(&'a Locked),
+    /// The source is not locked.
+    Missing,
+}
+
+/// A tag that does not point any more to where it pointed when it was locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTag<'a> {
+    /// As it was.
+    pub locked: &'a Locked,
+    /// The commit it points to now.
+    pub now: CommitId,
+}
+
+impl Lock {
+    /// The source of this repo and environment.
+    pub fn get(&self, repo: &RepoUrl, environment: &TreePath) -> Option<&Locked> {
+        self.sources
+            .iter()
+            .find(|source| source.repo == *repo && source.environment == *environment)
+    }
+
+    /// What the lock says to a request. As in Cargo, a request that was changed is answered as long as the locked version
+    /// is one that it asks for.
+    pub fn answer(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> Answer<'_> {
+        match self.get(repo, environment) {
+            Some(locked) if locked.answers(requested) => Answer::Locked(locked),
+            Some(locked) => Answer::Disagrees(locked),
+            None => Answer::Missing,
+        }
+    }
+
+    /// How the lock and a composition's sources disagree, one warning each: sources that are not locked or locked otherwise,
+    /// then locked ones that nothing names any more.
+    pub fn disagreements(&self, specs: &[SourceSpec]) -> Vec<Diagnostic> {
+        const HINT: &str = "run `bitops-compose lock`, and commit the lock";
+        let told = specs.iter().filter_map(|spec| {
+            let (environment, repo) = (&spec.environment, &spec.repo);
+            let asked = escape(spec.requested.as_str(), 80);
+            let message = match self.answer(repo, environment, &spec.requested) {
+                Answer::Locked(_) => return None,
+                Answer::Missing => format!("`{environment}` of {repo} is not in the lock"),
+                Answer::Disagrees(locked) => {
+                    format!(
+                        "`{environment}` of {repo} is asked for as `{asked}` and locked at {}",
+                        locked.name()
+                    )
+                }
+            };
+            Some(Diagnostic::warning(message).at(spec.place.clone()).hint(HINT))
+        });
+        let named = |locked: &Locked| {
+            specs
+                .iter()
+                .any(|spec| spec.repo == locked.repo && spec.environment == locked.environment)
+        };
+        let unused = self.sources.iter().filter(|locked| !named(locked)).map(|locked| {
+            let message = format!(
+                "the lock holds `{}` of {}, which nothing names",
+                locked.environment, locked.repo
+            );
+            Diagnostic::warning(message).hint(HINT)
+        });
+        told.chain(unused).collect()
+    }
+
+    /// The tags that a newer lock of the same sources found at another commit.
+    pub fn moved_tags<'a>(&'a self, newer: &Lock) -> Vec<MovedTag<'a>> {
+        let moved = |locked: &'a Locked| {
+            let now = newer.get(&locked.repo, &locked.environment)?;
+            let same_tag = matches!(locked.resolved, LockedRef::Tag(_)) && locked.resolved == now.resolved;
+            (same_tag && locked.commit != now.commit).then_some(MovedTag {
+                locked,
+                now: now.commit,
+            })
+        };
+        self.sources.iter().filter_map(moved).collect()
+    }
+}
+
+impl Locked {
+    fn answers(&self, requested: &Requested) -> bool {
+        if self.requested == *requested {
+            return true;
+        }
+        let (Requested::Version(request), LockedRef::Tag(tag)) = (requested, &self.resolved) else {
+            return false;
+        };
+        let Some(version) = tag_version(&self.environment, tag) else {
+            return false;
+        };
+        match request.kind() {
+            Kind::Exact(exact) => *exact == version,
+            Kind::Range(range) => range.matches(&version),
+            Kind::Partial => false,
+        }
+    }
+
+    /// What it is locked at, for people: `v1.0.0`, `main (0123abcd4)`, `0123abcd4`.
+    pub fn name(&self) -> String {
+        match &self.resolved {
+            LockedRef::Tag(tag) => format!("`{}`", escape(tag, 120)),
+            LockedRef::Branch(branch) => format!("`{}` ({})", escape(branch, 120), self.commit.short()),
+            LockedRef::Commit => self.commit.short(),
+        }
+    }
+}
+
+impl MovedTag<'_> {
+    /// For people.
+    pub fn to_diagnostic(&self) -> Diagnostic {
+        let Locked {
+            repo,
+            environment,
+            commit,
+            ..
+        } = self.locked;
+        let (tag, before, now) = (self.locked.name(), commit.short(), self.now.short());
+        Diagnostic::error(format!("the tag {tag} of {repo} was moved: `{environment}` is locked at {before}, the tag is at {now} now"))
+            .hint("ask the catalog's owner why; if it is right, accept it with `--accept-moved`")
+    }
+}

@@ -31,7 +31,7 @@ use semver::{Version, VersionReq};
 pub use allow::Allow;
 pub use error::ResolveError;
 pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
-pub use tags::tag_version;
+pub use tags::{newest, tag_version};
 
 const HEADS: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";

@@ -86,6 +86,15 @@ pub(super) fn versions<'a>(environment: &TreePath, refs: &'a Refs) -> Vec<Versio
         .unwrap_or_default()
 }
 
+/// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
+pub fn newest(environment: &TreePath, refs: &Refs, pre_releases: bool) -> Option<(String, Version)> {
+    let fits = |tag: &VersionTag<'_>| pre_releases || tag.version.pre.is_empty();
+    let found = versions(environment, refs).into_iter().filter(fits);
+    found
+        .max_by(|a, b| a.version.cmp(&b.version))
+        .map(|tag| (tag.name.to_owned(), tag.version))
+}
+
 /// The tags nearest to an exact version, nearest first; of other majors only when its own has none.
 pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec<String> {
     let mut found = versions(environment, refs);

@@ -1,0 +1,169 @@
+//! What a repo's refs say of a lock: newer versions, moved and deleted tags.
+
+use std::fmt::Write as _;
+
+use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, text::escape};
+use serde_json::{Value, json};
+
+use super::{Lock, Locked, LockedRef};
+use crate::resolve::{newest, resolve, tag_version};
+
+/// One locked source against its repo's refs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment.
+    pub environment: TreePath,
+    /// What was asked for, as written.
+    pub requested: String,
+    /// The locked tag or branch; the commit id, when that was asked for.
+    pub locked: String,
+    /// The locked commit.
+    pub commit: CommitId,
+    /// The newest tag that the request asks for, when it is newer than the locked one.
+    pub in_range: Option<String>,
+    /// The newest tag of all, when it is newer than the locked one. Pre-releases count when a pre-release is locked.
+    pub newest: Option<String>,
+    /// What became of the locked tag or branch.
+    pub now: Now,
+}
+
+/// What became of a locked ref.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// It points to the locked commit, as a commit always does to itself.
+    Unchanged,
+    /// The tag points elsewhere, which tags should not.
+    Moved(CommitId),
+    /// The branch points elsewhere, as branches do.
+    Advanced(CommitId),
+    /// There is none of that name any more.
+    Deleted,
+}
+
+impl Row {
+    /// Would `update` change it, or must somebody look at it? A newest version outside of the range is neither.
+    pub fn is_outdated(&self) -> bool {
+        self.in_range.is_some() || self.now != Now::Unchanged
+    }
+
+    fn note(&self) -> String {
+        match self.now {
+            Now::Unchanged => String::new(),
+            Now::Moved(to) => format!("tag moved from {} to {}", self.commit.short(), to.short()),
+            Now::Advanced(to) => format!("branch went from {} to {}", self.commit.short(), to.short()),
+            Now::Deleted => "deleted".to_owned(),
+        }
+    }
+}
+
+/// One row for each locked source whose repo was looked at, in the lock's order. The refs must hold all branches and
+/// tags that the lock names, and all tags.
+pub fn outdated<'a>(lock: &Lock, refs: impl Fn(&RepoUrl) -> Option<&'a Refs>) -> Vec<Row> {
+    lock.sources
+        .iter()
+        .filter_map(|locked| Some(row(locked, refs(&locked.repo)?)))
+        .collect()
+}
+
+fn row(locked: &Locked, refs: &Refs) -> Row {
+    let (name, found, is_tag) = match &locked.resolved {
+        LockedRef::Tag(tag) => (tag.clone(), refs.tag(tag), true),
+        LockedRef::Branch(branch) => (branch.clone(), refs.branch(branch), false),
+        LockedRef::Commit => (locked.commit.to_string(), None, false),
+    };
+    let now = match found.map(|entry| entry.target) {
+        _ if locked.resolved == LockedRef::Commit => Now::Unchanged,
+        None => Now::Deleted,
+        Some(commit) if commit == locked.commit => Now::Unchanged,
+        Some(commit) if is_tag => Now::Moved(commit),
+        Some(commit) => Now::Advanced(commit),
+    };
+    let version = is_tag.then(|| tag_version(&locked.environment, &name)).flatten();
+    let is_newer = |tag: &String| tag_version(&locked.environment, tag) > version;
+    let by_version = matches!(locked.requested, Requested::Version(_)) && version.is_some();
+    let in_range = resolve((&locked.environment, &locked.requested), refs)
+        .ok()
+        .map(|found| found.name);
+    let pre_releases = version.as_ref().is_some_and(|version| !version.pre.is_empty());
+    let newest = newest(&locked.environment, refs, pre_releases).map(|(tag, _)| tag);
+    Row {
+        repo: locked.repo.clone(),
+        environment: locked.environment.clone(),
+        requested: locked.requested.as_str().to_owned(),
+        locked: name,
+        commit: locked.commit,
+        in_range: in_range.filter(|tag| by_version && is_newer(tag)),
+        newest: newest.filter(|tag| version.is_some() && is_newer(tag)),
+        now,
+    }
+}
+
+/// The rows as a table for a terminal, with a heading. Ends with a newline.
+pub fn to_table(rows: &[Row]) -> String {
+    let heading = ["SOURCE", "REQUESTED", "LOCKED", "IN RANGE", "NEWEST", "NOTE"].map(str::to_owned);
+    let cells = |row: &Row| {
+        let or_dash =
+            |tag: &Option<String>| tag.as_ref().map_or_else(|| "-".to_owned(), |tag| escape(tag, 60));
+        let locked = if row.locked == row.commit.to_string() {
+            row.commit.short()
+        } else {
+            escape(&row.locked, 60)
+        };
+        [
+            format!("{} {}", row.repo, row.environment),
+            escape(&row.requested, 60),
+            locked,
+            or_dash(&row.in_range),
+            or_dash(&row.newest),
+            row.note(),
+        ]
+    };
+    let lines: Vec<[String; 6]> = std::iter::once(heading).chain(rows.iter().map(cells)).collect();
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|line| line[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for line in &lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The rows as JSON: a list of objects with `repo`, `environment`, `requested`, `locked`, `commit`, `in_range`,
+/// `newest`, `state` (`unchanged`, `moved`, `advanced`, `deleted`), `now` (a commit or null) and `outdated`.
+pub fn to_json(rows: &[Row]) -> Value {
+    let object = |row: &Row| {
+        let (state, now) = match row.now {
+            Now::Unchanged => ("unchanged", Some(row.commit)),
+            Now::Moved(to) => ("moved", Some(to)),
+            Now::Advanced(to) => ("advanced", Some(to)),
+            Now::Deleted => ("deleted", None),
+        };
+        json!({
+            "repo": row.repo.as_str(),
+            "environment": row.environment.as_str(),
+            "requested": row.requested,
+            "locked": row.locked,
+            "commit": row.commit.to_string(),
+            "in_range": row.in_range,
+            "newest": row.newest,
+            "state": state,
+            "now": now.map(|commit| commit.to_string()),
+            "outdated": row.is_outdated(),
+        })
+    };
+    rows.iter().map(object).collect()
+}

@@ -1,0 +1,265 @@
+//! The lock read back, with the place of every mistake.
+
+use std::{ops::Range, sync::Arc};
+
+use compose_model::{
+    CommitId, Diagnostic, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
+};
+
+use super::{FORMAT, Lock, Locked, LockedRef, Via, write::END};
+use crate::config::{
+    fields::{self, Fields, Mistakes, Spanned},
+    keys::{Key, Shape},
+    redact::redact,
+    yaml::{Id, Kind, Tree},
+};
+
+/// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.
+const MAX_SIZE: usize = 4 << 20;
+
+pub(super) const RESTORE: &str =
+    "restore it from your version control, or remove it and run `bitops-compose lock`";
+
+static SOURCE: &[Key] = &[
+    Key::undocumented("repo", true),
+    Key::undocumented("environment", true),
+    Key::undocumented("version", false),
+    Key::undocumented("ref", false),
+    Key::undocumented("tag", false),
+    Key::undocumented("branch", false),
+    Key::undocumented("commit", true),
+    Key::undocumented("tree", true),
+    Key::undocumented("signer", false),
+    Key {
+        shape: Shape::Mappings(VIA),
+        ..Key::undocumented("via", false)
+    },
+];
+static VIA: &[Key] = &[
+    Key::undocumented("repo", true),
+    Key::undocumented("environment", true),
+];
+
+impl Lock {
+    /// Reads a lock, or tells every mistake in it.
+    ///
+    /// `file` is the lock as the user would name it.
+    pub fn parse(file: &Arc<str>, text: &Arc<str>) -> Result<Self, Vec<Diagnostic>> {
+        let mut mistakes = Mistakes::new(file, redact(text));
+        let lock = read(text, &mut mistakes);
+        let mut mistakes = mistakes.finish();
+        if mistakes.is_empty() {
+            return Ok(lock);
+        }
+        for mistake in &mut mistakes {
+            mistake.message = format!("the lock is not usable: {}", mistake.message);
+            mistake.hint.get_or_insert_with(|| RESTORE.to_owned());
+        }
+        Err(mistakes)
+    }
+}
+
+fn read(text: &str, mistakes: &mut Mistakes) -> Lock {
+    let mut lock = Lock::default();
+    if text.len() > MAX_SIZE {
+        mistakes.add(
+            &(0..0),
+            format!("it has {} bytes, more than {MAX_SIZE}", text.len()),
+            None,
+        );
+        return lock;
+    }
+    if let Some(line) = lines(text).find(|line| is_merge_mark(&text[line.clone()])) {
+        let hint = "take either side of the merge, then run `bitops-compose lock`";
+        mistakes.add(
+            &line,
+            "it holds the marks of a merge that was not finished",
+            Some(hint.into()),
+        );
+        return lock;
+    }
+    let tree = match Tree::parse(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            mistakes.add(&(error.at..error.at), error.message, None);
+            return lock;
+        }
+    };
+    let Some(list) = sources(text, &tree, mistakes) else {
+        return lock;
+    };
+    for id in list {
+        let Some((source, head)) = source(&tree, id, mistakes) else {
+            continue;
+        };
+        if lock.get(&source.repo, &source.environment).is_some() {
+            let message = format!("it holds `{}` of {} twice", source.environment, source.repo);
+            mistakes.add(&head, message, None);
+        }
+        lock.sources.push(source);
+    }
+    if tree.is_exhausted() {
+        mistakes.only(
+            "it holds more than any lock would, counting what aliases repeat",
+            RESTORE,
+        );
+    }
+    lock
+}
+
+/// The lines of a text, without their ends.
+fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.split_inclusive('\n').scan(0, |start, line| {
+        let range = *start..*start + line.trim_end().len();
+        *start += line.len();
+        Some(range)
+    })
+}
+
+fn is_merge_mark(line: &str) -> bool {
+    ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+}
+
+/// The items of `sources`, after everything around them was checked.
+fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
+    let pairs = tree.root.and_then(|root| tree.pairs(root)).unwrap_or_default();
+    let find = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| tree.text(*key) == Some(name))
+            .copied()
+    };
+    let first = lines(text).next().unwrap_or_default();
+    let Some((_, format)) = find("format") else {
+        mistakes.add(
+            &first,
+            "it has no `format`, so this program did not write it",
+            None,
+        );
+        return None;
+    };
+    let place = tree.get(format).span.clone();
+    match tree.text(format).and_then(|text| text.parse::<u64>().ok()) {
+        Some(FORMAT) => {}
+        Some(newer) if newer > FORMAT => {
+            let message = format!("it has format {newer}, and this program reads format {FORMAT}");
+            let hint = "a newer bitops-compose wrote it: use that version, or write it again with `bitops-compose lock`";
+            mistakes.add(&place, message, Some(hint.into()));
+            return None;
+        }
+        _ => {
+            mistakes.add(&place, "its `format` is none that ever was", None);
+            return None;
+        }
+    }
+    let last = lines(text)
+        .filter(|line| !text[line.clone()].trim().is_empty())
+        .last()
+        .unwrap_or_default();
+    if text[last.clone()] != *END {
+        mistakes.add(
+            &last,
+            format!("its end is missing: the last line is not `{END}`"),
+            None,
+        );
+    }
+    for (key, _) in pairs
+        .iter()
+        .filter(|(key, _)| !matches!(tree.text(*key), Some("format" | "sources")))
+    {
+        mistakes.add(
+            &tree.get(*key).span,
+            "a lock has the keys `format` and `sources` only",
+            None,
+        );
+    }
+    let list = find("sources").map(|(_, list)| tree.get(list));
+    match list.map(|node| (&node.kind, &node.span)) {
+        Some((Kind::Sequence(items), _)) => Some(items.clone()),
+        Some((_, span)) => {
+            mistakes.add(span, "`sources` must be a list", None);
+            None
+        }
+        None => {
+            mistakes.add(&first, "it has no `sources`", None);
+            None
+        }
+    }
+}
+
+/// One source and the place of its head.
+fn source(tree: &Tree, id: Id, mistakes: &mut Mistakes) -> Option<(Locked, Range<usize>)> {
+    let fields = fields::read(tree, id, SOURCE, "a source", mistakes)?;
+    let repo = parsed(&fields, "repo", mistakes, RepoUrl::parse);
+    let environment = parsed(&fields, "environment", mistakes, |text| TreePath::new(text));
+    let commit = parsed(&fields, "commit", mistakes, str::parse::<CommitId>);
+    let tree_id = parsed(&fields, "tree", mistakes, str::parse::<TreeId>);
+    let via: Vec<Option<Via>> = fields
+        .mappings("via")
+        .iter()
+        .map(|fields| via(fields, mistakes))
+        .collect();
+    let requested = match (fields.has("version"), fields.text("ref")) {
+        (true, None) => parsed(&fields, "version", mistakes, VersionRequest::parse).map(Requested::Version),
+        (false, Some(name)) => Some(Requested::Ref(name.value.to_owned())),
+        _ => {
+            mistakes.add(
+                &fields.head,
+                "a source has exactly one of `version` and `ref`",
+                None,
+            );
+            None
+        }
+    };
+    let (requested, commit) = (requested?, commit?);
+    let resolved = match (fields.text("tag"), fields.text("branch")) {
+        (Some(tag), None) => LockedRef::Tag(tag.value.to_owned()),
+        (None, Some(branch)) => LockedRef::Branch(branch.value.to_owned()),
+        (None, None) if requested.as_str().parse() == Ok(commit) => LockedRef::Commit,
+        _ => {
+            let message = "a source has exactly one of `tag` and `branch`, unless its `ref` is the commit";
+            mistakes.add(&fields.head, message, None);
+            return None;
+        }
+    };
+    let locked = Locked {
+        repo: repo?,
+        environment: environment?,
+        requested,
+        resolved,
+        commit,
+        tree: tree_id?,
+        via: via.into_iter().collect::<Option<_>>()?,
+        signer: fields.text("signer").map(|signer| signer.value.to_owned()),
+    };
+    Some((locked, fields.head))
+}
+
+fn via(fields: &Fields, mistakes: &mut Mistakes) -> Option<Via> {
+    let repo = parsed(fields, "repo", mistakes, RepoUrl::parse);
+    let environment = parsed(fields, "environment", mistakes, |text| TreePath::new(text));
+    Some(Via {
+        repo: repo?,
+        environment: environment?,
+    })
+}
+
+/// A text that must parse. The errors of all these types are silent about the text, which may hold a secret, or escape it.
+fn parsed<T, E: std::fmt::Display>(
+    fields: &Fields,
+    key: &str,
+    mistakes: &mut Mistakes,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<T> {
+    let Spanned { value: text, span } = fields.text(key)?;
+    match parse(text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let why = escape(&error.to_string(), 200);
+            mistakes.add(&span, format!("`{key}` is wrong: {why}"), None);
+            None
+        }
+    }
+}

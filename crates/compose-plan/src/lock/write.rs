@@ -1,0 +1,94 @@
+//! The lock as text.
+//!
+//! One block of lines per source, one value per line, so that a review shows what changed and nothing else. The last line is
+//! YAML's end-of-document mark: a file that lost its end is told from one that never had more.
+
+use std::fmt::Write as _;
+
+use compose_model::{Requested, text::is_unprintable};
+
+use super::{FORMAT, Lock, Locked, LockedRef};
+
+/// The last line.
+pub(super) const END: &str = "...";
+
+const HEADER: &str = "\
+# Which commits the default-environments of this environment stand for: deployments use these, and nothing newer.
+# Written by `bitops-compose lock` and `bitops-compose update`. Commit it; do not edit it by hand, change
+# bitops.config.yaml instead. `bitops-compose outdated` tells what is newer, and tags that were moved.
+";
+
+impl Lock {
+    /// The file's text. The same lock gives the same text.
+    pub fn to_text(&self) -> String {
+        let mut out = format!("{HEADER}format: {FORMAT}\n");
+        out.push_str(if self.sources.is_empty() {
+            "sources: []\n"
+        } else {
+            "sources:\n"
+        });
+        for source in &self.sources {
+            write_source(&mut out, source);
+        }
+        out.push_str(END);
+        out.push('\n');
+        out
+    }
+}
+
+fn write_source(out: &mut String, source: &Locked) {
+    let mut line = |start: &str, key: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{start} {key}: {value}");
+    };
+    line("-", "repo", scalar(source.repo.as_str()));
+    line(" ", "environment", scalar(source.environment.as_str()));
+    match &source.requested {
+        Requested::Version(version) => line(" ", "version", quoted(version.as_str())),
+        Requested::Ref(name) => line(" ", "ref", quoted(name)),
+    }
+    match &source.resolved {
+        LockedRef::Tag(tag) => line(" ", "tag", quoted(tag)),
+        LockedRef::Branch(branch) => line(" ", "branch", quoted(branch)),
+        LockedRef::Commit => {}
+    }
+    line(" ", "commit", quoted(&source.commit.to_string()));
+    line(" ", "tree", quoted(&source.tree.to_string()));
+    if let Some(signer) = &source.signer {
+        line(" ", "signer", quoted(signer));
+    }
+    if !source.via.is_empty() {
+        out.push_str("  via:\n");
+        for via in &source.via {
+            let (repo, environment) = (scalar(via.repo.as_str()), scalar(via.environment.as_str()));
+            let _ = writeln!(out, "  - repo: {repo}\n    environment: {environment}");
+        }
+    }
+}
+
+/// Without quotes where no reader of YAML could take it for anything but this text.
+fn scalar(text: &str) -> String {
+    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"/_.:@~+%-".contains(&b);
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text.bytes().all(fine)
+        && !text.ends_with(':')
+        && !words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            // All of these lie below U+10000.
+            c if is_unprintable(c) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
