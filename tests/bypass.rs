@@ -18,11 +18,27 @@ fn assert_untouched(world: &common::World) {
 #[test]
 fn without_sources_the_pipeline_gets_everything_as_it_was() {
     let mut world = world(&mut []);
-    world.context.file("dev/bitops.config.yaml", CONFIG).file("dev/terraform/main.tf", "# local\n").file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
-    world.context.set("SOME_VARIABLE", "kept").set("BITOPS_COMPOSE_TOKEN_GITHUB_COM", "secret");
-    let run = world.context.run(["deploy", "--flag", "-c", "bitops.config.yaml", "a b"]).expect_code(0);
-    let seen = world.context.pipeline().unwrap_or_else(|| panic!("the pipeline did not run\n{run}"));
-    assert_eq!(seen.argv[seen.argv.len() - 4..], ["--flag", "-c", "bitops.config.yaml", "a b"]);
+    world
+        .context
+        .file("dev/bitops.config.yaml", CONFIG)
+        .file("dev/terraform/main.tf", "# local\n")
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    world
+        .context
+        .set("SOME_VARIABLE", "kept")
+        .set("BITOPS_COMPOSE_TOKEN_GITHUB_COM", "secret");
+    let run = world
+        .context
+        .run(["deploy", "--flag", "-c", "bitops.config.yaml", "a b"])
+        .expect_code(0);
+    let seen = world
+        .context
+        .pipeline()
+        .unwrap_or_else(|| panic!("the pipeline did not run\n{run}"));
+    assert_eq!(
+        seen.argv[seen.argv.len() - 4..],
+        ["--flag", "-c", "bitops.config.yaml", "a b"]
+    );
     assert_eq!(seen.env["SOME_VARIABLE"], "kept");
     assert!(!seen.env.contains_key("BITOPS_COMPOSE_TOKEN_GITHUB_COM"));
     assert_eq!(seen.text("dev/terraform/main.tf"), Some("# local\n"));
@@ -32,7 +48,10 @@ fn without_sources_the_pipeline_gets_everything_as_it_was() {
 #[test]
 fn a_commented_key_composes_nothing() {
     let world = world(&mut []);
-    world.context.file("dev/bitops.config.yaml", format!("# default-environments: []\n{CONFIG}"));
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("# default-environments: []\n{CONFIG}"),
+    );
     world.context.run(["deploy"]).expect_code(0);
     assert!(world.context.pipeline().is_some());
     assert_untouched(&world);
@@ -41,7 +60,10 @@ fn a_commented_key_composes_nothing() {
 #[test]
 fn an_empty_list_composes_nothing() {
     let world = world(&mut []);
-    world.context.file("dev/bitops.config.yaml", format!("default-environments: []\n{CONFIG}"));
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("default-environments: []\n{CONFIG}"),
+    );
     world.context.run(["deploy"]).expect_code(0);
     assert!(world.context.pipeline().is_some());
     world.assert_nothing_left();
@@ -76,16 +98,27 @@ fn off_means_off() {
 fn the_deprecated_name_of_the_environment_counts_too() {
     let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
-    world.context.unset("BITOPS_ENVIRONMENT").set("ENVIRONMENT", "dev");
+    world
+        .context
+        .unset("BITOPS_ENVIRONMENT")
+        .set("ENVIRONMENT", "dev");
     world.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.context.pipeline().unwrap().text("dev/terraform/x.txt"), Some("x"));
+    assert_eq!(
+        world.context.pipeline().unwrap().text("dev/terraform/x.txt"),
+        Some("x")
+    );
 }
 
 #[test]
 fn the_pipelines_exit_code_comes_out() {
     let world = world(&mut []);
-    world.context.file("dev/bitops.config.yaml", CONFIG).file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
-    world.context.executable("dev/terraform/bitops.before-deploy.d/fail.sh", "exit 42\n");
+    world
+        .context
+        .file("dev/bitops.config.yaml", CONFIG)
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    world
+        .context
+        .executable("dev/terraform/bitops.before-deploy.d/fail.sh", "exit 42\n");
     world.context.run(["deploy"]).expect_code(42);
 }
 
@@ -96,6 +129,9 @@ fn after_sources_were_taken_out_of_the_config_the_last_composition_is_gone() {
     world.context.run(["deploy"]).expect_code(0);
     world.context.file("dev/bitops.config.yaml", CONFIG);
     world.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.context.pipeline().unwrap().text("dev/terraform/x.txt"), None);
+    assert_eq!(
+        world.context.pipeline().unwrap().text("dev/terraform/x.txt"),
+        None
+    );
     world.assert_nothing_left();
 }

@@ -10,7 +10,10 @@ use compose_testkit::{Catalog, example};
 #[test]
 fn six_sources_become_one_environment_and_the_checkout_is_untouched() {
     let world = six_sources();
-    world.context.file("dev/README.md", "mine").file("prod/terraform/main.tf", "# another environment\n");
+    world
+        .context
+        .file("dev/README.md", "mine")
+        .file("prod/terraform/main.tf", "# another environment\n");
     let before = world.context.ops_repo_fingerprint();
     let run = world.context.run(["deploy"]).expect_code(0);
     let seen = world.context.pipeline().unwrap();
@@ -26,8 +29,16 @@ fn six_sources_become_one_environment_and_the_checkout_is_untouched() {
     ] {
         assert!(seen.text(path).is_some(), "{path} is missing\n{run}");
     }
-    assert!(seen.text("dev/helm/prometheus/Chart.yaml").unwrap().contains("version: 1.2.0"));
-    assert!(seen.text("dev/helm/grafana/Chart.yaml").unwrap().contains("version: 1.1.0"));
+    assert!(
+        seen.text("dev/helm/prometheus/Chart.yaml")
+            .unwrap()
+            .contains("version: 1.2.0")
+    );
+    assert!(
+        seen.text("dev/helm/grafana/Chart.yaml")
+            .unwrap()
+            .contains("version: 1.1.0")
+    );
     world.context.ops_repo_fingerprint().assert_same_as(&before);
 }
 
@@ -46,21 +57,36 @@ fn each_repo_is_contacted_over_one_connection() {
 
 #[test]
 fn the_other_examples_deploy() {
-    for (name, path) in
-        [("five-sources", "dev/helm/istio/Chart.yaml"), ("ha-vm-aws", "dev/ansible/playbook.yaml")]
-    {
+    for (name, path) in [
+        ("five-sources", "dev/helm/istio/Chart.yaml"),
+        ("ha-vm-aws", "dev/ansible/playbook.yaml"),
+    ] {
         let world = world(&mut example::catalogs());
-        world.context.file("dev/bitops.config.yaml", example::config(name, &world.server.address()));
+        world.context.file(
+            "dev/bitops.config.yaml",
+            example::config(name, &world.server.address()),
+        );
         let run = world.context.run(["deploy"]).expect_code(0);
-        assert!(world.context.pipeline().unwrap().text(path).is_some(), "{name}\n{run}");
+        assert!(
+            world.context.pipeline().unwrap().text(path).is_some(),
+            "{name}\n{run}"
+        );
     }
 }
 
 #[test]
 fn branches_tags_and_commits_are_refs_and_v_is_no_obstacle() {
     let mut catalog = Catalog::new("c");
-    catalog.file("a/a.txt", "one").file("b/b.txt", "one").file("c/c.txt", "one").file("d/d.txt", "one").annotated_tag("v1.0.0");
-    catalog.file("a/a.txt", "two").file("b/b.txt", "two").branch("next");
+    catalog
+        .file("a/a.txt", "one")
+        .file("b/b.txt", "one")
+        .file("c/c.txt", "one")
+        .file("d/d.txt", "one")
+        .annotated_tag("v1.0.0");
+    catalog
+        .file("a/a.txt", "two")
+        .file("b/b.txt", "two")
+        .branch("next");
     let world = world(&mut [catalog]);
     let commit = world.repos[0].commit("v1.0.0");
     world.sources(&[
@@ -86,7 +112,10 @@ fn the_local_environment_wins_and_bits_and_links_survive() {
         .symlink("eks/terraform/common.txt", "../../_shared/common.txt")
         .tag("1.0.0");
     let world = world(&mut [catalog]);
-    world.context.file("dev/terraform/notes.txt", "mine").symlink("dev/terraform/own", "notes.txt");
+    world
+        .context
+        .file("dev/terraform/notes.txt", "mine")
+        .symlink("dev/terraform/own", "notes.txt");
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let run = world.context.run(["deploy"]).expect_code(0);
     let seen = world.context.pipeline().unwrap();
@@ -100,15 +129,24 @@ fn the_local_environment_wins_and_bits_and_links_survive() {
 
 #[test]
 fn catalogs_on_disk_need_no_server() {
-    let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x"), catalog("d", "web", "charts/y.txt", "y")]);
+    let world = world(&mut [
+        catalog("c", "eks", "terraform/x.txt", "x"),
+        catalog("d", "web", "charts/y.txt", "y"),
+    ]);
     let (c, d) = (world.path("c"), world.path("d"));
     world.sources(&[
-        &format!("{{repo: 'file://{}', environment: eks, version: 1.0.0}}", c.display()),
+        &format!(
+            "{{repo: 'file://{}', environment: eks, version: 1.0.0}}",
+            c.display()
+        ),
         &format!("{{repo: '{}', environment: web, version: 1.0.0}}", d.display()),
     ]);
     world.context.run(["deploy"]).expect_code(0);
     let seen = world.context.pipeline().unwrap();
-    assert_eq!((seen.text("dev/terraform/x.txt"), seen.text("dev/charts/y.txt")), (Some("x"), Some("y")));
+    assert_eq!(
+        (seen.text("dev/terraform/x.txt"), seen.text("dev/charts/y.txt")),
+        (Some("x"), Some("y"))
+    );
     assert_eq!(world.server.requests().len(), 0);
 }
 
@@ -119,12 +157,21 @@ fn a_second_run_gives_the_same_bytes_and_leaves_one_composition() {
     let first = world.context.pipeline().unwrap().ops_repo;
     world.context.run(["deploy"]).expect_code(0);
     let texts = |tree: &std::collections::BTreeMap<String, compose_testkit::standin::Seen>| {
-        tree.iter().map(|(path, seen)| (path.clone(), seen.text.clone(), seen.mode.clone())).collect::<Vec<_>>()
+        tree.iter()
+            .map(|(path, seen)| (path.clone(), seen.text.clone(), seen.mode.clone()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(texts(&world.context.pipeline().unwrap().ops_repo), texts(&first));
     let compositions = fs::read_dir(world.context.home())
         .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("composition."))
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with("composition.")
+        })
         .count();
     assert_eq!(compositions, 1);
 }
@@ -134,7 +181,8 @@ fn hooks_find_out_where_everything_came_from() {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     world.context.run(["deploy"]).expect_code(0);
-    let manifest = fs::read_to_string(&world.context.pipeline().unwrap().env["BITOPS_COMPOSE_MANIFEST"]).unwrap();
+    let manifest =
+        fs::read_to_string(&world.context.pipeline().unwrap().env["BITOPS_COMPOSE_MANIFEST"]).unwrap();
     assert!(manifest.contains("terraform/x.txt"), "{manifest}");
     assert!(manifest.contains(&world.repos[0].commit("1.0.0")), "{manifest}");
 }
@@ -145,7 +193,10 @@ fn a_workspace_takes_the_place_of_a_mount() {
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let workspace = world.context.root().join("workspace");
     fs::rename(world.context.ops_repo(), &workspace).unwrap();
-    world.context.set("GITHUB_WORKSPACE", &workspace).current_dir(&workspace);
+    world
+        .context
+        .set("GITHUB_WORKSPACE", &workspace)
+        .current_dir(&workspace);
     world.context.run(["deploy"]).expect_code(0);
     let seen = world.context.pipeline().unwrap();
     assert_eq!(seen.text("dev/terraform/x.txt"), Some("x"));

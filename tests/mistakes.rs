@@ -5,14 +5,20 @@ mod common;
 use std::fs;
 
 use common::{World, catalog, world};
-use compose_testkit::{Catalog, server::{ClosedPort, Fault}};
+use compose_testkit::{
+    Catalog,
+    server::{ClosedPort, Fault},
+};
 
 /// Runs `deploy`, which must fail with `code`, start no pipeline, leave nothing and touch nothing; yields its output.
 #[track_caller]
 fn refused(world: &World, code: i32) -> String {
     let before = world.context.ops_repo_fingerprint();
     let run = world.context.run(["deploy"]).expect_code(code);
-    assert!(world.context.pipeline().is_none(), "the pipeline was started\n{run}");
+    assert!(
+        world.context.pipeline().is_none(),
+        "the pipeline was started\n{run}"
+    );
     assert_eq!(run.stdout, "", "stdout is for results");
     world.assert_nothing_left();
     world.context.ops_repo_fingerprint().assert_same_as(&before);
@@ -42,7 +48,9 @@ fn every_mistake_of_a_config_is_told_at_once() {
 #[test]
 fn a_config_that_is_no_yaml() {
     let world = world(&mut []);
-    world.context.file("dev/bitops.config.yaml", "default-environments:\n- repo: [\n");
+    world
+        .context
+        .file("dev/bitops.config.yaml", "default-environments:\n- repo: [\n");
     insta::assert_snapshot!(refused(&world, 65));
 }
 
@@ -53,7 +61,10 @@ fn all_failing_sources_are_told_at_once() {
     world.sources(&[
         "{repo: '{repo}/c', environment: eks, version: 9.9.9}",
         "{repo: '{repo}/missing', environment: eks, version: 1.0.0}",
-        &format!("{{repo: '{}/c', environment: eks, version: 1.0.0}}", gone.address()),
+        &format!(
+            "{{repo: '{}/c', environment: eks, version: 1.0.0}}",
+            gone.address()
+        ),
     ]);
     // The tag is what the user can mend alone: its code comes first.
     insta::assert_snapshot!(refused(&world, 65));
@@ -63,7 +74,10 @@ fn all_failing_sources_are_told_at_once() {
 fn an_unreachable_repo() {
     let gone = ClosedPort::new();
     let world = world(&mut []);
-    world.sources(&[&format!("{{repo: '{}/c', environment: eks, version: 1.0.0}}", gone.address())]);
+    world.sources(&[&format!(
+        "{{repo: '{}/c', environment: eks, version: 1.0.0}}",
+        gone.address()
+    )]);
     insta::assert_snapshot!(refused(&world, 69));
 }
 
@@ -114,7 +128,10 @@ fn a_file_where_another_layer_has_a_directory() {
 #[test]
 fn a_symlink_that_leaves_the_repo() {
     let mut catalog = eks();
-    catalog.symlink("eks/passwd", "../../../../etc/passwd").symlink("eks/absolute", "/etc/passwd").tag("1.1.0");
+    catalog
+        .symlink("eks/passwd", "../../../../etc/passwd")
+        .symlink("eks/absolute", "/etc/passwd")
+        .tag("1.1.0");
     let world = world(&mut [catalog]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.1.0}"]);
     insta::assert_snapshot!(refused(&world, 65));
@@ -135,7 +152,9 @@ fn a_git_lfs_pointer() {
 #[test]
 fn a_submodule() {
     let mut catalog = eks();
-    catalog.submodule("eks/modules/vpc", "0123456789012345678901234567890123456789").tag("1.1.0");
+    catalog
+        .submodule("eks/modules/vpc", "0123456789012345678901234567890123456789")
+        .tag("1.1.0");
     let world = world(&mut [catalog]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.1.0}"]);
     insta::assert_snapshot!(refused(&world, 65));
@@ -144,7 +163,13 @@ fn a_submodule() {
 #[test]
 fn a_repo_that_wants_credentials() {
     let world = world(&mut [eks()]);
-    world.server.inject("c", Fault::Status { code: 401, retry_after: None });
+    world.server.inject(
+        "c",
+        Fault::Status {
+            code: 401,
+            retry_after: None,
+        },
+    );
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     insta::assert_snapshot!(refused(&world, 77));
 }
@@ -152,7 +177,9 @@ fn a_repo_that_wants_credentials() {
 #[test]
 fn a_repo_that_policy_refuses() {
     let mut world = world(&mut [eks()]);
-    world.context.set("BITOPS_COMPOSE_ALLOW", "https://github.com/our-org/*");
+    world
+        .context
+        .set("BITOPS_COMPOSE_ALLOW", "https://github.com/our-org/*");
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     insta::assert_snapshot!(refused(&world, 77));
     assert_eq!(world.server.requests().len(), 0);
@@ -167,7 +194,10 @@ fn a_home_that_cannot_be_written() {
     fs::write(&file, "").unwrap();
     std::os::unix::fs::symlink(world.context.ops_repo(), world.context.root().join("ops")).unwrap();
     let ops = world.context.root().join("ops");
-    world.context.set("BITOPS_COMPOSE_HOME", file.join("home")).set("BITOPS_COMPOSE_OPS_REPO", ops);
+    world
+        .context
+        .set("BITOPS_COMPOSE_HOME", file.join("home"))
+        .set("BITOPS_COMPOSE_OPS_REPO", ops);
     insta::assert_snapshot!(refused(&world, 73));
 }
 
@@ -182,16 +212,27 @@ fn an_operations_repo_that_is_no_link() {
 
 #[test]
 fn a_pipeline_that_cannot_be_started() {
-    for (pipeline, code) in [("no-such-program deploy", 127), ("./not-executable", 126), ("'unclosed", 2)] {
+    for (pipeline, code) in [
+        ("no-such-program deploy", 127),
+        ("./not-executable", 126),
+        ("'unclosed", 2),
+    ] {
         let mut world = world(&mut [eks()]);
         world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
         let dir = world.context.root().join("pipeline");
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("not-executable"), "").unwrap();
-        world.context.set("BITOPS_COMPOSE_PIPELINE", pipeline).set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
+        world
+            .context
+            .set("BITOPS_COMPOSE_PIPELINE", pipeline)
+            .set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
         let output = refused(&world, code);
         insta::assert_snapshot!(format!("a_pipeline_that_cannot_be_started_{code}"), output);
-        assert_eq!(world.server.requests().len(), 0, "what fails at the end is better known at the start");
+        assert_eq!(
+            world.server.requests().len(),
+            0,
+            "what fails at the end is better known at the start"
+        );
     }
 }
 
@@ -199,7 +240,10 @@ fn a_pipeline_that_cannot_be_started() {
 fn wrong_settings_are_told_at_once() {
     let mut world = world(&mut [eks()]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
-    world.context.set("BITOPS_COMPOSE_JOBS", "many").set("BITOPS_COMPOSE_TIMEOUT", "-1");
+    world
+        .context
+        .set("BITOPS_COMPOSE_JOBS", "many")
+        .set("BITOPS_COMPOSE_TIMEOUT", "-1");
     insta::assert_snapshot!(refused(&world, 2));
 }
 
@@ -216,6 +260,9 @@ fn the_time_for_all_fetching_is_limited() {
 fn errors_as_json_and_as_annotations() {
     let mut world = world(&mut [eks()]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 9.0.0}"]);
-    world.context.set("BITOPS_COMPOSE_LOG_FORMAT", "json").set("GITHUB_ACTIONS", "true");
+    world
+        .context
+        .set("BITOPS_COMPOSE_LOG_FORMAT", "json")
+        .set("GITHUB_ACTIONS", "true");
     insta::assert_snapshot!(refused(&world, 65));
 }

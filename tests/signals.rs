@@ -5,7 +5,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{catalog, world};
-use compose_testkit::{Signal, server::{Fault, Kind, Rule}};
+use compose_testkit::{
+    Signal,
+    server::{Fault, Kind, Rule},
+};
 
 #[test]
 fn a_stalled_fetch_ends_at_once_and_leaves_nothing() {
@@ -15,11 +18,17 @@ fn a_stalled_fetch_ends_at_once_and_leaves_nothing() {
             world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
             world.server.inject("c", Rule::from(Fault::Stall).on(kind));
             let run = world.context.spawn(["deploy"]);
-            world.server.wait_for(Duration::from_secs(20), |seen| seen.iter().any(|request| request.kind == kind));
+            world.server.wait_for(Duration::from_secs(20), |seen| {
+                seen.iter().any(|request| request.kind == kind)
+            });
             let sent = Instant::now();
             run.signal(signal);
             let run = run.wait(Duration::from_secs(10)).expect_code(code);
-            assert!(sent.elapsed() < Duration::from_secs(1), "{kind:?}: {:?}\n{run}", sent.elapsed());
+            assert!(
+                sent.elapsed() < Duration::from_secs(1),
+                "{kind:?}: {:?}\n{run}",
+                sent.elapsed()
+            );
             assert!(world.context.pipeline().is_none());
             world.assert_nothing_left();
         }

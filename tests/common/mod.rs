@@ -17,31 +17,52 @@ pub(crate) struct World {
 /// A world whose server holds these catalogs.
 pub(crate) fn world(catalogs: &mut [Catalog]) -> World {
     let root = tempfile::tempdir().unwrap();
-    let repos = catalogs.iter_mut().map(|catalog| catalog.build(root.path())).collect();
+    let repos = catalogs
+        .iter_mut()
+        .map(|catalog| catalog.build(root.path()))
+        .collect();
     let server = GitServer::start(root.path());
     let mut context = Context::new(env!("CARGO_BIN_EXE_bitops-compose"));
-    context.set("BITOPS_ENVIRONMENT", "dev").filter(r"wait=[0-9.]+\w*", "wait=[WAIT]");
-    World { context, server, repos, catalogs: root }
+    context
+        .set("BITOPS_ENVIRONMENT", "dev")
+        .filter(r"wait=[0-9.]+\w*", "wait=[WAIT]");
+    World {
+        context,
+        server,
+        repos,
+        catalogs: root,
+    }
 }
 
 /// A world with the catalogs of the six-source example, and an environment that names them.
 pub(crate) fn six_sources() -> World {
     let world = world(&mut example::catalogs());
-    world.context.file("dev/bitops.config.yaml", example::config("six-sources", &world.server.address()));
+    world.context.file(
+        "dev/bitops.config.yaml",
+        example::config("six-sources", &world.server.address()),
+    );
     world
 }
 
 impl World {
     /// Where a catalog stands on this machine's disk.
     pub(crate) fn path(&self, repo: &str) -> PathBuf {
-        self.repos.iter().find(|found| found.name() == repo).unwrap().path().to_owned()
+        self.repos
+            .iter()
+            .find(|found| found.name() == repo)
+            .unwrap()
+            .path()
+            .to_owned()
     }
 
     /// Writes the environment's config: one entry a line, `{repo}` is the server's address.
     pub(crate) fn sources(&self, entries: &[&str]) {
         let mut config = String::from("default-environments:\n");
         for entry in entries {
-            config.push_str(&format!("- {}\n", entry.replace("{repo}", &self.server.address())));
+            config.push_str(&format!(
+                "- {}\n",
+                entry.replace("{repo}", &self.server.address())
+            ));
         }
         self.context.file("dev/bitops.config.yaml", config);
     }
@@ -55,7 +76,10 @@ impl World {
             .collect();
         names.sort();
         assert_eq!(names, ["active", "mount"]);
-        assert_eq!(std::fs::read_link(self.context.home().join("active")).unwrap(), PathBuf::from("mount"));
+        assert_eq!(
+            std::fs::read_link(self.context.home().join("active")).unwrap(),
+            PathBuf::from("mount")
+        );
     }
 }
 

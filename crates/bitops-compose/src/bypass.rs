@@ -36,10 +36,16 @@ pub(crate) struct Found {
 pub(crate) fn decide() -> Result<Start, Problem> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
-    let Some(mount) = locate()? else { return Ok(Start::Bypass) };
+    let Some(mount) = locate()? else {
+        return Ok(Start::Bypass);
+    };
     let found = if off { None } else { find(&mount)? };
     match found {
-        Some((environment, text)) => Ok(Start::Compose(Found { mount, environment, text })),
+        Some((environment, text)) => Ok(Start::Compose(Found {
+            mount,
+            environment,
+            text,
+        })),
         None => {
             mount.reset()?;
             Ok(Start::Bypass)
@@ -70,18 +76,32 @@ pub(crate) fn environment() -> Option<OsString> {
 }
 
 fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
-    let Some(environment) = environment().filter(|name| !name.is_empty()) else { return Ok(None) };
+    let Some(environment) = environment().filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
     // As Python's os.path.join: an absolute name replaces what stands before it.
-    let config = mount.root().join(Path::new(&environment)).join("bitops.config.yaml");
-    let Ok(bytes) = fs::read(&config) else { return Ok(None) };
+    let config = mount
+        .root()
+        .join(Path::new(&environment))
+        .join("bitops.config.yaml");
+    let Ok(bytes) = fs::read(&config) else {
+        return Ok(None);
+    };
     if !names_sources(&bytes) {
         return Ok(None);
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", config.display())).because(error.utf8_error())
+        Problem::new(
+            ExitCode::Config,
+            format!("{} is not valid UTF-8", config.display()),
+        )
+        .because(error.utf8_error())
     })?;
     let environment = environment.into_string().map_err(|name| {
-        Problem::new(ExitCode::Config, format!("the environment's name {} is not valid UTF-8", name.display()))
+        Problem::new(
+            ExitCode::Config,
+            format!("the environment's name {} is not valid UTF-8", name.display()),
+        )
     })?;
     Ok(Some((environment, text)))
 }

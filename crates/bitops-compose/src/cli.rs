@@ -17,9 +17,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// environment beside the mount, and becomes the BitOps pipeline. Everything else is for people and CI.
 #[derive(Debug, Parser)]
 #[command(name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 2 usage, 65 bad config or conflict, 69 a repo cannot be reached, 73 cannot \
+#[command(
+    after_help = "Exit codes: 0 done, 2 usage, 65 bad config or conflict, 69 a repo cannot be reached, 73 cannot \
                         write, 75 timed out, 77 authentication or policy refused, 126/127 the pipeline cannot be \
-                        started, 130/143 signals.")]
+                        started, 130/143 signals."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

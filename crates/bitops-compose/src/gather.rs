@@ -29,10 +29,13 @@ pub(crate) struct Gathered {
 
 impl Contents for Gathered {
     fn read(&self, source: SourceId, file: &compose_model::TreeFile) -> Result<Arc<[u8]>, ContentsError> {
-        self.snapshots[source.0].read(&file.blob).map(Arc::from).map_err(|error| ContentsError {
-            what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
-            why: error.to_string(),
-        })
+        self.snapshots[source.0]
+            .read(&file.blob)
+            .map(Arc::from)
+            .map_err(|error| ContentsError {
+                what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
+                why: error.to_string(),
+            })
     }
 }
 
@@ -90,8 +93,9 @@ async fn fetch_wave(git: &Git, graph: &Graph, wave: &[NodeId]) -> Result<BTreeMa
     let mut repos: BTreeMap<String, (Arc<Repo>, Vec<Entry>)> = BTreeMap::new();
     for &node in wave {
         let spec = graph.spec(node).clone();
-        let (_, entries) =
-            repos.entry(spec.repo.key().to_owned()).or_insert_with(|| (git.repo(&spec.repo), Vec::new()));
+        let (_, entries) = repos
+            .entry(spec.repo.key().to_owned())
+            .or_insert_with(|| (git.repo(&spec.repo), Vec::new()));
         entries.push(Entry { node, spec });
     }
     let mut tasks = JoinSet::new();
@@ -112,7 +116,11 @@ async fn fetch_wave(git: &Git, graph: &Graph, wave: &[NodeId]) -> Result<BTreeMa
                     }
                 }
             }
-            Err(error) => return Err(Problem::new(ExitCode::Bug, "a fetch ended in an unexpected way").because(error).into()),
+            Err(error) => {
+                return Err(Problem::new(ExitCode::Bug, "a fetch ended in an unexpected way")
+                    .because(error)
+                    .into());
+            }
         }
     }
     failed.sort_by_key(|(node, _)| *node);
@@ -140,12 +148,23 @@ async fn fetch_repo(repo: &Repo, entries: Vec<Entry>) -> Vec<(NodeId, Result<Fet
     match repo.fetch(&wants).await {
         Ok(snapshots) => {
             for ((entry, resolved, _), snapshot) in wanted.into_iter().zip(snapshots) {
-                results.push((entry.node, Ok(Fetched { spec: entry.spec, resolved, snapshot })));
+                results.push((
+                    entry.node,
+                    Ok(Fetched {
+                        spec: entry.spec,
+                        resolved,
+                        snapshot,
+                    }),
+                ));
             }
         }
         Err(error) => {
             let problem = Problem::from(error);
-            results.extend(wanted.into_iter().map(|(entry, ..)| (entry.node, Err(at(problem.clone(), &entry.spec)))));
+            results.extend(
+                wanted
+                    .into_iter()
+                    .map(|(entry, ..)| (entry.node, Err(at(problem.clone(), &entry.spec)))),
+            );
         }
     }
     results
@@ -153,13 +172,24 @@ async fn fetch_repo(repo: &Repo, entries: Vec<Entry>) -> Vec<(NodeId, Result<Fet
 
 /// Stage 2 for one repo: one look at just the refs that its entries need.
 async fn resolve_entries(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Result<Resolved, Problem>)> {
-    let prefixes = resolve::prefixes(entries.iter().map(|entry| (&entry.spec.environment, &entry.spec.requested)));
-    let refs = if prefixes.is_empty() { Ok(Arc::new(Refs::default())) } else { repo.refs(&prefixes).await };
+    let prefixes = resolve::prefixes(
+        entries
+            .iter()
+            .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
+    );
+    let refs = if prefixes.is_empty() {
+        Ok(Arc::new(Refs::default()))
+    } else {
+        repo.refs(&prefixes).await
+    };
     let refs = match refs {
         Ok(refs) => refs,
         Err(error) => {
             let problem = Problem::from(error);
-            return entries.into_iter().map(|entry| (entry, Err(problem.clone()))).collect();
+            return entries
+                .into_iter()
+                .map(|entry| (entry, Err(problem.clone())))
+                .collect();
         }
     };
     let mut results = Vec::new();
@@ -167,7 +197,11 @@ async fn resolve_entries(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Result
         let request = (&entry.spec.environment, &entry.spec.requested);
         let mut resolved = resolve::resolve(request, &refs);
         if let Err(error) = &resolved
-            && let more = error.prefixes().iter().map(ToString::to_string).collect::<Vec<_>>()
+            && let more = error
+                .prefixes()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
             && !more.is_empty()
             && let Ok(all) = repo.refs(&more).await
         {
@@ -186,7 +220,11 @@ async fn resolve_entries(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Result
 
 fn want(spec: &SourceSpec, resolved: &Resolved) -> Result<Want, Problem> {
     let roots = roots(spec)?.into_iter().map(|(_, root)| root).collect();
-    Ok(Want { commit: resolved.commit, refname: resolved.refname.clone(), roots })
+    Ok(Want {
+        commit: resolved.commit,
+        refname: resolved.refname.clone(),
+        roots,
+    })
 }
 
 /// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
@@ -194,7 +232,10 @@ fn roots(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
     let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
     let filtered = |dir: &TreePath| {
         let filter = Arc::clone(&filter);
-        Root { dir: dir.clone(), keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))) }
+        Root {
+            dir: dir.clone(),
+            keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
+        }
     };
     let mut roots = Vec::new();
     if let Some(dir) = &spec.default_folder {
@@ -202,32 +243,52 @@ fn roots(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
     }
     roots.push((Part::Environment, filtered(&spec.environment)));
     for dir in &spec.shared {
-        roots.push((Part::Shared(dir.clone()), Root { dir: dir.clone(), keep: None }));
+        roots.push((
+            Part::Shared(dir.clone()),
+            Root {
+                dir: dir.clone(),
+                keep: None,
+            },
+        ));
     }
     Ok(roots)
 }
 
 /// The sources that a fetched environment names itself.
 fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
-    let name = TreePath::new("bitops.config.yaml").map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
-    let root = Root { dir: source.spec.environment.clone(), keep: Some(Arc::new(move |path: &TreePath| *path == name)) };
+    let name =
+        TreePath::new("bitops.config.yaml").map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
+    let root = Root {
+        dir: source.spec.environment.clone(),
+        keep: Some(Arc::new(move |path: &TreePath| *path == name)),
+    };
     if source.snapshot.tree(&root.dir).map_err(Problem::from)?.is_none() {
         return Ok(Vec::new());
     }
-    let Some(file) = source.snapshot.files(&root).map_err(Problem::from)?.pop() else { return Ok(Vec::new()) };
+    let Some(file) = source.snapshot.files(&root).map_err(Problem::from)?.pop() else {
+        return Ok(Vec::new());
+    };
     let bytes = source.snapshot.read(&file.blob).map_err(Problem::from)?;
-    let Ok(config) = String::from_utf8(bytes) else { return Ok(Vec::new()) };
+    let Ok(config) = String::from_utf8(bytes) else {
+        return Ok(Vec::new());
+    };
     if !config.contains("default-environments") {
         return Ok(Vec::new());
     }
     let tag = text::escape(&source.resolved.name, 80);
-    let file = format!("{} @ {tag} : {}/bitops.config.yaml", source.spec.repo, source.spec.environment);
+    let file = format!(
+        "{} @ {tag} : {}/bitops.config.yaml",
+        source.spec.repo, source.spec.environment
+    );
     Ok(config::parse(&file.into(), &config.into(), Nesting::Nested)?)
 }
 
 /// Lists what every source contributes, in composition order.
 fn layers(order: Vec<OrderedNode>, fetched: &BTreeMap<NodeId, Fetched>) -> Result<Gathered, Failure> {
-    let mut gathered = Gathered { layers: Layers::default(), snapshots: Vec::new() };
+    let mut gathered = Gathered {
+        layers: Layers::default(),
+        snapshots: Vec::new(),
+    };
     let mut problems = Vec::new();
     for node in order {
         let Some(source) = fetched.get(&node.node) else {
@@ -268,28 +329,45 @@ fn list(
     id: SourceId,
 ) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Problem>> {
     let one = |problem: Problem| vec![problem];
-    let Some(tree) = source.snapshot.tree(&spec.environment).map_err(|error| one(error.into()))? else {
+    let Some(tree) = source
+        .snapshot
+        .tree(&spec.environment)
+        .map_err(|error| one(error.into()))?
+    else {
         return Err(one(no_environment(source)));
     };
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in roots(spec).map_err(one)? {
         match source.snapshot.files(&root) {
-            Ok(files) => layers.push(Layer { source: id, part, files }),
+            Ok(files) => layers.push(Layer {
+                source: id,
+                part,
+                files,
+            }),
             Err(error) => problems.push(error.into()),
         }
     }
-    if problems.is_empty() { Ok((tree, layers)) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok((tree, layers))
+    } else {
+        Err(problems)
+    }
 }
 
 fn no_environment(source: &Fetched) -> Problem {
     let spec = &source.spec;
     let tag = text::escape(&source.resolved.name, 80);
-    let problem =
-        Problem::new(ExitCode::Config, format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment));
+    let problem = Problem::new(
+        ExitCode::Config,
+        format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
+    );
     let there = source.snapshot.environments().unwrap_or_default();
     let wanted = spec.environment.as_str();
-    match (text::did_you_mean(wanted, there.iter().map(String::as_str)), there.as_slice()) {
+    match (
+        text::did_you_mean(wanted, there.iter().map(String::as_str)),
+        there.as_slice(),
+    ) {
         (_, []) => problem.hint("the repo has no directory that could be an environment"),
         (Some(near), all) => problem.hint(format!("did you mean `{near}`? There are: {}", some(all))),
         (None, all) => problem.hint(format!("there are: {}", some(all))),
@@ -299,7 +377,12 @@ fn no_environment(source: &Fetched) -> Problem {
 /// A list for a message: catalogs may have a thousand environments.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 20;
-    let shown = names.iter().take(SHOWN).map(|name| text::escape(name, 80)).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| text::escape(name, 80))
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -308,11 +391,18 @@ fn some(names: &[String]) -> String {
 
 /// Repos that may not be named: `BITOPS_COMPOSE_ALLOW`, or a local path in a source's own config.
 fn refused(diagnostics: Vec<compose_model::Diagnostic>) -> Failure {
-    let refused = |diagnostic| Problem { code: ExitCode::Refused, ..Problem::from(diagnostic) };
+    let refused = |diagnostic| Problem {
+        code: ExitCode::Refused,
+        ..Problem::from(diagnostic)
+    };
     Failure::from(diagnostics.into_iter().map(refused).collect::<Vec<_>>())
 }
 
 /// A problem without a place is about the entry that named the source.
 fn at(problem: Problem, spec: &SourceSpec) -> Problem {
-    if problem.place.is_some() { problem } else { problem.at(spec.place.clone()) }
+    if problem.place.is_some() {
+        problem
+    } else {
+        problem.at(spec.place.clone())
+    }
 }

@@ -36,7 +36,13 @@ impl Job {
     /// The job of `deploy`, from what stage 0 found.
     pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
         let settings = crate::settings()?;
-        Self::new(settings, found.mount.root(), &found.environment, found.text.clone(), args)
+        Self::new(
+            settings,
+            found.mount.root(),
+            &found.environment,
+            found.text.clone(),
+            args,
+        )
     }
 
     /// The job of a command for people.
@@ -46,7 +52,9 @@ impl Job {
             Some(dir) => dir.clone(),
             None => match bypass::locate_only()? {
                 Some(mount) => mount.root().to_owned(),
-                None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?,
+                None => {
+                    std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?
+                }
             },
         };
         let environment = match &target.environment {
@@ -58,10 +66,15 @@ impl Job {
         };
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
-            let problem = Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
+            let problem =
+                Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
             match environments(&root).as_slice() {
                 [] => problem.hint("name the operations repo with --ops-repo DIR"),
-                names => problem.hint(format!("environments of {}: {}", root.display(), names.join(", "))),
+                names => problem.hint(format!(
+                    "environments of {}: {}",
+                    root.display(),
+                    names.join(", ")
+                )),
             }
         })?;
         Self::new(settings, &root, &environment, text, &[])
@@ -76,13 +89,22 @@ impl Job {
     ) -> Result<Self, Failure> {
         let image = image_config(&settings, args);
         let environment = TreePath::new(environment.trim_end_matches('/')).map_err(|error| {
-            Problem::new(ExitCode::Config, format!("the environment's name `{environment}` is not a directory of the operations repo"))
-                .because(error)
-                .hint("name a directory relative to the operations repo's root")
+            Problem::new(
+                ExitCode::Config,
+                format!("the environment's name `{environment}` is not a directory of the operations repo"),
+            )
+            .because(error)
+            .hint("name a directory relative to the operations repo's root")
         })?;
         let mut printer = crate::plain_printer();
-        let logging = LogSettings::read(&text).or(image.as_deref().map(LogSettings::read).unwrap_or_default());
-        let (masks, failed) = Masks::new(logging.masks.iter().map(|(search, replace)| (search.as_str(), replace.as_str())));
+        let logging =
+            LogSettings::read(&text).or(image.as_deref().map(LogSettings::read).unwrap_or_default());
+        let (masks, failed) = Masks::new(
+            logging
+                .masks
+                .iter()
+                .map(|(search, replace)| (search.as_str(), replace.as_str())),
+        );
         printer.masks = masks;
         printer.json = settings.log_json;
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
@@ -113,7 +135,11 @@ impl Job {
 /// See [`Job::cache_dir`].
 pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
     let image = Path::new("/var/cache/bitops-compose");
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     settings.cache.clone().unwrap_or_else(|| {
         if image.is_dir() {
             return image.to_owned();
@@ -121,7 +147,10 @@ pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
         set("XDG_CACHE_HOME")
             .filter(|path| path.is_absolute())
             .or_else(|| set("HOME").map(|home| home.join(".cache")))
-            .map_or_else(|| std::env::temp_dir().join("bitops-compose-cache"), |base| base.join("bitops-compose"))
+            .map_or_else(
+                || std::env::temp_dir().join("bitops-compose-cache"),
+                |base| base.join("bitops-compose"),
+            )
     })
 }
 
@@ -143,7 +172,9 @@ fn image_config(settings: &Settings, args: &[std::ffi::OsString]) -> Option<Stri
         }
         named
     });
-    let path = settings.pipeline_dir.join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
+    let path = settings
+        .pipeline_dir
+        .join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
     fs::read_to_string(path).ok()
 }
 
@@ -151,9 +182,14 @@ fn image_config(settings: &Settings, args: &[std::ffi::OsString]) -> Option<Stri
 /// says so itself.
 fn image_deployments(config: &str) -> ImageDeployments {
     let config = serde_yaml::from_str::<serde_yaml::Value>(config).unwrap_or_default();
-    let declared = config.get("bitops").and_then(|bitops| bitops.get("deployments")?.as_mapping());
+    let declared = config
+        .get("bitops")
+        .and_then(|bitops| bitops.get("deployments")?.as_mapping());
     let deployments = declared.into_iter().flatten().filter_map(|(name, deployment)| {
-        Some((name.as_str()?.to_owned(), deployment.get("plugin")?.as_str()?.to_owned()))
+        Some((
+            name.as_str()?.to_owned(),
+            deployment.get("plugin")?.as_str()?.to_owned(),
+        ))
     });
     ImageDeployments(deployments.collect())
 }
@@ -162,7 +198,10 @@ fn no_environment(root: &Path) -> Problem {
     let problem = Problem::new(ExitCode::Usage, "no environment is named");
     match environments(root).as_slice() {
         [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
-        names => problem.hint(format!("name one as an argument, or set BITOPS_ENVIRONMENT: {}", names.join(", "))),
+        names => problem.hint(format!(
+            "name one as an argument, or set BITOPS_ENVIRONMENT: {}",
+            names.join(", ")
+        )),
     }
 }
 
@@ -186,5 +225,8 @@ pub(crate) fn pipeline_words() -> (String, PathBuf) {
         || settings::DEFAULT_PIPELINE.to_owned(),
         |words| words.to_string_lossy().into_owned(),
     );
-    (words, set(env::PIPELINE_DIR).map_or_else(|| settings::DEFAULT_PIPELINE_DIR.into(), PathBuf::from))
+    (
+        words,
+        set(env::PIPELINE_DIR).map_or_else(|| settings::DEFAULT_PIPELINE_DIR.into(), PathBuf::from),
+    )
 }

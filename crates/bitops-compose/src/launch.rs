@@ -27,27 +27,49 @@ impl Pipeline {
     /// `args` are the user's own, appended untouched.
     pub(crate) fn find(words: &str, dir: &Path, args: Vec<OsString>) -> Result<Self, Problem> {
         let split = shell_words::split(words).map_err(|error| {
-            Problem::new(ExitCode::Usage, format!("{} cannot be split into words", env::PIPELINE))
-                .because(error)
-                .hint("quote it as a shell would need it, for example: python3 '/opt/my bitops/main.py' deploy")
+            Problem::new(
+                ExitCode::Usage,
+                format!("{} cannot be split into words", env::PIPELINE),
+            )
+            .because(error)
+            .hint("quote it as a shell would need it, for example: python3 '/opt/my bitops/main.py' deploy")
         })?;
         let Some((program, own)) = split.split_first() else {
-            return Err(Problem::new(ExitCode::Usage, format!("{} names no program", env::PIPELINE)));
+            return Err(Problem::new(
+                ExitCode::Usage,
+                format!("{} names no program", env::PIPELINE),
+            ));
         };
         if !dir.is_dir() {
             return Err(Problem::new(
                 ExitCode::NotFound,
-                format!("the pipeline's working directory {} does not exist", dir.display()),
+                format!(
+                    "the pipeline's working directory {} does not exist",
+                    dir.display()
+                ),
             )
-            .hint(format!("this is where BitOps' image keeps it; set {} for another place", env::PIPELINE_DIR)));
+            .hint(format!(
+                "this is where BitOps' image keeps it; set {} for another place",
+                env::PIPELINE_DIR
+            )));
         }
         let program = look_up(program, dir).map_err(|code| {
-            let what = if code == ExitCode::NotFound { "was not found" } else { "is not executable" };
-            Problem::new(code, format!("the pipeline's program `{program}` {what}"))
-                .hint(format!("is this a BitOps image? {} says what is run", env::PIPELINE))
+            let what = if code == ExitCode::NotFound {
+                "was not found"
+            } else {
+                "is not executable"
+            };
+            Problem::new(code, format!("the pipeline's program `{program}` {what}")).hint(format!(
+                "is this a BitOps image? {} says what is run",
+                env::PIPELINE
+            ))
         })?;
         let args = own.iter().map(OsString::from).chain(args).collect();
-        Ok(Self { program, args, dir: dir.to_owned() })
+        Ok(Self {
+            program,
+            args,
+            dir: dir.to_owned(),
+        })
     }
 
     /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
@@ -66,8 +88,16 @@ impl Pipeline {
             command.env(env::MANIFEST, manifest);
         }
         let error = command.exec();
-        let code = if error.kind() == io::ErrorKind::NotFound { ExitCode::NotFound } else { ExitCode::CannotExec };
-        Err(Problem::new(code, format!("the pipeline `{}` cannot be started", self.program.display())).because(error))
+        let code = if error.kind() == io::ErrorKind::NotFound {
+            ExitCode::NotFound
+        } else {
+            ExitCode::CannotExec
+        };
+        Err(Problem::new(
+            code,
+            format!("the pipeline `{}` cannot be started", self.program.display()),
+        )
+        .because(error))
     }
 }
 
@@ -76,8 +106,11 @@ fn look_up(program: &str, dir: &Path) -> Result<PathBuf, ExitCode> {
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![dir.join(program)]
     } else {
-        let path = std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").into());
-        std::env::split_paths(&path).map(|entry| dir.join(entry).join(program)).collect()
+        let path =
+            std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").into());
+        std::env::split_paths(&path)
+            .map(|entry| dir.join(entry).join(program))
+            .collect()
     };
     let mut found = false;
     for candidate in candidates {
@@ -87,5 +120,9 @@ fn look_up(program: &str, dir: &Path) -> Result<PathBuf, ExitCode> {
             return Ok(candidate);
         }
     }
-    Err(if found { ExitCode::CannotExec } else { ExitCode::NotFound })
+    Err(if found {
+        ExitCode::CannotExec
+    } else {
+        ExitCode::NotFound
+    })
 }

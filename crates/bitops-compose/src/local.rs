@@ -18,7 +18,9 @@ pub(crate) struct DiskTree {
 
 impl DiskTree {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     fn at(&self, path: &TreePath) -> PathBuf {
@@ -28,7 +30,10 @@ impl DiskTree {
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ContentsError {
     let what = path.display().to_string();
-    move |error| ContentsError { what, why: error.to_string() }
+    move |error| ContentsError {
+        what,
+        why: error.to_string(),
+    }
 }
 
 fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
@@ -36,12 +41,23 @@ fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
         Ok(meta) if meta.is_dir() => Ok(Some(LocalKind::Directory)),
         Ok(meta) if meta.is_file() => {
             let executable = meta.permissions().mode() & 0o100 != 0;
-            Ok(Some(LocalKind::File(if executable { FileMode::Executable } else { FileMode::Regular })))
+            Ok(Some(LocalKind::File(if executable {
+                FileMode::Executable
+            } else {
+                FileMode::Regular
+            })))
         }
         Ok(_) => Ok(Some(LocalKind::Other)),
         // A dangling or looping link is something; a missing entry, or one below a file, is nothing.
         Err(_) if fs::symlink_metadata(path).is_ok() => Ok(Some(LocalKind::Other)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(failed(path)(error)),
     }
 }
@@ -55,7 +71,12 @@ impl LocalTree for DiskTree {
         let dir = dir.map_or_else(|| self.root.clone(), |dir| self.at(dir));
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(failed(&dir)(error)),
@@ -63,7 +84,9 @@ impl LocalTree for DiskTree {
         let mut all = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed(&dir))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             if TreePath::new(name.as_str()).is_err() {
                 continue;
             }

@@ -62,7 +62,9 @@ fn run(command: Command) -> u8 {
 
 /// A printer for what is said before any config is read.
 fn plain_printer() -> Printer {
-    let set = |name: &str, value: &str| std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    let set = |name: &str, value: &str| {
+        std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
+    };
     Printer {
         json: set(env::LOG_FORMAT, "json"),
         colour: report::stderr_has_colour(),

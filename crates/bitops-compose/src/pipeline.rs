@@ -32,7 +32,10 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let gathered = gather(&job, sources).await?;
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
-        Ok(Planned { gathered, composition })
+        Ok(Planned {
+            gathered,
+            composition,
+        })
     })
     .await
 }
@@ -57,7 +60,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Problem::new(ExitCode::Bug, "a stage ended in an unexpected way").because(error).into())
+        Err(Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
+            .because(error)
+            .into())
     })
 }
 
@@ -96,7 +101,11 @@ fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, 
 }
 
 /// A composition without conflicts, or all of them.
-fn refuse_conflicts(job: &Job, gathered: &Gathered, composition: Composition) -> Result<Composition, Failure> {
+fn refuse_conflicts(
+    job: &Job,
+    gathered: &Gathered,
+    composition: Composition,
+) -> Result<Composition, Failure> {
     let warnings: Vec<Problem> = composition.warnings.iter().cloned().map(Problem::from).collect();
     job.printer.problems(&warnings);
     let conflicts = report::conflicts(&composition, &gathered.layers.sources);
@@ -107,11 +116,18 @@ fn refuse_conflicts(job: &Job, gathered: &Gathered, composition: Composition) ->
 }
 
 /// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
-fn materialise(job: &Job, mount: &Mount, gathered: &Gathered, composition: &Composition) -> Result<Staged, Failure> {
+fn materialise(
+    job: &Job,
+    mount: &Mount,
+    gathered: &Gathered,
+    composition: &Composition,
+) -> Result<Staged, Failure> {
     mount.remove_old();
     let mut staging = Staging::begin(mount)?;
     for file in &composition.files {
-        job.cancel.check().map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel
+            .check()
+            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
         match &file.write {
             Write::Blob { source, file: blob } => {
                 let bytes = gathered
@@ -123,7 +139,8 @@ fn materialise(job: &Job, mount: &Mount, gathered: &Gathered, composition: &Comp
             Write::Local => {}
         }
     }
-    let manifest = crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
+    let manifest =
+        crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
     let staged = staging.finish(mount, manifest.as_bytes())?;
     crate::report::summary(&report::markdown::summary(composition, &gathered.layers.sources));
     tracing::info!(

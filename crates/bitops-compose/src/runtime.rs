@@ -26,7 +26,9 @@ pub(crate) fn run<T>(
         .enable_all()
         .max_blocking_threads(blocking)
         .build()
-        .map_err(|error| Problem::from_error(ExitCode::CannotWrite, &error).hint("are there threads and files left?"))?;
+        .map_err(|error| {
+            Problem::from_error(ExitCode::CannotWrite, &error).hint("are there threads and files left?")
+        })?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;

@@ -34,7 +34,11 @@ impl Cancel {
 
     /// `Err` once the flag is raised; for `?` in loops.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     /// The flag itself, for libraries that poll one.

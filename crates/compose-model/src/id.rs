@@ -108,7 +108,14 @@ mod tests {
     fn only_forty_hex_digits_are_an_id() {
         let text = "0123456789abcdef0123456789ABCDEF01234567";
         assert_eq!(text.parse::<CommitId>().unwrap().to_string(), text.to_lowercase());
-        for bad in ["", "0123", "main", &"0".repeat(41), &"g".repeat(40), &format!("+{}", "0".repeat(39))] {
+        for bad in [
+            "",
+            "0123",
+            "main",
+            &"0".repeat(41),
+            &"g".repeat(40),
+            &format!("+{}", "0".repeat(39)),
+        ] {
             assert_eq!(bad.parse::<CommitId>(), Err(InvalidId), "{bad}");
         }
     }

@@ -56,7 +56,9 @@ impl TreePath {
 
     /// Everything above the last component; `None` at the top.
     pub fn parent(&self) -> Option<TreePath> {
-        self.0.rsplit_once('/').map(|(parent, _)| TreePath(parent.to_owned()))
+        self.0
+            .rsplit_once('/')
+            .map(|(parent, _)| TreePath(parent.to_owned()))
     }
 
     /// The components, from the top.
@@ -115,7 +117,10 @@ fn check_component(component: &str) -> Result<(), InvalidPath> {
     if component.len() > 255 {
         return Err(InvalidPath::TooLong);
     }
-    if component.chars().any(|c| c == '\\' || crate::text::is_unprintable(c)) {
+    if component
+        .chars()
+        .any(|c| c == '\\' || crate::text::is_unprintable(c))
+    {
         return Err(InvalidPath::Character);
     }
     Ok(())

@@ -32,7 +32,10 @@ impl Refs {
 
     /// The ref of this full name.
     pub fn get(&self, name: &str) -> Option<&RefEntry> {
-        self.0.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|at| &self.0[at])
+        self.0
+            .binary_search_by(|entry| entry.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.0[at])
     }
 
     /// The tag of this short name.
@@ -56,6 +59,8 @@ impl Refs {
     }
 
     fn short<'a>(&'a self, prefix: &'static str) -> impl Iterator<Item = (&'a str, &'a RefEntry)> {
-        self.0.iter().filter_map(move |entry| Some((entry.name.strip_prefix(prefix)?, entry)))
+        self.0
+            .iter()
+            .filter_map(move |entry| Some((entry.name.strip_prefix(prefix)?, entry)))
     }
 }

@@ -55,7 +55,11 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { files: 100_000, file_size: 256 << 20, total_size: 1 << 30 }
+        Self {
+            files: 100_000,
+            file_size: 256 << 20,
+            total_size: 1 << 30,
+        }
     }
 }
 
@@ -77,21 +81,35 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 impl Settings {
     /// Reads all settings. An empty value counts as unset. Every wrong one is reported.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Self, Vec<InvalidSetting>> {
-        let mut read = Reader { lookup, errors: Vec::new() };
+        let mut read = Reader {
+            lookup,
+            errors: Vec::new(),
+        };
         let budget = Budget::default();
         let settings = Self {
-            ops_repo: read.path(env::OPS_REPO).unwrap_or_else(|| DEFAULT_OPS_REPO.into()),
+            ops_repo: read
+                .path(env::OPS_REPO)
+                .unwrap_or_else(|| DEFAULT_OPS_REPO.into()),
             home: read.path(env::HOME).unwrap_or_else(|| DEFAULT_HOME.into()),
             cache: read.path(env::CACHE),
-            pipeline: read.text(env::PIPELINE).unwrap_or_else(|| DEFAULT_PIPELINE.into()),
-            pipeline_dir: read.path(env::PIPELINE_DIR).unwrap_or_else(|| DEFAULT_PIPELINE_DIR.into()),
+            pipeline: read
+                .text(env::PIPELINE)
+                .unwrap_or_else(|| DEFAULT_PIPELINE.into()),
+            pipeline_dir: read
+                .path(env::PIPELINE_DIR)
+                .unwrap_or_else(|| DEFAULT_PIPELINE_DIR.into()),
             locked: read.flag(env::LOCKED),
             offline: read.flag(env::OFFLINE),
             timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),
             jobs: usize::try_from(read.number(env::JOBS, 16)).unwrap_or(16).min(256),
             allow: read
                 .text(env::ALLOW)
-                .map(|all| all.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect())
+                .map(|all| {
+                    all.split(',')
+                        .map(|one| one.trim().to_owned())
+                        .filter(|one| !one.is_empty())
+                        .collect()
+                })
                 .unwrap_or_default(),
             log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
             budget: Budget {
@@ -100,15 +118,24 @@ impl Settings {
                 total_size: read.number(env::MAX_TOTAL_SIZE, budget.total_size),
             },
         };
-        if read.errors.is_empty() { Ok(settings) } else { Err(read.errors) }
+        if read.errors.is_empty() {
+            Ok(settings)
+        } else {
+            Err(read.errors)
+        }
     }
 }
 
 /// Is [`env::COMPOSE`] `off`? Looked at before everything else; a value that is neither `on` nor `off` is an error.
 pub fn is_off(lookup: Lookup<'_>) -> Result<bool, InvalidSetting> {
-    let mut read = Reader { lookup, errors: Vec::new() };
+    let mut read = Reader {
+        lookup,
+        errors: Vec::new(),
+    };
     let words = ["off", "false", "0", "no", "on", "true", "1", "yes"];
-    let off = read.choice(env::COMPOSE, &words, "`on` or `off`").is_some_and(|at| at < 4);
+    let off = read
+        .choice(env::COMPOSE, &words, "`on` or `off`")
+        .is_some_and(|at| at < 4);
     read.errors.pop().map_or(Ok(off), Err)
 }
 
@@ -138,12 +165,15 @@ impl Reader<'_> {
 
     fn flag(&mut self, name: &'static str) -> bool {
         let words = ["true", "1", "yes", "on", "false", "0", "no", "off"];
-        self.choice(name, &words, "`true` or `false`").is_some_and(|at| at < 4)
+        self.choice(name, &words, "`true` or `false`")
+            .is_some_and(|at| at < 4)
     }
 
     fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
         let text = self.text(name)?;
-        let found = words.iter().position(|word| text.trim().eq_ignore_ascii_case(word));
+        let found = words
+            .iter()
+            .position(|word| text.trim().eq_ignore_ascii_case(word));
         if found.is_none() {
             self.wrong(name, &text, expected);
         }
@@ -151,7 +181,9 @@ impl Reader<'_> {
     }
 
     fn number(&mut self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.text(name) else { return default };
+        let Some(text) = self.text(name) else {
+            return default;
+        };
         match text.trim().parse::<u64>() {
             Ok(number) if number > 0 => number,
             _ => {
@@ -162,7 +194,11 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, variable: &'static str, value: &str, expected: &'static str) {
-        self.errors.push(InvalidSetting { variable, value: crate::text::escape(value, 80), expected });
+        self.errors.push(InvalidSetting {
+            variable,
+            value: crate::text::escape(value, 80),
+            expected,
+        });
     }
 }
 
@@ -171,7 +207,12 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<InvalidSetting>> {
-        Settings::from_env(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+        Settings::from_env(&|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.into())
+        })
     }
 
     #[test]
@@ -190,6 +231,13 @@ mod tests {
         ])
         .unwrap_err();
         let names: Vec<_> = wrong.iter().map(|error| error.variable).collect();
-        assert_eq!(names, ["BITOPS_COMPOSE_LOCKED", "BITOPS_COMPOSE_JOBS", "BITOPS_COMPOSE_LOG_FORMAT"]);
+        assert_eq!(
+            names,
+            [
+                "BITOPS_COMPOSE_LOCKED",
+                "BITOPS_COMPOSE_JOBS",
+                "BITOPS_COMPOSE_LOG_FORMAT"
+            ]
+        );
     }
 }

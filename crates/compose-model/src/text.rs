@@ -2,7 +2,8 @@
 
 /// Control characters (C0, DEL, C1), bidirectional controls, line and paragraph separators, the BOM.
 pub fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The text with unprintable characters escaped (`\u{1b}`, `\n`) and cut after `limit` characters.
@@ -15,7 +16,11 @@ pub fn escape(text: &str, limit: usize) -> String {
             out.push('…');
             break;
         }
-        if is_unprintable(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_unprintable(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
     }
     out
 }
@@ -30,11 +35,20 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, co
     let folded = word.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&folded, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&folded, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(score, _)| *score > 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    scored.into_iter().take(count).map(|(_, candidate)| candidate).collect()
+    scored
+        .into_iter()
+        .take(count)
+        .map(|(_, candidate)| candidate)
+        .collect()
 }
 
 #[cfg(test)]
@@ -43,13 +57,19 @@ mod tests {
 
     #[test]
     fn nothing_a_terminal_obeys_survives() {
-        assert_eq!(escape("a\x1b[31mb\n\u{202e}c\u{9b}", 99), "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}");
+        assert_eq!(
+            escape("a\x1b[31mb\n\u{202e}c\u{9b}", 99),
+            "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}"
+        );
         assert_eq!(escape("abcdef", 3), "abc…");
     }
 
     #[test]
     fn only_near_words_are_offered() {
-        assert_eq!(did_you_mean("enviroment", ["environment", "repo"]), Some("environment"));
+        assert_eq!(
+            did_you_mean("enviroment", ["environment", "repo"]),
+            Some("environment")
+        );
         assert_eq!(did_you_mean("zebra", ["environment", "repo"]), None);
     }
 }

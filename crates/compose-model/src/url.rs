@@ -34,7 +34,9 @@ pub enum InvalidUrl {
     #[error("the repo's address is empty")]
     Empty,
     /// A scheme that is not allowed.
-    #[error("the scheme is not one of https://, http://, ssh://, user@host:path, file:// or an absolute path")]
+    #[error(
+        "the scheme is not one of https://, http://, ssh://, user@host:path, file:// or an absolute path"
+    )]
     Scheme,
     /// `HTTPS://`
     #[error("the scheme must be written in lower case")]
@@ -87,7 +89,11 @@ impl RepoUrl {
         if text.is_empty() {
             return Err(InvalidUrl::Empty);
         }
-        if text.chars().any(|c| c.is_whitespace() || c == '\\' || crate::text::is_unprintable(c)) || encodes_control(text) {
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || c == '\\' || crate::text::is_unprintable(c))
+            || encodes_control(text)
+        {
             return Err(InvalidUrl::Character);
         }
         if text.starts_with('-') {
@@ -103,7 +109,10 @@ impl RepoUrl {
                 "ssh" => Self::network(Scheme::Ssh, rest),
                 "file" if rest.starts_with('/') => Self::file(text, rest),
                 "file" => Err(InvalidUrl::Host),
-                _ if ["https", "http", "ssh", "file"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+                _ if ["https", "http", "ssh", "file"]
+                    .iter()
+                    .any(|known| scheme.eq_ignore_ascii_case(known)) =>
+                {
                     Err(InvalidUrl::UpperCaseScheme)
                 }
                 _ => Err(InvalidUrl::Scheme),
@@ -113,7 +122,9 @@ impl RepoUrl {
             return Err(InvalidUrl::Scheme);
         }
         match text.split_once(':') {
-            Some((login, path)) if login.contains('@') && !login.contains('/') => Self::scp(text, login, path),
+            Some((login, path)) if login.contains('@') && !login.contains('/') => {
+                Self::scp(text, login, path)
+            }
             Some(_) => Err(InvalidUrl::Scheme),
             None => Err(InvalidUrl::Relative),
         }
@@ -145,7 +156,14 @@ impl RepoUrl {
             return Err(InvalidUrl::Path);
         }
         let key = key(Scheme::Ssh, Some(user), &host, None, path);
-        Ok(Self { scheme: Scheme::Ssh, text: text.to_owned(), host: Some(host), port: None, path: path.to_owned(), key })
+        Ok(Self {
+            scheme: Scheme::Ssh,
+            text: text.to_owned(),
+            host: Some(host),
+            port: None,
+            path: path.to_owned(),
+            key,
+        })
     }
 
     fn network(scheme: Scheme, rest: &str) -> Result<Self, InvalidUrl> {
@@ -175,7 +193,14 @@ impl RepoUrl {
         let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
         let key = key(scheme, user, &host, port, path);
         let text = format!("{}://{login}{host}{port_text}{path}", name(scheme));
-        Ok(Self { scheme, text, host: Some(host), port, path: path.to_owned(), key })
+        Ok(Self {
+            scheme,
+            text,
+            host: Some(host),
+            port,
+            path: path.to_owned(),
+            key,
+        })
     }
 
     /// How it is reached.
@@ -235,7 +260,10 @@ fn key(scheme: Scheme, user: Option<&str>, host: &str, port: Option<u16>, path: 
         Scheme::Http => 80,
         Scheme::Ssh | Scheme::File => 22,
     };
-    let port = port.filter(|port| *port != default).map(|port| format!(":{port}")).unwrap_or_default();
+    let port = port
+        .filter(|port| *port != default)
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
@@ -250,7 +278,11 @@ fn check_user(user: &str) -> Result<(), InvalidUrl> {
         return Err(InvalidUrl::Secret);
     }
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"-._~%+".contains(&b);
-    if user.is_empty() || !user.bytes().all(fine) { Err(InvalidUrl::Character) } else { Ok(()) }
+    if user.is_empty() || !user.bytes().all(fine) {
+        Err(InvalidUrl::Character)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_host(host: &str) -> Result<String, InvalidUrl> {
@@ -260,9 +292,18 @@ fn check_host(host: &str) -> Result<String, InvalidUrl> {
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let fine = match bracketed {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        }
     };
-    if fine { Ok(host.to_lowercase()) } else { Err(InvalidUrl::Host) }
+    if fine {
+        Ok(host.to_lowercase())
+    } else {
+        Err(InvalidUrl::Host)
+    }
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidUrl> {
@@ -339,16 +380,35 @@ mod tests {
     #[test]
     fn every_way_to_reach_a_repo() {
         for (text, scheme, host, name) in [
-            ("https://github.com/org/kubernetes", Scheme::Https, Some("github.com"), "kubernetes"),
-            ("http://127.0.0.1:8080/org/kubernetes.git", Scheme::Http, Some("127.0.0.1"), "kubernetes"),
-            ("ssh://git@host:2222/org/repo.git", Scheme::Ssh, Some("host"), "repo"),
+            (
+                "https://github.com/org/kubernetes",
+                Scheme::Https,
+                Some("github.com"),
+                "kubernetes",
+            ),
+            (
+                "http://127.0.0.1:8080/org/kubernetes.git",
+                Scheme::Http,
+                Some("127.0.0.1"),
+                "kubernetes",
+            ),
+            (
+                "ssh://git@host:2222/org/repo.git",
+                Scheme::Ssh,
+                Some("host"),
+                "repo",
+            ),
             ("git@github.com:org/repo", Scheme::Ssh, Some("github.com"), "repo"),
             ("file:///srv/catalog", Scheme::File, None, "catalog"),
             ("/srv/catalog/", Scheme::File, None, "catalog"),
             ("https://[::1]:8443/repo", Scheme::Https, Some("[::1]"), "repo"),
         ] {
             let url = RepoUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!((url.scheme(), url.host(), url.name()), (scheme, host, name), "{text}");
+            assert_eq!(
+                (url.scheme(), url.host(), url.name()),
+                (scheme, host, name),
+                "{text}"
+            );
         }
     }
 
@@ -385,7 +445,10 @@ mod tests {
     #[test]
     fn spellings_of_one_repo_are_equal() {
         let url = |text| RepoUrl::parse(text).unwrap();
-        assert_eq!(url("https://GitHub.com:443/org/repo.git"), url("https://github.com/org/repo/"));
+        assert_eq!(
+            url("https://GitHub.com:443/org/repo.git"),
+            url("https://github.com/org/repo/")
+        );
         assert_eq!(url("ssh://git@host/org/repo"), url("git@host:org/repo.git"));
         assert_ne!(url("https://host/repo"), url("http://host/repo"));
     }

@@ -40,8 +40,12 @@ impl VersionRequest {
         if trimmed.is_empty() {
             return Err(InvalidVersion::Empty);
         }
-        let kind = kind_of(trimmed).ok_or_else(|| InvalidVersion::Unknown(crate::text::escape(trimmed, 80)))?;
-        Ok(Self { text: trimmed.to_owned(), kind })
+        let kind =
+            kind_of(trimmed).ok_or_else(|| InvalidVersion::Unknown(crate::text::escape(trimmed, 80)))?;
+        Ok(Self {
+            text: trimmed.to_owned(),
+            kind,
+        })
     }
 
     /// The text as written.

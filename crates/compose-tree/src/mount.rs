@@ -51,7 +51,13 @@ impl Mount {
         let home = absolute(home)?;
         let mounted = home.join(MOUNT);
         let switch = Switch::of(&ops_repo, &home);
-        let found = |root: PathBuf, switch: Switch| Ok(Some(Self { home: home.clone(), root, switch }));
+        let found = |root: PathBuf, switch: Switch| {
+            Ok(Some(Self {
+                home: home.clone(),
+                root,
+                switch,
+            }))
+        };
         if let Ok(target) = fs::canonicalize(&ops_repo)
             && target.is_dir()
         {
@@ -106,7 +112,8 @@ impl Mount {
             Switch::Link(path) => path.clone(),
             Switch::Nothing(_) => return Ok(()),
         };
-        let names_root = fs::canonicalize(&link).is_ok_and(|at| fs::canonicalize(&self.root).is_ok_and(|root| root == at));
+        let names_root =
+            fs::canonicalize(&link).is_ok_and(|at| fs::canonicalize(&self.root).is_ok_and(|root| root == at));
         if !names_root && self.names_composition(&link) {
             let in_home = self.root == self.home.join(MOUNT) && link.starts_with(&self.home);
             replace_link(if in_home { Path::new(MOUNT) } else { &self.root }, &link)?;
@@ -128,18 +135,28 @@ impl Mount {
     /// One that is, or holds, a mount point stays: removing it would remove the user's files through the mount.
     /// That something stays is no reason to fail a run.
     pub fn remove_old(&self) {
-        let Ok(entries) = fs::read_dir(&self.home) else { return };
-        let old = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(COMPOSITION));
+        let Ok(entries) = fs::read_dir(&self.home) else {
+            return;
+        };
+        let old = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(COMPOSITION));
         let mut old = old.map(|entry| entry.path()).peekable();
         if old.peek().is_none() {
             return;
         }
-        let (Ok(points), Ok(home)) = (MountPoints::read(), fs::canonicalize(&self.home)) else { return };
+        let (Ok(points), Ok(home)) = (MountPoints::read(), fs::canonicalize(&self.home)) else {
+            return;
+        };
         for path in old {
             let real = home.join(path.file_name().unwrap_or_default());
             let mounted = points.within(&real).next().is_some();
-            let free = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok());
+            let free = rustix::fs::open(
+                &path,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok());
             if mounted || !free || self.root.starts_with(&path) {
                 tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use");
                 continue;
@@ -178,7 +195,10 @@ fn mounted_on_composition(
     home: &Path,
     points: &MountPoints,
 ) -> Result<Option<PathBuf>, Error> {
-    let points: Vec<&Path> = points.within(tree).filter_map(|point| point.strip_prefix(tree).ok()).collect();
+    let points: Vec<&Path> = points
+        .within(tree)
+        .filter_map(|point| point.strip_prefix(tree).ok())
+        .collect();
     if points.is_empty() {
         return Ok(None);
     }
@@ -190,7 +210,10 @@ fn mounted_on_composition(
         .tempdir_in(home)
         .map_err(Error::io("create", home.join(COMPOSITION)))?
         .keep();
-    let tops: BTreeSet<_> = points.iter().filter_map(|point| point.components().next()).collect();
+    let tops: BTreeSet<_> = points
+        .iter()
+        .filter_map(|point| point.components().next())
+        .collect();
     for entry in fs::read_dir(mounted).into_iter().flatten().flatten() {
         if !tops.contains(&Component::Normal(&entry.file_name())) {
             let link = base.join(entry.file_name());
@@ -214,7 +237,14 @@ impl Switch {
             return Self::Active;
         }
         match fs::read_link(ops_repo) {
-            Ok(target) if same_place(&ops_repo.parent().unwrap_or(Path::new("/")).join(&target), &active) => Self::Active,
+            Ok(target)
+                if same_place(
+                    &ops_repo.parent().unwrap_or(Path::new("/")).join(&target),
+                    &active,
+                ) =>
+            {
+                Self::Active
+            }
             Ok(_) => Self::Link(ops_repo.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Link(ops_repo.to_owned()),
             Err(_) => Self::Nothing(ops_repo.to_owned()),
@@ -272,7 +302,8 @@ pub fn install(root: &Path) -> Result<(), Error> {
     let cache = root.join("var/cache/bitops-compose");
     for dir in [&home, &cache] {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).map_err(Error::io("open to every user", dir))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o777))
+            .map_err(Error::io("open to every user", dir))?;
     }
     replace_link(Path::new(MOUNT), &home.join(ACTIVE))?;
     if fs::symlink_metadata(&ops_repo).is_ok_and(|meta| meta.is_dir()) {
@@ -302,14 +333,23 @@ mod tests {
         assert!(ops.join("dev").is_dir());
         assert_eq!(fs::metadata(&home).unwrap().permissions().mode() & 0o7777, 0o777);
         let mount = Mount::locate(&ops, &home, None).unwrap().unwrap();
-        assert_eq!((mount.root(), &mount.switch), (home.join("mount").as_path(), &Switch::Active));
+        assert_eq!(
+            (mount.root(), &mount.switch),
+            (home.join("mount").as_path(), &Switch::Active)
+        );
     }
 
     #[test]
     fn an_operations_repo_in_the_image_is_not_thrown_away() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("opt/bitops_deployment/dev")).unwrap();
-        assert!(matches!(install(root.path()), Err(Error::Io { action: "replace", .. })));
+        assert!(matches!(
+            install(root.path()),
+            Err(Error::Io {
+                action: "replace",
+                ..
+            })
+        ));
         assert!(root.path().join("opt/bitops_deployment/dev").is_dir());
     }
 
@@ -319,7 +359,9 @@ mod tests {
         assert_eq!(Mount::locate(&ops, &home, None).unwrap(), None);
         let workspace = tempfile::tempdir().unwrap();
         fs::create_dir(workspace.path().join("dev")).unwrap();
-        let mount = Mount::locate(&ops, &home, Some(workspace.path())).unwrap().unwrap();
+        let mount = Mount::locate(&ops, &home, Some(workspace.path()))
+            .unwrap()
+            .unwrap();
         assert_eq!(mount.root(), home.join("mount"));
         assert!(ops.join("dev").is_dir());
     }
@@ -327,7 +369,11 @@ mod tests {
     #[test]
     fn a_link_of_its_own_is_switched_and_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (repo, ops, home) = (dir.path().join("repo"), dir.path().join("ops"), dir.path().join("home"));
+        let (repo, ops, home) = (
+            dir.path().join("repo"),
+            dir.path().join("ops"),
+            dir.path().join("home"),
+        );
         fs::create_dir_all(repo.join("dev")).unwrap();
         fs::create_dir_all(home.join("composition.1/tree")).unwrap();
         symlink(&repo, &ops).unwrap();
@@ -352,19 +398,31 @@ mod tests {
         fs::create_dir_all(home.join("mount/dev")).unwrap();
         fs::create_dir_all(home.join("mount/_scripts")).unwrap();
         let line = |point: &Path| format!("1 1 0:1 / {} rw - x x rw\n", point.display());
-        let at = |text: String| mounted_on_composition(&tree, &home.join("mount"), &home, &MountPoints::parse(text.as_bytes()));
+        let at = |text: String| {
+            mounted_on_composition(
+                &tree,
+                &home.join("mount"),
+                &home,
+                &MountPoints::parse(text.as_bytes()),
+            )
+        };
         assert_eq!(at(String::new()).unwrap(), None);
         assert_eq!(at(line(&tree)).unwrap(), Some(tree.clone()));
         let base = at(line(&tree.join("dev"))).unwrap().unwrap();
         assert_eq!(fs::read_link(base.join("dev")).unwrap(), tree.join("dev"));
-        assert_eq!(fs::read_link(base.join("_scripts")).unwrap(), home.join("mount/_scripts"));
+        assert_eq!(
+            fs::read_link(base.join("_scripts")).unwrap(),
+            home.join("mount/_scripts")
+        );
         assert!(ops.join("_scripts").exists());
     }
 
     #[test]
     fn a_directory_cannot_be_switched() {
         let dir = tempfile::tempdir().unwrap();
-        let mount = Mount::locate(dir.path(), &dir.path().join("home"), None).unwrap().unwrap();
+        let mount = Mount::locate(dir.path(), &dir.path().join("home"), None)
+            .unwrap()
+            .unwrap();
         assert!(matches!(mount.check_switchable(), Err(Error::NotALink { .. })));
         assert!(!dir.path().join("home").exists());
     }

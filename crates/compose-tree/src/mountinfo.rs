@@ -24,7 +24,10 @@ impl MountPoints {
 
     /// Those at or below a directory.
     pub(crate) fn within<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a Path> {
-        self.0.iter().map(PathBuf::as_path).filter(move |point| point.starts_with(dir))
+        self.0
+            .iter()
+            .map(PathBuf::as_path)
+            .filter(move |point| point.starts_with(dir))
     }
 }
 
@@ -33,7 +36,9 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, tail)) = rest.split_first() {
-        let octal = (byte == b'\\').then(|| std::str::from_utf8(tail.get(..3)?).ok()).flatten();
+        let octal = (byte == b'\\')
+            .then(|| std::str::from_utf8(tail.get(..3)?).ok())
+            .flatten();
         match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(value) => {
                 out.push(value);

@@ -32,13 +32,24 @@ impl Staging {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io("create", home))?;
         let aside = home.join(COMPOSITION);
-        let dir = tempfile::Builder::new().prefix(COMPOSITION).tempdir_in(home).map_err(Error::io("create", aside))?;
-        let lock = rustix::fs::open(dir.path(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared).map(|()| fd))
-            .map_err(|error| Error::io("lock", dir.path())(error.into()))?;
+        let dir = tempfile::Builder::new()
+            .prefix(COMPOSITION)
+            .tempdir_in(home)
+            .map_err(Error::io("create", aside))?;
+        let lock = rustix::fs::open(
+            dir.path(),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared).map(|()| fd))
+        .map_err(|error| Error::io("lock", dir.path())(error.into()))?;
         let tree = dir.path().join("tree");
         fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
-        Ok(Self { dir, lock, written: BTreeMap::from([(None, BTreeSet::new())]) })
+        Ok(Self {
+            dir,
+            lock,
+            written: BTreeMap::from([(None, BTreeSet::new())]),
+        })
     }
 
     /// Writes one composed file. Paths are relative to the operations repo's root.
@@ -46,7 +57,11 @@ impl Staging {
         self.directory(path.parent().as_ref(), path.file_name())?;
         let target = self.tree().join(path.as_str());
         let write = || -> io::Result<()> {
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode.bits()).open(&target)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(mode.bits())
+                .open(&target)?;
             file.write_all(bytes)?;
             // The umask may have taken bits away.
             file.set_permissions(fs::Permissions::from_mode(mode.bits()))
@@ -84,7 +99,10 @@ impl Staging {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Error::io("open", &path))?;
         let dir = self.dir.path();
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).map_err(Error::io("open", dir))?;
-        Ok(Staged { dir: self.dir, lock: self.lock })
+        Ok(Staged {
+            dir: self.dir,
+            lock: self.lock,
+        })
     }
 
     fn tree(&self) -> PathBuf {
@@ -130,7 +148,10 @@ impl Staged {
     /// Switches the pipeline over. The caller execs next; until [`Active::keep`], dropping switches back.
     pub fn activate(self, mount: &Mount) -> Result<Active<'_>, Error> {
         mount.switch_to(&self.tree())?;
-        Ok(Active { staged: Some(self), mount })
+        Ok(Active {
+            staged: Some(self),
+            mount,
+        })
     }
 }
 
@@ -179,7 +200,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
         }
-        let mount = Mount::locate(&root.path().join("opt/bitops_deployment"), &home, None).unwrap().unwrap();
+        let mount = Mount::locate(&root.path().join("opt/bitops_deployment"), &home, None)
+            .unwrap()
+            .unwrap();
         Fixture { root, mount }
     }
 
@@ -189,18 +212,49 @@ mod tests {
 
     #[test]
     fn only_composed_directories_are_real_and_the_rest_is_the_users_own() {
-        let f = fixture(&["README", "dev/terraform/main.tf", "dev/terraform/modules/a/x.tf", "dev/helm/a/values.yaml"]);
+        let f = fixture(&[
+            "README",
+            "dev/terraform/main.tf",
+            "dev/terraform/modules/a/x.tf",
+            "dev/helm/a/values.yaml",
+        ]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging.write(&path("dev/terraform/extra.tf"), FileMode::Regular, b"extra").unwrap();
-        staging.write(&path("dev/new/run.sh"), FileMode::Executable, b"#!").unwrap();
+        staging
+            .write(&path("dev/terraform/extra.tf"), FileMode::Regular, b"extra")
+            .unwrap();
+        staging
+            .write(&path("dev/new/run.sh"), FileMode::Executable, b"#!")
+            .unwrap();
         let staged = staging.finish(&f.mount, b"{}").unwrap();
         let tree = staged.tree();
-        for link in ["README", "dev/helm", "dev/terraform/main.tf", "dev/terraform/modules"] {
-            assert_eq!(fs::read_link(tree.join(link)).unwrap(), f.mount.root().join(link), "{link}");
+        for link in [
+            "README",
+            "dev/helm",
+            "dev/terraform/main.tf",
+            "dev/terraform/modules",
+        ] {
+            assert_eq!(
+                fs::read_link(tree.join(link)).unwrap(),
+                f.mount.root().join(link),
+                "{link}"
+            );
         }
         assert_eq!(fs::read(tree.join("dev/terraform/extra.tf")).unwrap(), b"extra");
-        let mode = |name: &str| fs::symlink_metadata(tree.join(name)).unwrap().permissions().mode() & 0o7777;
-        assert_eq!((mode("dev/terraform/extra.tf"), mode("dev/new/run.sh"), mode("dev")), (0o644, 0o755, 0o755));
+        let mode = |name: &str| {
+            fs::symlink_metadata(tree.join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o7777
+        };
+        assert_eq!(
+            (
+                mode("dev/terraform/extra.tf"),
+                mode("dev/new/run.sh"),
+                mode("dev")
+            ),
+            (0o644, 0o755, 0o755)
+        );
         assert!(!f.mount.root().join("dev/new").exists());
     }
 
@@ -208,10 +262,18 @@ mod tests {
     fn a_composed_file_hides_the_users() {
         let f = fixture(&["dev/values.yaml"]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging.write(&path("dev/values.yaml"), FileMode::Regular, b"merged").unwrap();
+        staging
+            .write(&path("dev/values.yaml"), FileMode::Regular, b"merged")
+            .unwrap();
         let staged = staging.finish(&f.mount, b"{}").unwrap();
-        assert_eq!(fs::read(staged.tree().join("dev/values.yaml")).unwrap(), b"merged");
-        assert_eq!(fs::read(f.mount.root().join("dev/values.yaml")).unwrap(), b"dev/values.yaml");
+        assert_eq!(
+            fs::read(staged.tree().join("dev/values.yaml")).unwrap(),
+            b"merged"
+        );
+        assert_eq!(
+            fs::read(f.mount.root().join("dev/values.yaml")).unwrap(),
+            b"dev/values.yaml"
+        );
     }
 
     #[test]
@@ -220,7 +282,10 @@ mod tests {
         let mut staging = Staging::begin(&f.mount).unwrap();
         staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
         drop(staging);
-        let names: Vec<_> = fs::read_dir(f.mount.home()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> = fs::read_dir(f.mount.home())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(names.len(), 2, "{names:?}");
     }
 
@@ -230,7 +295,11 @@ mod tests {
         let ops = f.root.path().join("opt/bitops_deployment");
         let mut staging = Staging::begin(&f.mount).unwrap();
         staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
-        let active = staging.finish(&f.mount, b"{}").unwrap().activate(&f.mount).unwrap();
+        let active = staging
+            .finish(&f.mount, b"{}")
+            .unwrap()
+            .activate(&f.mount)
+            .unwrap();
         assert!(ops.join("dev/y").is_file());
         // A second process does not remove what this one holds.
         f.mount.remove_old();

@@ -24,7 +24,12 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
         Format::Text => {
             let mut text = format!("{}: {}, no mistakes\n", job.file, count(sources.len()));
             for source in &sources {
-                text.push_str(&format!("  {} {} {}\n", source.repo, source.environment, source.requested.as_str()));
+                text.push_str(&format!(
+                    "  {} {} {}\n",
+                    source.repo,
+                    source.environment,
+                    source.requested.as_str()
+                ));
             }
             text
         }

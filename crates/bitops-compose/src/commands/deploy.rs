@@ -49,7 +49,11 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // What would fail at the end is better known at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
-    let staged = runtime::run(&job.cancel, job.settings.jobs, pipeline::prepare(Arc::clone(job), found.mount.clone()))?;
+    let staged = runtime::run(
+        &job.cancel,
+        job.settings.jobs,
+        pipeline::prepare(Arc::clone(job), found.mount.clone()),
+    )?;
     let Some(staged) = staged else {
         found.mount.reset()?;
         return Ok(pipeline.exec(None)?);

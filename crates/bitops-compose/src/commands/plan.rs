@@ -30,5 +30,9 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
         Format::Json => crate::report::json_document(&report::json::plan(&planned.composition, sources))?,
     };
     job.printer.result(&text);
-    Ok(if planned.composition.conflicts.is_empty() { DONE } else { ExitCode::Config.code() })
+    Ok(if planned.composition.conflicts.is_empty() {
+        DONE
+    } else {
+        ExitCode::Config.code()
+    })
 }

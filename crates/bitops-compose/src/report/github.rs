@@ -32,9 +32,14 @@ pub(crate) fn annotate(problem: &Problem) -> String {
 
 /// Appends Markdown to the run's summary. That it cannot is no reason to fail a deployment.
 pub(crate) fn summary(markdown: &str) {
-    let Some(path) = std::env::var_os(env::GITHUB_STEP_SUMMARY).filter(|path| !path.is_empty()) else { return };
-    let written =
-        OpenOptions::new().append(true).create(true).open(&path).and_then(|mut file| file.write_all(markdown.as_bytes()));
+    let Some(path) = std::env::var_os(env::GITHUB_STEP_SUMMARY).filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let written = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(markdown.as_bytes()));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "the step summary cannot be written");
     }
@@ -58,8 +63,14 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line_on_the_configs_line() {
-        let place = Place { file: Arc::from("dev/a,b.yaml"), text: Arc::from("x\ny: 1\n"), span: 2..3 };
-        let problem = Problem::new(ExitCode::Config, "100% wrong").at(place).hint("mend it");
+        let place = Place {
+            file: Arc::from("dev/a,b.yaml"),
+            text: Arc::from("x\ny: 1\n"),
+            span: 2..3,
+        };
+        let problem = Problem::new(ExitCode::Config, "100% wrong")
+            .at(place)
+            .hint("mend it");
         assert_eq!(
             annotate(&problem),
             "::error file=dev/a%2Cb.yaml,line=2,col=1,title=bitops-compose::100%25 wrong%0Ahint: mend it\n"

@@ -18,13 +18,25 @@ impl LogSettings {
             .ok()
             .and_then(|value| value.get("bitops")?.get("logging").cloned())
             .unwrap_or_default();
-        let masks = logging.get("masks").and_then(serde_yaml::Value::as_sequence).into_iter().flatten();
+        let masks = logging
+            .get("masks")
+            .and_then(serde_yaml::Value::as_sequence)
+            .into_iter()
+            .flatten();
         Self {
-            level: logging.get("level").and_then(serde_yaml::Value::as_str).map(ToOwned::to_owned),
-            colour: logging.get("color").and_then(|color| color.get("enabled")?.as_bool()),
+            level: logging
+                .get("level")
+                .and_then(serde_yaml::Value::as_str)
+                .map(ToOwned::to_owned),
+            colour: logging
+                .get("color")
+                .and_then(|color| color.get("enabled")?.as_bool()),
             masks: masks
                 .filter_map(|mask| {
-                    Some((mask.get("search")?.as_str()?.to_owned(), mask.get("replace")?.as_str()?.to_owned()))
+                    Some((
+                        mask.get("search")?.as_str()?.to_owned(),
+                        mask.get("replace")?.as_str()?.to_owned(),
+                    ))
                 })
                 .collect(),
         }
@@ -35,14 +47,20 @@ impl LogSettings {
         Self {
             level: self.level.or(image.level),
             colour: self.colour.or(image.colour),
-            masks: if self.masks.is_empty() { image.masks } else { self.masks },
+            masks: if self.masks.is_empty() {
+                image.masks
+            } else {
+                self.masks
+            },
         }
     }
 }
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] comes before the configs.
 pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool) {
-    let level = std::env::var(env::BITOPS_LOGGING_LEVEL).ok().or_else(|| settings.level.clone());
+    let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
+        .ok()
+        .or_else(|| settings.level.clone());
     let level = level.as_deref().map_or(LevelFilter::INFO, filter);
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry();
@@ -50,7 +68,9 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool) {
     let _ = if json {
         registry.with(layer.json().with_filter(level)).try_init()
     } else {
-        registry.with(layer.without_time().with_ansi(colour).with_filter(level)).try_init()
+        registry
+            .with(layer.without_time().with_ansi(colour).with_filter(level))
+            .try_init()
     };
 }
 

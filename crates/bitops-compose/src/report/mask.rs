@@ -29,7 +29,9 @@ impl Masks {
                 Ok(Cow::Owned(masked)) => Cow::Owned(masked),
                 Ok(Cow::Borrowed(_)) => text,
                 // Backtracking ran out: showing nothing is the safe side of a mask.
-                Err(_) => Cow::Owned("[withheld: a mask of bitops.logging.masks could not be applied]\n".to_owned()),
+                Err(_) => {
+                    Cow::Owned("[withheld: a mask of bitops.logging.masks could not be applied]\n".to_owned())
+                }
             }
         })
     }
@@ -68,7 +70,11 @@ mod tests {
 
     #[test]
     fn masks_are_pythons() {
-        let (masks, failed) = Masks::new([(r"(?<=token=)\w+", "***"), (r"(user)-(\w+)", r"\1-\g<1>$"), ("(", "x")]);
+        let (masks, failed) = Masks::new([
+            (r"(?<=token=)\w+", "***"),
+            (r"(user)-(\w+)", r"\1-\g<1>$"),
+            ("(", "x"),
+        ]);
         assert_eq!(masks.apply("token=abc user-bob"), "token=*** user-user$");
         assert_eq!(failed.len(), 1);
     }

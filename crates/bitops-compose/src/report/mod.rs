@@ -34,7 +34,9 @@ pub(crate) struct Printer {
 impl Printer {
     /// A result, on stdout. A closed pipe (`plan | head`) is no error.
     pub(crate) fn result(&self, text: &str) {
-        let _ = std::io::stdout().lock().write_all(self.masks.apply(text).as_bytes());
+        let _ = std::io::stdout()
+            .lock()
+            .write_all(self.masks.apply(text).as_bytes());
     }
 
     /// Problems, on stderr.
@@ -50,7 +52,9 @@ impl Printer {
                 out.push_str(&annotate(problem));
             }
         }
-        let _ = std::io::stderr().lock().write_all(self.masks.apply(&out).as_bytes());
+        let _ = std::io::stderr()
+            .lock()
+            .write_all(self.masks.apply(&out).as_bytes());
     }
 }
 

@@ -12,7 +12,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Bars where somebody looks at stderr, else nothing. Log lines of a CI are no place for them.
 pub(crate) fn reporter() -> Arc<dyn Reporter> {
-    if std::io::stderr().is_terminal() { Arc::new(Bars::default()) } else { Arc::new(Silent) }
+    if std::io::stderr().is_terminal() {
+        Arc::new(Bars::default())
+    } else {
+        Arc::new(Silent)
+    }
 }
 
 /// One line a repo: what is being done, how much was received, for how long.
@@ -27,9 +31,14 @@ impl Bars {
         // A panic while a bar was drawn is no reason for another one.
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(repo.key().to_owned()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<12} {bytes:>10} {elapsed:>4}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = self.all.add(ProgressBar::no_length().with_style(style).with_prefix(repo.name().to_owned()));
+            let style =
+                ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<12} {bytes:>10} {elapsed:>4}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = self.all.add(
+                ProgressBar::no_length()
+                    .with_style(style)
+                    .with_prefix(repo.name().to_owned()),
+            );
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });

@@ -17,7 +17,9 @@ pub(crate) fn text(problem: &Problem, colour: bool) -> String {
         (Some(place), Some(text)) => {
             let span = place.span.start.min(text.len())..place.span.end.min(text.len());
             Group::with_title(level.primary_title(problem.message.as_str())).element(
-                Snippet::source(text.as_str()).path(&*place.file).annotation(AnnotationKind::Primary.span(span)),
+                Snippet::source(text.as_str())
+                    .path(&*place.file)
+                    .annotation(AnnotationKind::Primary.span(span)),
             )
         }
         _ => Group::with_title(level.primary_title(problem.message.as_str())),
@@ -28,7 +30,11 @@ pub(crate) fn text(problem: &Problem, colour: bool) -> String {
     for hint in &problem.hints {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
     }
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let mut out = renderer.render(&[group]);
     out.push_str("\n\n");
     out
@@ -76,7 +82,9 @@ fn mask_secrets(text: &str) -> String {
     let mut from = 0;
     while let Some(at) = out[from..].find("://") {
         let start = from + at + 3;
-        let end = out[start..].find(|c: char| c.is_whitespace() || "/'\"".contains(c)).map_or(out.len(), |at| start + at);
+        let end = out[start..]
+            .find(|c: char| c.is_whitespace() || "/'\"".contains(c))
+            .map_or(out.len(), |at| start + at);
         if let Some(length) = out[start..end].rfind('@') {
             out.replace_range(start..start + length, &"*".repeat(length));
         }
@@ -97,8 +105,14 @@ mod tests {
     fn the_line_is_marked_and_the_secret_is_not_shown() {
         let source = "default-environments:\n- repo: https://user:hunter2@host/repo\n  enviroment: eks\n";
         let start = source.find("https").unwrap();
-        let place = Place { file: Arc::from("dev/bitops.config.yaml"), text: Arc::from(source), span: start..start + 31 };
-        let problem = Problem::new(ExitCode::Config, "the address holds a password").at(place).hint("take it out");
+        let place = Place {
+            file: Arc::from("dev/bitops.config.yaml"),
+            text: Arc::from(source),
+            span: start..start + 31,
+        };
+        let problem = Problem::new(ExitCode::Config, "the address holds a password")
+            .at(place)
+            .hint("take it out");
         let text = text(&problem, false);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");
         assert!(text.contains("https://************@host/repo"), "{text}");

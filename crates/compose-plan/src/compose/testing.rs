@@ -347,3 +347,11 @@ impl Merger for KeyValues {
         })
     }
 }
+
+impl Source {
+    /// Named by `parent`'s own config.
+    pub(super) fn nest_below(&mut self, parent: SourceId) {
+        self.via = vec![parent];
+        self.below = vec![parent];
+    }
+}

@@ -28,17 +28,29 @@ pub fn conflicts(composition: &Composition, sources: &[Source]) -> Vec<Described
     for conflict in &composition.conflicts {
         groups.entry(conflict.between()).or_default().push(conflict);
     }
-    groups.into_values().flatten().map(|conflict| describe(conflict, sources)).collect()
+    groups
+        .into_values()
+        .flatten()
+        .map(|conflict| describe(conflict, sources))
+        .collect()
 }
 
 fn describe(conflict: &Conflict, sources: &[Source]) -> Described {
-    let highest = conflict.parties.iter().rev().find_map(|party| match party.origin {
-        Origin::Source(source) => Some(&sources[source.0]),
-        Origin::Local => None,
-    });
+    let highest = conflict
+        .parties
+        .iter()
+        .rev()
+        .find_map(|party| match party.origin {
+            Origin::Source(source) => Some(&sources[source.0]),
+            Origin::Local => None,
+        });
     Described {
         message: format!("{}: {}", conflict.path, wording::message(conflict)),
-        sides: conflict.parties.iter().map(|party| wording::side(party, sources)).collect(),
+        sides: conflict
+            .parties
+            .iter()
+            .map(|party| wording::side(party, sources))
+            .collect(),
         remedies: conflict.remedies.clone(),
         place: highest.map(|source| source.place.clone()),
     }

@@ -18,7 +18,11 @@ pub fn summary(composition: &Composition, sources: &[Source]) -> String {
             .files
             .iter()
             .filter(|file| file.write != Write::Local)
-            .filter(|file| file.from.last().is_some_and(|from| from.origin == Origin::Source(crate::layer::SourceId(index))))
+            .filter(|file| {
+                file.from
+                    .last()
+                    .is_some_and(|from| from.origin == Origin::Source(crate::layer::SourceId(index)))
+            })
             .count();
         out.push_str(&format!(
             "| {} of {} | {} | {} | `{}` | {files} |\n",
@@ -35,7 +39,11 @@ pub fn summary(composition: &Composition, sources: &[Source]) -> String {
 
 /// Text that stays in its cell.
 fn cell(value: &str) -> String {
-    text::escape(value, 120).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace('`', "\\`")
+    text::escape(value, 120)
+        .replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace('<', "&lt;")
+        .replace('`', "\\`")
 }
 
 #[cfg(test)]

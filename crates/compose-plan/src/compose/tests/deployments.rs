@@ -184,7 +184,7 @@ fn as_holds_for_what_a_source_nests_too() {
         .source_with(
             "inner",
             |source| {
-                source.via = vec![SourceId(1)];
+                source.nest_below(SourceId(1));
                 source.rename = Some("in".to_owned());
             },
             &[("terraform/a", ""), ("helm/c", "")],

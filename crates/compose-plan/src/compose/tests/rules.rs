@@ -194,7 +194,7 @@ fn a_source_wins_over_what_it_nests_and_over_its_default_folder() {
     let world = World::new(&[])
         .source_with(
             "nested",
-            |source| source.via = vec![SourceId(1)],
+            |source| source.nest_below(SourceId(1)),
             &[("x", "nested"), ("y", "nested")],
         )
         .source("eks", &[])
@@ -224,7 +224,7 @@ fn a_source_wins_over_what_it_nests_and_over_its_default_folder() {
 
 #[test]
 fn what_nests_two_sources_settles_what_is_between_them() {
-    let nested = |source: &mut crate::layer::Source| source.via = vec![SourceId(2)];
+    let nested = |source: &mut crate::layer::Source| source.nest_below(SourceId(2));
     let world = |own: &[(&str, &str)], set: OnConflict| {
         World::new(&[])
             .source_with("n1", nested, &[("x", "1"), ("k.kv", "k=1\n")])

@@ -19,7 +19,7 @@ fn world() -> World {
     ])
     .source_with(
         "base",
-        |source| source.via = vec![SourceId(1)],
+        |source| source.nest_below(SourceId(1)),
         &[("helm/x", "1"), ("helm/y", "2"), ("both", "1")],
     )
     .source_with(
