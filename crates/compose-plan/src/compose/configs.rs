@@ -17,6 +17,10 @@ use crate::layer::{ContentsError, LocalKind, Part, SourceId};
 /// The name of an environment's config.
 pub const CONFIG: &str = "bitops.config.yaml";
 
+/// The name of an environment's lock file. A source's own says how that source was resolved where it was written, which
+/// is nothing to this environment: it takes no part.
+pub const LOCK: &str = "bitops.lock.yaml";
+
 /// What becomes of a layer's config before it takes part.
 #[derive(Clone, Debug)]
 pub(super) enum Rewrite {
@@ -142,9 +146,10 @@ impl<'a> Configs<'a> {
         }
     }
 
-    /// What becomes of a file of a layer.
+    /// What becomes of a file of a layer that lands in the environment.
     pub(super) fn rewrite(&self, layer: usize, file: &TreeFile) -> Rewrite {
         match self.layers.get(&layer) {
+            _ if file.path.as_str() == LOCK => Rewrite::Drop,
             Some(config) if config.file.path == file.path => config.rewrite.clone(),
             _ => Rewrite::Keep,
         }

@@ -250,41 +250,36 @@ impl Reader<'_> {
     }
 
     fn keys(&self, file: &ComposedFile, asked: Option<&str>) -> Result<Vec<KeyStory>, ExplainError> {
-        let Some(asked) = asked else {
-            return Ok(file.keys.iter().map(|key| self.key(file, key)).collect());
-        };
-        let below = format!("{asked}.");
-        let hit = |key: &str| key == asked || key.starts_with(&below);
-        let mut found: Vec<KeyStory> = file
-            .keys
-            .iter()
-            .filter(|key| hit(&key.key))
-            .map(|key| self.key(file, key))
-            .collect();
+        let mut all: Vec<KeyStory> = file.keys.iter().map(|key| self.key(file, key)).collect();
         if self.generated(file) {
-            found.retain(|key| !key.key.starts_with("bitops.deployments."));
-            let stories = self
-                .composition
-                .deployments
-                .iter()
-                .map(|one| self.deployment(file, one));
-            found.extend(stories.filter(|story| hit(&story.key)));
+            all.retain(|key| !key.key.starts_with("bitops.deployments."));
+            all.extend(
+                self.composition
+                    .deployments
+                    .iter()
+                    .map(|one| self.deployment(file, one)),
+            );
         }
+        let Some(asked) = asked else { return Ok(all) };
+        let below = format!("{asked}.");
+        let (found, others): (Vec<KeyStory>, Vec<KeyStory>) = all
+            .into_iter()
+            .partition(|story| story.key == asked || story.key.starts_with(&below));
         if !found.is_empty() {
             return Ok(found);
         }
-        if let (true, false, Some(from)) = (file.keys.is_empty(), self.generated(file), file.from.last()) {
+        if let (true, Some(from)) = (others.is_empty(), file.from.last()) {
             let who = wording::label_of(from.origin, self.sources);
             return Err(ExplainError::NotMerged {
                 path: file.path.to_string(),
                 who,
             });
         }
-        let near = text::did_you_mean(asked, file.keys.iter().map(|key| key.key.as_str()));
+        let near = text::did_you_mean(asked, others.iter().map(|story| story.key.as_str()));
         Err(ExplainError::NoSuchKey {
             path: file.path.to_string(),
             key: text::escape(asked, 200),
-            near: near.map(|near| text::escape(near, 200)),
+            near: near.map(str::to_owned),
         })
     }
 

@@ -37,7 +37,7 @@ pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
     Party, Provenance, Rename, Write,
 };
-pub use configs::CONFIG;
+pub use configs::{CONFIG, LOCK};
 pub use deployments::ImageDeployments;
 use settle::Settler;
 use walk::Walk;

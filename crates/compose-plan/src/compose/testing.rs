@@ -247,11 +247,20 @@ impl LocalTree for World {
         self.calls
             .borrow_mut()
             .push(format!("list {}", dir.map_or(".", TreePath::as_str)));
-        let mut names: Vec<_> = self
-            .local
-            .iter()
-            .filter(|(path, _)| path.parent().as_ref() == dir)
-            .map(|(path, (kind, _))| (path.file_name().to_owned(), *kind))
+        let below = dir.map(|dir| format!("{dir}/")).unwrap_or_default();
+        let candidates: Box<dyn Iterator<Item = _>> = match dir {
+            None => Box::new(self.local.iter()),
+            Some(dir) => {
+                let sorted = self
+                    .local
+                    .range(dir.clone()..)
+                    .skip_while(|(path, _)| path.as_str() < below.as_str());
+                Box::new(sorted.take_while(|(path, _)| path.as_str().starts_with(&below)))
+            }
+        };
+        let mut names: Vec<_> = candidates
+            .filter_map(|(path, (kind, _))| Some((path.as_str().strip_prefix(&below)?.to_owned(), *kind)))
+            .filter(|(name, _)| !name.contains('/'))
             .collect();
         names.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(names)

@@ -74,7 +74,12 @@ impl<'a> Dir<'a> {
             let in_environment = !matches!(layer.part, Part::Shared(_));
             let parent = base.components().fold(&mut root, |dir, name| dir.enter(name));
             for file in &layer.files {
-                let rewritten = match configs.rewrite(index, file) {
+                let rewrite = if in_environment {
+                    configs.rewrite(index, file)
+                } else {
+                    Rewrite::Keep
+                };
+                let rewritten = match rewrite {
                     Rewrite::Keep => None,
                     Rewrite::Drop => continue,
                     Rewrite::To(rewritten) => Some(rewritten),

@@ -203,3 +203,18 @@ fn a_shared_directory_does_not_land_in_the_environment() {
     beside.environment = path("stacks/dev");
     assert_eq!(beside.composed().files[0].path, path("stacks/_common/a"));
 }
+
+#[test]
+fn a_sources_own_lock_takes_no_part() {
+    let lock = |text: &'static str| [("bitops.lock.yaml", text), ("helm/bitops.lock.yaml", "same")];
+    let world = World::new(&[("dev/bitops.lock.yaml", "mine")])
+        .source("a", &lock("1"))
+        .source("b", &lock("2"));
+    let composition = world.composed();
+    let paths: Vec<_> = composition.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        ["dev/helm/bitops.lock.yaml"],
+        "further down it is a file like any other"
+    );
+}
