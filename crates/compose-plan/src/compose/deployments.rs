@@ -8,7 +8,7 @@ use super::{
     Request,
     composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
-    edit::Declared,
+    edit::{self, Declared},
     settle::{local_party, source_party},
     tree::Names,
 };
@@ -17,6 +17,16 @@ use crate::layer::{Origin, Part, SourceId};
 /// The image's own `bitops.deployments`, in its order: names and plugins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageDeployments(pub Vec<(String, String)>);
+
+impl ImageDeployments {
+    /// Reads them from the text of the image's `bitops.config.yaml`; `Err`: why they cannot be told, with the line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let declared = edit::declared(text)?;
+        Ok(Self(
+            declared.into_iter().map(|one| (one.name, one.plugin)).collect(),
+        ))
+    }
+}
 
 /// What section 8 of the design makes of the declared deployments and of `as`.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use crate::{
     compose::{
-        Action, Composition, ConflictKind, DeclaredBy, Write,
+        Action, Composition, ConflictKind, DeclaredBy, ImageDeployments, Write,
         testing::{World, path},
     },
     layer::{Part, Source, SourceId},
@@ -429,4 +429,19 @@ fn deployments_may_be_nested_directories() {
         ("a-aws/network", true)
     );
     assert_eq!(composition.warnings, []);
+}
+
+#[test]
+fn the_images_own_config_is_read_in_its_order() {
+    let text = "bitops:\n  plugins: {}\n  deployments:\n    terraform:\n      plugin: terraform\n    ansible: {plugin: ansible}\n";
+    let own = |name: &str| (name.to_owned(), name.to_owned());
+    assert_eq!(
+        ImageDeployments::parse(text).unwrap().0,
+        [own("terraform"), own("ansible")]
+    );
+    assert_eq!(ImageDeployments::parse("bitops: {}\n").unwrap().0, []);
+    assert_eq!(
+        ImageDeployments::parse("bitops: {deployments: {a: {}}}").unwrap_err(),
+        "line 1: the deployment `a` names no plugin"
+    );
 }
