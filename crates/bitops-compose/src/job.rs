@@ -105,11 +105,11 @@ impl Job {
                 .iter()
                 .map(|(search, replace)| (search.as_str(), replace.as_str())),
         );
-        printer.masks = masks;
+        printer.masks = Arc::new(masks);
         printer.json = settings.log_json;
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
-        report::init(&logging, settings.log_json, printer.colour);
+        report::init(&logging, settings.log_json, printer.colour, &printer.masks);
         for mask in failed {
             tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
         }
@@ -118,7 +118,8 @@ impl Job {
             environment,
             root: root.to_owned(),
             text: text.into(),
-            image: image.as_deref().map(image_deployments),
+            // A config that does not parse is the pipeline's to tell.
+            image: image.as_deref().and_then(|config| ImageDeployments::parse(config).ok()),
             cancel: Cancel::new(),
             reporter: report::reporter(),
             printer,
@@ -176,22 +177,6 @@ fn image_config(settings: &Settings, args: &[std::ffi::OsString]) -> Option<Stri
         .pipeline_dir
         .join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
     fs::read_to_string(path).ok()
-}
-
-/// `bitops.deployments` of the image's config, in its order. A config that does not parse declares none: the pipeline
-/// says so itself.
-fn image_deployments(config: &str) -> ImageDeployments {
-    let config = serde_yaml::from_str::<serde_yaml::Value>(config).unwrap_or_default();
-    let declared = config
-        .get("bitops")
-        .and_then(|bitops| bitops.get("deployments")?.as_mapping());
-    let deployments = declared.into_iter().flatten().filter_map(|(name, deployment)| {
-        Some((
-            name.as_str()?.to_owned(),
-            deployment.get("plugin")?.as_str()?.to_owned(),
-        ))
-    });
-    ImageDeployments(deployments.collect())
 }
 
 fn no_environment(root: &Path) -> Problem {

@@ -68,7 +68,7 @@ fn plain_printer() -> Printer {
     Printer {
         json: set(env::LOG_FORMAT, "json"),
         colour: report::stderr_has_colour(),
-        masks: report::Masks::default(),
+        masks: std::sync::Arc::default(),
         github: set(env::GITHUB_ACTIONS, "true"),
     }
 }

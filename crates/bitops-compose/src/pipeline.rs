@@ -146,7 +146,7 @@ fn materialise(
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),
-        files = composition.files.len(),
+        files = composition.files.iter().filter(|file| file.write != Write::Local).count(),
         "composed"
     );
     Ok(staged)

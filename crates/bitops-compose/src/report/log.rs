@@ -1,7 +1,18 @@
 //! `tracing` on stderr, at BitOps' own level.
 
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
 use compose_model::env;
-use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
+use tracing_subscriber::{
+    filter::LevelFilter,
+    fmt::{self, MakeWriter},
+    prelude::*,
+};
+
+use super::Masks;
 
 /// `bitops.logging` of the environment's config, else of the image's.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,12 +68,12 @@ impl LogSettings {
 }
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] comes before the configs.
-pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool) {
+pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, masks: &Arc<Masks>) {
     let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
         .ok()
         .or_else(|| settings.level.clone());
     let level = level.as_deref().map_or(LevelFilter::INFO, filter);
-    let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let layer = fmt::layer().with_writer(MaskedStderr(Arc::clone(masks))).with_target(false);
     let registry = tracing_subscriber::registry();
     // A second call (tests) keeps the first subscriber.
     let _ = if json {
@@ -72,6 +83,30 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool) {
             .with(layer.without_time().with_ansi(colour).with_filter(level))
             .try_init()
     };
+}
+
+/// Stderr behind the masks. The formatter writes an event in one piece, so that a mask sees whole lines.
+#[derive(Clone, Debug)]
+struct MaskedStderr(Arc<Masks>);
+
+impl Write for MaskedStderr {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let masked = self.0.apply(&String::from_utf8_lossy(event)).into_owned();
+        io::stderr().lock().write_all(masked.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for MaskedStderr {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
 }
 
 /// Python's level names, in any case; anything else counts as BitOps' default of this program: `INFO`.

@@ -12,7 +12,10 @@ pub(crate) use log::{LogSettings, init};
 pub(crate) use mask::Masks;
 pub(crate) use progress::reporter;
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::Arc,
+};
 
 use compose_model::ExitCode;
 
@@ -26,7 +29,7 @@ pub(crate) struct Printer {
     /// Colours on stderr.
     pub(crate) colour: bool,
     /// BitOps' own masks.
-    pub(crate) masks: Masks,
+    pub(crate) masks: Arc<Masks>,
     /// `GITHUB_ACTIONS`: problems with a place are annotations too.
     pub(crate) github: bool,
 }

@@ -180,7 +180,7 @@ impl Reader<'_> {
         let (same, alone): (Vec<_>, Vec<_>) = own(Action::Local).partition(|file| file.from.len() > 1);
         self.listed(&mut lines, "has the same", same.into_iter(), Self::others);
         if !alone.is_empty() {
-            lines.push((0, format!("keeps {} as they are", counted(alone.len(), "file"))));
+            lines.push((0, format!("leaves {} untouched", counted(alone.len(), "file"))));
         }
         lines
     }

@@ -82,7 +82,7 @@ dev (your own)
 ├─ merges into 2 files
 │  ├─ app.kv
 │  └─ bitops.config.yaml
-└─ keeps 1 file as they are
+└─ leaves 1 file untouched
 
 Deployments, in this order
   1. eks-helm (plugin helm, from base)
