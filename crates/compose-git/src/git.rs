@@ -1,7 +1,7 @@
 //! A run of fetching: what its repos share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -34,6 +34,8 @@ pub(crate) struct Run {
     pub(crate) net: Net,
     pub(crate) jobs: Arc<Semaphore>,
     config: OnceLock<GitConfig>,
+    /// Hosts that refused to filter trees: their other repos need not be asked.
+    refusing_trees: Mutex<HashSet<String>>,
     /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
     pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
 }
@@ -52,8 +54,19 @@ impl Run {
             net: Net::default(),
             jobs,
             config: OnceLock::new(),
+            refusing_trees: Mutex::default(),
             private: OnceLock::new(),
         }
+    }
+
+    /// The host of this repo refused to filter trees.
+    pub(crate) fn refuses_trees(&self, repo: &RepoUrl) {
+        lock(&self.refusing_trees).insert(authority(repo));
+    }
+
+    /// Did it?
+    pub(crate) fn is_refusing_trees(&self, repo: &RepoUrl) -> bool {
+        lock(&self.refusing_trees).contains(&authority(repo))
     }
 
     pub(crate) fn git_config(&self) -> &GitConfig {
@@ -88,6 +101,14 @@ impl Run {
             tokio::time::sleep(Duration::from_millis(20).min(self.left())).await;
         }
     }
+}
+
+fn authority(repo: &RepoUrl) -> String {
+    format!(
+        "{}:{}",
+        repo.host().unwrap_or_default(),
+        repo.port().unwrap_or_default()
+    )
 }
 
 impl Git {

@@ -202,7 +202,8 @@ async fn a_server_that_refuses_tree_filters_gets_the_next_one() {
     catalog.git(&["config", "uploadpackfilter.tree.maxDepth", "0"]);
     let (one, _) = six(&catalog);
     let server = Server::start(&lab.dir.path().join("srv"));
-    let repo = lab.git().repo(&url(server.url("repo")));
+    let git = lab.git();
+    let repo = git.repo(&url(server.url("repo")));
     let got = repo.fetch(&[want(&one, &["eks"])]).await.unwrap();
     assert_eq!(contents(&got[0], "eks").len(), 2);
     let asked: Vec<String> = server
@@ -317,4 +318,73 @@ async fn many_repos_at_once_share_connections_and_nothing_else() {
         assert_eq!(contents(&got[0], "env"), [format!("x={name}")]);
     }
     assert_eq!(server.count(), 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hands_out_only_what_it_advertised() {
+    for filter in ["true", "false"] {
+        let lab = Lab::new();
+        let catalog = lab.catalog("repo");
+        catalog.git(&["config", "uploadpack.allowFilter", filter]);
+        let (one, two) = six(&catalog);
+        let tag = catalog.git(&["rev-parse", "refs/tags/1.0.0"]);
+        let advertised = [tag, two.clone()];
+        let server = Server::with(&lab.dir.path().join("srv"), move |request| {
+            let body = String::from_utf8_lossy(&request.body);
+            let refused = body
+                .split("want ")
+                .skip(1)
+                .map(|rest| &rest[..40])
+                .find(|id| advertised.iter().all(|known| known != id));
+            match refused {
+                Some(id) => {
+                    let text = format!("ERR upload-pack: not our ref {id}");
+                    let kind = ("content-type", "application/x-git-upload-pack-result".to_owned());
+                    Action::Answer(
+                        "200 OK",
+                        vec![kind],
+                        format!("{:04x}{text}", text.len() + 4).into_bytes(),
+                    )
+                }
+                None => Action::Serve,
+            }
+        });
+        let repo = lab.git().repo(&url(server.url("repo")));
+        let mut named = want(&one, &["eks"]);
+        named.refname = Some("refs/tags/1.0.0".to_owned());
+        let got = repo.fetch(&[named, want(&two, &["promStack"])]).await.unwrap();
+        assert_eq!(contents(&got[0], "eks")[1], "terraform/main.tf=# eks\n");
+        assert_eq!(contents(&got[1], "promStack").len(), 2);
+        let gone = repo.fetch(&[want(&"7".repeat(40), &["eks"])]).await.unwrap_err();
+        assert!(matches!(gone, Error::NoCommit { .. }), "{gone:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_knows_no_depth_sends_its_history() {
+    let lab = Lab::new();
+    let catalog = lab.catalog("repo");
+    let (one, two) = six(&catalog);
+    let server = Server::with(&lab.dir.path().join("srv"), |request| {
+        if request.method != "GET" {
+            return Action::Serve;
+        }
+        Action::Change(Box::new(|body| {
+            let text = String::from_utf8(body).unwrap();
+            assert!(text.contains("fetch=shallow"));
+            text.replace("fetch=shallow", "fetch=sideway").into_bytes()
+        }))
+    });
+    let repo = lab.git().repo(&url(server.url("repo")));
+    let got = repo.fetch(&[want(&two, &["eks"])]).await.unwrap();
+    assert_eq!(contents(&got[0], "eks").len(), 2);
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| !String::from_utf8_lossy(&request.body).contains("deepen"))
+    );
+    let before = server.count();
+    repo.fetch(&[want(&one, &["eks"])]).await.unwrap();
+    assert_eq!(server.count(), before, "the older commit came along");
 }
