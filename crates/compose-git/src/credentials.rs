@@ -195,7 +195,7 @@ fn authority(url: &Url) -> String {
 }
 
 /// Plain http shows a credential to everyone on the way, unless there is no way.
-fn may_carry(url: &Url) -> bool {
+pub(crate) fn may_carry(url: &Url) -> bool {
     let host = url
         .host_str()
         .unwrap_or_default()
@@ -315,7 +315,10 @@ fn from_netrc(text: &str, host: &str) -> Option<Credential> {
             "machine" => {
                 close(entry.take());
                 // Another host's entry is read over.
-                entry = (words.next()? == host).then_some((true, None, None));
+                entry = words
+                    .next()
+                    .is_some_and(|name| name == host)
+                    .then_some((true, None, None));
             }
             "default" => close(entry.replace((false, None, None))),
             "login" => {

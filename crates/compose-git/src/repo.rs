@@ -1,9 +1,6 @@
 //! One repo in one run: what is asked of it, in order, with retries.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{fmt, sync::Arc};
 
 use compose_model::{CommitId, RefEntry, Refs, RepoUrl};
 use tokio::{runtime::Handle, sync::Mutex};
@@ -103,11 +100,7 @@ impl Repo {
 
     /// Requests sent in this run (for ssh and files: programs started), and bytes received.
     pub fn traffic(&self) -> (u64, u64) {
-        let traffic = &self.shared.traffic;
-        (
-            traffic.requests.load(Ordering::Relaxed),
-            traffic.bytes.load(Ordering::Relaxed),
-        )
+        self.shared.traffic.counts()
     }
 
     /// All refs seen in this run, among them those that start with `prefixes`. Only prefixes that no call asked for before cost
@@ -182,11 +175,13 @@ impl Repo {
         let shared = Arc::clone(&self.shared);
         let runtime = Handle::current();
         let url = self.shared.url.clone();
-        let span = tracing::debug_span!("repo", repo = %url);
+        let span = tracing::debug_span!("repo", repo = %url, requests = tracing::field::Empty, bytes = tracing::field::Empty);
         let task = tokio::task::spawn_blocking(move || {
-            let _entered = span.entered();
+            let _entered = span.enter();
             let _permit = permit;
             let done = step(&shared, &mut work, &runtime);
+            let (requests, bytes) = shared.traffic.counts();
+            span.record("requests", requests).record("bytes", bytes);
             if done.is_err() {
                 // Who knows where in the conversation it stands.
                 work.session = None;

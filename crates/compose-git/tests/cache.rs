@@ -363,3 +363,29 @@ async fn entries_are_listed_and_pruned_by_age_and_size_but_not_under_a_reader() 
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_can_only_be_read_is_read() {
+    let scene = scene();
+    scene.fetch(&scene.lab.git()).await.unwrap();
+    let entry = Cache::at(scene.lab.cache()).list().unwrap().remove(0).path;
+    // Root may write everything, but nobody can lock a directory as a file.
+    fs::remove_file(entry.join("in-use")).unwrap();
+    fs::create_dir(entry.join("in-use")).unwrap();
+    let before = scene.server.count();
+    let git = scene.lab.git();
+    assert_eq!(scene.fetch(&git).await.unwrap(), FILES);
+    assert_eq!(scene.server.count(), before);
+    // What is missing goes elsewhere.
+    let got = git
+        .repo(&url(scene.server.url("repo")))
+        .fetch(&[want(&scene.commit, &["other"])])
+        .await
+        .unwrap();
+    assert_eq!(contents(&got[0], "other"), ["x=x"]);
+    // And what is damaged is not read again.
+    for pack in fs::read_dir(entry.join("objects/pack")).unwrap() {
+        replace(&pack.unwrap().path(), b"broken");
+    }
+    assert_eq!(scene.fetch(&scene.lab.git()).await.unwrap(), FILES);
+}

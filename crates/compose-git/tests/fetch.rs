@@ -388,3 +388,29 @@ async fn a_server_that_knows_no_depth_sends_its_history() {
     repo.fetch(&[want(&one, &["eks"])]).await.unwrap();
     assert_eq!(server.count(), before, "the older commit came along");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nested_environments_are_found_and_named() {
+    let lab = Lab::new();
+    let catalog = lab.catalog("repo");
+    catalog.git(&["config", "uploadpack.allowFilter", "true"]);
+    for file in [
+        "stacks/eks/terraform/main.tf",
+        "stacks/rds/bitops.config.yaml",
+        "dev/helm/x/values.yaml",
+        "_shared/x",
+        ".github/x",
+    ] {
+        catalog.write(file, "x");
+    }
+    let commit = catalog.commit();
+    let server = Server::start(&lab.dir.path().join("srv"));
+    let repo = lab.git().repo(&url(server.url("repo")));
+    let got = repo.fetch(&[want(&commit, &["stacks/ekz"])]).await.unwrap();
+    assert!(got[0].files(&Root::whole(path("stacks/ekz"))).unwrap().is_empty());
+    assert_eq!(
+        got[0].environments().unwrap(),
+        ["dev", "stacks/eks", "stacks/rds"]
+    );
+    assert_eq!(server.count(), 2, "nothing more is asked for what is not there");
+}

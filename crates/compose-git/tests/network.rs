@@ -557,3 +557,20 @@ async fn a_name_that_does_not_resolve() {
     assert!(matches!(&error, Error::Network { .. }), "{error:?}");
     assert_eq!(scene.lab.waits.0.lock().unwrap().len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_drips_is_too_slow() {
+    let scene = scene();
+    let server = scene.server(|_| Action::Drip(Duration::from_millis(10)));
+    let mut options = scene.lab.options();
+    options.tuning.stall = Stall {
+        window: Duration::from_millis(300),
+        bytes: 1000,
+    };
+    let error = scene.run(&server, options).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Network { why, .. } if why.contains("stalled")),
+        "{error:?}"
+    );
+    assert_eq!(server.count(), 4);
+}

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    credentials::Keyring,
+    credentials::{self, Keyring},
     error::Error,
     git::Run,
     wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, net, pump},
@@ -251,7 +251,7 @@ impl Exchange {
                     let tried = self.keyring.has_credential(&url);
                     let challenged = self.keyring.next(&self.run, &url).await;
                     if method != Method::GET || !challenged {
-                        return Err(self.unauthenticated(tried, response).await);
+                        return Err(self.unauthenticated(&url, tried, response).await);
                     }
                     tracing::debug!(host = url.host_str(), "asked for credentials");
                 }
@@ -366,11 +366,13 @@ impl Exchange {
         Ok((head, response))
     }
 
-    async fn unauthenticated(&self, tried: bool, response: Response) -> Error {
+    async fn unauthenticated(&self, url: &Url, tried: bool, response: Response) -> Error {
         let why = if tried {
             "the credentials were refused"
-        } else {
+        } else if credentials::may_carry(url) {
             "the server asks for credentials, and there are none"
+        } else {
+            "the server asks for credentials, which are not sent over plain http://"
         };
         let said = error_text(response).await;
         Error::Unauthenticated {

@@ -70,6 +70,16 @@ pub(crate) struct Traffic {
     pub(crate) bytes: AtomicU64,
 }
 
+impl Traffic {
+    /// Requests and bytes.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (
+            self.requests.load(Ordering::Relaxed),
+            self.bytes.load(Ordering::Relaxed),
+        )
+    }
+}
+
 impl Wire {
     pub(crate) fn new(run: Arc<Run>, repo: RepoUrl, traffic: Arc<Traffic>) -> Self {
         Self {

@@ -49,6 +49,8 @@ pub enum Action {
     Stall,
     /// The head, then the same bytes for ever.
     Endless(Vec<u8>),
+    /// The real body, a byte at a time.
+    Drip(std::time::Duration),
     /// Closed at once.
     Hangup,
 }
@@ -180,6 +182,19 @@ impl Connection {
                         self.write(&bytes)?;
                         self.write(b"\r\n")?;
                     }
+                }
+                Action::Drip(pause) => {
+                    let (status, headers, body) = self.backend(&request, &[]);
+                    self.head(&status, &headers, Some(body.len()))?;
+                    // Nothing comes in meanwhile, unless the other side hangs up.
+                    self.stream.set_read_timeout(Some(pause))?;
+                    for byte in body {
+                        self.write(&[byte])?;
+                        if self.stream.read(&mut [0]).is_ok() {
+                            break;
+                        }
+                    }
+                    false
                 }
                 Action::Hangup => false,
             };
