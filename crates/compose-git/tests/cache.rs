@@ -10,7 +10,7 @@ use std::{
 
 use compose_git::{Cache, Error, Git, Prune};
 use compose_model::ExitCode;
-use support::{Lab, Server, contents, url, want};
+use support::{Lab, contents, server::Server, url, want};
 
 struct Scene {
     lab: Lab,

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use compose_git::{Error, Git, Root};
 use compose_model::ExitCode;
-use support::{Catalog, Lab, Server, contents, id, path, server::Action, url, want};
+use support::{
+    Catalog, Lab, contents, id, path,
+    server::{Action, Server},
+    url, want,
+};
 
 fn six(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {

@@ -13,8 +13,8 @@ use std::{
 use compose_git::{Error, Git, Options, Stall};
 use compose_model::ExitCode;
 use support::{
-    Lab, Server, contents,
-    server::{Action, Request},
+    Lab, contents,
+    server::{Action, Request, Server},
     url, want,
 };
 

@@ -262,7 +262,7 @@ async fn excluded_files_are_not_fetched() {
         .write("env/terraform/main.tf", "ok");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
     let commit = catalog.commit();
-    let server = support::Server::start(&lab.dir.path().join("srv"));
+    let server = support::server::Server::start(&lab.dir.path().join("srv"));
     let repo = lab.git().repo(&url(server.url("repo")));
     let root = Root {
         dir: path("env"),

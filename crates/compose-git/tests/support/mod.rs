@@ -23,7 +23,6 @@ use compose_git::{Git, Options, RetryPolicy, Root, Sleep, Snapshot, Stall, Want}
 use compose_model::{CommitId, RepoUrl, TreeFile, TreePath};
 
 pub use catalog::Catalog;
-pub use server::Server;
 
 pub fn url(text: impl AsRef<str>) -> RepoUrl {
     RepoUrl::parse(text.as_ref()).unwrap()

@@ -45,6 +45,8 @@ pub enum Action {
     Cut(usize),
     /// The real body, changed.
     Change(Box<dyn FnOnce(Vec<u8>) -> Vec<u8> + Send>),
+    /// The real body but its last bytes, then this is called, then the rest.
+    Split(Box<dyn FnOnce() + Send>),
     /// The head, then nothing until the server is dropped.
     Stall,
     /// The head, then the same bytes for ever.
@@ -165,6 +167,15 @@ impl Connection {
                     let body = change(body);
                     self.head(&status, &headers, Some(body.len()))?;
                     self.write(&body)?;
+                    true
+                }
+                Action::Split(between) => {
+                    let (status, headers, body) = self.backend(&request, &[]);
+                    self.head(&status, &headers, Some(body.len()))?;
+                    let (most, rest) = body.split_at(body.len().saturating_sub(4));
+                    self.write(most)?;
+                    between();
+                    self.write(rest)?;
                     true
                 }
                 Action::Stall => {
