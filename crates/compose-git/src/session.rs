@@ -288,7 +288,14 @@ impl Session {
                 what: format!("{} bytes", self.run.options.largest_object()),
                 variable: compose_model::env::MAX_FILE_SIZE,
             }),
-            (Err(error), None) => Err(self.wire.explain(stage, &Chain(&error))),
+            (Err(error), None) => match disk_failure(&error) {
+                Some(kind) => Err(Error::Cache {
+                    doing: "write",
+                    path: into.to_owned(),
+                    source: kind.into(),
+                }),
+                None => Err(self.wire.explain(stage, &Chain(&error))),
+            },
             (Ok(_), None) => Ok(written.and_then(|written| {
                 let (pack, index) = (written.data_path?, written.index_path?);
                 Some(Pack {
@@ -314,6 +321,17 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
+}
+
+/// Is it the disk's fault, not the server's?
+fn disk_failure(error: &gix::Error) -> Option<io::ErrorKind> {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kind = error.downcast_any_ref::<io::Error>()?.kind();
+    matches!(
+        kind,
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem | FileTooLarge | PermissionDenied
+    )
+    .then_some(kind)
 }
 
 /// Wants some objects and has none: one round, no negotiation.
@@ -408,5 +426,39 @@ impl io::BufRead for Announced<'_> {
         } else {
             self.rest.consume(amount);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_the_servers_fault() {
+        let deep = |kind: io::ErrorKind| {
+            let inner = io::Error::from(kind).and_raise(gix::error::message("could not write"));
+            disk_failure(&inner.and_raise(gix::error::message("could not fetch")))
+        };
+        assert_eq!(deep(io::ErrorKind::StorageFull), Some(io::ErrorKind::StorageFull));
+        assert_eq!(
+            deep(io::ErrorKind::QuotaExceeded),
+            Some(io::ErrorKind::QuotaExceeded)
+        );
+        assert_eq!(deep(io::ErrorKind::ConnectionAborted), None);
+    }
+
+    #[test]
+    fn a_login_in_a_rewritten_address_is_taken_out() {
+        let split = |text: &str| {
+            let (address, given) = split_login(text);
+            (address, given.is_some())
+        };
+        assert_eq!(
+            split("https://me:t%40k@host/x"),
+            ("https://host/x".to_owned(), true)
+        );
+        assert_eq!(split("https://token@host/x"), ("https://host/x".to_owned(), true));
+        assert_eq!(split("https://host/x"), ("https://host/x".to_owned(), false));
+        assert_eq!(split("git@host:x"), ("git@host:x".to_owned(), false));
     }
 }

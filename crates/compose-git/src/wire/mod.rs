@@ -94,8 +94,9 @@ impl Wire {
         }
     }
 
-    /// From now on, at most this many bytes.
+    /// A new step begins: at most this many bytes of it, and what was heard before does not concern it.
     pub(crate) fn allow(&self, what: &'static str, bytes: u64) {
+        *lock(&self.said) = None;
         *lock(&self.limit) = (what, bytes);
         self.allowance.store(bytes, Ordering::Relaxed);
     }

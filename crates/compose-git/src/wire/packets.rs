@@ -12,7 +12,7 @@ use compose_model::text::escape;
 pub(super) enum Said {
     /// The server's error text, escaped.
     Error(String),
-    /// The stream ended inside a line.
+    /// The stream ended before it was complete.
     Cut,
 }
 
@@ -22,6 +22,8 @@ const LONGEST: usize = 1000;
 #[derive(Default)]
 pub(super) struct Packets {
     state: State,
+    /// A line was seen after the last flush: everything that git sends ends with one.
+    is_open: bool,
     error: Vec<u8>,
 }
 
@@ -52,7 +54,9 @@ impl Packets {
                     if count < 3 {
                         State::Length(digits, count + 1)
                     } else {
-                        after_length(digits)
+                        let next = after_length(digits);
+                        self.is_open = matches!(next, State::Head(..));
+                        next
                     }
                 }
                 State::Head(mut head, left) => {
@@ -84,9 +88,13 @@ impl Packets {
         })
     }
 
-    /// Did the stream end inside a line?
+    /// Did the stream end inside a line, or without a flush?
     pub(super) fn is_cut(&self) -> bool {
-        !matches!(self.state, State::Start | State::Deaf)
+        match self.state {
+            State::Deaf => false,
+            State::Start => self.is_open,
+            _ => true,
+        }
     }
 
     fn keep(&mut self, text: &[u8]) {
@@ -154,7 +162,7 @@ mod tests {
             line(b"ERR no\x1b[31m access\n"),
         ]
         .concat();
-        assert_eq!(heard(&announced), (error("no\\u{1b}[31m access"), false));
+        assert_eq!(heard(&announced), (error("no\\u{1b}[31m access"), true));
         let pack = [
             line(b"packfile\n"),
             line(b"\x01PACK..."),
@@ -177,6 +185,7 @@ mod tests {
     fn a_cut_is_noticed_and_a_bare_pack_is_not_understood() {
         assert_eq!(heard(&line(b"packfile\n")[..7]), (None, true));
         assert_eq!(heard(b"00"), (None, true));
+        assert_eq!(heard(&line(b"packfile\n")), (None, true), "no flush");
         assert_eq!(heard(b"PACK\0\0\0\x02 and whatever"), (None, false));
     }
 }
