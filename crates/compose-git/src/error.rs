@@ -74,6 +74,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A variable or a line of git's configuration that cannot be used.
+    #[error("{repo}: {why}")]
+    Setting {
+        /// The address it was needed for.
+        repo: RepoUrl,
+        /// Which, and why not. Never its value when that may hold a secret.
+        why: String,
+    },
     /// A redirect that is not followed.
     #[error("{repo}: redirected to {to}, which is not followed: {why}")]
     Redirect {
@@ -292,9 +300,11 @@ impl Error {
             Error::Unauthenticated { .. } | Error::Forbidden { .. } | Error::Redirect { .. } => {
                 ExitCode::Refused
             }
-            Error::NoCommit { .. } | Error::NotACommit { .. } | Error::Tree { .. } | Error::Budget { .. } => {
-                ExitCode::Config
-            }
+            Error::NoCommit { .. }
+            | Error::NotACommit { .. }
+            | Error::Setting { .. }
+            | Error::Tree { .. }
+            | Error::Budget { .. } => ExitCode::Config,
             Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
             Error::Bug { .. } => ExitCode::Bug,
         }
@@ -325,6 +335,7 @@ impl Error {
                     .to_owned()
             }
             Error::Untrusted { .. } => "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate".to_owned(),
+            Error::Setting { .. } => "correct it, or take it out".to_owned(),
             Error::Redirect { to, .. } => format!("write {to} as the repo, if that is where it lives now"),
             Error::NotGit { .. } => "check the address: it must be the one that `git clone` takes".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),

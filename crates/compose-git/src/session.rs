@@ -71,7 +71,7 @@ fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Err
     };
     let (address, given) = split_login(&rewritten);
     // The text is not shown: it may hold a secret.
-    let url = RepoUrl::parse(&address).map_err(|why| Error::Untrusted {
+    let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
         repo: repo.clone(),
         why: format!(
             "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"

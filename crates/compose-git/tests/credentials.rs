@@ -181,7 +181,10 @@ async fn addresses_are_rewritten_and_a_login_in_them_is_a_credential() {
     let error = fetch(&lab.options(), "https://evil.example/repo", &commit)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("insteadOf"), "{error}");
+    assert!(
+        matches!(&error, Error::Setting { .. }) && error.to_string().contains("insteadOf"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +217,22 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
         .environment
         .insert("BITOPS_COMPOSE_TOKEN_LOCALHOST".into(), "for the second".into());
     fetch(&options, &from.url("repo"), &commit).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_none_is_named_without_its_value() {
+    let (lab, commit) = lab();
+    let mut options = lab.options();
+    options
+        .environment
+        .insert("HTTPS_PROXY".into(), "http://user:pr0xy@[".into());
+    let error = fetch(&options, "http://127.0.0.1:1/repo", &commit)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Setting { .. }) && !format!("{error:?}").contains("pr0xy"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -397,7 +416,9 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("SSL_CERT_FILE") && error.to_string().contains("nowhere.pem"),
+        matches!(&error, Error::Setting { .. })
+            && error.to_string().contains("SSL_CERT_FILE")
+            && error.to_string().contains("nowhere.pem"),
         "{error}"
     );
 }

@@ -27,7 +27,7 @@ impl Net {
         } else {
             self.plain.get_or_init(|| build(options, None))
         };
-        made.clone().map_err(|why| Error::Untrusted {
+        made.clone().map_err(|why| Error::Setting {
             repo: repo.clone(),
             why,
         })
