@@ -208,12 +208,18 @@ fn bitops_own_logging_settings_hold_here_too() {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let config = fs::read_to_string(world.context.ops_repo().join("dev/bitops.config.yaml")).unwrap();
-    let logging = "bitops:\n  logging:\n    level: DEBUG\n    masks:\n    - search: 'ek(?=s)'\n      replace: 'XX'\n";
-    world.context.file("dev/bitops.config.yaml", format!("{config}{logging}"));
+    let logging =
+        "bitops:\n  logging:\n    level: DEBUG\n    masks:\n    - search: 'ek(?=s)'\n      replace: 'XX'\n";
+    world
+        .context
+        .file("dev/bitops.config.yaml", format!("{config}{logging}"));
     let run = world.context.run(["deploy"]).expect_code(0);
     assert!(run.stderr.contains("DEBUG"), "{run}");
     assert!(!run.stderr.contains("eks"), "{run}");
-    world.context.file("dev/bitops.config.yaml", format!("{config}{}", logging.replace("DEBUG", "ERROR")));
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("{config}{}", logging.replace("DEBUG", "ERROR")),
+    );
     let run = world.context.run(["deploy"]).expect_code(0);
     assert_eq!(run.stderr, "", "{run}");
 }

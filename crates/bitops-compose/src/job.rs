@@ -119,7 +119,9 @@ impl Job {
             root: root.to_owned(),
             text: text.into(),
             // A config that does not parse is the pipeline's to tell.
-            image: image.as_deref().and_then(|config| ImageDeployments::parse(config).ok()),
+            image: image
+                .as_deref()
+                .and_then(|config| ImageDeployments::parse(config).ok()),
             cancel: Cancel::new(),
             reporter: report::reporter(),
             printer,

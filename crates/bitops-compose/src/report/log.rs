@@ -73,7 +73,9 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, masks: &Arc
         .ok()
         .or_else(|| settings.level.clone());
     let level = level.as_deref().map_or(LevelFilter::INFO, filter);
-    let layer = fmt::layer().with_writer(MaskedStderr(Arc::clone(masks))).with_target(false);
+    let layer = fmt::layer()
+        .with_writer(MaskedStderr(Arc::clone(masks)))
+        .with_target(false);
     let registry = tracing_subscriber::registry();
     // A second call (tests) keeps the first subscriber.
     let _ = if json {
