@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     KeyConflict, KeyOrigin, Unmergeable,
     settle::Standing,
-    tree::{At, Entry, Kind, Loaded, MAX_NODES, Node, NodeId, Tree},
+    tree::{At, Entry, Kind, Loaded, Node, NodeId, Tree},
     value::{ValueId, Values},
 };
 
@@ -62,6 +62,7 @@ pub(super) fn merge(
         keys: Vec::new(),
         conflicts: Vec::new(),
         visited: 0,
+        budget: 1000 + 4 * trees.iter().map(|tree| tree.nodes.len()).sum::<usize>(),
     };
     let roots: Vec<At> = (0..trees.len())
         .filter(|index| trees[*index].root().is_some())
@@ -92,6 +93,8 @@ struct Merger<'a, 't> {
     conflicts: Vec<KeyConflict>,
     /// Entries looked at: aliases can make it many more than there are in the files.
     visited: usize,
+    /// How many are too many.
+    budget: usize,
 }
 
 impl Merger<'_, '_> {
@@ -119,7 +122,7 @@ impl Merger<'_, '_> {
                 }
                 all.push((*index, loaded));
             }
-            if self.visited > 2 * MAX_NODES {
+            if self.visited > self.budget {
                 return Err(Unmergeable {
                     index: *index,
                     why: "aliases that expand to too many values".to_owned(),

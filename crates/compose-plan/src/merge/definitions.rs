@@ -152,16 +152,19 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                     block.labels.len()
                 ));
             }
-            let labels: Vec<&str> = block.labels.iter().map(|label| label.as_str()).collect();
+            let labels: Vec<&str> = block
+                .labels
+                .iter()
+                .map(hcl_edit::structure::BlockLabel::as_str)
+                .collect();
             let mut address = format!("{prefix}{}", labels.join("."));
-            if kind == DefinitionKind::Provider {
-                if let Some(alias) = block
+            if kind == DefinitionKind::Provider
+                && let Some(alias) = block
                     .body
                     .get_attribute("alias")
                     .and_then(|alias| alias.value.as_str())
-                {
-                    address = format!("{address}.{alias}");
-                }
+            {
+                address = format!("{address}.{alias}");
             }
             found.push(Definition {
                 kind,

@@ -4,7 +4,7 @@ use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
     text::{Edit, shift},
-    tree::At,
+    tree::{At, Kind, Map, Style},
 };
 
 impl Emitter<'_, '_> {
@@ -25,6 +25,7 @@ impl Emitter<'_, '_> {
             }
         }
         let new = self.new_entries(merge, frame);
+        self.frame_anchor(merge, copy, &mut edits);
         if new.is_empty() {
             return Ok(edits);
         }
@@ -67,6 +68,9 @@ impl Emitter<'_, '_> {
         self.verbatim((index, entry.key), copy, edits)?;
         match &merged.outcome {
             Outcome::Keep(at) if *at == (index, entry.value) => return self.verbatim(*at, copy, edits),
+            Outcome::Keep(at) if self.reads_alike(*at, (index, entry.value)) => {
+                return self.verbatim((index, entry.value), copy, edits);
+            }
             Outcome::Merge(merge)
                 if merge.parts[0] == (index, entry.value) && self.frame(merge) == merge.parts[0] =>
             {
@@ -176,6 +180,91 @@ impl Emitter<'_, '_> {
             lead,
             step,
         }
+    }
+
+    /// A node as a part of what is in brackets, rewritten in brackets where it is a block.
+    pub(super) fn inline(&mut self, (index, node): At, lead: &str) -> Result<String, Refused> {
+        let tree = &self.trees[index];
+        let target = tree.resolve(node);
+        if target != node
+            && let Some(name) = self.emitted.get(&(index, target))
+        {
+            return Ok(format!("*{name} "));
+        }
+        if self.fits(&Outcome::Keep((index, target))) {
+            return self.flow_value(&Outcome::Keep((index, target)), lead);
+        }
+        let it = &tree.nodes[target];
+        // Without its anchor: what refers to it is written out as well.
+        let tag: String = tree.text[it.start..it.content]
+            .split_ascii_whitespace()
+            .take_while(|word| !word.starts_with('#'))
+            .filter(|word| word.starts_with('!'))
+            .map(|word| format!("{word} "))
+            .collect();
+        self.note_comments(index, it.content..it.end);
+        let body = match &it.kind {
+            Kind::Map(map) => {
+                let mut entries = Vec::with_capacity(map.entries.len());
+                for entry in &map.entries {
+                    let (key, value) = (
+                        self.inline((index, entry.key), lead)?,
+                        self.inline((index, entry.value), lead)?,
+                    );
+                    entries.push(format!("{key}: {value}"));
+                }
+                format!("{{{}}}", entries.join(", "))
+            }
+            Kind::Sequence { .. } => {
+                let mut items = Vec::new();
+                let mut item = target + 1;
+                while item < it.next {
+                    let text = self.inline((index, item), lead)?;
+                    items.push(if text.is_empty() { "~".to_owned() } else { text });
+                    item = tree.nodes[item].next;
+                }
+                format!("[{}]", items.join(", "))
+            }
+            Kind::Scalar(Style::Plain) if !tree.text[it.content..it.end].contains('\n') => {
+                format!("'{}'", tree.text[it.content..it.end].replace('\'', "''"))
+            }
+            Kind::Scalar(_) | Kind::Alias(_) => {
+                let line = tree.line(it.start);
+                return Err(format!(
+                    "a text of several lines (line {line}) that would have to stand in brackets"
+                ));
+            }
+        };
+        Ok(format!("{tag}{body}"))
+    }
+
+    /// Can a value stand in braces with its own text?
+    pub(super) fn fits(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Keep((index, node)) => {
+                let tree = &self.trees[*index];
+                let node = &tree.nodes[tree.resolve(*node)];
+                let text = &tree.text[node.content..node.end];
+                match node.kind {
+                    Kind::Map(Map { flow, .. }) | Kind::Sequence { flow } => flow,
+                    Kind::Scalar(Style::Quoted) => true,
+                    Kind::Scalar(Style::Plain) if text.is_empty() => node.start == node.end,
+                    Kind::Scalar(Style::Plain) => {
+                        node.in_flow || !text.contains([',', '[', ']', '{', '}', '?', '\n'])
+                    }
+                    Kind::Scalar(Style::Block { .. }) | Kind::Alias(_) => false,
+                }
+            }
+            Outcome::Merge(merge) => self.map(self.frame(merge)).flow && self.fits_flow(merge),
+        }
+    }
+
+    /// Can a merged mapping that is in braces stay there?
+    pub(super) fn fits_flow(&self, merge: &Merge) -> bool {
+        merge.entries.iter().all(|merged| {
+            let entry = self.entry(merged.frame);
+            self.fits(&Outcome::Keep((merged.frame.0, entry.key))) && self.fits(&merged.outcome)
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use compose_model::TreePath;
 
+mod block;
 mod class;
 mod deep;
 mod definitions;

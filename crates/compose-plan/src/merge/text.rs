@@ -62,6 +62,21 @@ pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
     out
 }
 
+/// Moves the comments that a text starts with, and hang further right than `indent`, to that column: behind a block
+/// scalar they would become a part of it.
+pub(super) fn pull_comments(text: &str, indent: usize) -> String {
+    let mut leading = true;
+    let line = |line: &str| {
+        let rest = line.trim_start_matches(' ');
+        leading &= rest.starts_with('#') || rest.trim().is_empty();
+        match leading && rest.starts_with('#') && line.len() - rest.len() > indent {
+            true => format!("{}{rest}", spaces(indent)),
+            false => line.to_owned(),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// `count` spaces.
 pub(super) fn spaces(count: usize) -> String {
     " ".repeat(count)
@@ -106,6 +121,23 @@ impl Tree<'_> {
         self.comments_in(&rest).first().cloned()
     }
 
+    /// Takes an anchor out.
+    pub(super) fn without_anchor(&self, anchor: Range<usize>) -> Edit {
+        let blank = |text: &str| text.len() - text.trim_start_matches(' ').len();
+        let end = anchor.end + blank(&self.text[anchor.end..self.line_end(anchor.end)]);
+        // Nothing behind it on its line: then the blank before it goes as well.
+        let before = if end == self.line_end(end) {
+            &self.text[self.line_start(anchor.start)..anchor.start]
+        } else {
+            ""
+        };
+        let start = anchor.start - (before.len() - before.trim_end_matches(' ').len());
+        Edit {
+            range: start..end,
+            text: String::new(),
+        }
+    }
+
     /// Is the node a collection without brackets?
     pub(super) fn is_block(&self, node: NodeId) -> bool {
         match &self.nodes[node].kind {
@@ -118,20 +150,20 @@ impl Tree<'_> {
     /// Where the lines behind an entry of a block mapping end that go with it: comments that are indented deeper
     /// than its key. Gives the end of the last line, without its break.
     pub(super) fn tail_end(&self, map: &Map, entry: Entry) -> usize {
-        self.comments_behind(entry, map.indent + 1)
+        self.comments_behind(self.line_end(self.nodes[entry.value].end), map.indent + 1)
     }
 
     /// Where new entries of a block mapping go: behind the last entry and the comments at the mapping's own depth.
     pub(super) fn map_end(&self, map: &Map) -> usize {
-        map.entries
-            .last()
-            .map_or(0, |last| self.comments_behind(*last, map.indent))
+        map.entries.last().map_or(0, |last| {
+            self.comments_behind(self.line_end(self.nodes[last.value].end), map.indent)
+        })
     }
 
-    fn comments_behind(&self, entry: Entry, indent: usize) -> usize {
-        let mut end = self.line_end(self.nodes[entry.value].end);
-        let first = self.line(self.nodes[entry.value].end);
-        for start in &self.line_starts[first.min(self.line_starts.len())..] {
+    /// The end of the last comment at this column or right of it, behind the end of a line and blank lines.
+    pub(super) fn comments_behind(&self, line_end: usize, indent: usize) -> usize {
+        let mut end = line_end;
+        for start in &self.line_starts[self.line(line_end)..] {
             let line_end = self.line_end(*start);
             let line = &self.text[*start..line_end];
             let rest = line.trim_start_matches([' ', '\t']);
@@ -163,6 +195,15 @@ impl Tree<'_> {
             .copied()
             .unwrap_or(self.text.len());
         next_line.min(self.line_start(key))
+    }
+
+    /// The end of the blank lines behind the end of a line.
+    pub(super) fn blank_end(&self, line_end: usize) -> usize {
+        let next = self.line_starts[self.line(line_end)..].iter();
+        let blank = next.map(|start| (*start, self.line_end(*start)));
+        let blank = blank
+            .take_while(|(start, end)| *start < self.text.len() && self.text[*start..*end].trim().is_empty());
+        blank.last().map_or(line_end, |(_, end)| end)
     }
 
     /// The file's own header ends here: comments at its top that a blank line sets off from the first key.

@@ -219,12 +219,14 @@ impl Tree<'_> {
         if self.text.contains("\r\n") { "\r\n" } else { "\n" }
     }
 
-    /// Does the text of a node end with a block scalar that owns the blank lines behind it?
-    pub(super) fn ends_with_keep(&self, node: NodeId) -> bool {
-        let last = self.nodes[node].next - 1;
+    /// Does the text of a node end with a block scalar, and with one that owns the blank lines behind it?
+    pub(super) fn last_block(&self, node: NodeId) -> Option<bool> {
         // The last node in text order is the deepest last one, unless brackets close behind it.
-        matches!(self.nodes[last].kind, Kind::Scalar(Style::Block { keep: true }))
-            && self.nodes[last].end == self.nodes[node].end
+        let last = &self.nodes[self.nodes[node].next - 1];
+        match last.kind {
+            Kind::Scalar(Style::Block { keep }) if last.end == self.nodes[node].end => Some(keep),
+            _ => None,
+        }
     }
 }
 

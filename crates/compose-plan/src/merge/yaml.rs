@@ -12,13 +12,17 @@ use std::{
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::{
-    scalar::{self, Scalar},
+    scalar,
     tree::{
-        Entry, Kind, Loaded, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, last_wins,
-        line_starts,
+        Entry, Kind, Loaded, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, line_starts,
     },
     value::Values,
 };
+
+mod gaps;
+mod merge_keys;
+
+use gaps::Position;
 
 /// Parses one file that holds one document; the error is the reason of an [`Unmergeable`](super::Unmergeable).
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
@@ -117,18 +121,6 @@ struct Builder<'t> {
     flattened_entries: usize,
 }
 
-/// Where a node stands.
-struct Position {
-    lead: usize,
-    parent_indent: isize,
-    in_sequence: bool,
-    in_flow: bool,
-    key: bool,
-    /// For a key: written with `?`. For a value: the colon.
-    explicit: bool,
-    colon: bool,
-}
-
 impl<'t> Builder<'t> {
     fn new(text: Cow<'t, str>, bom: bool) -> Self {
         let bytes = if text.is_ascii() {
@@ -211,189 +203,6 @@ impl<'t> Builder<'t> {
             json_step: None,
             line_starts: self.line_starts,
         })
-    }
-
-    fn byte(&self, char: usize) -> usize {
-        if self.bytes.is_empty() {
-            char.min(self.text.len())
-        } else {
-            *self.bytes.get(char).unwrap_or(&self.text.len())
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    /// Is the byte at this distance the end of a word?
-    fn blank(&self, distance: usize) -> bool {
-        self.text
-            .as_bytes()
-            .get(self.at + distance)
-            .is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-    }
-
-    fn column(&self, at: usize) -> usize {
-        let line = self.line_starts[self.line_starts.partition_point(|start| *start <= at) - 1];
-        self.text[line..at].chars().count()
-    }
-
-    fn line_indent(&self, at: usize) -> usize {
-        let line = self.line_starts[self.line_starts.partition_point(|start| *start <= at) - 1];
-        self.text[line..].bytes().take_while(|byte| *byte == b' ').count()
-    }
-
-    fn lost(&self) -> String {
-        let line = self.line_starts.partition_point(|start| *start <= self.at);
-        format!("line {line}: YAML that is written in an unusual way")
-    }
-
-    fn expect(&mut self, sign: u8) -> Result<(), String> {
-        if self.peek() != Some(sign) {
-            return Err(self.lost());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Skips blanks, line breaks and comments.
-    fn trivia(&mut self) {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
-                b'#' => {
-                    let rest = &bytes[self.at..];
-                    let mut end = self.at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-                    if bytes[end - 1] == b'\r' {
-                        end -= 1;
-                    }
-                    self.comments.push(self.at..end);
-                    self.at = end;
-                }
-                _ => break,
-            }
-        }
-    }
-
-    /// Skips blanks, comments and commas.
-    fn separators(&mut self) {
-        self.trivia();
-        while self.peek() == Some(b',') {
-            self.at += 1;
-            self.trivia();
-        }
-    }
-
-    fn directives(&mut self, explicit: bool) -> Result<(), String> {
-        let start = self.at;
-        self.trivia();
-        while explicit && self.peek() == Some(b'%') {
-            if self.text[self.at..].starts_with("%TAG") {
-                return Err("a %TAG directive".to_owned());
-            }
-            let rest = &self.text[self.at..];
-            self.at += rest.find('\n').unwrap_or(rest.len());
-            self.trivia();
-        }
-        if !explicit {
-            self.comments.clear();
-            self.at = start;
-            return Ok(());
-        }
-        if !self.text[self.at..].starts_with("---") {
-            return Err(self.lost());
-        }
-        self.at += 3;
-        Ok(())
-    }
-
-    /// Moves behind the indicators before a node.
-    fn place(&mut self) -> Result<Position, String> {
-        let start = self.at;
-        let Some(frame) = self.frames.last() else {
-            return Ok(Position {
-                lead: start,
-                parent_indent: -1,
-                in_sequence: false,
-                in_flow: false,
-                key: false,
-                explicit: false,
-                colon: false,
-            });
-        };
-        let in_flow = frame.flow;
-        let mut position = Position {
-            lead: start,
-            parent_indent: frame.indent as isize,
-            in_sequence: frame.map.is_none(),
-            in_flow,
-            key: frame.map.as_ref().is_some_and(|map| map.key.is_none()),
-            explicit: false,
-            colon: false,
-        };
-        match &frame.map {
-            None if in_flow => self.separators(),
-            None => {
-                self.trivia();
-                self.expect(b'-')?;
-            }
-            Some(OpenMap { key: None, .. }) => {
-                if in_flow {
-                    self.separators();
-                } else {
-                    self.trivia();
-                }
-                if self.peek() == Some(b'?') && self.blank(1) {
-                    self.at += 1;
-                    position.explicit = true;
-                }
-            }
-            Some(OpenMap { key: Some(_), .. }) => {
-                let comments = self.comments.len();
-                self.trivia();
-                if self.peek() == Some(b':') {
-                    self.at += 1;
-                    position.colon = true;
-                } else {
-                    self.at = start;
-                    self.comments.truncate(comments);
-                }
-            }
-        }
-        position.lead = self.at;
-        Ok(position)
-    }
-
-    /// Reads as many properties as the event has. Gives the start of the node and its anchor.
-    fn properties(
-        &mut self,
-        anchor: bool,
-        tag: bool,
-        in_flow: bool,
-    ) -> Result<(usize, Option<Range<usize>>), String> {
-        let mut start = None;
-        let mut found = None;
-        for _ in 0..usize::from(anchor) + usize::from(tag) {
-            self.trivia();
-            let from = self.at;
-            start.get_or_insert(from);
-            let word = self.text[from..].find(|c: char| {
-                matches!(c, ' ' | '\t' | '\r' | '\n') || in_flow && matches!(c, ',' | '[' | ']' | '{' | '}')
-            });
-            let mut length = word.unwrap_or(self.text.len() - from);
-            match self.peek() {
-                Some(b'&') if anchor && found.is_none() => found = Some(from..from + length),
-                Some(b'!') if tag => {
-                    if self.text[from..].starts_with("!<") {
-                        length = self.text[from..].find('>').ok_or_else(|| self.lost())? + 1;
-                    }
-                }
-                _ => return Err(self.lost()),
-            }
-            self.at += length;
-        }
-        Ok((start.unwrap_or(self.at), found))
     }
 
     /// Adds a node; the caller completes it.
@@ -483,51 +292,6 @@ impl<'t> Builder<'t> {
         }
         self.nodes[id].end = self.at;
         self.attach(id, &position)
-    }
-
-    /// The `+` of a block scalar's header.
-    fn header_keeps(&self) -> Result<bool, String> {
-        let rest = &self.text[self.at..];
-        if !rest.starts_with(['|', '>']) {
-            return Err(self.lost());
-        }
-        Ok(rest
-            .bytes()
-            .skip(1)
-            .take_while(|byte| !byte.is_ascii_whitespace())
-            .any(|byte| byte == b'+'))
-    }
-
-    /// The end of a scalar that starts at `start` and of which saphyr says that it ends at `end`.
-    fn scalar_end(&self, start: usize, end: usize, style: Style) -> Result<usize, String> {
-        let text = self
-            .text
-            .get(start..end)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| self.lost())?;
-        match style {
-            Style::Plain => Ok(start + text.trim_end_matches([' ', '\t', '\r', '\n']).len()),
-            // saphyr counts blanks and a comment behind the quote in.
-            Style::Quoted => quoted_length(text.as_bytes())
-                .map(|length| start + length)
-                .ok_or_else(|| self.lost()),
-            Style::Block { keep } => {
-                // saphyr ends in front of the next token, somewhere in its line.
-                let line = self.line_starts[self.line_starts.partition_point(|start| *start <= end) - 1];
-                let whole = if line > start && self.text[line..end].bytes().all(|byte| byte == b' ') {
-                    line
-                } else {
-                    end
-                };
-                let text = &self.text[start..whole];
-                let text = if keep {
-                    text.strip_suffix('\n').unwrap_or(text)
-                } else {
-                    text.trim_end_matches(['\r', '\n'])
-                };
-                Ok(start + text.strip_suffix('\r').unwrap_or(text).len())
-            }
-        }
     }
 
     fn alias(&mut self, anchor: usize) -> Result<(), String> {
@@ -626,6 +390,13 @@ impl<'t> Builder<'t> {
                 if !matches!(self.nodes[key].kind, Kind::Scalar(_)) {
                     return Err("a key that is not a scalar".to_owned());
                 }
+                // PyYAML takes such keys only with a `?`, and an empty one not everywhere.
+                if self.nodes[id].content == self.nodes[id].end {
+                    return Err("an empty key".to_owned());
+                }
+                if self.text[self.nodes[id].start..self.nodes[id].end].contains('\n') {
+                    return Err("a key of several lines".to_owned());
+                }
                 map.key = Some((id, position.explicit));
             }
             Some((key, explicit)) => {
@@ -686,98 +457,6 @@ impl<'t> Builder<'t> {
 
     fn plain_tag(&self, map: NodeId) -> bool {
         matches!(&self.nodes[map].kind, Kind::Map(map) if map.plain_tag)
-    }
-
-    /// The entries of a mapping as PyYAML's `flatten_mapping` leaves them.
-    fn load(&mut self, id: NodeId, entries: &[Entry], values: &mut Values) -> Result<Vec<Loaded>, String> {
-        let merge = values.scalar(Scalar::Merge);
-        let (mut inherited, mut own) = (Vec::new(), Vec::new());
-        let mut merges = false;
-        for (index, entry) in entries.iter().enumerate() {
-            let key = self.nodes[entry.key].value;
-            if key == merge {
-                merges = true;
-                self.inherit(entry.value, values, &mut inherited)?;
-            } else {
-                own.push(Loaded {
-                    key: values.key(key),
-                    map: id,
-                    entry: index,
-                });
-            }
-        }
-        if !merges {
-            return Ok(last_wins(own.into_iter()));
-        }
-        let all = last_wins(inherited.into_iter().chain(own));
-        self.flattened_entries += all.len();
-        if self.flattened_entries > MAX_NODES {
-            return Err(format!(
-                "merge keys (<<) that bring more than {MAX_NODES} entries"
-            ));
-        }
-        self.flattened.insert(id, all.clone());
-        Ok(all)
-    }
-
-    /// What a merge key's value brings.
-    fn inherit(&self, value: NodeId, values: &Values, into: &mut Vec<Loaded>) -> Result<(), String> {
-        let resolve = |node: NodeId| match self.nodes[node].kind {
-            Kind::Alias(target) => target,
-            _ => node,
-        };
-        let value = resolve(value);
-        let mut maps = Vec::new();
-        if matches!(self.nodes[value].kind, Kind::Sequence { .. }) {
-            let mut child = value + 1;
-            while child < self.nodes[value].next {
-                maps.push(resolve(child));
-                child = self.nodes[child].next;
-            }
-            maps.reverse();
-        } else {
-            maps.push(value);
-        }
-        for map in maps {
-            let Kind::Map(it) = &self.nodes[map].kind else {
-                return Err("a merge key (<<) whose value is not a mapping".to_owned());
-            };
-            match self.flattened.get(&map) {
-                Some(all) => into.extend(all),
-                None => into.extend(it.entries.iter().enumerate().map(|(entry, it)| Loaded {
-                    key: values.key(self.nodes[it.key].value),
-                    map,
-                    entry,
-                })),
-            }
-            if into.len() > MAX_NODES {
-                return Err(format!(
-                    "merge keys (<<) that bring more than {MAX_NODES} entries"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&self, loaded: Loaded) -> Option<Entry> {
-        match &self.nodes[loaded.map].kind {
-            Kind::Map(map) => map.entries.get(loaded.entry).copied(),
-            _ => None,
-        }
-    }
-}
-
-/// The length of a scalar in quotes.
-fn quoted_length(text: &[u8]) -> Option<usize> {
-    let quote = *text.first().filter(|quote| matches!(quote, b'"' | b'\''))?;
-    let mut at = 1;
-    loop {
-        match text.get(at)? {
-            b'\\' if quote == b'"' => at += 2,
-            sign if *sign == quote && quote == b'\'' && text.get(at + 1) == Some(&quote) => at += 2,
-            sign if *sign == quote => return Some(at + 1),
-            _ => at += 1,
-        }
     }
 }
 
