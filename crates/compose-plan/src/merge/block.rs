@@ -145,7 +145,9 @@ impl Emitter<'_, '_> {
             }
             said if !text.contains(['\n', '#']) => {
                 // With the blanks that were before it.
-                text = format!("{text}{}{said}", &tree.text[value.end..comment.start]);
+                let before = &tree.text[entry.colon_end..comment.start];
+                text.push_str(&before[before.trim_end_matches([' ', '\t']).len()..]);
+                text.push_str(said);
                 true
             }
             _ => false,
