@@ -1,0 +1,237 @@
+//! Who is measured, and one run of each.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use compose_testkit::{Context, GitServer, git};
+
+use crate::measure::{self, Sample};
+use crate::world::{self, Source};
+
+/// How many clones run at once; as many repos as this program fetches at once by default.
+const AT_ONCE: usize = 16;
+
+/// No run takes longer, or it is a failure of the benchmark.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A way to get the environments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// This program with an empty cache.
+    Cold,
+    /// The same with full commit ids instead of versions, as a lock gives them.
+    ColdKnown,
+    /// This program with a cache that holds all.
+    Warm,
+    /// The same with commit ids.
+    WarmKnown,
+    /// `git clone --depth 1 -b TAG`, one source after the other.
+    CloneLoop,
+    /// The same clones, 16 at once, with `--filter=blob:none --sparse`, and `sparse-checkout set ENVIRONMENT`.
+    CloneParallel,
+    /// Per source `git init`, `git fetch origin TAG`, `git checkout`, one after the other.
+    Vendir,
+}
+
+impl Contender {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Cold,
+        Self::ColdKnown,
+        Self::Warm,
+        Self::WarmKnown,
+        Self::CloneLoop,
+        Self::CloneParallel,
+        Self::Vendir,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "bitops-compose, cold",
+            Self::ColdKnown => "bitops-compose, cold, known commits",
+            Self::Warm => "bitops-compose, warm",
+            Self::WarmKnown => "bitops-compose, warm, known commits",
+            Self::CloneLoop => "git clone --depth 1 -b, in a loop",
+            Self::CloneParallel => "the same in parallel, blobless, sparse",
+            Self::Vendir => "as vendir: init, fetch, checkout, in a loop",
+        }
+    }
+
+    /// One of the loops over git, which are slow with many sources.
+    pub(crate) fn is_loop(self) -> bool {
+        matches!(self, Self::CloneLoop | Self::Vendir)
+    }
+
+    fn known(self) -> bool {
+        matches!(self, Self::ColdKnown | Self::WarmKnown)
+    }
+}
+
+/// The contenders' common ground: one server, and what is wanted of it.
+#[derive(Debug)]
+pub(crate) struct Race<'a> {
+    program: &'a Path,
+    server: &'a GitServer,
+    sources: &'a [Source],
+    /// A cache that holds all the sources.
+    warm: tempfile::TempDir,
+}
+
+impl<'a> Race<'a> {
+    /// Fills a cache for the warm runs.
+    pub(crate) fn new(program: &'a Path, server: &'a GitServer, sources: &'a [Source]) -> Self {
+        let race = Self {
+            program,
+            server,
+            sources,
+            warm: world::scratch(),
+        };
+        for warm in [Contender::Warm, Contender::WarmKnown] {
+            race.context(warm).run(["deploy"]).expect_code(0);
+        }
+        race
+    }
+
+    /// One run, from the start of the first process to the end of the last.
+    ///
+    /// # Panics
+    /// Where it fails: a contender that does not do its work has no time.
+    pub(crate) fn run(&self, contender: Contender) -> Sample {
+        let scratch = world::scratch();
+        self.server.clear_requests();
+        let duration = match contender {
+            Contender::CloneLoop => {
+                let started = Instant::now();
+                for (source, number) in self.sources.iter().zip(0..) {
+                    clone(source, scratch.path(), number, &[]);
+                }
+                started.elapsed()
+            }
+            Contender::CloneParallel => {
+                let started = Instant::now();
+                at_once(self.sources, |source, number| {
+                    clone(
+                        source,
+                        scratch.path(),
+                        number,
+                        &["--filter=blob:none", "--sparse"],
+                    );
+                    let clone = directory(scratch.path(), number);
+                    run_git(&clone, ["sparse-checkout", "set", &source.environment]);
+                });
+                started.elapsed()
+            }
+            Contender::Vendir => {
+                let started = Instant::now();
+                for (source, number) in self.sources.iter().zip(0..) {
+                    fetch_as_vendir(source, scratch.path(), number);
+                }
+                started.elapsed()
+            }
+            Contender::Cold | Contender::ColdKnown | Contender::Warm | Contender::WarmKnown => {
+                let context = self.context(contender);
+                let run = context.run(["deploy"]).expect_code(0);
+                return Sample::with_traffic(run.duration, self.server);
+            }
+        };
+        for (source, number) in self.sources.iter().zip(0..) {
+            let environment = directory(scratch.path(), number).join(&source.environment);
+            assert!(
+                world::holds_files(&environment),
+                "{} has not brought {}",
+                contender.name(),
+                source.environment
+            );
+        }
+        Sample::with_traffic(duration, self.server)
+    }
+
+    /// The peak memory of this program; none for the others, which are several processes each.
+    pub(crate) fn peak_memory(&self, contender: Contender) -> Option<u64> {
+        if contender.is_loop() || contender == Contender::CloneParallel {
+            return None;
+        }
+        let context = self.context(contender);
+        measure::peak_memory(&context.command(["deploy"]), context.root())
+    }
+
+    fn context(&self, contender: Contender) -> Context {
+        let mut context = deploying(self.program);
+        context.file(
+            "dev/bitops.config.yaml",
+            world::config(self.sources, contender.known()),
+        );
+        if matches!(contender, Contender::Warm | Contender::WarmKnown) {
+            context.set("BITOPS_COMPOSE_CACHE", self.warm.path());
+        }
+        context
+    }
+}
+
+/// A fresh world in which `deploy` composes `dev` and ends with `true` for a pipeline.
+pub(crate) fn deploying(program: &Path) -> Context {
+    let mut context = Context::new(program);
+    context
+        .set("BITOPS_ENVIRONMENT", "dev")
+        .set("BITOPS_COMPOSE_PIPELINE", "true")
+        .set("BITOPS_LOGGING_LEVEL", "WARNING")
+        .time_limit(LIMIT);
+    context
+}
+
+fn directory(scratch: &Path, number: usize) -> std::path::PathBuf {
+    scratch.join(number.to_string())
+}
+
+fn clone(source: &Source, scratch: &Path, number: usize, options: &[&str]) {
+    let into = number.to_string();
+    let mut args = vec!["clone", "--quiet", "--depth", "1", "-b", &source.version];
+    args.extend(options);
+    args.extend([source.url.as_str(), &into]);
+    run_git(scratch, args);
+}
+
+fn fetch_as_vendir(source: &Source, scratch: &Path, number: usize) {
+    let directory = directory(scratch, number);
+    std::fs::create_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    run_git(&directory, ["init", "--quiet"]);
+    run_git(&directory, ["remote", "add", "origin", &source.url]);
+    run_git(&directory, ["fetch", "--quiet", "origin", &source.version]);
+    run_git(&directory, ["checkout", "--quiet", "FETCH_HEAD"]);
+}
+
+fn run_git<I, S>(directory: &Path, args: I)
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let mut command = git::command(directory);
+    command.args(["-c", "advice.detachedHead=false"]).args(args);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Does the work for every source, [`AT_ONCE`] of them at a time.
+fn at_once(sources: &[Source], work: impl Fn(&Source, usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(sources.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(source) = sources.get(number) else { return };
+                    work(source, number);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,205 @@
+//! What needs no server: start-up, and the cost of composing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use compose_testkit::{Catalog, Context};
+
+use crate::contender::deploying;
+use crate::measure::{self, Sample, Series, Spread};
+use crate::world;
+
+/// Start-up with nothing to compose.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct StartUp {
+    pub(crate) pairs: usize,
+    /// The pipeline started directly, in milliseconds.
+    pub(crate) bare: Spread,
+    /// The pipeline started by this program, in milliseconds.
+    pub(crate) through: Spread,
+    /// The second less the first, of each pair, in milliseconds.
+    pub(crate) difference: Spread,
+}
+
+/// Starts `true` directly and through the program, in pairs of changing order.
+pub(crate) fn start_up(program: &Path, pairs: usize) -> StartUp {
+    let context = |program: &Path| {
+        let context = deploying(program);
+        context.file("dev/bitops.config.yaml", "bitops:\n  deployments: {}\n");
+        context
+    };
+    let through = context(program);
+    let bare = context(Path::new("true"));
+    let (mut bares, mut throughs, mut differences) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..pairs {
+        let run_bare = || time(bare.command(["deploy"]));
+        let run_through = || time(through.command(["deploy"]));
+        let (bare, through) = if pair % 2 == 0 {
+            let bare = run_bare();
+            (bare, run_through())
+        } else {
+            let through = run_through();
+            (run_bare(), through)
+        };
+        bares.push(bare);
+        throughs.push(through);
+        differences.push(through - bare);
+    }
+    StartUp {
+        pairs,
+        bare: Spread::of(bares),
+        through: Spread::of(throughs),
+        difference: Spread::of(differences),
+    }
+}
+
+fn time(mut command: Command) -> f64 {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let started = Instant::now();
+    let status = command.status();
+    let duration = started.elapsed();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{command:?} has failed"
+    );
+    duration.as_secs_f64() * 1e3
+}
+
+/// How large the composition is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) layers: usize,
+    pub(crate) files_each: usize,
+    /// In the user's own environment.
+    pub(crate) local_files: usize,
+}
+
+pub(crate) const LARGE: &str = "over a large operations repo";
+pub(crate) const SMALL: &str = "over an empty operations repo";
+pub(crate) const PLAIN: &str = "writing as many files, and nothing else";
+
+/// A deploy of catalogs on disk that the cache holds already, over an operations repo of `local_files` files, and
+/// over an empty one; beside them, what it takes to just write as many files of that size.
+pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Vec<Series> {
+    let root = world::scratch();
+    let config = catalogs(root.path(), size);
+    let contexts = [(LARGE, size.local_files), (SMALL, 0)].map(|(name, files)| {
+        let context = deploying(program);
+        context.file("dev/bitops.config.yaml", &config);
+        for file in 0..files {
+            let path = format!("dev/helm/own-{:03}/templates/{file:05}.yaml", file / 100);
+            context.file(&path, format!("file: {file}\n"));
+        }
+        context.run(["deploy"]).expect_code(0);
+        (name, context)
+    });
+    let mut series: Vec<Series> = contexts
+        .iter()
+        .map(|(name, context)| {
+            reset(context);
+            let peak = measure::peak_memory(&context.command(["deploy"]), context.root());
+            Series {
+                contender: name,
+                samples: Vec::new(),
+                peak_memory_kib: peak,
+            }
+        })
+        .collect();
+    let mut plain = Vec::new();
+    for _ in 0..runs {
+        for ((_, context), series) in contexts.iter().zip(&mut series) {
+            reset(context);
+            let run = context.run(["deploy"]).expect_code(0);
+            series.samples.push(Sample::local(run.duration));
+        }
+        plain.push(Sample::local(write_plainly(size)));
+    }
+    series.push(Series {
+        contender: PLAIN,
+        samples: plain,
+        peak_memory_kib: None,
+    });
+    series
+}
+
+/// Takes away what the run before has composed: a container starts without it.
+fn reset(context: &Context) {
+    let home = context.home();
+    let entries = std::fs::read_dir(&home).unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+    for entry in entries {
+        let entry = entry.unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+        let remove = match entry.file_name().to_str() {
+            Some("mount") => continue,
+            Some("active") => std::fs::remove_file,
+            _ if entry.file_type().is_ok_and(|kind| kind.is_dir()) => std::fs::remove_dir_all,
+            _ => std::fs::remove_file::<std::path::PathBuf>,
+        };
+        remove(entry.path()).unwrap_or_else(|error| panic!("{}: {error}", entry.path().display()));
+    }
+    std::os::unix::fs::symlink("mount", home.join("active"))
+        .unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+}
+
+/// One catalog per layer, and the config that names their commits. No path is in two layers: mostly templates, some
+/// terraform, some values.
+fn catalogs(root: &Path, size: Size) -> String {
+    let mut config = String::from("default-environments:\n");
+    for layer in 0..size.layers {
+        let mut catalog = Catalog::new(&format!("layer-{layer:02}"));
+        for file in 0..size.files_each {
+            let (path, text) = file_of(layer, file);
+            catalog.file(&path, text);
+        }
+        let repo = catalog.tag("1.0.0").build(root);
+        let path = repo.path().display();
+        let commit = repo.commit("1.0.0");
+        config.push_str(&format!(
+            "- {{repo: \"file://{path}\", environment: app, ref: {commit}}}\n"
+        ));
+    }
+    config
+}
+
+fn file_of(layer: usize, file: usize) -> (String, String) {
+    let lines: String = (0..20)
+        .map(|line| format!("# line {line} of file {file} of layer {layer}\n"))
+        .collect();
+    match file % 10 {
+        0 => (
+            format!("app/helm/app-{layer:02}/values-files/{file:03}.yaml"),
+            format!("{lines}key-{file}: {layer}\n"),
+        ),
+        1 | 2 => (
+            format!("app/terraform-{layer:02}/{file:03}.tf"),
+            format!("{lines}variable \"name_{layer}_{file}\" {{}}\n"),
+        ),
+        _ => (
+            format!("app/helm/app-{layer:02}/templates/{file:03}.yaml"),
+            format!("{lines}kind: File{file}\n"),
+        ),
+    }
+}
+
+/// The floor: the same files in the same directories, one thread, one after the other.
+fn write_plainly(size: Size) -> Duration {
+    let root = world::scratch();
+    let files: Vec<_> = (0..size.layers)
+        .flat_map(|layer| (0..size.files_each).map(move |file| file_of(layer, file)))
+        .collect();
+    let started = Instant::now();
+    let mut made = std::collections::HashSet::new();
+    for (path, text) in &files {
+        let path = root.path().join(path);
+        let parent = path.parent().expect("it is below the root").to_owned();
+        let written = if made.contains(&parent) {
+            Ok(())
+        } else {
+            std::fs::create_dir_all(&parent)
+        }
+        .and_then(|()| std::fs::write(&path, text));
+        written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        made.insert(parent);
+    }
+    started.elapsed()
+}

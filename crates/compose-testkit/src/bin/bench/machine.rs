@@ -1,0 +1,57 @@
+//! What it ran on, without anything that names it.
+
+use std::path::Path;
+use std::process::Command;
+
+use compose_testkit::git;
+use serde::Serialize;
+
+/// A description of this machine, as far as it says something about figures.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_gib: u64,
+    pub(crate) kernel: String,
+    pub(crate) git: String,
+    pub(crate) program: String,
+    /// Of the minute before the start.
+    pub(crate) load: String,
+}
+
+impl Machine {
+    pub(crate) fn here(program: &Path) -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let field = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name));
+            let value = line.and_then(|line| line.split_once(':'));
+            value.map(|(_, value)| value.trim().to_owned())
+        };
+        let kib = field(&read("/proc/meminfo"), "MemTotal");
+        let kib = kib.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        let release = read("/proc/sys/kernel/osrelease");
+        Self {
+            processor: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory_gib: kib.unwrap_or(0).div_ceil(1024 * 1024),
+            // What follows the number names who has built it.
+            kernel: format!("Linux {}", release.split('-').next().unwrap_or_default().trim()),
+            git: git::run(Path::new("/"), ["--version"]),
+            program: first_line(program),
+            load: read("/proc/loadavg")
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+}
+
+fn first_line(program: &Path) -> String {
+    let output = Command::new(program)
+        .arg("--version")
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,75 @@
+//! Measures this program against what people use instead, all in turn, in one run, against one local server.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`world`] | catalogs behind a server, and the sources that are wanted of them |
+//! | [`contender`] | who is measured, and one run of each |
+//! | [`measure`] | samples, medians, peak memory |
+//! | [`local`] | what needs no server: start-up, and the cost of composing |
+//! | [`scenarios`] | what is measured, in order |
+//! | [`targets`] | the figures to reach, reached or not |
+//! | [`report`], [`chart`], [`machine`] | tables, the chart, what it ran on |
+//!
+//! It states times and asserts none. It ends by itself: every count is bounded, and every run has a time limit.
+
+mod chart;
+mod contender;
+mod local;
+mod machine;
+mod measure;
+mod report;
+mod scenarios;
+mod targets;
+mod world;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Run the benchmark and print its tables.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// The bitops-compose to measure.
+    #[arg(long, value_name = "FILE")]
+    program: PathBuf,
+
+    /// How often each contender runs; the slowest ones run less often in the largest scenarios.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=50))]
+    runs: u16,
+
+    /// One run of everything with tiny repos: shows that the benchmark works, and nothing else.
+    #[arg(long)]
+    quick: bool,
+
+    /// Only the scenarios whose key holds this text (six, size, many, local).
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+
+    /// Write benchmark.md, benchmark.svg and benchmark.json into this directory.
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the program's result")]
+fn main() {
+    let arguments = Arguments::parse();
+    let scale = if arguments.quick {
+        scenarios::Scale::quick()
+    } else {
+        scenarios::Scale::full(usize::from(arguments.runs))
+    };
+    let results = scenarios::run(&arguments.program, &scale, &arguments.only);
+    let text = report::markdown(&results);
+    println!("{text}");
+    if let Some(directory) = &arguments.write {
+        let write = |name: &str, content: String| {
+            let path = directory.join(name);
+            std::fs::write(&path, content)
+                .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        };
+        write("benchmark.md", text);
+        write("benchmark.svg", chart::svg(&results));
+        write("benchmark.json", report::json(&results));
+    }
+}

@@ -1,0 +1,156 @@
+//! The tables, and everything as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::contender::Contender;
+use crate::measure::{Series, Spread};
+use crate::scenarios::{Results, Scenario};
+use crate::targets::{self, Target};
+
+/// A Markdown page.
+pub(crate) fn markdown(results: &Results) -> String {
+    let mut page = String::from("# Benchmark\n\n");
+    intro(results, &mut page);
+    let targets = targets::targets(results);
+    if !targets.is_empty() {
+        page.push_str("\n## Targets\n\n| | target | figure | |\n|---|---|---|---|\n");
+        for target in targets {
+            let reached = if target.reached {
+                "reached"
+            } else {
+                "**not reached**"
+            };
+            let Target {
+                what, wanted, figure, ..
+            } = target;
+            line(
+                &mut page,
+                format_args!("| {what} | {wanted} | {figure} | {reached} |"),
+            );
+        }
+    }
+    for scenario in results.six.iter().chain(&results.sizes).chain(&results.many) {
+        table(scenario, &mut page);
+    }
+    local(results, &mut page);
+    page
+}
+
+/// Everything, for other programs.
+pub(crate) fn json(results: &Results) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        #[serde(flatten)]
+        results: &'a Results,
+        targets: Vec<Target>,
+    }
+    let document = Document {
+        results,
+        targets: targets::targets(results),
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("plain data can be written");
+    text.push('\n');
+    text
+}
+
+fn intro(results: &Results, page: &mut String) {
+    let machine = &results.machine;
+    line(
+        page,
+        format_args!(
+            "Made by `scripts/bench`: all contenders in turn, round after round, against one local smart-HTTP server (real `git\n\
+             http-backend`) that takes {} ms more for each request and each new connection. Bandwidth is not limited, so fewer bytes gain\n\
+             nothing in these times. Times are medians (least to most); ratios are medians over the rounds, each round's runs\n\
+             compared with each other.\n",
+            results.latency_millis
+        ),
+    );
+    line(
+        page,
+        format_args!(
+            "{}, {} cores shared by client and server, {} GiB; {}; {}; {}. Load when it started: {}.",
+            machine.processor,
+            machine.cores,
+            machine.memory_gib,
+            machine.kernel,
+            machine.git,
+            machine.program,
+            machine.load
+        ),
+    );
+}
+
+fn table(scenario: &Scenario, page: &mut String) {
+    line(page, format_args!("\n## {}\n", scenario.title));
+    page.push_str(
+        "| | time in ms | against cold | requests | most of a repo | KB received | peak MiB |\n|---|---|---|---|---|---|---|\n",
+    );
+    let cold = scenario.series(Contender::Cold);
+    for series in &scenario.series {
+        let against = cold.map_or_else(String::new, |cold| format!("{:.2}", series.times(cold).median));
+        line(
+            page,
+            format_args!(
+                "| {} | {} | {against} | {} | {} | {:.1} | {} |",
+                series.contender,
+                spread(series.millis(), 0),
+                series.requests(),
+                series.requests_of_a_repo(),
+                series.bytes() as f64 / 1e3,
+                peak(series)
+            ),
+        );
+    }
+}
+
+fn local(results: &Results, page: &mut String) {
+    if let Some(start_up) = &results.start_up {
+        page.push_str("\n## Nothing to compose\n\n");
+        line(
+            page,
+            format_args!(
+                "`true` for a pipeline, started {} times directly and as often by `bitops-compose deploy`, in pairs of changing order.\n",
+                start_up.pairs
+            ),
+        );
+        page.push_str("| | ms |\n|---|---|\n");
+        for (what, figures) in [
+            ("directly", start_up.bare),
+            ("by bitops-compose", start_up.through),
+            ("the difference, pair by pair", start_up.difference),
+        ] {
+            line(page, format_args!("| {what} | {} |", spread(figures, 2)));
+        }
+    }
+    if !results.compose.is_empty() {
+        page.push_str(
+            "\n## Composing\n\n10,000 files of 50 catalogs on disk that the cache holds, each named by its commit: a whole `deploy`, from the start\n\
+             of the process to its end, over an operations repo of 50,000 files and over one of none.\n\n\
+             | | time in ms | peak MiB |\n|---|---|---|\n",
+        );
+        for series in &results.compose {
+            let time = spread(series.millis(), 0);
+            line(
+                page,
+                format_args!("| {} | {time} | {} |", series.contender, peak(series)),
+            );
+        }
+    }
+}
+
+fn peak(series: &Series) -> String {
+    series
+        .peak_memory_kib
+        .map_or_else(|| "-".to_owned(), |kib| format!("{:.1}", targets::mebibytes(kib)))
+}
+
+fn spread(figures: Spread, digits: usize) -> String {
+    let Spread { median, min, max } = figures;
+    format!("{median:.digits$} ({min:.digits$} to {max:.digits$})")
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(page, "{text}").expect("a string takes everything");
+}

@@ -1,0 +1,212 @@
+//! What is measured, in order.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::contender::{Contender, Race};
+use crate::local::{self, Size, StartUp};
+use crate::machine::Machine;
+use crate::measure::Series;
+use crate::world::World;
+
+/// How large everything is, and how often it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Scale {
+    runs: usize,
+    /// Of the loops over git where there are many sources or large repos.
+    slow_runs: usize,
+    latency: Duration,
+    /// Other environments in each repo of the six-source example, and of the many.
+    environments: usize,
+    /// The growing repo.
+    sizes: Vec<usize>,
+    /// Repos of the many, and sources of each; how many of the sources are asked for.
+    many: (usize, usize),
+    asked: Vec<usize>,
+    start_ups: usize,
+    compose: Size,
+}
+
+impl Scale {
+    /// What the project's figures are made with.
+    pub(crate) fn full(runs: usize) -> Self {
+        Self {
+            runs,
+            slow_runs: runs.min(2),
+            latency: Duration::from_millis(30),
+            environments: 100,
+            sizes: vec![100, 300, 1_000],
+            many: (50, 4),
+            asked: vec![20, 60, 200],
+            start_ups: 400,
+            compose: Size {
+                layers: 50,
+                files_each: 200,
+                local_files: 50_000,
+            },
+        }
+    }
+
+    /// Everything once, and tiny.
+    pub(crate) fn quick() -> Self {
+        Self {
+            runs: 1,
+            slow_runs: 1,
+            latency: Duration::from_millis(1),
+            environments: 2,
+            sizes: vec![2, 4],
+            many: (2, 2),
+            asked: vec![2, 4],
+            start_ups: 2,
+            compose: Size {
+                layers: 2,
+                files_each: 10,
+                local_files: 20,
+            },
+        }
+    }
+}
+
+/// One race: all its contenders, side by side.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Scenario {
+    pub(crate) key: String,
+    pub(crate) title: String,
+    pub(crate) sources: usize,
+    /// In each repo.
+    pub(crate) environments: usize,
+    pub(crate) series: Vec<Series>,
+}
+
+impl Scenario {
+    /// None where that contender did not take part.
+    pub(crate) fn series(&self, contender: Contender) -> Option<&Series> {
+        self.series
+            .iter()
+            .find(|series| series.contender == contender.name())
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    pub(crate) latency_millis: u128,
+    pub(crate) six: Option<Scenario>,
+    /// One environment of a repo that grows.
+    pub(crate) sizes: Vec<Scenario>,
+    /// More and more sources.
+    pub(crate) many: Vec<Scenario>,
+    pub(crate) start_up: Option<StartUp>,
+    pub(crate) compose: Vec<Series>,
+}
+
+/// Runs all scenarios whose key holds `only`.
+pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
+    let asked = |key: &str| key.contains(only);
+    let mut results = Results {
+        machine: Machine::here(program),
+        latency_millis: scale.latency.as_millis(),
+        six: None,
+        sizes: Vec::new(),
+        many: Vec::new(),
+        start_up: None,
+        compose: Vec::new(),
+    };
+    if asked("local") {
+        progress("start-up");
+        results.start_up = Some(local::start_up(program, scale.start_ups));
+        progress("composing from disk");
+        results.compose = local::compose(program, scale.compose, scale.runs);
+    }
+    if asked("six") {
+        let world = World::six_sources(scale.environments, scale.latency);
+        let title = format!(
+            "Six sources of five repos with {} other environments each",
+            scale.environments
+        );
+        results.six = Some(race(
+            program,
+            scale,
+            &world,
+            "six",
+            title,
+            world.sources.len(),
+            scale.runs,
+        ));
+    }
+    if asked("size") {
+        for &environments in &scale.sizes {
+            let world = World::one_of(environments, scale.latency);
+            let key = format!("size-{environments}");
+            let title = format!("One environment of a repo of {environments}");
+            let mut scenario = race(
+                program,
+                scale,
+                &world,
+                &key,
+                title,
+                1,
+                scale.slow_runs.max(scale.runs.min(3)),
+            );
+            scenario.environments = environments;
+            results.sizes.push(scenario);
+        }
+    }
+    if asked("many") {
+        let (repos, each) = scale.many;
+        let world = World::many(repos, each, scale.environments, scale.latency);
+        for &count in &scale.asked {
+            let title = format!("{count} sources of {} repos", count.div_ceil(each));
+            let key = format!("many-{count}");
+            results
+                .many
+                .push(race(program, scale, &world, &key, title, count, scale.slow_runs));
+        }
+    }
+    results
+}
+
+/// All contenders in turn, round after round, so that what slows the machine for a while slows all of them.
+fn race(
+    program: &Path,
+    scale: &Scale,
+    world: &World,
+    key: &str,
+    title: String,
+    sources: usize,
+    loop_runs: usize,
+) -> Scenario {
+    progress(&format!("{title}: filling a cache"));
+    let race = Race::new(program, &world.server, &world.sources[..sources]);
+    let mut series: Vec<Series> = Contender::ALL
+        .iter()
+        .map(|contender| Series {
+            contender: contender.name(),
+            samples: Vec::new(),
+            peak_memory_kib: race.peak_memory(*contender),
+        })
+        .collect();
+    for round in 0..scale.runs {
+        progress(&format!("{title}: round {} of {}", round + 1, scale.runs));
+        for (contender, series) in Contender::ALL.into_iter().zip(&mut series) {
+            if !contender.is_loop() || round < loop_runs {
+                series.samples.push(race.run(contender));
+            }
+        }
+    }
+    Scenario {
+        key: key.to_owned(),
+        title,
+        sources,
+        environments: scale.environments,
+        series,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "somebody waits for minutes")]
+fn progress(text: &str) {
+    eprintln!("bench: {text}");
+}

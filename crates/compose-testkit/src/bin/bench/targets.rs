@@ -1,0 +1,188 @@
+//! The figures to reach, reached or not.
+
+use serde::Serialize;
+
+use crate::contender::Contender;
+use crate::local;
+use crate::measure::Series;
+use crate::scenarios::{Results, Scenario};
+
+/// One figure to reach.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Target {
+    pub(crate) what: &'static str,
+    pub(crate) wanted: &'static str,
+    pub(crate) figure: String,
+    pub(crate) reached: bool,
+}
+
+/// Those that the results say something about.
+pub(crate) fn targets(results: &Results) -> Vec<Target> {
+    let mut targets = Vec::new();
+    if let Some(six) = &results.six {
+        of_six(six, &mut targets);
+    }
+    of_sizes(&results.sizes, &mut targets);
+    of_many(&results.many, &mut targets);
+    if let Some(start_up) = &results.start_up {
+        targets.push(Target {
+            what: "nothing to compose, over the bare pipeline",
+            wanted: "under 3 ms",
+            figure: format!("{:.2} ms", start_up.difference.median),
+            reached: start_up.difference.median < 3.0,
+        });
+    }
+    if let Some(compose) = results
+        .compose
+        .iter()
+        .find(|series| series.contender == local::LARGE)
+    {
+        targets.push(under_millis(
+            "composing 10,000 files of 50 layers over 50,000, warm",
+            "under 150 ms",
+            compose,
+            150.0,
+        ));
+    }
+    targets
+}
+
+fn of_six(six: &Scenario, targets: &mut Vec<Target>) {
+    let all = Contender::ALL.map(|contender| six.series(contender));
+    let [
+        Some(cold),
+        Some(cold_known),
+        Some(warm),
+        Some(warm_known),
+        Some(in_loop),
+        Some(parallel),
+        Some(_),
+    ] = all
+    else {
+        return;
+    };
+    let mut faster = |what, wanted, other: &Series, ours: &Series, least: f64| {
+        let times = other.times(ours).median;
+        targets.push(Target {
+            what,
+            wanted,
+            figure: format!("{times:.1} times"),
+            reached: times >= least,
+        });
+    };
+    faster(
+        "cold, against the loop of clones",
+        "8 times faster",
+        in_loop,
+        cold,
+        8.0,
+    );
+    faster(
+        "cold, against parallel blobless sparse clones",
+        "2 times faster",
+        parallel,
+        cold,
+        2.0,
+    );
+    faster(
+        "the same with known commits",
+        "2.5 times faster",
+        parallel,
+        cold_known,
+        2.5,
+    );
+    let mut round_trips = |what, wanted, series: &Series, most: u64| {
+        let figure = series.requests_of_a_repo();
+        targets.push(Target {
+            what,
+            wanted,
+            figure: format!("{figure} in the repo with most"),
+            reached: figure <= most,
+        });
+    };
+    round_trips("cold, round trips per repo beyond TCP connect", "4", cold, 4);
+    round_trips("the same with known commits", "3", cold_known, 3);
+    round_trips("warm, not locked: requests per repo", "2", warm, 2);
+    round_trips("warm, known commits: requests", "0", warm_known, 0);
+    targets.push(under_millis(
+        "warm, known commits",
+        "under 20 ms",
+        warm_known,
+        20.0,
+    ));
+    let peak = [cold, cold_known, warm, warm_known]
+        .into_iter()
+        .filter_map(|series| series.peak_memory_kib)
+        .max();
+    if let Some(kib) = peak {
+        targets.push(Target {
+            what: "peak memory, the most of the four",
+            wanted: "under 40 MiB",
+            figure: format!("{:.1} MiB", mebibytes(kib)),
+            reached: kib < 40 * 1024,
+        });
+    }
+}
+
+fn of_sizes(sizes: &[Scenario], targets: &mut Vec<Target>) {
+    let (Some(smallest), Some(largest)) = (sizes.first(), sizes.last()) else {
+        return;
+    };
+    if let (Some(cold), Some(clone)) = (
+        largest.series(Contender::Cold),
+        largest.series(Contender::CloneLoop),
+    ) {
+        let percent = ratio(cold.bytes(), clone.bytes()) * 100.0;
+        targets.push(Target {
+            what: "bytes received of the largest repo, against a depth-1 clone",
+            wanted: "under 2 %",
+            figure: format!("{percent:.2} %"),
+            reached: percent < 2.0,
+        });
+    }
+    if let (Some(small), Some(large)) = (smallest.series(Contender::Cold), largest.series(Contender::Cold)) {
+        let times = large.millis().median / small.millis().median;
+        targets.push(Target {
+            what: "cold, the largest repo against the smallest",
+            wanted: "flat (at most 1.5 times)",
+            figure: format!("{times:.2} times"),
+            reached: times <= 1.5,
+        });
+    }
+}
+
+fn of_many(many: &[Scenario], targets: &mut Vec<Target>) {
+    let (Some(few), Some(most)) = (many.first(), many.last()) else {
+        return;
+    };
+    if let (Some(one), Some(other)) = (few.series(Contender::Cold), most.series(Contender::Cold)) {
+        let times = other.millis().median / one.millis().median;
+        let sources = most.sources as f64 / few.sources as f64;
+        targets.push(Target {
+            what: "cold, most sources against fewest",
+            wanted: "no worse than linear",
+            figure: format!("{times:.1} times the time for {sources:.0} times the sources"),
+            reached: times <= sources,
+        });
+    }
+}
+
+fn under_millis(what: &'static str, wanted: &'static str, series: &Series, most: f64) -> Target {
+    let median = series.millis().median;
+    Target {
+        what,
+        wanted,
+        figure: format!("{median:.1} ms"),
+        reached: median < most,
+    }
+}
+
+/// Of KiB.
+pub(crate) fn mebibytes(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// Of two counts.
+pub(crate) fn ratio(one: u64, other: u64) -> f64 {
+    one as f64 / other as f64
+}

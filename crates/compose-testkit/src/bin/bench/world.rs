@@ -1,0 +1,202 @@
+//! Catalogs behind a server, and the sources that are wanted of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use compose_testkit::{Catalog, GitServer, example};
+
+/// The files of each padded environment; as many environments as the scenario says.
+pub(crate) const FILES_EACH: usize = 12;
+
+/// What a repo is tagged in the scenarios that are not the example's.
+const VERSION: &str = "1.0.0";
+
+/// One entry of `default-environments`.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) url: String,
+    pub(crate) environment: String,
+    pub(crate) version: String,
+    pub(crate) commit: String,
+}
+
+/// A server, and the sources that are wanted of it.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) server: GitServer,
+    pub(crate) sources: Vec<Source>,
+    /// Removed when the world is dropped.
+    _root: tempfile::TempDir,
+}
+
+/// The example's sources: repo, environment, version.
+const SIX: [(&str, &str, &str); 6] = [
+    ("kubernetes", "eks", "1.0.0"),
+    ("observability", "promStack", "1.2.0"),
+    ("observability", "grafanaStack", "1.1.0"),
+    ("k8s-ingress", "nginx", "1.0.0"),
+    ("k8s-service-mesh", "istio", "1.0.5"),
+    ("stackstorm", "ha-k8s", "1.0.0"),
+];
+
+impl World {
+    /// The six-source example, `environments` more in each of its five repos.
+    pub(crate) fn six_sources(environments: usize, latency: Duration) -> Self {
+        let root = root();
+        let mut catalogs = example::catalogs();
+        let mut commits = Vec::new();
+        for (repo, environment, version) in SIX {
+            let name = format!("{}/{repo}", example::ORGANISATION);
+            commits.push((name, environment, version));
+        }
+        let repos: Vec<_> = catalogs
+            .iter_mut()
+            .zip([
+                "kubernetes",
+                "observability",
+                "k8s-ingress",
+                "k8s-service-mesh",
+                "stackstorm",
+            ])
+            .map(|(catalog, repo)| {
+                catalog.padding(environments, FILES_EACH);
+                let mut versions: Vec<_> = SIX.iter().filter(|six| six.0 == repo).map(|six| six.2).collect();
+                versions.sort_unstable();
+                for version in versions {
+                    // The tags move to commits that hold the padding.
+                    catalog
+                        .file("CHANGELOG.md", format!("## {version}, padded\n"))
+                        .tag(version);
+                }
+                catalog.build(root.path())
+            })
+            .collect();
+        Self::serve(root, latency, |server| {
+            commits
+                .iter()
+                .map(|(name, environment, version)| {
+                    let repo = repos
+                        .iter()
+                        .find(|repo| repo.name() == name)
+                        .expect("it was built");
+                    Source {
+                        url: server.url(name),
+                        environment: (*environment).to_owned(),
+                        version: (*version).to_owned(),
+                        commit: repo.commit(version),
+                    }
+                })
+                .collect()
+        })
+    }
+
+    /// One environment of one repo that has `environments` of them.
+    pub(crate) fn one_of(environments: usize, latency: Duration) -> Self {
+        let root = root();
+        let mut catalog = Catalog::new("catalog");
+        let repo = catalog
+            .padding(environments, FILES_EACH)
+            .tag(VERSION)
+            .build(root.path());
+        Self::serve(root, latency, |server| {
+            vec![Source {
+                url: server.url(repo.name()),
+                environment: format!("env-{:04}", environments / 2),
+                version: VERSION.to_owned(),
+                commit: repo.commit(VERSION),
+            }]
+        })
+    }
+
+    /// `each` sources of every one of `count` repos, which have `environments` others.
+    pub(crate) fn many(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
+        let root = root();
+        let repos: Vec<_> = (0..count)
+            .map(|number| {
+                let mut catalog = Catalog::new(&format!("catalog-{number:02}"));
+                catalog.padding(environments, FILES_EACH);
+                for one in 0..each {
+                    // Paths that no other source has: it is fetching that is measured here.
+                    for file in 0..FILES_EACH {
+                        let text = text_like(&catalog, one, file);
+                        catalog.file(
+                            &format!("stack-{one}/helm/app-{number:02}-{one}/templates/{file:02}.yaml"),
+                            text,
+                        );
+                    }
+                }
+                catalog.tag(VERSION).build(root.path())
+            })
+            .collect();
+        Self::serve(root, latency, |server| {
+            let source = |repo: &compose_testkit::Repo, one: usize| Source {
+                url: server.url(repo.name()),
+                environment: format!("stack-{one}"),
+                version: VERSION.to_owned(),
+                commit: repo.commit(VERSION),
+            };
+            repos
+                .iter()
+                .flat_map(|repo| (0..each).map(move |one| source(repo, one)))
+                .collect()
+        })
+    }
+
+    fn serve(
+        root: tempfile::TempDir,
+        latency: Duration,
+        sources: impl FnOnce(&GitServer) -> Vec<Source>,
+    ) -> Self {
+        let server = GitServer::start(root.path());
+        server.set_latency(latency);
+        let sources = sources(&server);
+        Self {
+            server,
+            sources,
+            _root: root,
+        }
+    }
+}
+
+/// The text of a file of the catalog's padding.
+fn text_like(catalog: &Catalog, environment: usize, file: usize) -> String {
+    let path = format!(
+        "env-{environment:04}/helm/chart-{}/values-{file:02}.yaml",
+        file % 3
+    );
+    catalog.text(&path).expect("the padding has it").to_owned()
+}
+
+fn root() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("compose-bench-")
+        .tempdir()
+        .unwrap_or_else(|error| panic!("cannot make a temporary directory: {error}"))
+}
+
+/// The environment config that names `sources`, by version or by commit.
+pub(crate) fn config(sources: &[Source], known: bool) -> String {
+    let mut text = String::from("default-environments:\n");
+    for source in sources {
+        let at = if known {
+            format!("ref: {}", source.commit)
+        } else {
+            format!("version: {}", source.version)
+        };
+        let Source { url, environment, .. } = source;
+        text.push_str(&format!(
+            "- {{repo: \"{url}\", environment: {environment}, {at}}}\n"
+        ));
+    }
+    text
+}
+
+/// A directory for one run.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    root()
+}
+
+/// Whether a path is there.
+pub(crate) fn holds_files(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+}
