@@ -67,7 +67,7 @@ fn time(mut command: Command) -> f64 {
 }
 
 /// How large the composition is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct Size {
     pub(crate) layers: usize,
     pub(crate) files_each: usize,
@@ -75,13 +75,27 @@ pub(crate) struct Size {
     pub(crate) local_files: usize,
 }
 
-pub(crate) const LARGE: &str = "over a large operations repo";
-pub(crate) const SMALL: &str = "over an empty operations repo";
-pub(crate) const PLAIN: &str = "writing as many files, and nothing else";
+/// What composing has cost.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Composing {
+    pub(crate) size: Size,
+    pub(crate) series: Vec<Series>,
+}
+
+impl Composing {
+    /// The deploy over a large operations repo.
+    pub(crate) fn large(&self) -> Option<&Series> {
+        self.series.iter().find(|series| series.contender == LARGE)
+    }
+}
+
+const LARGE: &str = "over a large operations repo";
+const SMALL: &str = "over an empty operations repo";
+const PLAIN: &str = "writing as many files, and nothing else";
 
 /// A deploy of catalogs on disk that the cache holds already, over an operations repo of `local_files` files, and
 /// over an empty one; beside them, what it takes to just write as many files of that size.
-pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Vec<Series> {
+pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Composing {
     let root = world::scratch();
     let config = catalogs(root.path(), size);
     let contexts = [(LARGE, size.local_files), (SMALL, 0)].map(|(name, files)| {
@@ -120,7 +134,7 @@ pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Vec<Series> {
         samples: plain,
         peak_memory_kib: None,
     });
-    series
+    Composing { size, series }
 }
 
 /// Takes away what the run before has composed: a container starts without it.
@@ -171,7 +185,7 @@ fn file_of(layer: usize, file: usize) -> (String, String) {
             format!("{lines}key-{file}: {layer}\n"),
         ),
         1 | 2 => (
-            format!("app/terraform-{layer:02}/{file:03}.tf"),
+            format!("app/terraform/module-{layer:02}/{file:03}.tf"),
             format!("{lines}variable \"name_{layer}_{file}\" {{}}\n"),
         ),
         _ => (

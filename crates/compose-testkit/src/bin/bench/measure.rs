@@ -73,7 +73,7 @@ impl Spread {
     pub(crate) fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         let middle = figures.len() / 2;
-        let median = if figures.len() % 2 == 0 {
+        let median = if figures.len().is_multiple_of(2) {
             f64::midpoint(figures[middle - 1], figures[middle])
         } else {
             figures[middle]
@@ -142,10 +142,12 @@ pub(crate) fn peak_memory(command: &Command, scratch: &Path) -> Option<u64> {
     if let Some(directory) = command.get_current_dir() {
         timed.current_dir(directory);
     }
-    timed.stdin(Stdio::null()).stdout(Stdio::null());
-    let status = timed
-        .status()
-        .unwrap_or_else(|error| panic!("{timed:?}: {error}"));
-    assert!(status.success(), "{timed:?}: {status}");
+    let run = timed.stdin(Stdio::null()).output();
+    let run = run.unwrap_or_else(|error| panic!("{timed:?}: {error}"));
+    assert!(
+        run.status.success(),
+        "{timed:?}: {}",
+        String::from_utf8_lossy(&run.stderr)
+    );
     std::fs::read_to_string(&output).ok()?.trim().parse().ok()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contender::{Contender, Race};
-use crate::local::{self, Size, StartUp};
+use crate::local::{self, Composing, Size, StartUp};
 use crate::machine::Machine;
 use crate::measure::Series;
 use crate::world::World;
@@ -100,7 +100,7 @@ pub(crate) struct Results {
     /// More and more sources.
     pub(crate) many: Vec<Scenario>,
     pub(crate) start_up: Option<StartUp>,
-    pub(crate) compose: Vec<Series>,
+    pub(crate) compose: Option<Composing>,
 }
 
 /// Runs all scenarios whose key holds `only`.
@@ -113,13 +113,13 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         sizes: Vec::new(),
         many: Vec::new(),
         start_up: None,
-        compose: Vec::new(),
+        compose: None,
     };
     if asked("local") {
         progress("start-up");
         results.start_up = Some(local::start_up(program, scale.start_ups));
         progress("composing from disk");
-        results.compose = local::compose(program, scale.compose, scale.runs);
+        results.compose = Some(local::compose(program, scale.compose, scale.runs));
     }
     if asked("six") {
         let world = World::six_sources(scale.environments, scale.latency);
@@ -159,7 +159,10 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         let (repos, each) = scale.many;
         let world = World::many(repos, each, scale.environments, scale.latency);
         for &count in &scale.asked {
-            let title = format!("{count} sources of {} repos", count.div_ceil(each));
+            let title = format!(
+                "{count} sources, {each} of each repo with {} other environments",
+                scale.environments
+            );
             let key = format!("many-{count}");
             results
                 .many

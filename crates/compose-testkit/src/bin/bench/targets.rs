@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::contender::Contender;
-use crate::local;
+use crate::local::Composing;
 use crate::measure::Series;
 use crate::scenarios::{Results, Scenario};
 
@@ -32,15 +32,11 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             reached: start_up.difference.median < 3.0,
         });
     }
-    if let Some(compose) = results
-        .compose
-        .iter()
-        .find(|series| series.contender == local::LARGE)
-    {
+    if let Some(large) = results.compose.as_ref().and_then(Composing::large) {
         targets.push(under_millis(
-            "composing 10,000 files of 50 layers over 50,000, warm",
+            "composing files from disk, warm (10,000 of 50 layers over 50,000)",
             "under 150 ms",
-            compose,
+            large,
             150.0,
         ));
     }
