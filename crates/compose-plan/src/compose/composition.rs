@@ -182,6 +182,11 @@ pub enum ConflictKind {
         /// The key path.
         key: String,
     },
+    /// Files of two layers define one thing for Terraform.
+    DefinedTwice {
+        /// The kind of thing and its address: `resource aws_s3_bucket.logs`.
+        what: String,
+    },
     /// A file here, a directory there.
     FileAgainstDirectory,
     /// Names that differ only by case or Unicode normal form: one file on macOS and Windows.

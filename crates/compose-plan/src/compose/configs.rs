@@ -21,6 +21,9 @@ pub const CONFIG: &str = "bitops.config.yaml";
 /// is nothing to this environment: it takes no part.
 pub const LOCK: &str = "bitops.lock.yaml";
 
+/// Where a config names its sources.
+const SOURCES: [&[&str]; 2] = [&["default-environments"], &["bitops", "default-environments"]];
+
 /// What becomes of a layer's config before it takes part.
 #[derive(Clone, Debug)]
 pub(super) enum Rewrite {
@@ -133,7 +136,7 @@ impl<'a> Configs<'a> {
     /// A source's own `default-environments` have been composed: they do not appear again. Where the deployments are
     /// generated, the declared ones are in the generated list and do not appear again either.
     pub(super) fn rewrite_all(&mut self, environment: &TreePath, generated: bool) {
-        let mut gone: Vec<&[&str]> = vec![&["default-environments"], &["bitops", "default-environments"]];
+        let mut gone = SOURCES.to_vec();
         gone.extend(generated.then_some(&DEPLOYMENTS[..]));
         for config in self.layers.values_mut() {
             match without(&config.text, &gone) {
@@ -163,6 +166,19 @@ impl<'a> Configs<'a> {
             .filter(|config| matches!(config.rewrite, Rewrite::Drop));
         emptied.map(|config| (config.source, config.file))
     }
+}
+
+/// A config that names no sources any more, all else as the user wrote it; `None`: it says nothing else. The error is
+/// why the sources cannot be taken out of this text.
+pub fn without_sources(text: &str) -> Result<Option<String>, String> {
+    let mut current = text.to_owned();
+    for path in SOURCES {
+        match edit::remove(&current, path)? {
+            Some((edited, _)) => current = edited,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(current))
 }
 
 fn without(text: &str, paths: &[&[&str]]) -> Result<Rewrite, String> {

@@ -9,7 +9,7 @@ use super::{
     composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, Provenance, Write},
     configs::{Configs, config_conflict, config_path},
     deployments::Plan,
-    edit,
+    duplicates, edit,
     settle::{local_party, source_party},
     wording,
 };
@@ -39,6 +39,8 @@ pub(super) fn finish(
         warnings,
     };
     composition.files.sort_by(|a, b| a.path.cmp(&b.path));
+    let twice = duplicates::find(request, &composition.files)?;
+    composition.conflicts.extend(twice);
     if plan.generated {
         generate(request, &configs, &mut composition)?;
     }

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`bytes`] | the bytes behind a composition |
 //! | [`composition`] | what composing yields |
 //! | [`filter`] | `include`, `exclude` and `hooks`, before layers are made |
 //! | [`explain`](mod@explain) | where a path or a key came from |
@@ -11,9 +12,11 @@
 //! (`walk`), and settles every path by the rules (`settle`). What the environments' own configs say comes first
 //! (`configs`, `deployments`), because it decides names.
 
+pub mod bytes;
 pub mod composition;
 mod configs;
 mod deployments;
+mod duplicates;
 mod edit;
 pub mod explain;
 pub mod filter;
@@ -37,7 +40,7 @@ pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
     Party, Provenance, Rename, Write,
 };
-pub use configs::{CONFIG, LOCK};
+pub use configs::{CONFIG, LOCK, without_sources};
 pub use deployments::ImageDeployments;
 use settle::Settler;
 use walk::Walk;

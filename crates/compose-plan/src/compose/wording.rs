@@ -41,6 +41,10 @@ pub(super) fn message(conflict: &Conflict) -> String {
         }
         ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
         ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
+        ConflictKind::DefinedTwice { what } => format!(
+            "two layers define {}, which Terraform allows once in a directory",
+            text::escape(what, 200)
+        ),
         ConflictKind::FileAgainstDirectory => {
             "it is a file in one layer and a directory in another".to_owned()
         }
@@ -108,6 +112,18 @@ pub(super) fn remedies(
             text::escape(key, 200),
             conflict.path
         )),
+        ConflictKind::DefinedTwice { .. } => {
+            let mut all = vec![about.exclude_files()];
+            all.extend(about.rename());
+            let own = conflict.parties.iter().find(|party| party.origin == Origin::Local);
+            all.extend(own.map(|party| {
+                format!(
+                    "take it out of your own {}, and keep what you changed in a file named NAME_override.tf, which Terraform merges",
+                    party.path
+                )
+            }));
+            all
+        }
         ConflictKind::FileAgainstDirectory | ConflictKind::NameCollision => {
             let mut all = vec![about.exclude()];
             all.extend(about.rename());
@@ -205,6 +221,31 @@ impl About<'_> {
             })
             .collect();
         format!("{}: what the other one has is used then", globs.join(", or "))
+    }
+
+    /// `exclude` for each source's own file: where both stay, the composed path is no name that a source knows.
+    fn exclude_files(&self) -> String {
+        if self.conflict.path.strip_prefix(self.environment).is_none() {
+            return self.exclude();
+        }
+        let globs: Vec<String> = self
+            .conflict
+            .parties
+            .iter()
+            .filter_map(|party| {
+                let Origin::Source(id) = party.origin else {
+                    return None;
+                };
+                let source = &self.sources[id.0];
+                let path = match party.path.strip_prefix(&source.environment) {
+                    Some(relative) => format!("/{}", glob(relative.as_str())),
+                    // From its default folder, or by way of a symlink.
+                    None => glob(party.path.file_name()),
+                };
+                Some(format!("exclude: [\"{path}\"] in the entry of {}", label(source)))
+            })
+            .collect();
+        format!("{}: the whole file is left out then", globs.join(", or "))
     }
 
     /// `as` helps where the path is in a directory of the environment: that may be a deployment.

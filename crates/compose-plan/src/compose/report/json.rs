@@ -115,8 +115,8 @@ pub struct PlanDeployment {
 pub struct PlanConflict {
     /// Relative to the environment.
     pub path: String,
-    /// `content`, `mode`, `key`, `file-against-directory`, `name-collision`, `plugin`, `deployments-unknown`,
-    /// `config`, `shared-inside` or `name`.
+    /// `content`, `mode`, `key`, `defined-twice`, `file-against-directory`, `name-collision`, `plugin`,
+    /// `deployments-unknown`, `config`, `shared-inside` or `name`.
     pub kind: &'static str,
     /// The key path of a `key` conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -283,6 +283,7 @@ fn kind(kind: &ConflictKind) -> &'static str {
         ConflictKind::Content { .. } => "content",
         ConflictKind::Mode => "mode",
         ConflictKind::Key { .. } => "key",
+        ConflictKind::DefinedTwice { .. } => "defined-twice",
         ConflictKind::FileAgainstDirectory => "file-against-directory",
         ConflictKind::NameCollision => "name-collision",
         ConflictKind::Plugin { .. } => "plugin",

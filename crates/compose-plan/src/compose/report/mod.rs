@@ -1,6 +1,9 @@
-//! The composition told to machines ([`json`]) and to people ([`text`](mod@text)).
+//! The composition told to machines ([`json`]) and to people: at a glance ([`text`](mod@text)), line by line
+//! ([`diff`]), as a picture ([`graph`]), on the page of a CI run ([`markdown`]).
 
 mod described;
+pub mod diff;
+pub mod graph;
 pub mod json;
 pub mod markdown;
 pub mod text;

@@ -1,0 +1,61 @@
+//! The bytes behind a composition: of what it yields and of what it was made of.
+
+use std::{collections::HashMap, sync::Arc};
+
+use compose_model::{FileMode, TreeFile, TreePath};
+
+use super::composition::{ComposedFile, Provenance, Write};
+use crate::layer::{Contents, ContentsError, Layers, LocalKind, LocalTree, Origin, SourceId};
+
+/// Reads the files of a composition. All of it must be what the composition was made of.
+pub struct Bytes<'a> {
+    files: HashMap<(SourceId, &'a TreePath), &'a TreeFile>,
+    contents: &'a dyn Contents,
+    local: &'a dyn LocalTree,
+}
+
+impl<'a> Bytes<'a> {
+    /// Over the layers that were composed.
+    pub fn new(layers: &'a Layers, contents: &'a dyn Contents, local: &'a dyn LocalTree) -> Self {
+        let listed = |layer: &'a crate::layer::Layer| {
+            layer
+                .files
+                .iter()
+                .map(move |file| ((layer.source, &file.repo_path), file))
+        };
+        Self {
+            files: layers.layers.iter().flat_map(listed).collect(),
+            contents,
+            local,
+        }
+    }
+
+    /// A composed file's bytes and mode.
+    pub fn composed(&self, file: &ComposedFile) -> Result<(Arc<[u8]>, FileMode), ContentsError> {
+        match &file.write {
+            Write::Blob { source, file } => Ok((self.contents.read(*source, file)?, file.mode)),
+            Write::Bytes { bytes, mode } => Ok((bytes.as_slice().into(), *mode)),
+            Write::Local => {
+                let mode = match self.local.kind(&file.path)? {
+                    Some(LocalKind::File(mode)) => mode,
+                    _ => FileMode::Regular,
+                };
+                Ok((self.local.read(&file.path)?, mode))
+            }
+        }
+    }
+
+    /// What one layer brought.
+    pub fn contribution(&self, from: &Provenance) -> Result<Arc<[u8]>, ContentsError> {
+        match from.origin {
+            Origin::Local => self.local.read(&from.path),
+            Origin::Source(source) => match self.files.get(&(source, &from.path)) {
+                Some(file) => self.contents.read(source, file),
+                None => Err(ContentsError {
+                    what: from.path.to_string(),
+                    why: "none of the composed layers lists it".to_owned(),
+                }),
+            },
+        }
+    }
+}

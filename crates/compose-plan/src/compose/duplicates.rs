@@ -1,0 +1,220 @@
+//! What two layers define twice for Terraform, told before Terraform stops at it.
+//!
+//! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers lie together in a
+//! composed directory, whether both had one name (and both stay) or not.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use compose_model::TreePath;
+
+use super::{
+    ComposeError, Request,
+    bytes::Bytes,
+    composition::{ComposedFile, Conflict, ConflictKind, Holds, Party, Provenance},
+};
+use crate::{
+    layer::{LocalKind, Origin},
+    merge::{self, Definition},
+};
+
+/// One `.tf` file of a directory.
+struct TfFile {
+    from: Provenance,
+    path: TreePath,
+    bytes: Arc<[u8]>,
+}
+
+/// Every definition that stands in files of two layers. Two of one layer are that layer's own affair.
+pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<Conflict>, ComposeError> {
+    let directories = directories(files);
+    if directories.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bytes = Bytes::new(request.layers, request.contents, request.local);
+    let mut conflicts = Vec::new();
+    for dir in directories {
+        request.cancel.check()?;
+        let files = of_directory(request, files, &dir, &bytes)?;
+        let first = files.first().map(|file| file.from.origin);
+        if files.iter().all(|file| Some(file.from.origin) == first) {
+            continue;
+        }
+        let defined: Vec<(usize, Vec<Definition>)> = files
+            .iter()
+            .enumerate()
+            // What does not parse is Terraform's to tell: it names the place better.
+            .filter_map(|(index, file)| Some((index, merge::definitions(&file.path, &file.bytes).ok()?)))
+            .collect();
+        for duplicate in merge::duplicates(&defined) {
+            let (one, other) = (&files[duplicate.first.0], &files[duplicate.second.0]);
+            if one.from.origin == other.from.origin {
+                continue;
+            }
+            let mut parties = vec![party(one, duplicate.first.1), party(other, duplicate.second.1)];
+            parties.sort_by_key(|party| party.origin);
+            conflicts.push(Conflict {
+                path: other.path.clone(),
+                kind: ConflictKind::DefinedTwice {
+                    what: format!("{} {}", duplicate.kind, duplicate.address),
+                },
+                parties,
+                remedies: Vec::new(),
+            });
+        }
+    }
+    Ok(conflicts)
+}
+
+fn party(file: &TfFile, line: usize) -> Party {
+    Party {
+        origin: file.from.origin,
+        path: file.from.path.clone(),
+        holds: Holds::File,
+        line: Some(line),
+    }
+}
+
+/// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice.
+fn is_read(name: &str) -> bool {
+    let stem = name.strip_suffix(".json").unwrap_or(name).strip_suffix(".tf");
+    stem.is_some_and(|stem| {
+        stem != "override" && !stem.ends_with("_override") && !name.starts_with('.') && !name.starts_with('#')
+    })
+}
+
+/// Directories with a `.tf` file of a source.
+fn directories(files: &[ComposedFile]) -> BTreeSet<TreePath> {
+    files
+        .iter()
+        .filter(|file| is_read(file.path.file_name()) && decider(file) != Some(Origin::Local))
+        .filter_map(|file| file.path.parent())
+        .collect()
+}
+
+fn decider(file: &ComposedFile) -> Option<Origin> {
+    file.from.last().map(|from| from.origin)
+}
+
+/// The directory's files: the composed ones, and the user's own that the composition does not list.
+fn of_directory(
+    request: &Request<'_>,
+    files: &[ComposedFile],
+    dir: &TreePath,
+    bytes: &Bytes<'_>,
+) -> Result<Vec<TfFile>, ComposeError> {
+    let below = format!("{dir}/");
+    let start = files.partition_point(|file| file.path.as_str() < below.as_str());
+    let composed = files[start..]
+        .iter()
+        .take_while(|file| file.path.as_str().starts_with(&below))
+        .filter(|file| file.path.parent().as_ref() == Some(dir));
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for file in composed {
+        let name = file.path.file_name();
+        names.insert(name);
+        let Some(from) = file.from.last().filter(|_| is_read(name)) else {
+            continue;
+        };
+        all.push(TfFile {
+            from: from.clone(),
+            path: file.path.clone(),
+            bytes: bytes.composed(file)?.0,
+        });
+    }
+    for (name, kind) in request.local.list(Some(dir))? {
+        if !matches!(kind, LocalKind::File(_)) || !is_read(&name) || names.contains(name.as_str()) {
+            continue;
+        }
+        let Ok(path) = TreePath::new(format!("{dir}/{name}")) else {
+            continue;
+        };
+        all.push(TfFile {
+            from: Provenance {
+                origin: Origin::Local,
+                path: path.clone(),
+            },
+            bytes: request.local.read(&path)?,
+            path,
+        });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compose::testing::World, layer::SourceId};
+
+    fn what(conflict: &Conflict) -> (&str, Vec<(Origin, &str, Option<usize>)>) {
+        let ConflictKind::DefinedTwice { what } = &conflict.kind else {
+            panic!("{conflict:?}");
+        };
+        let parties = conflict
+            .parties
+            .iter()
+            .map(|party| (party.origin, party.path.as_str(), party.line));
+        (what, parties.collect())
+    }
+
+    const OWN: (&str, &str) = (
+        "dev/terraform/own.tf",
+        "# ours\nresource \"aws_s3_bucket\" \"logs\" {}\n",
+    );
+    const THEIRS: (&str, &str) = ("terraform/main.tf", "resource \"aws_s3_bucket\" \"logs\" {}\n");
+
+    #[test]
+    fn a_definition_in_two_layers_is_a_conflict_with_both_places() {
+        for list_local in [false, true] {
+            let mut world = World::new(&[OWN]).source("eks", &[THEIRS]);
+            world.list_local = list_local;
+            let conflict = world.conflict();
+            let parties = vec![
+                (Origin::Source(SourceId(0)), "eks/terraform/main.tf", Some(1)),
+                (Origin::Local, "dev/terraform/own.tf", Some(2)),
+            ];
+            assert_eq!(what(&conflict), ("resource aws_s3_bucket.logs", parties));
+            let remedy = "exclude: [\"/terraform/main.tf\"] in the entry of eks of https://host/org/eks-repo: the whole file is left out then";
+            assert_eq!(conflict.remedies[0], remedy);
+        }
+    }
+
+    #[test]
+    fn files_of_one_name_stay_both_and_are_told_by_the_names_their_layers_know() {
+        let world = World::new(&[]).source("eks", &[THEIRS]).source(
+            "web",
+            &[("terraform/main.tf", "\nresource aws_s3_bucket logs {}\n")],
+        );
+        let conflict = world.conflict();
+        let parties = vec![
+            (Origin::Source(SourceId(0)), "eks/terraform/main.tf", Some(1)),
+            (Origin::Source(SourceId(1)), "web/terraform/main.tf", Some(2)),
+        ];
+        assert_eq!(what(&conflict), ("resource aws_s3_bucket.logs", parties));
+        assert!(
+            conflict.remedies[0].contains("[\"/terraform/main.tf\"] in the entry of eks"),
+            "{:?}",
+            conflict.remedies
+        );
+    }
+
+    #[test]
+    fn terraforms_own_business_is_left_to_terraform() {
+        let twice = "variable \"x\" {}\nvariable \"x\" {}\n";
+        for (own, theirs) in [
+            // Overriding files, of either side.
+            (("dev/terraform/main_override.tf", OWN.1), THEIRS),
+            (OWN, ("terraform/override.tf", THEIRS.1)),
+            // Other directories, other files.
+            (("dev/terraform/modules/logs/main.tf", OWN.1), THEIRS),
+            (("dev/terraform/main.txt", OWN.1), THEIRS),
+            // One layer's own mistakes.
+            (("dev/terraform/own.tf", twice), THEIRS),
+            (OWN, ("terraform/main.tf", twice)),
+            (OWN, ("terraform/main.tf", "resource {")),
+        ] {
+            let conflicts = World::new(&[own]).source("eks", &[theirs]).compose().conflicts;
+            assert_eq!(conflicts, [], "{own:?} {theirs:?}");
+        }
+    }
+}

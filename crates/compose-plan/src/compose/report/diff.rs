@@ -1,0 +1,212 @@
+//! What composing changed, as unified diffs.
+
+use compose_model::text::is_unprintable;
+use similar::TextDiff;
+
+use crate::{
+    compose::{
+        bytes::Bytes,
+        composition::{Action, ComposedFile, Composition, Provenance},
+        wording,
+    },
+    layer::{ContentsError, Origin, Source},
+};
+
+/// Larger texts are only told to differ: their diff would be of no use to anybody.
+const LARGEST: usize = 1 << 20;
+
+/// What became of one contribution to one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDiff {
+    /// The composed file, relative to the environment.
+    pub path: String,
+    /// A unified diff with its two header lines. Control characters are escaped.
+    pub text: String,
+}
+
+/// One side of a diff.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// The path, for the header.
+    pub path: &'a str,
+    /// Whose it is, in words.
+    pub whose: &'a str,
+    /// The file.
+    pub bytes: &'a [u8],
+}
+
+/// The diffs of every merged and every overridden file.
+///
+/// Of a merged file: the user's own, or where they have none the lowest layer's, against the result. Of an overridden
+/// file: what each lower layer has against the one that wins.
+pub fn diffs(
+    composition: &Composition,
+    sources: &[Source],
+    bytes: &Bytes<'_>,
+) -> Result<Vec<FileDiff>, ContentsError> {
+    let mut all = Vec::new();
+    for file in &composition.files {
+        let (result, _) = match file.action {
+            Action::Merge | Action::Override => bytes.composed(file)?,
+            Action::Add | Action::KeepBoth | Action::Local => continue,
+        };
+        let whose = match (file.action, file.from.last()) {
+            (Action::Override, Some(winner)) => who(winner, sources),
+            _ => "composed".to_owned(),
+        };
+        let new = Side {
+            path: file.path.as_str(),
+            whose: &whose,
+            bytes: &result,
+        };
+        for from in compared(file) {
+            let old = Side {
+                path: from.path.as_str(),
+                whose: &who(from, sources),
+                bytes: &bytes.contribution(from)?,
+            };
+            if let Some(text) = unified(old, new) {
+                let path = file.path.relative_to(&composition.environment);
+                all.push(FileDiff { path, text });
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The contributions that the result is compared with.
+fn compared(file: &ComposedFile) -> &[Provenance] {
+    let own = file.from.iter().position(|from| from.origin == Origin::Local);
+    match (file.action, own) {
+        (Action::Merge, Some(own)) => &file.from[own..=own],
+        (Action::Merge, None) => &file.from[..file.from.len().min(1)],
+        _ => &file.from[..file.from.len().saturating_sub(1)],
+    }
+}
+
+fn who(from: &Provenance, sources: &[Source]) -> String {
+    match from.origin {
+        Origin::Source(id) => {
+            let source = &sources[id.0];
+            format!("{} {}", wording::label(source), wording::version(source))
+        }
+        Origin::Local => wording::label_of(Origin::Local, sources),
+    }
+}
+
+/// A unified diff, or `None` where both sides have the same bytes. Files that are no text, or too long for a reader,
+/// are told to differ in one line, as `diff` does.
+pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<String> {
+    if old.bytes == new.bytes {
+        return None;
+    }
+    let header = |side: Side<'_>| format!("{}\t{}", side.path, side.whose);
+    let texts = (readable(old.bytes), readable(new.bytes));
+    let (Some(before), Some(after)) = texts else {
+        return Some(format!("Files {} and {} differ\n", header(old), header(new)));
+    };
+    // Only `\n` ends a line: a lone `\r` is a character like any other.
+    let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
+    let (before, after) = (lines(before), lines(after));
+    let diff = TextDiff::configure()
+        .newline_terminated(true)
+        .diff_slices(&before, &after);
+    let text = diff.unified_diff().header(&header(old), &header(new)).to_string();
+    Some(printable(&text))
+}
+
+fn readable(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (bytes.len() <= LARGEST && !text.contains('\0')).then_some(text)
+}
+
+/// Escapes what a terminal would obey; tabs and line ends (`\r\n` too) are text.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let plain = match c {
+            '\t' | '\n' => true,
+            '\r' => rest.peek() == Some(&'\n'),
+            c => !is_unprintable(c),
+        };
+        if plain {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::testing::World;
+
+    fn told(world: &World) -> Vec<FileDiff> {
+        let composition = world.composed();
+        let bytes = Bytes::new(&world.layers, world, world);
+        diffs(&composition, &world.layers.sources, &bytes).unwrap()
+    }
+
+    #[test]
+    fn what_is_overridden_is_compared_with_what_wins() {
+        let world = World::new(&[("dev/x.sh", "one\nmine\n"), ("dev/alone.sh", "x")])
+            .source("eks", &[("x.sh", "one\ntheirs\n"), ("y.sh", "y")]);
+        let all = told(&world);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].path, "x.sh");
+        let lines: Vec<&str> = all[0].text.lines().collect();
+        assert!(
+            lines[0].starts_with("--- eks/x.sh\teks of https://host/org/eks-repo v1.0.0 ("),
+            "{}",
+            lines[0]
+        );
+        assert_eq!(lines[1], "+++ dev/x.sh\tyour own environment");
+        assert_eq!(lines[2..], ["@@ -1,2 +1,2 @@", " one", "-theirs", "+mine"]);
+    }
+
+    #[test]
+    fn of_a_merged_file_the_own_one_is_compared_with_the_result() {
+        let local = &[("dev/x.kv", "b=2\n")];
+        let files: &[(&str, &str)] = &[("x.kv", "a=1\n")];
+        let own = told(&World::new(local).source("eks", files));
+        assert!(
+            own[0]
+                .text
+                .starts_with("--- dev/x.kv\tyour own environment\n+++ dev/x.kv\tcomposed\n")
+        );
+        assert!(own[0].text.contains("\n+a=1\n b=2\n"), "{}", own[0].text);
+
+        let sources = told(
+            &World::new(&[])
+                .source("eks", files)
+                .source("web", &[("x.kv", "c=3\n")]),
+        );
+        assert!(
+            sources[0].text.starts_with("--- eks/x.kv\t"),
+            "{}",
+            sources[0].text
+        );
+        assert!(sources[0].text.contains("\n a=1\n+c=3\n"), "{}", sources[0].text);
+    }
+
+    #[test]
+    fn nothing_a_terminal_obeys_comes_through_and_no_binary_either() {
+        let side = |bytes| Side {
+            path: "x",
+            whose: "y",
+            bytes,
+        };
+        let text = unified(side(b"a\x1b[31m\r\n"), side(b"\tb\rc\n")).unwrap();
+        assert!(text.contains("-a\\u{1b}[31m\r\n+\tb\\rc\n"), "{text:?}");
+        assert_eq!(
+            unified(side(b"\0"), side(b"a")).as_deref(),
+            Some("Files x\ty and x\ty differ\n")
+        );
+        assert_eq!(unified(side(b"a"), side(b"a")), None);
+        let open = unified(side(b"a"), side(b"b\n")).unwrap();
+        assert!(open.contains("\\ No newline at end of file"), "{open}");
+    }
+}
