@@ -21,7 +21,8 @@ pub enum Error {
         /// The operations repo's path.
         path: PathBuf,
     },
-    /// The user's repo is mounted, and another mount lies over it.
+    /// The user's repo is mounted, and another mount lies over it: an engine that was given both sorts them by depth,
+    /// and equally deep ones not at all.
     #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
     Hidden {
         /// Where it is mounted.
@@ -43,13 +44,13 @@ impl Error {
                     .into(),
             ),
             Error::Hidden { .. } => {
-                Some("use a named volume for /opt/bitops-compose instead of a tmpfs: the engine mounts it first".into())
+                Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
             }
             Error::Io { path, source, .. } => {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                        "composing needs a writable {dir}; run the container without `--read-only`, or set BITOPS_COMPOSE_HOME to a writable directory"
+                        "composing needs a writable {dir}; run the container without `--read-only`, or with `--tmpfs {dir}` and the operations repo mounted at {dir}/mount"
                     )),
                     io::ErrorKind::PermissionDenied => Some(format!(
                         "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"

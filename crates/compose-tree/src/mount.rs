@@ -1,13 +1,17 @@
 //! Where the user's operations repo is, and which link the pipeline follows to it.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
+    ffi::OsString,
     fs, io,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Component, Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::{
+    fs::{Access, FlockOperation, Mode, OFlags},
+    io::Errno,
+};
 
 use crate::{Error, mountinfo::MountPoints};
 
@@ -17,6 +21,8 @@ const ACTIVE: &str = "active";
 const MOUNT: &str = "mount";
 /// What the names of compositions below the home start with.
 pub(crate) const COMPOSITION: &str = "composition.";
+/// The composed operations repo below a composition's directory.
+pub(crate) const TREE: &str = "tree";
 
 /// The user's operations repo as found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,16 @@ impl Mount {
         let ops_repo = absolute(ops_repo)?;
         let home = absolute(home)?;
         let mounted = home.join(MOUNT);
+        // Before anything else: what can be seen then may be an empty directory, which the pipeline would deploy.
+        let points = MountPoints::read();
+        if let Ok(points) = &points
+            && let Ok(home) = fs::canonicalize(&home)
+            && let Some(path) = points.hidden_below(&home)
+        {
+            return Err(Error::Hidden {
+                path: path.to_owned(),
+            });
+        }
         let switch = Switch::of(&ops_repo, &home);
         let found = |root: PathBuf, switch: Switch| {
             Ok(Some(Self {
@@ -65,16 +81,13 @@ impl Mount {
                 let same = fs::canonicalize(&mounted).is_ok_and(|mounted| mounted == target);
                 return found(if same { mounted } else { target }, switch);
             }
-            let points = MountPoints::read().map_err(Error::io("read", "/proc/self/mountinfo"))?;
-            if let Some(root) = mounted_on_composition(&target, &mounted, &home, &points)? {
+            let points = points.map_err(Error::io("read", "/proc/self/mountinfo"))?;
+            if let Some(root) = mounted_on_compositions(&home, &points)? {
                 return found(root, switch);
             }
         }
         if mounted.is_dir() {
             return found(mounted, switch);
-        }
-        if MountPoints::read().is_ok_and(|points| points.within(&mounted).next().is_some()) {
-            return Err(Error::Hidden { path: mounted });
         }
         if let Some(workspace) = workspace.filter(|path| path.is_dir()) {
             replace_link(workspace, &mounted)?;
@@ -96,26 +109,38 @@ impl Mount {
         &self.home
     }
 
-    /// Fails when there is no link that could be switched; better known before anything is fetched.
+    /// Fails when there is no link that could be switched, or none can be put in its place; better known before
+    /// anything is fetched.
     pub fn check_switchable(&self) -> Result<(), Error> {
+        let link = self.link()?;
+        match rustix::fs::access(link.parent().unwrap_or(Path::new("/")), Access::WRITE_OK) {
+            Err(error @ (Errno::ROFS | Errno::ACCESS)) => Err(Error::io("switch", link)(error.into())),
+            // What else is wrong is told better by what needs it.
+            _ => Ok(()),
+        }
+    }
+
+    /// The link that is switched.
+    fn link(&self) -> Result<PathBuf, Error> {
         match &self.switch {
+            Switch::Active => Ok(self.home.join(ACTIVE)),
+            Switch::Link(path) => Ok(path.clone()),
             Switch::Nothing(path) => Err(Error::NotALink { path: path.clone() }),
-            Switch::Active | Switch::Link(_) => Ok(()),
         }
     }
 
     /// Lets the pipeline see the user's operations repo as it is, and removes what earlier runs left:
     /// a restarted container may still point to its last composition.
     pub fn reset(&self) -> Result<(), Error> {
-        let link = match &self.switch {
-            Switch::Active => self.home.join(ACTIVE),
-            Switch::Link(path) => path.clone(),
-            Switch::Nothing(_) => return Ok(()),
+        let Ok(link) = self.link() else {
+            return Ok(());
         };
+        let in_home = self.root == self.home.join(MOUNT) && link.starts_with(&self.home);
+        // A file system mounted over the home has no link yet.
+        let missing = in_home && fs::symlink_metadata(&link).is_err();
         let names_root =
             fs::canonicalize(&link).is_ok_and(|at| fs::canonicalize(&self.root).is_ok_and(|root| root == at));
-        if !names_root && self.names_composition(&link) {
-            let in_home = self.root == self.home.join(MOUNT) && link.starts_with(&self.home);
+        if missing || (!names_root && self.names_composition(&link)) {
             replace_link(if in_home { Path::new(MOUNT) } else { &self.root }, &link)?;
         }
         self.remove_old();
@@ -187,47 +212,63 @@ impl Mount {
     }
 }
 
-/// Where the user's repo is when a container was started again (see [`Mount::locate`]): at the last composition's
-/// tree itself, or, where only directories of it are mounted, in a new directory of links that puts the parts together.
-fn mounted_on_composition(
-    tree: &Path,
-    mounted: &Path,
-    home: &Path,
-    points: &MountPoints,
-) -> Result<Option<PathBuf>, Error> {
-    let points: Vec<&Path> = points
-        .within(tree)
-        .filter_map(|point| point.strip_prefix(tree).ok())
-        .collect();
-    if points.is_empty() {
+/// Where the user's repo is when a container was started again (see [`Mount::locate`]): at a composition's tree itself,
+/// or, where only parts of it are mounted, in a new directory of links that puts the parts together.
+///
+/// The parts may lie on different compositions: what the last one had not changed was a link into an earlier one.
+fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Result<Option<PathBuf>, Error> {
+    let home = fs::canonicalize(home).map_err(Error::io("find", home))?;
+    let part = |point: &Path| {
+        let mut below = point.strip_prefix(&home).ok()?.components();
+        let on_tree = starts_as_composition(Path::new(below.next()?.as_os_str()))
+            && below.next()? == Component::Normal(TREE.as_ref());
+        on_tree.then(|| (below.as_path().to_owned(), point.to_owned()))
+    };
+    let parts: Parts = points.within(&home).filter_map(part).collect();
+    if parts.is_empty() {
         return Ok(None);
     }
-    if points.iter().any(|point| point.as_os_str().is_empty()) {
-        return Ok(Some(tree.to_owned()));
+    if let Some(whole) = parts.get(Path::new("")) {
+        return Ok(Some(whole.clone()));
     }
     let base = tempfile::Builder::new()
         .prefix(COMPOSITION)
-        .tempdir_in(home)
+        .tempdir_in(&home)
         .map_err(Error::io("create", home.join(COMPOSITION)))?
         .keep();
-    let tops: BTreeSet<_> = points
-        .iter()
-        .filter_map(|point| point.components().next())
-        .collect();
-    for entry in fs::read_dir(mounted).into_iter().flatten().flatten() {
-        if !tops.contains(&Component::Normal(&entry.file_name())) {
-            let link = base.join(entry.file_name());
-            symlink(entry.path(), &link).map_err(Error::io("link", &link))?;
-        }
-    }
-    for point in points {
-        let link = base.join(point);
-        if let Some(parent) = link.parent() {
-            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-        }
-        symlink(tree.join(point), &link).map_err(Error::io("link", &link))?;
-    }
+    assemble(&home.join(MOUNT), &base, &parts)?;
     Ok(Some(base))
+}
+
+/// Mount points by their path in the operations repo.
+type Parts = BTreeMap<PathBuf, PathBuf>;
+
+/// Fills the directory `to` with links to the parts, and to everything else that is in `from`.
+fn assemble(from: &Path, to: &Path, parts: &Parts) -> Result<(), Error> {
+    let mut below: BTreeMap<OsString, Parts> = BTreeMap::new();
+    for (path, point) in parts {
+        let mut rest = path.components();
+        if let Some(name) = rest.next() {
+            let parts = below.entry(name.as_os_str().to_owned()).or_default();
+            parts.insert(rest.as_path().to_owned(), point.clone());
+        }
+    }
+    let link = |target: &Path, link: &Path| symlink(target, link).map_err(Error::io("link", link));
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        if !below.contains_key(&entry.file_name()) {
+            link(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    for (name, parts) in below {
+        let to = to.join(&name);
+        if let Some(point) = parts.get(Path::new("")) {
+            link(point, &to)?;
+        } else {
+            fs::create_dir(&to).map_err(Error::io("create", &to))?;
+            assemble(&from.join(&name), &to, &parts)?;
+        }
+    }
+    Ok(())
 }
 
 impl Switch {
@@ -391,30 +432,48 @@ mod tests {
     }
 
     #[test]
-    fn a_container_started_again_finds_the_mount_on_its_last_composition() {
-        let (_root, home, ops) = image();
-        let tree = home.join("composition.x/tree");
-        fs::create_dir_all(tree.join("dev")).unwrap();
-        fs::create_dir_all(home.join("mount/dev")).unwrap();
-        fs::create_dir_all(home.join("mount/_scripts")).unwrap();
-        let line = |point: &Path| format!("1 1 0:1 / {} rw - x x rw\n", point.display());
-        let at = |text: String| {
-            mounted_on_composition(
-                &tree,
-                &home.join("mount"),
-                &home,
-                &MountPoints::parse(text.as_bytes()),
-            )
+    fn a_container_started_again_finds_the_mount_on_its_last_compositions() {
+        let (_root, home, _) = image();
+        let home = fs::canonicalize(home).unwrap();
+        for file in ["dev/x", "dev/y", "_scripts/z"] {
+            let path = home.join("mount").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = |points: &[&str]| {
+            let line = |point: &&str| format!("1 1 0:1 / {} rw - x x rw\n", home.join(point).display());
+            let text: String = points.iter().map(line).collect();
+            mounted_on_compositions(&home, &MountPoints::parse(text.as_bytes())).unwrap()
         };
-        assert_eq!(at(String::new()).unwrap(), None);
-        assert_eq!(at(line(&tree)).unwrap(), Some(tree.clone()));
-        let base = at(line(&tree.join("dev"))).unwrap().unwrap();
-        assert_eq!(fs::read_link(base.join("dev")).unwrap(), tree.join("dev"));
-        assert_eq!(
-            fs::read_link(base.join("_scripts")).unwrap(),
-            home.join("mount/_scripts")
-        );
-        assert!(ops.join("_scripts").exists());
+        assert_eq!(found(&[]), None);
+        assert_eq!(found(&["mount", "composition.a/other"]), None);
+        let whole = found(&["composition.a/tree", "composition.a/tree/dev"]);
+        assert_eq!(whole, Some(home.join("composition.a/tree")));
+
+        let base = found(&[
+            "composition.a/tree/dev/x",
+            "composition.b/tree/new/n",
+            "mount/_scripts",
+        ])
+        .unwrap();
+        let link = |path: &str| fs::read_link(base.join(path)).unwrap();
+        assert_eq!(link("dev/x"), home.join("composition.a/tree/dev/x"));
+        assert_eq!(link("dev/y"), home.join("mount/dev/y"));
+        assert_eq!(link("new/n"), home.join("composition.b/tree/new/n"));
+        assert_eq!(link("_scripts"), home.join("mount/_scripts"));
+    }
+
+    #[test]
+    fn a_home_without_a_link_gets_one() {
+        let (_root, home, ops) = image();
+        fs::create_dir_all(home.join("mount/dev")).unwrap();
+        fs::remove_file(home.join("active")).unwrap();
+        Mount::locate(&ops, &home, None)
+            .unwrap()
+            .unwrap()
+            .reset()
+            .unwrap();
+        assert!(ops.join("dev").is_dir());
     }
 
     #[test]

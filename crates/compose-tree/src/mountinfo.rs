@@ -29,6 +29,16 @@ impl MountPoints {
             .map(PathBuf::as_path)
             .filter(move |point| point.starts_with(dir))
     }
+
+    /// A mount point below a directory that a later mount, at the directory or between the two, hides.
+    pub(crate) fn hidden_below<'a>(&'a self, dir: &'a Path) -> Option<&'a Path> {
+        self.within(dir).find(|point| {
+            let later = self.0.iter().skip_while(|first| first != point).skip(1);
+            later
+                .filter(|later| later.starts_with(dir))
+                .any(|later| later != point && point.starts_with(later))
+        })
+    }
 }
 
 /// Spaces and the like stand as `\040`: a backslash and three octal digits.
@@ -65,5 +75,22 @@ mod tests {
         let below: Vec<_> = points.within(Path::new("/opt/x")).collect();
         assert_eq!(below, [Path::new("/opt/x"), Path::new("/opt/x/a b\\c")]);
         assert_eq!(points.within(Path::new("/opt/x/a")).count(), 0);
+    }
+
+    #[test]
+    fn a_point_is_hidden_by_what_is_mounted_over_it_later() {
+        let hidden = |points: &[&str]| {
+            let text: String = points
+                .iter()
+                .map(|point| format!("1 1 0:1 / {point} rw - x x rw\n"))
+                .collect();
+            let points = MountPoints::parse(text.as_bytes());
+            points.hidden_below(Path::new("/home")).map(Path::to_owned)
+        };
+        let mount = Some(PathBuf::from("/home/mount"));
+        assert_eq!(hidden(&["/", "/home", "/home/mount", "/home/mount/dev"]), None);
+        assert_eq!(hidden(&["/home/mount", "/home/mount", "/home/mounts", "/"]), None);
+        assert_eq!(hidden(&["/home/mount", "/home"]), mount);
+        assert_eq!(hidden(&["/home", "/home/mount", "/tmp", "/home"]), mount);
     }
 }

@@ -15,7 +15,10 @@ use std::{
 use compose_model::{FileMode, TreePath};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use crate::{Error, Mount, mount::COMPOSITION};
+use crate::{
+    Error, Mount,
+    mount::{COMPOSITION, TREE},
+};
 
 /// A new directory that takes a composition's files. Dropped before [`Staging::finish`] it is removed.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ impl Staging {
         )
         .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared).map(|()| fd))
         .map_err(|error| Error::io("lock", dir.path())(error.into()))?;
-        let tree = dir.path().join("tree");
+        let tree = dir.path().join(TREE);
         fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
         Ok(Self {
             dir,
@@ -106,7 +109,7 @@ impl Staging {
     }
 
     fn tree(&self) -> PathBuf {
-        self.dir.path().join("tree")
+        self.dir.path().join(TREE)
     }
 }
 
@@ -137,7 +140,7 @@ pub struct Staged {
 impl Staged {
     /// The composed operations repo.
     pub fn tree(&self) -> PathBuf {
-        self.dir.path().join("tree")
+        self.dir.path().join(TREE)
     }
 
     /// The manifest file.
