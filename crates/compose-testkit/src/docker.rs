@@ -1,7 +1,8 @@
 //! The container engine, where there is one.
 //!
-//! Whatever is made here carries the label `compose-testkit` and is removed when its handle is dropped; images stay, to
-//! be built from next time. After a killed test run, `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
+//! Whatever is made here carries the label `compose-testkit` and is removed when its handle is dropped; images that were
+//! named by the caller stay, to be built from next time. After a killed test run,
+//! `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
 //!
 //! Containers reach a [`GitServer`](crate::GitServer) of this machine with `--network=host`.
 
@@ -171,6 +172,36 @@ impl Engine {
         .expect_code(0);
     }
 
+    /// Builds a directory, by the `Dockerfile` that stands in it or elsewhere, under a name of its own.
+    ///
+    /// # Panics
+    /// Where the build fails; the message holds its output.
+    pub fn image(&self, directory: &Path, dockerfile: &Path) -> Image {
+        let image = Image {
+            engine: *self,
+            name: unique_name(),
+        };
+        let mut arguments = ["build", "--label", LABEL, "--tag", &image.name, "--file"]
+            .map(OsStr::new)
+            .to_vec();
+        arguments.extend([dockerfile.as_os_str(), directory.as_os_str()]);
+        self.call(arguments).expect_code(0);
+        image
+    }
+
+    /// Gives an image another name: `FROM` takes no id everywhere.
+    ///
+    /// # Panics
+    /// Where there is no such image.
+    pub fn tag(&self, image: &str) -> Image {
+        let tagged = Image {
+            engine: *self,
+            name: unique_name(),
+        };
+        self.expect(["tag", image, &tagged.name]);
+        tagged
+    }
+
     /// Builds an image of a `Dockerfile`'s text and of files by the names that it copies them by. With `FROM scratch`
     /// and a static binary that is an image with nothing else in it.
     ///
@@ -300,6 +331,31 @@ impl Drop for Container {
             .engine
             .command()
             .args(["rm", "--force", "--volumes", &self.name])
+            .output();
+    }
+}
+
+/// A name of an image; removed when this is dropped, and with its last name the image.
+#[derive(Debug)]
+pub struct Image {
+    engine: Engine,
+    name: String,
+}
+
+impl Image {
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // Fails where a container that outlives it still has it.
+        let _ = self
+            .engine
+            .command()
+            .args(["image", "rm", "--force", &self.name])
             .output();
     }
 }

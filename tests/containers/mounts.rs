@@ -1,0 +1,229 @@
+//! Every way by which an operations repo comes to `/opt/bitops_deployment`, and what a user restricts.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use compose_testkit::Run;
+
+use crate::world::{DEPLOYMENT, World, world};
+
+/// Runs a container with these options beside the checkout's mount: it composes, and the checkout is as it was.
+#[track_caller]
+fn assert_composes(world: &World, options: &[&str]) {
+    let before = world.fingerprint();
+    let seen = world.assert_ran(world.run(options), Some("one"));
+    assert_eq!(
+        seen.text("README.md"),
+        Some("of the operations repo"),
+        "{options:?}"
+    );
+    assert_eq!(seen.text("_scripts/run.sh"), Some("true\n"), "{options:?}");
+    world.fingerprint().assert_same_as(&before);
+}
+
+#[test]
+fn a_bind_mount_writable_or_not() {
+    let world = world();
+    for mode in ["", ":ro"] {
+        assert_composes(&world, &[&world.bind("", mode)]);
+    }
+    let mount = format!(
+        "--mount=type=bind,source={},target={DEPLOYMENT}",
+        world.checkout().display()
+    );
+    assert_composes(&world, &[&mount]);
+    assert_composes(&world, &[&format!("{mount},readonly")]);
+}
+
+#[test]
+fn another_user_and_no_capabilities() {
+    let world = world();
+    let mount = world.bind("", "");
+    assert_composes(&world, &[&mount, "--user=1000"]);
+    assert_composes(&world, &[&mount, "--user=12345:6789"]);
+    assert_composes(&world, &[&mount, "--cap-drop=ALL"]);
+    let all = [
+        &mount,
+        "--user=1000",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+    ];
+    assert_composes(&world, &all);
+}
+
+#[test]
+fn a_named_volume() {
+    let world = world();
+    let volume = world.engine.volume();
+    let options = [&*format!("--volume={}:{DEPLOYMENT}", volume.name())];
+    // The engine copies into the volume through a container that has it.
+    let container = world.create(&options);
+    let from = format!("{}/.", world.checkout().display());
+    let to = format!("{}:{DEPLOYMENT}", container.name());
+    world.engine.expect(["cp", &from, &to]);
+    assert_composes(&world, &options);
+}
+
+#[test]
+fn only_a_subdirectory_is_mounted() {
+    let world = world();
+    let before = world.fingerprint();
+    for options in [
+        vec![world.bind("dev", "")],
+        vec![world.bind("dev", ":ro")],
+        vec![world.bind("dev", ""), "--user=1000".to_owned()],
+        vec![world.bind("dev", ":ro"), world.bind("_scripts", "")],
+    ] {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let seen = world.assert_ran(world.run(&options), Some("one"));
+        assert_eq!(seen.text("README.md"), None);
+        let scripts = options.iter().any(|option| option.contains("_scripts"));
+        assert_eq!(seen.text("_scripts/run.sh").is_some(), scripts);
+        world.fingerprint().assert_same_as(&before);
+    }
+}
+
+#[test]
+fn copied_into_a_created_container() {
+    let world = world();
+    let owner = fs::metadata(world.checkout()).unwrap();
+    let user = format!("--user={}:{}", owner.uid(), owner.gid());
+    for (options, from) in [(vec![], "/."), (vec![], ""), (vec![&*user], "/.")] {
+        let container = world.create(&options);
+        let from = format!("{}{from}", world.checkout().display());
+        world
+            .engine
+            .expect(["cp", &from, &format!("{}:{DEPLOYMENT}", container.name())]);
+        for _ in ["first", "again"] {
+            let seen = world.assert_ran(container.start_and_wait(), Some("one"));
+            assert_eq!(seen.text("_scripts/run.sh"), Some("true\n"));
+        }
+    }
+}
+
+#[test]
+fn a_derived_image_brings_the_operations_repo() {
+    let source = world();
+    for lines in [
+        format!("COPY . {DEPLOYMENT}"),
+        format!("COPY --chown=1000:1000 . {DEPLOYMENT}\nUSER 1000"),
+        format!("WORKDIR {DEPLOYMENT}\nCOPY . ."),
+        format!("COPY . {DEPLOYMENT}\nVOLUME {DEPLOYMENT}"),
+    ] {
+        let image = source.derive(&lines, &source.checkout());
+        let arguments = source.arguments_of(image.name(), &[], &[]);
+        let seen = source.assert_ran(source.engine.run(arguments), Some("one"));
+        assert_eq!(seen.text("_scripts/run.sh"), Some("true\n"), "{lines}");
+
+        // What is mounted hides it.
+        let other = world();
+        other.version("2.0.0");
+        let arguments = other.arguments_of(image.name(), &[&other.bind("", "")], &[]);
+        other.assert_ran(other.engine.run(arguments), Some("two"));
+    }
+}
+
+#[test]
+fn without_a_mount_the_pipeline_has_its_own_message() {
+    let world = world();
+    let run = world.run(&[]).expect_code(1);
+    assert!(run.stderr.contains("needs to be mounted"), "{run}");
+    assert!(world.pipeline().is_some());
+    assert!(!run.stderr.contains("bitops-compose"), "{run}");
+}
+
+#[test]
+fn a_root_that_cannot_be_written() {
+    let world = world();
+    let mount = world.bind("", "");
+    let before = world.fingerprint();
+    let run = world.run(&["--read-only", &mount]).expect_code(73);
+    assert!(run.stderr.contains("Read-only file system"), "{run}");
+    let hint = "needs a writable /opt/bitops-compose; run the container without `--read-only`";
+    assert!(run.stderr.contains(hint), "{run}");
+    assert!(world.pipeline().is_none());
+    assert_eq!(world.server.requests().len(), 0);
+    world.fingerprint().assert_same_as(&before);
+
+    // What the hint advises.
+    let mount_in_home = format!(
+        "--volume={}:/opt/bitops-compose/mount",
+        world.checkout().display()
+    );
+    let advised = [
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--tmpfs=/opt/bitops-compose",
+        &mount_in_home,
+    ];
+    assert_composes(&world, &advised);
+    assert_composes(&world, &[&advised[..], &["--user=1000"]].concat());
+
+    // Without sources there is nothing to write.
+    world
+        .file("dev/bitops.config.yaml", "bitops: {}\n")
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    world.assert_ran(world.run(&["--read-only", "--tmpfs=/tmp", &mount]), None);
+    world.assert_ran(world.run(&advised), None);
+}
+
+#[test]
+fn something_mounted_over_the_operations_repo() {
+    let world = world();
+    let mount = world.bind("", "");
+    let before = world.fingerprint();
+    let hidden = |run: Run| {
+        let run = run.expect_code(73);
+        assert!(run.stderr.contains("a later mount hides it"), "{run}");
+        assert!(
+            run.stderr
+                .contains("mount the operations repo at /opt/bitops-compose/mount"),
+            "{run}"
+        );
+        assert!(world.pipeline().is_none(), "{run}");
+    };
+    // Two mounts equally deep come in any order. Whichever, a run composes or says what is wrong; the pipeline never
+    // gets an empty directory.
+    let volume = world.engine.volume();
+    let home = format!("--volume={}:/opt/bitops-compose", volume.name());
+    for options in [
+        [&*home, &mount],
+        [&home, &mount],
+        [&home, &mount],
+        [&home, &mount],
+        [&home, &mount],
+        [&home, &mount],
+        ["--tmpfs=/opt/bitops-compose", &mount],
+        ["--tmpfs=/opt/bitops-compose", &mount],
+    ] {
+        let run = world.run(&options);
+        if run.success() {
+            world.assert_ran(run, Some("one"));
+        } else {
+            hidden(run);
+        }
+        world.fingerprint().assert_same_as(&before);
+    }
+}
+
+#[test]
+fn a_github_actions_step_has_a_workspace() {
+    let world = world();
+    let before = world.fingerprint();
+    let mount = format!("--volume={}:/github/workspace", world.checkout().display());
+    let options = [
+        &mount,
+        "--workdir=/github/workspace",
+        "--env=GITHUB_ACTIONS=true",
+        "--env=GITHUB_WORKSPACE=/github/workspace",
+    ];
+    let seen = world.assert_ran(world.run(&options), Some("one"));
+    assert_eq!(seen.cwd.to_str(), Some("/opt/bitops"));
+    assert_eq!(seen.text("README.md"), Some("of the operations repo"));
+
+    let container = world.create(&options);
+    for _ in ["first", "again"] {
+        world.assert_ran(container.start_and_wait(), Some("one"));
+    }
+    world.fingerprint().assert_same_as(&before);
+}

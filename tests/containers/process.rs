@@ -1,0 +1,71 @@
+//! What the pipeline is as a process: it takes the entrypoint's place, so nothing stands between it and the engine.
+
+use std::time::Duration;
+
+use compose_testkit::server::{Fault, Kind, Rule};
+
+use crate::world::{World, world};
+
+/// One world that composes, one that has nothing to compose.
+fn both() -> [World; 2] {
+    let plain = world();
+    plain
+        .file("dev/bitops.config.yaml", "bitops: {}\n")
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
+    [world(), plain]
+}
+
+#[test]
+fn the_pipeline_is_process_1_and_gets_every_argument_and_variable() {
+    for world in both() {
+        let mount = world.bind("", ":ro");
+        let options = [
+            &mount,
+            "--env=ODD= a\"b'c$d\\ \n",
+            "--env=EMPTY=",
+            "--env=BITOPS_COMPOSE_TOKEN_EXAMPLE_COM=secret",
+        ];
+        let arguments = ["-c", "bitops.config.yaml", "--", "a b", "", "$HOME", "*"];
+        let run = world
+            .engine
+            .run(world.arguments(&options, &arguments))
+            .expect_code(0);
+        let seen = world.pipeline().unwrap_or_else(|| panic!("{run}"));
+        assert_eq!(seen.pid, 1);
+        assert_eq!(
+            seen.argv,
+            [&["/opt/bitops/scripts/main.py", "deploy"], &arguments[..]].concat()
+        );
+        assert_eq!(seen.cwd.to_str(), Some("/opt/bitops"));
+        assert_eq!(seen.env["ODD"], " a\"b'c$d\\ \n");
+        assert_eq!(seen.env["EMPTY"], "");
+        assert!(!seen.env.contains_key("BITOPS_COMPOSE_TOKEN_EXAMPLE_COM"));
+    }
+}
+
+#[test]
+fn the_pipelines_exit_code_comes_out() {
+    for world in both() {
+        world.file("dev/terraform/bitops.before-deploy.d/fail.sh", "exit 42\n");
+        let run = world.run(&[&world.bind("", "")]).expect_code(42);
+        assert!(world.pipeline().is_some(), "{run}");
+    }
+}
+
+#[test]
+fn docker_stop_ends_a_stalled_fetch_within_a_second() {
+    for kind in [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch] {
+        let world = world();
+        let before = world.fingerprint();
+        world.server.inject("c", Rule::from(Fault::Stall).on(kind));
+        let container = world.engine.start(world.arguments(&[&world.bind("", "")], &[]));
+        world.server.wait_for(Duration::from_secs(60), |seen| {
+            seen.iter().any(|request| request.kind == kind)
+        });
+        // After one second the engine kills, and the code is 137.
+        container.stop(1);
+        assert_eq!(container.wait(), 143, "{kind:?}\n{}", container.logs());
+        assert!(world.pipeline().is_none());
+        world.fingerprint().assert_same_as(&before);
+    }
+}

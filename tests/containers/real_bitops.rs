@@ -1,0 +1,48 @@
+//! BitOps itself, with its terraform and ansible plugins, where `BITOPS_COMPOSE_TEST_BITOPS` names a directory to take it
+//! from: see docs/testing.md.
+
+use compose_testkit::{GitServer, example};
+
+use crate::world::{World, required};
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+fn bitops_itself_deploys_what_was_composed() {
+    let Some(bitops) = std::env::var_os("BITOPS_COMPOSE_TEST_BITOPS") else {
+        eprintln!("skipped: BITOPS_COMPOSE_TEST_BITOPS names no BitOps");
+        return;
+    };
+    let mut world = World::new(
+        &required("BITOPS_COMPOSE_TEST_IMAGE"),
+        &mut example::catalogs(),
+        GitServer::start,
+    );
+    // Nothing of the stand-in may be left to answer in BitOps' place.
+    let image = world.derive("RUN rm -rf /opt/bitops\nCOPY . /", bitops.as_ref());
+    image.name().clone_into(&mut world.image);
+
+    world
+        .file(
+            "dev/bitops.config.yaml",
+            &example::config("ha-vm-aws", &world.server.address()),
+        )
+        .file("dev/terraform/terraform.tfvars", "machine_count = 2\n");
+    let before = world.fingerprint();
+    let container = world.create(&[&world.bind("", ":ro")]);
+    // Again, too: the second start has a mount where the first composition was.
+    for _ in ["first", "again"] {
+        let run = container.start_and_wait().expect_code(0);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        let at = |text: &str| {
+            all.find(text)
+                .unwrap_or_else(|| panic!("{text:?} was not said\n{run}"))
+        };
+        // The variable is the local environment's, everything else the catalog's.
+        let applied = at("Apply complete! Resources: 2 added");
+        let played = at("StackStorm 3.8.1 with the packs core, linux, ansible");
+        let hook = at("stackstorm: configured by ansible");
+        let finished = at("BitOps has finished!");
+        assert!(applied < played && played < hook && hook < finished, "{run}");
+        world.fingerprint().assert_same_as(&before);
+    }
+}
