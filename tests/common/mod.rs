@@ -45,6 +45,12 @@ pub(crate) fn six_sources() -> World {
 }
 
 impl World {
+    /// One more catalog behind the same server, which may name the others by its address.
+    pub(crate) fn with(mut self, mut catalog: Catalog) -> Self {
+        self.repos.push(catalog.build(self.catalogs.path()));
+        self
+    }
+
     /// Where a catalog stands on this machine's disk.
     pub(crate) fn path(&self, repo: &str) -> PathBuf {
         self.repos

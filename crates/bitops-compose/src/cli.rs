@@ -13,10 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///     environment: eks
 ///     version: 1.0.0
 ///
-/// In the image `bitops-compose deploy` is the entrypoint: it fetches the sources, composes them with the local
-/// environment beside the mount, and becomes the BitOps pipeline. Everything else is for people and CI.
+/// In the image `bitops-compose deploy` is the entrypoint: it fetches the sources, composes
+/// them with the local environment beside the mount, and becomes the BitOps pipeline.
+/// Everything else is for people and CI.
 #[derive(Debug, Parser)]
-#[command(name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
+#[command(verbatim_doc_comment, name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 2 usage, 65 bad config or conflict, 69 a repo cannot be reached, 73 cannot \
                         write, 75 timed out, 77 authentication or policy refused, 126/127 the pipeline cannot be \
@@ -40,7 +41,27 @@ pub(crate) enum Command {
         args: Vec<std::ffi::OsString>,
     },
     /// Show what would be composed, and from where
-    Plan(Target),
+    ///
+    /// Conflicts are part of the plan; with any of them the exit code is 65.
+    Plan(Plan),
+    /// Tell where a file came from, or a key of it
+    ///
+    /// Every layer that has the file is told, lowest first, with who wins and why; of a merged file every key with its
+    /// place. For a path in conflict: who disagrees, and what each remedy would change.
+    Explain(Explain),
+    /// Write the composition as real files
+    ///
+    /// The result runs in BitOps without bitops-compose: the environment's config names no sources any more, and its
+    /// lock file is left out. Symlinks of your own become what they point to. Other environments are not copied.
+    ///
+    /// A file that is there already is never written over without --force, unless it holds the same bytes: all such
+    /// files are told at once, and nothing is written. To leave bitops-compose behind, run it in the operations repo
+    /// with `--output . --force`, look at `git diff`, and commit.
+    Vendor(Vendor),
+    /// Look after the cache of fetched objects
+    ///
+    /// Everything in it can be fetched again. It is safe to use beside running deployments: what they read stays.
+    Cache(Cache),
     /// Check the environment's config without any network
     Check(Target),
     /// Print the JSON Schema of `default-environments`, for editors
@@ -63,6 +84,82 @@ pub(crate) enum Image {
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Show unified diffs instead: of each merged file, your own (or the lowest layer's) against the result; of each
+    /// overridden file, what each lower layer has against what wins. With `--format json` each file of the plan gets
+    /// a `diffs`
+    #[arg(long, conflicts_with = "graph")]
+    pub(crate) diff: bool,
+    /// Show a picture's source instead: sources with their nesting, layers, deployments in order
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub(crate) graph: Option<Graph>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Graph {
+    /// For Markdown on GitHub: ```mermaid
+    Mermaid,
+    /// For Graphviz: dot -Tsvg
+    Dot,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The file, relative to the environment (`../` for what stands beside it) or to the operations repo; a key of it
+    /// after a colon: helm/grafana/values.yaml:image.tag
+    #[arg(value_name = "PATH[:KEY]")]
+    pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// `vendor`
+#[derive(Debug, Args)]
+pub(crate) struct Vendor {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The operations repo to write: DIR/ENVIRONMENT, and shared directories beside it
+    #[arg(long, value_name = "DIR", default_value = "vendored")]
+    pub(crate) output: PathBuf,
+    /// Write over files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `cache`
+#[derive(Debug, Args)]
+pub(crate) struct Cache {
+    #[command(subcommand)]
+    pub(crate) act: CacheAct,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheAct {
+    /// Print where it is
+    Dir,
+    /// List its repos, with their size and when they were last used
+    List,
+    /// Remove repos that are not used any more
+    Prune {
+        /// Remove what was not used for so long: 12h, 30d, 8w [default: 30d, unless --max-size is given]
+        #[arg(long, value_name = "TIME", value_parser = crate::commands::cache::time)]
+        unused_for: Option<std::time::Duration>,
+        /// Of the rest, remove what was unused for the longest until the cache is no larger: 500MB, 2GiB
+        #[arg(long, value_name = "SIZE", value_parser = crate::commands::cache::size)]
+        max_size: Option<u64>,
+    },
+    /// Remove all of it
+    Clear,
 }
 
 /// Which environment of which operations repo.

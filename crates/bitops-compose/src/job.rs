@@ -109,6 +109,7 @@ impl Job {
         printer.json = settings.log_json;
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
+        printer.stdout_colour = printer.stdout_colour && logging.colour != Some(false);
         report::init(&logging, settings.log_json, printer.colour, &printer.masks);
         for mask in failed {
             tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");

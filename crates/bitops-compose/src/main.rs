@@ -48,7 +48,10 @@ fn main() -> std::process::ExitCode {
 fn run(command: Command) -> u8 {
     let done: Result<u8, Failure> = match command {
         Command::Deploy { args } => return commands::deploy::run(args),
-        Command::Plan(target) => commands::plan::run(&target),
+        Command::Plan(plan) => commands::plan::run(&plan),
+        Command::Explain(explain) => commands::explain::run(&explain),
+        Command::Vendor(vendor) => commands::vendor::run(&vendor),
+        Command::Cache(cache) => commands::cache::run(&cache),
         Command::Check(target) => commands::check::run(&target),
         Command::Schema => commands::schema(),
         Command::Completions { shell } => commands::completions(shell),
@@ -68,6 +71,7 @@ fn plain_printer() -> Printer {
     Printer {
         json: set(env::LOG_FORMAT, "json"),
         colour: report::stderr_has_colour(),
+        stdout_colour: report::stdout_has_colour(),
         masks: std::sync::Arc::default(),
         github: set(env::GITHUB_ACTIONS, "true"),
     }

@@ -101,7 +101,7 @@ fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, 
 }
 
 /// A composition without conflicts, or all of them.
-fn refuse_conflicts(
+pub(crate) fn refuse_conflicts(
     job: &Job,
     gathered: &Gathered,
     composition: Composition,

@@ -20,7 +20,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
             return Ok(failure.code().code());
         }
     };
-    let text = match target.format {
+    match target.format {
         Format::Text => {
             let mut text = format!("{}: {}, no mistakes\n", job.file, count(sources.len()));
             for source in &sources {
@@ -31,7 +31,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
                     source.requested.as_str()
                 ));
             }
-            text
+            job.printer.result(&text);
         }
         Format::Json => {
             #[derive(Serialize)]
@@ -51,10 +51,9 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
                 })
                 .collect();
             let checked = serde_json::json!({ "environment": job.environment.as_str(), "sources": sources });
-            format!("{checked:#}\n")
+            job.printer.json(&checked)?;
         }
-    };
-    job.printer.result(&text);
+    }
     Ok(DONE)
 }
 

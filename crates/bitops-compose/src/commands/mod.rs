@@ -1,15 +1,44 @@
 //! The commands, one function each, which yields the process's exit code.
 
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+pub(crate) mod explain;
 pub(crate) mod plan;
+pub(crate) mod vendor;
 
-use std::{io::Write, path::Path};
+use std::{io::Write, path::Path, sync::Arc};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{DONE, cli::Cli, problem::Failure};
+use crate::{
+    DONE,
+    cli::{Cli, Target},
+    job::Job,
+    pipeline::{self, Planned},
+    problem::Failure,
+    runtime,
+};
+
+/// Composes for a command that shows or writes the result. Its problems are told by the job's own printer, which masks.
+fn composed(
+    target: &Target,
+    act: impl FnOnce(&Job, Planned) -> Result<u8, Failure> + Send + 'static,
+) -> Result<u8, Failure> {
+    let job = Arc::new(Job::of(target)?);
+    let work = {
+        let job = Arc::clone(&job);
+        async move {
+            let planned = pipeline::plan(Arc::clone(&job)).await?;
+            pipeline::blocking(move || act(&job, planned)).await
+        }
+    };
+    runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {
+        job.printer.problems(failure.problems());
+        Ok(failure.code().code())
+    })
+}
 
 /// `schema`
 pub(crate) fn schema() -> Result<u8, Failure> {

@@ -1,38 +1,90 @@
 //! `plan`: what would be composed, and from where.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use compose_model::ExitCode;
-use compose_plan::compose::report;
+use compose_plan::compose::{bytes::Bytes, report};
 
 use crate::{
     DONE,
-    cli::{Format, Target},
+    cli::{Format, Graph, Plan},
     job::Job,
-    pipeline,
-    problem::Failure,
-    runtime,
+    local::DiskTree,
+    pipeline::Planned,
+    problem::{Failure, Problem},
+    report::paint,
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
-pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
-    let job = Arc::new(Job::of(target)?);
-    let planned = match runtime::run(&job.cancel, job.settings.jobs, pipeline::plan(Arc::clone(&job))) {
-        Ok(planned) => planned,
-        Err(failure) => {
-            job.printer.problems(failure.problems());
-            return Ok(failure.code().code());
+pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
+    let (diff, graph, format) = (args.diff, args.graph, args.target.format);
+    if graph.is_some() && format == Format::Json {
+        return Err(Problem::new(ExitCode::Usage, "a graph is no JSON")
+            .hint("leave out one of --graph and --format json")
+            .into());
+    }
+    super::composed(&args.target, move |job, planned| {
+        match (format, graph) {
+            (Format::Text, Some(graph)) => show_graph(job, &planned, graph),
+            (Format::Text, None) if diff => show_diffs(job, &planned)?,
+            (Format::Text, None) => {
+                let text = report::text::plan(&planned.composition, &planned.gathered.layers.sources);
+                job.printer.painted(&text, paint::plan);
+            }
+            (Format::Json, _) => show_json(job, &planned, diff)?,
         }
-    };
+        Ok(if planned.composition.conflicts.is_empty() {
+            DONE
+        } else {
+            ExitCode::Config.code()
+        })
+    })
+}
+
+fn show_graph(job: &Job, planned: &Planned, graph: Graph) {
     let sources = &planned.gathered.layers.sources;
-    let text = match target.format {
-        Format::Text => report::text::plan(&planned.composition, sources),
-        Format::Json => crate::report::json_document(&report::json::plan(&planned.composition, sources))?,
+    let text = match graph {
+        Graph::Mermaid => report::graph::mermaid(&planned.composition, sources),
+        Graph::Dot => report::graph::dot(&planned.composition, sources),
     };
     job.printer.result(&text);
-    Ok(if planned.composition.conflicts.is_empty() {
-        DONE
-    } else {
-        ExitCode::Config.code()
-    })
+    tell_conflicts(job, planned);
+}
+
+fn show_diffs(job: &Job, planned: &Planned) -> Result<(), Failure> {
+    let text: String = diffs(job, planned)?.into_iter().map(|diff| diff.text).collect();
+    job.printer.painted(&text, paint::diff);
+    tell_conflicts(job, planned);
+    Ok(())
+}
+
+fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
+    let plan = report::json::plan(&planned.composition, &planned.gathered.layers.sources);
+    if !diff {
+        return Ok(job.printer.json(&plan)?);
+    }
+    let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for diff in diffs(job, planned)? {
+        by_path.entry(diff.path).or_default().push(diff.text);
+    }
+    let mut plan = plan;
+    for file in &mut plan.files {
+        file.diffs = by_path.remove(&file.path);
+    }
+    Ok(job.printer.json(&plan)?)
+}
+
+fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {
+    let local = DiskTree::new(&job.root);
+    let bytes = Bytes::new(&planned.gathered.layers, &planned.gathered, &local);
+    let sources = &planned.gathered.layers.sources;
+    report::diff::diffs(&planned.composition, sources, &bytes)
+        .map_err(|error| Problem::from_error(ExitCode::Config, &error).into())
+}
+
+/// On stderr, where the result has no room for them.
+fn tell_conflicts(job: &Job, planned: &Planned) {
+    let conflicts = report::conflicts(&planned.composition, &planned.gathered.layers.sources);
+    let problems: Vec<Problem> = conflicts.into_iter().map(Problem::from).collect();
+    job.printer.problems(&problems);
 }

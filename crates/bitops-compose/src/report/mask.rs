@@ -35,6 +35,40 @@ impl Masks {
             }
         })
     }
+
+    /// Applies the masks to every string value of a JSON document of ours, which stays one.
+    pub(crate) fn apply_to_json(&self, json: &str) -> String {
+        if self.0.is_empty() {
+            return json.to_owned();
+        }
+        let mut out = String::with_capacity(json.len());
+        let mut rest = 0;
+        while let Some(start) = json[rest..].find('"').map(|at| rest + at) {
+            let end = string_end(json, start);
+            out.push_str(&json[rest..start]);
+            let string = &json[start..end];
+            let is_key = json[end..].starts_with(':');
+            match serde_json::from_str::<String>(string) {
+                Ok(value) if !is_key => {
+                    out.push_str(&serde_json::Value::from(self.apply(&value)).to_string());
+                }
+                _ => out.push_str(string),
+            }
+            rest = end;
+        }
+        out.push_str(&json[rest..]);
+        out
+    }
+}
+
+/// The byte after a JSON string that starts at `start`.
+fn string_end(json: &str, start: usize) -> usize {
+    let bytes = json.as_bytes();
+    let mut at = start + 1;
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(bytes.len())
 }
 
 /// Python's `\1` and `\g<name>` as `${1}` and `${name}`.
@@ -77,5 +111,17 @@ mod tests {
         ]);
         assert_eq!(masks.apply("token=abc user-bob"), "token=*** user-user$");
         assert_eq!(failed.len(), 1);
+    }
+
+    #[test]
+    fn masked_json_is_json_with_the_same_keys() {
+        let (masks, _) = Masks::new([("(?s)token=.*", "\"hidden\"")]);
+        let json = "{\n  \"token=\": [\"a \\\"b\\\" token=abc\\n\", \"\\\\\", 1]\n}\n";
+        let masked = masks.apply_to_json(json);
+        let value: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"token=": ["a \"b\" \"hidden\"", "\\", 1]})
+        );
     }
 }

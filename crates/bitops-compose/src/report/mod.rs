@@ -3,6 +3,7 @@
 mod github;
 mod log;
 mod mask;
+pub(crate) mod paint;
 mod progress;
 mod render;
 
@@ -28,6 +29,8 @@ pub(crate) struct Printer {
     pub(crate) json: bool,
     /// Colours on stderr.
     pub(crate) colour: bool,
+    /// Colours on stdout.
+    pub(crate) stdout_colour: bool,
     /// BitOps' own masks.
     pub(crate) masks: Arc<Masks>,
     /// `GITHUB_ACTIONS`: problems with a place are annotations too.
@@ -40,6 +43,24 @@ impl Printer {
         let _ = std::io::stdout()
             .lock()
             .write_all(self.masks.apply(text).as_bytes());
+    }
+
+    /// A result for people: `paint` colours it where somebody looks at stdout.
+    pub(crate) fn painted(&self, text: &str, paint: impl Fn(&str) -> String) {
+        let masked = self.masks.apply(text);
+        let painted = if self.stdout_colour {
+            paint(&masked)
+        } else {
+            masked.into_owned()
+        };
+        let _ = std::io::stdout().lock().write_all(painted.as_bytes());
+    }
+
+    /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
+    pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Problem> {
+        let text = self.masks.apply_to_json(&json_document(value)?);
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        Ok(())
     }
 
     /// Problems, on stderr.
@@ -71,5 +92,15 @@ pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Pro
 
 /// Colours where somebody looks: a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn stderr_has_colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    has_colour(&std::io::stderr())
+}
+
+/// As [`stderr_has_colour`].
+pub(crate) fn stdout_has_colour() -> bool {
+    has_colour(&std::io::stdout())
+}
+
+fn has_colour(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }

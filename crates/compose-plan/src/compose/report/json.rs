@@ -86,6 +86,9 @@ pub struct PlanFile {
     /// What was lost on the way, or why it was not merged; absent when there is nothing to say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// `plan --diff`: unified diffs of a merged or overridden file; absent where nobody asked, or nothing differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diffs: Option<Vec<String>>,
 }
 
 /// A contribution.
@@ -234,6 +237,7 @@ impl Reader<'_> {
             action: file.action.as_str(),
             from: file.from.iter().map(from).collect(),
             notes: file.notes.clone(),
+            diffs: None,
         });
         files.collect()
     }

@@ -1,0 +1,224 @@
+//! `cache`: the objects that were fetched, and how to be rid of them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use compose_git::{Cache as Objects, CacheEntry, Prune, Pruned};
+use indicatif::{HumanBytes, HumanDuration};
+use jiff::{Span, SpanRelativeTo, Timestamp};
+use serde::Serialize;
+
+use crate::{
+    DONE,
+    cli::{Cache, CacheAct, Format},
+    job,
+    problem::Failure,
+};
+
+/// What is not used for so long is taken for forgotten.
+const UNUSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// One repo of the cache, for programs.
+#[derive(Serialize)]
+struct Entry {
+    repo: String,
+    path: String,
+    bytes: u64,
+    /// RFC 3339, in UTC.
+    last_used: String,
+}
+
+impl From<&CacheEntry> for Entry {
+    fn from(entry: &CacheEntry) -> Self {
+        let seconds = entry
+            .last_used
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let last_used = i64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| Timestamp::from_second(seconds).ok());
+        Self {
+            repo: entry.repo.clone(),
+            path: entry.path.display().to_string(),
+            bytes: entry.bytes,
+            last_used: last_used.unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+        }
+    }
+}
+
+/// Does what the subcommand says.
+pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
+    let settings = crate::settings()?;
+    let cache = Objects::at(job::cache_dir(&settings));
+    match &args.act {
+        CacheAct::Dir => {
+            let dir = cache.dir().display().to_string();
+            show(
+                args.format,
+                || format!("{dir}\n"),
+                || serde_json::json!({ "dir": dir }),
+            )?;
+        }
+        CacheAct::List => {
+            let entries = cache.list()?;
+            let bytes = entries.iter().map(|entry| entry.bytes).sum();
+            show(
+                args.format,
+                || table(&cache, &entries, bytes),
+                || {
+                    let repos: Vec<Entry> = entries.iter().map(Entry::from).collect();
+                    serde_json::json!({ "dir": cache.dir().display().to_string(), "repos": repos, "bytes": bytes })
+                },
+            )?;
+        }
+        CacheAct::Prune { unused_for, max_size } => {
+            let unused_for = unused_for.or_else(|| max_size.is_none().then_some(UNUSED_FOR));
+            let keep = Prune {
+                unused_for,
+                max_bytes: *max_size,
+            };
+            told(args.format, &cache.prune(&keep)?)?;
+        }
+        CacheAct::Clear => told(args.format, &cache.clear()?)?,
+    }
+    Ok(DONE)
+}
+
+fn show(
+    format: Format,
+    text: impl FnOnce() -> String,
+    json: impl FnOnce() -> serde_json::Value,
+) -> Result<(), Failure> {
+    let printer = crate::plain_printer();
+    match format {
+        Format::Text => printer.result(&text()),
+        Format::Json => printer.json(&json())?,
+    }
+    Ok(())
+}
+
+fn told(format: Format, pruned: &Pruned) -> Result<(), Failure> {
+    let text = || {
+        let mut out = String::new();
+        for entry in &pruned.removed {
+            out.push_str(&format!("removed {} ({})\n", entry.repo, HumanBytes(entry.bytes)));
+        }
+        for entry in &pruned.in_use {
+            out.push_str(&format!(
+                "kept {} ({}): a run reads it at this moment\n",
+                entry.repo,
+                HumanBytes(entry.bytes)
+            ));
+        }
+        let freed = pruned.removed.iter().map(|entry| entry.bytes).sum();
+        out.push_str(&format!(
+            "{} removed, {} freed, {} left\n",
+            repos(pruned.removed.len()),
+            HumanBytes(freed),
+            HumanBytes(pruned.remaining)
+        ));
+        out
+    };
+    show(format, text, || {
+        let all = |entries: &[CacheEntry]| entries.iter().map(Entry::from).collect::<Vec<_>>();
+        serde_json::json!({
+            "removed": all(&pruned.removed),
+            "in_use": all(&pruned.in_use),
+            "remaining_bytes": pruned.remaining,
+        })
+    })
+}
+
+fn table(cache: &Objects, entries: &[CacheEntry], bytes: u64) -> String {
+    let width = entries
+        .iter()
+        .map(|entry| entry.repo.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut out = String::new();
+    let now = SystemTime::now();
+    for entry in entries {
+        let unused = now.duration_since(entry.last_used).unwrap_or_default();
+        out.push_str(&format!(
+            "{:width$}  {:>10}  {} ago\n",
+            entry.repo,
+            HumanBytes(entry.bytes).to_string(),
+            HumanDuration(unused)
+        ));
+    }
+    out.push_str(&format!(
+        "{}, {} in {}\n",
+        repos(entries.len()),
+        HumanBytes(bytes),
+        cache.dir().display()
+    ));
+    out
+}
+
+fn repos(count: usize) -> String {
+    match count {
+        1 => "1 repo".to_owned(),
+        count => format!("{count} repos"),
+    }
+}
+
+/// A time of the command line: `12h`, `30d`, `8w`. A day has 24 hours.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let span: Span = text
+        .parse()
+        .map_err(|_| "a time is a number with a unit: 12h, 30d, 8w".to_owned())?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours())
+        .ok()
+        .and_then(|time| Duration::try_from(time).ok())
+        .ok_or_else(|| "weeks, days, hours, minutes and seconds are understood".to_owned())
+}
+
+/// A size of the command line in bytes: `500MB` (powers of 1,000), `2GiB` (powers of 1,024), or plain bytes.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a whole number with a unit: 500MB, 2GiB".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = text[digits..].trim().to_ascii_lowercase();
+    let (letter, base) = match unit.strip_suffix("ib") {
+        Some(letter) => (letter, 1024_u64),
+        None => (unit.strip_suffix('b').unwrap_or(&unit), 1000),
+    };
+    let power = ["", "k", "m", "g", "t"]
+        .iter()
+        .position(|known| *known == letter)
+        .and_then(|power| u32::try_from(power).ok())
+        .filter(|power| *power > 0 || base == 1000)
+        .ok_or_else(wrong)?;
+    base.checked_pow(power)
+        .and_then(|unit| unit.checked_mul(number))
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_read_as_people_write_them() {
+        assert_eq!(time("12h"), Ok(Duration::from_secs(12 * 3600)));
+        assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86400)));
+        assert_eq!(time("8w"), Ok(Duration::from_secs(56 * 86400)));
+        for wrong in ["", "soon", "30", "1 month", "-1d"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("17B", 17),
+            ("500MB", 500_000_000),
+            ("500M", 500_000_000),
+            ("2GiB", 2 << 30),
+            ("1 kib", 1024),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "MB", "1.5GB", "-1", "1 parsec", "1ib", "99999999999TiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

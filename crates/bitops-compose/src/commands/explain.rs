@@ -1,0 +1,88 @@
+//! `explain PATH[:KEY]`: where a file came from, or a key of it.
+
+use compose_model::{ExitCode, text};
+use compose_plan::compose::{
+    Composition,
+    explain::{ExplainError, explain},
+};
+
+use crate::{
+    DONE,
+    cli::{Explain, Format},
+    problem::{Failure, Problem},
+    report::paint,
+};
+
+/// How many paths are offered for one that does not exist.
+const OFFERED: usize = 5;
+
+/// Composes without writing anything and answers the question.
+pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
+    let (question, format) = (args.question.clone(), args.target.format);
+    super::composed(&args.target, move |job, planned| {
+        let sources = &planned.gathered.layers.sources;
+        let answer = explain(&planned.composition, sources, &question)
+            .map_err(|error| unanswered(&error, &question, &planned.composition))?;
+        match format {
+            Format::Text => job.printer.painted(&answer.to_text(), paint::explanation),
+            Format::Json => job.printer.json(&answer)?,
+        }
+        Ok(DONE)
+    })
+}
+
+fn unanswered(error: &ExplainError, question: &str, composition: &Composition) -> Problem {
+    let ExplainError::NoSuchPath { path, .. } = error else {
+        return Problem::from_error(ExitCode::Config, error);
+    };
+    let all: Vec<String> = composition
+        .files
+        .iter()
+        .map(|file| file.path.relative_to(&composition.environment))
+        .collect();
+    let asked = question
+        .strip_prefix(&format!("{}/", composition.environment))
+        .unwrap_or(question);
+    let asked = asked.trim_start_matches("./").trim_end_matches('/');
+    let below: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|known| {
+            known
+                .strip_prefix(asked)
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
+        .collect();
+    if !below.is_empty() {
+        return Problem::new(ExitCode::Config, format!("{path} is a directory"))
+            .hint(format!("ask for a file of it: {}", some(&below)));
+    }
+    let problem = Problem::new(ExitCode::Config, format!("no layer has {path}"));
+    match nearest(asked, &all).as_slice() {
+        [] => problem.hint("`bitops-compose plan --format json` lists all files"),
+        near => problem.hint(format!("did you mean {}?", near.join(", "))),
+    }
+}
+
+/// Paths with the same file name, then those that are spelled alike.
+fn nearest<'a>(asked: &str, all: &'a [String]) -> Vec<&'a str> {
+    let paths = || all.iter().map(String::as_str);
+    let asked = asked.split(':').next().unwrap_or(asked);
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut near: Vec<&str> = paths().filter(|path| name(path) == name(asked)).collect();
+    for alike in text::nearest(asked, paths(), OFFERED) {
+        if !near.contains(&alike) {
+            near.push(alike);
+        }
+    }
+    near.truncate(OFFERED);
+    near
+}
+
+fn some(paths: &[&str]) -> String {
+    let shown = paths[..paths.len().min(OFFERED)].join(", ");
+    match paths.len().saturating_sub(OFFERED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,194 @@
+//! `vendor`: the composition as real files, which BitOps runs without us.
+
+mod write;
+
+use std::{path::Path, sync::Arc};
+
+use compose_model::{ExitCode, FileMode, TreePath};
+use compose_plan::{
+    compose::{self, ComposedFile, Composition, Write, bytes::Bytes},
+    layer::{ContentsError, LocalKind, LocalTree, Part},
+};
+
+use crate::{
+    DONE,
+    cli::{Format, Vendor},
+    job::Job,
+    local::DiskTree,
+    pipeline::{self, Planned},
+    problem::{Failure, Problem},
+};
+
+/// What stands in an environment's config whose only content were its sources: BitOps needs none.
+const EMPTY_CONFIG: &str =
+    "# The sources that stood here are vendored: their files are beside this one.\n{}\n";
+/// How many files of the user's own are copied beside shared directories. A loop of symlinks has no end.
+const MOST_OWN: usize = 100_000;
+
+/// A file to write.
+struct Entry {
+    /// Relative to the output directory.
+    path: TreePath,
+    what: What,
+}
+
+/// Where its bytes are.
+enum What {
+    Composed(ComposedFile),
+    /// The user's own file at the same path.
+    Own(FileMode),
+    Config(String),
+}
+
+/// Composes and writes all of it, or tells what is in the way.
+pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
+    let (output, force, format) = (args.output.clone(), args.force, args.target.format);
+    super::composed(&args.target, move |job, planned| {
+        let Planned {
+            gathered,
+            composition,
+        } = planned;
+        let composition = pipeline::refuse_conflicts(job, &gathered, composition)?;
+        let local = DiskTree::new(&job.root);
+        let bytes = Bytes::new(&gathered.layers, &gathered, &local);
+        let entries = entries(job, &gathered.layers, &composition, &local, &bytes)?;
+        let read = |entry: &Entry| -> Result<(Arc<[u8]>, FileMode), ContentsError> {
+            match &entry.what {
+                What::Composed(file) => bytes.composed(file),
+                What::Own(mode) => Ok((local.read(&entry.path)?, *mode)),
+                What::Config(text) => Ok((text.as_bytes().into(), FileMode::Regular)),
+            }
+        };
+        let written = write::all(&output, &entries, &read, force, &job.cancel)?;
+        tell(job, format, &output, &written)?;
+        Ok(DONE)
+    })
+}
+
+/// Every file of the environment and of the shared directories, sorted by path.
+fn entries(
+    job: &Job,
+    layers: &compose_plan::layer::Layers,
+    composition: &Composition,
+    local: &DiskTree,
+    bytes: &Bytes<'_>,
+) -> Result<Vec<Entry>, Failure> {
+    let named = |name: &str| TreePath::new(format!("{}/{name}", job.environment)).ok();
+    let (config, lock) = (named(compose::CONFIG), named(compose::LOCK));
+    let mut entries = Vec::new();
+    for file in &composition.files {
+        let path = Some(&file.path);
+        if path == lock.as_ref() {
+            continue;
+        }
+        if file.write == Write::Local && !matches!(kind(local, &file.path)?, Some(LocalKind::File(_))) {
+            tracing::warn!(path = %file.path, "left out: it is no file, or a symlink that leads nowhere");
+            continue;
+        }
+        let what = if path == config.as_ref() {
+            What::Config(config_text(job, file, bytes)?)
+        } else {
+            What::Composed(file.clone())
+        };
+        entries.push(Entry {
+            path: file.path.clone(),
+            what,
+        });
+    }
+    for layer in &layers.layers {
+        if let Part::Shared(dir) = &layer.part {
+            own(local, dir, composition, &mut entries)?;
+        }
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|a, b| a.path == b.path);
+    Ok(entries)
+}
+
+/// The composed config without the sources, which have become files.
+fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<String, Failure> {
+    let (text, _) = bytes.composed(file).map_err(unreadable)?;
+    let text = std::str::from_utf8(&text).map_err(|error| Problem::from_error(ExitCode::Config, &error))?;
+    match compose::without_sources(text) {
+        Ok(text) => Ok(text.unwrap_or_else(|| EMPTY_CONFIG.to_owned())),
+        Err(why) => Err(Problem::new(
+            ExitCode::Config,
+            format!("the sources cannot be taken out of {}", job.file),
+        )
+        .because(why)
+        .hint("write `default-environments` as a plain block list at the document's root")
+        .into()),
+    }
+}
+
+/// The user's own files of a shared directory, which the composition lists only where a source touches them.
+fn own(
+    local: &DiskTree,
+    dir: &TreePath,
+    composition: &Composition,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let mut waiting = vec![dir.clone()];
+    let mut seen = 0;
+    while let Some(dir) = waiting.pop() {
+        for (name, kind) in local.list(Some(&dir)).map_err(unreadable)? {
+            seen += 1;
+            if seen > MOST_OWN {
+                return Err(
+                    Problem::new(ExitCode::Config, format!("{dir} holds too many files to copy"))
+                        .hint("is there a symlink that leads back to a directory above it?")
+                        .into(),
+                );
+            }
+            let Ok(path) = TreePath::new(format!("{dir}/{name}")) else {
+                continue;
+            };
+            match kind {
+                LocalKind::Directory => waiting.push(path),
+                LocalKind::File(mode) if composition.file(&path).is_none() => entries.push(Entry {
+                    path,
+                    what: What::Own(mode),
+                }),
+                LocalKind::File(_) | LocalKind::Other => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kind(local: &DiskTree, path: &TreePath) -> Result<Option<LocalKind>, Failure> {
+    local.kind(path).map_err(unreadable)
+}
+
+fn unreadable(error: ContentsError) -> Failure {
+    Problem::from_error(ExitCode::Config, &error).into()
+}
+
+fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> Result<(), Failure> {
+    let paths = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    match format {
+        Format::Json => job.printer.json(&serde_json::json!({
+            "environment": job.environment.as_str(),
+            "output": output.display().to_string(),
+            "written": paths(&written.written),
+            "unchanged": paths(&written.unchanged),
+        }))?,
+        Format::Text => {
+            let there = match written.unchanged.len() {
+                0 => String::new(),
+                1 => ", 1 was there already".to_owned(),
+                many => format!(", {many} were there already"),
+            };
+            let files = match written.written.len() {
+                1 => "1 file".to_owned(),
+                many => format!("{many} files"),
+            };
+            job.printer.result(&format!(
+                "{}: {files} written to {}{there}\n",
+                job.environment,
+                output.display()
+            ));
+        }
+    }
+    Ok(())
+}
