@@ -46,31 +46,39 @@ pub(crate) fn six_sources() -> World {
 
 impl World {
     /// One more catalog behind the same server, which may name the others by its address.
-    pub(crate) fn with(mut self, mut catalog: Catalog) -> Self {
-        self.repos.push(catalog.build(self.catalogs.path()));
+    pub(crate) fn with(mut self, catalog: Catalog) -> Self {
+        self.publish(catalog);
         self
+    }
+
+    /// Puts a catalog onto the server, in the place of any other of its name.
+    pub(crate) fn publish(&mut self, mut catalog: Catalog) -> &Repo {
+        let repo = catalog.build(self.catalogs.path());
+        self.repos.retain(|known| known.name() != repo.name());
+        self.repos.push(repo);
+        &self.repos[self.repos.len() - 1]
+    }
+
+    /// A catalog's repo.
+    pub(crate) fn repo(&self, name: &str) -> &Repo {
+        self.repos.iter().find(|found| found.name() == name).unwrap()
+    }
+
+    /// A config that names these sources: one entry a line, `{repo}` is the server's address.
+    pub(crate) fn config(&self, entries: &[&str]) -> String {
+        let entry = |entry: &&str| format!("- {}\n", entry.replace("{repo}", &self.server.address()));
+        let entries: String = entries.iter().map(entry).collect();
+        format!("default-environments:\n{entries}")
     }
 
     /// Where a catalog stands on this machine's disk.
     pub(crate) fn path(&self, repo: &str) -> PathBuf {
-        self.repos
-            .iter()
-            .find(|found| found.name() == repo)
-            .unwrap()
-            .path()
-            .to_owned()
+        self.repo(repo).path().to_owned()
     }
 
-    /// Writes the environment's config: one entry a line, `{repo}` is the server's address.
+    /// Writes the environment's config: see [`World::config`].
     pub(crate) fn sources(&self, entries: &[&str]) {
-        let mut config = String::from("default-environments:\n");
-        for entry in entries {
-            config.push_str(&format!(
-                "- {}\n",
-                entry.replace("{repo}", &self.server.address())
-            ));
-        }
-        self.context.file("dev/bitops.config.yaml", config);
+        self.context.file("dev/bitops.config.yaml", self.config(entries));
     }
 
     /// Nothing but the layout may be in the program's home.

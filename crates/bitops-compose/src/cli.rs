@@ -64,6 +64,15 @@ pub(crate) enum Command {
     Cache(Cache),
     /// Check the environment's config without any network
     Check(Target),
+    /// Write the lock: the commits that the environment's sources stand for now
+    ///
+    /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit
+    /// the file; `update` and `outdated` work with it.
+    Lock(Lock),
+    /// Bring locked sources up to date, or show what that would change
+    Update(Update),
+    /// Compare the lock with what its repos have now
+    Outdated(Outdated),
     /// Print the JSON Schema of `default-environments`, for editors
     Schema,
     /// Print shell completions
@@ -173,6 +182,67 @@ pub(crate) struct Target {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Lock tags that point elsewhere than when they were locked
+    #[arg(long)]
+    pub(crate) accept_moved: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// What to update: names or URLs of repos, or environments of theirs [default: everything]
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// The environment [default: $BITOPS_ENVIRONMENT]
+    #[arg(long, short, value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// The operations repo [default: the mount, else the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ops_repo: Option<PathBuf>,
+    /// Write nothing: show what would change in the composed files
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Lock tags that point elsewhere than when they were locked
+    #[arg(long)]
+    pub(crate) accept_moved: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: UpdateFormat,
+}
+
+impl Update {
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            environment: self.environment.clone(),
+            ops_repo: self.ops_repo.clone(),
+            format: Format::Text,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpdateFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For pull requests
+    Markdown,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Outdated {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// End with code 1 when something is outdated, moved or deleted, for CI
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -130,6 +130,12 @@ impl Job {
         })
     }
 
+    /// Tells what is wrong without being an error.
+    pub(crate) fn warn(&self, warnings: &[compose_model::Diagnostic]) {
+        let warnings: Vec<Problem> = warnings.iter().cloned().map(Problem::from).collect();
+        self.printer.problems(&warnings);
+    }
+
     /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         cache_dir(&self.settings)

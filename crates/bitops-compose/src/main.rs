@@ -5,6 +5,9 @@
 //! | [`bypass`] | stage 0: is there anything to compose? |
 //! | [`pipeline`] | the stages of a run, in order |
 //! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
+//! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
+//! | [`verify`] | which signatures a source needs |
+//! | [`diff`] | two compositions compared |
 //! | [`launch`] | the exec of BitOps |
 //! | [`job`] | what a run works on |
 //! | [`runtime`] | tokio, and the signals that end a run |
@@ -14,14 +17,18 @@
 mod bypass;
 mod cli;
 mod commands;
+mod diff;
 mod gather;
 mod job;
 mod launch;
 mod local;
+mod lockfile;
+mod pins;
 mod pipeline;
 mod problem;
 mod report;
 mod runtime;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -53,6 +60,9 @@ fn run(command: Command) -> u8 {
         Command::Vendor(vendor) => commands::vendor::run(&vendor),
         Command::Cache(cache) => commands::cache::run(&cache),
         Command::Check(target) => commands::check::run(&target),
+        Command::Lock(args) => commands::lock::run(&args),
+        Command::Update(args) => commands::update::run(&args),
+        Command::Outdated(args) => commands::outdated::run(&args),
         Command::Schema => commands::schema(),
         Command::Completions { shell } => commands::completions(shell),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),

@@ -14,9 +14,10 @@ use compose_plan::{
 use compose_tree::{Mount, Staged, Staging};
 
 use crate::{
-    gather::{Gathered, gather},
+    gather::{self, Gathered, gather},
     job::Job,
     local::DiskTree,
+    pins::Pins,
     problem::{Failure, Problem},
 };
 
@@ -29,7 +30,7 @@ pub(crate) struct Planned {
 /// Stages 1 to 4.
 pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
-    let gathered = gather(&job, sources).await?;
+    let gathered = gathered(&job, sources).await?;
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
         Ok(Planned {
@@ -46,7 +47,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged
     if sources.is_empty() {
         return Ok(None);
     }
-    let gathered = gather(&job, sources).await?;
+    let gathered = gathered(&job, sources).await?;
     blocking(move || {
         let composition = compose(&job, &gathered, Local::WhereTouched)?;
         let composition = refuse_conflicts(&job, &gathered, composition)?;
@@ -71,9 +72,17 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Ok(compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?)
 }
 
+/// Stages 2 and 3, as the lock says where there is one.
+async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
+    let pins = Pins::of(job)?;
+    let gathered = gather(job, &gather::git(job)?, sources, &pins).await?;
+    job.warn(&gathered.warnings);
+    Ok(gathered)
+}
+
 /// How much of the user's environment a composition lists.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Local {
+pub(crate) enum Local {
     /// All files, for people.
     Listed,
     /// Only those that a source touches: a deployment's cost does not follow the operations repo.
@@ -81,7 +90,7 @@ enum Local {
 }
 
 /// Stage 4: layers to files.
-fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, Failure> {
+pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, Failure> {
     let request = Request {
         environment: &job.environment,
         layers: &gathered.layers,
@@ -106,8 +115,7 @@ pub(crate) fn refuse_conflicts(
     gathered: &Gathered,
     composition: Composition,
 ) -> Result<Composition, Failure> {
-    let warnings: Vec<Problem> = composition.warnings.iter().cloned().map(Problem::from).collect();
-    job.printer.problems(&warnings);
+    job.warn(&composition.warnings);
     let conflicts = report::conflicts(&composition, &gathered.layers.sources);
     match Failure::new(conflicts.into_iter().map(Problem::from).collect()) {
         Some(failure) => Err(failure),

@@ -85,7 +85,13 @@ impl From<compose_plan::compose::report::Described> for Problem {
 
 impl From<compose_git::Error> for Problem {
     fn from(error: compose_git::Error) -> Self {
-        let mut problem = Self::from_error(error.exit_code(), &error);
+        Self::from(&error)
+    }
+}
+
+impl From<&compose_git::Error> for Problem {
+    fn from(error: &compose_git::Error) -> Self {
+        let mut problem = Self::from_error(error.exit_code(), error);
         problem.hints.extend(error.hint());
         problem
     }
@@ -111,6 +117,10 @@ impl Failure {
 
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.0
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.0
     }
 
     pub(crate) fn code(&self) -> ExitCode {

@@ -5,6 +5,7 @@
 //! | `git` | [`Git`]: a run and what its repos share |
 //! | `repo` | [`Repo`]: refs and fetch, with retries, on the blocking pool |
 //! | `fetch` | which objects are asked for, in which order, and what happens when a server refuses |
+//! | `raw` | signed tags, and the refs as they were |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | who gets which secret; the bit of git's configuration that concerns us |
@@ -24,6 +25,7 @@ mod git;
 mod gitconfig;
 mod names;
 mod options;
+mod raw;
 mod refs;
 mod repo;
 mod retry;

@@ -129,7 +129,7 @@ impl Repo {
     }
 
     /// Runs a blocking step on the blocking pool, again and again as the policy allows.
-    async fn step<T, F>(&self, step: F) -> Result<T, Error>
+    pub(crate) async fn step<T, F>(&self, step: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&Shared, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,

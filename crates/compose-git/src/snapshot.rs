@@ -58,6 +58,13 @@ impl Snapshot {
         self.0.commit
     }
 
+    /// The commit's raw content (without the `commit <size>\0` that it is hashed with), verified against its id.
+    pub fn raw_commit(&self) -> Result<Vec<u8>, Error> {
+        let id = &self.0.commit.0;
+        let read = self.0.store.read(id, Kind::Commit);
+        read.map_err(|error| self.damaged(id, error.to_string()))
+    }
+
     /// The tree of a directory, links followed; `None`: there is no such directory.
     pub fn tree(&self, dir: &TreePath) -> Result<Option<TreeId>, Error> {
         let mut missing = Missing::default();

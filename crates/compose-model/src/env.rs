@@ -22,6 +22,8 @@ pub const TIMEOUT: &str = "BITOPS_COMPOSE_TIMEOUT";
 pub const JOBS: &str = "BITOPS_COMPOSE_JOBS";
 /// Comma-separated globs of repo URLs; anything else is refused. Default: all.
 pub const ALLOW: &str = "BITOPS_COMPOSE_ALLOW";
+/// A file of trusted keys: every source must be signed by one of them. Default: only sources with `verify` are verified.
+pub const VERIFY_KEYS: &str = "BITOPS_COMPOSE_VERIFY_KEYS";
 /// `text` or `json`. Default `text`.
 pub const LOG_FORMAT: &str = "BITOPS_COMPOSE_LOG_FORMAT";
 /// Prefix of per-host tokens: `BITOPS_COMPOSE_TOKEN_GITHUB_COM`.

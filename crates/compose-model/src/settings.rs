@@ -36,6 +36,8 @@ pub struct Settings {
     pub jobs: usize,
     /// [`env::ALLOW`]; empty: all.
     pub allow: Vec<String>,
+    /// [`env::VERIFY_KEYS`]
+    pub verify_keys: Option<PathBuf>,
     /// [`env::LOG_FORMAT`] is `json`.
     pub log_json: bool,
     /// Budgets per source.
@@ -111,6 +113,7 @@ impl Settings {
                         .collect()
                 })
                 .unwrap_or_default(),
+            verify_keys: read.path(env::VERIFY_KEYS),
             log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
             budget: Budget {
                 files: read.number(env::MAX_FILES, budget.files),

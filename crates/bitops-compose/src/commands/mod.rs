@@ -4,7 +4,10 @@ pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
 pub(crate) mod explain;
+pub(crate) mod lock;
+pub(crate) mod outdated;
 pub(crate) mod plan;
+pub(crate) mod update;
 pub(crate) mod vendor;
 
 use std::{io::Write, path::Path, sync::Arc};

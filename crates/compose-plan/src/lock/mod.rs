@@ -13,17 +13,21 @@ mod tests;
 mod write;
 
 use compose_model::{
-    CommitId, Diagnostic, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape, version::Kind,
+    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape,
+    version::Kind,
 };
 
 use crate::resolve::{self, Resolved, tag_version};
 
 pub use outdated::{Now, Row, outdated, to_json, to_table};
+pub use read::RESTORE;
 
 /// The file's name, beside the environment's `bitops.config.yaml`.
 pub const FILE_NAME: &str = "bitops.lock.yaml";
 /// The format that this program reads and writes.
 pub const FORMAT: u64 = 1;
+
+const RUN_LOCK: &str = "run `bitops-compose lock`, and commit the lock";
 
 /// A lock: all sources of an environment, nested ones too, in composition order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub struct Locked {
     pub via: Vec<Via>,
     /// The fingerprint of the key that signed it, where a signature was asked for.
     pub signer: Option<String>,
+    /// The annotated tag itself, where its signature was asked for: deployments verify it again.
+    pub tag_object: Option<ObjectId>,
 }
 
 /// One source of a chain.
@@ -80,6 +86,23 @@ impl LockedRef {
             resolve::Kind::Tag => Self::Tag(resolved.name.clone()),
             resolve::Kind::Branch => Self::Branch(resolved.name.clone()),
             resolve::Kind::Commit => Self::Commit,
+        }
+    }
+
+    /// The short name; the commit's id where that was asked for.
+    pub fn name(&self, commit: CommitId) -> String {
+        match self {
+            Self::Tag(name) | Self::Branch(name) => name.clone(),
+            Self::Commit => commit.to_string(),
+        }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> resolve::Kind {
+        match self {
+            Self::Tag(_) => resolve::Kind::Tag,
+            Self::Branch(_) => resolve::Kind::Branch,
+            Self::Commit => resolve::Kind::Commit,
         }
     }
 
@@ -131,38 +154,44 @@ impl Lock {
         }
     }
 
-    /// How the lock and a composition's sources disagree, one warning each: sources that are not locked or locked otherwise,
-    /// then locked ones that nothing names any more.
-    pub fn disagreements(&self, specs: &[SourceSpec]) -> Vec<Diagnostic> {
-        const HINT: &str = "run `bitops-compose lock`, and commit the lock";
-        let told = specs.iter().filter_map(|spec| {
-            let (environment, repo) = (&spec.environment, &spec.repo);
-            let asked = escape(spec.requested.as_str(), 80);
-            let message = match self.answer(repo, environment, &spec.requested) {
-                Answer::Locked(_) => return None,
-                Answer::Missing => format!("`{environment}` of {repo} is not in the lock"),
-                Answer::Disagrees(locked) => {
-                    format!(
-                        "`{environment}` of {repo} is asked for as `{asked}` and locked at {}",
-                        locked.name()
-                    )
-                }
-            };
-            Some(Diagnostic::warning(message).at(spec.place.clone()).hint(HINT))
-        });
-        let named = |locked: &Locked| {
-            specs
-                .iter()
-                .any(|spec| spec.repo == locked.repo && spec.environment == locked.environment)
+    /// Why a source is not answered, at the place of its entry; `None`: it is.
+    pub fn unanswered(&self, spec: &SourceSpec) -> Option<Diagnostic> {
+        let (environment, repo) = (&spec.environment, &spec.repo);
+        let asked = escape(spec.requested.as_str(), 80);
+        let message = match self.answer(repo, environment, &spec.requested) {
+            Answer::Locked(_) => return None,
+            Answer::Missing => format!("`{environment}` of {repo} is not in the lock"),
+            Answer::Disagrees(locked) => {
+                format!(
+                    "`{environment}` of {repo} is asked for as `{asked}` and locked at {}",
+                    locked.name()
+                )
+            }
         };
-        let unused = self.sources.iter().filter(|locked| !named(locked)).map(|locked| {
+        Some(Diagnostic::warning(message).at(spec.place.clone()).hint(RUN_LOCK))
+    }
+
+    /// Locked sources that are none of a composition's, one warning each.
+    pub fn unused<'a>(
+        &self,
+        sources: impl Iterator<Item = (&'a RepoUrl, &'a TreePath)> + Clone,
+    ) -> Vec<Diagnostic> {
+        let named = |locked: &&Locked| {
+            let mut sources = sources.clone();
+            sources.any(|(repo, environment)| *repo == locked.repo && *environment == locked.environment)
+        };
+        let warning = |locked: &Locked| {
             let message = format!(
                 "the lock holds `{}` of {}, which nothing names",
                 locked.environment, locked.repo
             );
-            Diagnostic::warning(message).hint(HINT)
-        });
-        told.chain(unused).collect()
+            Diagnostic::warning(message).hint(RUN_LOCK)
+        };
+        self.sources
+            .iter()
+            .filter(|locked| !named(locked))
+            .map(warning)
+            .collect()
     }
 
     /// The tags that a newer lock of the same sources found at another commit.
@@ -194,6 +223,18 @@ impl Locked {
             Kind::Exact(exact) => *exact == version,
             Kind::Range(range) => range.matches(&version),
             Kind::Partial => false,
+        }
+    }
+
+    /// As if it had been resolved now.
+    pub fn to_resolved(&self) -> Resolved {
+        Resolved {
+            name: self.resolved.name(self.commit),
+            refname: self.resolved.refname(),
+            kind: self.resolved.kind(),
+            commit: self.commit,
+            tag_object: self.tag_object,
+            warning: None,
         }
     }
 

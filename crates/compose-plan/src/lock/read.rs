@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use compose_model::{
-    CommitId, Diagnostic, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
+    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
 };
 
 use super::{FORMAT, Lock, Locked, LockedRef, Via, write::END};
@@ -17,8 +17,8 @@ use crate::config::{
 /// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.
 const MAX_SIZE: usize = 4 << 20;
 
-pub(super) const RESTORE: &str =
-    "restore it from your version control, or remove it and run `bitops-compose lock`";
+/// What to do with a lock that somebody or something has changed.
+pub const RESTORE: &str = "restore it from your version control, or remove it and run `bitops-compose lock`";
 
 static SOURCE: &[Key] = &[
     Key::undocumented("repo", true),
@@ -30,6 +30,7 @@ static SOURCE: &[Key] = &[
     Key::undocumented("commit", true),
     Key::undocumented("tree", true),
     Key::undocumented("signer", false),
+    Key::undocumented("tag-object", false),
     Key {
         shape: Shape::Mappings(VIA),
         ..Key::undocumented("via", false)
@@ -196,6 +197,7 @@ fn source(tree: &Tree, id: Id, mistakes: &mut Mistakes) -> Option<(Locked, Range
     let environment = parsed(&fields, "environment", mistakes, |text| TreePath::new(text));
     let commit = parsed(&fields, "commit", mistakes, str::parse::<CommitId>);
     let tree_id = parsed(&fields, "tree", mistakes, str::parse::<TreeId>);
+    let tag_object = parsed(&fields, "tag-object", mistakes, str::parse::<ObjectId>);
     let via: Vec<Option<Via>> = fields
         .mappings("via")
         .iter()
@@ -233,6 +235,7 @@ fn source(tree: &Tree, id: Id, mistakes: &mut Mistakes) -> Option<(Locked, Range
         tree: tree_id?,
         via: via.into_iter().collect::<Option<_>>()?,
         signer: fields.text("signer").map(|signer| signer.value.to_owned()),
+        tag_object,
     };
     Some((locked, fields.head))
 }

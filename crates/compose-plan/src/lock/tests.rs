@@ -6,7 +6,7 @@ use compose_model::{
 };
 use proptest::prelude::*;
 
-use super::{Answer, Lock, Locked, LockedRef, Now, Via, outdated, read::RESTORE, to_json, to_table};
+use super::{Answer, Lock, Locked, LockedRef, Now, RESTORE, Via, outdated, to_json, to_table};
 
 fn url(name: &str) -> RepoUrl {
     RepoUrl::parse(&format!("https://host/{name}")).unwrap()
@@ -34,6 +34,7 @@ fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locke
         tree: TreeId(ObjectId::from_bytes([n + 0x10; 20])),
         via: Vec::new(),
         signer: None,
+        tag_object: None,
     }
 }
 
@@ -295,9 +296,12 @@ fn what_lock_and_config_disagree_on_is_told() {
 - {repo: https://host/obs, environment: eks, version: 1.10.0}
 ";
     let specs = crate::config::parse(&Arc::from("dev"), &Arc::from(text), Nesting::Root).unwrap();
-    let told: Vec<String> = sample()
-        .disagreements(&specs)
-        .into_iter()
+    let named = specs.iter().map(|spec| (&spec.repo, &spec.environment));
+    let lock = sample();
+    let told: Vec<String> = specs
+        .iter()
+        .filter_map(|spec| lock.unanswered(spec))
+        .chain(lock.unused(named))
         .map(|warning| {
             let line = warning.place.map_or(0, |place| place.line_column().0);
             format!("{line} {} ({})", warning.message, warning.hint.unwrap())

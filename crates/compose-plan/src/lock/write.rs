@@ -57,6 +57,9 @@ fn write_source(out: &mut String, source: &Locked) {
     if let Some(signer) = &source.signer {
         line(" ", "signer", quoted(signer));
     }
+    if let Some(tag) = &source.tag_object {
+        line(" ", "tag-object", quoted(&tag.to_string()));
+    }
     if !source.via.is_empty() {
         out.push_str("  via:\n");
         for via in &source.via {

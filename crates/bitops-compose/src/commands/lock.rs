@@ -1,0 +1,106 @@
+//! `lock`: the commits that the sources stand for now, written down.
+
+use std::sync::Arc;
+
+use compose_plan::lock::Lock;
+use serde_json::json;
+
+use crate::{
+    DONE,
+    cli::{self, Format},
+    gather,
+    job::Job,
+    lockfile::LockFile,
+    pins::Pins,
+    pipeline,
+    problem::{Failure, Problem},
+    runtime,
+};
+
+/// Resolves every source live and writes the lock.
+pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
+    let job = Arc::new(Job::of(&args.target)?);
+    let file = LockFile::of(&job);
+    let locked = runtime::run(&job.cancel, job.settings.jobs, async {
+        // Read first: a lock that cannot be read is no reason to forget which tags were moved.
+        let old = file.read()?.unwrap_or_default();
+        let git = gather::git(&job)?;
+        let new = gather::gather(&job, &git, pipeline::config(&job)?, &Pins::default()).await?;
+        job.warn(&new.warnings);
+        let new = new.lock();
+        refuse_moved(&old, &new, args.accept_moved)?;
+        let changed = file.write(&new)?;
+        Ok((new, changed))
+    });
+    let (lock, changed) = match locked {
+        Ok(locked) => locked,
+        Err(failure) => {
+            job.printer.problems(failure.problems());
+            return Ok(failure.code().code());
+        }
+    };
+    job.printer.result(&match args.target.format {
+        Format::Text => text(&file, &lock, changed),
+        Format::Json => crate::report::json_document(&json(&file, &lock, changed))?,
+    });
+    Ok(DONE)
+}
+
+/// A tag that points elsewhere than when it was locked is news, and nothing to be taken in passing.
+pub(super) fn refuse_moved(old: &Lock, new: &Lock, accept: bool) -> Result<(), Failure> {
+    let moved: Vec<Problem> = old
+        .moved_tags(new)
+        .iter()
+        .map(|moved| Problem::from(moved.to_diagnostic()))
+        .collect();
+    if accept {
+        for problem in moved {
+            tracing::warn!("{}; accepted", problem.message);
+        }
+        return Ok(());
+    }
+    Failure::new(moved).map_or(Ok(()), Err)
+}
+
+/// What was locked, one source a line.
+pub(super) fn text(file: &LockFile, lock: &Lock, changed: bool) -> String {
+    let mut text = match (changed, lock.sources.len()) {
+        (true, 1) => format!("{}: 1 source locked\n", file.name()),
+        (true, count) => format!("{}: {count} sources locked\n", file.name()),
+        (false, _) => format!("{}: nothing changed\n", file.name()),
+    };
+    for locked in &lock.sources {
+        let signer = locked
+            .signer
+            .as_ref()
+            .map_or_else(String::new, |signer| format!(", signed by {signer}"));
+        text.push_str(&format!(
+            "  {} {} {} at {}{signer}\n",
+            locked.repo,
+            locked.environment,
+            locked.name(),
+            locked.commit.short()
+        ));
+    }
+    text
+}
+
+/// The same for programs.
+pub(super) fn json(file: &LockFile, lock: &Lock, changed: bool) -> serde_json::Value {
+    let source = |locked: &compose_plan::lock::Locked| {
+        json!({
+            "repo": locked.repo.as_str(),
+            "environment": locked.environment.as_str(),
+            "requested": locked.requested.as_str(),
+            "resolved": locked.resolved.name(locked.commit),
+            "commit": locked.commit.to_string(),
+            "tree": locked.tree.to_string(),
+            "signer": locked.signer,
+        })
+    };
+    json!({
+        "lock": file.name(),
+        "changed": changed,
+        "sources": lock.sources.iter().map(source).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,183 @@
+//! `update`: locked sources brought up to date, or what that would change.
+
+use std::sync::Arc;
+
+use compose_model::{ExitCode, SourceSpec};
+use compose_plan::{
+    compose::report,
+    lock::{Lock, Locked},
+};
+use serde_json::json;
+
+use super::lock::refuse_moved;
+use crate::{
+    DONE,
+    cli::{self, UpdateFormat},
+    diff::{self, FileDiff},
+    gather::{self, Gathered},
+    job::Job,
+    lockfile::LockFile,
+    pins::Pins,
+    pipeline::{self, Local, blocking},
+    problem::{Failure, Problem},
+    runtime,
+};
+
+/// What an update does.
+struct Updated {
+    old: Lock,
+    new: Lock,
+    /// With `--dry-run`.
+    diff: Option<(Vec<FileDiff>, Vec<Problem>)>,
+}
+
+/// Resolves the named sources live, keeps the others as they are locked, and writes the lock or shows the difference.
+pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
+    let job = Arc::new(Job::of(&args.target())?);
+    let file = LockFile::of(&job);
+    let old = file.require()?;
+    let updated = match runtime::run(&job.cancel, job.settings.jobs, update(&job, args, &file, old)) {
+        Ok(updated) => updated,
+        Err(failure) => {
+            job.printer.problems(failure.problems());
+            return Ok(failure.code().code());
+        }
+    };
+    let changes = changes(&updated.old, &updated.new);
+    let (files, conflicts) = updated.diff.unwrap_or_default();
+    job.printer.result(&match args.format {
+        UpdateFormat::Text => text(&file, &changes, &files, args.dry_run),
+        UpdateFormat::Markdown => diff::markdown(job.environment.as_str(), &changes, &files, args.dry_run),
+        UpdateFormat::Json => crate::report::json_document(&json(&file, &changes, &files, args.dry_run))?,
+    });
+    job.printer.problems(&conflicts);
+    Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
+}
+
+async fn update(job: &Arc<Job>, args: &cli::Update, file: &LockFile, old: Lock) -> Result<Updated, Failure> {
+    let specs = pipeline::config(job)?;
+    let is_named =
+        |locked: &Locked| args.sources.is_empty() || args.sources.iter().any(|name| names(name, locked));
+    for name in &args.sources {
+        if !old.sources.iter().any(|locked| names(name, locked)) {
+            return Err(no_source(name, &old).into());
+        }
+    }
+    let kept = Lock {
+        sources: old
+            .sources
+            .iter()
+            .filter(|locked| !is_named(locked))
+            .cloned()
+            .collect(),
+    };
+    let git = gather::git(job)?;
+    let gathered = gather::gather(job, &git, specs.clone(), &Pins::to(kept)).await?;
+    job.warn(&gathered.warnings);
+    let new = gathered.lock();
+    refuse_moved(&old, &new, args.accept_moved)?;
+    let diff = if args.dry_run {
+        let before = gather::gather(job, &git, as_locked(specs, &old), &Pins::to(old.clone())).await?;
+        let job = Arc::clone(job);
+        Some(blocking(move || compare(&job, &before, &gathered)).await?)
+    } else {
+        file.write(&new)?;
+        None
+    };
+    Ok(Updated { old, new, diff })
+}
+
+/// The config's entries as they were when the lock was written.
+fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
+    let locked = |mut spec: SourceSpec| {
+        spec.requested = lock.get(&spec.repo, &spec.environment)?.requested.clone();
+        Some(spec)
+    };
+    specs.into_iter().filter_map(locked).collect()
+}
+
+/// The composed files before and after, and why the ones after could not be deployed.
+fn compare(job: &Job, before: &Gathered, after: &Gathered) -> Result<(Vec<FileDiff>, Vec<Problem>), Failure> {
+    let old = pipeline::compose(job, before, Local::WhereTouched)?;
+    let new = pipeline::compose(job, after, Local::WhereTouched)?;
+    let conflicts = report::conflicts(&new, &after.layers.sources);
+    let files = diff::files(job, (&old, before), (&new, after))?;
+    Ok((files, conflicts.into_iter().map(Problem::from).collect()))
+}
+
+/// Is it the source that a person means: a repo's URL or name, or an environment?
+fn names(name: &str, locked: &Locked) -> bool {
+    let repo = &locked.repo;
+    let by_url = compose_model::RepoUrl::parse(name).is_ok_and(|url| url == *repo);
+    by_url || repo.name() == name || locked.environment.as_str() == name
+}
+
+fn no_source(name: &str, lock: &Lock) -> Problem {
+    let mut known: Vec<&str> = lock
+        .sources
+        .iter()
+        .flat_map(|locked| [locked.repo.name(), locked.environment.as_str()])
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    let name = compose_model::text::escape(name, 120);
+    Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`"))
+        .hint(format!("there are: {}", known.join(", ")))
+}
+
+/// One source's change: before, after.
+pub(crate) type Change<'a> = (Option<&'a Locked>, Option<&'a Locked>);
+
+/// Sources whose commit or name changed, in composition order; then those that are gone.
+fn changes<'a>(old: &'a Lock, new: &'a Lock) -> Vec<Change<'a>> {
+    let changed = new.sources.iter().filter_map(|after| {
+        let before = old.get(&after.repo, &after.environment);
+        let same =
+            before.is_some_and(|before| (before.commit, &before.resolved) == (after.commit, &after.resolved));
+        (!same).then_some((before, Some(after)))
+    });
+    let gone = old
+        .sources
+        .iter()
+        .filter(|before| new.get(&before.repo, &before.environment).is_none())
+        .map(|before| (Some(before), None));
+    changed.chain(gone).collect()
+}
+
+fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
+    let mut text = match (changes.len(), dry_run) {
+        (0, _) => format!("{}: nothing to update\n", file.name()),
+        (1, true) => format!("{}: 1 source would change\n", file.name()),
+        (count, true) => format!("{}: {count} sources would change\n", file.name()),
+        (1, false) => format!("{}: 1 source updated\n", file.name()),
+        (count, false) => format!("{}: {count} sources updated\n", file.name()),
+    };
+    for change in changes {
+        let (repo, environment) = diff::source(change);
+        let (from, to) = diff::versions(change);
+        text.push_str(&format!("  {repo} {environment}: {from} -> {to}\n"));
+    }
+    for file in files {
+        text.push_str(&format!("\n{}", file.text));
+    }
+    text
+}
+
+fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> serde_json::Value {
+    let side = |locked: Option<&Locked>| {
+        locked.map(|locked| {
+            json!({ "resolved": locked.resolved.name(locked.commit), "commit": locked.commit.to_string() })
+        })
+    };
+    let change = |change: &Change<'_>| {
+        let (repo, environment) = diff::source(change);
+        json!({ "repo": repo, "environment": environment, "before": side(change.0), "after": side(change.1) })
+    };
+    let diff = |file: &FileDiff| json!({ "path": file.path, "diff": file.text });
+    json!({
+        "lock": file.name(),
+        "written": !dry_run,
+        "sources": changes.iter().map(change).collect::<Vec<_>>(),
+        "files": files.iter().map(diff).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,146 @@
+//! What the sources of a composition contribute, in its order.
+
+use std::collections::BTreeMap;
+
+use compose_model::{ExitCode, SourceSpec, TreeId, text};
+use compose_plan::{
+    layer::{Layer, Layers, Source, SourceId},
+    lock::{self, Locked},
+    resolve::{NodeId, OrderedNode},
+};
+
+use super::{
+    Gathered,
+    repo::{Fetched, at, roots},
+};
+use crate::problem::{Failure, Problem};
+
+/// Lists what every source contributes, in composition order.
+pub(super) fn layers(
+    order: Vec<OrderedNode>,
+    mut fetched: BTreeMap<NodeId, Fetched>,
+) -> Result<Gathered, Failure> {
+    let mut gathered = Gathered {
+        layers: Layers::default(),
+        warnings: Vec::new(),
+        snapshots: Vec::new(),
+        resolved: Vec::new(),
+    };
+    let mut problems = Vec::new();
+    for node in order {
+        let Some(source) = fetched.remove(&node.node) else {
+            return Err(Problem::new(ExitCode::Bug, "a source was ordered and not fetched").into());
+        };
+        let id = SourceId(gathered.snapshots.len());
+        let spec = node.spec;
+        match list(&source, &spec, id) {
+            Ok((tree, layers)) => {
+                gathered.layers.layers.extend(layers);
+                gathered.layers.sources.push(Source {
+                    repo: spec.repo,
+                    environment: spec.environment,
+                    requested: spec.requested,
+                    resolved: source.resolved.name.clone(),
+                    commit: source.resolved.commit,
+                    tree,
+                    via: node.via.into_iter().map(SourceId).collect(),
+                    below: node.below.into_iter().map(SourceId).collect(),
+                    rename: spec.rename,
+                    on_conflict: spec.on_conflict,
+                    place: spec.place,
+                });
+                gathered.snapshots.push(source.snapshot);
+                gathered.resolved.push((source.resolved, source.verified));
+                gathered.warnings.extend(source.warnings);
+                gathered.warnings.extend(node.warnings);
+            }
+            Err(failed) => problems.extend(failed.into_iter().map(|problem| at(problem, &spec))),
+        }
+    }
+    Failure::new(problems).map_or(Ok(gathered), Err)
+}
+
+fn list(
+    source: &Fetched,
+    spec: &SourceSpec,
+    id: SourceId,
+) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Problem>> {
+    let one = |problem: Problem| vec![problem];
+    let Some(tree) = source
+        .snapshot
+        .tree(&spec.environment)
+        .map_err(|error| one(error.into()))?
+    else {
+        return Err(one(no_environment(source)));
+    };
+    if let Some(locked) = source.locked.as_ref().filter(|locked| locked.tree != tree) {
+        return Err(one(other_tree(source, locked, tree)));
+    }
+    let mut layers = Vec::new();
+    let mut problems = Vec::new();
+    for (part, root) in roots(spec).map_err(one)? {
+        match source.snapshot.files(&root) {
+            Ok(files) => layers.push(Layer {
+                source: id,
+                part,
+                files,
+            }),
+            Err(error) => problems.push(error.into()),
+        }
+    }
+    if problems.is_empty() {
+        Ok((tree, layers))
+    } else {
+        Err(problems)
+    }
+}
+
+/// The commit is the locked one, so its trees are: somebody edited the lock.
+fn other_tree(source: &Fetched, locked: &Locked, tree: TreeId) -> Problem {
+    let spec = &source.spec;
+    let (commit, wanted) = (locked.commit.short(), locked.tree.short());
+    Problem::new(
+        ExitCode::Config,
+        format!(
+            "`{}` of {} is not what was locked: in commit {commit} it is the tree {}, and the lock says {wanted}",
+            spec.environment,
+            spec.repo,
+            tree.short()
+        ),
+    )
+    .hint(lock::RESTORE)
+}
+
+fn no_environment(source: &Fetched) -> Problem {
+    let spec = &source.spec;
+    let tag = text::escape(&source.resolved.name, 80);
+    let problem = Problem::new(
+        ExitCode::Config,
+        format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
+    );
+    let there = source.snapshot.environments().unwrap_or_default();
+    let wanted = spec.environment.as_str();
+    match (
+        text::did_you_mean(wanted, there.iter().map(String::as_str)),
+        there.as_slice(),
+    ) {
+        (_, []) => problem.hint("the repo has no directory that could be an environment"),
+        (Some(near), all) => problem.hint(format!("did you mean `{near}`? There are: {}", some(all))),
+        (None, all) => problem.hint(format!("there are: {}", some(all))),
+    }
+}
+
+/// A list for a message: catalogs may have a thousand environments.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| text::escape(name, 80))
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

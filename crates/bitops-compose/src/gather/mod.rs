@@ -1,0 +1,319 @@
+//! Resolve and fetch, repo by repo, sources of sources included.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `repo` | one repo's part: refs, commits, signatures |
+//! | `list` | what the sources of a composition contribute, in its order |
+//!
+//! What a source names itself is only known once it was fetched: each repo that answers may bring more sources, which are
+//! under way at once. Entries of one repo that are known at one time are one task, over one connection, with one request for
+//! all wanted commits.
+
+mod list;
+mod repo;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use compose_git::{Git, Root, Snapshot};
+use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreePath, text};
+use compose_plan::{
+    config,
+    layer::{Contents, ContentsError, Layers, SourceId},
+    lock::{Lock, Locked, LockedRef, Via},
+    resolve::{Allow, Graph, NodeId, OrderedNode, Resolved},
+};
+use tokio::task::JoinSet;
+
+use self::repo::{Entry, Fetched, Results, at};
+use crate::{
+    job::Job,
+    pins::{Pin, Pins},
+    pipeline::blocking,
+    problem::{Failure, Problem},
+    verify::{Verified, Verifier},
+};
+
+/// All that sources contribute, with access to their bytes.
+pub(crate) struct Gathered {
+    pub(crate) layers: Layers,
+    /// What is wrong without being an error.
+    pub(crate) warnings: Vec<Diagnostic>,
+    snapshots: Vec<Snapshot>,
+    resolved: Vec<(Resolved, Option<Verified>)>,
+}
+
+impl Contents for Gathered {
+    fn read(&self, source: SourceId, file: &compose_model::TreeFile) -> Result<Arc<[u8]>, ContentsError> {
+        self.snapshots[source.0]
+            .read(&file.blob)
+            .map(Arc::from)
+            .map_err(|error| ContentsError {
+                what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
+                why: error.to_string(),
+            })
+    }
+}
+
+impl Gathered {
+    /// What to lock of it.
+    pub(crate) fn lock(&self) -> Lock {
+        let via = |id: &SourceId| Via {
+            repo: self.layers.sources[id.0].repo.clone(),
+            environment: self.layers.sources[id.0].environment.clone(),
+        };
+        let sources = self.layers.sources.iter().zip(&self.resolved);
+        let locked = sources.map(|(source, (resolved, verified))| Locked {
+            repo: source.repo.clone(),
+            environment: source.environment.clone(),
+            requested: source.requested.clone(),
+            resolved: LockedRef::of(resolved),
+            commit: source.commit,
+            tree: source.tree,
+            via: source.via.iter().map(via).collect(),
+            signer: verified.as_ref().map(|verified| verified.signer.clone()),
+            tag_object: verified.as_ref().and_then(|verified| verified.tag),
+        });
+        Lock {
+            sources: locked.collect(),
+        }
+    }
+}
+
+/// The door to the repos of a job: gathering twice through one looks at each repo once.
+pub(crate) fn git(job: &Job) -> Result<Git, Failure> {
+    Ok(Git::new(compose_git::Options {
+        offline: job.settings.offline,
+        timeout: job.settings.timeout,
+        jobs: job.settings.jobs,
+        budget: job.settings.budget,
+        environment: std::env::vars_os().collect(),
+        cancel: job.cancel.clone(),
+        reporter: Arc::clone(&job.reporter),
+        ..compose_git::Options::new(job.cache_dir())
+    })?)
+}
+
+/// Stages 2 and 3. Every failing source is told, in declared order.
+pub(crate) async fn gather(
+    job: &Job,
+    git: &Git,
+    specs: Vec<SourceSpec>,
+    pins: &Pins,
+) -> Result<Gathered, Failure> {
+    let graph = Graph::new(specs, Allow::new(&job.settings.allow)).map_err(refused)?;
+    let verifier = Arc::new(Verifier::new(&job.root, job.settings.verify_keys.as_deref()));
+    let mut discovery = Discovery {
+        graph,
+        fetched: BTreeMap::new(),
+        failed: BTreeMap::new(),
+        refused: Vec::new(),
+        certain: HashSet::new(),
+    };
+    let mut tasks: JoinSet<Results> = JoinSet::new();
+    loop {
+        for (repo, entries) in discovery.ready(git, pins) {
+            let verifier = Arc::clone(&verifier);
+            tasks.spawn(async move { repo::fetch(&repo, entries, &verifier).await });
+        }
+        match tasks.join_next().await {
+            Some(Ok(results)) => results
+                .into_iter()
+                .for_each(|(node, result)| discovery.take(node, result)),
+            Some(Err(error)) => {
+                return Err(Problem::new(ExitCode::Bug, "a fetch ended in an unexpected way")
+                    .because(error)
+                    .into());
+            }
+            None => break,
+        }
+    }
+    let (order, mut fetched) = discovery.finish()?;
+    for node in &order {
+        decide(git, pins, &verifier, node, &mut fetched).await?;
+    }
+    let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
+    let mut gathered = blocking(move || list::layers(order, fetched)).await?;
+    warnings.append(&mut gathered.warnings);
+    gathered.warnings = warnings;
+    Ok(gathered)
+}
+
+/// Sees to it that a source is what its deciding entry asks for, where it was fetched for another one: that may leave
+/// out files that this one wants, or ask for no signature. What is there already costs no request.
+async fn decide(
+    git: &Git,
+    pins: &Pins,
+    verifier: &Verifier,
+    node: &OrderedNode,
+    fetched: &mut BTreeMap<NodeId, Fetched>,
+) -> Result<(), Failure> {
+    let alike = |source: &Fetched| {
+        node.spec
+            == SourceSpec {
+                place: node.spec.place.clone(),
+                ..source.spec.clone()
+            }
+    };
+    if fetched.get(&node.node).is_none_or(alike) {
+        return Ok(());
+    }
+    let locked = match pins.pin(&node.spec) {
+        Pin::Locked(locked) => Some(locked),
+        Pin::Live => None,
+        Pin::Refused(problem) => return Err(problem.into()),
+    };
+    let entry = Entry {
+        node: node.node,
+        spec: node.spec.clone(),
+        locked,
+    };
+    for (node, result) in repo::fetch(&git.repo(&node.spec.repo), vec![entry], verifier).await {
+        fetched.insert(node, result?);
+    }
+    Ok(())
+}
+
+/// What is known of the sources so far.
+struct Discovery {
+    graph: Graph,
+    fetched: BTreeMap<NodeId, Fetched>,
+    /// Told only if the composition needs the node: a config that comes later may rule its version out.
+    failed: BTreeMap<NodeId, Vec<Problem>>,
+    /// Repos that policy refuses.
+    refused: Vec<Problem>,
+    /// The nodes of the local config's own entries, which nothing rules out.
+    certain: HashSet<NodeId>,
+}
+
+impl Discovery {
+    /// What is to be fetched next, by repo.
+    fn ready(&mut self, git: &Git, pins: &Pins) -> Vec<(Arc<compose_git::Repo>, Vec<Entry>)> {
+        let mut repos: BTreeMap<String, (Arc<compose_git::Repo>, Vec<Entry>)> = BTreeMap::new();
+        loop {
+            let ready = self.graph.ready();
+            if self.certain.is_empty() {
+                self.certain = ready.iter().copied().collect();
+            }
+            let mut refused = false;
+            for node in ready {
+                let spec = self.graph.spec(node).clone();
+                let locked = match pins.pin(&spec) {
+                    Pin::Locked(locked) => Some(locked),
+                    Pin::Live => None,
+                    Pin::Refused(problem) => {
+                        self.fail(node, vec![problem]);
+                        refused = true;
+                        continue;
+                    }
+                };
+                let (_, entries) = repos
+                    .entry(spec.repo.key().to_owned())
+                    .or_insert_with(|| (git.repo(&spec.repo), Vec::new()));
+                entries.push(Entry { node, spec, locked });
+            }
+            // A refusal is an answer, which may make others ready.
+            if !refused {
+                return repos.into_values().collect();
+            }
+        }
+    }
+
+    fn take(&mut self, node: NodeId, result: Result<Fetched, Failure>) {
+        match result.and_then(|source| Ok((nested(&source)?, source))) {
+            Ok((nested, source)) => {
+                self.fetched.insert(node, source);
+                if let Err(diagnostics) = self.graph.expand(node, nested) {
+                    self.refused.extend(refused(diagnostics).into_problems());
+                }
+            }
+            Err(failure) => self.fail(node, failure.into_problems()),
+        }
+    }
+
+    fn fail(&mut self, node: NodeId, problems: Vec<Problem>) {
+        self.failed.insert(node, problems);
+        // It names nothing, which is never refused.
+        let _ = self.graph.expand(node, Vec::new());
+    }
+
+    /// The composition's order, with what was fetched for it.
+    fn finish(mut self) -> Result<(Vec<OrderedNode>, BTreeMap<NodeId, Fetched>), Failure> {
+        for (node, problems) in &mut self.failed {
+            let askers = self.graph.askers(*node);
+            if let [problem] = problems.as_mut_slice()
+                && problem.causes.is_empty()
+                && !askers.is_empty()
+            {
+                problem.causes_are = "asked for by";
+                problem.causes = askers;
+            }
+        }
+        let mut problems = self.refused;
+        let order = match self.graph.finish() {
+            Ok(order) => {
+                for node in &order {
+                    problems.extend(self.failed.remove(&node.node).into_iter().flatten());
+                }
+                order
+            }
+            Err(errors) => {
+                let explained = !errors.is_empty();
+                problems.extend(errors.into_iter().map(Problem::from));
+                let told = |node: &NodeId| !explained || self.certain.contains(node);
+                problems.extend(
+                    self.failed
+                        .into_iter()
+                        .filter(|(node, _)| told(node))
+                        .flat_map(|(_, problems)| problems),
+                );
+                Vec::new()
+            }
+        };
+        // A repo that fails as a whole fails for each of its entries: it is told once, at the first.
+        let mut told = HashSet::new();
+        problems.retain(|problem| told.insert((problem.message.clone(), problem.causes.clone())));
+        Failure::new(problems).map_or(Ok((order, self.fetched)), Err)
+    }
+}
+
+/// The sources that a fetched environment names itself.
+fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
+    let name =
+        TreePath::new("bitops.config.yaml").map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
+    let root = Root {
+        dir: source.spec.environment.clone(),
+        keep: Some(Arc::new(move |path: &TreePath| *path == name)),
+    };
+    let problem = |error| at(Problem::from(error), &source.spec);
+    if source.snapshot.tree(&root.dir).map_err(problem)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let Some(file) = source.snapshot.files(&root).map_err(problem)?.pop() else {
+        return Ok(Vec::new());
+    };
+    let bytes = source.snapshot.read(&file.blob).map_err(problem)?;
+    let Ok(config) = String::from_utf8(bytes) else {
+        return Ok(Vec::new());
+    };
+    if !config.contains("default-environments") {
+        return Ok(Vec::new());
+    }
+    let tag = text::escape(&source.resolved.name, 80);
+    let file = format!(
+        "{} @ {tag} : {}/bitops.config.yaml",
+        source.spec.repo, source.spec.environment
+    );
+    Ok(config::parse(&file.into(), &config.into(), Nesting::Nested)?)
+}
+
+/// Repos that may not be named: `BITOPS_COMPOSE_ALLOW`, or a local path in a source's own config.
+fn refused(diagnostics: Vec<Diagnostic>) -> Failure {
+    let refused = |diagnostic| Problem {
+        code: ExitCode::Refused,
+        ..Problem::from(diagnostic)
+    };
+    Failure::from(diagnostics.into_iter().map(refused).collect::<Vec<_>>())
+}

@@ -1,0 +1,282 @@
+//! One repo's part: refs, commits, signatures.
+
+use std::sync::Arc;
+
+use compose_git::{Repo, Root, Snapshot, Want};
+use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
+use compose_plan::{
+    compose::filter::Filter,
+    layer::Part,
+    lock::Locked,
+    resolve::{self, NodeId, Resolved},
+};
+
+use crate::{
+    problem::{Failure, Problem},
+    verify::{Verified, Verifier},
+};
+
+/// One entry on its way through the stages of its repo.
+pub(super) struct Entry {
+    pub(super) node: NodeId,
+    pub(super) spec: SourceSpec,
+    /// What the lock answers; such an entry needs no look at the refs.
+    pub(super) locked: Option<Locked>,
+}
+
+/// One source whose bytes are at hand.
+pub(super) struct Fetched {
+    pub(super) spec: SourceSpec,
+    pub(super) resolved: Resolved,
+    pub(super) locked: Option<Locked>,
+    pub(super) snapshot: Snapshot,
+    pub(super) verified: Option<Verified>,
+    /// What the user should know of, if the source is a part of the composition.
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// An entry whose commit is known.
+struct Wanted {
+    entry: Entry,
+    resolved: Resolved,
+    want: Want,
+    warnings: Vec<Diagnostic>,
+}
+
+/// What became of each entry.
+pub(super) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+
+/// Resolves and fetches entries of one repo, and verifies those that must be signed.
+pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
+    let mut results = Vec::new();
+    let mut wanted = Vec::new();
+    for (entry, resolved) in resolve(repo, entries).await {
+        match resolved
+            .and_then(|(resolved, warnings)| Ok((want(&entry.spec, &resolved)?, resolved, warnings)))
+        {
+            Ok((want, resolved, warnings)) => wanted.push(Wanted {
+                entry,
+                resolved,
+                want,
+                warnings,
+            }),
+            Err(problem) => results.push((entry.node, Err(at(problem, &entry.spec).into()))),
+        }
+    }
+    for (wanted, snapshot) in snapshots(repo, wanted).await {
+        let (node, spec) = (wanted.entry.node, wanted.entry.spec.clone());
+        let fetched = match snapshot {
+            Ok(snapshot) => verified(repo, wanted, snapshot, verifier).await,
+            Err(problem) => Err(problem.into()),
+        };
+        let placed = |failure: Failure| {
+            let problems = failure.into_problems().into_iter();
+            problems
+                .map(|problem| at(problem, &spec))
+                .collect::<Vec<_>>()
+                .into()
+        };
+        results.push((node, fetched.map_err(placed)));
+    }
+    results
+}
+
+async fn verified(
+    repo: &Repo,
+    wanted: Wanted,
+    snapshot: Snapshot,
+    verifier: &Verifier,
+) -> Result<Fetched, Failure> {
+    let Entry { spec, locked, .. } = wanted.entry;
+    let verified = verifier
+        .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
+        .await?;
+    Ok(Fetched {
+        spec,
+        resolved: wanted.resolved,
+        locked,
+        snapshot,
+        verified,
+        warnings: wanted.warnings,
+    })
+}
+
+/// One request for all; where that fails for a reason that is one source's own, one for each, so that only those
+/// fail that must.
+async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Problem>)> {
+    let wants: Vec<Want> = wanted.iter().map(|wanted| wanted.want.clone()).collect();
+    if wants.is_empty() {
+        return Vec::new();
+    }
+    let error = match repo.fetch(&wants).await {
+        Ok(snapshots) => return wanted.into_iter().zip(snapshots.into_iter().map(Ok)).collect(),
+        Err(error) => error,
+    };
+    let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
+    let mut results = Vec::new();
+    for wanted in wanted {
+        let all = || not_fetched(&error, &wanted.entry);
+        let one = if is_of_one {
+            let one = repo.fetch(std::slice::from_ref(&wanted.want)).await;
+            one.map_err(|error| not_fetched(&error, &wanted.entry))
+        } else {
+            Err(all())
+        };
+        let one = one.and_then(|mut snapshots| snapshots.pop().ok_or_else(all));
+        results.push((wanted, one));
+    }
+    results
+}
+
+fn not_fetched(error: &compose_git::Error, entry: &Entry) -> Problem {
+    let mut problem = Problem::from(error);
+    if entry.locked.is_some() && matches!(error, compose_git::Error::NoCommit { .. }) {
+        problem.hints = vec![
+            "the lock names it: `bitops-compose outdated` tells what became of its tag or branch, and `bitops-compose update` locks what the repo has now"
+                .to_owned(),
+        ];
+    }
+    problem
+}
+
+/// The commit of each entry, with what there is to say of it.
+type Resolution = Result<(Resolved, Vec<Diagnostic>), Problem>;
+
+/// Stage 2: what the lock answers, and for the rest one look at just the refs that they need.
+async fn resolve(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolution)> {
+    let (locked, live): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| entry.locked.is_some());
+    let mut results = resolve_live(repo, live).await;
+    results.extend(locked.into_iter().filter_map(|entry| {
+        let resolved = entry.locked.as_ref()?.to_resolved();
+        Some((entry, Ok((resolved, Vec::new()))))
+    }));
+    results
+}
+
+async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolution)> {
+    let prefixes = resolve::prefixes(
+        entries
+            .iter()
+            .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
+    );
+    let looked = if prefixes.is_empty() {
+        Ok((None, Arc::new(Refs::default())))
+    } else {
+        look(repo, &prefixes).await
+    };
+    let (before, refs) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            let problem = Problem::from(error);
+            return entries
+                .into_iter()
+                .map(|entry| (entry, Err(problem.clone())))
+                .collect();
+        }
+    };
+    let mut results = Vec::new();
+    for entry in entries {
+        let request = (&entry.spec.environment, &entry.spec.requested);
+        let mut resolved = resolve::resolve(request, &refs);
+        if let Err(error) = &resolved
+            && let more = error
+                .prefixes()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+            && !more.is_empty()
+            && let Ok(all) = repo.refs(&more).await
+        {
+            // The same failure, told with what there is.
+            resolved = resolve::resolve(request, &all);
+        }
+        let resolved = match resolved {
+            Ok(resolved) => {
+                let warnings = warnings(&entry.spec, &resolved, before.as_ref());
+                Ok((resolved, warnings))
+            }
+            Err(error) => {
+                let mut problem = Problem::new(ExitCode::Config, format!("{}: {error}", entry.spec.repo));
+                problem.hints.extend(error.hint());
+                Err(problem)
+            }
+        };
+        results.push((entry, resolved));
+    }
+    results
+}
+
+/// The refs as the cache remembers them, then as they are.
+async fn look(repo: &Repo, prefixes: &[String]) -> Result<(Option<Refs>, Arc<Refs>), compose_git::Error> {
+    let before = repo.remembered().await?;
+    Ok((before, repo.refs(prefixes).await?))
+}
+
+fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {
+    let warning = |message: String| Diagnostic::warning(message).at(spec.place.clone());
+    let moved = before
+        .filter(|_| resolved.kind == resolve::Kind::Tag)
+        .and_then(|before| before.tag(&resolved.name))
+        .filter(|before| before.target != resolved.commit)
+        .map(|before| {
+            warning(format!(
+                "the tag `{}` of {} was moved: it was at {} when this cache last saw it, and is at {} now",
+                text::escape(&resolved.name, 120),
+                spec.repo,
+                before.target.short(),
+                resolved.commit.short()
+            ))
+            .hint("ask the catalog's owner why; with a lock (`bitops-compose lock`) deployments keep to the commits")
+        });
+    let told = resolved
+        .warning
+        .as_ref()
+        .map(|told| warning(format!("{}: {told}", spec.repo)));
+    moved.into_iter().chain(told).collect()
+}
+
+fn want(spec: &SourceSpec, resolved: &Resolved) -> Result<Want, Problem> {
+    let roots = roots(spec)?.into_iter().map(|(_, root)| root).collect();
+    Ok(Want {
+        commit: resolved.commit,
+        refname: resolved.refname.clone(),
+        roots,
+    })
+}
+
+/// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
+pub(super) fn roots(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
+    let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
+    let filtered = |dir: &TreePath| {
+        let filter = Arc::clone(&filter);
+        Root {
+            dir: dir.clone(),
+            keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
+        }
+    };
+    let mut roots = Vec::new();
+    if let Some(dir) = &spec.default_folder {
+        roots.push((Part::DefaultFolder(dir.clone()), filtered(dir)));
+    }
+    roots.push((Part::Environment, filtered(&spec.environment)));
+    for dir in &spec.shared {
+        roots.push((
+            Part::Shared(dir.clone()),
+            Root {
+                dir: dir.clone(),
+                keep: None,
+            },
+        ));
+    }
+    Ok(roots)
+}
+
+/// A problem without a place is about the entry that named the source.
+pub(super) fn at(problem: Problem, spec: &SourceSpec) -> Problem {
+    if problem.place.is_some() {
+        problem
+    } else {
+        problem.at(spec.place.clone())
+    }
+}

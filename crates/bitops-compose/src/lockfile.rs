@@ -1,0 +1,98 @@
+//! The environment's lock file on disk: the one file that is ever written into the user's operations repo, and only
+//! when `lock` or `update` is asked for.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use compose_model::ExitCode;
+use compose_plan::lock::{FILE_NAME, Lock, RESTORE};
+
+use crate::{
+    job::Job,
+    problem::{Failure, Problem},
+};
+
+/// Where it is.
+pub(crate) struct LockFile {
+    path: PathBuf,
+    /// As the user would name it: `dev/bitops.lock.yaml`.
+    name: Arc<str>,
+}
+
+impl LockFile {
+    /// The lock of a job's environment.
+    pub(crate) fn of(job: &Job) -> Self {
+        Self {
+            path: job.root.join(job.environment.as_str()).join(FILE_NAME),
+            name: format!("{}/{FILE_NAME}", job.environment).into(),
+        }
+    }
+
+    /// As the user would name it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `None`: there is none. Every mistake in it is told with its place.
+    pub(crate) fn read(&self) -> Result<Option<Lock>, Failure> {
+        let text = match fs::read(&self.path) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+                Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+                    .because(error.utf8_error())
+                    .hint(RESTORE)
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => {
+                return Ok(None);
+            }
+            Err(error) => {
+                let message = format!("cannot read {}", self.name);
+                return Err(Problem::new(ExitCode::Config, message).because(error).into());
+            }
+        };
+        Ok(Some(Lock::parse(&self.name, &text.into())?))
+    }
+
+    /// The lock that there must be.
+    pub(crate) fn require(&self) -> Result<Lock, Failure> {
+        self.read()?.ok_or_else(|| {
+            Problem::new(ExitCode::Config, format!("there is no {}", self.name))
+                .hint("run `bitops-compose lock` first")
+                .into()
+        })
+    }
+
+    /// Writes it aside, then renames it; a file with this text stays untouched. `false`: nothing changed.
+    pub(crate) fn write(&self, lock: &Lock) -> Result<bool, Failure> {
+        let text = lock.to_text();
+        // A link is the user's own: what it points to is written.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+            return Ok(false);
+        }
+        write_aside(&path, &text).map_err(|error| {
+            Problem::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+        })?;
+        Ok(true)
+    }
+}
+
+fn write_aside(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // As any new file of the user's; an old one keeps what it had.
+    let mut file = tempfile::Builder::new()
+        .prefix(".bitops.lock.")
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(dir)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What the lock answers.
+
+use compose_model::{Diagnostic, ExitCode, SourceSpec, env};
+use compose_plan::lock::{Answer, Lock, Locked};
+
+use crate::{
+    job::Job,
+    lockfile::LockFile,
+    problem::{Failure, Problem},
+};
+
+/// The commits to take as they were locked, and what becomes of everything else.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    lock: Lock,
+    unanswered: Unanswered,
+}
+
+/// What becomes of a request that the lock does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Unanswered {
+    /// Resolved live: there is no lock, or it is being written.
+    #[default]
+    Resolve,
+    /// Resolved live, with a warning.
+    Warn,
+    /// An error.
+    Refuse,
+}
+
+/// What the lock says to one source.
+pub(crate) enum Pin {
+    /// This commit.
+    Locked(Locked),
+    /// Look at the refs.
+    Live,
+    /// No lock, no deployment.
+    Refused(Problem),
+}
+
+impl Pins {
+    /// For deployments and plans: as the lock file says, where there is one.
+    pub(crate) fn of(job: &Job) -> Result<Self, Failure> {
+        let file = LockFile::of(job);
+        let required = job.settings.locked;
+        match file.read()? {
+            Some(lock) => Ok(Self {
+                lock,
+                unanswered: if required {
+                    Unanswered::Refuse
+                } else {
+                    Unanswered::Warn
+                },
+            }),
+            None if required => Err(Problem::new(
+                ExitCode::Config,
+                format!("there is no {}, and {} asks for one", file.name(), env::LOCKED),
+            )
+            .hint("run `bitops-compose lock`, and commit the lock")
+            .into()),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// These commits; everything else is resolved live.
+    pub(crate) fn to(lock: Lock) -> Self {
+        Self {
+            lock,
+            unanswered: Unanswered::Resolve,
+        }
+    }
+
+    /// What to do about a source.
+    pub(crate) fn pin(&self, spec: &SourceSpec) -> Pin {
+        match (
+            self.lock.answer(&spec.repo, &spec.environment, &spec.requested),
+            self.unanswered,
+        ) {
+            (Answer::Locked(locked), _) => Pin::Locked(locked.clone()),
+            (_, Unanswered::Refuse) => Pin::Refused(self.refusal(spec)),
+            _ => Pin::Live,
+        }
+    }
+
+    fn refusal(&self, spec: &SourceSpec) -> Problem {
+        let mut diagnostic = self
+            .lock
+            .unanswered(spec)
+            .unwrap_or_else(|| Diagnostic::error("the lock answers"));
+        diagnostic.severity = compose_model::Severity::Error;
+        diagnostic
+            .message
+            .push_str(&format!(", and {} is set", env::LOCKED));
+        diagnostic.into()
+    }
+
+    /// How the lock and a composition disagree; nothing where that is what is being mended.
+    pub(crate) fn warnings<'a>(
+        &self,
+        specs: impl Iterator<Item = &'a SourceSpec> + Clone,
+    ) -> Vec<Diagnostic> {
+        if self.unanswered == Unanswered::Resolve {
+            return Vec::new();
+        }
+        let live = specs.clone().filter_map(|spec| {
+            let mut warning = self.lock.unanswered(spec)?;
+            warning
+                .message
+                .push_str("; it is resolved as if there were no lock");
+            Some(warning)
+        });
+        let named = specs.clone().map(|spec| (&spec.repo, &spec.environment));
+        live.chain(self.lock.unused(named)).collect()
+    }
+}

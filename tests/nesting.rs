@@ -1,0 +1,337 @@
+//! Sources that name sources.
+
+mod common;
+
+use common::{World, world};
+use compose_testkit::{Catalog, server::ClosedPort};
+
+/// A world whose catalogs have an environment `env` each, which holds a file of the catalog's name, a `who` that all of
+/// them have, and a config that names other catalogs.
+struct Nested(World);
+
+impl Nested {
+    fn new() -> Self {
+        Self(world(&mut []))
+    }
+
+    /// A catalog with one tag for each version and the sources that it names there.
+    fn catalog(&mut self, name: &str, versions: &[(&str, &[&str])]) {
+        let mut catalog = Catalog::new(name);
+        for (version, nested) in versions {
+            catalog
+                .file(&format!("env/{name}.txt"), format!("{name} {version}"))
+                .file("env/who.txt", format!("{name} {version}"));
+            catalog.remove("env/bitops.config.yaml");
+            if !nested.is_empty() {
+                catalog.file("env/bitops.config.yaml", self.0.config(nested));
+            }
+            catalog.tag(version);
+        }
+        self.0.publish(catalog);
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        let seen = self.0.context.pipeline().expect("the pipeline was started");
+        seen.text(path).map(str::to_owned)
+    }
+
+    /// Deploys, which must fail with a code, and yields the messages with the server's address left out.
+    #[track_caller]
+    fn refused(&self, code: i32) -> String {
+        let run = self.0.context.run(["deploy"]).expect_code(code);
+        assert!(self.0.context.pipeline().is_none(), "{run}");
+        self.0.assert_nothing_left();
+        run.stderr.replace(&self.0.server.address(), "http://server")
+    }
+}
+
+const A: &str = "{repo: '{repo}/a', environment: env, version: 1.0.0}";
+const B: &str = "{repo: '{repo}/b', environment: env, version: 1.0.0}";
+const C: &str = "{repo: '{repo}/c', environment: env, version: 1.0.0}";
+
+#[test]
+fn a_chain_of_three_is_composed_below_the_one_that_names_it() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[])]);
+    world.catalog("b", &[("1.0.0", &[C])]);
+    world.catalog("a", &[("1.0.0", &[B])]);
+    world.0.sources(&[A]);
+    world.0.context.run(["deploy"]).expect_code(0);
+    for name in ["a", "b", "c"] {
+        let text = world.text(&format!("dev/{name}.txt"));
+        assert_eq!(text, Some(format!("{name} 1.0.0")));
+        assert_eq!(
+            world.0.server.stats(name).info_refs,
+            1,
+            "one connection to {name}"
+        );
+    }
+    assert_eq!(world.text("dev/who.txt").as_deref(), Some("a 1.0.0"));
+
+    let plan = world.0.context.run(["plan", "--format", "json"]).expect_code(0);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    let via: Vec<usize> = plan["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| source["via"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(via, [2, 1, 0], "{plan:#}");
+}
+
+#[test]
+fn a_diamond_composes_its_foot_once_at_the_version_that_both_sides_take() {
+    let mut world = Nested::new();
+    world.catalog(
+        "c",
+        &[("1.0.0", &[]), ("1.1.0", &[]), ("1.2.0", &[]), ("2.0.0", &[])],
+    );
+    world.catalog(
+        "a",
+        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
+    );
+    world.catalog(
+        "b",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/c', environment: env, version: '<1.2'}"],
+        )],
+    );
+    world.0.sources(&[
+        A,
+        "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}",
+    ]);
+    world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.1.0"));
+    assert_eq!(world.0.server.stats("c").info_refs, 1, "one connection to c");
+}
+
+#[test]
+fn a_cycle_is_told_with_its_chain() {
+    let mut world = Nested::new();
+    world.catalog("b", &[("1.0.0", &[A])]);
+    world.catalog("a", &[("1.0.0", &[B])]);
+    world.0.sources(&[A]);
+    let told = world.refused(65);
+    assert!(
+        told.contains(
+            "dev/bitops.config.yaml → http://server/a env → http://server/b env → http://server/a env"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn versions_that_exclude_each_other_are_told_with_both_chains_and_the_root_decides() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[]), ("1.5.0", &[]), ("2.0.0", &[])]);
+    world.catalog("a", &[("1.0.0", &[C])]);
+    world.catalog(
+        "b",
+        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: 2.0.0}"])],
+    );
+    let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
+    world.0.sources(&[A, b]);
+    let told = world.refused(65);
+    for chain in [
+        "dev/bitops.config.yaml → http://server/a env → http://server/c env (`1.0.0`)",
+        "dev/bitops.config.yaml → http://server/b env → http://server/c env (`2.0.0`)",
+    ] {
+        assert!(told.contains(chain), "{told}");
+    }
+    world
+        .0
+        .sources(&[A, b, "{repo: '{repo}/c', environment: env, version: 1.5.0}"]);
+    world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.5.0"));
+    assert_eq!(
+        world.text("dev/who.txt").as_deref(),
+        Some("a 1.0.0"),
+        "what names it wins over it"
+    );
+}
+
+#[test]
+fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[]), ("2.0.0", &[])]);
+    world.catalog(
+        "a",
+        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
+    );
+    world.catalog(
+        "b",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/c', environment: env, version: '>1.0.0'}"],
+        )],
+    );
+    world.0.sources(&[A, B]);
+    let told = world.refused(65);
+    assert!(told.contains("no tag matches version `^1.0, >1.0.0`"), "{told}");
+    for chain in [
+        "http://server/a env → http://server/c env (`^1.0`)",
+        "http://server/b env → http://server/c env (`>1.0.0`)",
+    ] {
+        assert!(
+            told.contains(&format!("asked for by: dev/bitops.config.yaml → {chain}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_version_that_a_later_config_rules_out_may_be_broken() {
+    let mut world = Nested::new();
+    // `^1.0` alone would take 1.1.0, which names a tag that does not exist, and 1.2.0, whose config is wrong.
+    world.catalog("broken", &[("1.0.0", &[])]);
+    let missing = "{repo: '{repo}/broken', environment: env, version: 9.9.9}";
+    world.catalog(
+        "c",
+        &[
+            ("1.0.0", &[]),
+            ("1.1.0", &[missing]),
+            ("1.2.0", &["{repo: '{repo}/broken'}"]),
+        ],
+    );
+    world.catalog(
+        "a",
+        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
+    );
+    world.catalog(
+        "b",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/b2', environment: env, version: 1.0.0}"],
+        )],
+    );
+    world.catalog(
+        "b2",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/b3', environment: env, version: 1.0.0}"],
+        )],
+    );
+    world.catalog("b3", &[("1.0.0", &[C])]);
+    let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
+    world.0.sources(&[A]);
+    let told = world.refused(65);
+    assert!(told.contains("c @ 1.2.0 : env/bitops.config.yaml"), "{told}");
+    world.0.sources(&[A, b]);
+    let deployed = world.0.context.run(["deploy"]);
+    assert!(!deployed.stderr.contains("9.9.9"), "{deployed}");
+    // b2 and b3 stand beside a's chain, so that who.txt is theirs to settle.
+    world.0.context.file("dev/who.txt", "me");
+    world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.0.0"));
+}
+
+#[test]
+fn the_deciding_entry_is_fetched_with_its_own_options() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[])]);
+    // The first to arrive leaves the file out; the lowest entry, whose options are used, does not.
+    world.catalog(
+        "a",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/a2', environment: env, version: 1.0.0}"],
+        )],
+    );
+    world.catalog("a2", &[("1.0.0", &[C])]);
+    world.catalog(
+        "b",
+        &[(
+            "1.0.0",
+            &["{repo: '{repo}/c', environment: env, version: 1.0.0, exclude: [c.txt]}"],
+        )],
+    );
+    world.0.sources(&[
+        A,
+        "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}",
+    ]);
+    let run = world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.0.0"));
+    assert!(
+        run.stderr.contains("is composed once, with the options of"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_local_path_is_for_the_root_config_only() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[])]);
+    let path = world.0.path("c");
+    let nested = format!(
+        "{{repo: 'file://{}', environment: env, version: 1.0.0}}",
+        path.display()
+    );
+    world.catalog("a", &[("1.0.0", &[&nested])]);
+    world.0.sources(&[A]);
+    let told = world.refused(65);
+    assert!(
+        told.contains("a source's own config cannot name a local path"),
+        "{told}"
+    );
+    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+}
+
+#[test]
+fn policy_holds_for_nested_sources_too() {
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[])]);
+    world.catalog("a", &[("1.0.0", &[C])]);
+    world.0.sources(&[A]);
+    let only_a = world.0.server.url("a");
+    world.0.context.set("BITOPS_COMPOSE_ALLOW", only_a);
+    let told = world.refused(77);
+    assert!(told.contains("http://server/c is not among the repos"), "{told}");
+    assert_eq!(world.0.server.stats("c").requests(), 0);
+}
+
+#[test]
+fn a_chain_has_a_limit() {
+    let mut world = Nested::new();
+    let mut catalog = Catalog::new("deep");
+    for level in 0..20 {
+        let next = format!(
+            "{{repo: '{{repo}}/deep', environment: e{}, version: 1.0.0}}",
+            level + 1
+        );
+        catalog.file(&format!("e{level}/bitops.config.yaml"), world.0.config(&[&next]));
+    }
+    catalog.file("e20/end.txt", "end").tag("1.0.0");
+    world.0.publish(catalog);
+    world
+        .0
+        .sources(&["{repo: '{repo}/deep', environment: e0, version: 1.0.0}"]);
+    let told = world.refused(65);
+    assert!(told.contains("a chain of more than 16 sources"), "{told}");
+    assert_eq!(
+        world.0.server.stats("deep").info_refs,
+        1,
+        "one connection for all of the chain"
+    );
+}
+
+#[test]
+fn every_failing_nested_source_is_told() {
+    let gone = ClosedPort::new();
+    let mut world = Nested::new();
+    world.catalog("c", &[("1.0.0", &[])]);
+    let unreachable = format!(
+        "{{repo: '{}/x', environment: env, version: 1.0.0}}",
+        gone.address()
+    );
+    world.catalog(
+        "a",
+        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: 3.0.0}"])],
+    );
+    world.catalog("b", &[("1.0.0", &[&unreachable])]);
+    world.0.sources(&[A, B]);
+    let told = world.refused(65);
+    assert!(told.contains("there is no tag for version `3.0.0`"), "{told}");
+    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+    assert!(told.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+}
