@@ -129,7 +129,11 @@ fn a_locked_deployment_asks_for_no_refs() {
     assert_eq!(deployed(&world), "two\n", "the newer tag is not looked at");
     let locked = world.server.stats("c");
     assert_eq!((live.ls_refs, locked.ls_refs), (1, 0));
-    assert_eq!(live.requests() - locked.requests(), 1, "and nothing takes its place");
+    assert_eq!(
+        live.requests() - locked.requests(),
+        1,
+        "and nothing takes its place"
+    );
     world.server.clear_requests();
     assert_eq!(deployed(&world), "two\n");
     assert_eq!(world.server.requests().len(), 0, "warm and locked: no network");
@@ -431,7 +435,16 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
         unknown.stderr.contains("no locked source is called `x`"),
         "{unknown}"
     );
-    world.context.run(["update", "eks"]).expect_code(0);
+    let run = world
+        .context
+        .run(["update", "eks", "--format", "json"])
+        .expect_code(0);
+    let done: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&done["written"], &done["sources"][0]["after"]["resolved"]),
+        (&true.into(), &"1.2.0".into()),
+        "{run}"
+    );
     assert!(lock_text(&world).contains(&world.repo("c").commit("1.2.0")));
     assert_eq!(deployed(&world), "three\n");
 }

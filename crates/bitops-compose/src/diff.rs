@@ -240,3 +240,67 @@ fn cell(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('`', "")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(bytes: &[u8], mode: FileMode) -> Side {
+        Side {
+            bytes: bytes.to_vec(),
+            mode,
+        }
+    }
+
+    fn regular(text: &str) -> Side {
+        side(text.as_bytes(), FileMode::Regular)
+    }
+
+    fn of(was: Option<Side>, is: Option<Side>) -> String {
+        unified("dev/x", was.as_ref(), is.as_ref())
+    }
+
+    #[test]
+    fn modes_bytes_and_ends_of_files_are_told() {
+        assert_eq!(of(Some(regular("a\n")), Some(regular("a\n"))), "");
+        assert_eq!(
+            of(Some(regular("a")), Some(side(b"a", FileMode::Executable))),
+            "dev/x: mode 0644 -> 0755\n"
+        );
+        assert_eq!(
+            of(Some(side(b"\xff", FileMode::Regular)), Some(regular("a"))),
+            "Binary files a/dev/x and b/dev/x differ\n"
+        );
+        assert_eq!(of(None, Some(regular(""))), "--- /dev/null\n+++ b/dev/x\n");
+        assert_eq!(
+            of(Some(regular("a\n")), Some(regular("b"))),
+            "--- a/dev/x\n+++ b/dev/x\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_a_file() {
+        let text = of(None, Some(regular("\ta\x1b[31mb\r\n")));
+        assert!(text.ends_with("+\ta\\u{1b}[31mb\r\n"), "{text:?}");
+    }
+
+    #[test]
+    fn a_pull_request_is_not_broken_by_what_it_shows() {
+        let lock = "format: 1\nsources:\n- repo: https://host/a\n  environment: eks\n  version: \"1.0.0\"\n  tag: \"1.0.0\"\n  \
+                    commit: \"0101010101010101010101010101010101010101\"\n  tree: \"0101010101010101010101010101010101010101\"\n...\n";
+        let lock = compose_plan::lock::Lock::parse(&"lock".into(), &lock.into()).unwrap();
+        let changes = [(None, lock.sources.first())];
+        let file = |text: String| FileDiff {
+            path: "dev/x".to_owned(),
+            text,
+        };
+        let fenced = markdown("dev", &changes, &[file("+````\n".to_owned())], true);
+        assert!(fenced.contains("\n`````diff\n+````\n`````\n"), "{fenced}");
+        let long = markdown("dev", &changes, &[file("+é\n".repeat(30_000))], true);
+        assert!((50_000..65_536).contains(&long.len()), "{}", long.len());
+        assert!(
+            long.contains("+é\n```\n\n</details>\n\nThe rest is too long"),
+            "cut at the end of a line"
+        );
+    }
+}

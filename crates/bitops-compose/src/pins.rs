@@ -1,6 +1,6 @@
 //! What the lock answers.
 
-use compose_model::{Diagnostic, ExitCode, SourceSpec, env};
+use compose_model::{Diagnostic, ExitCode, Severity, SourceSpec, env};
 use compose_plan::lock::{Answer, Lock, Locked};
 
 use crate::{
@@ -72,26 +72,12 @@ impl Pins {
 
     /// What to do about a source.
     pub(crate) fn pin(&self, spec: &SourceSpec) -> Pin {
-        match (
-            self.lock.answer(&spec.repo, &spec.environment, &spec.requested),
-            self.unanswered,
-        ) {
-            (Answer::Locked(locked), _) => Pin::Locked(locked.clone()),
-            (_, Unanswered::Refuse) => Pin::Refused(self.refusal(spec)),
+        let answer = self.lock.answer(&spec.repo, &spec.environment, &spec.requested);
+        match (answer, self.unanswered, self.lock.unanswered(spec)) {
+            (Answer::Locked(locked), ..) => Pin::Locked(locked.clone()),
+            (_, Unanswered::Refuse, Some(told)) => Pin::Refused(refusal(told)),
             _ => Pin::Live,
         }
-    }
-
-    fn refusal(&self, spec: &SourceSpec) -> Problem {
-        let mut diagnostic = self
-            .lock
-            .unanswered(spec)
-            .unwrap_or_else(|| Diagnostic::error("the lock answers"));
-        diagnostic.severity = compose_model::Severity::Error;
-        diagnostic
-            .message
-            .push_str(&format!(", and {} is set", env::LOCKED));
-        diagnostic.into()
     }
 
     /// How the lock and a composition disagree; nothing where that is what is being mended.
@@ -112,4 +98,12 @@ impl Pins {
         let named = specs.clone().map(|spec| (&spec.repo, &spec.environment));
         live.chain(self.lock.unused(named)).collect()
     }
+}
+
+fn refusal(told: Diagnostic) -> Problem {
+    Problem::from(Diagnostic {
+        severity: Severity::Error,
+        message: format!("{}, and {} is set", told.message, env::LOCKED),
+        ..told
+    })
 }
