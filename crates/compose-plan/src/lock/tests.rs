@@ -490,6 +490,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
                 requested,
                 resolved,
                 commit,
+                tag_object: None,
                 tree,
                 via,
                 signer,
