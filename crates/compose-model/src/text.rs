@@ -17,9 +17,9 @@ pub fn escape(text: &str, limit: usize) -> String {
             break;
         }
         if is_unprintable(c) {
-            out.extend(c.escape_default())
+            out.extend(c.escape_default());
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out

@@ -146,7 +146,10 @@ mod tests {
     use super::*;
     use crate::{compose::testing::World, layer::SourceId};
 
-    fn what(conflict: &Conflict) -> (&str, Vec<(Origin, &str, Option<usize>)>) {
+    /// Whose, which file, which line.
+    type Place<'a> = (Origin, &'a str, Option<usize>);
+
+    fn what(conflict: &Conflict) -> (&str, Vec<Place<'_>>) {
         let ConflictKind::DefinedTwice { what } = &conflict.kind else {
             panic!("{conflict:?}");
         };

@@ -12,6 +12,8 @@ mod read;
 mod tests;
 mod write;
 
+use std::collections::HashSet;
+
 use compose_model::{
     CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape,
     version::Kind,
@@ -174,12 +176,10 @@ impl Lock {
     /// Locked sources that are none of a composition's, one warning each.
     pub fn unused<'a>(
         &self,
-        sources: impl Iterator<Item = (&'a RepoUrl, &'a TreePath)> + Clone,
+        sources: impl Iterator<Item = (&'a RepoUrl, &'a TreePath)>,
     ) -> Vec<Diagnostic> {
-        let named = |locked: &&Locked| {
-            let mut sources = sources.clone();
-            sources.any(|(repo, environment)| *repo == locked.repo && *environment == locked.environment)
-        };
+        let sources: HashSet<(&RepoUrl, &TreePath)> = sources.collect();
+        let named = |locked: &&Locked| sources.contains(&(&locked.repo, &locked.environment));
         let warning = |locked: &Locked| {
             let message = format!(
                 "the lock holds `{}` of {}, which nothing names",
