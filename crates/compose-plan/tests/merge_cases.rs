@@ -46,6 +46,11 @@ fn a_comment_without_a_place_is_told() {
         merged.notes,
         ["the comment `# bee` (contribution 0, line 3) has no place in the merged file"]
     );
+    let merged = conflicts(&["# only this\n", "a: 1\n"], &|_, _| Precedence::HigherWins);
+    assert_eq!(
+        merged.notes,
+        ["the comment `# only this` (contribution 0, line 1) has no place in the merged file"]
+    );
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) fn merge(
         .collect();
     let outcome = match roots[..] {
         [] => None,
-        [root] => {
+        [root, ..] if merger.agree(&roots) => {
             merger.leaves(root, root.1, &[]);
             Some(Outcome::Keep(root))
         }
@@ -107,6 +107,14 @@ impl Merger<'_, '_> {
             .map(loaded.map)
             .expect("entries are listed from mappings");
         map.entries[loaded.entry]
+    }
+
+    /// Do mappings say the same, with the same text or with an alias that may stay one? Then there is nothing to merge.
+    fn agree(&self, parts: &[At]) -> bool {
+        let first = self.node(parts[0]);
+        let text = |at: &At| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
+        parts.iter().all(|at| self.node(*at).value == first.value)
+            && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
     fn maps(&mut self, parts: Vec<At>, losers: &[usize]) -> Result<Merge, Unmergeable> {
@@ -207,11 +215,11 @@ impl Merger<'_, '_> {
             .filter(|index| !in_play.contains(index))
             .copied()
             .collect();
-        let merged = in_play.len() > 1 && !conflict && is_map(first);
-        if merged {
+        let parts: Vec<At> = in_play.iter().map(|index| at(*index)).collect();
+        if in_play.len() > 1 && !conflict && is_map(first) && !self.agree(&parts) {
             let mut losers = losers.to_vec();
             losers.extend(&out);
-            let merge = self.maps(in_play.iter().map(|index| at(*index)).collect(), &losers)?;
+            let merge = self.maps(parts, &losers)?;
             let others = in_play.iter().filter(|index| **index != setters[0].0);
             let others = others.map(|index| (*index, places[index].0)).collect();
             return Ok((Outcome::Merge(merge), others));

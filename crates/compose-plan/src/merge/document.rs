@@ -57,7 +57,19 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
     let bytes = match &merged.outcome {
         _ if !merged.conflicts.is_empty() => Vec::new(),
         None => own(0),
-        Some(Outcome::Keep((index, _))) => own(*index),
+        Some(Outcome::Keep((index, _))) => {
+            // What the others add is comments, and their files are not looked at any further.
+            let mut emitter = Emitter::new(&trees, *index);
+            for (other, tree) in trees.iter().enumerate() {
+                for comment in &tree.comments {
+                    if !trees[*index].text.contains(&tree.text[comment.clone()]) {
+                        emitter.note_comments(other, comment.clone());
+                    }
+                }
+            }
+            notes = emitter.notes;
+            own(*index)
+        }
         Some(Outcome::Merge(merge)) => {
             let base = merge.parts[0].0;
             let mut emitter = Emitter::new(&trees, base);

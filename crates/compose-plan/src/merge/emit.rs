@@ -101,11 +101,15 @@ impl<'a, 't> Emitter<'a, 't> {
         self.map((index, loaded.map)).entries[loaded.entry]
     }
 
-    /// The entries that neither stand in the frame's text nor come, as they are, through a merge key that stands there.
+    /// The entries that neither stand in the frame's text nor come, with their value, through a merge key that stands there.
     pub(super) fn new_entries<'m>(&self, merge: &'m Merge, frame: At) -> Vec<&'m MergedEntry> {
         let is_there = |merged: &&MergedEntry| {
             let (index, loaded) = merged.frame;
-            let inherited = || matches!(merged.outcome, Outcome::Keep(at) if at == (index, self.entry(merged.frame).value));
+            let value = match &merged.outcome {
+                Outcome::Keep(at) => self.node(*at).value,
+                Outcome::Merge(merge) => merge.value,
+            };
+            let inherited = || self.node((index, self.entry(merged.frame).value)).value == value;
             index == frame.0 && (loaded.map == frame.1 || inherited())
         };
         merge.entries.iter().filter(|merged| !is_there(merged)).collect()

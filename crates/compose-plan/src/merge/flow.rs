@@ -250,7 +250,8 @@ impl Emitter<'_, '_> {
                     Kind::Scalar(Style::Quoted) => true,
                     Kind::Scalar(Style::Plain) if text.is_empty() => node.start == node.end,
                     Kind::Scalar(Style::Plain) => {
-                        node.in_flow || !text.contains([',', '[', ']', '{', '}', '?', '\n'])
+                        node.in_flow
+                            || !text.starts_with(':') && !text.contains([',', '[', ']', '{', '}', '?', '\n'])
                     }
                     Kind::Scalar(Style::Block { .. }) | Kind::Alias(_) => false,
                 }

@@ -2,6 +2,17 @@
 //!
 //! A [`Merger`] gets all contributions of a path at once, lowest first, and yields the merged text, where each
 //! key came from, and every conflict.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `class` | which path is merged, and how: one table |
+//! | `settle` | which of several contributions count for a key |
+//! | `tree`, `value`, `scalar` | a file as nodes with their bytes, and what they load to by YAML 1.1 |
+//! | `yaml`, `json` | texts to trees |
+//! | `deep` | the merge by meaning |
+//! | `emit`, `block`, `flow`, `text` | the result's text, spliced |
+//! | `document` | YAML and JSON files: parse, merge, splice, check |
+//! | `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
 
 use compose_model::TreePath;
 
@@ -77,7 +88,7 @@ pub struct KeyOrigin {
     pub key: String,
     /// The contribution whose value it is.
     pub winner: usize,
-    /// Line of the winner's text, from 1.
+    /// Line of the key in the winner's text, from 1.
     pub line: usize,
     /// Contributions that set the key to something else and lost, highest first.
     pub overridden: Vec<usize>,
@@ -88,9 +99,9 @@ pub struct KeyOrigin {
 pub struct KeyConflict {
     /// The key path, as in [`KeyOrigin::key`].
     pub key: String,
-    /// The lower contribution and the line of its value.
+    /// The lower contribution and the line of its key, from 1.
     pub lower: (usize, usize),
-    /// The higher contribution and the line of its value.
+    /// The higher contribution and the line of its key, from 1.
     pub higher: (usize, usize),
 }
 
