@@ -61,7 +61,7 @@ fn show_diffs(job: &Job, planned: &Planned) -> Result<(), Failure> {
 fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
     let plan = report::json::plan(&planned.composition, &planned.gathered.layers.sources);
     if !diff {
-        return Ok(job.printer.json(&plan)?);
+        return job.printer.json(&plan);
     }
     let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for diff in diffs(job, planned)? {
@@ -71,7 +71,7 @@ fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
     for file in &mut plan.files {
         file.diffs = by_path.remove(&file.path);
     }
-    Ok(job.printer.json(&plan)?)
+    job.printer.json(&plan)
 }
 
 fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {

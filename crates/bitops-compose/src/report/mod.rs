@@ -20,7 +20,7 @@ use std::{
 
 use compose_model::ExitCode;
 
-use crate::problem::Problem;
+use crate::problem::{Failure, Problem};
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Printer {
     }
 
     /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
-    pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Problem> {
+    pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = self.masks.apply_to_json(&json_document(value)?);
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
         Ok(())

@@ -107,7 +107,7 @@ fn entries(
 
 /// The composed config without the sources, which have become files.
 fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<String, Failure> {
-    let (text, _) = bytes.composed(file).map_err(unreadable)?;
+    let (text, _) = bytes.composed(file).map_err(|error| unreadable(&error))?;
     let text = std::str::from_utf8(&text).map_err(|error| Problem::from_error(ExitCode::Config, &error))?;
     match compose::without_sources(text) {
         Ok(text) => Ok(text.unwrap_or_else(|| EMPTY_CONFIG.to_owned())),
@@ -131,7 +131,7 @@ fn own(
     let mut waiting = vec![dir.clone()];
     let mut seen = 0;
     while let Some(dir) = waiting.pop() {
-        for (name, kind) in local.list(Some(&dir)).map_err(unreadable)? {
+        for (name, kind) in local.list(Some(&dir)).map_err(|error| unreadable(&error))? {
             seen += 1;
             if seen > MOST_OWN {
                 return Err(
@@ -157,11 +157,11 @@ fn own(
 }
 
 fn kind(local: &DiskTree, path: &TreePath) -> Result<Option<LocalKind>, Failure> {
-    local.kind(path).map_err(unreadable)
+    local.kind(path).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: ContentsError) -> Failure {
-    Problem::from_error(ExitCode::Config, &error).into()
+fn unreadable(error: &ContentsError) -> Failure {
+    Problem::from_error(ExitCode::Config, error).into()
 }
 
 fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use compose_model::{Cancel, ExitCode, FileMode, TreePath};
 use compose_plan::layer::ContentsError;
 use tempfile::TempPath;
 
-use super::Entry;
+use super::{Entry, unreadable};
 use crate::problem::{Failure, Problem};
 
 /// What was done.
@@ -78,7 +78,7 @@ pub(super) fn all(
     fs::create_dir(&tree).map_err(cannot("create", &tree))?;
     for entry in &wanted {
         check(cancel)?;
-        let (bytes, mode) = read(entry).map_err(unreadable)?;
+        let (bytes, mode) = read(entry).map_err(|error| unreadable(&error))?;
         write(&tree.join(entry.path.as_str()), &bytes, mode)?;
     }
     if is_new {
@@ -107,7 +107,7 @@ enum Place {
 fn look(output: &Path, entry: &Entry, read: Read<'_>) -> Result<Place, Failure> {
     let target = output.join(entry.path.as_str());
     if fs::metadata(&target).is_ok_and(|meta| meta.is_file()) {
-        let (bytes, mode) = read(entry).map_err(unreadable)?;
+        let (bytes, mode) = read(entry).map_err(|error| unreadable(&error))?;
         let meta = fs::metadata(&target).map_err(cannot("read", &target))?;
         let executable = meta.permissions().mode() & 0o100 != 0;
         if executable == (mode == FileMode::Executable)
@@ -210,8 +210,4 @@ fn cannot(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
             .hint("name another directory with --output")
             .into()
     }
-}
-
-fn unreadable(error: ContentsError) -> Failure {
-    Problem::from_error(ExitCode::Config, &error).into()
 }
