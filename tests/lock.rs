@@ -381,19 +381,19 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
     release(&world);
     let run = world.context.run(["update", "--dry-run"]).expect_code(0);
     let address = world.server.address();
-    let shown = run.stdout.replace(&address, "http://server");
+    let shown = run.stdout.replace(&address, "http://server").replace('\t', " ");
     insta::assert_snapshot!(shown, @r"
     dev/bitops.lock.yaml: 1 source would change
       http://server/c eks: `1.1.0` -> `1.2.0`
 
-    --- a/dev/terraform/main.txt
-    +++ b/dev/terraform/main.txt
+    --- a/dev/terraform/main.txt locked
+    +++ b/dev/terraform/main.txt update
     @@ -1 +1 @@
     -two
     +three
 
-    --- /dev/null
-    +++ b/dev/terraform/new.txt
+    --- /dev/null locked
+    +++ b/dev/terraform/new.txt update
     @@ -0,0 +1 @@
     +three
     ");
@@ -402,7 +402,7 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
         .context
         .run(["update", "--dry-run", "--format", "markdown"])
         .expect_code(0);
-    let shown = run.stdout.replace(&address, "http://server");
+    let shown = run.stdout.replace(&address, "http://server").replace('\t', " ");
     insta::assert_snapshot!(shown, @r"
     ### Sources of `dev`
 
@@ -413,13 +413,13 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
     <details><summary>2 composed files change</summary>
 
     ```diff
-    --- a/dev/terraform/main.txt
-    +++ b/dev/terraform/main.txt
+    --- a/dev/terraform/main.txt locked
+    +++ b/dev/terraform/main.txt update
     @@ -1 +1 @@
     -two
     +three
-    --- /dev/null
-    +++ b/dev/terraform/new.txt
+    --- /dev/null locked
+    +++ b/dev/terraform/new.txt update
     @@ -0,0 +1 @@
     +three
     ```

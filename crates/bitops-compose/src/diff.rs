@@ -1,14 +1,17 @@
-//! Two compositions of one environment compared, file by file, as `diff -u` would.
+//! Two compositions of one environment compared, file by file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{ExitCode, FileMode, TreePath, text::escape};
+use compose_model::{ExitCode, FileMode, TreePath};
 use compose_plan::{
-    compose::{ComposedFile, Composition, Write},
-    layer::{Contents as _, LocalKind, LocalTree as _},
+    compose::{
+        ComposedFile, Composition, Write,
+        bytes::Bytes,
+        report::diff::{Side, unified},
+    },
+    layer::{LocalKind, LocalTree as _},
     lock::Locked,
 };
-use similar::TextDiff;
 
 use crate::{
     commands::update::Change,
@@ -25,15 +28,12 @@ const MOST_MARKDOWN: usize = 60_000;
 pub(crate) struct FileDiff {
     /// Relative to the operations repo.
     pub(crate) path: String,
-    /// In unified format, with git's words for modes and for what is no text.
+    /// A unified diff, after a line of its own for a changed mode. Control characters are escaped.
     pub(crate) text: String,
 }
 
 /// What a composition has at a path.
-struct Side {
-    bytes: Vec<u8>,
-    mode: FileMode,
-}
+type Content = (Arc<[u8]>, FileMode);
 
 /// The files that differ, by path. Files of the user's own that no source touches are the same on both sides.
 pub(crate) fn files(
@@ -49,15 +49,16 @@ pub(crate) fn files(
         paths.entry(&file.path).or_default().1 = Some(file);
     }
     let local = DiskTree::new(&job.root);
+    let before = Bytes::new(&before.layers, before, &local);
+    let after = Bytes::new(&after.layers, after, &local);
     let mut diffs = Vec::new();
     for (path, (was, is)) in paths {
         if same_blob(was, is) {
             continue;
         }
-        let was = side(path, was, before, &local)?;
-        let is = side(path, is, after, &local)?;
-        let text = unified(path.as_str(), was.as_ref(), is.as_ref());
-        if !text.is_empty() {
+        let was = content(path, was, &before, &local)?;
+        let is = content(path, is, &after, &local)?;
+        if let Some(text) = diff(path.as_str(), was.as_ref(), is.as_ref()) {
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,
@@ -77,77 +78,57 @@ fn same_blob(was: Option<&ComposedFile>, is: Option<&ComposedFile>) -> bool {
     }
 }
 
-fn side(
+/// `None`: nothing. Where no source touches a path, it is the user's own, if there is such a file.
+fn content(
     path: &TreePath,
     file: Option<&ComposedFile>,
-    gathered: &Gathered,
+    bytes: &Bytes<'_>,
     local: &DiskTree,
-) -> Result<Option<Side>, Failure> {
-    let failed = |error| Failure::from(Problem::from_error(ExitCode::Unreachable, &error));
-    Ok(match file.map(|file| &file.write) {
-        Some(Write::Blob { source, file }) => Some(Side {
-            bytes: gathered.read(*source, file).map_err(failed)?.to_vec(),
-            mode: file.mode,
-        }),
-        Some(Write::Bytes { bytes, mode }) => Some(Side {
-            bytes: bytes.clone(),
-            mode: *mode,
-        }),
-        // Where no source touches it, it is the user's own file, if there is one.
-        Some(Write::Local) | None => match local.kind(path).map_err(failed)? {
-            Some(LocalKind::File(mode)) => Some(Side {
-                bytes: local.read(path).map_err(failed)?.to_vec(),
-                mode,
-            }),
-            _ => None,
+) -> Result<Option<Content>, Failure> {
+    let found = match file {
+        Some(file) => bytes.composed(file).map(Some),
+        None => match local.kind(path) {
+            Ok(Some(LocalKind::File(mode))) => local.read(path).map(|bytes| Some((bytes, mode))),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
         },
-    })
+    };
+    found.map_err(|error| Problem::from_error(ExitCode::Unreachable, &error).into())
 }
 
-fn unified(path: &str, was: Option<&Side>, is: Option<&Side>) -> String {
+fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<String> {
     let mut out = String::new();
-    match (was, is) {
-        (Some(was), Some(is)) if was.mode != is.mode => {
-            out.push_str(&format!(
-                "{path}: mode {:04o} -> {:04o}\n",
-                was.mode.bits(),
-                is.mode.bits()
-            ));
-        }
-        _ => {}
+    if let (Some((_, was)), Some((_, is))) = (was, is)
+        && was != is
+    {
+        out = format!("{path}: mode {:04o} -> {:04o}\n", was.bits(), is.bits());
     }
-    let bytes = |side: Option<&Side>| side.map_or(Vec::new(), |side| side.bytes.clone());
-    let (old, new) = (bytes(was), bytes(is));
-    let name = |side: Option<&Side>, prefix: &str| match side {
+    let name = |side: Option<&Content>, prefix: &str| match side {
         Some(_) => format!("{prefix}/{path}"),
         None => "/dev/null".to_owned(),
     };
     let (from, to) = (name(was, "a"), name(is, "b"));
-    if old == new && was.is_some() == is.is_some() {
-        return out;
+    let bytes = |side: Option<&'_ Content>| {
+        side.map_or_else(|| Arc::<[u8]>::from([]), |(bytes, _)| Arc::clone(bytes))
+    };
+    let (old, new) = (bytes(was), bytes(is));
+    let old = Side {
+        path: &from,
+        whose: "locked",
+        bytes: &old,
+    };
+    let new = Side {
+        path: &to,
+        whose: "update",
+        bytes: &new,
+    };
+    match unified(old, new) {
+        Some(text) => out.push_str(&text),
+        // An empty file comes or goes.
+        None if was.is_some() != is.is_some() => out.push_str(&format!("--- {from}\n+++ {to}\n")),
+        None => {}
     }
-    match (std::str::from_utf8(&old), std::str::from_utf8(&new)) {
-        (Ok(old), Ok(new)) if !old.is_empty() || !new.is_empty() => {
-            let diff = TextDiff::from_lines(old, new);
-            let diff = diff
-                .unified_diff()
-                .context_radius(3)
-                .header(&from, &to)
-                .to_string();
-            out.extend(diff.split_inclusive('\n').map(printable));
-        }
-        (Ok(_), Ok(_)) => out.push_str(&format!("--- {from}\n+++ {to}\n")),
-        _ => out.push_str(&format!("Binary files {from} and {to} differ\n")),
-    }
-    out
-}
-
-/// A line of a source, fit for a terminal; tabs are text.
-fn printable(line: &str) -> String {
-    let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
-    let (text, end) = text.strip_suffix('\r').map_or((text, end), |text| (text, "\r\n"));
-    let parts: Vec<String> = text.split('\t').map(|part| escape(part, usize::MAX)).collect();
-    parts.join("\t") + end
+    (!out.is_empty()).then_some(out)
 }
 
 /// The repo and the environment of a change.
@@ -245,43 +226,26 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn side(bytes: &[u8], mode: FileMode) -> Side {
-        Side {
-            bytes: bytes.to_vec(),
-            mode,
-        }
-    }
-
-    fn regular(text: &str) -> Side {
-        side(text.as_bytes(), FileMode::Regular)
-    }
-
-    fn of(was: Option<Side>, is: Option<Side>) -> String {
-        unified("dev/x", was.as_ref(), is.as_ref())
+    fn regular(text: &str) -> Content {
+        (text.as_bytes().into(), FileMode::Regular)
     }
 
     #[test]
-    fn modes_bytes_and_ends_of_files_are_told() {
-        assert_eq!(of(Some(regular("a\n")), Some(regular("a\n"))), "");
+    fn modes_are_told_and_empty_files_come_and_go() {
+        let executable = (b"a\n".as_slice().into(), FileMode::Executable);
+        assert_eq!(diff("dev/x", Some(&regular("a\n")), Some(&regular("a\n"))), None);
         assert_eq!(
-            of(Some(regular("a")), Some(side(b"a", FileMode::Executable))),
-            "dev/x: mode 0644 -> 0755\n"
+            diff("dev/x", Some(&regular("a\n")), Some(&executable)).as_deref(),
+            Some("dev/x: mode 0644 -> 0755\n")
         );
         assert_eq!(
-            of(Some(side(b"\xff", FileMode::Regular)), Some(regular("a"))),
-            "Binary files a/dev/x and b/dev/x differ\n"
+            diff("dev/x", None, Some(&regular(""))).as_deref(),
+            Some("--- /dev/null\n+++ b/dev/x\n")
         );
-        assert_eq!(of(None, Some(regular(""))), "--- /dev/null\n+++ b/dev/x\n");
         assert_eq!(
-            of(Some(regular("a\n")), Some(regular("b"))),
-            "--- a/dev/x\n+++ b/dev/x\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n"
+            diff("dev/x", Some(&regular("a\n")), None).as_deref(),
+            Some("--- a/dev/x\tlocked\n+++ /dev/null\tupdate\n@@ -1 +0,0 @@\n-a\n")
         );
-    }
-
-    #[test]
-    fn a_terminal_obeys_nothing_of_a_file() {
-        let text = of(None, Some(regular("\ta\x1b[31mb\r\n")));
-        assert!(text.ends_with("+\ta\\u{1b}[31mb\r\n"), "{text:?}");
     }
 
     #[test]
