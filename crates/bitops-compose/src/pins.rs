@@ -95,8 +95,11 @@ impl Pins {
                 .push_str("; it is resolved as if there were no lock");
             Some(warning)
         });
-        let named = specs.clone().map(|spec| (&spec.repo, &spec.environment));
-        live.chain(self.lock.unused(named)).collect()
+        let named: Vec<_> = specs
+            .clone()
+            .map(|spec| (&spec.repo, &spec.environment))
+            .collect();
+        live.chain(self.lock.unused(&named)).collect()
     }
 }
 

@@ -12,7 +12,6 @@ mod read;
 mod tests;
 mod write;
 
-use std::collections::HashSet;
 
 use compose_model::{
     CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape,
@@ -174,11 +173,7 @@ impl Lock {
     }
 
     /// Locked sources that are none of a composition's, one warning each.
-    pub fn unused<'a>(
-        &self,
-        sources: impl Iterator<Item = (&'a RepoUrl, &'a TreePath)>,
-    ) -> Vec<Diagnostic> {
-        let sources: HashSet<(&RepoUrl, &TreePath)> = sources.collect();
+    pub fn unused(&self, sources: &[(&RepoUrl, &TreePath)]) -> Vec<Diagnostic> {
         let named = |locked: &&Locked| sources.contains(&(&locked.repo, &locked.environment));
         let warning = |locked: &Locked| {
             let message = format!(

@@ -296,12 +296,12 @@ fn what_lock_and_config_disagree_on_is_told() {
 - {repo: https://host/obs, environment: eks, version: 1.10.0}
 ";
     let specs = crate::config::parse(&Arc::from("dev"), &Arc::from(text), Nesting::Root).unwrap();
-    let named = specs.iter().map(|spec| (&spec.repo, &spec.environment));
+    let named: Vec<_> = specs.iter().map(|spec| (&spec.repo, &spec.environment)).collect();
     let lock = sample();
     let told: Vec<String> = specs
         .iter()
         .filter_map(|spec| lock.unanswered(spec))
-        .chain(lock.unused(named))
+        .chain(lock.unused(&named))
         .map(|warning| {
             let line = warning.place.map_or(0, |place| place.line_column().0);
             format!("{line} {} ({})", warning.message, warning.hint.unwrap())
