@@ -12,7 +12,6 @@ mod read;
 mod tests;
 mod write;
 
-
 use compose_model::{
     CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape,
     version::Kind,
