@@ -105,10 +105,8 @@ fn copied_into_a_created_container() {
 fn a_derived_image_brings_the_operations_repo() {
     let source = world();
     for lines in [
-        format!("COPY . {DEPLOYMENT}"),
         format!("COPY --chown=1000:1000 . {DEPLOYMENT}\nUSER 1000"),
-        format!("WORKDIR {DEPLOYMENT}\nCOPY . ."),
-        format!("COPY . {DEPLOYMENT}\nVOLUME {DEPLOYMENT}"),
+        format!("WORKDIR {DEPLOYMENT}\nCOPY . .\nVOLUME {DEPLOYMENT}"),
     ] {
         let image = source.derive(&lines, &source.checkout());
         let arguments = source.arguments_of(image.name(), &[], &[]);
