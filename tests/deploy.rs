@@ -49,7 +49,12 @@ fn each_repo_is_contacted_over_one_connection() {
     let mut handshakes = 0;
     for repo in &world.repos {
         let stats = world.server.stats(repo.name());
-        assert_eq!((stats.info_refs, stats.ls_refs), (1, 1), "{}", repo.name());
+        assert_eq!(
+            (stats.info_refs, stats.ls_refs, stats.fetches),
+            (1, 1, 2),
+            "{}",
+            repo.name()
+        );
         handshakes += stats.info_refs;
     }
     assert_eq!(handshakes, 5);

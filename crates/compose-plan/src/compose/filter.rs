@@ -42,6 +42,11 @@ impl Filter {
         })
     }
 
+    /// Does every file take part? Then nobody needs to know a file's name before it is fetched.
+    pub fn keeps_all(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty() && self.hooks
+    }
+
     /// Does a file take part? `path` is relative to the environment. `exclude` wins over `include`.
     pub fn keeps(&self, path: &TreePath) -> bool {
         let matches = |globs: &Gitignore| {
@@ -105,6 +110,19 @@ mod tests {
         all.into_iter()
             .filter(|path| filter.keeps(&TreePath::new(*path).unwrap()))
             .collect()
+    }
+
+    #[test]
+    fn only_a_filter_without_rules_keeps_all() {
+        let keeps_all = |change: fn(&mut SourceSpec)| {
+            let mut spec = spec("https://host/repo", "eks");
+            change(&mut spec);
+            Filter::new(&spec).unwrap().keeps_all()
+        };
+        assert!(keeps_all(|_| {}));
+        assert!(!keeps_all(|spec| spec.include = vec!["*.tf".to_owned()]));
+        assert!(!keeps_all(|spec| spec.exclude = vec!["README.md".to_owned()]));
+        assert!(!keeps_all(|spec| spec.hooks = false));
     }
 
     #[test]
