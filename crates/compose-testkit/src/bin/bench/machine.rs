@@ -13,6 +13,8 @@ pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
+    /// The file system that everything is on.
+    pub(crate) files: String,
     pub(crate) git: String,
     pub(crate) program: String,
     /// Of the minute before the start.
@@ -36,8 +38,9 @@ impl Machine {
             memory_gib: kib.unwrap_or(0).div_ceil(1024 * 1024),
             // What follows the number names who has built it.
             kernel: format!("Linux {}", release.split('-').next().unwrap_or_default().trim()),
+            files: file_system(&std::env::temp_dir()),
             git: git::run(Path::new("/"), ["--version"]),
-            program: first_line(program),
+            program: first_line(Command::new(program).arg("--version")),
             load: read("/proc/loadavg")
                 .split(' ')
                 .next()
@@ -47,11 +50,16 @@ impl Machine {
     }
 }
 
-fn first_line(program: &Path) -> String {
-    let output = Command::new(program)
-        .arg("--version")
+fn file_system(directory: &Path) -> String {
+    let mut stat = Command::new("stat");
+    stat.args(["--file-system", "--format", "%T"]).arg(directory);
+    first_line(&mut stat)
+}
+
+fn first_line(command: &mut Command) -> String {
+    let output = command
         .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -71,11 +71,12 @@ fn intro(results: &Results, page: &mut String) {
     line(
         page,
         format_args!(
-            "{}, {} cores shared by client and server, {} GiB; {}; {}; {}. Load when it started: {}.",
+            "{}, {} cores shared by client and server, {} GiB; {}; files on {}; {}; {}. Load when it started: {}.",
             machine.processor,
             machine.cores,
             machine.memory_gib,
             machine.kernel,
+            machine.files,
             machine.git,
             machine.program,
             machine.load
@@ -90,7 +91,7 @@ A run of `bitops-compose` is a whole `deploy`, from the start of the process to 
 cache, warm with one that holds everything, with `version`s or with commits that are known (as by a lock). The clones stop at the checkout.
 The parallel ones, 16 at once, are `git clone --depth 1 -b TAG --filter=blob:none --sparse` and `git sparse-checkout set ENVIRONMENT`. What
 vendir does is rendered as `git init`, `git remote add`, `git fetch origin TAG` and `git checkout`. Requests and bytes are the server's
-counts; peak memory is the kernel's (`ru_maxrss`), of a run of its own.
+counts; the loops run less often than the others, and not at all for the most sources. Peak memory is the kernel's (`ru_maxrss`), of a run of its own.
 ";
 
 fn table(scenario: &Scenario, page: &mut String) {
