@@ -193,7 +193,7 @@ fn no_environment(root: &Path) -> Problem {
     match environments(root).as_slice() {
         [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
         names => problem.hint(format!(
-            "name one as an argument, or set BITOPS_ENVIRONMENT: {}",
+            "name one as an argument, or set BITOPS_ENVIRONMENT; there are: {}",
             names.join(", ")
         )),
     }

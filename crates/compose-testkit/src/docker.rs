@@ -217,59 +217,6 @@ impl Engine {
         }
         self.build(directory.path(), tag);
     }
-
-    /// Makes the image `name` of a minimal Debian bookworm with `packages`, if there is none of that name. It takes
-    /// `debootstrap`, root, a mirror that answers, and two minutes.
-    ///
-    /// # Errors
-    /// What is missing or went wrong: for the message that says why a test is left out.
-    pub fn debian_image(&self, name: &str, packages: &[&str]) -> Result<(), String> {
-        if self.has_image(name) {
-            return Ok(());
-        }
-        let directory = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
-        let root = directory.path().join("root");
-        let mut debootstrap = Command::new("debootstrap");
-        debootstrap.arg("--variant=minbase");
-        if !packages.is_empty() {
-            debootstrap.arg(format!("--include={}", packages.join(",")));
-        }
-        debootstrap.arg("bookworm").arg(&root);
-        succeed(&mut debootstrap)?;
-
-        let archive = directory.path().join("root.tar");
-        succeed(
-            Command::new("tar")
-                .arg("--create")
-                .arg("--file")
-                .arg(&archive)
-                .arg("--directory")
-                .arg(&root)
-                .arg("."),
-        )?;
-        let mut import = self.command();
-        import
-            .args(["import", "--change", &format!("LABEL {LABEL}=")])
-            .arg(&archive)
-            .arg(name);
-        succeed(&mut import)
-    }
-}
-
-fn succeed(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    // debootstrap tells of its failures on the standard output.
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!(
-        "{command:?}: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&said)
-    ))
 }
 
 /// A container; removed, running or not, when this is dropped.
