@@ -58,7 +58,7 @@ fn locate() -> Result<Option<Mount>, Problem> {
     mount(set(env::GITHUB_WORKSPACE).map(PathBuf::from))
 }
 
-/// The mount, if something is mounted. Writes nothing.
+/// The mount, if something is mounted; no link to a workspace is made for it.
 pub(crate) fn locate_only() -> Result<Option<Mount>, Problem> {
     mount(None)
 }
