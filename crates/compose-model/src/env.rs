@@ -8,6 +8,8 @@ pub const OPS_REPO: &str = "BITOPS_COMPOSE_OPS_REPO";
 pub const HOME: &str = "BITOPS_COMPOSE_HOME";
 /// The object cache. Default `/var/cache/bitops-compose` in the image, else the XDG cache.
 pub const CACHE: &str = "BITOPS_COMPOSE_CACHE";
+/// What the cache may take after a run that fetched something: a size (`500M`, `2GiB`), or `0` for any. Default 2 GiB.
+pub const CACHE_LIMIT: &str = "BITOPS_COMPOSE_CACHE_LIMIT";
 /// What is exec'd, in shell words. Default `python3 /opt/bitops/scripts/main.py deploy`.
 pub const PIPELINE: &str = "BITOPS_COMPOSE_PIPELINE";
 /// The pipeline's working directory. Default `/opt/bitops`.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`env`] | every environment variable the program reads, by name |
 //! | [`settings`] | their values, checked |
+//! | [`size`] | sizes as people write them |
 //! | [`source`] | one entry of `default-environments` |
 //! | [`version`] | what `version:` asks for |
 //! | [`url`] | where a repo is, never printing a credential |
@@ -27,6 +28,7 @@ pub mod path;
 pub mod refs;
 pub mod report;
 pub mod settings;
+pub mod size;
 pub mod source;
 pub mod text;
 pub mod url;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::env;
+use crate::{env, size};
 
 /// Default of [`env::OPS_REPO`].
 pub const DEFAULT_OPS_REPO: &str = "/opt/bitops_deployment";
@@ -12,6 +12,8 @@ pub const DEFAULT_HOME: &str = "/opt/bitops-compose";
 pub const DEFAULT_PIPELINE: &str = "python3 /opt/bitops/scripts/main.py deploy";
 /// Default of [`env::PIPELINE_DIR`].
 pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
+/// Default of [`env::CACHE_LIMIT`], in bytes: thousands of environments, and still no burden on a runner's disk.
+pub const DEFAULT_CACHE_LIMIT: u64 = 2 << 30;
 
 /// The values, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// [`env::CACHE`]; `None`: not set.
     pub cache: Option<PathBuf>,
+    /// [`env::CACHE_LIMIT`], in bytes; `None`: any number of them.
+    pub cache_limit: Option<u64>,
     /// [`env::PIPELINE`], in shell words.
     pub pipeline: String,
     /// [`env::PIPELINE_DIR`]
@@ -94,6 +98,7 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_OPS_REPO.into()),
             home: read.path(env::HOME).unwrap_or_else(|| DEFAULT_HOME.into()),
             cache: read.path(env::CACHE),
+            cache_limit: Some(read.size(env::CACHE_LIMIT, DEFAULT_CACHE_LIMIT)).filter(|limit| *limit > 0),
             pipeline: read
                 .text(env::PIPELINE)
                 .unwrap_or_else(|| DEFAULT_PIPELINE.into()),
@@ -196,6 +201,16 @@ impl Reader<'_> {
         }
     }
 
+    fn size(&mut self, name: &'static str, default: u64) -> u64 {
+        let Some(text) = self.text(name) else {
+            return default;
+        };
+        size::parse(&text).unwrap_or_else(|| {
+            self.wrong(name, &text, size::EXPECTED);
+            default
+        })
+    }
+
     fn wrong(&mut self, variable: &'static str, value: &str, expected: &'static str) {
         self.errors.push(InvalidSetting {
             variable,
@@ -223,6 +238,19 @@ mod tests {
         let settings = settings(&[("BITOPS_COMPOSE_JOBS", "")]).unwrap();
         assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
         assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
+        assert_eq!(settings.cache_limit, Some(2 << 30));
+    }
+
+    #[test]
+    fn the_caches_limit_is_a_size_or_none() {
+        let limit = |text| {
+            settings(&[("BITOPS_COMPOSE_CACHE_LIMIT", text)])
+                .unwrap()
+                .cache_limit
+        };
+        assert_eq!(limit("500M"), Some(500_000_000));
+        assert_eq!(limit("2GiB"), Some(2 << 30));
+        assert_eq!(limit("0"), None);
     }
 
     #[test]
@@ -231,12 +259,14 @@ mod tests {
             ("BITOPS_COMPOSE_JOBS", "many"),
             ("BITOPS_COMPOSE_LOCKED", "perhaps"),
             ("BITOPS_COMPOSE_LOG_FORMAT", "xml"),
+            ("BITOPS_COMPOSE_CACHE_LIMIT", "plenty"),
         ])
         .unwrap_err();
         let names: Vec<_> = wrong.iter().map(|error| error.variable).collect();
         assert_eq!(
             names,
             [
+                "BITOPS_COMPOSE_CACHE_LIMIT",
                 "BITOPS_COMPOSE_LOCKED",
                 "BITOPS_COMPOSE_JOBS",
                 "BITOPS_COMPOSE_LOG_FORMAT"
