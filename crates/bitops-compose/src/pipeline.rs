@@ -4,9 +4,9 @@
 //! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
 //! on the blocking pool, so that a signal is heard meanwhile.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use compose_model::{ExitCode, Nesting, SourceSpec};
+use compose_model::{ExitCode, Nesting, SourceSpec, TreePath};
 use compose_plan::{
     compose::{self, ComposeError, Composition, Request, Write, report},
     layer::Contents,
@@ -147,6 +147,9 @@ fn materialise(
             Write::Local => {}
         }
     }
+    if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
+        staging.leave_out(&cache)?;
+    }
     let manifest =
         crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
     let staged = staging.finish(mount, manifest.as_bytes())?;
@@ -158,4 +161,11 @@ fn materialise(
         "composed"
     );
     Ok(staged)
+}
+
+/// The cache's place in the operations repo, where it has one: in a container step of GitHub Actions the workspace is all that
+/// lasts. BitOps copies whatever it sees of the repo, and has no use for that.
+fn cache_in(cache: &Path, root: &Path) -> Option<TreePath> {
+    let (cache, root) = (cache.canonicalize().ok()?, root.canonicalize().ok()?);
+    TreePath::new(cache.strip_prefix(root).ok()?.to_str()?).ok()
 }

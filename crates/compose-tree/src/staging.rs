@@ -72,6 +72,11 @@ impl Staging {
         write().map_err(Error::io("write", &target))
     }
 
+    /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
+    pub fn leave_out(&mut self, path: &TreePath) -> Result<(), Error> {
+        self.directory(path.parent().as_ref(), path.file_name())
+    }
+
     /// Makes `dir` a real directory, from the top, and notes that it holds `name`.
     fn directory(&mut self, dir: Option<&TreePath>, name: &str) -> Result<(), Error> {
         if let Some(dir) = dir
@@ -277,6 +282,19 @@ mod tests {
             fs::read(f.mount.root().join("dev/values.yaml")).unwrap(),
             b"dev/values.yaml"
         );
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
+        let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
+        let mut staging = Staging::begin(&f.mount).unwrap();
+        staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
+        staging.leave_out(&path(".cache/compose")).unwrap();
+        let tree = staging.finish(&f.mount, b"{}").unwrap();
+        let tree = tree.tree();
+        assert!(tree.join("dev/x").exists() && tree.join(".cache/pip/x").exists());
+        assert!(!tree.join(".cache/compose").exists());
+        assert!(f.mount.root().join(".cache/compose/v1/url").exists());
     }
 
     #[test]
