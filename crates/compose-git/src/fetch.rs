@@ -23,7 +23,7 @@ use compose_model::{ObjectId, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Entry, Guard, Keep},
+    cache::{Compacted, Entry, Guard, Keep},
     error::Error,
     repo::{Shared, Want, Work},
     session::{Ask, Session},
@@ -75,13 +75,27 @@ pub(crate) fn fetch(
     let first = look(shared, &store, wants)?;
     if matches!(&first, Look::Fine(survey) if survey.incomplete.is_empty()) {
         tracing::debug!("all there");
+        work.has_readers = true;
         return snapshots(shared, &entry, &store, wants);
     }
     if shared.is_offline() {
         return Err(offline(shared, &first, wants));
     }
+    let entry = shared.entry_to_fetch(work)?;
     let guard = entry.lock(&shared.run, &shared.url)?;
-    let store = complete(shared, work, runtime, wants, &entry, &guard)?;
+    let mut store = complete(shared, work, runtime, wants, &entry, &guard)?;
+    if !work.has_readers {
+        let commits: Vec<_> = wants.iter().map(|want| want.commit).collect();
+        match entry.compact(&shared.run, &guard, &store, &commits)? {
+            Compacted::No => {}
+            Compacted::Yes => store = entry.store(&shared.run)?,
+            Compacted::Gone => {
+                work.entry = None;
+                return fetch(shared, work, runtime, wants);
+            }
+        }
+    }
+    work.has_readers = true;
     snapshots(shared, &entry, &store, wants)
 }
 
@@ -181,7 +195,7 @@ fn request(
             asked.extend(ids);
             let Some(pack) = pack else { return Ok(()) };
             tracing::debug!(objects = pack.objects, "received");
-            entry.adopt(&pack.pack, &pack.index)
+            entry.adopt(&shared.run, &pack.pack, &pack.index)
         }
         Err(Error::Remote { repo, stage, said }) => {
             let next = strategy.after_refusal(&said);

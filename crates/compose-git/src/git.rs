@@ -1,9 +1,12 @@
 //! A run of fetching: what its repos share.
 
 use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-    sync::{Arc, Mutex, OnceLock},
+    collections::{BTreeSet, HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,6 +14,7 @@ use compose_model::RepoUrl;
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
+    cache::{Cache, Tidying},
     error::Error,
     gitconfig::GitConfig,
     options::Options,
@@ -38,6 +42,10 @@ pub(crate) struct Run {
     refusing_trees: Mutex<HashSet<String>>,
     /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
     pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
+    /// Entries of the cache that this run has opened.
+    used: Mutex<BTreeSet<PathBuf>>,
+    /// Was anything fetched into the cache since that was last asked?
+    fetched: AtomicBool,
 }
 
 impl Run {
@@ -56,7 +64,19 @@ impl Run {
             config: OnceLock::new(),
             refusing_trees: Mutex::default(),
             private: OnceLock::new(),
+            used: Mutex::default(),
+            fetched: AtomicBool::new(false),
         }
+    }
+
+    /// This run reads an entry of the cache.
+    pub(crate) fn uses(&self, entry: &Path) {
+        lock(&self.used).insert(entry.to_owned());
+    }
+
+    /// The cache has grown.
+    pub(crate) fn has_fetched(&self) {
+        self.fetched.store(true, Ordering::Relaxed);
     }
 
     /// The host of this repo refused to filter trees.
@@ -127,6 +147,18 @@ impl Git {
             .entry(url.key().to_owned())
             .or_insert_with(|| Arc::new(Repo::new(Arc::clone(&self.0.run), url.clone())));
         Arc::clone(repo)
+    }
+
+    /// Brings the cache under [`Options::cache_limit`], where it has grown since this was last asked: a run that needed nothing new
+    /// does not look. What this run used stays. `None`: there is nothing to do.
+    pub fn tidy(&self) -> Option<Tidying> {
+        let run = &self.0.run;
+        let limit = run.options.cache_limit.filter(|_| !run.options.offline)?;
+        if !run.fetched.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let used = lock(&run.used).clone();
+        Tidying::start(Cache::at(&run.options.cache_dir), limit, used)
     }
 
     /// Did this run need HTTP? A warm one with known commits does not, and then no client was ever made.

@@ -9,7 +9,7 @@
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | who gets which secret; the bit of git's configuration that concerns us |
-//! | `cache` | [`Cache`]: the object cache on disk, its locks and its pruning |
+//! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
 //! | `store`, `tree`, `names`, `walk` | objects, verified; one tree and its names; the files of a commit, links followed |
 //! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
 //! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
@@ -36,7 +36,7 @@ mod tree;
 mod walk;
 mod wire;
 
-pub use cache::{Cache, CacheEntry, Prune, Pruned};
+pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{Error, TreeProblem};
 pub use git::Git;
 pub use options::{Options, Stall, Tuning};

@@ -18,6 +18,8 @@ use crate::retry::RetryPolicy;
 pub struct Options {
     /// The object cache. Created when missing; when it cannot be written, a private temporary directory takes its place.
     pub cache_dir: PathBuf,
+    /// Bytes that the cache may take after a run that fetched something; `None`: any number. See [`crate::Git::tidy`].
+    pub cache_limit: Option<u64>,
     /// No network: only the cache, and repos on this machine's disk.
     pub offline: bool,
     /// For all fetching together, from [`crate::Git::new`] on.
@@ -53,6 +55,8 @@ pub struct Tuning {
     pub max_pack: u64,
     /// Objects of one pack. gix sets aside some 50 bytes for each announced object before the first one arrives.
     pub max_objects: u32,
+    /// Packs of one repo in the cache, before those that newer ones supersede are dropped.
+    pub most_packs: usize,
 }
 
 /// A minimum rate: fewer than `bytes` within `window`, while they are waited for, is a stall.
@@ -78,6 +82,8 @@ impl Default for Tuning {
             max_advertisement: 16 << 20,
             max_pack: 4 << 30,
             max_objects: 1_500_000,
+            // Each costs some microseconds to look into; a version brings one or two.
+            most_packs: 64,
         }
     }
 }
@@ -87,6 +93,7 @@ impl Options {
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
+            cache_limit: Some(compose_model::settings::DEFAULT_CACHE_LIMIT),
             offline: false,
             timeout: Duration::from_secs(300),
             jobs: 16,
@@ -123,6 +130,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("cache_dir", &self.cache_dir)
+            .field("cache_limit", &self.cache_limit)
             .field("offline", &self.offline)
             .field("timeout", &self.timeout)
             .field("jobs", &self.jobs)

@@ -54,6 +54,7 @@ fn fetch_tag(
             missing: format!("the tag object of {}", escape(refname, 200)),
         });
     }
+    let entry = shared.entry_to_fetch(work)?;
     let _guard = entry.lock(&shared.run, &shared.url)?;
     let session = shared.session(work, runtime)?;
     let incoming = entry.incoming()?;
@@ -64,7 +65,7 @@ fn fetch_tag(
         shallow: true,
     };
     if let Some(pack) = session.fetch(&ask, incoming.path(), "fetching")? {
-        entry.adopt(&pack.pack, &pack.index)?;
+        entry.adopt(&shared.run, &pack.pack, &pack.index)?;
     }
     entry
         .store(&shared.run)?

@@ -47,6 +47,8 @@ pub(crate) struct Work {
     pub(crate) session: Option<Session>,
     pub(crate) entry: Option<Arc<Entry>>,
     pub(crate) strategy: Strategy,
+    /// Was anything handed out that reads the store? Then nothing of it may go.
+    pub(crate) has_readers: bool,
     /// Prefixes of refs that were asked for.
     asked: Vec<String>,
     refs: Vec<RefEntry>,
@@ -61,6 +63,17 @@ impl Shared {
         let entry = Arc::new(Entry::open(&self.run, &self.url)?);
         work.entry = Some(Arc::clone(&entry));
         Ok(entry)
+    }
+
+    /// The same for fetching into: where the cache cannot be written, a private place that reads from the cache.
+    pub(crate) fn entry_to_fetch(&self, work: &mut Work) -> Result<Arc<Entry>, Error> {
+        let entry = self.entry(work)?;
+        if entry.is_writable() {
+            return Ok(entry);
+        }
+        let private = Arc::new(Entry::private(&self.run, &self.url, Some(&entry))?);
+        work.entry = Some(Arc::clone(&private));
+        Ok(private)
     }
 
     /// The connection, opened when it is first needed.

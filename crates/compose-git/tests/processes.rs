@@ -5,6 +5,9 @@
 mod support;
 
 use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
         Arc, Mutex,
@@ -28,22 +31,27 @@ fn main() {
         .build()
         .unwrap();
     match arguments.get(1).map(String::as_str) {
-        Some("fetch") => runtime.block_on(fetch(&arguments[2], &arguments[3], &arguments[4])),
+        Some("look and fetch") => runtime.block_on(fetch(&arguments[2], &arguments[3], &arguments[4], true)),
+        Some("fetch") => runtime.block_on(fetch(&arguments[2], &arguments[3], &arguments[4], false)),
         // Asked by tools that want to know which tests there are.
         Some("--list") => {}
         _ => {
             eight_at_once_fetch_once();
             whoever_is_killed_leaves_a_cache_that_works();
+            what_the_umask_lets_others_read_others_can_read();
+            a_cache_that_was_carried_away_and_back_needs_no_request();
         }
     }
 }
 
 /// The process that is started: fetches, and says what it got.
-async fn fetch(cache: &str, address: &str, commit: &str) {
+async fn fetch(cache: &str, address: &str, commit: &str, look: bool) {
     let mut options = Options::new(cache);
     options.environment = support::environment(std::path::Path::new("/nowhere"));
     let repo = Git::new(options).unwrap().repo(&url(address));
-    repo.refs(&["refs/tags/".to_owned()]).await.unwrap();
+    if look {
+        repo.refs(&["refs/tags/".to_owned()]).await.unwrap();
+    }
     let got = repo.fetch(&[want(commit, &["env"])]).await.unwrap();
     let mut out = std::io::stdout();
     std::io::Write::write_all(
@@ -71,7 +79,7 @@ impl Scene {
 
     fn spawn(&self, server: &Server) -> Child {
         Command::new(std::env::current_exe().unwrap())
-            .arg("fetch")
+            .arg("look and fetch")
             .arg(self.lab.cache())
             .arg(server.url("repo"))
             .arg(&self.commit)
@@ -167,4 +175,110 @@ fn whoever_is_killed_leaves_a_cache_that_works() {
             );
         }
     }
+}
+
+/// All paths below a directory, with their modes.
+fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
+    let mut all = Vec::new();
+    for found in fs::read_dir(dir).unwrap() {
+        let path = found.unwrap().path();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        all.push((path.clone(), metadata.permissions().mode() & 0o7777));
+        if metadata.is_dir() {
+            all.extend(modes(&path));
+        }
+    }
+    all
+}
+
+fn what_the_umask_lets_others_read_others_can_read() {
+    for (umask, readers) in [("022", 0o444), ("027", 0o440), ("077", 0o400)] {
+        let scene = Scene::new();
+        let server = Server::start(&scene.lab.dir.path().join("srv"));
+        let output = Command::new("/bin/sh")
+            .args(["-c", "umask \"$0\"; exec \"$@\"", umask])
+            .arg(std::env::current_exe().unwrap())
+            .arg("look and fetch")
+            .arg(scene.lab.cache())
+            .arg(server.url("repo"))
+            .arg(&scene.commit)
+            .output()
+            .unwrap();
+        check(&output, umask);
+        let modes = modes(&scene.lab.cache());
+        assert!(modes.len() > 10, "{modes:?}");
+        for (path, mode) in modes {
+            assert_eq!(
+                mode & 0o444,
+                readers,
+                "umask {umask}: {} {mode:o}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// As an `actions/cache` does it: packed by one user, unpacked by another one, later.
+fn a_cache_that_was_carried_away_and_back_needs_no_request() {
+    let scene = Scene::new();
+    let server = Server::start(&scene.lab.dir.path().join("srv"));
+    check(
+        &scene.spawn(&server).wait_with_output().unwrap(),
+        "filling the cache",
+    );
+    let root = scene.lab.dir.path();
+    let run = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).current_dir(root).status();
+        assert!(status.unwrap().success(), "{program} {arguments:?}");
+    };
+    run("tar", &["-cf", "cache.tar", "cache"]);
+    // Whoever is not root may not give files away, but may lose the right to write.
+    let is_root = rustix::process::geteuid().is_root();
+    let program = root.join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = server.count();
+    for (what, writable, other_user) in [
+        ("unpacked", true, false),
+        ("read-only", false, false),
+        ("another user's", true, is_root),
+    ] {
+        run("rm", &["-rf", "cache"]);
+        run("tar", &["-xf", "cache.tar", "--touch"]);
+        if !writable {
+            run("chmod", &["-R", "a-w", "cache"]);
+        }
+        let mut command = Command::new(&program);
+        if is_root && (other_user || !writable) {
+            command.uid(65_534).gid(65_534);
+        }
+        let kept = modes(&scene.lab.cache());
+        let output = command
+            .arg("fetch")
+            .arg(scene.lab.cache())
+            .arg(server.url("repo"))
+            .arg(&scene.commit)
+            // Nothing is to be fetched, so no other place is looked for.
+            .env("TMPDIR", "/nowhere")
+            .output()
+            .unwrap();
+        check(&output, what);
+        assert_eq!(server.count(), before, "{what}: no request");
+        assert_eq!(modes(&scene.lab.cache()), kept, "{what}: nothing was written");
+        run("chmod", &["-R", "u+w", "cache"]);
+    }
+    // Given back to its user, it takes what is new.
+    let catalog = support::Catalog {
+        dir: root.join("srv/repo"),
+    };
+    catalog.write("env/main.tf", "two");
+    let output = Command::new(&program)
+        .arg("fetch")
+        .arg(scene.lab.cache())
+        .arg(server.url("repo"))
+        .arg(catalog.commit())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "main.tf=two\n");
+    assert_eq!(server.count() - before, 3);
 }

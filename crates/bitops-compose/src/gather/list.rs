@@ -25,6 +25,7 @@ pub(super) fn layers(
         warnings: Vec::new(),
         snapshots: Vec::new(),
         resolved: Vec::new(),
+        _tidying: None,
     };
     let mut problems = Vec::new();
     for node in order {

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::{Git, Root, Snapshot};
+use compose_git::{Git, Root, Snapshot, Tidying};
 use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreePath, text};
 use compose_plan::{
     config,
@@ -43,6 +43,8 @@ pub(crate) struct Gathered {
     pub(crate) warnings: Vec<Diagnostic>,
     snapshots: Vec<Snapshot>,
     resolved: Vec<(Resolved, Option<Verified>)>,
+    /// The cache is brought under its limit while the rest is done.
+    _tidying: Option<Tidying>,
 }
 
 impl Contents for Gathered {
@@ -85,6 +87,7 @@ impl Gathered {
 /// The door to the repos of a job: gathering twice through one looks at each repo once.
 pub(crate) fn git(job: &Job) -> Result<Git, Failure> {
     Ok(Git::new(compose_git::Options {
+        cache_limit: job.settings.cache_limit,
         offline: job.settings.offline,
         timeout: job.settings.timeout,
         jobs: job.settings.jobs,
@@ -138,6 +141,7 @@ pub(crate) async fn gather(
     let mut gathered = blocking(move || list::layers(order, fetched)).await?;
     warnings.append(&mut gathered.warnings);
     gathered.warnings = warnings;
+    gathered._tidying = git.tidy();
     Ok(gathered)
 }
 

@@ -1,5 +1,7 @@
 //! The cache: warm runs, concurrent ones, damage, offline, pruning.
 
+mod limit;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -73,6 +75,64 @@ async fn a_warm_run_costs_no_network_and_no_client() {
         scene.server.count() - before,
         2,
         "the handshake, and the directory"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_byte_is_damaged_nothing_wrong_is_read() {
+    let scene = scene();
+    scene.fetch(&scene.lab.git()).await.unwrap();
+    let mut options = scene.lab.options();
+    options.offline = true;
+    let (mut found, mut harmless) = (0, 0);
+    for path in scene.files("pack").into_iter().chain(scene.files("idx")) {
+        let good = fs::read(&path).unwrap();
+        // A prime, so that every kind of place is met.
+        for at in (0..good.len()).step_by(7) {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << (at % 8);
+            replace(&path, &bytes);
+            match scene.fetch(&Git::new(options.clone()).unwrap()).await {
+                // A checksum at the end, or a place of the fan-out that nobody looks at.
+                Ok(files) => {
+                    assert_eq!(files, FILES, "byte {at} of {}", path.display());
+                    harmless += 1;
+                }
+                Err(error) => {
+                    assert!(
+                        matches!(error, Error::Offline { .. }),
+                        "byte {at} of {}: {error:?}",
+                        path.display()
+                    );
+                    found += 1;
+                }
+            }
+        }
+        replace(&path, &good);
+    }
+    assert!(found > 50 && harmless > 10, "{found} found, {harmless} harmless");
+    assert_eq!(scene.fetch(&Git::new(options).unwrap()).await.unwrap(), FILES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_tasks_of_one_run_are_one_conversation() {
+    let scene = scene();
+    let git = scene.lab.git();
+    let tasks = (0..8).map(|_| {
+        let repo = git.repo(&url(scene.server.url("repo")));
+        let commit = scene.commit.clone();
+        tokio::spawn(async move {
+            repo.refs(&["refs/tags/".to_owned()]).await.unwrap();
+            contents(&repo.fetch(&[want(&commit, &["env"])]).await.unwrap()[0], "env")
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        assert_eq!(task.await.unwrap(), FILES);
+    }
+    assert_eq!(
+        scene.server.count(),
+        4,
+        "the handshake, the refs, the commit, its files"
     );
 }
 
