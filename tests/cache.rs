@@ -1,0 +1,162 @@
+//! The object cache as a deployment meets it: what it saves, what it holds, and where it is put.
+
+mod common;
+
+use std::{fs, process::Command};
+
+use common::{World, catalog, six_sources, world};
+use compose_testkit::server::ANY;
+
+/// Handshakes, looks at the refs and fetches, of each repo.
+fn requests(world: &World) -> Vec<(u64, u64, u64)> {
+    let of = |name: &str| {
+        let stats = world.server.stats(name);
+        (stats.info_refs, stats.ls_refs, stats.fetches)
+    };
+    let counted = world.repos.iter().map(|repo| of(repo.name())).collect();
+    world.server.clear_requests();
+    counted
+}
+
+fn forget(world: &World) {
+    fs::remove_dir_all(world.context.cache()).unwrap();
+    fs::create_dir(world.context.cache()).unwrap();
+}
+
+#[test]
+fn four_requests_a_repo_and_three_with_a_lock_and_none_when_all_is_known() {
+    let world = six_sources();
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(requests(&world), [(1, 1, 2); 5], "cold");
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(requests(&world), [(1, 1, 0); 5], "warm");
+    forget(&world);
+    world.context.run(["lock"]).expect_code(0);
+    assert_eq!(requests(&world), [(1, 1, 2); 5], "locking");
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(requests(&world), [(0, 0, 0); 5], "warm and locked");
+    forget(&world);
+    world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(requests(&world), [(1, 0, 2); 5], "cold and locked");
+}
+
+/// The repos that are in the cache.
+fn cached(world: &World) -> Vec<String> {
+    let list = world
+        .context
+        .run(["cache", "list", "--format", "json"])
+        .expect_code(0);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let repos = list["repos"].as_array().unwrap().iter();
+    repos
+        .map(|repo| {
+            repo["repo"]
+                .as_str()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_that_fetches_keeps_the_cache_under_its_limit() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut catalogs = names.map(|name| catalog(name, "eks", "terraform/x.txt", name));
+    let mut world = world(&mut catalogs);
+    let deploy = |world: &World, name: &str| {
+        world.sources(&[&format!(
+            "{{repo: '{{repo}}/{name}', environment: eks, version: 1.0.0}}"
+        )]);
+        world.context.run(["deploy"]).expect_code(0);
+        let seen = world.context.pipeline().unwrap();
+        assert_eq!(seen.text("dev/terraform/x.txt"), Some(name));
+    };
+    deploy(&world, "a");
+    deploy(&world, "b");
+    world.context.set("BITOPS_COMPOSE_CACHE_LIMIT", "0");
+    deploy(&world, "c");
+    world.context.set("BITOPS_COMPOSE_CACHE_LIMIT", "1kB");
+    deploy(&world, "a");
+    assert_eq!(cached(&world), ["a", "b", "c"], "a warm run does not look");
+    // The pipeline is not kept waiting, so on a busy machine one run may not get to it.
+    let is_done = |name: &&str| {
+        deploy(&world, name);
+        let left = cached(&world);
+        assert!(left.contains(&(*name).to_owned()), "what it used stays: {left:?}");
+        left == [*name]
+    };
+    assert!(names[3..].iter().any(is_done), "{:?}", cached(&world));
+}
+
+#[test]
+fn offline_runs_name_all_that_is_missing() {
+    let mut world = world(&mut [
+        catalog("c", "eks", "terraform/x.txt", "x"),
+        catalog("d", "web", "terraform/y.txt", "y"),
+    ]);
+    let both = [
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+        "{repo: '{repo}/d', environment: web, version: 1.0.0}",
+    ];
+    world.sources(&both);
+    world.context.set("BITOPS_COMPOSE_OFFLINE", "true");
+    insta::assert_snapshot!("offline_without_a_cache", world.context.run(["deploy"]));
+    assert_eq!(world.server.stats(ANY).requests(), 0);
+
+    world.context.unset("BITOPS_COMPOSE_OFFLINE");
+    world.context.run(["lock"]).expect_code(0);
+    forget(&world);
+    world.sources(&both[..1]);
+    world.context.run(["deploy"]).expect_code(0);
+    world.sources(&both);
+    requests(&world);
+    world.context.set("BITOPS_COMPOSE_OFFLINE", "true");
+    let commit = world.repo("d").commit("1.0.0");
+    world.context.filter(&commit[..9], "[COMMIT]");
+    insta::assert_snapshot!("offline_with_half_of_it", world.context.run(["deploy"]));
+    assert_eq!(world.server.stats(ANY).requests(), 0);
+}
+
+/// As documented for GitHub Actions: the cache is in the workspace, because that is all that a container step keeps.
+#[test]
+fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {
+    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: ^1}"]);
+    world.context.run(["lock"]).expect_code(0);
+    let workspace = world.context.root().join("workspace");
+    fs::rename(world.context.ops_repo(), &workspace).unwrap();
+    let cache = workspace.join(".cache/bitops-compose");
+    fs::create_dir(workspace.join(".cache")).unwrap();
+    fs::write(workspace.join(".cache/other"), "mine").unwrap();
+    world
+        .context
+        .set("GITHUB_WORKSPACE", &workspace)
+        .set("BITOPS_COMPOSE_CACHE", &cache)
+        .current_dir(&workspace);
+    world.server.clear_requests();
+    for (requests, what) in [(3, "the first job"), (0, "the next one")] {
+        world.context.run(["deploy"]).expect_code(0);
+        assert_eq!(world.server.stats(ANY).requests(), requests, "{what}");
+        world.server.clear_requests();
+        let seen = world.context.pipeline().unwrap();
+        assert_eq!(seen.text("dev/terraform/x.txt"), Some("x"));
+        assert_eq!(seen.text(".cache/other"), Some("mine"));
+        let of_cache = seen.ops_repo.keys().find(|path| path.contains("bitops-compose"));
+        assert_eq!(of_cache, None, "the pipeline would copy it");
+        // Saved at the end of a job, and restored by another one.
+        for command in [
+            "tar -cf ../cache.tar .cache/bitops-compose",
+            "rm -r .cache/bitops-compose",
+            "tar -xf ../cache.tar --touch",
+        ] {
+            let status = Command::new("sh")
+                .args(["-c", command])
+                .current_dir(&workspace)
+                .status();
+            assert!(status.unwrap().success(), "{command}");
+        }
+    }
+}
