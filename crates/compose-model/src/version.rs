@@ -4,6 +4,11 @@
 
 use semver::{Version, VersionReq};
 
+use crate::text::escape;
+
+/// What comparators begin with.
+const OPERATORS: &str = "<>=~^";
+
 /// A version request, parsed; keeps the text as written (`1.10` stays `1.10`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRequest {
@@ -31,6 +36,51 @@ pub enum InvalidVersion {
     /// Neither a version nor a range.
     #[error("`{0}` is neither a version nor a range")]
     Unknown(String),
+    /// A bare version among comparators, which Cargo would take for `^`, npm for `=`, and people for either.
+    #[error("`{bare}` stands in the range `{range}` without an operator")]
+    Bare {
+        /// The version.
+        bare: String,
+        /// The whole text.
+        range: String,
+    },
+}
+
+impl InvalidVersion {
+    /// What to write instead.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Bare { bare, .. } => format!("write `={bare}` or `^{bare}` there; alone, `{bare}` is exact"),
+            Self::Unknown(text) if text.contains("~>") => terraforms(text),
+            Self::Unknown(text) if text.contains("||") => {
+                "there is no `||`: a range has one lower and one upper bound, such as `>=1.0, <3`".to_owned()
+            }
+            Self::Unknown(text) if text.contains(" - ") => {
+                "write both bounds with operators, such as `>=1.0, <=2.0`".to_owned()
+            }
+            Self::Unknown(_) | Self::Empty => {
+                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; a branch or any other tag is named with `ref`"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Terraform's pessimistic operator: `~> 1.2` lets the 2 grow, `~> 1.2.3` the 3.
+fn terraforms(text: &str) -> String {
+    let version = text.rsplit("~>").next().unwrap_or_default().trim();
+    let parts: Vec<&str> = version.split('.').collect();
+    let known = |text: &str| VersionReq::parse(text).is_ok();
+    let same = match parts.as_slice() {
+        [major, _] if *major == "0" => format!(">={version}, <1"),
+        [_, _, _] => format!("~{version}"),
+        _ => format!("^{version}"),
+    };
+    if known(&same) {
+        format!("`~>` is Terraform's: `{same}` is the same")
+    } else {
+        "`~>` is Terraform's: write `^1.2` for `~> 1.2`, and `~1.2.3` for `~> 1.2.3`".to_owned()
+    }
 }
 
 impl VersionRequest {
@@ -40,8 +90,7 @@ impl VersionRequest {
         if trimmed.is_empty() {
             return Err(InvalidVersion::Empty);
         }
-        let kind =
-            kind_of(trimmed).ok_or_else(|| InvalidVersion::Unknown(crate::text::escape(trimmed, 80)))?;
+        let kind = kind_of(trimmed)?;
         Ok(Self {
             text: trimmed.to_owned(),
             kind,
@@ -59,35 +108,58 @@ impl VersionRequest {
     }
 }
 
-fn kind_of(text: &str) -> Option<Kind> {
+fn kind_of(text: &str) -> Result<Kind, InvalidVersion> {
     if text == "latest" || text == "*" {
-        return Some(Kind::Range(VersionReq::STAR));
+        return Ok(Kind::Range(VersionReq::STAR));
     }
     let bare = text.strip_prefix('v').unwrap_or(text);
     if let Ok(version) = Version::parse(bare) {
-        return Some(Kind::Exact(version));
+        return Ok(Kind::Exact(version));
     }
     let parts: Vec<&str> = bare.split('.').collect();
     let numeric = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if parts.len() <= 2 && parts.iter().all(numeric) {
-        return Some(Kind::Partial);
+        return Ok(Kind::Partial);
     }
+    let unknown = || InvalidVersion::Unknown(escape(text, 80));
     // Comparators may be separated by commas, as semver wants them, or by spaces, as people write them.
-    let spaced = text.split(',').map(comparators).collect::<Vec<_>>().join(",");
-    VersionReq::parse(&spaced).ok().map(Kind::Range)
+    let comparators: Vec<String> = text.split(',').flat_map(comparators).collect();
+    let range = VersionReq::parse(&comparators.join(",")).map_err(|_| unknown())?;
+    if text.split(',').any(|part| part.trim().is_empty()) {
+        return Err(unknown());
+    }
+    // Without an operator and without a wildcard.
+    let is_bare = |text: &&String| text.starts_with(|c: char| c.is_ascii_digit()) && !is_wildcard(text);
+    match comparators.iter().find(is_bare) {
+        Some(bare) => Err(InvalidVersion::Bare {
+            bare: escape(bare, 80),
+            range: escape(text, 80),
+        }),
+        None => Ok(Kind::Range(range)),
+    }
 }
 
-/// `>=1.0 <2` becomes `>=1.0,<2`; `>= 1.0` stays one comparator.
-fn comparators(text: &str) -> String {
-    let mut out = String::new();
+/// `1.x`, `1.2.*`; a pre-release may hold an `x` of its own.
+fn is_wildcard(comparator: &str) -> bool {
+    comparator
+        .split('.')
+        .take(3)
+        .any(|part| matches!(part, "x" | "X" | "*"))
+}
+
+/// `>=1.0 <2` is two comparators; `>= 1.0` stays one.
+fn comparators(text: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let joins = out.is_empty() || out.ends_with(['<', '>', '=', '~', '^']);
-        if !joins {
-            out.push(',');
+        let (operator, version) = word.split_at(word.find(|c| !OPERATORS.contains(c)).unwrap_or(word.len()));
+        let comparator = format!("{operator}{}", version.strip_prefix('v').unwrap_or(version));
+        match out
+            .last_mut()
+            .filter(|last| last.ends_with(|c| OPERATORS.contains(c)))
+        {
+            Some(open) => open.push_str(&comparator),
+            None => out.push(comparator),
         }
-        let (operator, version) = word.split_at(word.find(|c| !"<>=~^".contains(c)).unwrap_or(word.len()));
-        out.push_str(operator);
-        out.push_str(version.strip_prefix('v').unwrap_or(version));
     }
     out
 }
@@ -115,10 +187,100 @@ mod tests {
         for text in [">=1.0, <2", ">=1.0 <2", ">= 1.0 < 2", ">=v1.0,<v2"] {
             assert_eq!(kind(text), wanted, "{text}");
         }
-        assert!(matches!(kind("1.x"), Some(Kind::Range(_))));
-        assert_eq!(kind("latest"), kind("*"));
-        for bad in ["", "main", "1.2.3.4", "^^1"] {
-            assert_eq!(kind(bad), None, "{bad}");
+        for range in [
+            "1.x",
+            "1.2.X",
+            "1.*",
+            "v1.x",
+            "x",
+            ">=1.0",
+            "= 1.2.3",
+            "=1",
+            ">=1.0.0-rc.x, <2",
+        ] {
+            assert!(matches!(kind(range), Some(Kind::Range(_))), "{range}");
         }
+        assert_eq!(kind("latest"), kind("*"));
+    }
+
+    #[test]
+    fn a_bare_version_among_comparators_is_nobodys_guess() {
+        for (text, bare) in [
+            ("1.2.3, <2", "1.2.3"),
+            ("1.2.3 <2", "1.2.3"),
+            (">=1.0 2.0.0", "2.0.0"),
+            ("1.0 1.1", "1.0"),
+            ("v1.0.0,v1.1.0", "1.0.0"),
+            ("1.0.0-x 2.0.0", "1.0.0-x"),
+        ] {
+            let error = VersionRequest::parse(text).unwrap_err();
+            let range = text.to_owned();
+            assert_eq!(
+                error,
+                InvalidVersion::Bare {
+                    bare: bare.to_owned(),
+                    range
+                },
+                "{text}"
+            );
+        }
+    }
+
+    /// What YAML, other tools and calendars call a number or a version.
+    #[test]
+    fn what_is_no_version_is_told_with_what_to_write() {
+        for text in [
+            "main",
+            "1.2.3.4",
+            "^^1",
+            "1e3",
+            "0x10",
+            "1_0",
+            "1_000",
+            "2024-01-01",
+            "2024.01.15",
+            "12:30",
+            "0o17",
+            "yes",
+            ".5",
+            "5.",
+            "1..0",
+            "-1",
+            "+1.0",
+            ".inf",
+            "V1.0.0",
+            "Latest",
+            "1.0.0 ,",
+            ", 1.x",
+            ">=1,,<2",
+            ">",
+            "1.0.0-",
+            "１.0.0",
+            "1.0.0\u{200b}",
+            "01.0.0",
+            "release-1.0.0",
+            "*, >1",
+            "!=1.0",
+            "1.*.3",
+        ] {
+            let error = VersionRequest::parse(text).unwrap_err();
+            assert!(matches!(error, InvalidVersion::Unknown(_)), "{text}: {error}");
+            assert!(error.hint().contains("named with `ref`"), "{text}");
+        }
+        for (text, hint) in [
+            ("~> 1.2", "`^1.2` is the same"),
+            ("~>1.2.3", "`~1.2.3` is the same"),
+            ("~> 0.2", "`>=0.2, <1` is the same"),
+            ("~> 1", "`^1` is the same"),
+            ("~> x.y.z!", "write `^1.2` for `~> 1.2`"),
+            ("^1 || ^2", "there is no `||`"),
+            ("1.0 - 2.0", "`>=1.0, <=2.0`"),
+        ] {
+            let error = VersionRequest::parse(text).unwrap_err();
+            assert!(error.hint().contains(hint), "{text}: {}", error.hint());
+        }
+        assert_eq!(VersionRequest::parse(" \n"), Err(InvalidVersion::Empty));
+        let shown = VersionRequest::parse("1.0\u{1b}[31m").unwrap_err().to_string();
+        assert!(!shown.contains('\u{1b}'), "{shown}");
     }
 }

@@ -69,7 +69,8 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
                     .chars()
                     .next()
                     .map_or(error.at, |c| error.at + c.len_utf8());
-                mistakes.add(&(error.at..end), error.message, None);
+                let hint = to_quote(&text[error.at..]);
+                mistakes.add(&(error.at..end), error.message, hint);
                 return Vec::new();
             }
         },
@@ -110,6 +111,16 @@ fn without_the_rest(text: &str, error: SyntaxError) -> Result<Tree, SyntaxError>
 }
 
 /// The items of the one list there is.
+/// `version: >=1.0` and `version: *` mean something else to YAML, or nothing at all.
+fn to_quote(text: &str) -> Option<String> {
+    let mut chars = text.chars();
+    let first = chars.next().filter(|c| ">|*&@`%!".contains(*c))?;
+    // `*name` is meant as YAML takes it.
+    let is_alias = first == '*' && chars.next().is_some_and(char::is_alphanumeric);
+    let hint = format!("a value that begins with `{first}` needs quotes, such as `version: \">=1.0\"`");
+    (!is_alias).then_some(hint)
+}
+
 fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
     let root = tree.pairs(tree.root?)?;
     let of = |pairs: &[(Id, Id)], name| -> Vec<(Id, Id)> {

@@ -115,12 +115,8 @@ fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
             match VersionRequest::parse(text) {
                 Ok(version) => Some(Requested::Version(version)),
                 Err(error) => {
-                    let hint = "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; a branch or any other tag is named with `ref`";
-                    mistakes.add(
-                        &span,
-                        format!("`version` is not usable: {error}"),
-                        Some(hint.into()),
-                    );
+                    let hint = error.hint();
+                    mistakes.add(&span, format!("`version` is not usable: {error}"), Some(hint));
                     None
                 }
             }

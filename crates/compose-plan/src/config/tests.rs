@@ -141,6 +141,11 @@ fn yaml_eats_no_digit_and_no_word() {
         ("1_0", ""),
         ("012", "012"),
         ("1e3", ""),
+        ("0x10", ""),
+        ("12:30", ""),
+        ("2024-01-01", ""),
+        (".5", ""),
+        ("1.2.3, <2", ""),
     ] {
         let text = entry(&format!("version: {written}"));
         let found = parse(&text)
@@ -154,6 +159,18 @@ fn yaml_eats_no_digit_and_no_word() {
             "main"
         );
         assert_eq!(specs(&text)[0].environment.as_str(), word);
+    }
+}
+
+#[test]
+fn a_range_that_yaml_reads_as_its_own_is_to_be_quoted() {
+    for written in [">=1.0, <2", "*", "@1"] {
+        let told = mistakes(&format!(
+            "default-environments:\n- repo: https://host/r\n  version: {written}\n"
+        ));
+        assert!(told.contains("needs quotes"), "{written}: {told}");
+        let quoted = entry(&format!("version: '{}'", written.replace('@', "^")));
+        assert!(parse(&quoted).is_ok(), "{written}");
     }
 }
 
