@@ -4,6 +4,8 @@
 //! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`), those that begin with its last component
 //! (`eks/1.0.0`, `eks-v1.0.0`), and plain ones. An earlier scope goes before a later one.
 
+use std::cmp::Ordering;
+
 use compose_model::{RefEntry, Refs, TreePath, text::nearest};
 use semver::Version;
 
@@ -103,10 +105,21 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec
     }
     found.sort_by_key(|tag| {
         let v = &tag.version;
+        // Below another major, its highest minor is the nearest; above, its lowest.
+        let beside = |order: Ordering, wanted| match order {
+            Ordering::Less => u64::MAX,
+            Ordering::Equal => wanted,
+            Ordering::Greater => 0,
+        };
+        let minor = beside(v.major.cmp(&wanted.major), wanted.minor);
+        let patch = beside(
+            (v.major, v.minor).cmp(&(wanted.major, wanted.minor)),
+            wanted.patch,
+        );
         (
             v.major.abs_diff(wanted.major),
-            v.minor.abs_diff(wanted.minor),
-            v.patch.abs_diff(wanted.patch),
+            v.minor.abs_diff(minor),
+            v.patch.abs_diff(patch),
             v.pre != wanted.pre,
         )
     });
@@ -122,17 +135,28 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec
     found.into_iter().map(|tag| tag.name.to_owned()).collect()
 }
 
-/// The tags that a partial version is the beginning of (`1.0` of `1.0.3`), else the highest.
+/// The tag that has the name of a partial version but for its `v`; then those that it is the beginning of (`1.0` of
+/// `1.0.3`), else the highest.
 pub(super) fn beginning_with(environment: &TreePath, partial: &str, refs: &Refs) -> Vec<String> {
     let found = versions(environment, refs);
     if found.is_empty() {
         return anything_like(partial, refs);
     }
-    let beginning = format!("{}.", partial.trim_start_matches('v'));
+    let bare = partial.trim_start_matches('v');
+    let other = if bare == partial {
+        format!("v{bare}")
+    } else {
+        bare.to_owned()
+    };
+    let mut near: Vec<String> = named(environment, &other);
+    near.retain(|name| refs.tag(name).is_some());
+    let beginning = format!("{bare}.");
     let (matching, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|tag| tag.version.to_string().starts_with(&beginning));
-    highest(if matching.is_empty() { others } else { matching })
+    near.extend(highest(if matching.is_empty() { others } else { matching }));
+    near.truncate(LISTED);
+    near
 }
 
 /// The names of the highest of them, highest first.

@@ -89,6 +89,11 @@ fn a_missing_tag_names_the_nearest() {
     insta::assert_snapshot!(answer("eks", &version("9"), &refs), @"there is no tag for version `9` (`~9` asks for the newest 9.x; the nearest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("^6"), &refs), @"no tag matches version `^6` (the highest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("1.2.1"), &Refs::default()), @"there is no tag for version `1.2.1` ()");
+    // Of a lower major the highest is the nearest, of a higher one the lowest.
+    insta::assert_snapshot!(answer("eks", &version("2.0.0"), &refs), @"there is no tag for version `2.0.0` (the nearest tags are `1.3.0`, `1.2.3`, `v1.2.0`, `1.0.0`, `4.0.0`)");
+    insta::assert_snapshot!(answer("eks", &version("3.5.0"), &refs), @"there is no tag for version `3.5.0` (the nearest tags are `4.0.0`, `5.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
+    let short = self::refs(&[("tags/v2", 1), ("tags/2.0.0", 2), ("tags/1.0.0", 3)]);
+    insta::assert_snapshot!(answer("eks", &version("2"), &short), @"there is no tag for version `2` (`~2` asks for the newest 2.x; the nearest tags are `v2`, `2.0.0`)");
     let words = self::refs(&[("tags/stable\u{1b}[31m", 1), ("tags/old", 1)]);
     insta::assert_snapshot!(answer("eks", &version("1.0.0"), &words), @r"there is no tag for version `1.0.0` (the nearest tags are `old`, `stable\u{1b}[31m`)");
     let pre = self::refs(&[("tags/1.0.0-rc.1", 1), ("tags/1.0.0-rc.2", 1)]);
@@ -125,6 +130,26 @@ fn a_range_takes_the_highest_in_semver_order() {
         of("eks", &version("^1"), &two),
         Err(ResolveError::TwoTags { .. })
     ));
+}
+
+#[test]
+fn versions_that_differ_by_their_build_alone_are_ordered_by_it() {
+    let refs = refs(&[
+        ("tags/1.0.0", 1),
+        ("tags/v1.0.0+2", 2),
+        ("tags/1.0.0+10", 3),
+        ("tags/1.0.0-rc.1+9", 4),
+    ]);
+    for (request, tag) in [
+        ("1.0.0", "1.0.0"),
+        ("1.0.0+2", "v1.0.0+2"),
+        ("^1.0.0", "1.0.0+10"),
+        ("=1.0.0", "1.0.0+10"),
+        (">=1.0.0-rc.0, <1.0.0", "1.0.0-rc.1+9"),
+    ] {
+        assert_eq!(answer("eks", &version(request), &refs), tag, "{request}");
+    }
+    assert!(of("eks", &version("1.0.0+1"), &refs).is_err());
 }
 
 #[test]
