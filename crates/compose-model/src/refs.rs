@@ -58,9 +58,55 @@ impl Refs {
         self.short("refs/heads/")
     }
 
-    fn short<'a>(&'a self, prefix: &'static str) -> impl Iterator<Item = (&'a str, &'a RefEntry)> {
-        self.0
+    /// Tags whose short names begin so, with the rest of these names.
+    pub fn tags_after<'a>(
+        &'a self,
+        beginning: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a RefEntry)> + use<'a> {
+        self.short(&format!("refs/tags/{beginning}"))
+    }
+
+    /// They stand side by side: finding them costs no look at the others.
+    fn short<'a>(&'a self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a RefEntry)> + use<'a> {
+        let start = self.0.partition_point(|entry| entry.name.as_str() < prefix);
+        let count = self.0[start..].partition_point(|entry| entry.name.starts_with(prefix));
+        let length = prefix.len();
+        self.0[start..start + count]
             .iter()
-            .filter_map(move |entry| Some((entry.name.strip_prefix(prefix)?, entry)))
+            .map(move |entry| (&entry.name[length..], entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_their_beginning() {
+        let id = CommitId(ObjectId::from_bytes([1; 20]));
+        let names = [
+            "refs/heads/main",
+            "refs/tags/1",
+            "refs/tags/a-1",
+            "refs/tags/a/1",
+            "refs/tags/ä",
+            "refs/tagsx",
+            "a",
+        ];
+        let entry = |name: &&str| RefEntry {
+            name: (*name).to_owned(),
+            object: id.0,
+            target: id,
+        };
+        let refs = Refs::new(names.iter().map(entry).collect());
+        fn short<'a>(found: impl Iterator<Item = (&'a str, &'a RefEntry)>) -> Vec<&'a str> {
+            found.map(|(name, _)| name).collect()
+        }
+        assert_eq!(short(refs.tags()), ["1", "a-1", "a/1", "ä"]);
+        assert_eq!(short(refs.branches()), ["main"]);
+        assert_eq!(short(refs.tags_after("a")), ["-1", "/1"]);
+        assert_eq!(short(refs.tags_after("a/")), ["1"]);
+        assert_eq!(short(refs.tags_after("b")), [""; 0]);
+        assert_eq!(short(Refs::default().tags()), [""; 0]);
     }
 }

@@ -8,7 +8,7 @@ use compose_plan::{
     compose::filter::Filter,
     layer::Part,
     lock::Locked,
-    resolve::{self, NodeId, Resolved},
+    resolve::{self, NodeId, Resolved, Resolver},
 };
 
 use crate::{
@@ -175,10 +175,11 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
                 .collect();
         }
     };
+    let resolver = Resolver::new(&refs);
     let mut results = Vec::new();
     for entry in entries {
-        let request = (&entry.spec.environment, &entry.spec.requested);
-        let mut resolved = resolve::resolve(request, &refs);
+        let (environment, requested) = (&entry.spec.environment, &entry.spec.requested);
+        let mut resolved = resolver.resolve(environment, requested);
         if let Err(error) = &resolved
             && let more = error
                 .prefixes()
@@ -189,7 +190,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             && let Ok(all) = repo.refs(&more).await
         {
             // The same failure, told with what there is.
-            resolved = resolve::resolve(request, &all);
+            resolved = resolve::resolve((environment, requested), &all);
         }
         let resolved = match resolved {
             Ok(resolved) => {

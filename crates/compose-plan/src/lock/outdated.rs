@@ -1,12 +1,12 @@
 //! What a repo's refs say of a lock: newer versions, moved and deleted tags.
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
 use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, text::escape};
 use serde_json::{Value, json};
 
 use super::{Lock, Locked, LockedRef};
-use crate::resolve::{newest, resolve, tag_version};
+use crate::resolve::{Resolver, tag_version};
 
 /// One locked source against its repo's refs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,13 +61,19 @@ impl Row {
 /// One row for each locked source whose repo was looked at, in the lock's order. The refs must hold all branches and
 /// tags that the lock names, and all tags.
 pub fn outdated<'a>(lock: &Lock, refs: impl Fn(&RepoUrl) -> Option<&'a Refs>) -> Vec<Row> {
-    lock.sources
-        .iter()
-        .filter_map(|locked| Some(row(locked, refs(&locked.repo)?)))
-        .collect()
+    // A repo's tags are read once for all of its sources.
+    let mut resolvers: HashMap<&str, Option<(&Refs, Resolver<'_>)>> = HashMap::new();
+    let mut rows = Vec::new();
+    for locked in &lock.sources {
+        let known = resolvers
+            .entry(locked.repo.key())
+            .or_insert_with(|| refs(&locked.repo).map(|refs| (refs, Resolver::new(refs))));
+        rows.extend(known.as_ref().map(|(refs, resolver)| row(locked, refs, resolver)));
+    }
+    rows
 }
 
-fn row(locked: &Locked, refs: &Refs) -> Row {
+fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
     let (name, found, is_tag) = match &locked.resolved {
         LockedRef::Tag(tag) => (tag.clone(), refs.tag(tag), true),
         LockedRef::Branch(branch) => (branch.clone(), refs.branch(branch), false),
@@ -83,11 +89,12 @@ fn row(locked: &Locked, refs: &Refs) -> Row {
     let version = is_tag.then(|| tag_version(&locked.environment, &name)).flatten();
     let is_newer = |tag: &String| tag_version(&locked.environment, tag) > version;
     let by_version = matches!(locked.requested, Requested::Version(_)) && version.is_some();
-    let in_range = resolve((&locked.environment, &locked.requested), refs)
+    let in_range = resolver
+        .resolve(&locked.environment, &locked.requested)
         .ok()
         .map(|found| found.name);
     let pre_releases = version.as_ref().is_some_and(|version| !version.pre.is_empty());
-    let newest = newest(&locked.environment, refs, pre_releases).map(|(tag, _)| tag);
+    let newest = resolver.newest(&locked.environment, pre_releases);
     Row {
         repo: locked.repo.clone(),
         environment: locked.environment.clone(),

@@ -31,7 +31,8 @@ use semver::{Version, VersionReq};
 pub use allow::Allow;
 pub use error::ResolveError;
 pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
-pub use tags::{newest, tag_version};
+use tags::Tags;
+pub use tags::tag_version;
 
 const HEADS: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
@@ -98,39 +99,60 @@ fn wanted(environment: &TreePath, requested: &Requested) -> Vec<String> {
     }
 }
 
-/// Finds the commit that a request asks for, for an environment of the repo whose refs these are.
-///
-/// The refs must hold what [`prefixes`] named; more of them never change the result, only what an error can list.
+/// One repo's refs, to answer all requests for its environments.
+pub struct Resolver<'a> {
+    tags: Tags<'a>,
+}
+
+impl<'a> Resolver<'a> {
+    /// The refs must hold what [`prefixes`] named; more of them never change a result, only what an error can list.
+    pub fn new(refs: &'a Refs) -> Self {
+        let tags = Tags::new(refs);
+        Self { tags }
+    }
+
+    /// Finds the commit that a request asks for, for an environment of the repo.
+    pub fn resolve(&self, environment: &TreePath, requested: &Requested) -> Result<Resolved, ResolveError> {
+        match requested {
+            Requested::Version(version) => match version.kind() {
+                VersionKind::Exact(exact) => by_exact(environment, version, exact, &self.tags),
+                VersionKind::Partial => by_partial(environment, version, &self.tags),
+                VersionKind::Range(range) => by_range(environment, version, range, &self.tags),
+            },
+            Requested::Ref(name) => by_ref(name, self.tags.refs),
+        }
+    }
+
+    /// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
+    pub fn newest(&self, environment: &TreePath, pre_releases: bool) -> Option<String> {
+        tags::newest(environment, &self.tags, pre_releases)
+    }
+}
+
+/// [`Resolver::resolve`] of one request.
 pub fn resolve(
     (environment, requested): (&TreePath, &Requested),
     refs: &Refs,
 ) -> Result<Resolved, ResolveError> {
-    match requested {
-        Requested::Version(version) => match version.kind() {
-            VersionKind::Exact(exact) => by_exact(environment, version, exact, refs),
-            VersionKind::Partial => by_partial(environment, version, refs),
-            VersionKind::Range(range) => by_range(environment, version, range, refs),
-        },
-        Requested::Ref(name) => by_ref(name, refs),
-    }
+    Resolver::new(refs).resolve(environment, requested)
 }
 
 fn by_exact(
     environment: &TreePath,
     request: &VersionRequest,
     exact: &Version,
-    refs: &Refs,
+    tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
     for names in tags::exact_names(environment, exact) {
         let found: Vec<(&str, &RefEntry)> = names
             .iter()
-            .filter_map(|name| Some((name.as_str(), refs.tag(name)?)))
+            .filter_map(|name| Some((name.as_str(), tags.refs.tag(name)?)))
             .collect();
         if let Some(tag) = one_commit(&found)? {
             return Ok(tag);
         }
     }
-    let near = tags::near(environment, exact, refs);
+    let near = tags::near(environment, exact, tags);
     Err(ResolveError::NoSuchTag {
         request: request.clone(),
         near,
@@ -140,13 +162,13 @@ fn by_exact(
 fn by_partial(
     environment: &TreePath,
     request: &VersionRequest,
-    refs: &Refs,
+    tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
     let names = tags::named(environment, request.as_str());
-    match names.iter().find_map(|name| Some((name, refs.tag(name)?))) {
+    match names.iter().find_map(|name| Some((name, tags.refs.tag(name)?))) {
         Some((name, entry)) => Ok(tag(name, entry)),
         None => {
-            let near = tags::beginning_with(environment, request.as_str(), refs);
+            let near = tags::beginning_with(environment, request.as_str(), tags);
             Err(ResolveError::NoSuchTag {
                 request: request.clone(),
                 near,
@@ -159,13 +181,13 @@ fn by_range(
     environment: &TreePath,
     request: &VersionRequest,
     range: &VersionReq,
-    refs: &Refs,
+    tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
-    let versions = tags::versions(environment, refs);
+    let versions = tags.versions(environment);
     let matching = || versions.iter().filter(|found| range.matches(&found.version));
     let Some(highest) = matching().map(|found| &found.version).max() else {
         let pre_releases_only = versions.iter().all(|found| !found.version.pre.is_empty());
-        let near = tags::highest(versions);
+        let near = tags::highest(versions.into_owned());
         return Err(ResolveError::NoMatch {
             request: request.clone(),
             pre_releases_only,
@@ -173,7 +195,8 @@ fn by_range(
         });
     };
     // `1.2.0` and `v1.2.0` are the same version.
-    let found: Vec<(&str, &RefEntry)> = matching()
+    let found: Vec<(&str, &RefEntry)> = versions
+        .iter()
         .filter(|found| found.version == *highest)
         .map(|found| (found.name, found.entry))
         .collect();

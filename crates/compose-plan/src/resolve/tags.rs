@@ -4,7 +4,7 @@
 //! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`), those that begin with its last component
 //! (`eks/1.0.0`, `eks-v1.0.0`), and plain ones. An earlier scope goes before a later one.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering, sync::OnceLock};
 
 use compose_model::{RefEntry, Refs, TreePath, text::nearest};
 use semver::Version;
@@ -13,6 +13,7 @@ use semver::Version;
 const LISTED: usize = 5;
 
 /// A tag that is a version.
+#[derive(Clone)]
 pub(super) struct VersionTag<'a> {
     /// The tag's whole short name.
     pub(super) name: &'a str,
@@ -62,46 +63,73 @@ pub fn tag_version(environment: &TreePath, tag: &str) -> Option<Version> {
 }
 
 fn version_in(scope: &[String], tag: &str) -> Option<Version> {
-    scope.iter().find_map(|prefix| {
-        let bare = tag.strip_prefix(prefix.as_str())?;
-        Version::parse(bare.strip_prefix('v').unwrap_or(bare)).ok()
-    })
+    scope
+        .iter()
+        .find_map(|prefix| version_of(tag.strip_prefix(prefix.as_str())?))
 }
 
-/// The tags that answer the environment's ranges: those of the first scope that has any.
-pub(super) fn versions<'a>(environment: &TreePath, refs: &'a Refs) -> Vec<VersionTag<'a>> {
-    let of = |scope: Vec<String>| -> Vec<VersionTag<'a>> {
-        refs.tags()
-            .filter_map(|(name, entry)| {
+fn version_of(bare: &str) -> Option<Version> {
+    Version::parse(bare.strip_prefix('v').unwrap_or(bare)).ok()
+}
+
+/// A repo's tags. Those that are plain versions are the same for all environments, and are read once.
+pub(super) struct Tags<'a> {
+    pub(super) refs: &'a Refs,
+    plain: OnceLock<Vec<VersionTag<'a>>>,
+}
+
+impl<'a> Tags<'a> {
+    pub(super) fn new(refs: &'a Refs) -> Self {
+        let plain = OnceLock::new();
+        Self { refs, plain }
+    }
+
+    /// The tags that answer the environment's ranges, by name: those of the first scope that has any.
+    pub(super) fn versions(&self, environment: &TreePath) -> Cow<'_, [VersionTag<'a>]> {
+        let mut scopes = scopes(environment);
+        // The last scope is everybody's.
+        scopes.pop();
+        let own = scopes.into_iter().map(|scope| self.beginning(&scope));
+        match own.into_iter().find(|found| !found.is_empty()) {
+            Some(own) => Cow::Owned(own),
+            None => Cow::Borrowed(self.plain.get_or_init(|| self.beginning(&[String::new()]))),
+        }
+    }
+
+    fn beginning(&self, scope: &[String]) -> Vec<VersionTag<'a>> {
+        let refs = self.refs;
+        let of = |prefix: &String| {
+            let length = prefix.len();
+            refs.tags_after(prefix).filter_map(move |(bare, entry)| {
+                let version = version_of(bare)?;
                 Some(VersionTag {
-                    name,
-                    version: version_in(&scope, name)?,
+                    name: &entry.name[entry.name.len() - bare.len() - length..],
+                    version,
                     entry,
                 })
             })
-            .collect()
-    };
-    scopes(environment)
-        .into_iter()
-        .map(of)
-        .find(|found| !found.is_empty())
-        .unwrap_or_default()
+        };
+        let mut found: Vec<VersionTag<'a>> = scope.iter().flat_map(of).collect();
+        found.sort_by_key(|tag| tag.name);
+        found
+    }
 }
 
 /// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
-pub fn newest(environment: &TreePath, refs: &Refs, pre_releases: bool) -> Option<(String, Version)> {
-    let fits = |tag: &VersionTag<'_>| pre_releases || tag.version.pre.is_empty();
-    let found = versions(environment, refs).into_iter().filter(fits);
-    found
-        .max_by(|a, b| a.version.cmp(&b.version))
-        .map(|tag| (tag.name.to_owned(), tag.version))
+pub(super) fn newest(environment: &TreePath, tags: &Tags<'_>, pre_releases: bool) -> Option<String> {
+    let found = tags.versions(environment);
+    let fits = found
+        .iter()
+        .filter(|tag| pre_releases || tag.version.pre.is_empty());
+    fits.max_by(|a, b| a.version.cmp(&b.version))
+        .map(|tag| tag.name.to_owned())
 }
 
 /// The tags nearest to an exact version, nearest first; of other majors only when its own has none.
-pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec<String> {
-    let mut found = versions(environment, refs);
+pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) -> Vec<String> {
+    let mut found = tags.versions(environment).into_owned();
     if found.is_empty() {
-        return anything_like(&wanted.to_string(), refs);
+        return anything_like(&wanted.to_string(), tags.refs);
     }
     found.sort_by_key(|tag| {
         let v = &tag.version;
@@ -137,10 +165,10 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, refs: &Refs) -> Vec
 
 /// The tag that has the name of a partial version but for its `v`; then those that it is the beginning of (`1.0` of
 /// `1.0.3`), else the highest.
-pub(super) fn beginning_with(environment: &TreePath, partial: &str, refs: &Refs) -> Vec<String> {
-    let found = versions(environment, refs);
+pub(super) fn beginning_with(environment: &TreePath, partial: &str, tags: &Tags<'_>) -> Vec<String> {
+    let found = tags.versions(environment).into_owned();
     if found.is_empty() {
-        return anything_like(partial, refs);
+        return anything_like(partial, tags.refs);
     }
     let bare = partial.trim_start_matches('v');
     let other = if bare == partial {
@@ -149,7 +177,7 @@ pub(super) fn beginning_with(environment: &TreePath, partial: &str, refs: &Refs)
         bare.to_owned()
     };
     let mut near: Vec<String> = named(environment, &other);
-    near.retain(|name| refs.tag(name).is_some());
+    near.retain(|name| tags.refs.tag(name).is_some());
     let beginning = format!("{bare}.");
     let (matching, others): (Vec<_>, Vec<_>) = found
         .into_iter()
