@@ -71,7 +71,9 @@ impl LockFile {
         let text = lock.to_text();
         // A link is the user's own: what it points to is written.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+        // A checkout with `core.autocrlf` has other line ends, which are no change.
+        let same = |there: String| there.replace("\r\n", "\n") == text;
+        if fs::read_to_string(&path).is_ok_and(same) {
             return Ok(false);
         }
         write_aside(&path, &text).map_err(|error| {

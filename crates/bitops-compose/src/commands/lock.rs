@@ -75,11 +75,10 @@ pub(super) fn text(file: &LockFile, lock: &Lock, changed: bool) -> String {
             .as_ref()
             .map_or_else(String::new, |signer| format!(", signed by {signer}"));
         text.push_str(&format!(
-            "  {} {} {} at {}{signer}\n",
+            "  {} {} {}{signer}\n",
             locked.repo,
             locked.environment,
-            locked.name(),
-            locked.commit.short()
+            locked.name_and_commit()
         ));
     }
     text

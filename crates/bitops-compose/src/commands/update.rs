@@ -60,7 +60,7 @@ async fn update(job: &Arc<Job>, args: &cli::Update, file: &LockFile, old: Lock) 
         |locked: &Locked| args.sources.is_empty() || args.sources.iter().any(|name| names(name, locked));
     for name in &args.sources {
         if !old.sources.iter().any(|locked| names(name, locked)) {
-            return Err(no_source(name, &old).into());
+            return Err(no_source(name, job, &old).into());
         }
     }
     let kept = Lock {
@@ -112,7 +112,7 @@ fn names(name: &str, locked: &Locked) -> bool {
     by_url || repo.name() == name || locked.environment.as_str() == name
 }
 
-fn no_source(name: &str, lock: &Lock) -> Problem {
+fn no_source(name: &str, job: &Job, lock: &Lock) -> Problem {
     let mut known: Vec<&str> = lock
         .sources
         .iter()
@@ -120,9 +120,16 @@ fn no_source(name: &str, lock: &Lock) -> Problem {
         .collect();
     known.sort_unstable();
     known.dedup();
+    // The other commands take the environment there.
+    let hint = if name == job.environment.as_str() {
+        format!(
+            "that is the environment: `bitops-compose update --environment {name}` updates all of its sources"
+        )
+    } else {
+        format!("there are: {}", known.join(", "))
+    };
     let name = compose_model::text::escape(name, 120);
-    Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`"))
-        .hint(format!("there are: {}", known.join(", ")))
+    Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
 
 /// One source's change: before, after.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{ExitCode, SourceSpec, TreeId, text};
+use compose_model::{ExitCode, SourceSpec, text};
 use compose_plan::{
     layer::{Layer, Layers, Source, SourceId},
-    lock::{self, Locked},
     resolve::{NodeId, OrderedNode},
 };
 
@@ -74,9 +73,6 @@ fn list(
     else {
         return Err(one(no_environment(source)));
     };
-    if let Some(locked) = source.locked.as_ref().filter(|locked| locked.tree != tree) {
-        return Err(one(other_tree(source, locked, tree)));
-    }
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in roots(spec).map_err(one)? {
@@ -94,22 +90,6 @@ fn list(
     } else {
         Err(problems)
     }
-}
-
-/// The commit is the locked one, so its trees are: somebody edited the lock.
-fn other_tree(source: &Fetched, locked: &Locked, tree: TreeId) -> Problem {
-    let spec = &source.spec;
-    let (commit, wanted) = (locked.commit.short(), locked.tree.short());
-    Problem::new(
-        ExitCode::Config,
-        format!(
-            "`{}` of {} is not what was locked: in commit {commit} it is the tree {}, and the lock says {wanted}",
-            spec.environment,
-            spec.repo,
-            tree.short()
-        ),
-    )
-    .hint(lock::RESTORE)
 }
 
 fn no_environment(source: &Fetched) -> Problem {

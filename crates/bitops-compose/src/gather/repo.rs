@@ -7,7 +7,7 @@ use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
     compose::filter::Filter,
     layer::Part,
-    lock::Locked,
+    lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
@@ -28,7 +28,6 @@ pub(super) struct Entry {
 pub(super) struct Fetched {
     pub(super) spec: SourceSpec,
     pub(super) resolved: Resolved,
-    pub(super) locked: Option<Locked>,
     pub(super) snapshot: Snapshot,
     pub(super) verified: Option<Verified>,
     /// What the user should know of, if the source is a part of the composition.
@@ -88,17 +87,38 @@ async fn verified(
     verifier: &Verifier,
 ) -> Result<Fetched, Failure> {
     let Entry { spec, locked, .. } = wanted.entry;
+    // Before anything of it is used, its own sources included.
+    if let Some(locked) = &locked {
+        as_locked(&spec, locked, &snapshot)?;
+    }
     let verified = verifier
         .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
         .await?;
     Ok(Fetched {
         spec,
         resolved: wanted.resolved,
-        locked,
         snapshot,
         verified,
         warnings: wanted.warnings,
     })
+}
+
+/// The commit is the locked one, so its trees are: where they are not, somebody edited the lock.
+fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Problem> {
+    let tree = snapshot.tree(&spec.environment)?;
+    if tree == Some(locked.tree) {
+        return Ok(());
+    }
+    let (environment, repo, commit) = (&spec.environment, &spec.repo, locked.commit.short());
+    let found = tree.map_or_else(
+        || "it does not exist".to_owned(),
+        |tree| format!("it is the tree {}", tree.short()),
+    );
+    let wanted = locked.tree.short();
+    let message = format!(
+        "`{environment}` of {repo} is not what was locked: in commit {commit} {found}, and the lock says {wanted}"
+    );
+    Err(Problem::new(ExitCode::Config, message).hint(lock::RESTORE))
 }
 
 /// One request for all; where that fails for a reason that is one source's own, one for each, so that only those

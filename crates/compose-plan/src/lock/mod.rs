@@ -13,8 +13,8 @@ mod tests;
 mod write;
 
 use compose_model::{
-    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, text::escape,
-    version::Kind,
+    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, SourceSpec, TreeId, TreePath, VersionRequest,
+    text::escape, version::Kind,
 };
 
 use crate::resolve::{self, Resolved, tag_version};
@@ -106,6 +106,27 @@ impl LockedRef {
         }
     }
 
+    /// May a request have been resolved to it? Only the refs of that time could tell whether it was.
+    fn can_answer(&self, environment: &TreePath, requested: &Requested) -> bool {
+        match (requested, self) {
+            (Requested::Version(request), Self::Tag(tag)) => match request.kind() {
+                Kind::Exact(exact) => tag_version(environment, tag).as_ref() == Some(exact),
+                Kind::Range(range) => {
+                    tag_version(environment, tag).is_some_and(|version| range.matches(&version))
+                }
+                Kind::Partial => resolve::tag_names(environment, request.as_str()).contains(tag),
+            },
+            (Requested::Ref(name), Self::Tag(tag)) => {
+                name == tag || name.strip_prefix("refs/tags/") == Some(tag)
+            }
+            (Requested::Ref(name), Self::Branch(branch)) => {
+                name == branch || name.strip_prefix("refs/heads/") == Some(branch)
+            }
+            (Requested::Ref(name), Self::Commit) => name.parse::<CommitId>().is_ok(),
+            (Requested::Version(_), Self::Branch(_) | Self::Commit) => false,
+        }
+    }
+
     /// The full ref, to fetch by where a server refuses raw commits; `None` for a commit.
     pub fn refname(&self) -> Option<String> {
         match self {
@@ -132,6 +153,8 @@ pub enum Answer<'a> {
 pub struct MovedTag<'a> {
     /// As it was.
     pub locked: &'a Locked,
+    /// The tag that stands for the same version now; as a rule the same one.
+    pub tag: String,
     /// The commit it points to now.
     pub now: CommitId,
 }
@@ -188,13 +211,19 @@ impl Lock {
             .collect()
     }
 
-    /// The tags that a newer lock of the same sources found at another commit.
+    /// The versions that a newer lock of the same sources found at another commit: tags that were moved, also those that
+    /// were moved by deleting `1.0.0` and making a `v1.0.0`.
     pub fn moved_tags<'a>(&'a self, newer: &Lock) -> Vec<MovedTag<'a>> {
         let moved = |locked: &'a Locked| {
             let now = newer.get(&locked.repo, &locked.environment)?;
-            let same_tag = matches!(locked.resolved, LockedRef::Tag(_)) && locked.resolved == now.resolved;
-            (same_tag && locked.commit != now.commit).then_some(MovedTag {
+            let (LockedRef::Tag(before), LockedRef::Tag(after)) = (&locked.resolved, &now.resolved) else {
+                return None;
+            };
+            let version = |tag| tag_version(&locked.environment, tag);
+            let is_same = before == after || version(before).is_some_and(|old| version(after) == Some(old));
+            (is_same && locked.commit != now.commit).then(|| MovedTag {
                 locked,
+                tag: after.clone(),
                 now: now.commit,
             })
         };
@@ -204,20 +233,11 @@ impl Lock {
 
 impl Locked {
     fn answers(&self, requested: &Requested) -> bool {
-        if self.requested == *requested {
-            return true;
-        }
-        let (Requested::Version(request), LockedRef::Tag(tag)) = (requested, &self.resolved) else {
-            return false;
+        let by_version = |request: &VersionRequest| {
+            !matches!(request.kind(), Kind::Partial) && self.resolved.can_answer(&self.environment, requested)
         };
-        let Some(version) = tag_version(&self.environment, tag) else {
-            return false;
-        };
-        match request.kind() {
-            Kind::Exact(exact) => *exact == version,
-            Kind::Range(range) => range.matches(&version),
-            Kind::Partial => false,
-        }
+        self.requested == *requested
+            || matches!(requested, Requested::Version(request) if by_version(request))
     }
 
     /// As if it had been resolved now.
@@ -240,6 +260,14 @@ impl Locked {
             LockedRef::Commit => self.commit.short(),
         }
     }
+
+    /// What it is locked at, with the commit: `v1.0.0` (0123abcd4).
+    pub fn name_and_commit(&self) -> String {
+        match &self.resolved {
+            LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.short()),
+            LockedRef::Branch(_) | LockedRef::Commit => self.name(),
+        }
+    }
 }
 
 impl MovedTag<'_> {
@@ -251,8 +279,10 @@ impl MovedTag<'_> {
             commit,
             ..
         } = self.locked;
-        let (tag, before, now) = (self.locked.name(), commit.short(), self.now.short());
-        Diagnostic::error(format!("the tag {tag} of {repo} was moved: `{environment}` is locked at {before}, the tag is at {now} now"))
+        let (before, now) = (commit.short(), self.now.short());
+        let (name, tag) = (self.locked.name(), format!("`{}`", escape(&self.tag, 120)));
+        let subject = if name == tag { "the tag" } else { tag.as_str() };
+        Diagnostic::error(format!("the tag {name} of {repo} was moved: `{environment}` is locked at {before}, {subject} is at {now} now"))
             .hint("ask the catalog's owner why; if it is right, accept it with `--accept-moved`")
     }
 }

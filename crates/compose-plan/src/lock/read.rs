@@ -146,7 +146,7 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> 
         Some(FORMAT) => {}
         Some(newer) if newer > FORMAT => {
             let message = format!("it has format {newer}, and this program reads format {FORMAT}");
-            let hint = "a newer bitops-compose wrote it: use that version, or write it again with `bitops-compose lock`";
+            let hint = "a newer bitops-compose wrote it: use that version, or remove it and run `bitops-compose lock`";
             mistakes.add(&place, message, Some(hint.into()));
             return None;
         }
@@ -226,9 +226,19 @@ fn source(tree: &Tree, id: Id, mistakes: &mut Mistakes) -> Option<(Locked, Range
             return None;
         }
     };
+    let environment = environment?;
+    if !resolved.can_answer(&environment, &requested) {
+        let (asked, found) = (
+            escape(requested.as_str(), 80),
+            escape(&resolved.name(commit), 120),
+        );
+        let message = format!("`{found}` is not what `{asked}` asks for");
+        mistakes.add(&fields.head, message, None);
+        return None;
+    }
     let locked = Locked {
         repo: repo?,
-        environment: environment?,
+        environment,
         requested,
         resolved,
         commit,

@@ -163,7 +163,7 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     insta::assert_snapshot!(mistakes(""), @"1 «» the lock is not usable: it has no `format`, so this program did not write it (…)");
     insta::assert_snapshot!(mistakes("bitops:\n  deployments: {}\n"), @"1 «bitops:» the lock is not usable: it has no `format`, so this program did not write it (…)");
     insta::assert_snapshot!(mistakes("format: 1\n..."), @"1 «format: 1» the lock is not usable: it has no `sources` (…)");
-    insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: 2\nnew: {}")), @"4 «2» the lock is not usable: it has format 2, and this program reads format 1 (a newer bitops-compose wrote it: use that version, or write it again with `bitops-compose lock`)");
+    insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: 2\nnew: {}")), @"4 «2» the lock is not usable: it has format 2, and this program reads format 1 (a newer bitops-compose wrote it: use that version, or remove it and run `bitops-compose lock`)");
     insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: one")), @"4 «one» the lock is not usable: its `format` is none that ever was (…)");
     insta::assert_snapshot!(mistakes(&text.replace("- repo: https://host/b", "<<<<<<< HEAD\n- repo: https://host/b\n=======\n>>>>>>> x")), @"22 «<<<<<<< HEAD» the lock is not usable: it holds the marks of a merge that was not finished (take either side of the merge, then run `bitops-compose lock`)");
     insta::assert_snapshot!(mistakes("format: [\n"), @"2 «» the lock is not usable: not valid YAML: while parsing a node, did not find expected node content (…)");
@@ -191,9 +191,20 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     "#);
     insta::assert_snapshot!(mistakes(&text.replace("  ref: \"main\"\n", "").replace("https://host/b", "https://host/a.git")), @"16 «repo: https://host/a» the lock is not usable: a source has exactly one of `version` and `ref` (…)");
     insta::assert_snapshot!(mistakes(&text.replace("https://host/b", "https://host/a.git")), @"22 «repo: https://host/a.git» the lock is not usable: it holds `eks` of https://host/a.git twice (…)");
+    // What no resolution could have found was put together by hand, or by a merge.
+    let told = |from: &str, to: &str| mistakes(&text.replace(from, to));
+    insta::assert_snapshot!(told("tag: \"eks/v1.10.0\"", "tag: \"eks/v2.0.0\""), @"6 «repo: https://host/obs» the lock is not usable: `eks/v2.0.0` is not what `^1.10` asks for (…)");
+    insta::assert_snapshot!(told("tag: \"eks/v1.10.0\"", "branch: \"main\\e[31m\""), @r"6 «repo: https://host/obs» the lock is not usable: `main\u{1b}[31m` is not what `^1.10` asks for (…)");
+    insta::assert_snapshot!(told("branch: \"main\"", "branch: \"dev\""), @"16 «repo: https://host/a» the lock is not usable: `dev` is not what `main` asks for (…)");
+    insta::assert_snapshot!(told("version: \"^1.10\"", "version: 1.9.0"), @"6 «repo: https://host/obs» the lock is not usable: `eks/v1.10.0` is not what `1.9.0` asks for (…)");
     // YAML's own numbers are read as the text that they are.
-    let unquoted = text.replace("\"^1.10\"", "1.10");
+    let unquoted = text
+        .replace("\"^1.10\"", "1.10")
+        .replace("eks/v1.10.0", "eks/1.10");
     assert_eq!(parse(&unquoted).unwrap().sources[0].requested.as_str(), "1.10");
+    // As a checkout on Windows has it, and an editor there saves it.
+    let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    assert_eq!(parse(&windows).unwrap(), sample());
 }
 
 #[test]
@@ -325,8 +336,21 @@ fn a_tag_that_was_moved_is_told_and_a_branch_is_not() {
     assert_eq!(moved.len(), 1);
     let told = moved[0].to_diagnostic();
     insta::assert_snapshot!(format!("{} ({})", told.message, told.hint.unwrap()), @"the tag `eks/v1.10.0` of https://host/obs was moved: `eks` is locked at 010101010, the tag is at 090909090 now (ask the catalog's owner why; if it is right, accept it with `--accept-moved`)");
-    newer.sources[0].resolved = tag("eks/v1.11.0");
-    assert_eq!(lock.moved_tags(&newer), []);
+    // The same version under another name.
+    for respelled in ["eks/1.10.0", "eks-v1.10.0", "v1.10.0"] {
+        newer.sources[0].resolved = tag(respelled);
+        let moved = lock.moved_tags(&newer);
+        assert_eq!(moved.len(), 1, "{respelled}");
+        let told = moved[0].to_diagnostic().message;
+        assert!(
+            told.contains(&format!("`{respelled}` is at 090909090 now")),
+            "{told}"
+        );
+    }
+    for other in ["eks/v1.11.0", "eks/v1.10.0+1", "stable"] {
+        newer.sources[0].resolved = tag(other);
+        assert_eq!(lock.moved_tags(&newer), [], "{other}");
+    }
 }
 
 fn refs(entries: &[(&str, u8)]) -> Refs {
@@ -472,8 +496,11 @@ fn any_locked() -> impl Strategy<Value = Locked> {
             let environment = TreePath::new(environment).ok()?;
             let commit = CommitId(ObjectId::from_bytes(id));
             let (requested, resolved) = match kind {
-                0 => (version(">=1.0 <2"), LockedRef::Tag(name)),
-                1 => (version("1.10"), LockedRef::Tag(name)),
+                0 => (
+                    version(">=1.0 <2"),
+                    LockedRef::Tag(format!("{environment}-1.2.{}", id[0])),
+                ),
+                1 => (version("1.10"), LockedRef::Tag(format!("{environment}/1.10"))),
                 2 => (Requested::Ref(name.clone()), LockedRef::Branch(name)),
                 _ => (Requested::Ref(commit.to_string()), LockedRef::Commit),
             };

@@ -32,6 +32,7 @@ pub use allow::Allow;
 pub use error::ResolveError;
 pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
 use tags::Tags;
+pub(crate) use tags::named as tag_names;
 pub use tags::tag_version;
 
 const HEADS: &str = "refs/heads/";

@@ -47,7 +47,7 @@ pub(super) fn exact_names(environment: &TreePath, version: &Version) -> Vec<Vec<
 }
 
 /// The names that a tag of exactly this name may have in the scopes, first scope first.
-pub(super) fn named(environment: &TreePath, name: &str) -> Vec<String> {
+pub(crate) fn named(environment: &TreePath, name: &str) -> Vec<String> {
     scopes(environment)
         .concat()
         .iter()

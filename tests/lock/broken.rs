@@ -1,0 +1,208 @@
+//! Locks that were edited, damaged or merged, and repos that lost what is locked.
+
+use std::fs;
+
+use compose_testkit::{Catalog, server::Protocol};
+
+use crate::{LOCK, common::world, deployed, forget, lock_path, lock_text, locked, refused, two_catalogs};
+
+#[test]
+fn a_lock_that_cannot_be_read_is_an_error_with_its_place() {
+    let world = locked();
+    let good = lock_text(&world);
+    let commit = world.repo("c").commit("1.1.0");
+    let cut = good.find("tree:").unwrap();
+    for (text, code, wanted) in [
+        (good.replace(&commit, "nonsense"), 65, "`commit` is wrong"),
+        (good[..cut].to_owned(), 65, "bitops.lock.yaml:"),
+        (
+            good.replace("format: 1", "format: 2"),
+            65,
+            "it has format 2, and this program reads format 1",
+        ),
+        (
+            format!("<<<<<<< ours\n{good}"),
+            65,
+            "the marks of a merge that was not finished",
+        ),
+        (
+            "{\"lockfileVersion\": 3}\n".to_owned(),
+            65,
+            "this program did not write it",
+        ),
+        (String::new(), 65, "it has no `format`"),
+        (
+            good.replace("tag: \"1.1.0\"", "tag: \"2.0.0\""),
+            65,
+            "`2.0.0` is not what `^1.0` asks for",
+        ),
+        (
+            good.replace("/d\n", "/c\n")
+                .replace("environment: web", "environment: eks"),
+            65,
+            "it holds `eks` of",
+        ),
+        (
+            good.replace("  tree", "  branch: \"main\"\n  tree"),
+            65,
+            "exactly one of `tag` and `branch`",
+        ),
+    ] {
+        world.context.file(LOCK, &text);
+        let told = refused(&world, code);
+        assert!(told.contains(wanted), "{told}");
+        assert!(told.contains("--> dev/bitops.lock.yaml:"), "{told}");
+        // Which tags were moved would be forgotten.
+        world.context.run(["lock"]).expect_code(65);
+        assert_eq!(lock_text(&world), text);
+    }
+    assert_eq!(world.server.requests().len(), 0);
+}
+
+#[test]
+fn a_tree_that_was_edited_is_noticed() {
+    let world = locked();
+    let tree = world.repo("c").id("1.1.0:eks");
+    world
+        .context
+        .file(LOCK, lock_text(&world).replace(&tree, &"a".repeat(40)));
+    let told = refused(&world, 65);
+    assert!(
+        told.contains("`eks` of") && told.contains("is not what was locked"),
+        "{told}"
+    );
+    assert!(told.contains("the lock says aaaaaaaaa"), "{told}");
+}
+
+#[test]
+fn a_commit_that_the_repo_no_longer_has_is_told_for_its_source_alone() {
+    let world = locked();
+    forget(&world);
+    let commit = world.repo("c").commit("1.1.0");
+    world
+        .context
+        .file(LOCK, lock_text(&world).replace(&commit, &"b".repeat(40)));
+    let told = refused(&world, 65);
+    assert!(told.contains(&"b".repeat(40)), "{told}");
+    assert!(told.contains("hint: the lock names it"), "{told}");
+    assert_eq!(told.matches("error:").count(), 1, "{told}");
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_leaves_nothing() {
+    let world = two_catalogs();
+    // Root may write anywhere but over a directory.
+    fs::create_dir_all(lock_path(&world).join("in the way")).unwrap();
+    let run = world.context.run(["lock"]).expect_code(65);
+    assert!(run.stderr.contains("cannot read dev/bitops.lock.yaml"), "{run}");
+    let beside = fs::read_dir(world.context.ops_repo().join("dev"))
+        .unwrap()
+        .count();
+    assert_eq!(beside, 2);
+}
+
+/// The whole commit is another one of the same repo: its environment is not the locked tree, and nothing of it is used.
+#[test]
+fn another_commit_of_the_same_repo_is_noticed_before_it_is_used() {
+    let mut world = world(&mut []);
+    let mut inner = Catalog::new("inner");
+    inner.file("net/x.txt", "x").tag("1.0.0");
+    world.publish(inner);
+    let mut outer = Catalog::new("outer");
+    outer.file("eks/a.txt", "a").tag("1.0.0");
+    let nested = world.config(&["{repo: '{repo}/inner', environment: net, version: 1.0.0}"]);
+    outer.file("eks/bitops.config.yaml", nested).tag("2.0.0");
+    outer.remove("eks/a.txt").remove("eks/bitops.config.yaml");
+    outer.file("other/a.txt", "a").tag("3.0.0");
+    world.publish(outer);
+    world.sources(&["{repo: '{repo}/outer', environment: eks, version: 1.0.0}"]);
+    world.context.run(["lock"]).expect_code(0);
+    let good = lock_text(&world);
+    let commit = |tag: &str| world.repo("outer").commit(tag);
+    let edited = |tag: &str| good.replace(&commit("1.0.0"), &commit(tag));
+    for (tag, wanted) in [
+        ("2.0.0", "it is the tree "),
+        ("3.0.0", "it does not exist, and the lock says "),
+    ] {
+        world.context.file(LOCK, edited(tag));
+        let told = refused(&world, 65);
+        assert!(told.contains("is not what was locked: in commit "), "{told}");
+        assert!(told.contains(wanted), "{told}");
+        assert_eq!(told.matches("error:").count(), 1, "{told}");
+    }
+    assert_eq!(
+        world.server.stats("inner").requests(),
+        0,
+        "what it names is not asked for"
+    );
+}
+
+/// A branch was forced elsewhere and its old commit thrown away, on servers that hand out any commit and on one that
+/// knows refs only: what the branch holds now is not taken for it.
+#[test]
+fn a_commit_that_was_forced_away_is_not_replaced_by_what_is_there() {
+    for protocol in [Protocol::AsAsked, Protocol::V0] {
+        let world = two_catalogs();
+        let c = world.repo("c");
+        c.set_ref("refs/heads/next", &c.commit("1.1.0"));
+        world.sources(&["{repo: '{repo}/c', environment: eks, ref: next}"]);
+        world.context.run(["lock"]).expect_code(0);
+        let gone = c.commit("1.1.0");
+        c.set_ref("refs/heads/next", &c.commit("1.0.0"));
+        for name in ["refs/tags/1.1.0", "refs/heads/main"] {
+            c.git(["update-ref", "-d", name]);
+        }
+        c.git(["gc", "--quiet", "--prune=now"]);
+        world.server.set_protocol("c", protocol);
+        assert_eq!(deployed(&world), "two\n", "the cache has it");
+        fs::remove_file(world.context.root().join("pipeline.json")).unwrap();
+        forget(&world);
+        let told = refused(&world, 65);
+        assert!(
+            told.contains(&format!("there is no commit {gone}")),
+            "{protocol:?}: {told}"
+        );
+        assert!(told.contains("hint: the lock names it"), "{told}");
+        let outdated = world.context.run(["outdated", "--check"]).expect_code(1);
+        assert!(outdated.stdout.contains("branch went from"), "{outdated}");
+        world.context.run(["update"]).expect_code(0);
+        assert_eq!(deployed(&world), "one\n");
+    }
+}
+
+#[test]
+fn what_editors_and_checkouts_do_to_a_text_is_no_damage() {
+    let world = locked();
+    let good = lock_text(&world);
+    let windows = good.replace('\n', "\r\n");
+    for text in [&windows, &format!("\u{feff}{good}"), &format!("{good}\n\n")] {
+        world.context.file(LOCK, text);
+        assert_eq!(deployed(&world), "two\n");
+    }
+    world.context.file(LOCK, &windows);
+    let run = world.context.run(["lock"]).expect_code(0);
+    assert!(run.stdout.contains("nothing changed"), "{run}");
+    assert_eq!(lock_text(&world), windows, "git would show no change either");
+}
+
+#[test]
+fn a_lock_of_another_config_is_followed_as_far_as_it_goes() {
+    let world = locked();
+    let good = lock_text(&world);
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: ^1.0}",
+        "{repo: '{repo}/d', environment: other, version: 1.0.0}",
+    ]);
+    let run = world.context.run(["plan"]).expect_code(65);
+    assert!(run.stderr.contains("has no environment `other`"), "{run}");
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: ^1.0}"]);
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(run.stderr.contains("the lock holds `web` of"), "{run}");
+    assert!(run.stderr.contains("which nothing names"), "{run}");
+    let run = world.context.run(["update", "eks"]).expect_code(0);
+    assert!(run.stdout.contains("web: `1.0.0` -> gone"), "{run}");
+    assert!(
+        good.starts_with(lock_text(&world).trim_end_matches("...\n")),
+        "the rest stays as it was"
+    );
+}
