@@ -39,18 +39,25 @@ fn values_take_the_higher_text_and_comments_of_both_stay() {
 
 #[test]
 fn a_comment_without_a_place_is_told() {
-    let merged = conflicts(&["list:\n- a\n- b   # bee\n", "list: []\n"], &|_, _| {
-        Precedence::HigherWins
-    });
-    assert_eq!(
-        merged.notes,
-        ["the comment `# bee` (contribution 0, line 3) has no place in the merged file"]
-    );
-    let merged = conflicts(&["# only this\n", "a: 1\n"], &|_, _| Precedence::HigherWins);
-    assert_eq!(
-        merged.notes,
-        ["the comment `# only this` (contribution 0, line 1) has no place in the merged file"]
-    );
+    for (texts, lost) in [
+        (["list:\n- a\n- b   # bee\n", "list: []\n"], (0, 3, "# bee")),
+        (["# only this\n", "a: 1\n"], (0, 1, "# only this")),
+        (["a: 1\n", "---\n# nothing\n...\n"], (1, 2, "# nothing")),
+        // In braces there is no room.
+        (["{a: 1}\n", "# above\nb: 1\n"], (1, 1, "# above")),
+        (["{a: 1}\n", "b: 1 # behind\n"], (1, 1, "# behind")),
+        // Behind the header of a block scalar, and behind the document.
+        (["a: | # text\n  x\n", "a: {b: 1}\n"], (0, 1, "# text")),
+        (["a: 1\n", "b: 1\n...\n# after\n"], (1, 3, "# after")),
+    ] {
+        let merged = conflicts(&texts, &|_, _| Precedence::HigherWins);
+        let told: Vec<_> = merged
+            .lost
+            .iter()
+            .map(|it| (it.contribution, it.line, it.text.as_str()))
+            .collect();
+        assert_eq!(told, [lost], "{texts:?}");
+    }
 }
 
 #[test]
@@ -89,6 +96,30 @@ fn braces_stay_while_they_can_and_open_when_they_must() {
         &["--- {a: 1} # x\n", "b: |\n  y\n"],
         "--- \n# x\na: 1\nb: |\n  y\n",
     );
+}
+
+#[test]
+fn brackets_may_have_blanks_and_comments_behind_them() {
+    check(
+        &[
+            "a: { b: 1 }\nc: [ ]\nd: [ { e: 1 } ]\n",
+            "a: { f: 2 }\nc: { }\ng: h\n",
+        ],
+        "a: { b: 1, f: 2 }\nc: { }\nd: [ { e: 1 } ]\ng: h\n",
+    );
+    check(
+        &["a: &x !!map { # why\n  b: 1 }\nc: *x\n", "d: [ # list\n  1 ]\n"],
+        "a: &x !!map { # why\n  b: 1 }\nc: *x\nd: [ # list\n  1 ]\n",
+    );
+    check(&["{ a: 1 }\n", "{ b: 2 }\n"], "{ a: 1, b: 2 }\n");
+}
+
+#[test]
+fn a_file_may_end_with_the_indentation_of_a_line_that_was_not_written() {
+    check(&["a: |\n  x\n  ", "b: 2\n"], "a: |\n  x\nb: 2\n");
+    check(&["b: 2\n", "a: >+\n  x\n\n "], "b: 2\na: >+\n  x\n\n");
+    let error = merge_last("yaml", &["a: |\n  x\n   ", "b: 2\n"]).unwrap_err();
+    assert!(error.why.contains("ends with blanks"), "{error}");
 }
 
 #[test]

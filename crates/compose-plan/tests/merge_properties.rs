@@ -3,7 +3,8 @@
 mod merge_oracle;
 mod merge_random;
 
-use merge_oracle::{Job, ask, merge_last};
+use compose_plan::merge::{Precedence, Yaml};
+use merge_oracle::{Job, ask, merge, merge_last};
 use merge_random::{json_value, random, write_json};
 use proptest::{
     collection::vec,
@@ -58,6 +59,50 @@ fn a_merge_means_the_merge_of_what_was_loaded() {
         refused.len()
     );
 }
+
+/// What a merge drops is told: every comment is in the result or in the list of the lost ones.
+#[test]
+fn no_comment_is_lost_silently() {
+    // Not `# far` and `# below`, which may be lines of the text above them.
+    let words = [
+        "# above", "# two", "# behind", "# other", "# start", "# head", "# end", "# why",
+    ];
+    let (mut kept, mut told) = (0, 0);
+    for mut texts in random(5, 300) {
+        let mut comments = Vec::new();
+        for text in &mut texts {
+            let numbered = text.split_inclusive('\n').map(|line| {
+                let said = line.trim_end_matches(['\r', '\n']);
+                if !words.iter().any(|word| said.ends_with(word)) {
+                    return line.to_owned();
+                }
+                let (before, comment) = said.rsplit_once('#').unwrap();
+                comments.push(format!("#{comment} {}", comments.len()));
+                format!("{before}{}{}", comments[comments.len() - 1], &line[said.len()..])
+            });
+            *text = numbered.collect();
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let Ok(merged) = merge(&Yaml, &texts, &|_, _| Precedence::HigherWins) else {
+            continue;
+        };
+        let result = String::from_utf8(merged.bytes).unwrap();
+        let lines: Vec<&str> = result.lines().map(str::trim_end).collect();
+        for comment in &comments {
+            let is_kept = lines.iter().any(|line| line.ends_with(comment.as_str()));
+            let is_told = merged.lost.iter().any(|lost| lost.text == *comment);
+            assert!(
+                is_kept || is_told,
+                "{comment}\n{}\n=====> {result}",
+                texts.join("\n=====\n")
+            );
+            kept += usize::from(is_kept);
+            told += usize::from(is_told);
+        }
+    }
+    assert!(kept > 1000 && told > 50, "{kept} kept, {told} told");
+}
+
 /// Where YAML 1.2, which finds the places, and PyYAML, which counts, read one text differently, the text must be refused.
 #[test]
 fn a_damaged_file_is_refused_or_merged_as_pyyaml_reads_it() {

@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     layer::{ContentsError, LocalKind, Origin, SourceId},
-    merge::{self, Class, Merged, Merger, Precedence},
+    merge::{self, Class, LostComment, Merged, Merger, Precedence},
 };
+
+/// Lost comments of one contribution that are told with their text; of more only the lines are.
+const MOST_COMMENTS: usize = 5;
 
 /// Settles paths. Everything it needs comes from the request, so it can be asked in any order.
 #[derive(Clone, Copy)]
@@ -161,7 +164,9 @@ impl<'a> Settler<'a> {
                     (_, None) => FileMode::Regular,
                 };
                 let local_text = local.and_then(|_| texts.last());
-                Ok(Ok(merged_file(path, files, merged, parties, mode, local_text)))
+                let notes = self.lost(&merged.lost, files, &parties);
+                let settled = merged_file(path, files, merged, parties, mode, local_text);
+                Ok(Ok(settled.map(|file| ComposedFile { notes, ..file })))
             }
             Err(unmergeable) => Ok(Err(format!(
                 "not merged, because {} is {}",
@@ -239,6 +244,32 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// What is said of comments that have no place in a merged file: of a few each, of many their lines.
+    fn lost(&self, lost: &[LostComment], files: &[Contribution<'_>], parties: &[Party]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (index, party) in parties.iter().enumerate() {
+            let own = lost.iter().filter(|comment| comment.contribution == index);
+            let own: Vec<(usize, &str)> = own
+                .map(|comment| (source_line(files, index, comment.line), comment.text.as_str()))
+                .collect();
+            let whose = self.tell(party);
+            if own.len() > MOST_COMMENTS {
+                let lines: Vec<String> = own.iter().map(|(line, _)| line.to_string()).collect();
+                notes.push(format!(
+                    "{} comments of {whose} have no place in the merged file: lines {}",
+                    own.len(),
+                    lines.join(", ")
+                ));
+                continue;
+            }
+            notes.extend(own.iter().map(|(line, text)| {
+                let text = compose_model::text::escape(text, 60);
+                format!("the comment `{text}` of {whose}, line {line}, has no place in the merged file")
+            }));
+        }
+        notes
+    }
+
     /// A party for a sentence.
     fn tell(&self, party: &Party) -> String {
         match party.origin {
@@ -247,6 +278,14 @@ impl<'a> Settler<'a> {
                 format!("{} of {}", party.path, self.request.layers.sources[source.0].repo)
             }
         }
+    }
+}
+
+/// The line of a contribution's text as it stands in its repo.
+fn source_line(files: &[Contribution<'_>], index: usize, line: usize) -> usize {
+    match files.get(index).and_then(|file| file.rewritten.as_ref()) {
+        Some(rewritten) => original_line(&rewritten.cuts, line),
+        None => line,
     }
 }
 
@@ -259,11 +298,7 @@ fn merged_file(
     mode: FileMode,
     local_text: Option<&Arc<[u8]>>,
 ) -> Settled {
-    let line_of = |index: usize, line: usize| match files.get(index).and_then(|file| file.rewritten.as_ref())
-    {
-        Some(rewritten) => original_line(&rewritten.cuts, line),
-        None => line,
-    };
+    let line_of = |index: usize, line: usize| source_line(files, index, line);
     let side = |(index, line): (usize, usize)| Party {
         line: Some(line_of(index, line)),
         ..parties[index].clone()
@@ -303,7 +338,7 @@ fn merged_file(
                 mode,
             }
         },
-        notes: merged.notes,
+        notes: Vec::new(),
     })
 }
 

@@ -352,7 +352,7 @@ impl Merger for KeyValues {
             bytes: text.into_bytes(),
             keys,
             conflicts,
-            notes: Vec::new(),
+            lost: Vec::new(),
         })
     }
 }

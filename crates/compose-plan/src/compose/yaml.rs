@@ -227,7 +227,13 @@ impl<'t> Builder<'t> {
     fn node(&mut self, event: Event<'t>, span: Range<usize>, depth: usize) -> Result<Node, String> {
         let depth = depth.checked_sub(1).ok_or("it is nested too deeply")?;
         let Range { start, end: opened } = span;
-        let flow = self.text[..opened].ends_with(['{', '[']) && opened > start;
+        // A bracket's span begins with tag and anchor and reaches over the blanks and the comment behind it; that of a
+        // block ends before its first sign, on a line below its tag and anchor.
+        let line = self.text[..opened].rfind('\n').map_or(0, |at| at + 1);
+        let word = self.text[line.max(start)..opened]
+            .split_whitespace()
+            .find(|word| !word.starts_with(['&', '!']));
+        let flow = word.is_some_and(|word| word.starts_with(['{', '[']));
         Ok(match event {
             Event::Alias(id) => Node {
                 kind: Kind::Alias(id),

@@ -137,24 +137,15 @@ impl Emitter<'_, '_> {
         let end = tree.line_end(value.end);
         let comment = tree.entry_comment(entry);
         let mut text = self.block_value(&merged.outcome, map.indent as isize, false)?;
-        let kept = comment.filter(|comment| match &tree.text[comment.clone()] {
-            said if text.contains(said) => true,
-            said if text.starts_with('\n') => {
+        if let Some(comment) = comment.filter(|comment| !text.contains(&tree.text[comment.clone()])) {
+            let said = &tree.text[comment.clone()];
+            if text.starts_with('\n') {
                 text = format!(" {said}{text}");
-                true
-            }
-            said if !text.contains(['\n', '#']) => {
+            } else if !text.contains(['\n', '#']) {
                 // With the blanks that were before it.
                 let before = &tree.text[entry.colon_end..comment.start];
                 text.push_str(&before[before.trim_end_matches([' ', '\t']).len()..]);
                 text.push_str(said);
-                true
-            }
-            _ => false,
-        });
-        for lost in tree.comments_in(&(entry.colon_end..end)) {
-            if Some(lost) != kept.as_ref() {
-                self.note_comments(index, lost.clone());
             }
         }
         let mut region = entry.colon_end..end;
@@ -281,7 +272,6 @@ impl Emitter<'_, '_> {
                 let at = self.frame(merge);
                 if self.map(at).flow {
                     if !self.fits_flow(merge) {
-                        self.note_comments(at.0, self.node(at).start..self.node(at).end);
                         return self.unfolded(merge, usize::try_from(indent + 2).unwrap_or(0));
                     }
                     edits = self.flow_map(merge, true)?;

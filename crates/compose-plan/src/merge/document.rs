@@ -1,7 +1,7 @@
 //! The mergers of whole documents: YAML and JSON.
 
 use super::{
-    Input, Merged, Merger, Unmergeable,
+    Input, LostComment, Merged, Merger, Unmergeable,
     deep::{self, Outcome},
     emit::Emitter,
     json,
@@ -53,23 +53,10 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
     let standing = Standing::new(trees.len(), input.precedence);
     let merged = deep::merge(&trees, &standing, &mut values)?;
     let own = |index: usize| input.contributions[index].bytes.to_vec();
-    let mut notes = Vec::new();
-    let bytes = match &merged.outcome {
-        _ if !merged.conflicts.is_empty() => Vec::new(),
-        None => own(0),
-        Some(Outcome::Keep((index, _))) => {
-            // What the others add is comments, and their files are not looked at any further.
-            let mut emitter = Emitter::new(&trees, *index);
-            for (other, tree) in trees.iter().enumerate() {
-                for comment in &tree.comments {
-                    if !trees[*index].text.contains(&tree.text[comment.clone()]) {
-                        emitter.note_comments(other, comment.clone());
-                    }
-                }
-            }
-            notes = emitter.notes;
-            own(*index)
-        }
+    let (bytes, lost) = match &merged.outcome {
+        _ if !merged.conflicts.is_empty() => (Vec::new(), Vec::new()),
+        None => (own(0), lost(&trees, &trees[0])),
+        Some(Outcome::Keep((index, _))) => (own(*index), lost(&trees, &trees[*index])),
         Some(Outcome::Merge(merge)) => {
             let base = merge.parts[0].0;
             let mut emitter = Emitter::new(&trees, base);
@@ -78,7 +65,6 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
                 why,
             };
             let text = emitter.file(merge).map_err(refused)?;
-            notes = emitter.notes;
             // No reader of the grammar is trusted blindly, this one included: the result must mean what it should.
             let again = parse(text.as_bytes(), &mut values)
                 .map_err(|why| refused(format!("the merged text: {why}")))?;
@@ -87,14 +73,21 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
                     "its text cannot be spliced without changing a value".to_owned(),
                 ));
             }
+            let lost = lost(&trees, &again);
             let changed = text.trim_start_matches('\u{feff}') != trees[base].text;
-            if changed { text.into_bytes() } else { own(base) }
+            (if changed { text.into_bytes() } else { own(base) }, lost)
         }
     };
     Ok(Merged {
         bytes,
         keys: merged.keys,
         conflicts: merged.conflicts,
-        notes,
+        lost,
     })
+}
+
+/// The comments that the result lacks.
+fn lost(trees: &[Tree<'_>], result: &Tree<'_>) -> Vec<LostComment> {
+    let all: Vec<_> = trees.iter().map(Tree::all_comments).collect();
+    super::lost_comments(&all, &result.all_comments())
 }

@@ -21,7 +21,6 @@ pub(super) struct Emitter<'a, 't> {
     names: HashSet<String>,
     /// Anchored nodes that stand in the result so far, unchanged, and the name they have there.
     pub(super) emitted: HashMap<At, String>,
-    pub(super) notes: Vec<String>,
     /// Bytes copied: aliases can make it many more than there are in the files.
     copied: usize,
 }
@@ -38,7 +37,6 @@ impl<'a, 't> Emitter<'a, 't> {
             base,
             names,
             emitted: HashMap::new(),
-            notes: Vec::new(),
             copied: 0,
         }
     }
@@ -60,7 +58,6 @@ impl<'a, 't> Emitter<'a, 't> {
                 .map(|comment| format!("{}\n", &tree.text[comment]))
                 .unwrap_or_default();
             let start = if tree.starts_line(root.start) { "" } else { "\n" };
-            self.note_comments(self.base, root.start..root.end);
             let lines = self.unfolded(merge, 0)?;
             let lines = lines.strip_prefix('\n').unwrap_or(&lines);
             let end = tree.line_end(root.end);
@@ -250,10 +247,7 @@ impl<'a, 't> Emitter<'a, 't> {
         let mut text = match comment {
             _ if comment.is_empty() || text.contains(comment) => text,
             _ if text.starts_with('\n') => format!(" {comment}{text}"),
-            _ => {
-                self.note_comments(index, it.end..end);
-                text
-            }
+            _ => text,
         };
         if self.last_block(&target).is_some() {
             let indent = usize::try_from(it.parent_indent).unwrap_or(0);
@@ -297,18 +291,6 @@ impl<'a, 't> Emitter<'a, 't> {
             return Err("aliases that expand to too much text".to_owned());
         }
         Ok(text)
-    }
-
-    /// Says of the comments in a range that they are lost.
-    pub(super) fn note_comments(&mut self, index: usize, range: std::ops::Range<usize>) {
-        let tree = &self.trees[index];
-        for comment in tree.comments_in(&range) {
-            let text = compose_model::text::escape(&tree.text[comment.clone()], 60);
-            let line = tree.line(comment.start);
-            self.notes.push(format!(
-                "the comment `{text}` (contribution {index}, line {line}) has no place in the merged file"
-            ));
-        }
     }
 }
 

@@ -80,7 +80,6 @@ impl Emitter<'_, '_> {
             Outcome::Keep(_) | Outcome::Merge(_) => {}
         }
         let value = &tree.nodes[entry.value];
-        self.note_comments(index, value.start..value.end);
         let lead = leading(tree.line_text(tree.nodes[entry.key].start));
         let text = self.flow_value(&merged.outcome, lead)?;
         let edit = match (entry.colon, value.start == value.end) {
@@ -202,7 +201,6 @@ impl Emitter<'_, '_> {
             .filter(|word| word.starts_with('!'))
             .map(|word| format!("{word} "))
             .collect();
-        self.note_comments(index, it.content..it.end);
         let body = match &it.kind {
             Kind::Map(map) => {
                 let mut entries = Vec::with_capacity(map.entries.len());

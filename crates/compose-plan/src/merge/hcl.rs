@@ -1,6 +1,6 @@
 //! What Terraform's files have in common: parsing with places, and values that can be compared.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use hcl_edit::{
     Span,
@@ -77,6 +77,15 @@ impl File<'_> {
         }
     }
 
+    /// All comments with their lines, in blocks and values too.
+    pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
+        let found = comments(&self.text);
+        found
+            .into_iter()
+            .map(|comment| (self.line(comment.start), &self.text[comment]))
+            .collect()
+    }
+
     /// The comment behind a byte on its line.
     pub(super) fn comment_behind(&self, at: usize) -> Option<&str> {
         Some(self.text[at..self.line_end(at)].trim()).filter(|rest| rest.starts_with(['#', '/']))
@@ -112,7 +121,7 @@ impl File<'_> {
 }
 
 /// The bytes of a part of a file.
-pub(super) fn span(part: &impl Span) -> Result<std::ops::Range<usize>, String> {
+pub(super) fn span(part: &impl Span) -> Result<Range<usize>, String> {
     part.span()
         .ok_or_else(|| "HCL that is written in an unusual way".to_owned())
 }
@@ -153,5 +162,89 @@ pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
             hcl_edit::Decorate::decor_mut(&mut other).clear();
             values.scalar(Scalar::Tagged("hcl".into(), other.to_string().into()))
         }
+    }
+}
+
+/// Bytes of all comments, with their signs, in text order. The text is one that the HCL library has read.
+fn comments(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    // For each open template (`"…${`, `%{`): braces that are open in it.
+    let mut templates: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &text[at..];
+        if rest.starts_with('#') || rest.starts_with("//") {
+            let end = at + rest.find('\n').unwrap_or(rest.len());
+            found.push(at..end);
+            at = end;
+        } else if rest.starts_with("/*") {
+            let end = at + rest.find("*/").map_or(rest.len(), |end| end + 2);
+            found.push(at..end);
+            at = end;
+        } else if let Some(end) = heredoc(rest) {
+            at += end;
+        } else if bytes[at] == b'"' {
+            at = quoted(bytes, at + 1, &mut templates);
+        } else if bytes[at] == b'}' && templates.last() == Some(&0) {
+            templates.pop();
+            at = quoted(bytes, at + 1, &mut templates);
+        } else {
+            match (bytes[at], templates.last_mut()) {
+                (b'{', Some(open)) => *open += 1,
+                (b'}', Some(open)) => *open -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+    found
+}
+
+/// The end of what stands in quotes, or of its part before a template, which is opened.
+fn quoted(bytes: &[u8], mut at: usize, templates: &mut Vec<usize>) -> usize {
+    loop {
+        match bytes.get(at..) {
+            None | Some([]) => return bytes.len(),
+            Some([b'"', ..]) => return at + 1,
+            Some([b'\\', ..]) => at += 2,
+            Some([b'$', b'$', b'{', ..] | [b'%', b'%', b'{', ..]) => at += 3,
+            Some([b'$' | b'%', b'{', ..]) => {
+                templates.push(0);
+                return at + 2;
+            }
+            Some(_) => at += 1,
+        }
+    }
+}
+
+/// The length of a heredoc at the start of a text, its mark's second line included.
+fn heredoc(text: &str) -> Option<usize> {
+    let mark = text.strip_prefix("<<")?;
+    let (mark, body) = mark.strip_prefix('-').unwrap_or(mark).split_once('\n')?;
+    let mark = mark.trim_end_matches('\r');
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    if mark.is_empty() || !mark.chars().all(is_name) {
+        return None;
+    }
+    let mut end = text.len() - body.len();
+    for line in body.split_inclusive('\n') {
+        end += line.len();
+        if line.trim() == mark {
+            break;
+        }
+    }
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_told_from_texts_that_look_like_them() {
+        let text = "# a\na = \"# no ${f(\"// no\", { x = 1 } /* b */)} // no\" // c\nb = <<-EOF\n  # no\n  EOF\nc = [ # d\n  1,\n]\n/* e\n e */\nd = \"$${ # no\" # f";
+        let found: Vec<_> = comments(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, ["# a", "/* b */", "// c", "# d", "/* e\n e */", "# f"]);
     }
 }

@@ -87,7 +87,16 @@ impl Merger for LockHcl {
             let providers = providers(&file).map_err(unmergeable)?;
             files.push((file, providers));
         }
-        Ok(merge(&files, &Standing::new(files.len(), input.precedence)))
+        let mut merged = merge(&files, &Standing::new(files.len(), input.precedence));
+        if merged.conflicts.is_empty() {
+            let again = hcl::parse(&merged.bytes).map_err(|why| Unmergeable {
+                index: files.len() - 1,
+                why: format!("the merged text: {why}"),
+            })?;
+            let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
+            merged.lost = super::lost_comments(&all, &again.all_comments());
+        }
+        Ok(merged)
     }
 }
 
@@ -98,7 +107,7 @@ fn merge(files: &[(File<'_>, BTreeMap<String, Provider>)], standing: &Standing) 
         bytes: Vec::new(),
         keys: Vec::new(),
         conflicts: Vec::new(),
-        notes: Vec::new(),
+        lost: Vec::new(),
     };
     let addresses: BTreeSet<&String> = files.iter().flat_map(|(_, providers)| providers.keys()).collect();
     for address in addresses {

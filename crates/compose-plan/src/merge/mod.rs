@@ -14,6 +14,8 @@
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
 //! | `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
 
+use std::collections::HashSet;
+
 use compose_model::TreePath;
 
 mod block;
@@ -77,8 +79,19 @@ pub struct Merged {
     pub keys: Vec<KeyOrigin>,
     /// Keys on which contributions of equal standing disagree; when any is there, `bytes` must not be used.
     pub conflicts: Vec<KeyConflict>,
-    /// What was lost on the way and a reader should know of, one sentence each (a comment that had no place).
-    pub notes: Vec<String>,
+    /// Comments that are not in `bytes`, by contribution and line.
+    pub lost: Vec<LostComment>,
+}
+
+/// A comment that has no place in the merged text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostComment {
+    /// Whose.
+    pub contribution: usize,
+    /// Its line there, from 1.
+    pub line: usize,
+    /// With its sign.
+    pub text: String,
 }
 
 /// Where a key of the result came from.
@@ -130,6 +143,24 @@ pub enum Class {
     KeepBoth,
     /// Rule 5: local over source, source against source a conflict.
     Whole,
+}
+
+/// A file's comments: lines and texts.
+type Comments<'a> = Vec<(usize, &'a str)>;
+
+/// Those comments of the contributions that the result does not have, wherever it has them.
+fn lost_comments(contributions: &[Comments<'_>], result: &Comments<'_>) -> Vec<LostComment> {
+    let kept: HashSet<&str> = result.iter().map(|(_, text)| text.trim()).collect();
+    let mut lost = Vec::new();
+    for (contribution, comments) in contributions.iter().enumerate() {
+        let gone = comments.iter().filter(|(_, text)| !kept.contains(text.trim()));
+        lost.extend(gone.map(|(line, text)| LostComment {
+            contribution,
+            line: *line,
+            text: text.trim().to_owned(),
+        }));
+    }
+    lost
 }
 
 /// One component of a key path: as it is, or as a JSON string when it holds anything but letters, digits, `_` and `-`.

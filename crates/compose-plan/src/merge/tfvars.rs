@@ -60,7 +60,7 @@ impl Merger for Tfvars {
             files: &files,
             standing: &standing,
         };
-        let merged = merge.run();
+        let mut merged = merge.run();
         if !merged.conflicts.is_empty() {
             return Ok(merged);
         }
@@ -80,6 +80,8 @@ impl Merger for Tfvars {
                 "its text cannot be spliced without changing a value".to_owned(),
             ));
         }
+        let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
+        merged.lost = super::lost_comments(&all, &again.all_comments());
         Ok(merged)
     }
 }
@@ -132,7 +134,7 @@ impl<'a> Merge<'a, '_> {
             bytes: Vec::new(),
             keys: Vec::new(),
             conflicts: Vec::new(),
-            notes: Vec::new(),
+            lost: Vec::new(),
         };
         for setters in self.setters() {
             let in_play = self.in_play(&setters);
@@ -161,9 +163,9 @@ impl<'a> Merge<'a, '_> {
             });
             let (first, frame) = setters[0];
             if first > 0 {
-                added.push_str(&self.chunk((first, frame), (winner, variable), &mut merged.notes));
+                added.push_str(&self.chunk((first, frame), (winner, variable)));
             } else if winner > 0 {
-                self.replace(frame, (winner, variable), &mut edits, &mut merged.notes);
+                self.replace(frame, (winner, variable), &mut edits);
             }
         }
         if merged.conflicts.is_empty() {
@@ -180,16 +182,11 @@ impl<'a> Merge<'a, '_> {
     }
 
     /// A variable that the lowest file lacks, with its comments, as whole lines.
-    fn chunk(
-        &self,
-        (first, frame): (usize, &Variable),
-        (winner, variable): (usize, &Variable),
-        notes: &mut Vec<String>,
-    ) -> String {
+    fn chunk(&self, (first, frame): (usize, &Variable), (winner, variable): (usize, &Variable)) -> String {
         let file = &self.files[first].0;
         let mut edits = Vec::new();
         if winner != first {
-            self.replace_in((first, frame), (winner, variable), &mut edits, notes);
+            self.replace_in((first, frame), (winner, variable), &mut edits);
         }
         let lead = file.lead(frame.key.start, frame.after);
         let start = file.line_start(frame.key.start) - lead.len();
@@ -199,14 +196,8 @@ impl<'a> Merge<'a, '_> {
         )
     }
 
-    fn replace(
-        &self,
-        frame: &Variable,
-        winner: (usize, &Variable),
-        edits: &mut Vec<Edit>,
-        notes: &mut Vec<String>,
-    ) {
-        self.replace_in((0, frame), winner, edits, notes);
+    fn replace(&self, frame: &Variable, winner: (usize, &Variable), edits: &mut Vec<Edit>) {
+        self.replace_in((0, frame), winner, edits);
     }
 
     /// Puts a winner's value into a variable's place in another file.
@@ -215,7 +206,6 @@ impl<'a> Merge<'a, '_> {
         (first, frame): (usize, &Variable),
         (winner, variable): (usize, &Variable),
         edits: &mut Vec<Edit>,
-        notes: &mut Vec<String>,
     ) {
         let (file, theirs) = (&self.files[first].0, &self.files[winner].0);
         let lead = theirs.lead(variable.key.start, variable.after);
@@ -231,13 +221,8 @@ impl<'a> Merge<'a, '_> {
         let heredoc = text.starts_with("<<");
         let mut end = frame.text.end;
         let mut text = text.to_owned();
-        if let Some(own) = own.filter(|own| heredoc || comment.is_some_and(|comment| comment != *own)) {
+        if own.is_some_and(|own| heredoc || comment.is_some_and(|comment| comment != own)) {
             end = file.line_end(end);
-            let own = compose_model::text::escape(own, 60);
-            let line = file.line(frame.text.end);
-            notes.push(format!(
-                "the comment `{own}` (contribution {first}, line {line}) has no place in the merged file"
-            ));
         }
         if let Some(comment) = comment.filter(|comment| own != Some(*comment)) {
             text = format!("{text} {comment}");
@@ -252,6 +237,7 @@ impl<'a> Merge<'a, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merge::LostComment;
     use crate::merge::tests::{equals, last, merge_text};
 
     #[test]
@@ -307,7 +293,14 @@ mod tests {
             String::from_utf8(merged.bytes).unwrap(),
             "a = <<EOF\nx # y\nEOF\r\nb = 3\r\n"
         );
-        assert_eq!(merged.notes.len(), 1);
+        assert_eq!(
+            merged.lost,
+            [LostComment {
+                contribution: 0,
+                line: 1,
+                text: "# one".to_owned()
+            }]
+        );
     }
 
     #[test]

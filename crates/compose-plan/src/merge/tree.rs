@@ -205,6 +205,13 @@ impl Tree<'_> {
             .all(|byte| matches!(byte, b' ' | b'\t'))
     }
 
+    /// All comments with their lines.
+    pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
+        let all = self.comments.iter();
+        all.map(|comment| (self.line(comment.start), &self.text[comment.clone()]))
+            .collect()
+    }
+
     /// Comments that start within a range.
     pub(super) fn comments_in(&self, range: &Range<usize>) -> &[Range<usize>] {
         let first = self

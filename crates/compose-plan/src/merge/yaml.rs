@@ -48,6 +48,15 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     else {
         return Ok(tree);
     };
+    let last = text.rfind('\n').map_or(0, |at| at + 1);
+    if text[last..].trim().is_empty() {
+        // Blanks of the indentation are no content: then the break before them is the last one.
+        let content = is_content(&text[header.content..last], &text[last..]);
+        return match content {
+            true => Err("a text of several lines that ends with blanks and without a line break".to_owned()),
+            false => Builder::new(Cow::Owned(text[..last].to_owned()), bom).build(values),
+        };
+    }
     let mut stripped = whole;
     let signs = stripped[header.content + 1..]
         .bytes()
@@ -59,6 +68,19 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
         .collect();
     stripped.replace_range(range, &format!("{indentation}-"));
     Builder::new(Cow::Owned(stripped), bom).build(values)
+}
+
+/// May a last line of blanks be more than the indentation of the block scalar that it ends? In doubt it may.
+fn is_content(scalar: &str, blanks: &str) -> bool {
+    let mut lines = scalar.lines();
+    let header = lines.next().unwrap_or_default();
+    let signs = header.split(' ').next().unwrap_or_default();
+    let texts = lines.filter(|line| !line.trim().is_empty());
+    let indent = texts
+        .map(|line| line.len() - line.trim_start_matches(' ').len())
+        .min();
+    let plain = blanks.bytes().all(|byte| byte == b' ') && !signs.contains(|c: char| c.is_ascii_digit());
+    !plain || indent.is_none_or(|indent| blanks.len() > indent)
 }
 
 /// Refuses characters that PyYAML does not read, or reads as line breaks where YAML 1.2 does not.
@@ -185,7 +207,9 @@ impl<'t> Builder<'t> {
                 Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
             }
         }
-        if documents == 0 {
+        self.trivia();
+        while self.text[self.at..].starts_with("...") {
+            self.at += 3;
             self.trivia();
         }
         if self.nodes.first().is_some_and(|root| root.start == root.end) {
@@ -287,6 +311,9 @@ impl<'t> Builder<'t> {
         let tag = tag.map(tag_text);
         let loaded = scalar::load(content, tag.as_deref(), style == Style::Plain);
         self.nodes[id].value = values.scalar(loaded);
+        if let Style::Block { .. } = style {
+            self.header_comment();
+        }
         if !empty {
             self.at = self.scalar_end(self.at, end, style)?;
         }
@@ -322,8 +349,8 @@ impl<'t> Builder<'t> {
             self.at
         };
         let opening = if map { b'{' } else { b'[' };
-        let shown = &self.text[self.byte(span.start.index())..self.byte(span.end.index())];
-        let bracketed = shown.as_bytes().last() == Some(&opening) && self.peek() == Some(opening);
+        // saphyr's span of a bracket reaches over the blanks and the comment behind it; that of a block is empty here.
+        let bracketed = self.peek() == Some(opening) && self.byte(span.end.index()) > self.at;
         let flow = bracketed || position.in_flow;
         let bare = flow && !bracketed;
         let indent = if flow {

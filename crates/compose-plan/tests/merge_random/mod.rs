@@ -392,7 +392,8 @@ impl Writer {
                         if text.is_empty() { "~".to_owned() } else { text }
                     })
                     .collect();
-                format!("[{}]", items.join(&format!(",{gap}")))
+                let blank = blank(column, items.is_empty());
+                format!("[{blank}{}{blank}]", items.join(&format!(",{gap}")))
             }
             Node::Map { entries, .. } => {
                 let entries: Vec<String> = entries
@@ -402,7 +403,8 @@ impl Writer {
                         format!("{}: {value}", entry.key)
                     })
                     .collect();
-                format!("{{{}}}", entries.join(&format!(",{gap}")))
+                let blank = blank(column, entries.is_empty());
+                format!("{{{blank}{}{blank}}}", entries.join(&format!(",{gap}")))
             }
             Node::Anchored(inner) => {
                 let Some(number) = self.start(inner) else {
@@ -434,6 +436,11 @@ impl Writer {
         self.open -= 1;
         self.anchors[number] = (matches!(inner, Node::Map { .. }), true);
     }
+}
+
+/// What stands inside of brackets: nothing or a blank.
+fn blank(column: usize, empty: bool) -> &'static str {
+    if column % 4 < 2 && !empty { " " } else { "" }
 }
 
 impl Node {

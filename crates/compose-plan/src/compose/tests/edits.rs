@@ -67,6 +67,14 @@ fn braces_stay_braces() {
         format!("bitops: {{deployments: {flow}, x: y}}\n")
     );
     assert_eq!(
+        set("bitops: &b { x: y } # z\n"),
+        format!("bitops: &b {{ x: y, deployments: {flow} }} # z\n")
+    );
+    assert_eq!(
+        set("{ a: [ 1 ], bitops: { # z\n  deployments: { } } }\n"),
+        format!("{{ a: [ 1 ], bitops: {{ # z\n  deployments: {flow} }} }}\n")
+    );
+    assert_eq!(
         set("bitops:\n  deployments: {terraform: {plugin: \"terraform\", x: 1}} # c\n"),
         "bitops:\n  deployments: {eks-helm: {plugin: helm}, terraform: {plugin: \"terraform\", x: 1}} # c\n"
     );

@@ -223,6 +223,14 @@ impl Builder<'_> {
             .any(|byte| byte == b'+'))
     }
 
+    /// Notes the comment behind a block scalar's header: it is a part of the scalar's text.
+    pub(super) fn header_comment(&mut self) {
+        let header = self.text[self.at..].lines().next().unwrap_or_default();
+        if let Some(comment) = header.find('#') {
+            self.comments.push(self.at + comment..self.at + header.len());
+        }
+    }
+
     /// The end of a scalar that starts at `start` and of which saphyr says that it ends at `end`.
     pub(super) fn scalar_end(&self, start: usize, end: usize, style: Style) -> Result<usize, String> {
         let text = self
