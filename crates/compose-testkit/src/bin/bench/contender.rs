@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use compose_testkit::{Context, GitServer, git};
 
+use crate::bare;
 use crate::measure::{self, Sample};
 use crate::world::{self, Source};
 
@@ -17,17 +18,25 @@ const AT_ONCE: usize = 16;
 /// No run takes longer, or it is a failure of the benchmark.
 const LIMIT: Duration = Duration::from_secs(300);
 
+const LOCK: &str = "dev/bitops.lock.yaml";
+
 /// A way to get the environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     /// This program with an empty cache.
     Cold,
-    /// The same with full commit ids instead of versions, as a lock gives them.
-    ColdKnown,
+    /// The same with a lock, made by `bitops-compose lock`.
+    ColdLocked,
     /// This program with a cache that holds all.
     Warm,
-    /// The same with commit ids.
-    WarmKnown,
+    /// The same with a lock.
+    WarmLocked,
+    /// Only what [`Contender::Warm`] asks the server, by a client that does nothing else.
+    Bare,
+    /// Warm, with the refs that the cache remembers instead of a server.
+    Offline,
+    /// The same with a lock: nothing is resolved.
+    OfflineLocked,
     /// `git clone --depth 1 -b TAG`, one source after the other.
     CloneLoop,
     /// The same clones, 16 at once, with `--filter=blob:none --sparse`, and `sparse-checkout set ENVIRONMENT`.
@@ -37,22 +46,36 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 7] = [
+    /// Those of a race against others.
+    pub(crate) const ALL: [Self; 8] = [
         Self::Cold,
-        Self::ColdKnown,
+        Self::ColdLocked,
         Self::Warm,
-        Self::WarmKnown,
+        Self::WarmLocked,
+        Self::Bare,
         Self::CloneLoop,
         Self::CloneParallel,
         Self::Vendir,
     ];
 
+    /// Those that tell what resolving costs.
+    pub(crate) const RESOLVING: [Self; 5] = [
+        Self::Cold,
+        Self::Warm,
+        Self::Bare,
+        Self::Offline,
+        Self::OfflineLocked,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cold => "bitops-compose, cold",
-            Self::ColdKnown => "bitops-compose, cold, known commits",
+            Self::ColdLocked => "bitops-compose, cold, locked",
             Self::Warm => "bitops-compose, warm",
-            Self::WarmKnown => "bitops-compose, warm, known commits",
+            Self::WarmLocked => "bitops-compose, warm, locked",
+            Self::Bare => "warm, the requests alone by a bare client",
+            Self::Offline => "bitops-compose, offline",
+            Self::OfflineLocked => "bitops-compose, offline, locked",
             Self::CloneLoop => "git clone --depth 1 -b, in a loop",
             Self::CloneParallel => "the same in parallel, blobless, sparse",
             Self::Vendir => "as vendir: init, fetch, checkout, in a loop",
@@ -64,8 +87,21 @@ impl Contender {
         matches!(self, Self::CloneLoop | Self::Vendir)
     }
 
-    fn known(self) -> bool {
-        matches!(self, Self::ColdKnown | Self::WarmKnown)
+    fn is_locked(self) -> bool {
+        matches!(self, Self::ColdLocked | Self::WarmLocked | Self::OfflineLocked)
+    }
+
+    fn is_offline(self) -> bool {
+        matches!(self, Self::Offline | Self::OfflineLocked)
+    }
+
+    fn is_warm(self) -> bool {
+        matches!(self, Self::Warm | Self::WarmLocked) || self.is_offline()
+    }
+
+    /// Is it a run of this program?
+    fn is_ours(self) -> bool {
+        self.is_warm() || matches!(self, Self::Cold | Self::ColdLocked)
     }
 }
 
@@ -77,20 +113,25 @@ pub(crate) struct Race<'a> {
     sources: &'a [Source],
     /// A cache that holds all the sources.
     warm: tempfile::TempDir,
+    /// What `bitops-compose lock` has written for them.
+    lock: String,
 }
 
 impl<'a> Race<'a> {
-    /// Fills a cache for the warm runs.
+    /// Makes a lock, and fills a cache for the warm runs.
     pub(crate) fn new(program: &'a Path, server: &'a GitServer, sources: &'a [Source]) -> Self {
-        let race = Self {
+        let mut race = Self {
             program,
             server,
             sources,
             warm: world::scratch(),
+            lock: String::new(),
         };
-        for warm in [Contender::Warm, Contender::WarmKnown] {
-            race.context(warm).run(["deploy"]).expect_code(0);
-        }
+        let locking = race.context(Contender::Warm);
+        locking.run(["lock"]).expect_code(0);
+        race.lock = std::fs::read_to_string(locking.ops_repo().join(LOCK))
+            .unwrap_or_else(|error| panic!("no lock was written: {error}"));
+        race.context(Contender::Warm).run(["deploy"]).expect_code(0);
         race
     }
 
@@ -111,7 +152,8 @@ impl<'a> Race<'a> {
             }
             Contender::CloneParallel => {
                 let started = Instant::now();
-                at_once(self.sources, |source, number| {
+                let sources: Vec<&Source> = self.sources.iter().collect();
+                at_once(&sources, |source, number| {
                     clone(
                         source,
                         scratch.path(),
@@ -130,7 +172,15 @@ impl<'a> Race<'a> {
                 }
                 started.elapsed()
             }
-            Contender::Cold | Contender::ColdKnown | Contender::Warm | Contender::WarmKnown => {
+            Contender::Bare => {
+                let mut repos: Vec<&Source> = self.sources.iter().collect();
+                repos.sort_by_key(|source| &source.url);
+                repos.dedup_by_key(|source| &source.url);
+                let started = Instant::now();
+                at_once(&repos, |source, _| bare::look(source));
+                return Sample::with_traffic(started.elapsed(), self.server);
+            }
+            _ => {
                 let context = self.context(contender);
                 let run = context.run(["deploy"]).expect_code(0);
                 return Sample::with_traffic(run.duration, self.server);
@@ -150,7 +200,7 @@ impl<'a> Race<'a> {
 
     /// The peak memory of this program; none for the others, which are several processes each.
     pub(crate) fn peak_memory(&self, contender: Contender) -> Option<u64> {
-        if contender.is_loop() || contender == Contender::CloneParallel {
+        if !contender.is_ours() {
             return None;
         }
         let context = self.context(contender);
@@ -159,11 +209,15 @@ impl<'a> Race<'a> {
 
     fn context(&self, contender: Contender) -> Context {
         let mut context = deploying(self.program);
-        context.file(
-            "dev/bitops.config.yaml",
-            world::config(self.sources, contender.known()),
-        );
-        if matches!(contender, Contender::Warm | Contender::WarmKnown) {
+        context.file("dev/bitops.config.yaml", world::config(self.sources));
+        if contender.is_locked() {
+            context.file(LOCK, &self.lock);
+            context.set("BITOPS_COMPOSE_LOCKED", "true");
+        }
+        if contender.is_offline() {
+            context.set("BITOPS_COMPOSE_OFFLINE", "true");
+        }
+        if contender.is_warm() {
             context.set("BITOPS_COMPOSE_CACHE", self.warm.path());
         }
         context
@@ -221,7 +275,7 @@ where
 }
 
 /// Does the work for every source, [`AT_ONCE`] of them at a time.
-fn at_once(sources: &[Source], work: impl Fn(&Source, usize) + Sync) {
+fn at_once(sources: &[&Source], work: impl Fn(&Source, usize) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(sources.len()) {

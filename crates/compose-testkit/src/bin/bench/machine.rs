@@ -16,6 +16,7 @@ pub(crate) struct Machine {
     /// The file system that everything is on.
     pub(crate) files: String,
     pub(crate) git: String,
+    /// The program's version and commit, and whether they tell all.
     pub(crate) program: String,
     /// Of the minute before the start.
     pub(crate) load: String,
@@ -40,7 +41,7 @@ impl Machine {
             kernel: format!("Linux {}", release.split('-').next().unwrap_or_default().trim()),
             files: file_system(&std::env::temp_dir()),
             git: git::run(Path::new("/"), ["--version"]),
-            program: first_line(Command::new(program).arg("--version")),
+            program: program_and_commit(program),
             load: read("/proc/loadavg")
                 .split(' ')
                 .next()
@@ -50,10 +51,42 @@ impl Machine {
     }
 }
 
+/// Figures of a commit that nobody can check out prove nothing, so that is said.
+fn program_and_commit(program: &Path) -> String {
+    let version = first_line(Command::new(program).arg("--version"));
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !sources.join(".git").exists() {
+        return version;
+    }
+    let commit = git::run(&sources, ["rev-parse", "--short=12", "HEAD"]);
+    let changed = git::run(
+        &sources,
+        [
+            "status",
+            "--porcelain",
+            "--",
+            "crates",
+            "Cargo.toml",
+            "Cargo.lock",
+        ],
+    );
+    if !version.contains(commit.trim()) {
+        format!("{version}, **not the commit that is checked out**")
+    } else if changed.trim().is_empty() {
+        version
+    } else {
+        format!("{version}, **with changes that are not committed**")
+    }
+}
+
+/// What a directory is on, and whether that is memory.
 fn file_system(directory: &Path) -> String {
     let mut stat = Command::new("stat");
     stat.args(["--file-system", "--format", "%T"]).arg(directory);
-    first_line(&mut stat)
+    match first_line(&mut stat).as_str() {
+        memory @ ("tmpfs" | "ramfs") => format!("{memory} (memory)"),
+        disk => format!("{disk} (a disk)"),
+    }
 }
 
 fn first_line(command: &mut Command) -> String {

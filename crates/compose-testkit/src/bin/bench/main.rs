@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`world`] | catalogs behind a server, and the sources that are wanted of them |
-//! | [`contender`] | who is measured, and one run of each |
+//! | [`contender`], [`bare`] | who is measured, and one run of each |
 //! | [`measure`] | samples, medians, peak memory |
 //! | [`local`] | what needs no server: start-up, and the cost of composing |
 //! | [`scenarios`] | what is measured, in order |
@@ -12,6 +12,7 @@
 //!
 //! It states times and asserts none. It ends by itself: every count is bounded, and every run has a time limit.
 
+mod bare;
 mod chart;
 mod contender;
 mod local;
@@ -42,7 +43,7 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
-    /// Only the scenarios whose key holds this text (six, size, many, local).
+    /// Only the scenarios whose key holds this text (six, size, many, tags, local).
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 

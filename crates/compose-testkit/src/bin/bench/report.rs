@@ -35,6 +35,10 @@ pub(crate) fn markdown(results: &Results) -> String {
     for scenario in results.six.iter().chain(&results.sizes).chain(&results.many) {
         table(scenario, &mut page);
     }
+    if let Some(tags) = &results.tags {
+        table(tags, &mut page);
+        resolving(tags, &mut page);
+    }
     local(results, &mut page);
     page
 }
@@ -62,7 +66,7 @@ fn intro(results: &Results, page: &mut String) {
         page,
         format_args!(
             "Made by `scripts/bench`: all contenders in turn, round after round, against one local smart-HTTP server (real `git\n\
-             http-backend`) that takes {} ms more for each request and each new connection. Bandwidth is not limited, so fewer bytes gain\n\
+             http-backend`, a process for each request) that takes {} ms more for each request and each new connection. Bandwidth is not limited, so fewer bytes gain\n\
              nothing in these times. Times are medians (least to most); ratios are medians over the rounds, each round's runs\n\
              compared with each other.\n",
             results.latency_millis
@@ -71,7 +75,7 @@ fn intro(results: &Results, page: &mut String) {
     line(
         page,
         format_args!(
-            "{}, {} cores shared by client and server, {} GiB; {}; files on {}; {}; {}. Load when it started: {}.",
+            "{}, {} cores shared by client and server, {} GiB; {}; everything on {}; {}; {}. Load when it started: {}.",
             machine.processor,
             machine.cores,
             machine.memory_gib,
@@ -88,7 +92,9 @@ fn intro(results: &Results, page: &mut String) {
 /// What the rows of the tables are.
 const CONTENDERS: &str = "
 A run of `bitops-compose` is a whole `deploy`, from the start of the process to the end of a pipeline that is `true`: cold with an empty
-cache, warm with one that holds everything, with `version`s or with commits that are known (as by a lock). The clones stop at the checkout.
+cache, warm with one that holds everything, with `version`s or with the lock that `bitops-compose lock` has made of them. The bare client
+connects to each repo and asks what a warm run asks, all repos at once, and does nothing with the answers: above the delays that is the
+server's own time, which shares the processors. The clones stop at the checkout.
 The parallel ones, 16 at once, are `git clone --depth 1 -b TAG --filter=blob:none --sparse` and `git sparse-checkout set ENVIRONMENT`. What
 vendir does is rendered as `git init`, `git remote add`, `git fetch origin TAG` and `git checkout`. Requests and bytes are the server's
 counts; the loops run less often than the others, and not at all for the most sources. Peak memory is the kernel's (`ru_maxrss`), of a run of its own.
@@ -115,6 +121,27 @@ fn table(scenario: &Scenario, page: &mut String) {
             ),
         );
     }
+}
+
+/// What the rows say of resolving alone.
+fn resolving(tags: &Scenario, page: &mut String) {
+    let (Some(live), Some(locked)) = (
+        tags.series(Contender::Offline),
+        tags.series(Contender::OfflineLocked),
+    ) else {
+        return;
+    };
+    let pairs = live.samples.iter().zip(&locked.samples);
+    let difference = Spread::of(pairs.map(|(live, locked)| live.millis - locked.millis).collect());
+    line(
+        page,
+        format_args!(
+            "\nOffline there is no server to wait for: what a run takes longer than with a lock, {} ms, is reading the refs that the cache\n\
+             remembers, and resolving {} requests by them.",
+            spread(difference, 1),
+            tags.sources
+        ),
+    );
 }
 
 fn local(results: &Results, page: &mut String) {

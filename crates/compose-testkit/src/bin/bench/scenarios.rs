@@ -28,6 +28,8 @@ pub(crate) struct Scale {
     /// Repos of the many, and sources of each; how many of the sources are asked for.
     many: (usize, usize),
     asked: Vec<usize>,
+    /// In each of the repos of the many, where resolving is measured.
+    tags: usize,
     start_ups: usize,
     compose: Size,
 }
@@ -43,6 +45,7 @@ impl Scale {
             sizes: vec![100, 300, 1_000],
             many: (50, 4),
             asked: vec![20, 60, 200],
+            tags: 1_000,
             start_ups: 400,
             compose: Size {
                 layers: 50,
@@ -62,6 +65,7 @@ impl Scale {
             sizes: vec![2, 4],
             many: (2, 2),
             asked: vec![2, 4],
+            tags: 20,
             start_ups: 2,
             compose: Size {
                 layers: 2,
@@ -102,6 +106,8 @@ pub(crate) struct Results {
     pub(crate) sizes: Vec<Scenario>,
     /// More and more sources.
     pub(crate) many: Vec<Scenario>,
+    /// Many sources with many tags.
+    pub(crate) tags: Option<Scenario>,
     pub(crate) start_up: Option<StartUp>,
     pub(crate) compose: Option<Composing>,
 }
@@ -115,6 +121,7 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         six: None,
         sizes: Vec::new(),
         many: Vec::new(),
+        tags: None,
         start_up: None,
         compose: None,
     };
@@ -169,11 +176,56 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
             results.many.push(scenario);
         }
     }
+    if asked("tags") {
+        let (repos, each) = scale.many;
+        let world = World::tags(repos, each, scale.tags, scale.latency);
+        let count = world.sources.len();
+        let title = format!("Resolving {count} sources with {} tags each", scale.tags);
+        let mut scenario = race_of(
+            &Contender::RESOLVING,
+            program,
+            scale,
+            &world,
+            "tags",
+            title,
+            count,
+            0,
+        );
+        scenario.environments = each;
+        results.tags = Some(scenario);
+    }
     results
 }
 
-/// All contenders in turn, round after round, so that what slows the machine for a while slows all of them.
+/// [`race_of`] the usual contenders.
 fn race(
+    program: &Path,
+    scale: &Scale,
+    world: &World,
+    key: &str,
+    title: String,
+    sources: usize,
+    loop_runs: usize,
+) -> Scenario {
+    race_of(
+        &Contender::ALL,
+        program,
+        scale,
+        world,
+        key,
+        title,
+        sources,
+        loop_runs,
+    )
+}
+
+/// All contenders in turn, round after round, so that what slows the machine for a while slows all of them.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a struct of them would be made and taken apart at once"
+)]
+fn race_of(
+    contenders: &[Contender],
     program: &Path,
     scale: &Scale,
     world: &World,
@@ -184,7 +236,7 @@ fn race(
 ) -> Scenario {
     progress(&format!("{title}: filling a cache"));
     let race = Race::new(program, &world.server, &world.sources[..sources]);
-    let mut series: Vec<Series> = Contender::ALL
+    let mut series: Vec<Series> = contenders
         .iter()
         .map(|contender| Series {
             contender: contender.name(),
@@ -194,9 +246,9 @@ fn race(
         .collect();
     for round in 0..scale.runs {
         progress(&format!("{title}: round {} of {}", round + 1, scale.runs));
-        for (contender, series) in Contender::ALL.into_iter().zip(&mut series) {
+        for (contender, series) in contenders.iter().zip(&mut series) {
             if !contender.is_loop() || round < loop_runs {
-                series.samples.push(race.run(contender));
+                series.samples.push(race.run(*contender));
             }
         }
     }

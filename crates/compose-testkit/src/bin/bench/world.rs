@@ -17,7 +17,14 @@ pub(crate) struct Source {
     pub(crate) url: String,
     pub(crate) environment: String,
     pub(crate) version: String,
-    pub(crate) commit: String,
+}
+
+impl Source {
+    /// What the names of the tags that its version may mean start with.
+    pub(crate) fn tags(&self) -> &str {
+        let is_exact = self.version.starts_with(|c: char| c.is_ascii_digit());
+        if is_exact { &self.version } else { "" }
+    }
 }
 
 /// A server, and the sources that are wanted of it.
@@ -49,42 +56,31 @@ impl World {
             let name = format!("{}/{repo}", example::ORGANISATION);
             commits.push((name, environment, version));
         }
-        let repos: Vec<_> = catalogs
-            .iter_mut()
-            .zip([
-                "kubernetes",
-                "observability",
-                "k8s-ingress",
-                "k8s-service-mesh",
-                "stackstorm",
-            ])
-            .map(|(catalog, repo)| {
-                catalog.padding(environments, FILES_EACH);
-                let mut versions: Vec<_> = SIX.iter().filter(|six| six.0 == repo).map(|six| six.2).collect();
-                versions.sort_unstable();
-                for version in versions {
-                    // The tags move to commits that hold the padding.
-                    catalog
-                        .file("CHANGELOG.md", format!("## {version}, padded\n"))
-                        .tag(version);
-                }
-                catalog.build(root.path())
-            })
-            .collect();
+        for (catalog, repo) in catalogs.iter_mut().zip([
+            "kubernetes",
+            "observability",
+            "k8s-ingress",
+            "k8s-service-mesh",
+            "stackstorm",
+        ]) {
+            catalog.padding(environments, FILES_EACH);
+            let mut versions: Vec<_> = SIX.iter().filter(|six| six.0 == repo).map(|six| six.2).collect();
+            versions.sort_unstable();
+            for version in versions {
+                // The tags move to commits that hold the padding.
+                catalog
+                    .file("CHANGELOG.md", format!("## {version}, padded\n"))
+                    .tag(version);
+            }
+            catalog.build(root.path());
+        }
         Self::serve(root, latency, |server| {
             commits
                 .iter()
-                .map(|(name, environment, version)| {
-                    let repo = repos
-                        .iter()
-                        .find(|repo| repo.name() == name)
-                        .expect("it was built");
-                    Source {
-                        url: server.url(name),
-                        environment: (*environment).to_owned(),
-                        version: (*version).to_owned(),
-                        commit: repo.commit(version),
-                    }
+                .map(|(name, environment, version)| Source {
+                    url: server.url(name),
+                    environment: (*environment).to_owned(),
+                    version: (*version).to_owned(),
                 })
                 .collect()
         })
@@ -103,13 +99,34 @@ impl World {
                 url: server.url(repo.name()),
                 environment: format!("env-{:04}", environments / 2),
                 version: VERSION.to_owned(),
-                commit: repo.commit(VERSION),
             }]
         })
     }
 
     /// `each` sources of every one of `count` repos, which have `environments` others.
     pub(crate) fn many(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
+        Self::repos(count, each, environments, latency, VERSION, |catalog| {
+            catalog.tag(VERSION);
+        })
+    }
+
+    /// The same with `tags` tags in each repo, of which each source asks for the highest below 6.
+    pub(crate) fn tags(count: usize, each: usize, tags: usize, latency: Duration) -> Self {
+        Self::repos(count, each, each, latency, ">=0.0.1, <6", |catalog| {
+            for tag in 0..tags {
+                catalog.tag(&format!("{}.{}.{}", tag / 100, tag / 10 % 10, tag % 10));
+            }
+        })
+    }
+
+    fn repos(
+        count: usize,
+        each: usize,
+        environments: usize,
+        latency: Duration,
+        version: &str,
+        tag: impl Fn(&mut Catalog),
+    ) -> Self {
         let root = root();
         let repos: Vec<_> = (0..count)
             .map(|number| {
@@ -125,15 +142,18 @@ impl World {
                         );
                     }
                 }
-                catalog.tag(VERSION).build(root.path())
+                tag(&mut catalog);
+                let repo = catalog.build(root.path());
+                // As a server keeps them: one file for all.
+                repo.git(["pack-refs", "--all"]);
+                repo
             })
             .collect();
         Self::serve(root, latency, |server| {
             let source = |repo: &compose_testkit::Repo, one: usize| Source {
                 url: server.url(repo.name()),
                 environment: format!("stack-{one}"),
-                version: VERSION.to_owned(),
-                commit: repo.commit(VERSION),
+                version: version.to_owned(),
             };
             repos
                 .iter()
@@ -174,18 +194,17 @@ fn root() -> tempfile::TempDir {
         .unwrap_or_else(|error| panic!("cannot make a temporary directory: {error}"))
 }
 
-/// The environment config that names `sources`, by version or by commit.
-pub(crate) fn config(sources: &[Source], known: bool) -> String {
+/// The environment config that names `sources`.
+pub(crate) fn config(sources: &[Source]) -> String {
     let mut text = String::from("default-environments:\n");
     for source in sources {
-        let at = if known {
-            format!("ref: {}", source.commit)
-        } else {
-            format!("version: {}", source.version)
-        };
-        let Source { url, environment, .. } = source;
+        let Source {
+            url,
+            environment,
+            version,
+        } = source;
         text.push_str(&format!(
-            "- {{repo: \"{url}\", environment: {environment}, {at}}}\n"
+            "- {{repo: \"{url}\", environment: {environment}, version: \"{version}\"}}\n"
         ));
     }
     text

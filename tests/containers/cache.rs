@@ -1,0 +1,49 @@
+//! The object cache on a volume, as docs/cache.md has it.
+
+use compose_testkit::server::Kind;
+
+use crate::world::{World, world};
+
+/// How often content was asked for since this was last called.
+fn fetches(world: &World) -> usize {
+    let requests = world.server.requests();
+    world.server.clear_requests();
+    requests
+        .iter()
+        .filter(|request| request.kind == Kind::Fetch)
+        .count()
+}
+
+#[test]
+fn a_volume_keeps_what_was_fetched_for_containers_of_any_user() {
+    let world = world();
+    let volume = world.engine.volume();
+    let mount = world.bind("", "");
+    let cache = |mode: &str| format!("--volume={}:/var/cache/bitops-compose{mode}", volume.name());
+    world.assert_ran(world.run(&[&mount, &cache("")]), Some("one"));
+    assert_eq!(fetches(&world), 2, "the commit, and its files");
+    for options in [
+        &[&mount, &cache("")][..],
+        &[&mount, &cache(""), "--user=1000"],
+        &[&mount, &cache(":ro")],
+        &[&mount, &cache(":ro"), "--user=1000", "--cap-drop=ALL"],
+    ] {
+        let run = world.run(options);
+        assert!(!run.stderr.contains("the cache cannot be written"), "{run}");
+        world.assert_ran(run, Some("one"));
+        assert_eq!(fetches(&world), 0, "{options:?}");
+    }
+
+    // What is new goes elsewhere where the volume cannot be written, and is forgotten.
+    world.version("2.0.0");
+    for _ in 0..2 {
+        let run = world.run(&[&mount, &cache(":ro")]);
+        assert!(run.stderr.contains("the cache cannot be written"), "{run}");
+        world.assert_ran(run, Some("two"));
+        assert_eq!(fetches(&world), 2);
+    }
+    world.assert_ran(world.run(&[&mount, &cache("")]), Some("two"));
+    assert_eq!(fetches(&world), 2);
+    world.assert_ran(world.run(&[&mount, &cache(":ro")]), Some("two"));
+    assert_eq!(fetches(&world), 0);
+}
