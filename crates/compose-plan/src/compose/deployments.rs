@@ -250,7 +250,8 @@ impl<'r, 'a> Sources<'r, 'a> {
         all
     }
 
-    /// What the source declares, else those of the image for which it has a directory.
+    /// What the source declares, else those of the image for which it has a directory, and those that the local config
+    /// lists by the names that `as` will give them.
     fn own(&self, source: SourceId) -> Vec<Item> {
         let by = DeclaredBy::Source(source);
         let declared = self
@@ -261,7 +262,10 @@ impl<'r, 'a> Sources<'r, 'a> {
             .unwrap_or_default();
         if declared.is_empty() {
             let dirs = &self.dirs[source.0];
-            return image_items(self.image.unwrap_or_default(), by, |top| dirs.contains_key(top)).collect();
+            let image = image_items(self.image.unwrap_or_default(), by, |top| dirs.contains_key(top));
+            let mut items: Vec<Item> = image.collect();
+            items.extend(self.listed_renamed(source, &items));
+            return items;
         }
         let item = |(one, file): &(Declared, &TreeFile)| Item {
             name: one.name.clone(),
@@ -276,6 +280,39 @@ impl<'r, 'a> Sources<'r, 'a> {
         declared.iter().map(item).collect()
     }
 
+    fn declares(&self, source: SourceId) -> bool {
+        self.configs
+            .declared
+            .get(&source)
+            .is_some_and(|declared| !declared.is_empty())
+    }
+
+    /// Directories of a renamed source that are deployments because the local config lists `<as>-<directory>`. A name
+    /// that the image gives as well stays the image's.
+    fn listed_renamed(&self, source: SourceId, known: &[Item]) -> Vec<Item> {
+        let sources = &self.request.layers.sources;
+        let chain = sources[source.0].via.iter().chain(std::iter::once(&source));
+        let prefix: String = chain
+            .filter_map(|id| sources[id.0].rename.as_deref())
+            .map(|name| format!("{name}-"))
+            .collect();
+        if prefix.is_empty() {
+            return Vec::new();
+        }
+        let item = |one: &Declared| {
+            let name = one.name.strip_prefix(&prefix)?;
+            let new =
+                self.dirs[source.0].contains_key(top(name)) && known.iter().all(|item| item.name != name);
+            new.then(|| Item {
+                name: name.to_owned(),
+                plugin: one.plugin.clone(),
+                by: DeclaredBy::Source(source),
+                party: None,
+            })
+        };
+        self.configs.local.iter().filter_map(item).collect()
+    }
+
     /// `as`: the source's deployments, and those of all sources below it, get a prefix, and so do their directories.
     fn rename(&mut self, source: SourceId, prefix: &str) {
         let members: Vec<usize> = (0..=source.0)
@@ -285,8 +322,10 @@ impl<'r, 'a> Sources<'r, 'a> {
             .iter()
             .map(|item| top(&item.name).to_owned())
             .collect();
-        let directories = members.iter().any(|member| !self.dirs[*member].is_empty());
-        if renamed.is_empty() && self.image.is_none() && directories {
+        // Without the image's deployments any other directory may be one, too: then the plan would not be what runs.
+        let mut directories = members.iter().flat_map(|member| self.dirs[*member].values());
+        let declares = members.iter().any(|member| self.declares(SourceId(*member)));
+        if self.image.is_none() && !declares && directories.any(|name| !renamed.contains(name)) {
             self.plan.conflicts.push(Conflict {
                 path: config_path(self.request.environment),
                 kind: ConflictKind::DeploymentsUnknown,

@@ -44,6 +44,7 @@ pub(super) fn finish(
     if plan.generated {
         generate(request, &configs, &mut composition)?;
     }
+    drop_those_that_as_would_settle(request, &mut composition);
     composition
         .conflicts
         .sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
@@ -63,6 +64,34 @@ pub(super) fn finish(
         &mut composition,
     );
     Ok(composition)
+}
+
+/// A source that could not be renamed lies where it should not: what it collides with there says nothing, and would
+/// hide what is wrong.
+fn drop_those_that_as_would_settle(request: &Request<'_>, composition: &mut Composition) {
+    let unknown: BTreeSet<Origin> = composition
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.kind == ConflictKind::DeploymentsUnknown)
+        .flat_map(Conflict::between)
+        .collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let unplaced = |origin: Origin| {
+        let Origin::Source(id) = origin else { return false };
+        let via = &request.layers.sources[id.0].via;
+        unknown.contains(&origin) || via.iter().any(|via| unknown.contains(&Origin::Source(*via)))
+    };
+    let in_directory = |path: &TreePath| {
+        path.strip_prefix(request.environment)
+            .is_some_and(|relative| relative.as_str().contains('/'))
+    };
+    composition.conflicts.retain(|conflict| {
+        conflict.kind == ConflictKind::DeploymentsUnknown
+            || !in_directory(&conflict.path)
+            || !conflict.parties.iter().any(|party| unplaced(party.origin))
+    });
 }
 
 /// Writes the deployments into the composed config, unless something is wrong with it already.

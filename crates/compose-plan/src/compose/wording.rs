@@ -1,6 +1,6 @@
 //! Sentences about sources and conflicts, and what to do about each.
 
-use compose_model::{TreePath, text};
+use compose_model::{TreePath, env::PIPELINE_DIR, text};
 
 use super::{
     composition::{Conflict, ConflictKind, Holds, Party, Rename},
@@ -11,6 +11,18 @@ use crate::layer::{Origin, Source};
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
 pub(super) fn label(source: &Source) -> String {
     format!("{} of {}", source.environment, source.repo)
+}
+
+/// A source in few words: its environment, unless another source's has the same name.
+pub(super) fn short(source: &Source, sources: &[Source]) -> String {
+    let alike = sources
+        .iter()
+        .filter(|other| other.environment == source.environment);
+    if alike.count() > 1 {
+        label(source)
+    } else {
+        source.environment.to_string()
+    }
 }
 
 /// The same for either origin.
@@ -144,7 +156,11 @@ pub(super) fn remedies(
                 "declare `bitops.deployments` in the source's own {}",
                 super::CONFIG
             ),
-            "run inside the image, whose own deployments are known there".to_owned(),
+            about.list_renamed(),
+            format!(
+                "run inside the image, whose own deployments are known there, or let {PIPELINE_DIR} name a directory with its {}",
+                super::CONFIG
+            ),
             "leave out `as`".to_owned(),
         ],
         ConflictKind::Config { .. } => match conflict.parties.first().map(|party| party.origin) {
@@ -246,6 +262,21 @@ impl About<'_> {
             })
             .collect();
         format!("{}: the whole file is left out then", globs.join(", or "))
+    }
+
+    /// The user's own list tells what `as` cannot.
+    fn list_renamed(&self) -> String {
+        let source = self.conflict.parties.iter().find_map(|party| match party.origin {
+            Origin::Source(id) => Some(&self.sources[id.0]),
+            Origin::Local => None,
+        });
+        let prefix = source
+            .and_then(|source| source.rename.as_deref())
+            .unwrap_or("NAME");
+        format!(
+            "list each of its directories as `{prefix}-DIRECTORY`, with its plugin, in bitops.deployments of {}",
+            config_path(self.environment)
+        )
     }
 
     /// `as` helps where the path is in a directory of the environment: that may be a deployment.

@@ -116,11 +116,7 @@ impl Reader<'_> {
             source.repo
         );
         if !source.via.is_empty() {
-            let via: Vec<&str> = source
-                .via
-                .iter()
-                .map(|via| self.sources[via.0].environment.as_str())
-                .collect();
+            let via: Vec<String> = source.via.iter().map(|via| self.short(*via)).collect();
             head.push_str(&format!("  (by way of {})", via.join(" > ")));
         }
         head
@@ -236,11 +232,11 @@ impl Reader<'_> {
     /// Who else has it.
     fn others(&self, file: &ComposedFile) -> String {
         let below = &file.from[..file.from.len() - 1];
-        let mut names: Vec<&str> = below
+        let mut names: Vec<String> = below
             .iter()
             .map(|from| match from.origin {
-                Origin::Source(id) => self.sources[id.0].environment.as_str(),
-                Origin::Local => "your own",
+                Origin::Source(id) => self.short(id),
+                Origin::Local => "your own".to_owned(),
             })
             .collect();
         names.dedup();
@@ -250,7 +246,7 @@ impl Reader<'_> {
     fn deployments(&self) -> Vec<String> {
         let one = |(index, deployment): (usize, &crate::compose::Deployment)| {
             let by = match deployment.by {
-                DeclaredBy::Source(id) => format!(", from {}", self.sources[id.0].environment),
+                DeclaredBy::Source(id) => format!(", from {}", self.short(id)),
                 DeclaredBy::Local | DeclaredBy::Image => String::new(),
             };
             let absent = if deployment.present {
@@ -282,6 +278,10 @@ impl Reader<'_> {
                 .collect::<Vec<_>>()
         };
         self.composition.files.iter().flat_map(told).collect()
+    }
+
+    fn short(&self, id: SourceId) -> String {
+        wording::short(&self.sources[id.0], self.sources)
     }
 
     fn relative(&self, path: &TreePath) -> String {

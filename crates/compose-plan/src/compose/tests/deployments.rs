@@ -286,6 +286,70 @@ fn as_needs_to_know_what_a_deployment_is() {
 }
 
 #[test]
+fn what_as_could_not_rename_collides_with_nothing() {
+    let files = [("terraform/a", "1"), ("top", "1"), ("terraform/b.kv", "k=1")];
+    let others = [("terraform/a", "2"), ("top", "2"), ("terraform/b.kv", "k=2")];
+    let world = World::new(&[(CONFIG, "")])
+        .source("eks", &files)
+        .source_with("vm", with_as("vm"), &others);
+    let conflicts = world.compose().conflicts;
+    let kinds: Vec<_> = conflicts
+        .iter()
+        .map(|conflict| (conflict.path.as_str(), &conflict.kind))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (CONFIG, &ConflictKind::DeploymentsUnknown),
+            ("dev/top", &ConflictKind::Content { unmerged: None }),
+        ]
+    );
+    let remedy = "list each of its directories as `vm-DIRECTORY`, with its plugin, in bitops.deployments of dev/bitops.config.yaml";
+    assert!(
+        conflicts[0].remedies.iter().any(|one| one == remedy),
+        "{conflicts:?}"
+    );
+}
+
+#[test]
+fn the_local_list_tells_what_as_renames() {
+    let config = |names: &[&str]| {
+        let line = |name: &&str| format!("    {name}: {{plugin: {}}}\n", name.rsplit('-').next().unwrap());
+        let lines: String = names.iter().map(line).collect();
+        format!("bitops:\n  deployments:\n{lines}")
+    };
+    let files = [("terraform/a", ""), ("ansible/b", "")];
+    let world =
+        |names: &[&str]| World::new(&[(CONFIG, &config(names))]).source_with("vm", with_as("vm"), &files);
+    let both = world(&["vm-ansible", "vm-terraform"]);
+    let composition = both.composed();
+    assert_eq!(
+        names(&composition),
+        ["vm-ansible:ansible", "vm-terraform:terraform"]
+    );
+    assert_eq!(paths(&composition), ["dev/vm-ansible/b", "dev/vm-terraform/a"]);
+    assert!(composition.warnings.is_empty(), "{:?}", composition.warnings);
+
+    // Of the other directory nothing is known.
+    assert_eq!(
+        world(&["vm-ansible"]).conflict().kind,
+        ConflictKind::DeploymentsUnknown
+    );
+    // The image knows terraform, and has no ansible.
+    let composition = world(&["vm-ansible"])
+        .image(&[("terraform", "terraform")])
+        .composed();
+    assert_eq!(
+        names(&composition),
+        ["vm-terraform:terraform", "vm-ansible:ansible"]
+    );
+    assert_eq!(
+        paths(&composition)[1..],
+        ["dev/vm-ansible/b", "dev/vm-terraform/a"]
+    );
+}
+
+#[test]
 fn nested_lists_of_sources_do_not_leak() {
     let config = "# catalog\ndefault-environments:\n- repo: x\nbitops:\n  fail_fast: true\n  default-environments: [y]\n";
     let alone = World::new(&[]).source("eks", &[("bitops.config.yaml", config)]);

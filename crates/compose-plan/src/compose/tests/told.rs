@@ -6,8 +6,9 @@ use crate::{
         report::text,
         testing::{World, path},
     },
-    layer::{Part, SourceId},
+    layer::{Part, Source, SourceId},
 };
+use compose_model::RepoUrl;
 
 fn world() -> World {
     let mut world = World::new(&[
@@ -245,4 +246,24 @@ fn explain_tells_a_conflict_with_its_remedies() {
         told.to_text()
             .contains("  conflict: sources have different contents for it\n")
     );
+}
+
+#[test]
+fn sources_whose_environments_have_one_name_are_told_apart() {
+    let elsewhere = |repo: &str| {
+        let repo = RepoUrl::parse(repo).unwrap();
+        move |source: &mut Source| source.repo = repo
+    };
+    let world = World::new(&[("dev/a", "mine"), ("dev/b", "mine")])
+        .source_with(
+            "test",
+            elsewhere("https://host/org/one"),
+            &[("a", "1"), ("helm/x", "")],
+        )
+        .source_with("test", elsewhere("https://host/org/two"), &[("helm/y", "")])
+        .source("eks", &[("b", "1")])
+        .image(&[("helm", "helm")]);
+    let told = text::plan(&world.composed(), &world.layers.sources);
+    assert!(told.contains("a (of test of https://host/org/one)\n"), "{told}");
+    assert!(told.contains("b (of eks)\n"), "{told}");
 }
