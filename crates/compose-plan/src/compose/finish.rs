@@ -9,7 +9,7 @@ use super::{
     composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, Provenance, Write},
     configs::{Configs, config_conflict, config_path},
     deployments::Plan,
-    duplicates, edit,
+    duplicates, edit, hazards,
     settle::{local_party, source_party},
     wording,
 };
@@ -63,6 +63,7 @@ pub(super) fn finish(
         plan.generated,
         &mut composition,
     );
+    hazards::warn(request, &mut composition)?;
     Ok(composition)
 }
 

@@ -22,6 +22,7 @@ pub mod explain;
 pub mod filter;
 mod finish;
 mod fold;
+mod hazards;
 mod keep_both;
 pub mod report;
 mod settle;

@@ -2,6 +2,7 @@
 
 mod deployments;
 mod edits;
+mod hazards;
 mod places;
 mod properties;
 mod rules;
