@@ -20,15 +20,16 @@ fn a_volume_keeps_what_was_fetched_for_containers_of_any_user() {
     let volume = world.engine.volume();
     let mount = world.bind("", "");
     let cache = |mode: &str| format!("--volume={}:/var/cache/bitops-compose{mode}", volume.name());
-    world.assert_ran(world.run(&[&mount, &cache("")]), Some("one"));
+    let (writable, read_only) = (cache(""), cache(":ro"));
+    world.assert_ran(world.run(&[&mount, &writable]), Some("one"));
     assert_eq!(fetches(&world), 2, "the commit, and its files");
     for options in [
-        &[&mount, &cache("")][..],
-        &[&mount, &cache(""), "--user=1000"],
-        &[&mount, &cache(":ro")],
-        &[&mount, &cache(":ro"), "--user=1000", "--cap-drop=ALL"],
+        vec![&*mount, &writable],
+        vec![&mount, &writable, "--user=1000"],
+        vec![&mount, &read_only],
+        vec![&mount, &read_only, "--user=1000", "--cap-drop=ALL"],
     ] {
-        let run = world.run(options);
+        let run = world.run(&options);
         assert!(!run.stderr.contains("the cache cannot be written"), "{run}");
         world.assert_ran(run, Some("one"));
         assert_eq!(fetches(&world), 0, "{options:?}");
@@ -37,13 +38,13 @@ fn a_volume_keeps_what_was_fetched_for_containers_of_any_user() {
     // What is new goes elsewhere where the volume cannot be written, and is forgotten.
     world.version("2.0.0");
     for _ in 0..2 {
-        let run = world.run(&[&mount, &cache(":ro")]);
+        let run = world.run(&[&mount, &read_only]);
         assert!(run.stderr.contains("the cache cannot be written"), "{run}");
         world.assert_ran(run, Some("two"));
         assert_eq!(fetches(&world), 2);
     }
-    world.assert_ran(world.run(&[&mount, &cache("")]), Some("two"));
+    world.assert_ran(world.run(&[&mount, &writable]), Some("two"));
     assert_eq!(fetches(&world), 2);
-    world.assert_ran(world.run(&[&mount, &cache(":ro")]), Some("two"));
+    world.assert_ran(world.run(&[&mount, &read_only]), Some("two"));
     assert_eq!(fetches(&world), 0);
 }
