@@ -1,6 +1,9 @@
-//! Sources that must be signed, with signatures made by real `git` and `ssh-keygen`.
+//! Sources that must be signed, with signatures made by real `git`, `ssh-keygen` and `gpg`.
 
+#[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "openpgp")]
+mod openpgp;
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -57,17 +60,33 @@ impl Signed {
         )
     }
 
-    /// A new commit, signed by a key or by none.
-    fn commit(&self, text: &str, key: Option<&str>) -> String {
+    /// A tree whose one environment holds this text.
+    fn tree(&self, text: &str) -> String {
         let c = self.world.repo("c");
         let blob = c.write_blob(text);
         c.git(["read-tree", "1.0.0"]);
         c.git(["update-index", "--cacheinfo", &format!("100644,{blob},eks/a.txt")]);
-        let tree = c.git(["write-tree"]);
+        c.git(["write-tree"])
+    }
+
+    /// A new commit, signed by a key or by none.
+    fn commit(&self, text: &str, key: Option<&str>) -> String {
+        let tree = self.tree(text);
         match key {
             Some(key) => self.git(key, &["commit-tree", "-S", &tree, "-m", text]),
-            None => c.git(["commit-tree", &tree, "-m", text]),
+            None => self.world.repo("c").git(["commit-tree", &tree, "-m", text]),
         }
+    }
+
+    /// The same object with another message, and so with a signature of something else.
+    fn altered(&self, kind: &str, id: &str) -> String {
+        let c = self.world.repo("c");
+        let raw = c.git(["cat-file", kind, id]);
+        assert!(raw.contains("\n\naltered"), "{raw}");
+        c.write(
+            kind,
+            format!("{}\n", raw.replace("\n\naltered", "\n\nAltered")).as_bytes(),
+        )
     }
 
     fn tag(&self, name: &str, commit: &str, key: Option<&str>) {
@@ -249,4 +268,35 @@ fn keys_must_be_there_and_be_keys() {
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", broken);
     let told = signed.deploy("version: 1.0.0", 65);
     assert!(told.contains("keys/broken:1:"), "{told}");
+}
+
+#[test]
+fn altered_and_expired_signatures_are_refused() {
+    let signed = Signed::new();
+    let commit = signed.commit("altered", Some("good"));
+    signed.tag("2.0.0", &signed.altered("commit", &commit), None);
+    signed.tag("2.1.0", &commit, None);
+    signed.git("good", &["tag", "-s", "-m", "altered", "2.2.0", &commit]);
+    let c = signed.world.repo("c");
+    let tag = signed.altered("tag", &c.id("refs/tags/2.2.0"));
+    c.set_ref("refs/tags/2.2.0", &tag);
+    let refused = "is not what SHA256:";
+    for (rest, wanted) in [
+        (
+            "version: 2.0.0, verify: {mode: commit, keys: keys/trusted}",
+            refused,
+        ),
+        ("version: 2.2.0, verify: {mode: tag, keys: keys/trusted}", refused),
+        (
+            "version: 2.1.0, verify: {mode: commit, keys: keys/ended}",
+            "whose validity ended at 2020-01-01",
+        ),
+    ] {
+        let line = fs::read_to_string(signed.key("good.pub")).unwrap();
+        let ended = format!("ada@example.org valid-before=\"20200101\" {line}");
+        signed.world.context.file("keys/ended", ended);
+        let told = signed.deploy(rest, 77);
+        assert!(told.contains(wanted), "{rest}: {told}");
+    }
+    signed.deploy("version: 2.1.0, verify: {mode: commit, keys: keys/trusted}", 0);
 }
