@@ -413,6 +413,46 @@ fn a_closed_stdout_is_no_error() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_whole_is_an_error() {
+    let mut world = layered();
+    world.context.unset("GITHUB_ACTIONS");
+    world.context.run(["lock"]).expect_code(0);
+    for args in [
+        &["plan"][..],
+        &["plan", "--format", "json"],
+        &["plan", "--diff"],
+        &["plan", "--graph", "dot"],
+        &["explain", "terraform/notes.txt"],
+        &["check"],
+        &["check", "--format", "json"],
+        &["lock"],
+        &["update", "--dry-run"],
+        &["outdated"],
+        &["cache", "list"],
+        &["schema"],
+        &["completions", "bash"],
+        &["vendor"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = world
+            .context
+            .command(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(73), "{args:?}\n{stderr}");
+        for said in [
+            "error: the result cannot be written to standard output",
+            "caused by: No space left on device",
+        ] {
+            assert!(stderr.contains(said), "{args:?}\n{stderr}");
+        }
+    }
+}
+
+#[test]
 fn what_bitops_masks_hide_they_hide_here_too() {
     let world = world(&mut [catalog("c", "eks", "app/x.txt", "password: other\n")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);

@@ -2,10 +2,13 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use common::{World, catalog, world};
-use compose_testkit::{Catalog, Context, Run};
+use compose_testkit::{
+    Catalog, Context, Run, Signal,
+    server::{Fault, Kind, Rule},
+};
 
 /// A source with a hook, a merged file and a shared directory; a checkout with links of its own.
 fn vendored_world() -> World {
@@ -248,4 +251,71 @@ fn conflicts_and_unwritable_places_leave_nothing() {
             .run(["vendor", "--output", "file/vendored"])
             .expect_code(73)
     ));
+}
+
+#[test]
+fn more_files_than_can_be_copied_are_an_error_and_not_left_out() {
+    let world = world(&mut [catalog("c", "eks", "app/x.txt", "x")]);
+    // Two links that lead back: as good as endless.
+    world
+        .context
+        .file("dev/own.txt", "mine\n")
+        .symlink("dev/a", ".")
+        .symlink("dev/b", ".");
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    insta::assert_snapshot!(world.context.run(["vendor"]).expect_code(65));
+    assert!(!world.context.root().join("vendored").exists());
+    // A plan says that it does not show everything.
+    let plan = world.context.run(["plan"]).expect_code(0);
+    assert!(plan.stdout.contains("there are too many"), "{plan}");
+}
+
+#[test]
+fn a_signal_leaves_nothing_or_all_of_it() {
+    let world = vendored_world();
+    let left = |run: &Run| {
+        let names = fs::read_dir(world.context.root()).unwrap();
+        let names: Vec<_> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains("vendored") || name.starts_with(".bitops-compose"))
+            .collect();
+        assert!(names.is_empty(), "{names:?}\n{run}");
+    };
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        world.server.inject("c", Rule::from(Fault::Stall).on(Kind::Fetch));
+        world.server.clear_requests();
+        let run = world.context.spawn(["vendor"]);
+        world.server.wait_for(Duration::from_secs(20), |seen| {
+            seen.iter().any(|request| request.kind == Kind::Fetch)
+        });
+        run.signal(signal);
+        left(&run.wait(Duration::from_secs(10)).expect_code(code));
+        world.server.heal("c");
+    }
+    // While it writes: the signal comes as soon as there is a staging directory.
+    for file in 0..4000 {
+        world.context.file(&format!("dev/many/{file}"), "mine\n");
+    }
+    let run = world.context.spawn(["vendor"]);
+    let staged = || {
+        let names = fs::read_dir(world.context.root()).unwrap();
+        names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .any(|name| name.starts_with(".bitops-compose") || name == "vendored")
+    };
+    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    while !staged() {
+        assert!(std::time::Instant::now() < limit, "nothing is staged");
+        std::thread::yield_now();
+    }
+    run.signal(Signal::TERM);
+    let run = run.wait(Duration::from_secs(20));
+    match run.code {
+        Some(143) => left(&run),
+        _ => assert_eq!(
+            files(&world.context.root().join("vendored")).len(),
+            ALL.len() + 4000,
+            "{run}"
+        ),
+    }
 }

@@ -93,9 +93,8 @@ fn show(
     let printer = crate::plain_printer();
     match format {
         Format::Text => printer.result(&text()),
-        Format::Json => printer.json(&json())?,
+        Format::Json => printer.json(&json()),
     }
-    Ok(())
 }
 
 fn told(format: Format, pruned: &Pruned) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
                     source.requested.as_str()
                 ));
             }
-            job.printer.result(&text);
+            job.printer.result(&text)?;
         }
         Format::Json => {
             #[derive(Serialize)]

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     job.printer.result(&match args.target.format {
         Format::Text => text(&file, &lock, changed),
         Format::Json => crate::report::json_document(&json(&file, &lock, changed))?,
-    });
+    })?;
     Ok(DONE)
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
-use std::{io::Write, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -21,6 +21,7 @@ use crate::{
     job::Job,
     pipeline::{self, Planned},
     problem::Failure,
+    report::to_stdout,
     runtime,
 };
 
@@ -45,24 +46,20 @@ fn composed(
 
 /// `schema`
 pub(crate) fn schema() -> Result<u8, Failure> {
-    Ok(print(compose_plan::config::schema().as_bytes()))
+    to_stdout(compose_plan::config::schema().as_bytes())?;
+    Ok(DONE)
 }
 
 /// `completions SHELL`
 pub(crate) fn completions(shell: Shell) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
-    Ok(print(&script))
+    to_stdout(&script)?;
+    Ok(DONE)
 }
 
 /// `image install`
 pub(crate) fn install(root: &Path) -> Result<u8, Failure> {
     compose_tree::mount::install(root)?;
     Ok(DONE)
-}
-
-/// A closed pipe (`schema | head`) is no error.
-fn print(bytes: &[u8]) -> u8 {
-    let _ = std::io::stdout().lock().write_all(bytes);
-    DONE
 }

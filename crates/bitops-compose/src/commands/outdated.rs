@@ -44,7 +44,7 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     job.printer.result(&match args.target.format {
         Format::Text => lock::to_table(&rows),
         Format::Json => crate::report::json_document(&lock::to_json(&rows))?,
-    });
+    })?;
     job.printer.problems(&problems);
     // A repo that did not answer is more than an outdated one.
     Ok(match Failure::new(problems) {

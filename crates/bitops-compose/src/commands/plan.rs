@@ -25,11 +25,11 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
     }
     super::composed(&args.target, move |job, planned| {
         match (format, graph) {
-            (Format::Text, Some(graph)) => show_graph(job, &planned, graph),
+            (Format::Text, Some(graph)) => show_graph(job, &planned, graph)?,
             (Format::Text, None) if diff => show_diffs(job, &planned)?,
             (Format::Text, None) => {
                 let text = report::text::plan(&planned.composition, &planned.gathered.layers.sources);
-                job.printer.painted(&text, paint::plan);
+                job.printer.painted(&text, paint::plan)?;
             }
             (Format::Json, _) => show_json(job, &planned, diff)?,
         }
@@ -41,19 +41,20 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
     })
 }
 
-fn show_graph(job: &Job, planned: &Planned, graph: Graph) {
+fn show_graph(job: &Job, planned: &Planned, graph: Graph) -> Result<(), Failure> {
     let sources = &planned.gathered.layers.sources;
     let text = match graph {
         Graph::Mermaid => report::graph::mermaid(&planned.composition, sources),
         Graph::Dot => report::graph::dot(&planned.composition, sources),
     };
-    job.printer.result(&text);
+    job.printer.result(&text)?;
     tell_conflicts(job, planned);
+    Ok(())
 }
 
 fn show_diffs(job: &Job, planned: &Planned) -> Result<(), Failure> {
     let text: String = diffs(job, planned)?.into_iter().map(|diff| diff.text).collect();
-    job.printer.painted(&text, paint::diff);
+    job.printer.painted(&text, paint::diff)?;
     tell_conflicts(job, planned);
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
         UpdateFormat::Text => text(&file, &changes, &files, args.dry_run),
         UpdateFormat::Markdown => diff::markdown(job.environment.as_str(), &changes, &files, args.dry_run),
         UpdateFormat::Json => crate::report::json_document(&json(&file, &changes, &files, args.dry_run))?,
-    });
+    })?;
     job.printer.problems(&conflicts);
     Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
 }

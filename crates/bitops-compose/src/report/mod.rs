@@ -14,7 +14,7 @@ pub(crate) use mask::Masks;
 pub(crate) use progress::reporter;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     sync::Arc,
 };
 
@@ -38,29 +38,26 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// A result, on stdout. A closed pipe (`plan | head`) is no error.
-    pub(crate) fn result(&self, text: &str) {
-        let _ = std::io::stdout()
-            .lock()
-            .write_all(self.masks.apply(text).as_bytes());
+    /// A result, on stdout.
+    pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
+        to_stdout(self.masks.apply(text).as_bytes())
     }
 
     /// A result for people: `paint` colours it where somebody looks at stdout.
-    pub(crate) fn painted(&self, text: &str, paint: impl Fn(&str) -> String) {
+    pub(crate) fn painted(&self, text: &str, paint: impl Fn(&str) -> String) -> Result<(), Failure> {
         let masked = self.masks.apply(text);
         let painted = if self.stdout_colour {
             paint(&masked)
         } else {
             masked.into_owned()
         };
-        let _ = std::io::stdout().lock().write_all(painted.as_bytes());
+        to_stdout(painted.as_bytes())
     }
 
     /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = self.masks.apply_to_json(&json_document(value)?);
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
-        Ok(())
+        to_stdout(text.as_bytes())
     }
 
     /// Problems, on stderr.
@@ -79,6 +76,21 @@ impl Printer {
         let _ = std::io::stderr()
             .lock()
             .write_all(self.masks.apply(&out).as_bytes());
+    }
+}
+
+/// Writes a result. A closed pipe (`plan | head`) is no error: nobody wants the rest. A full disk is one, for half a
+/// result must not pass for a whole one.
+pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+            ExitCode::CannotWrite,
+            "the result cannot be written to standard output",
+        )
+        .because(error)
+        .into()),
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Composition {
     /// Every composed file, sorted by path; with [`Request::list_local`](super::Request::list_local) the
     /// environment's purely local files too. A path in conflict is not here but in `conflicts`.
     pub files: Vec<ComposedFile>,
+    /// There were more purely local files than a composition lists; see [`Composition::warnings`].
+    pub local_is_cut: bool,
     /// What the pipeline will run, in order; empty when neither a config declares it nor the image's is known.
     pub deployments: Vec<Deployment>,
     /// Were `deployments` written into the composed `bitops.config.yaml`?

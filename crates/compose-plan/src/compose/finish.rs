@@ -26,6 +26,7 @@ pub(super) fn finish(
     let mut composition = Composition {
         environment: request.environment.clone(),
         files,
+        local_is_cut: false,
         deployments: plan.deployments,
         generated: false,
         renames: plan.renames,

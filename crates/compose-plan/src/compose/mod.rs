@@ -98,11 +98,16 @@ fn compose_with(
     let tree = tree::Dir::of(request.layers, request.environment, &plan.names, &configs);
     let mut walk = Walk::new(Settler { request, classify });
     walk.dir(None, tree, true)?;
+    let local_is_cut = walk.is_cut();
     let Walk {
         files,
         conflicts,
         warnings,
         ..
     } = walk;
-    finish::finish(request, configs, plan, files, conflicts, warnings)
+    let composition = finish::finish(request, configs, plan, files, conflicts, warnings)?;
+    Ok(Composition {
+        local_is_cut,
+        ..composition
+    })
 }

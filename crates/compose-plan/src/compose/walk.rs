@@ -34,6 +34,13 @@ pub(super) struct Walk<'a> {
     local_entries: usize,
 }
 
+impl Walk<'_> {
+    /// Were there more of the user's own files than are listed?
+    pub(super) fn is_cut(&self) -> bool {
+        self.local_entries > MAX_LOCAL_ENTRIES
+    }
+}
+
 /// What stands in a local directory, sorted by name.
 type Listing = Vec<(String, LocalKind)>;
 

@@ -51,6 +51,17 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
         let composition = pipeline::refuse_conflicts(job, &gathered, composition)?;
         let local = DiskTree::new(&job.root);
         let bytes = Bytes::new(&gathered.layers, &gathered, &local);
+        if composition.local_is_cut {
+            return Err(Problem::new(
+                ExitCode::Config,
+                format!(
+                    "{} holds too many files to copy; nothing was written",
+                    job.environment
+                ),
+            )
+            .hint("is there a symlink that leads back to a directory above it?")
+            .into());
+        }
         let entries = entries(job, &gathered.layers, &composition, &local, &bytes)?;
         let read = |entry: &Entry| -> Result<(Arc<[u8]>, FileMode), ContentsError> {
             match &entry.what {
@@ -172,7 +183,7 @@ fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> R
             "output": output.display().to_string(),
             "written": paths(&written.written),
             "unchanged": paths(&written.unchanged),
-        }))?,
+        })),
         Format::Text => {
             let there = match written.unchanged.len() {
                 0 => String::new(),
@@ -187,8 +198,7 @@ fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> R
                 "{}: {files} written to {}{there}\n",
                 job.environment,
                 output.display()
-            ));
+            ))
         }
     }
-    Ok(())
 }
