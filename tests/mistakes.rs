@@ -138,6 +138,161 @@ fn a_symlink_that_leaves_the_repo() {
 }
 
 #[test]
+fn symlinks_of_every_bad_kind_are_told_at_once() {
+    let mut catalog = Catalog::new("c");
+    let bad = [
+        ("a", "gone.txt"),
+        ("b", "link"),
+        ("c", "/etc/passwd"),
+        ("d", "../../../etc/passwd"),
+        ("e", "../.git/config"),
+    ];
+    for (environment, target) in bad {
+        catalog.symlink(&format!("{environment}/link"), target);
+    }
+    catalog.tag("1.0.0");
+    let world = world(&mut [catalog]);
+    let entries = bad.map(|(environment, _)| {
+        format!("{{repo: '{{repo}}/c', environment: {environment}, version: 1.0.0}}")
+    });
+    world.sources(&entries.each_ref().map(String::as_str));
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+/// Two sources with these files.
+fn two(c: &[(&str, &str)], d: &[(&str, &str)]) -> World {
+    let catalog = |name: &str, environment: &str, files: &[(&str, &str)]| {
+        let mut catalog = Catalog::new(name);
+        for (path, text) in files {
+            catalog.file(&format!("{environment}/{path}"), text);
+        }
+        catalog.tag("1.0.0");
+        catalog
+    };
+    let world = world(&mut [catalog("c", "eks", c), catalog("d", "web", d)]);
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+        "{repo: '{repo}/d', environment: web, version: 1.0.0}",
+    ]);
+    world
+}
+
+#[test]
+fn keys_that_differ_between_sources() {
+    let world = two(
+        &[
+            ("helm/a/values.yaml", "image:\n  tag: 1.10\nport: 80\n"),
+            ("x.json", "{\"a\": 1}\n"),
+            ("terraform/x.auto.tfvars", "region = \"a\"\n"),
+        ],
+        &[
+            ("helm/a/values.yaml", "image:\n  tag: 1.1\nport: 81\n"),
+            ("x.json", "{\"a\": 2}\n"),
+            ("terraform/x.auto.tfvars", "# b\nregion = \"b\"\n"),
+        ],
+    );
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn a_file_of_two_sources_that_does_not_parse() {
+    let world = two(
+        &[
+            ("helm/a/values.yaml", "port: 80\n"),
+            ("terraform/terraform.tfvars", "a = 1\n"),
+            ("x.json", "{}\n"),
+            ("play.yaml", "- hosts: a\n"),
+        ],
+        &[
+            ("helm/a/values.yaml", "port: [\n"),
+            ("terraform/terraform.tfvars", "a {\n}\n"),
+            ("x.json", "{,}\n"),
+            ("play.yaml", "- hosts: b\n"),
+        ],
+    );
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn hooks_of_two_sources() {
+    let hook = "terraform/bitops.before-deploy.d/login.sh";
+    let world = two(&[(hook, "echo c\n")], &[(hook, "echo d\n")]);
+    insta::assert_snapshot!(refused(&world, 65));
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+        "{repo: '{repo}/d', environment: web, version: 1.0.0, hooks: false}",
+    ]);
+    let plan = world.context.run(["plan"]).expect_code(0);
+    assert!(plan.stdout.contains(hook), "{plan}");
+}
+
+#[test]
+fn providers_locked_in_two_versions() {
+    let lock = |version: &str| {
+        format!(
+            "provider \"registry.terraform.io/hashicorp/aws\" {{\n  version = \"{version}\"\n  hashes = [\n    \"h1:{version}=\",\n  ]\n}}\n"
+        )
+    };
+    let (c, d) = (lock("5.1.0"), lock("5.2.0"));
+    let path = "terraform/.terraform.lock.hcl";
+    let world = two(&[(path, &c)], &[(path, &d)]);
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn everything_that_terraform_allows_once() {
+    let all = "resource \"a\" \"r\" {}\ndata \"a\" \"d\" {}\nmodule \"m\" {\n  source = \"./m\"\n}\nvariable \"v\" {}\n\
+               output \"o\" {\n  value = 1\n}\nlocals {\n  l = 1\n}\nprovider \"p\" {}\nterraform {\n  backend \"s3\" {}\n}\n";
+    let json = r#"{"resource": {"a": {"r": {}}}, "variable": {"v": {}}}"#;
+    let world = two(&[("terraform/c.tf", all)], &[("terraform/d.tf", all)]);
+    insta::assert_snapshot!(refused(&world, 65));
+    // Both syntaxes, and the user's own files.
+    let world = two(&[("terraform/c.tf", all)], &[("x.txt", "d\n")]);
+    world.context.file("dev/terraform/own.tf.json", json);
+    insta::assert_snapshot!("everything_that_terraform_allows_once_json", refused(&world, 65));
+}
+
+#[test]
+fn names_that_are_one_on_other_systems() {
+    let world = two(
+        &[("app/README.md", "c\n"), ("app/caf\u{e9}.txt", "c\n")],
+        &[("app/readme.md", "d\n"), ("app/cafe\u{301}.txt", "d\n")],
+    );
+    world.context.file("dev/APP/x.txt", "mine\n");
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn a_directory_and_a_file_of_two_sources() {
+    let world = two(&[("app/x", "a file\n")], &[("app/x/y", "below\n")]);
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn one_deployment_with_two_plugins() {
+    let config = |plugin: &str| format!("bitops:\n  deployments:\n    app:\n      plugin: {plugin}\n");
+    let (c, d) = (config("helm"), config("terraform"));
+    let world = two(
+        &[("bitops.config.yaml", &c), ("app/c.txt", "c\n")],
+        &[("bitops.config.yaml", &d), ("app/d.txt", "d\n")],
+    );
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
+fn two_sources_with_the_same_as() {
+    let world = two(
+        &[("terraform/x.txt", "c\n"), ("terraform/c.txt", "c\n")],
+        &[("terraform/x.txt", "d\n"), ("terraform/d.txt", "d\n")],
+    );
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0, as: blue}",
+        "{repo: '{repo}/d', environment: web, version: 1.0.0, as: blue}",
+    ]);
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
 fn a_git_lfs_pointer() {
     let mut catalog = eks();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";

@@ -6,7 +6,7 @@ use super::{
     composition::{Conflict, ConflictKind, Holds, Party, Rename},
     configs::config_path,
 };
-use crate::layer::{Origin, Source};
+use crate::layer::{Origin, Source, SourceId};
 
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
 pub(super) fn label(source: &Source) -> String {
@@ -220,12 +220,15 @@ impl About<'_> {
             });
         let globs: Vec<String> = sources
             .map(|source| {
-                let relative = relative.as_str();
+                // Names that collide are not the same ones everywhere: each source knows its own.
+                let depth = relative.components().count();
+                let own = self.own_name(source, depth);
+                let relative = own.as_deref().unwrap_or(relative.as_str());
                 let top = relative.split('/').next().unwrap_or(relative);
                 let renamed = self
                     .renames
                     .iter()
-                    .find(|rename| rename.source == source && rename.to == top);
+                    .find(|rename| own.is_none() && rename.source == source && rename.to == top);
                 let path = renamed.map_or(relative.to_owned(), |rename| {
                     format!("{}{}", rename.from, &relative[top.len()..])
                 });
@@ -237,6 +240,15 @@ impl About<'_> {
             })
             .collect();
         format!("{}: what the other one has is used then", globs.join(", or "))
+    }
+
+    /// Where names collide: the first `depth` components of what a source has, relative to its environment.
+    fn own_name(&self, source: SourceId, depth: usize) -> Option<String> {
+        let mut parties = self.conflict.parties.iter();
+        let party = parties.find(|party| party.origin == Origin::Source(source))?;
+        let path = party.path.strip_prefix(&self.sources[source.0].environment);
+        let path = path.filter(|_| self.conflict.kind == ConflictKind::NameCollision)?;
+        Some(path.components().take(depth).collect::<Vec<_>>().join("/"))
     }
 
     /// `exclude` for each source's own file: where both stay, the composed path is no name that a source knows.
@@ -283,9 +295,18 @@ impl About<'_> {
     fn rename(&self) -> Option<String> {
         let relative = self.conflict.path.strip_prefix(self.environment)?;
         let (top, _) = relative.as_str().split_once('/')?;
-        Some(format!(
-            "as: NAME in one of the entries: its deployment becomes NAME-{top} and runs on its own"
-        ))
+        let mut renames = self.renames.iter();
+        Some(match renames.find(|rename| rename.to == top) {
+            Some(rename) => format!(
+                "as: another NAME in one of the entries: its deployment becomes NAME-{} and runs on its own",
+                rename.from
+            ),
+            None => {
+                format!(
+                    "as: NAME in one of the entries: its deployment becomes NAME-{top} and runs on its own"
+                )
+            }
+        })
     }
 }
 
