@@ -2,10 +2,13 @@
 
 mod common;
 
-use std::fs;
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use common::{catalog, six_sources, world};
-use compose_testkit::{Catalog, example};
+use compose_testkit::{
+    Catalog, example,
+    server::{Fault, Kind, Rule},
+};
 
 #[test]
 fn six_sources_become_one_environment_and_the_checkout_is_untouched() {
@@ -227,4 +230,73 @@ fn bitops_own_logging_settings_hold_here_too() {
     );
     let run = world.context.run(["deploy"]).expect_code(0);
     assert_eq!(run.stderr, "", "{run}");
+}
+
+#[test]
+fn the_order_of_arrival_changes_nothing() {
+    let values = |tag: &str| format!("# of {tag}\nimage: {{ tag: {tag} }}\nonly-{tag}: 1\n");
+    let catalog = |name: &str| {
+        let mut catalog = Catalog::new(name);
+        catalog
+            .file("env/helm/web/values.yaml", values(name))
+            .file("env/helm/web/bitops.config.yaml", "helm: {}\n")
+            .file("env/terraform/main.tf", format!("# of {name}\n"))
+            .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+            .file(
+                "env/bitops.config.yaml",
+                format!("bitops:\n  deployments:\n    {name}:\n      plugin: helm\n    terraform:\n      plugin: terraform\n"),
+            )
+            .tag("1.0.0");
+        catalog
+    };
+    let names = ["a", "b", "c"];
+    let mut world = world(&mut names.map(catalog));
+    let entries = names.map(|name| {
+        format!("{{repo: '{{repo}}/{name}', environment: env, version: 1.0.0, on-conflict: last}}")
+    });
+    world.sources(&entries.each_ref().map(String::as_str));
+    world.context.filter(r"\d+\.\d+s", "[TIME]");
+    let (mut orders, mut results) = (BTreeSet::new(), BTreeSet::new());
+    for slow in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let _ = fs::remove_dir_all(world.context.cache());
+        for (name, turn) in names.iter().zip(slow) {
+            world.server.heal(name);
+            if turn > 0 {
+                let pause = Duration::from_millis(turn);
+                world
+                    .server
+                    .inject(name, Rule::from(Fault::Drip(pause)).on(Kind::InfoRefs));
+            }
+        }
+        world.server.clear_requests();
+        world.context.run(["deploy"]).expect_code(0);
+        let seen = world.context.pipeline().unwrap();
+        let files: Vec<_> = seen
+            .ops_repo
+            .iter()
+            .map(|(path, seen)| (path.clone(), seen.text.clone(), seen.mode.clone()))
+            .collect();
+        let manifest = fs::read_to_string(&seen.env["BITOPS_COMPOSE_MANIFEST"]).unwrap();
+        let fetched: Vec<String> = world
+            .server
+            .requests()
+            .into_iter()
+            .filter(|request| request.kind == Kind::LsRefs)
+            .map(|request| request.repo)
+            .collect();
+        orders.insert(fetched);
+        let plan = world.context.run(["plan"]).expect_code(0).stdout;
+        let json = world
+            .context
+            .run(["plan", "--format", "json", "--diff"])
+            .expect_code(0)
+            .stdout;
+        world.context.run(["lock"]).expect_code(0);
+        let lock = world.context.ops_repo().join("dev/bitops.lock.yaml");
+        let locked = fs::read_to_string(&lock).unwrap();
+        fs::remove_file(lock).unwrap();
+        results.insert((files, manifest, plan, json, locked));
+    }
+    assert!(orders.len() > 1, "all arrived in one order: {orders:?}");
+    assert_eq!(results.len(), 1, "{results:#?}");
 }
