@@ -166,4 +166,15 @@ mod tests {
             assert_eq!(of(path), what, "{path}");
         }
     }
+
+    #[test]
+    fn the_docs_show_the_same_table() {
+        let docs = include_str!("../../../../docs/composition.md");
+        let told: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+        let rows = TABLE.iter();
+        let rows: Vec<String> = rows
+            .map(|row| format!("| `{}` | {} | {} |", row.pattern, row.what, row.class))
+            .collect();
+        assert_eq!(told, rows);
+    }
 }
