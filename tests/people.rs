@@ -247,6 +247,37 @@ fn diffs_show_what_merging_and_overriding_changed() {
 }
 
 #[test]
+fn comments_that_a_merge_drops_are_in_the_plan() {
+    let list = "list:\n- 1 # one\n- 2 # two\n- 3 # three\n- 4 # four\n- 5 # five\n- 6 # six\n";
+    let mut c = catalog("c", "eks", "helm/a/values.yaml", "list:\n- 1 # one\nport: 80\n");
+    c.file("eks/helm/b/values.yaml", format!("{list}port: 80\n"))
+        .tag("1.1.0");
+    let world = world(&mut [c]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.1.0}"]);
+    for chart in ["a", "b"] {
+        world
+            .context
+            .file(&format!("dev/helm/{chart}/values.yaml"), "list: []\n");
+    }
+    let plan = run(&world, &["plan"], 0);
+    let repo = format!("{}/c", world.server.address());
+    for note in [
+        format!(
+            "helm/a/values.yaml: the comment `# one` of eks/helm/a/values.yaml of {repo}, line 2, has no place in the merged file"
+        ),
+        format!(
+            "helm/b/values.yaml: 6 comments of eks/helm/b/values.yaml of {repo} have no place in the merged file: lines 2, 3, 4, 5, 6, 7"
+        ),
+    ] {
+        assert!(plan.stdout.contains(&note), "{plan}");
+        let told = json(&run(&world, &["plan", "--format", "json"], 0));
+        let said = note.split_once(": ").unwrap().1;
+        let mut files = told["files"].as_array().unwrap().iter();
+        assert!(files.any(|file| file["notes"][0] == said), "{told}");
+    }
+}
+
+#[test]
 fn graphs_in_two_languages() {
     let world = layered();
     insta::assert_snapshot!("graph_mermaid", run(&world, &["plan", "--graph", "mermaid"], 0));
