@@ -11,7 +11,7 @@ use std::{
 
 use compose_model::{ExitCode, env};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, signals};
 
 /// What is exec'd, found before anything is composed for it.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Pipeline {
             .because(error)
             .hint("quote it as a shell would need it, for example: python3 '/opt/my bitops/main.py' deploy")
         })?;
-        let Some((program, own)) = split.split_first() else {
+        let Some((program, own)) = split.split_first().filter(|(program, _)| !program.is_empty()) else {
             return Err(Problem::new(
                 ExitCode::Usage,
                 format!("{} names no program", env::PIPELINE),
@@ -75,7 +75,7 @@ impl Pipeline {
     /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
     ///
     /// Only returns when that fails. The standard library resets the signal mask and `SIGPIPE`; handlers that
-    /// were installed go back to their defaults by exec itself.
+    /// were installed go back to their defaults by exec itself, and what was ignored when we were started is not any more.
     pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Problem> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir);
@@ -87,6 +87,7 @@ impl Pipeline {
         if let Some(manifest) = manifest {
             command.env(env::MANIFEST, manifest);
         }
+        signals::reset_ignored();
         let error = command.exec();
         let code = if error.kind() == io::ErrorKind::NotFound {
             ExitCode::NotFound

@@ -10,7 +10,7 @@
 //! | [`diff`] | two compositions compared |
 //! | [`launch`] | the exec of BitOps |
 //! | [`job`] | what a run works on |
-//! | [`runtime`] | tokio, and the signals that end a run |
+//! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
 
@@ -28,6 +28,7 @@ mod pipeline;
 mod problem;
 mod report;
 mod runtime;
+mod signals;
 mod verify;
 
 use std::ffi::OsString;

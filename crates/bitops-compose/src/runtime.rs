@@ -8,30 +8,56 @@ use std::{future::Future, time::Duration};
 use compose_model::{Cancel, ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::problem::{Failure, Problem};
+use crate::{
+    problem::{Failure, Problem},
+    signals,
+};
 
 /// How long a cancelled run may take to remove what it staged. Blocked sockets are not waited for.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// Runs `work` to its end, or to SIGTERM or SIGINT.
-///
-/// The runtime has one thread of its own; gix and the file system work on its blocking pool, `blocking` threads at
-/// most. Threads that are still blocked at the end are left behind: the process exits or execs.
+/// Threads stay for the next piece of work. Once there is one, work waits for it where no other can be started.
+const KEEP_THREADS: Duration = Duration::from_secs(3600);
+
+/// Runs the `work` of a command for people. What follows is its result on stdout, at which a signal ends the process at once.
 pub(crate) fn run<T>(
     cancel: &Cancel,
     blocking: usize,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let result = run_before_launch(cancel, blocking, work);
+    signals::leave_at_once();
+    result
+}
+
+/// Runs `work` to its end, or to SIGTERM or SIGINT.
+///
+/// The runtime has one thread of its own; gix and the file system work on its blocking pool, `blocking` threads at
+/// most. Threads that are still blocked at the end are left behind: the process exits or execs.
+pub(crate) fn run_before_launch<T>(
+    cancel: &Cancel,
+    blocking: usize,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    signals::watch();
+    a_thread_can_be_started()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(blocking)
+        .thread_keep_alive(KEEP_THREADS)
         .build()
         .map_err(|error| {
-            Problem::from_error(ExitCode::CannotWrite, &error).hint("are there threads and files left?")
+            Problem::new(ExitCode::CannotWrite, "the run cannot be started")
+                .because(error)
+                .hint("allow more open files: `ulimit -n`")
         })?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        // One that came before the runtime listened.
+        if let Some(stopped) = signals::stopped() {
+            return Err(stopped.into());
+        }
         tokio::pin!(work);
         let (name, code) = tokio::select! {
             biased;
@@ -42,10 +68,21 @@ pub(crate) fn run<T>(
         cancel.cancel();
         // Whatever the work yields now, the run ends; it only gets the time to clean up.
         let _ = tokio::time::timeout(GRACE, work).await;
-        Err(Problem::new(code, format!("stopped by {name} before the pipeline was started")).into())
+        Err(signals::stopped_by(name, code).into())
     });
     runtime.shutdown_background();
     result
+}
+
+/// tokio panics where the first thread of its pool cannot be started. This is the same question, with an answer.
+fn a_thread_can_be_started() -> Result<(), Problem> {
+    let started = std::thread::Builder::new().stack_size(64 << 10).spawn(|| ());
+    match started.map(std::thread::JoinHandle::join) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::new(ExitCode::CannotWrite, "no thread can be started")
+            .because(error)
+            .hint("allow more processes: `ulimit -u`, or `docker run --pids-limit`")),
+    }
 }
 
 fn no_signals(error: std::io::Error) -> Problem {

@@ -8,7 +8,7 @@ use crate::{
     launch::Pipeline,
     pipeline,
     problem::{Failure, Problem},
-    runtime,
+    runtime, signals,
 };
 
 /// Composes when there is something to compose, then becomes the pipeline. Returns only the exit code of a failure.
@@ -29,6 +29,7 @@ fn start(args: Vec<OsString>) -> Result<Infallible, Problem> {
 }
 
 fn compose(found: &Found, args: Vec<OsString>) -> u8 {
+    signals::watch();
     let failure = match Job::deploy(found, &args) {
         Ok(job) => {
             let job = Arc::new(job);
@@ -49,11 +50,14 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // What would fail at the end is better known at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
-    let staged = runtime::run(
+    let staged = runtime::run_before_launch(
         &job.cancel,
         job.settings.jobs,
         pipeline::prepare(Arc::clone(job), found.mount.clone()),
     )?;
+    if let Some(stopped) = signals::stopped() {
+        return Err(stopped.into());
+    }
     let Some(staged) = staged else {
         found.mount.reset()?;
         return Ok(pipeline.exec(None)?);

@@ -12,7 +12,7 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-use super::Masks;
+use super::{Masks, pipe::write_stderr};
 
 /// `bitops.logging` of the environment's config, else of the image's.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,9 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, masks: &Arc
     let registry = tracing_subscriber::registry();
     // A second call (tests) keeps the first subscriber.
     let _ = if json {
-        registry.with(layer.json().with_filter(level)).try_init()
+        registry
+            .with(layer.json().flatten_event(true).with_filter(level))
+            .try_init()
     } else {
         registry
             .with(layer.without_time().with_ansi(colour).with_filter(level))
@@ -94,7 +96,7 @@ struct MaskedStderr(Arc<Masks>);
 impl Write for MaskedStderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let masked = self.0.apply(&String::from_utf8_lossy(event)).into_owned();
-        io::stderr().lock().write_all(masked.as_bytes())?;
+        write_stderr(masked.as_bytes())?;
         Ok(event.len())
     }
 

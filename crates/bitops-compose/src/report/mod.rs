@@ -4,6 +4,7 @@ mod github;
 mod log;
 mod mask;
 pub(crate) mod paint;
+mod pipe;
 mod progress;
 mod render;
 
@@ -73,9 +74,8 @@ impl Printer {
                 out.push_str(&annotate(problem));
             }
         }
-        let _ = std::io::stderr()
-            .lock()
-            .write_all(self.masks.apply(&out).as_bytes());
+        // Where nobody listens, the exit code still tells.
+        let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
     }
 }
 

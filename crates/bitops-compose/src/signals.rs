@@ -1,0 +1,103 @@
+//! Signals as flags, for whoever cannot wait on the runtime; and the pipeline's clean slate.
+//!
+//! The runtime hears SIGTERM and SIGINT only between two steps of its own thread. That thread also writes to stderr, and a
+//! reader that stopped reading would keep it there for ever, deaf: what writes looks at these flags meanwhile.
+
+use std::{
+    fs,
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use compose_model::ExitCode;
+use rustix::process::Signal;
+use signal_hook::flag;
+
+use crate::problem::Problem;
+
+/// The number of the signal that asked for the end; 0: none did.
+static STOP: AtomicUsize = AtomicUsize::new(0);
+/// Nothing is left to clean up: a signal ends the process at once, as without any handler.
+static LEAVE: AtomicBool = AtomicBool::new(false);
+/// Somebody has to be told by signals that only need a handler.
+static IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// The signals that end a run.
+const STOPPING: [(Signal, &str, ExitCode); 2] = [
+    (Signal::TERM, "SIGTERM", ExitCode::Terminated),
+    (Signal::INT, "SIGINT", ExitCode::Interrupted),
+];
+
+/// Installs the handlers, once. Exec puts the defaults back.
+pub(crate) fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // A handler that cannot be installed leaves the default, which is to end. The runtime's own report that.
+        for (signal, _, code) in STOPPING {
+            let number = signal.as_raw();
+            let code = i32::from(code.code());
+            let _ = flag::register_usize(number, &STOP, usize::try_from(number).unwrap_or_default());
+            let _ = flag::register_conditional_shutdown(number, code, &LEAVE);
+        }
+        // Then a file over the limit of sizes (`ulimit -f`) is an error with a path instead of a silent end.
+        let _ = flag::register(Signal::XFSZ.as_raw(), &IGNORED);
+    });
+}
+
+/// From here on SIGTERM and SIGINT end the process at once: the work is done, only its result is being printed.
+pub(crate) fn leave_at_once() {
+    LEAVE.store(true, Ordering::SeqCst);
+}
+
+/// The end that a signal asked for, if one did.
+pub(crate) fn stopped() -> Option<Problem> {
+    let number = STOP.load(Ordering::SeqCst);
+    STOPPING
+        .into_iter()
+        .find(|(signal, ..)| usize::try_from(signal.as_raw()) == Ok(number))
+        .map(|(_, name, code)| stopped_by(name, code))
+}
+
+/// A run that a signal ended.
+pub(crate) fn stopped_by(name: &str, code: ExitCode) -> Problem {
+    Problem::new(code, format!("stopped by {name} before the pipeline was started"))
+}
+
+/// Lets the process that is exec'd next start with no signal ignored, whatever was inherited: exec keeps what is
+/// ignored and resets what is handled, so everything ignored gets a handler.
+///
+/// SIGPIPE is left to the standard library, which ignores it and puts it back.
+pub(crate) fn reset_ignored() {
+    for number in ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default()) {
+        if number != Signal::PIPE.as_raw() && !signal_hook::consts::FORBIDDEN.contains(&number) {
+            // Those that the system keeps for itself cannot be had.
+            let _ = flag::register(number, &IGNORED);
+        }
+    }
+}
+
+/// The numbers in `SigIgn` of proc_pid_status(5).
+fn ignored(status: &str) -> Vec<i32> {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default();
+    (1..=64)
+        .filter(|number| mask & (1 << (number - 1)) != 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "Name:\tx\nSigBlk:\t00000000ffffffff\nSigIgn:\t8000000000001001\nSigCgt:\t0\n";
+        assert_eq!(ignored(status), [1, 13, 64]);
+        assert!(ignored("").is_empty());
+    }
+}
