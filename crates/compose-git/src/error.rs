@@ -348,6 +348,9 @@ impl Error {
             Error::Tree { path, .. } => format!("`exclude` {path}, or correct it in the repository"),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
+            Error::Cache { source, .. } if exhausted(source).is_some() => {
+                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
+            }
             Error::Cache { .. } => format!("set {} to a directory that can be written, and check its space", env::CACHE),
             Error::Damaged { .. } => "run again: the cache repairs itself when it is opened".to_owned(),
             Error::Bug { .. } => "please report it".to_owned(),
@@ -367,6 +370,27 @@ impl Error {
             _ => Again::Never,
         }
     }
+}
+
+/// The number of the error where the system has no more files, threads or memory for us, however deep it is wrapped.
+pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
+    use rustix::io::Errno;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        let found = current.downcast_ref::<io::Error>();
+        if let Some(number) = found.and_then(io::Error::raw_os_error)
+            && [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
+                .contains(&Errno::from_raw_os_error(number))
+        {
+            return Some(number);
+        }
+        // An `io::Error` around another one gives that one's cause as its own.
+        next = match found.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
+    }
+    None
 }
 
 fn token_name(repo: &RepoUrl) -> String {

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     credentials::{Credential, Keyring},
-    error::Error,
+    error::{Error, exhausted},
     git::Run,
     refs,
     store::to_gix,
@@ -288,11 +288,11 @@ impl Session {
                 what: format!("{} bytes", self.run.options.largest_object()),
                 variable: compose_model::env::MAX_FILE_SIZE,
             }),
-            (Err(error), None) => match disk_failure(&error) {
-                Some(kind) => Err(Error::Cache {
+            (Err(error), None) => match local_failure(&error) {
+                Some(source) => Err(Error::Cache {
                     doing: "write",
                     path: into.to_owned(),
-                    source: kind.into(),
+                    source,
                 }),
                 None => Err(self.wire.explain(stage, &Chain(&error))),
             },
@@ -323,15 +323,19 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
-/// Is it the disk's fault, not the server's?
-fn disk_failure(error: &gix::Error) -> Option<io::ErrorKind> {
+/// Is it this machine's fault, not the server's? Its disk, or its limits of open files, threads and memory.
+fn local_failure(error: &gix::Error) -> Option<io::Error> {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let kind = error.downcast_any_ref::<io::Error>()?.kind();
+    let found = error.downcast_any_ref::<io::Error>()?;
+    let kind = found.kind();
+    if let Some(number) = exhausted(found) {
+        return Some(io::Error::from_raw_os_error(number));
+    }
     matches!(
         kind,
         StorageFull | QuotaExceeded | ReadOnlyFilesystem | FileTooLarge | PermissionDenied
     )
-    .then_some(kind)
+    .then(|| kind.into())
 }
 
 /// Wants some objects and has none: one round, no negotiation.
@@ -435,16 +439,21 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_not_the_servers_fault() {
-        let deep = |kind: io::ErrorKind| {
-            let inner = io::Error::from(kind).and_raise(gix::error::message("could not write"));
-            disk_failure(&inner.and_raise(gix::error::message("could not fetch")))
+        let deep = |inner: io::Error| {
+            let inner = inner.and_raise(gix::error::message("could not write"));
+            local_failure(&inner.and_raise(gix::error::message("could not fetch")))
         };
-        assert_eq!(deep(io::ErrorKind::StorageFull), Some(io::ErrorKind::StorageFull));
+        let kind = |kind: io::ErrorKind| deep(kind.into()).map(|error| error.kind());
+        assert_eq!(kind(io::ErrorKind::StorageFull), Some(io::ErrorKind::StorageFull));
         assert_eq!(
-            deep(io::ErrorKind::QuotaExceeded),
+            kind(io::ErrorKind::QuotaExceeded),
             Some(io::ErrorKind::QuotaExceeded)
         );
-        assert_eq!(deep(io::ErrorKind::ConnectionAborted), None);
+        assert_eq!(kind(io::ErrorKind::ConnectionAborted), None);
+        // Wrapped, as `tempfile` does.
+        let open_files = io::Error::from_raw_os_error(24);
+        let wrapped = io::Error::new(open_files.kind(), io::Error::other(open_files));
+        assert_eq!(deep(wrapped).unwrap().raw_os_error(), Some(24));
     }
 
     #[test]

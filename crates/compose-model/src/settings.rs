@@ -109,15 +109,7 @@ impl Settings {
             offline: read.flag(env::OFFLINE),
             timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),
             jobs: usize::try_from(read.number(env::JOBS, 16)).unwrap_or(16).min(256),
-            allow: read
-                .text(env::ALLOW)
-                .map(|all| {
-                    all.split(',')
-                        .map(|one| one.trim().to_owned())
-                        .filter(|one| !one.is_empty())
-                        .collect()
-                })
-                .unwrap_or_default(),
+            allow: read.list(env::ALLOW),
             verify_keys: read.path(env::VERIFY_KEYS),
             log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
             budget: Budget {
@@ -211,6 +203,19 @@ impl Reader<'_> {
         })
     }
 
+    /// A policy that names nothing (`,` of two empty variables) must not be taken for none.
+    fn list(&mut self, name: &'static str) -> Vec<String> {
+        let Some(text) = self.text(name) else {
+            return Vec::new();
+        };
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items: Vec<String> = items.map(ToOwned::to_owned).collect();
+        if items.is_empty() {
+            self.wrong(name, &text, "a list of globs");
+        }
+        items
+    }
+
     fn wrong(&mut self, variable: &'static str, value: &str, expected: &'static str) {
         self.errors.push(InvalidSetting {
             variable,
@@ -251,6 +256,16 @@ mod tests {
         assert_eq!(limit("500M"), Some(500_000_000));
         assert_eq!(limit("2GiB"), Some(2 << 30));
         assert_eq!(limit("0"), None);
+    }
+
+    #[test]
+    fn a_list_that_names_nothing_is_no_permission() {
+        for text in [",", " ", " , ,"] {
+            let wrong = settings(&[("BITOPS_COMPOSE_ALLOW", text)]).unwrap_err();
+            assert_eq!(wrong[0].variable, "BITOPS_COMPOSE_ALLOW", "{text:?}");
+        }
+        let settings = settings(&[("BITOPS_COMPOSE_ALLOW", " a, ,b")]).unwrap();
+        assert_eq!(settings.allow, ["a", "b"]);
     }
 
     #[test]

@@ -13,7 +13,11 @@ use compose_model::{Refs, RepoUrl};
 use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
 use super::{LAYOUT, Locked, age, failed, is_at, random_directory, try_lock, write_aside};
-use crate::{error::Error, git::Run, store::Store};
+use crate::{
+    error::{Error, exhausted},
+    git::Run,
+    store::Store,
+};
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The object cache of bitops-compose. It can be removed at any time.\n";
 /// A fetch that takes longer has been killed.
@@ -53,6 +57,8 @@ impl Entry {
         let dir = base.join(LAYOUT).join(entry_name(repo));
         let entry = match Self::open_at(base, &dir, repo, Place::Cache) {
             Ok(entry) => entry,
+            // Another directory would be no better.
+            Err(error) if exhausted(&error).is_some() => return Err(failed("open", &dir, error)),
             Err(error) => {
                 tracing::debug!(repo = %repo, path = %dir.display(), %error, "the cache entry cannot be written");
                 match Self::open_to_read(&dir) {
