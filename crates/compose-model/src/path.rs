@@ -7,6 +7,9 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(String);
 
+/// Bytes of a whole path: `PATH_MAX`.
+const LONGEST: usize = 4096;
+
 /// Why a text is no [`TreePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
@@ -37,7 +40,7 @@ impl TreePath {
         if text.starts_with('/') {
             return Err(InvalidPath::Absolute);
         }
-        if text.len() > 4096 {
+        if text.len() > LONGEST {
             return Err(InvalidPath::TooLong);
         }
         text.split('/').try_for_each(check_component)?;
@@ -71,6 +74,18 @@ impl TreePath {
         TreePath(format!("{}/{}", self.0, other.0))
     }
 
+    /// `self/name`, where `name` is one component.
+    pub fn child(&self, name: &str) -> Result<TreePath, InvalidPath> {
+        if name.contains('/') {
+            return Err(InvalidPath::Character);
+        }
+        check_component(name)?;
+        if self.0.len() + 1 + name.len() > LONGEST {
+            return Err(InvalidPath::TooLong);
+        }
+        Ok(TreePath([&self.0, "/", name].concat()))
+    }
+
     /// Every directory above the path, nearest first, without the path itself.
     pub fn ancestors(&self) -> impl Iterator<Item = TreePath> + '_ {
         std::iter::successors(self.parent(), TreePath::parent)
@@ -92,6 +107,13 @@ impl TreePath {
 
     /// The path as seen from a directory of the same tree: `../` for each level that must be left.
     pub fn relative_to(&self, base: &TreePath) -> String {
+        if let Some(below) = self
+            .0
+            .strip_prefix(&base.0)
+            .and_then(|rest| rest.strip_prefix('/'))
+        {
+            return below.to_owned();
+        }
         let mut base_parts = base.components().peekable();
         let mut parts = self.components().peekable();
         while base_parts.peek().is_some() && base_parts.peek() == parts.peek() {
@@ -104,7 +126,8 @@ impl TreePath {
     }
 }
 
-fn check_component(component: &str) -> Result<(), InvalidPath> {
+/// Checks one component of a path, which holds no `/`.
+pub fn check_component(component: &str) -> Result<(), InvalidPath> {
     if component.is_empty() {
         return Err(InvalidPath::Empty);
     }
@@ -117,10 +140,10 @@ fn check_component(component: &str) -> Result<(), InvalidPath> {
     if component.len() > 255 {
         return Err(InvalidPath::TooLong);
     }
-    if component
-        .chars()
-        .any(|c| c == '\\' || crate::text::is_unprintable(c))
-    {
+    let odd = |c| c == '\\' || crate::text::is_unprintable(c);
+    // Nearly all names are such, and to decode every character of every name takes its time.
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    if !component.bytes().all(plain) && component.chars().any(odd) {
         return Err(InvalidPath::Character);
     }
     Ok(())
@@ -168,6 +191,35 @@ mod tests {
         }
         assert_eq!(TreePath::new("x".repeat(256)), Err(InvalidPath::TooLong));
         assert!(TreePath::new("stacks/eks/.gitignore").is_ok());
+    }
+
+    #[test]
+    fn a_child_is_checked_as_a_whole_path_is() {
+        let dir = TreePath::new("stacks/eks").unwrap();
+        for name in ["main.tf", "a b", "é", ".gitignore"] {
+            assert_eq!(
+                dir.child(name),
+                TreePath::new(format!("{dir}/{name}")),
+                "{name:?}"
+            );
+            assert!(dir.child(name).is_ok());
+        }
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", ".git", "a\\b", "a\nb", "a\u{202e}b", &long] {
+            assert_eq!(
+                dir.child(name),
+                TreePath::new(format!("{dir}/{name}")),
+                "{name:?}"
+            );
+            assert!(dir.child(name).is_err(), "{name:?}");
+        }
+        assert!(dir.child("a/b").is_err(), "two components");
+        let deep = TreePath::new(vec!["x".repeat(250); 16].join("/")).unwrap();
+        assert!(deep.child(&"x".repeat(4096 - 1 - deep.as_str().len())).is_ok());
+        assert_eq!(
+            deep.child(&"x".repeat(4096 - deep.as_str().len())),
+            Err(InvalidPath::TooLong)
+        );
     }
 
     #[test]
