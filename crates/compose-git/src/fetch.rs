@@ -27,7 +27,7 @@ use crate::{
     error::Error,
     repo::{Shared, Want, Work},
     session::{Ask, Session},
-    snapshot::Snapshot,
+    snapshot::{Listed, Snapshot},
     store::{ReadError, Store},
     walk::{Listing, Missing, Stop, Walk},
 };
@@ -50,12 +50,15 @@ pub(crate) enum Strategy {
 }
 
 /// What the store holds of the wants.
+#[derive(Default)]
 struct Survey {
     /// Wants whose commit is missing.
     commits: Vec<usize>,
     /// Wants of which something is missing.
     incomplete: Vec<usize>,
     missing: Missing,
+    /// What the wanted directories hold, want by want, as far as it is known.
+    listings: Vec<Vec<Listed>>,
 }
 
 enum Look {
@@ -71,24 +74,24 @@ pub(crate) fn fetch(
     wants: &[Want],
 ) -> Result<Vec<Snapshot>, Error> {
     let entry = shared.entry(work)?;
-    let store = entry.store(&shared.run)?;
-    let first = look(shared, &store, wants)?;
-    if matches!(&first, Look::Fine(survey) if survey.incomplete.is_empty()) {
-        tracing::debug!("all there");
-        work.has_readers = true;
-        return snapshots(shared, &entry, &store, wants);
-    }
-    if shared.is_offline() {
-        return Err(offline(shared, &first, wants));
+    let store = shared.store(&entry)?;
+    match look(shared, &store, wants)? {
+        Look::Fine(survey) if survey.incomplete.is_empty() => {
+            tracing::debug!("all there");
+            work.has_readers = true;
+            return snapshots(shared, &entry, &store, wants, survey);
+        }
+        first if shared.is_offline() => return Err(offline(shared, &first, wants)),
+        _ => {}
     }
     let entry = shared.entry_to_fetch(work)?;
     let guard = entry.lock(&shared.run, &shared.url)?;
-    let mut store = complete(shared, work, runtime, wants, &entry, &guard)?;
+    let (mut store, survey) = complete(shared, work, runtime, wants, &entry, &guard)?;
     if !work.has_readers {
         let commits: Vec<_> = wants.iter().map(|want| want.commit).collect();
         match entry.compact(&shared.run, &guard, &store, &commits)? {
             Compacted::No => {}
-            Compacted::Yes => store = entry.store(&shared.run)?,
+            Compacted::Yes => store = shared.store(&entry)?,
             Compacted::Gone => {
                 work.entry = None;
                 return fetch(shared, work, runtime, wants);
@@ -96,7 +99,7 @@ pub(crate) fn fetch(
         }
     }
     work.has_readers = true;
-    snapshots(shared, &entry, &store, wants)
+    snapshots(shared, &entry, &store, wants, survey)
 }
 
 fn complete(
@@ -106,18 +109,19 @@ fn complete(
     wants: &[Want],
     entry: &Entry,
     guard: &Guard,
-) -> Result<Store, Error> {
+) -> Result<(Store, Survey), Error> {
     let mut asked = HashSet::new();
     let mut healed = false;
     for _ in 0..MOST_ROUNDS {
         shared.run.check(&shared.url)?;
         // Another process may have brought it all while we waited for the lock.
-        let store = entry.store(&shared.run)?;
+        let store = shared.store(entry)?;
         let survey = match look(shared, &store, wants)? {
             Look::Fine(survey) => survey,
             Look::Damaged(id, why) if !healed => {
                 tracing::warn!(%id, why, path = %entry.path().display(), "the cache is damaged; it is fetched again");
                 entry.reset(guard)?;
+                shared.kept.clear();
                 (healed, asked) = (true, HashSet::new());
                 continue;
             }
@@ -131,7 +135,7 @@ fn complete(
             }
         };
         if survey.incomplete.is_empty() {
-            return Ok(store);
+            return Ok((store, survey));
         }
         request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
     }
@@ -304,17 +308,14 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
 }
 
 fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
-    let mut survey = Survey {
-        commits: Vec::new(),
-        incomplete: Vec::new(),
-        missing: Missing::default(),
-    };
+    let mut survey = Survey::default();
     for (at, want) in wants.iter().enumerate() {
         let root = match store.tree_of(&want.commit.0) {
             Ok(root) => root,
             Err(ReadError::Missing) => {
                 survey.commits.push(at);
                 survey.incomplete.push(at);
+                survey.listings.push(Vec::new());
                 continue;
             }
             Err(ReadError::Kind(kind)) => {
@@ -328,11 +329,13 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
         };
         let walk = Walk::new(store, root, shared.run.options.budget, true);
         let mut complete = walk.is_present(&mut survey.missing);
+        let mut listed = Vec::new();
         for root in &want.roots {
             match walk.list(root) {
-                Ok(Listing { missing, .. }) => {
+                Ok(Listing { files, missing }) => {
                     complete &= missing.is_empty();
                     survey.missing.add(missing);
+                    listed.push((root.clone(), files));
                 }
                 Err(Stop::Damaged(id, why)) => return Ok(Look::Damaged(id, why)),
                 // No more can be said of it, and `files` says so.
@@ -342,6 +345,7 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
         if !complete {
             survey.incomplete.push(at);
         }
+        survey.listings.push(listed);
     }
     Ok(Look::Fine(survey))
 }
@@ -351,10 +355,12 @@ fn snapshots(
     entry: &Arc<Entry>,
     store: &Store,
     wants: &[Want],
+    survey: Survey,
 ) -> Result<Vec<Snapshot>, Error> {
-    wants
+    let snapshots = wants
         .iter()
-        .map(|want| {
+        .zip(survey.listings)
+        .map(|(want, listed)| {
             let root = store.tree_of(&want.commit.0).map_err(|error| Error::Damaged {
                 repo: shared.url.clone(),
                 id: want.commit.to_string(),
@@ -367,13 +373,15 @@ fn snapshots(
             Ok(Snapshot::new(
                 shared.url.clone(),
                 reference,
-                want.commit,
-                root,
+                (want.commit, root),
                 shared.run.options.budget,
                 place,
+                listed,
             ))
         })
-        .collect()
+        .collect();
+    store.rest();
+    snapshots
 }
 
 fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {

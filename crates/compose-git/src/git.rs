@@ -17,6 +17,7 @@ use crate::{
     cache::{Cache, Tidying},
     error::Error,
     gitconfig::GitConfig,
+    kept::Room,
     options::Options,
     repo::Repo,
     wire::{lock, net::Net},
@@ -37,6 +38,8 @@ pub(crate) struct Run {
     deadline: Instant,
     pub(crate) net: Net,
     pub(crate) jobs: Arc<Semaphore>,
+    /// For objects that are kept in memory.
+    pub(crate) room: Arc<Room>,
     config: OnceLock<GitConfig>,
     /// Hosts that refused to filter trees: their other repos need not be asked.
     refusing_trees: Mutex<HashSet<String>>,
@@ -61,6 +64,7 @@ impl Run {
             deadline,
             net: Net::default(),
             jobs,
+            room: Arc::default(),
             config: OnceLock::new(),
             refusing_trees: Mutex::default(),
             private: OnceLock::new(),

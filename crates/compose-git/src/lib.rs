@@ -10,7 +10,8 @@
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | who gets which secret; the bit of git's configuration that concerns us |
 //! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
-//! | `store`, `tree`, `names`, `walk` | objects, verified; one tree and its names; the files of a commit, links followed |
+//! | `store`, `kept` | objects, verified; those of them that stay in memory |
+//! | `tree`, `names`, `walk` | one tree and its names; the files of a commit, links followed |
 //! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
 //! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
 
@@ -23,6 +24,7 @@ mod error;
 mod fetch;
 mod git;
 mod gitconfig;
+mod kept;
 mod names;
 mod options;
 mod raw;

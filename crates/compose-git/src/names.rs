@@ -1,8 +1,8 @@
 //! Names in a tree: what git stores is bytes, and anything may be in there.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-use compose_model::{TreePath, text::escape};
+use compose_model::text::escape;
 use gix::bstr::{BStr, ByteSlice};
 use unicode_normalization::UnicodeNormalization;
 
@@ -28,24 +28,33 @@ pub(crate) fn check(name: &BStr, link: bool) -> Result<&str, TreeProblem> {
     gix::validate::path::component(name, mode, gix::validate::path::component::Options::default())
         .map_err(|error| refuse(&error.to_string()))?;
     // Control characters and bidirectional overrides, which `validate` lets through on Unix names.
-    TreePath::new(text).map_err(|error| refuse(&error.to_string()))?;
+    compose_model::path::check_component(text).map_err(|error| refuse(&error.to_string()))?;
     Ok(text)
 }
 
 /// The names of one directory, as file systems compare them.
 #[derive(Default)]
-pub(crate) struct Siblings(HashMap<String, String>);
+pub(crate) struct Siblings<'a>(HashMap<Cow<'a, str>, &'a str>);
 
-impl Siblings {
+impl<'a> Siblings<'a> {
     /// Adds a name; an error when it collides with one that is there.
-    pub(crate) fn add(&mut self, name: &str) -> Result<(), TreeProblem> {
-        // APFS and NTFS fold case, HFS+ and APFS normalise: NFC of the lower case of NFC is near enough to both.
-        let folded: String = name.nfc().flat_map(char::to_lowercase).nfc().collect();
-        match self.0.insert(folded, name.to_owned()) {
+    pub(crate) fn add(&mut self, name: &'a str) -> Result<(), TreeProblem> {
+        match self.0.insert(fold(name), name) {
             None => Ok(()),
             Some(other) => Err(TreeProblem::Collision(shown(other.as_bytes()))),
         }
     }
+}
+
+/// APFS and NTFS fold case, HFS+ and APFS normalise: NFC of the lower case of NFC is near enough to both.
+fn fold(name: &str) -> Cow<'_, str> {
+    if !name.is_ascii() {
+        return name.nfc().flat_map(char::to_lowercase).nfc().collect();
+    }
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn fetch_tag(
     refname: &str,
 ) -> Result<Vec<u8>, Error> {
     let entry = shared.entry(work)?;
-    match entry.store(&shared.run)?.read(&tag, Kind::Tag) {
+    match shared.store(&entry)?.read(&tag, Kind::Tag) {
         Ok(raw) => return Ok(raw),
         Err(ReadError::Missing) => {}
         Err(ReadError::Damaged(why)) => {
@@ -67,8 +67,8 @@ fn fetch_tag(
     if let Some(pack) = session.fetch(&ask, incoming.path(), "fetching")? {
         entry.adopt(&shared.run, &pack.pack, &pack.index)?;
     }
-    entry
-        .store(&shared.run)?
+    shared
+        .store(&entry)?
         .read(&tag, Kind::Tag)
         .map_err(|error| no_tag(shared, tag, refname, &error.to_string()))
 }

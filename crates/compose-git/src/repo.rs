@@ -10,9 +10,11 @@ use crate::{
     error::Error,
     fetch::{self, Strategy},
     git::Run,
+    kept::Kept,
     refs,
     session::Session,
     snapshot::Snapshot,
+    store::Store,
     walk::Root,
     wire::Traffic,
 };
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) run: Arc<Run>,
     pub(crate) url: RepoUrl,
     pub(crate) traffic: Arc<Traffic>,
+    /// Its objects in memory.
+    pub(crate) kept: Arc<Kept>,
 }
 
 /// What one step leaves for the next.
@@ -76,6 +80,11 @@ impl Shared {
         Ok(private)
     }
 
+    /// The objects that the cache holds now.
+    pub(crate) fn store(&self, entry: &Entry) -> Result<Store, Error> {
+        entry.store(&self.run, &self.kept)
+    }
+
     /// The connection, opened when it is first needed.
     pub(crate) fn session<'w>(&self, work: &'w mut Work, runtime: &Handle) -> Result<&'w mut Session, Error> {
         if work.session.is_none() {
@@ -96,6 +105,7 @@ impl Shared {
 impl Repo {
     pub(crate) fn new(run: Arc<Run>, url: RepoUrl) -> Self {
         let shared = Shared {
+            kept: Arc::new(Kept::new(&run.room)),
             run,
             url,
             traffic: Arc::default(),

@@ -24,9 +24,14 @@ struct Inner {
     budget: Budget,
     store: Store,
     cache: PathBuf,
+    /// What was found when it was verified.
+    listed: Vec<Listed>,
     /// Keeps the cache entry (or the private directory) while it is read.
     _keep: Arc<dyn Send + Sync>,
 }
+
+/// A directory and its files, sorted by path.
+pub(crate) type Listed = (Root, Vec<TreeFile>);
 
 /// What a tree at the top of an environment is called, in BitOps.
 const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
@@ -36,10 +41,10 @@ impl Snapshot {
     pub(crate) fn new(
         repo: RepoUrl,
         reference: String,
-        commit: CommitId,
-        root: ObjectId,
+        (commit, root): (CommitId, ObjectId),
         budget: Budget,
         (store, cache, keep): (Store, PathBuf, Arc<dyn Send + Sync>),
+        listed: Vec<Listed>,
     ) -> Self {
         Self(Arc::new(Inner {
             repo,
@@ -49,6 +54,7 @@ impl Snapshot {
             budget,
             store,
             cache,
+            listed,
             _keep: keep,
         }))
     }
@@ -79,8 +85,12 @@ impl Snapshot {
         }
     }
 
-    /// The files of a root, sorted by path. Nothing when there is no such directory.
+    /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same `keep`,
+    /// was listed when it was verified; another one is listed now.
     pub fn files(&self, root: &Root) -> Result<Vec<TreeFile>, Error> {
+        if let Some((_, files)) = self.0.listed.iter().find(|(listed, _)| listed.is(root)) {
+            return Ok(files.clone());
+        }
         let listing = self
             .walk()
             .list(root)
@@ -92,11 +102,30 @@ impl Snapshot {
         }
     }
 
+    /// The bytes of one file of the commit, links followed; `None`: there is no such file.
+    pub fn file(&self, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
+        let mut missing = Missing::default();
+        let found = self
+            .walk()
+            .find_any(path, &mut missing)
+            .map_err(|stop| self.error(stop, path))?;
+        match found {
+            Target::Blob { blob, .. } => self.read(&BlobId(blob)).map(Some),
+            Target::Unknown => Err(self.absent(&missing)),
+            Target::Tree(_) | Target::Nothing => Ok(None),
+        }
+    }
+
     /// A file's bytes, verified against its id.
     pub fn read(&self, blob: &BlobId) -> Result<Vec<u8>, Error> {
+        self.with(blob, <[u8]>::to_vec)
+    }
+
+    /// Lends a file's bytes, verified against its id, to `look`.
+    pub fn with<T>(&self, blob: &BlobId, look: impl FnOnce(&[u8]) -> T) -> Result<T, Error> {
         self.0
             .store
-            .read(&blob.0, Kind::Blob)
+            .with(&blob.0, Kind::Blob, look)
             .map_err(|error| self.damaged(&blob.0, error.to_string()))
     }
 

@@ -1,18 +1,41 @@
-//! Reading objects. Everything read is verified against its id: the store is a cache, and caches rot.
+//! Reading objects. Everything that leaves a pack is verified against its id: the store is a cache, and caches rot.
+//!
+//! What was verified stays in memory as far as there is room ([`Kept`]), and is not verified again when it is asked for again.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use compose_model::ObjectId;
 use gix::{
     hash::Kind as Hash,
-    objs::{Find, Kind},
-    odb::HeaderExt as _,
+    objs::{Find as _, Kind},
+    odb::{Header as _, pack::cache::lru::MemoryCappedHashmap},
 };
+
+use crate::{kept::Kept, wire::lock};
+
+/// What a reader remembers of the chains of deltas that it has gone along.
+const CHAINS: usize = 1 << 20;
+/// A reader whose buffer has grown over this gives it back.
+const BUFFER: usize = 1 << 20;
 
 /// An open object store; cheap to clone, safe to share between threads.
 #[derive(Clone)]
 pub(crate) struct Store {
     odb: Arc<gix::odb::Store>,
+    kept: Arc<Kept>,
+    /// Readers that nobody reads with at the moment.
+    idle: Arc<Mutex<Vec<Reader>>>,
+}
+
+/// What is dear to make anew for each object: the list of open packs, zlib's window, and what it takes to go along a chain of
+/// deltas once instead of once for each object in it.
+struct Reader {
+    handle: gix::odb::HandleArc,
+    buffer: Vec<u8>,
 }
 
 /// Why an object that should be there is not usable.
@@ -48,7 +71,7 @@ pub(crate) fn from_gix(id: &gix::oid) -> Option<ObjectId> {
 
 impl Store {
     /// Opens the store in `objects`. No single allocation for an object goes over `allocation` bytes.
-    pub(crate) fn open(objects: &Path, allocation: u64) -> std::io::Result<Self> {
+    pub(crate) fn open(objects: &Path, allocation: u64, kept: &Arc<Kept>) -> std::io::Result<Self> {
         let options = gix::odb::store::init::Options {
             // Room for packs that other processes add while we run.
             slots: gix::odb::store::init::Slots::AsNeededByDiskState {
@@ -62,40 +85,82 @@ impl Store {
             ..Default::default()
         };
         let odb = gix::odb::Store::at_opts(objects.to_owned(), Hash::Sha1, &mut std::iter::empty(), options)?;
-        Ok(Self { odb: Arc::new(odb) })
+        Ok(Self {
+            odb: Arc::new(odb),
+            kept: Arc::clone(kept),
+            idle: Arc::default(),
+        })
+    }
+
+    fn with_reader<T>(&self, read: impl FnOnce(&mut Reader) -> T) -> T {
+        let idle = lock(&self.idle).pop();
+        let mut reader = idle.unwrap_or_else(|| {
+            let mut handle = self.odb.to_cache_arc();
+            handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(CHAINS)));
+            Reader {
+                handle,
+                buffer: Vec::new(),
+            }
+        });
+        let done = read(&mut reader);
+        if reader.buffer.capacity() > BUFFER {
+            reader.buffer = Vec::new();
+        }
+        lock(&self.idle).push(reader);
+        done
+    }
+
+    /// Gives back the memory of readers: for a while nobody will read.
+    pub(crate) fn rest(&self) {
+        lock(&self.idle).clear();
     }
 
     /// The object's kind and size, when it is there. Not verified.
     pub(crate) fn header(&self, id: &ObjectId) -> Result<Option<(Kind, u64)>, ReadError> {
-        let handle = self.odb.to_cache_arc();
-        let id = to_gix(id);
-        if !gix::objs::Exists::exists(&handle, &id) {
-            return Ok(None);
+        if let Some(object) = self.kept.get(id) {
+            return Ok(Some((object.kind, object.bytes.len() as u64)));
         }
-        let header = handle
-            .header(id)
-            .map_err(|error| ReadError::Damaged(error.to_string()))?;
-        Ok(Some((header.kind(), header.size())))
+        let found = self.with_reader(|reader| reader.handle.try_header(&to_gix(id)));
+        let header = found.map_err(|error| ReadError::Damaged(error.to_string()))?;
+        Ok(header.map(|header| (header.kind(), header.size())))
     }
 
     /// The object's bytes, verified.
     pub(crate) fn read(&self, id: &ObjectId, kind: Kind) -> Result<Vec<u8>, ReadError> {
-        let handle = self.odb.to_cache_arc();
-        let id = to_gix(id);
-        let mut bytes = Vec::new();
-        let found = handle
-            .try_find(&id, &mut bytes)
-            .map_err(|error| ReadError::Damaged(error.to_string()))?
-            .ok_or(ReadError::Missing)?;
-        let actual = gix::objs::compute_hash(Hash::Sha1, found.kind, found.data)
-            .map_err(|error| ReadError::Damaged(error.to_string()))?;
-        if actual != id {
-            return Err(ReadError::Damaged(format!("its bytes hash to {actual}")));
+        self.with(id, kind, <[u8]>::to_vec)
+    }
+
+    /// Lends the object's bytes, verified, to `look`: nothing is copied, however large they are.
+    pub(crate) fn with<T>(
+        &self,
+        id: &ObjectId,
+        kind: Kind,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ReadError> {
+        if let Some(object) = self.kept.get(id) {
+            return match object.kind {
+                same if same == kind => Ok(look(&object.bytes)),
+                other => Err(ReadError::Kind(other)),
+            };
         }
-        if found.kind != kind {
-            return Err(ReadError::Kind(found.kind));
-        }
-        Ok(bytes)
+        self.with_reader(|reader| {
+            let wanted = to_gix(id);
+            let found = reader
+                .handle
+                .try_find(&wanted, &mut reader.buffer)
+                .map_err(|error| ReadError::Damaged(error.to_string()))?
+                .ok_or(ReadError::Missing)?;
+            let actual = gix::objs::compute_hash(Hash::Sha1, found.kind, found.data)
+                .map_err(|error| ReadError::Damaged(error.to_string()))?;
+            if actual != wanted {
+                return Err(ReadError::Damaged(format!("its bytes hash to {actual}")));
+            }
+            self.kept.add(id, found.kind, found.data);
+            if found.kind != kind {
+                return Err(ReadError::Kind(found.kind));
+            }
+            Ok(look(found.data))
+        })
     }
 
     /// The tree of a commit.

@@ -49,8 +49,19 @@ impl Root {
         Self { dir, keep: None }
     }
 
-    fn keeps(&self, path: &TreePath) -> bool {
+    /// Is a file wanted? `path` is relative to `dir`.
+    pub fn keeps(&self, path: &TreePath) -> bool {
         self.keep.as_ref().is_none_or(|keep| keep(path))
+    }
+
+    /// Is it certain that both want the same files? Two filters are only known to agree when they are one.
+    pub(crate) fn is(&self, other: &Root) -> bool {
+        let same = match (&self.keep, &other.keep) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        same && self.dir == other.dir
     }
 }
 
@@ -181,12 +192,16 @@ impl<'a> Walk<'a> {
 
     /// The directory of a root.
     pub(crate) fn find(&self, root: &Root, missing: &mut Missing) -> Result<Target, Stop> {
-        let path = root.dir.as_str();
+        self.find_any(&root.dir, missing).map(|target| match target {
+            Target::Blob { .. } => Target::Nothing,
+            other => other,
+        })
+    }
+
+    /// What stands at a path of the commit, links followed.
+    pub(crate) fn find_any(&self, path: &TreePath, missing: &mut Missing) -> Result<Target, Stop> {
+        let path = path.as_str();
         self.resolve(&Vec::new(), path, missing)
-            .map(|target| match target {
-                Target::Blob { .. } => Target::Nothing,
-                other => other,
-            })
             .or_else(|problem| match problem {
                 Problem::Stop(stop) => Err(stop),
                 // A link at the end of the wanted path that leads nowhere.
@@ -215,21 +230,28 @@ impl<'a> Walk<'a> {
         if job.active.len() >= DEEPEST {
             return Err(Stop::Tree(shown(place.as_bytes()), TreeProblem::TooDeep));
         }
+        let true_path = match place.as_str() {
+            "" => None,
+            text => match TreePath::new(text) {
+                Ok(path) => Some(path),
+                Err(_) => return Err(Stop::Tree(shown(text.as_bytes()), TreeProblem::TooDeep)),
+            },
+        };
         job.active.push(place);
         let mut siblings = Siblings::default();
         for entry in entries.iter() {
-            self.list_entry(dir, entry, logical, &mut siblings, job)?;
+            self.list_entry((dir, true_path.as_ref()), entry, logical, &mut siblings, job)?;
         }
         job.active.pop();
         Ok(())
     }
 
-    fn list_entry(
+    fn list_entry<'e>(
         &self,
-        dir: &Dir,
-        entry: &Entry,
+        (dir, true_path): (&Dir, Option<&TreePath>),
+        entry: &'e Entry,
         logical: Option<&TreePath>,
-        siblings: &mut Siblings,
+        siblings: &mut Siblings<'e>,
         job: &mut Job<'_>,
     ) -> Result<(), Stop> {
         // Directories count too, else trees without files could be nested into eternity.
@@ -257,7 +279,10 @@ impl<'a> Walk<'a> {
         match entry.kind {
             EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), job),
             _ if entry.kind != EntryKind::Link && !job.root.keeps(&path) => Ok(()),
-            EntryKind::File(mode) => self.add(path, &join_place(dir, name), entry.id, mode, job),
+            EntryKind::File(mode) => match join(true_path, name) {
+                Ok(repo_path) => self.add(path, repo_path, entry.id, mode, job),
+                Err(_) => refuse(TreeProblem::TooDeep),
+            },
             EntryKind::Link => self.list_link(dir, entry, &path, job),
             EntryKind::Submodule => refuse(TreeProblem::Submodule),
             EntryKind::Unknown(mode) => refuse(TreeProblem::Kind(format!("its mode {mode:o} is unknown"))),
@@ -289,7 +314,10 @@ impl<'a> Walk<'a> {
                     Problem::Looping.at(place, target.as_bytes())
                 }
                 Ok((Ok(Target::Blob { path: at, blob, mode }), _)) if wanted => {
-                    return self.add(path.clone(), &at, blob, mode, job);
+                    return match TreePath::new(at.as_str()) {
+                        Ok(at) => self.add(path.clone(), at, blob, mode, job),
+                        Err(_) => Err(Stop::Tree(shown(at.as_bytes()), TreeProblem::TooDeep)),
+                    };
                 }
                 Ok((Ok(Target::Blob { .. } | Target::Unknown), _)) => return Ok(()),
                 Ok((Ok(Target::Nothing), target)) => Problem::Dangling.at(place, target.as_bytes()),
@@ -307,14 +335,11 @@ impl<'a> Walk<'a> {
     fn add(
         &self,
         path: TreePath,
-        repo_path: &str,
+        repo_path: TreePath,
         blob: ObjectId,
         mode: FileMode,
         job: &mut Job<'_>,
     ) -> Result<(), Stop> {
-        let Ok(repo_path) = TreePath::new(repo_path) else {
-            return Err(Stop::Tree(shown(repo_path.as_bytes()), TreeProblem::TooDeep));
-        };
         if job.listing.files.len() as u64 >= self.budget.files {
             return Err(Stop::Budget(Over::Files));
         }
@@ -344,33 +369,50 @@ impl<'a> Walk<'a> {
         if let Some(known) = self.blobs.borrow().get(blob) {
             return Ok(*known);
         }
-        let judged = match self.store.header(blob) {
-            Ok(None) => None,
-            Ok(Some((Kind::Blob, size))) if size > self.budget.file_size => {
-                return Err(Stop::Budget(Over::FileSize));
-            }
-            Ok(Some((Kind::Blob, size))) => {
-                let small = size < LFS_LIMIT;
-                let bytes = if small || self.verify {
-                    self.store
-                        .read(blob, Kind::Blob)
-                        .map_err(|error| damaged(*blob, &error))?
-                } else {
-                    Vec::new()
-                };
-                Some(Judged {
-                    size,
-                    is_pointer: small && bytes.starts_with(LFS_START),
-                })
-            }
-            Ok(Some((kind, _))) => {
-                let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
-                return Err(Stop::Tree(repo_path.to_string(), problem));
-            }
-            Err(error) => return Err(damaged(*blob, &error)),
+        let judged = if self.verify {
+            self.verified(blob, repo_path)?
+        } else {
+            self.present(blob, repo_path)?
         };
         self.blobs.borrow_mut().insert(*blob, judged);
         Ok(judged)
+    }
+
+    /// Reads a blob to the end.
+    fn verified(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
+        let read = self.store.with(blob, Kind::Blob, |bytes| Judged {
+            size: bytes.len() as u64,
+            is_pointer: is_pointer(bytes),
+        });
+        match read {
+            Ok(judged) if judged.size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+            Ok(judged) => Ok(Some(judged)),
+            Err(ReadError::Missing) => Ok(None),
+            Err(ReadError::Kind(kind)) => Err(no_file(kind, repo_path)),
+            Err(error @ ReadError::Damaged(_)) => match self.store.header(blob) {
+                // Too large even to be read.
+                Ok(Some((_, size))) if size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+                _ => Err(damaged(*blob, &error)),
+            },
+        }
+    }
+
+    /// Believes what a blob's header says, and looks into it only where it is small enough to be a pointer.
+    fn present(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
+        let unreadable = |error| damaged(*blob, &error);
+        match self.store.header(blob).map_err(unreadable)? {
+            None => Ok(None),
+            Some((Kind::Blob, size)) if size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+            Some((Kind::Blob, size)) => {
+                let is_pointer = size < LFS_LIMIT
+                    && self
+                        .store
+                        .with(blob, Kind::Blob, is_pointer)
+                        .map_err(unreadable)?;
+                Ok(Some(Judged { size, is_pointer }))
+            }
+            Some((kind, _)) => Err(no_file(kind, repo_path)),
+        }
     }
 
     fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<Entry>>, Absent> {
@@ -378,8 +420,8 @@ impl<'a> Walk<'a> {
             return Ok(Rc::clone(known));
         }
         let place = || shown(place.as_bytes());
-        let bytes = match self.store.read(id, Kind::Tree) {
-            Ok(bytes) => bytes,
+        let entries = match self.store.with(id, Kind::Tree, tree::parse) {
+            Ok(entries) => entries,
             Err(ReadError::Missing) => return Err(Absent::Missing),
             Err(ReadError::Kind(kind)) => {
                 let problem =
@@ -388,7 +430,7 @@ impl<'a> Walk<'a> {
             }
             Err(error @ ReadError::Damaged(_)) => return Err(Absent::Stop(damaged(*id, &error))),
         };
-        let entries = tree::parse(&bytes).map_err(|problem| Absent::Stop(Stop::Tree(place(), problem)))?;
+        let entries = entries.map_err(|problem| Absent::Stop(Stop::Tree(place(), problem)))?;
         let entries = Rc::new(entries);
         self.trees.borrow_mut().insert(*id, Rc::clone(&entries));
         Ok(entries)
@@ -428,6 +470,15 @@ enum Absent {
     Stop(Stop),
 }
 
+fn is_pointer(bytes: &[u8]) -> bool {
+    (bytes.len() as u64) < LFS_LIMIT && bytes.starts_with(LFS_START)
+}
+
+fn no_file(kind: Kind, repo_path: &TreePath) -> Stop {
+    let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
+    Stop::Tree(repo_path.to_string(), problem)
+}
+
 fn damaged(id: ObjectId, error: &ReadError) -> Stop {
     Stop::Damaged(id, error.to_string())
 }
@@ -444,7 +495,8 @@ fn is_excluded(entry: &Entry, logical: Option<&TreePath>, root: &Root) -> bool {
             }
         })
         .collect();
-    entry.kind != EntryKind::Tree && join(logical, &printable).is_ok_and(|path| !root.keeps(&path))
+    let path = logical.map_or_else(|| printable.clone(), |dir| format!("{dir}/{printable}"));
+    entry.kind != EntryKind::Tree && TreePath::new(path).is_ok_and(|path| !root.keeps(&path))
 }
 
 fn child(dir: &Dir, name: &str, id: ObjectId) -> Dir {
@@ -480,6 +532,6 @@ fn is_below(path: &str, dir: &str) -> bool {
 fn join(logical: Option<&TreePath>, name: &str) -> Result<TreePath, compose_model::path::InvalidPath> {
     match logical {
         None => TreePath::new(name),
-        Some(dir) => TreePath::new(format!("{dir}/{name}")),
+        Some(dir) => dir.child(name),
     }
 }

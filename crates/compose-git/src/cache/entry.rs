@@ -16,6 +16,7 @@ use super::{LAYOUT, Locked, age, failed, is_at, random_directory, try_lock, writ
 use crate::{
     error::{Error, exhausted},
     git::Run,
+    kept::Kept,
     store::Store,
 };
 
@@ -169,9 +170,10 @@ impl Entry {
     }
 
     /// The objects as they are now.
-    pub(crate) fn store(&self, run: &Run) -> Result<Store, Error> {
+    pub(crate) fn store(&self, run: &Run, kept: &Arc<Kept>) -> Result<Store, Error> {
         let objects = self.dir.join("objects");
-        Store::open(&objects, run.options.largest_object()).map_err(|error| failed("open", &objects, error))
+        Store::open(&objects, run.options.largest_object(), kept)
+            .map_err(|error| failed("open", &objects, error))
     }
 
     /// Waits for the right to fetch. After the bound it is given without the lock: fetching twice does no harm.

@@ -6,11 +6,12 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use compose_git::{Cache, Error, Git, Prune};
+use compose_git::{Cache, Error, Git, Prune, Root};
 use compose_model::ExitCode;
 use support::{Lab, contents, server::Server, url, want};
 
@@ -172,6 +173,41 @@ async fn damage_is_found_and_fetched_again_once() {
         assert_eq!(scene.fetch(&scene.lab.git()).await.unwrap(), FILES, "{what}");
         assert_eq!(scene.server.count(), before, "{what}: healed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_are_read_once_and_large_ones_are_verified_whenever_they_are_read() {
+    let lab = Lab::new();
+    let catalog = lab.catalog("repo");
+    // Nothing that compresses: a flipped bit is then a bit of the text, which zlib's checksum alone would find.
+    let large: String = (0_u64..40_000)
+        .map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    catalog.write("env/large", &large).write("env/small", "small");
+    let commit = catalog.commit();
+    let server = Server::start(&lab.dir.path().join("srv"));
+    let scene = Scene { lab, server, commit };
+    let git = scene.lab.git();
+    let repo = git.repo(&url(scene.server.url("repo")));
+    let snapshot = repo
+        .fetch(&[want(&scene.commit, &["env"])])
+        .await
+        .unwrap()
+        .remove(0);
+    let files = snapshot.files(&Root::whole(support::path("env"))).unwrap();
+    let blob = |name: &str| files.iter().find(|file| file.path.as_str() == name).unwrap().blob;
+    assert_eq!(snapshot.read(&blob("large")).unwrap(), large.as_bytes());
+    for path in scene.files("pack") {
+        // In place: the pack is mapped already.
+        let bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[bytes[middle] ^ 0x10], middle as u64).unwrap();
+    }
+    assert_eq!(snapshot.read(&blob("small")).unwrap(), b"small");
+    let damaged = snapshot.read(&blob("large")).unwrap_err();
+    assert!(matches!(damaged, Error::Damaged { .. }), "{damaged:?}");
 }
 
 fn replace(path: &Path, bytes: &[u8]) {

@@ -1,0 +1,142 @@
+//! Verified objects in memory.
+//!
+//! A file's bytes are needed when it is looked whether all is there and sound, and once more when it is merged or written.
+//! Kept in between, they are inflated and hashed once in a process. What finds no room is read and verified again.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use compose_model::ObjectId;
+use gix::objs::Kind;
+
+use crate::wire::lock;
+
+/// What all repos of a run may keep together: some thousand files of the usual size.
+const MOST: usize = 16 << 20;
+/// A larger object is not kept: it would push out what is read often, and reading it costs little for its size.
+const LARGEST: usize = 64 << 10;
+/// What an object takes besides its bytes: its place in the map, and the allocation.
+const OVERHEAD: usize = 96;
+
+/// Room for objects, shared by the repos of a run.
+pub(crate) struct Room {
+    left: AtomicUsize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            left: AtomicUsize::new(MOST),
+        }
+    }
+}
+
+impl Room {
+    fn take(&self, bytes: usize) -> bool {
+        self.left
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes))
+            .is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Relaxed);
+    }
+}
+
+/// The objects of one repo. Only what was verified gets in, so that what comes out needs no verification.
+pub(crate) struct Kept {
+    room: Arc<Room>,
+    objects: Mutex<HashMap<ObjectId, Object>>,
+}
+
+/// An object, verified.
+#[derive(Clone)]
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+impl Kept {
+    pub(crate) fn new(room: &Arc<Room>) -> Self {
+        Self {
+            room: Arc::clone(room),
+            objects: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn get(&self, id: &ObjectId) -> Option<Object> {
+        lock(&self.objects).get(id).cloned()
+    }
+
+    /// Keeps an object that was verified, if there is room.
+    pub(crate) fn add(&self, id: &ObjectId, kind: Kind, bytes: &[u8]) {
+        if bytes.len() > LARGEST || !self.room.take(bytes.len() + OVERHEAD) {
+            return;
+        }
+        let bytes = Arc::from(bytes);
+        let before = lock(&self.objects).insert(*id, Object { kind, bytes });
+        if let Some(before) = before {
+            self.room.give_back(before.bytes.len() + OVERHEAD);
+        }
+    }
+
+    /// Forgets everything: the store behind it is emptied, and must not seem to hold what it does not.
+    pub(crate) fn clear(&self) {
+        let objects = std::mem::take(&mut *lock(&self.objects));
+        let bytes = objects.values().map(|object| object.bytes.len() + OVERHEAD);
+        self.room.give_back(bytes.sum());
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ObjectId {
+        ObjectId::from_bytes([number; 20])
+    }
+
+    #[test]
+    fn repos_share_the_room_and_give_it_back() {
+        let room = Arc::new(Room::default());
+        let (one, other) = (Kept::new(&room), Kept::new(&room));
+        let full = vec![0; LARGEST];
+        let fits = MOST / (LARGEST + OVERHEAD);
+        for number in 0..fits {
+            one.add(&id(u8::try_from(number).unwrap()), Kind::Blob, &full);
+        }
+        other.add(&id(0), Kind::Blob, &full);
+        assert!(other.get(&id(0)).is_none(), "there is no room left");
+        one.clear();
+        assert!(one.get(&id(0)).is_none());
+        other.add(&id(0), Kind::Blob, &full);
+        assert!(other.get(&id(0)).is_some());
+        drop(other);
+        assert_eq!(room.left.load(Relaxed), MOST);
+    }
+
+    #[test]
+    fn an_object_takes_its_room_once_and_a_large_one_none() {
+        let room = Arc::new(Room::default());
+        let kept = Kept::new(&room);
+        for _ in 0..3 {
+            kept.add(&id(1), Kind::Blob, b"text");
+        }
+        kept.add(&id(2), Kind::Blob, &vec![0; LARGEST + 1]);
+        assert!(kept.get(&id(2)).is_none());
+        assert_eq!(room.left.load(Relaxed), MOST - 4 - OVERHEAD);
+        let object = kept.get(&id(1)).unwrap();
+        assert_eq!((object.kind, &*object.bytes), (Kind::Blob, &b"text"[..]));
+    }
+}
