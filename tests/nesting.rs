@@ -50,6 +50,23 @@ const B: &str = "{repo: '{repo}/b', environment: env, version: 1.0.0}";
 const C: &str = "{repo: '{repo}/c', environment: env, version: 1.0.0}";
 
 #[test]
+fn a_config_that_is_left_out_names_no_sources() {
+    let mut world = Nested::new();
+    world.catalog("b", &[("1.0.0", &[])]);
+    world.catalog("a", &[("1.0.0", &[B])]);
+    for left_out in ["exclude: [bitops.config.yaml]", "include: ['*.txt', '!/who.txt']"] {
+        world.0.sources(&[&A.replace('}', &format!(", {left_out}}}"))]);
+        // Cold, then from the cache.
+        for _ in 0..2 {
+            world.0.context.run(["deploy"]).expect_code(0);
+            assert_eq!(world.text("dev/a.txt").as_deref(), Some("a 1.0.0"), "{left_out}");
+            assert_eq!(world.text("dev/b.txt"), None, "{left_out}");
+        }
+    }
+    assert_eq!(world.0.server.stats("b").info_refs, 0);
+}
+
+#[test]
 fn a_chain_of_three_is_composed_below_the_one_that_names_it() {
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[])]);

@@ -10,7 +10,7 @@ use compose_plan::{
 
 use super::{
     Gathered,
-    repo::{Fetched, at, roots},
+    repo::{Fetched, at},
 };
 use crate::problem::{Failure, Problem};
 
@@ -75,11 +75,11 @@ fn list(
     };
     let mut layers = Vec::new();
     let mut problems = Vec::new();
-    for (part, root) in roots(spec).map_err(one)? {
-        match source.snapshot.files(&root) {
+    for (part, root) in &source.parts {
+        match source.snapshot.files(root) {
             Ok(files) => layers.push(Layer {
                 source: id,
-                part,
+                part: part.clone(),
                 files,
             }),
             Err(error) => problems.push(error.into()),

@@ -17,11 +17,11 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::{Git, Root, Snapshot, Tidying};
-use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreePath, text};
+use compose_git::{Git, Snapshot, Tidying};
+use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, text};
 use compose_plan::{
     config,
-    layer::{Contents, ContentsError, Layers, SourceId},
+    layer::{Contents, ContentsError, Layers, Part, SourceId},
     lock::{Lock, Locked, LockedRef, Via},
     resolve::{Allow, Graph, NodeId, OrderedNode, Resolved},
 };
@@ -48,18 +48,27 @@ pub(crate) struct Gathered {
 }
 
 impl Contents for Gathered {
-    fn read(&self, source: SourceId, file: &compose_model::TreeFile) -> Result<Arc<[u8]>, ContentsError> {
+    fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError> {
+        self.with(source, file, |bytes| Arc::from(bytes))
+    }
+}
+
+impl Gathered {
+    /// Lends the bytes of a file to `look`, without a copy.
+    pub(crate) fn with<T>(
+        &self,
+        source: SourceId,
+        file: &TreeFile,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ContentsError> {
         self.snapshots[source.0]
-            .read(&file.blob)
-            .map(Arc::from)
+            .with(&file.blob, look)
             .map_err(|error| ContentsError {
                 what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
                 why: error.to_string(),
             })
     }
-}
 
-impl Gathered {
     /// What to lock of it.
     pub(crate) fn lock(&self) -> Lock {
         let via = |id: &SourceId| Via {
@@ -283,22 +292,18 @@ impl Discovery {
     }
 }
 
-/// The sources that a fetched environment names itself.
+/// The sources that a fetched environment names itself. A config that `include` and `exclude` leave out names none.
 fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name =
         TreePath::new("bitops.config.yaml").map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
-    let root = Root {
-        dir: source.spec.environment.clone(),
-        keep: Some(Arc::new(move |path: &TreePath| *path == name)),
+    let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
+    let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
+        return Ok(Vec::new());
     };
     let problem = |error| at(Problem::from(error), &source.spec);
-    if source.snapshot.tree(&root.dir).map_err(problem)?.is_none() {
-        return Ok(Vec::new());
-    }
-    let Some(file) = source.snapshot.files(&root).map_err(problem)?.pop() else {
+    let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
         return Ok(Vec::new());
     };
-    let bytes = source.snapshot.read(&file.blob).map_err(problem)?;
     let Ok(config) = String::from_utf8(bytes) else {
         return Ok(Vec::new());
     };

@@ -29,6 +29,8 @@ pub(super) struct Fetched {
     pub(super) spec: SourceSpec,
     pub(super) resolved: Resolved,
     pub(super) snapshot: Snapshot,
+    /// Its directories, lowest layer first: what was fetched, and what it contributes.
+    pub(super) parts: Vec<(Part, Root)>,
     pub(super) verified: Option<Verified>,
     /// What the user should know of, if the source is a part of the composition.
     pub(super) warnings: Vec<Diagnostic>,
@@ -38,6 +40,7 @@ pub(super) struct Fetched {
 struct Wanted {
     entry: Entry,
     resolved: Resolved,
+    parts: Vec<(Part, Root)>,
     want: Want,
     warnings: Vec<Diagnostic>,
 }
@@ -50,13 +53,12 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
     let mut results = Vec::new();
     let mut wanted = Vec::new();
     for (entry, resolved) in resolve(repo, entries).await {
-        match resolved
-            .and_then(|(resolved, warnings)| Ok((want(&entry.spec, &resolved)?, resolved, warnings)))
-        {
-            Ok((want, resolved, warnings)) => wanted.push(Wanted {
+        match resolved.and_then(|resolved| Ok((resolved, parts(&entry.spec)?))) {
+            Ok(((resolved, warnings), parts)) => wanted.push(Wanted {
+                want: want(&resolved, &parts),
                 entry,
                 resolved,
-                want,
+                parts,
                 warnings,
             }),
             Err(problem) => results.push((entry.node, Err(at(problem, &entry.spec).into()))),
@@ -98,6 +100,7 @@ async fn verified(
         spec,
         resolved: wanted.resolved,
         snapshot,
+        parts: wanted.parts,
         verified,
         warnings: wanted.warnings,
     })
@@ -257,17 +260,16 @@ fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Ve
     moved.into_iter().chain(told).collect()
 }
 
-fn want(spec: &SourceSpec, resolved: &Resolved) -> Result<Want, Problem> {
-    let roots = roots(spec)?.into_iter().map(|(_, root)| root).collect();
-    Ok(Want {
+fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
+    Want {
         commit: resolved.commit,
         refname: resolved.refname.clone(),
-        roots,
-    })
+        roots: parts.iter().map(|(_, root)| root.clone()).collect(),
+    }
 }
 
 /// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
-pub(super) fn roots(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
+fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
     let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
     // Without a filter the fetch need not learn names before it asks for blobs: one request less.
     let filtered = |dir: &TreePath| {
@@ -280,15 +282,15 @@ pub(super) fn roots(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
             keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
         }
     };
-    let mut roots = Vec::new();
+    let mut parts = Vec::new();
     if let Some(dir) = &spec.default_folder {
-        roots.push((Part::DefaultFolder(dir.clone()), filtered(dir)));
+        parts.push((Part::DefaultFolder(dir.clone()), filtered(dir)));
     }
-    roots.push((Part::Environment, filtered(&spec.environment)));
+    parts.push((Part::Environment, filtered(&spec.environment)));
     for dir in &spec.shared {
-        roots.push((Part::Shared(dir.clone()), Root::whole(dir.clone())));
+        parts.push((Part::Shared(dir.clone()), Root::whole(dir.clone())));
     }
-    Ok(roots)
+    Ok(parts)
 }
 
 /// A problem without a place is about the entry that named the source.
