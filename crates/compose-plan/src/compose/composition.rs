@@ -98,6 +98,17 @@ pub enum Write {
     Local,
 }
 
+impl Write {
+    /// The permission of the file that must be written; `None`: nothing must.
+    pub fn mode(&self) -> Option<FileMode> {
+        match self {
+            Write::Blob { file, .. } => Some(file.mode),
+            Write::Bytes { mode, .. } => Some(*mode),
+            Write::Local => None,
+        }
+    }
+}
+
 /// Where a key of a merged file came from. Numbers are indexes into [`ComposedFile::from`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTrace {

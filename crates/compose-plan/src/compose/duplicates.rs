@@ -3,7 +3,7 @@
 //! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers lie together in a
 //! composed directory, whether both had one name (and both stay) or not.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
 
 use compose_model::TreePath;
 
@@ -13,15 +13,25 @@ use super::{
     composition::{ComposedFile, Conflict, ConflictKind, Holds, Party, Provenance},
 };
 use crate::{
-    layer::{LocalKind, Origin},
+    layer::{ContentsError, LocalKind, Origin},
     merge::{self, Definition},
 };
 
 /// One `.tf` file of a directory.
-struct TfFile {
+struct TfFile<'a> {
     from: Provenance,
     path: TreePath,
-    bytes: Arc<[u8]>,
+    /// `None`: the user's own, which the composition does not list.
+    composed: Option<&'a ComposedFile>,
+}
+
+impl TfFile<'_> {
+    fn read(&self, request: &Request<'_>, bytes: &Bytes<'_>) -> Result<Arc<[u8]>, ContentsError> {
+        match self.composed {
+            Some(file) => Ok(bytes.composed(file)?.0),
+            None => request.local.read(&self.path),
+        }
+    }
 }
 
 /// Every definition that stands in files of two layers. Two of one layer are that layer's own affair.
@@ -30,21 +40,24 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
     if directories.is_empty() {
         return Ok(Vec::new());
     }
-    let bytes = Bytes::new(request.layers, request.contents, request.local);
+    let bytes = LazyCell::new(|| Bytes::new(request.layers, request.contents, request.local));
     let mut conflicts = Vec::new();
     for dir in directories {
         request.cancel.check()?;
-        let files = of_directory(request, files, &dir, &bytes)?;
+        let files = of_directory(request, files, &dir)?;
+        // Mostly a directory is one layer's alone, and then nothing of it is read.
         let first = files.first().map(|file| file.from.origin);
         if files.iter().all(|file| Some(file.from.origin) == first) {
             continue;
         }
-        let defined: Vec<(usize, Vec<Definition>)> = files
-            .iter()
-            .enumerate()
+        let mut defined: Vec<(usize, Vec<Definition>)> = Vec::new();
+        for (index, file) in files.iter().enumerate() {
+            let text = file.read(request, &bytes)?;
             // What does not parse is Terraform's to tell: it names the place better.
-            .filter_map(|(index, file)| Some((index, merge::definitions(&file.path, &file.bytes).ok()?)))
-            .collect();
+            if let Ok(definitions) = merge::definitions(&file.path, &text) {
+                defined.push((index, definitions));
+            }
+        }
         for duplicate in merge::duplicates(&defined) {
             let (one, other) = (&files[duplicate.first.0], &files[duplicate.second.0]);
             if one.from.origin == other.from.origin {
@@ -65,7 +78,7 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
     Ok(conflicts)
 }
 
-fn party(file: &TfFile, line: usize) -> Party {
+fn party(file: &TfFile<'_>, line: usize) -> Party {
     Party {
         origin: file.from.origin,
         path: file.from.path.clone(),
@@ -96,12 +109,11 @@ fn decider(file: &ComposedFile) -> Option<Origin> {
 }
 
 /// The directory's files: the composed ones, and the user's own that the composition does not list.
-fn of_directory(
+fn of_directory<'a>(
     request: &Request<'_>,
-    files: &[ComposedFile],
+    files: &'a [ComposedFile],
     dir: &TreePath,
-    bytes: &Bytes<'_>,
-) -> Result<Vec<TfFile>, ComposeError> {
+) -> Result<Vec<TfFile<'a>>, ContentsError> {
     let below = format!("{dir}/");
     let start = files.partition_point(|file| file.path.as_str() < below.as_str());
     let composed = files[start..]
@@ -119,7 +131,7 @@ fn of_directory(
         all.push(TfFile {
             from: from.clone(),
             path: file.path.clone(),
-            bytes: bytes.composed(file)?.0,
+            composed: Some(file),
         });
     }
     for (name, kind) in request.local.list(Some(dir))? {
@@ -134,8 +146,8 @@ fn of_directory(
                 origin: Origin::Local,
                 path: path.clone(),
             },
-            bytes: request.local.read(&path)?,
             path,
+            composed: None,
         });
     }
     Ok(all)

@@ -371,7 +371,7 @@ fn kind_of(listing: &Listing, name: &str) -> Option<LocalKind> {
 
 fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
     match at {
-        Some(at) => TreePath::new(format!("{at}/{name}")),
+        Some(at) => at.child(name),
         None => TreePath::new(name),
     }
 }

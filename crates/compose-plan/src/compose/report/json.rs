@@ -161,10 +161,7 @@ pub struct PlanWarning {
 
 /// The plan; `sources` are those of the layers that were composed.
 pub fn plan(composition: &Composition, sources: &[Source]) -> Plan {
-    let reader = Reader {
-        environment: &composition.environment,
-        sources,
-    };
+    let reader = Reader::new(&composition.environment, sources);
     Plan {
         environment: composition.environment.to_string(),
         sources: reader.sources(),
@@ -181,10 +178,7 @@ pub fn plan(composition: &Composition, sources: &[Source]) -> Plan {
 
 /// The manifest; `sources` are those of the layers that were composed.
 pub fn manifest(composition: &Composition, sources: &[Source]) -> Manifest {
-    let reader = Reader {
-        environment: &composition.environment,
-        sources,
-    };
+    let reader = Reader::new(&composition.environment, sources);
     Manifest {
         version: 1,
         environment: composition.environment.to_string(),
@@ -210,9 +204,25 @@ impl Action {
 struct Reader<'a> {
     environment: &'a TreePath,
     sources: &'a [Source],
+    /// Each source as a contribution that still lacks its path: what thousands of files have in common is made once.
+    common: Vec<PlanFrom>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(environment: &'a TreePath, sources: &'a [Source]) -> Self {
+        let common = |source: &Source| PlanFrom {
+            repo: Some(source.repo.to_string()),
+            environment: source.environment.to_string(),
+            commit: Some(source.commit.to_string()),
+            path: String::new(),
+        };
+        Self {
+            environment,
+            sources,
+            common: sources.iter().map(common).collect(),
+        }
+    }
+
     fn sources(&self) -> Vec<PlanSource> {
         let via = |source: &Source| PlanVia {
             repo: source.repo.to_string(),
@@ -243,22 +253,17 @@ impl Reader<'_> {
     }
 
     fn from(&self, origin: Origin, path: &TreePath) -> PlanFrom {
-        let (environment, repo, commit) = match origin {
-            Origin::Local => (self.environment, None, None),
-            Origin::Source(id) => {
-                let source = &self.sources[id.0];
-                (
-                    &source.environment,
-                    Some(source.repo.to_string()),
-                    Some(source.commit.to_string()),
-                )
-            }
-        };
-        PlanFrom {
-            repo,
-            environment: environment.to_string(),
-            commit,
-            path: path.relative_to(environment),
+        match origin {
+            Origin::Local => PlanFrom {
+                repo: None,
+                environment: self.environment.to_string(),
+                commit: None,
+                path: path.relative_to(self.environment),
+            },
+            Origin::Source(id) => PlanFrom {
+                path: path.relative_to(&self.sources[id.0].environment),
+                ..self.common[id.0].clone()
+            },
         }
     }
 
