@@ -6,12 +6,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use compose_model::{ExitCode, Nesting, SourceSpec, TreePath};
-use compose_plan::{
-    compose::{self, ComposeError, Composition, Request, Write, report},
-    layer::Contents,
-};
-use compose_tree::{Mount, Staged, Staging};
+use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
+use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
+use compose_tree::{Mount, NewFile, Staged, Staging};
 
 use crate::{
     gather::{self, Gathered, gather},
@@ -132,32 +129,36 @@ fn materialise(
 ) -> Result<Staged, Failure> {
     mount.remove_old();
     let mut staging = Staging::begin(mount)?;
-    for file in &composition.files {
+    let changed: Vec<(&ComposedFile, FileMode)> = composition
+        .files
+        .iter()
+        .filter_map(|file| Some((file, file.write.mode()?)))
+        .collect();
+    let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
+    staging.write(&files, |at, put| -> Result<(), Failure> {
         job.cancel
             .check()
             .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
-        match &file.write {
-            Write::Blob { source, file: blob } => {
-                let bytes = gathered
-                    .read(*source, blob)
-                    .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))?;
-                staging.write(&file.path, blob.mode, &bytes)?;
-            }
-            Write::Bytes { bytes, mode } => staging.write(&file.path, *mode, bytes)?,
+        match &changed[at].0.write {
+            Write::Blob { source, file } => gathered
+                .with(*source, file, put)
+                .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))??,
+            Write::Bytes { bytes, .. } => put(bytes)?,
             Write::Local => {}
         }
-    }
+        Ok(())
+    })?;
     if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
         staging.leave_out(&cache)?;
     }
     let manifest =
         crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
     let staged = staging.finish(mount, manifest.as_bytes())?;
-    crate::report::summary(&report::markdown::summary(composition, &gathered.layers.sources));
+    crate::report::summary(|| report::markdown::summary(composition, &gathered.layers.sources));
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),
-        files = composition.files.iter().filter(|file| file.write != Write::Local).count(),
+        files = changed.len(),
         "composed"
     );
     Ok(staged)

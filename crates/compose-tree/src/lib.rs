@@ -21,12 +21,15 @@
 //! |---|---|
 //! | [`mount`] | where the user's repo is, which link is switched, and the layout of an image |
 //! | [`staging`] | a composition being written beside the mount |
+//! | `write` | many new files, by several threads |
 
 pub mod error;
 pub mod mount;
 mod mountinfo;
 pub mod staging;
+mod write;
 
 pub use error::Error;
 pub use mount::Mount;
 pub use staging::{Staged, Staging};
+pub use write::{NewFile, Put};

@@ -4,20 +4,20 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs, io,
-    io::Write as _,
     os::{
         fd::OwnedFd,
-        unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
+        unix::fs::{PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
 };
 
-use compose_model::{FileMode, TreePath};
+use compose_model::TreePath;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::{
     Error, Mount,
     mount::{COMPOSITION, TREE},
+    write::{self, NewFile, Put},
 };
 
 /// A new directory that takes a composition's files. Dropped before [`Staging::finish`] it is removed.
@@ -25,8 +25,8 @@ use crate::{
 pub struct Staging {
     dir: tempfile::TempDir,
     lock: OwnedFd,
-    /// Real directories (`None`: the tree's root), each with the names that were written into it.
-    written: BTreeMap<Option<TreePath>, BTreeSet<OsString>>,
+    /// Real directories (the tree's root is ""), each with the names that were written into it.
+    written: BTreeMap<String, BTreeSet<OsString>>,
 }
 
 impl Staging {
@@ -51,43 +51,50 @@ impl Staging {
         Ok(Self {
             dir,
             lock,
-            written: BTreeMap::from([(None, BTreeSet::new())]),
+            written: BTreeMap::from([(String::new(), BTreeSet::new())]),
         })
     }
 
-    /// Writes one composed file. Paths are relative to the operations repo's root.
-    pub fn write(&mut self, path: &TreePath, mode: FileMode, bytes: &[u8]) -> Result<(), Error> {
-        self.directory(path.parent().as_ref(), path.file_name())?;
-        let target = self.tree().join(path.as_str());
-        let write = || -> io::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode.bits())
-                .open(&target)?;
-            file.write_all(bytes)?;
-            // The umask may have taken bits away.
-            file.set_permissions(fs::Permissions::from_mode(mode.bits()))
-        };
-        write().map_err(Error::io("write", &target))
+    /// Writes composed files. Paths are relative to the operations repo's root, and each comes once. `content` is asked for each
+    /// file by its index, from several threads, and hands the bytes to what it is given.
+    pub fn write<E: From<Error> + Send>(
+        &mut self,
+        files: &[NewFile<'_>],
+        content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
+        let mut dirs: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, (path, _)) in files.iter().enumerate() {
+            dirs.entry(above(path)).or_default().push(at);
+        }
+        let root = self.open()?;
+        for (dir, inside) in &dirs {
+            self.directory(&root, dir)?
+                .extend(inside.iter().map(|at| OsString::from(files[*at].0.file_name())));
+        }
+        let dirs: Vec<(&str, Vec<usize>)> = dirs.into_iter().collect();
+        write::write(&self.tree(), files, &dirs, content)
     }
 
     /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
     pub fn leave_out(&mut self, path: &TreePath) -> Result<(), Error> {
-        self.directory(path.parent().as_ref(), path.file_name())
+        let root = self.open()?;
+        self.directory(&root, above(path))?.insert(path.file_name().into());
+        Ok(())
     }
 
-    /// Makes `dir` a real directory, from the top, and notes that it holds `name`.
-    fn directory(&mut self, dir: Option<&TreePath>, name: &str) -> Result<(), Error> {
-        if let Some(dir) = dir
-            && !self.written.contains_key(&Some(dir.clone()))
-        {
-            self.directory(dir.parent().as_ref(), dir.file_name())?;
-            let path = self.tree().join(dir.as_str());
-            fs::create_dir(&path).map_err(Error::io("create", &path))?;
+    fn open(&self) -> Result<OwnedFd, Error> {
+        let tree = self.tree();
+        write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", tree))
+    }
+
+    /// Makes `dir` a real directory, from the top (which is ""), and gives the names that it holds.
+    fn directory(&mut self, root: &OwnedFd, dir: &str) -> Result<&mut BTreeSet<OsString>, Error> {
+        if !self.written.contains_key(dir) {
+            let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+            self.directory(root, above)?.insert(name.into());
+            write::make_dir(root, dir).map_err(Error::io("create", self.tree().join(dir)))?;
         }
-        self.written.entry(dir.cloned()).or_default().insert(name.into());
-        Ok(())
+        Ok(self.written.entry(dir.to_owned()).or_default())
     }
 
     /// Links everything of the user's that stands beside composed files, and opens the directory to readers.
@@ -95,9 +102,10 @@ impl Staging {
     /// `manifest` is written beside the tree, where the pipeline does not copy it.
     pub fn finish(self, mount: &Mount, manifest: &[u8]) -> Result<Staged, Error> {
         for (dir, names) in &self.written {
-            let (from, to) = match dir {
-                None => (mount.root().to_owned(), self.tree()),
-                Some(dir) => (mount.root().join(dir.as_str()), self.tree().join(dir.as_str())),
+            // Joining "" would add a slash.
+            let (from, to) = match dir.as_str() {
+                "" => (mount.root().to_owned(), self.tree()),
+                dir => (mount.root().join(dir), self.tree().join(dir)),
             };
             link_siblings(&from, &to, names)?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("open", &to))?;
@@ -116,6 +124,11 @@ impl Staging {
     fn tree(&self) -> PathBuf {
         self.dir.path().join(TREE)
     }
+}
+
+/// The directory that a path is in; "" for the tree itself.
+fn above(path: &TreePath) -> &str {
+    path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
 }
 
 /// Links each entry of the user's directory `from` into `to`, but for the names that were composed.
@@ -191,6 +204,8 @@ impl Drop for Active<'_> {
 
 #[cfg(test)]
 mod tests {
+    use compose_model::FileMode;
+
     use super::*;
     use crate::mount;
 
@@ -214,8 +229,10 @@ mod tests {
         Fixture { root, mount }
     }
 
-    fn path(text: &str) -> TreePath {
-        TreePath::new(text).unwrap()
+    fn put(staging: &mut Staging, path: &str, mode: FileMode, bytes: &[u8]) {
+        let path = TreePath::new(path).unwrap();
+        let written: Result<(), Error> = staging.write(&[(&path, mode)], |_, put| put(bytes));
+        written.unwrap();
     }
 
     #[test]
@@ -227,12 +244,13 @@ mod tests {
             "dev/helm/a/values.yaml",
         ]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging
-            .write(&path("dev/terraform/extra.tf"), FileMode::Regular, b"extra")
-            .unwrap();
-        staging
-            .write(&path("dev/new/run.sh"), FileMode::Executable, b"#!")
-            .unwrap();
+        put(
+            &mut staging,
+            "dev/terraform/extra.tf",
+            FileMode::Regular,
+            b"extra",
+        );
+        put(&mut staging, "dev/new/run.sh", FileMode::Executable, b"#!");
         let staged = staging.finish(&f.mount, b"{}").unwrap();
         let tree = staged.tree();
         for link in [
@@ -270,9 +288,7 @@ mod tests {
     fn a_composed_file_hides_the_users() {
         let f = fixture(&["dev/values.yaml"]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging
-            .write(&path("dev/values.yaml"), FileMode::Regular, b"merged")
-            .unwrap();
+        put(&mut staging, "dev/values.yaml", FileMode::Regular, b"merged");
         let staged = staging.finish(&f.mount, b"{}").unwrap();
         assert_eq!(
             fs::read(staged.tree().join("dev/values.yaml")).unwrap(),
@@ -288,8 +304,10 @@ mod tests {
     fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
         let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
-        staging.leave_out(&path(".cache/compose")).unwrap();
+        put(&mut staging, "dev/y", FileMode::Regular, b"");
+        staging
+            .leave_out(&TreePath::new(".cache/compose").unwrap())
+            .unwrap();
         let tree = staging.finish(&f.mount, b"{}").unwrap();
         let tree = tree.tree();
         assert!(tree.join("dev/x").exists() && tree.join(".cache/pip/x").exists());
@@ -301,7 +319,7 @@ mod tests {
     fn an_unfinished_composition_leaves_nothing_behind() {
         let f = fixture(&["dev/x"]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
+        put(&mut staging, "dev/y", FileMode::Regular, b"");
         drop(staging);
         let names: Vec<_> = fs::read_dir(f.mount.home())
             .unwrap()
@@ -315,7 +333,7 @@ mod tests {
         let f = fixture(&["dev/x"]);
         let ops = f.root.path().join("opt/bitops_deployment");
         let mut staging = Staging::begin(&f.mount).unwrap();
-        staging.write(&path("dev/y"), FileMode::Regular, b"").unwrap();
+        put(&mut staging, "dev/y", FileMode::Regular, b"");
         let active = staging
             .finish(&f.mount, b"{}")
             .unwrap()

@@ -31,7 +31,7 @@ pub(crate) fn annotate(problem: &Problem) -> String {
 }
 
 /// Appends Markdown to the run's summary. That it cannot is no reason to fail a deployment.
-pub(crate) fn summary(markdown: &str) {
+pub(crate) fn summary(markdown: impl FnOnce() -> String) {
     let Some(path) = std::env::var_os(env::GITHUB_STEP_SUMMARY).filter(|path| !path.is_empty()) else {
         return;
     };
@@ -39,7 +39,7 @@ pub(crate) fn summary(markdown: &str) {
         .append(true)
         .create(true)
         .open(&path)
-        .and_then(|mut file| file.write_all(markdown.as_bytes()));
+        .and_then(|mut file| file.write_all(markdown().as_bytes()));
     if let Err(error) = written {
         tracing::warn!(%error, path = %path.display(), "the step summary cannot be written");
     }

@@ -1,0 +1,272 @@
+//! Writing many new files into a directory that nobody else can reach yet.
+//!
+//! Making a file costs the kernel much more than filling it, so several threads do it, a directory's files together: each file is
+//! made by its name alone in a directory that is open already. Directories are opened component by component and no link is
+//! ever followed, though none can be there: until it is finished a composition belongs to this user alone.
+
+use std::{
+    fs::{File, Permissions},
+    io::{self, Write as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::PermissionsExt as _,
+    },
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
+
+use compose_model::{FileMode, TreePath};
+use rustix::fs::{Mode, OFlags};
+
+use crate::Error;
+
+/// Files of one directory that one thread writes at a time. Two threads in one directory wait for each other, so that only a very
+/// large one is divided.
+const BATCH: usize = 256;
+/// Fewer files are not worth another thread.
+const FILES_PER_THREAD: usize = 256;
+/// More threads wait for each other in the kernel; each holds two files open.
+const MOST_THREADS: usize = 4;
+
+/// A file that is to be written: its path below the tree and its permission.
+pub type NewFile<'a> = (&'a TreePath, FileMode);
+
+/// Takes a file's bytes.
+pub type Put<'a> = dyn FnMut(&[u8]) -> Result<(), Error> + 'a;
+
+/// Some files of one directory, by their indexes.
+struct Batch<'a> {
+    dir: &'a str,
+    files: &'a [usize],
+}
+
+/// Writes `files` below `tree`, whose directories are there already: `dirs` holds each of them with its files. `content` is asked
+/// for the bytes of each file by index, from several threads. Of several failures the one with the lowest index is told.
+pub(crate) fn write<E: From<Error> + Send>(
+    tree: &Path,
+    files: &[NewFile<'_>],
+    dirs: &[(&str, Vec<usize>)],
+    content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let root = open(rustix::fs::CWD, tree).map_err(Error::io("open", tree))?;
+    let batches: Vec<Batch<'_>> = dirs
+        .iter()
+        .flat_map(|(dir, files)| files.chunks(BATCH).map(|files| Batch { dir, files }))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    let lock = || failed.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        let mut modes = Modes::default();
+        while let Some(batch) = batches.get(next.fetch_add(1, Relaxed)) {
+            let done = write_batch((&root, tree), batch, files, &mut modes, &content);
+            let mut failed = lock();
+            if let Err((at, error)) = done
+                && failed.as_ref().is_none_or(|(first, _)| at < *first)
+            {
+                *failed = Some((at, error));
+            }
+            if failed.is_some() {
+                return;
+            }
+        }
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS)
+        .min(files.len() / FILES_PER_THREAD);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread is left this one does it alone.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    failed
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), |(_, error)| Err(error))
+}
+
+fn write_batch<E: From<Error>>(
+    (root, tree): (&OwnedFd, &Path),
+    batch: &Batch<'_>,
+    files: &[NewFile<'_>],
+    modes: &mut Modes,
+    content: &impl Fn(usize, &mut Put<'_>) -> Result<(), E>,
+) -> Result<(), (usize, E)> {
+    let Some(first) = batch.files.first() else {
+        return Ok(());
+    };
+    let opened = open_below(root, batch.dir).map_err(Error::io("open", tree.join(batch.dir)));
+    let opened = opened.map_err(|error| (*first, error.into()))?;
+    let dir = opened.as_ref().unwrap_or(root);
+    for at in batch.files {
+        let (path, mode) = files[*at];
+        let mut put = |bytes: &[u8]| {
+            write_file(dir.as_fd(), path.file_name(), mode, bytes, modes)
+                .map_err(Error::io("write", tree.join(path.as_str())))
+        };
+        content(*at, &mut put).map_err(|error| (*at, error))?;
+    }
+    Ok(())
+}
+
+fn write_file(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    mode: FileMode,
+    bytes: &[u8],
+    modes: &mut Modes,
+) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::from(mode.bits()))?);
+    file.write_all(bytes)?;
+    modes.correct(&file, mode)
+}
+
+/// Whether new files have the permission that they were made with. The umask takes bits away and a default ACL of the home may add
+/// some; but all directories of a composition inherit the same, so that one look at the first file of each mode is enough.
+#[derive(Default)]
+struct Modes([Option<bool>; 2]);
+
+impl Modes {
+    fn correct(&mut self, file: &File, mode: FileMode) -> io::Result<()> {
+        let slot = &mut self.0[usize::from(mode == FileMode::Executable)];
+        let right = match *slot {
+            Some(right) => right,
+            None => *slot.insert(file.metadata()?.permissions().mode() & 0o7777 == mode.bits()),
+        };
+        if right {
+            return Ok(());
+        }
+        file.set_permissions(Permissions::from_mode(mode.bits()))
+    }
+}
+
+/// Makes one directory below `root`; the one above it is there.
+pub(crate) fn make_dir(root: &OwnedFd, dir: &str) -> io::Result<()> {
+    let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+    let above = open_below(root, above)?;
+    let above = above.as_ref().unwrap_or(root);
+    Ok(rustix::fs::mkdirat(above, name, Mode::from(0o777))?)
+}
+
+/// Opens a directory below `root`, by no link; `None`: it is `root` itself.
+fn open_below(root: &OwnedFd, dir: &str) -> io::Result<Option<OwnedFd>> {
+    let mut opened: Option<OwnedFd> = None;
+    for name in dir.split('/').filter(|name| !name.is_empty()) {
+        let above = opened.as_ref().unwrap_or(root);
+        opened = Some(open(above, Path::new(name))?);
+    }
+    Ok(opened)
+}
+
+/// Opens a directory that is no link.
+pub(crate) fn open(at: impl AsFd, dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(at, dir, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text).unwrap()
+    }
+
+    #[test]
+    fn many_files_are_written_by_several_threads_each_with_its_own_bytes() {
+        let tree = tempfile::tempdir().unwrap();
+        let paths: Vec<TreePath> = (0..2000).map(|n| path(&format!("d{}/{n}", n % 7))).collect();
+        let files: Vec<NewFile<'_>> = paths.iter().map(|path| (path, FileMode::Regular)).collect();
+        let names: Vec<String> = (0..7).map(|n| format!("d{n}")).collect();
+        let dirs: Vec<(&str, Vec<usize>)> = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| {
+                fs::create_dir(tree.path().join(name)).unwrap();
+                (name.as_str(), (n..2000).step_by(7).collect())
+            })
+            .collect();
+        write(tree.path(), &files, &dirs, |at, put| {
+            put(at.to_string().as_bytes())
+        })
+        .unwrap();
+        for (at, path) in paths.iter().enumerate() {
+            let text = fs::read_to_string(tree.path().join(path.as_str())).unwrap();
+            assert_eq!(text, at.to_string(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_first_failure_is_told() {
+        let tree = tempfile::tempdir().unwrap();
+        let paths: Vec<TreePath> = (0..1000).map(|n| path(&format!("f{n}"))).collect();
+        let files: Vec<NewFile<'_>> = paths.iter().map(|path| (path, FileMode::Regular)).collect();
+        let dirs = [("", (0..1000).collect::<Vec<_>>())];
+        // Something stands where the last file of the first batch would go.
+        fs::write(tree.path().join(format!("f{}", BATCH - 1)), "").unwrap();
+        let failed: Result<(), Error> = write(tree.path(), &files, &dirs, |at, put| {
+            if at == 999 {
+                return Err(Error::io("read", "last")(io::Error::from(
+                    io::ErrorKind::NotFound,
+                )));
+            }
+            put(b"")
+        });
+        let told = failed.unwrap_err().to_string();
+        assert_eq!(
+            told,
+            format!("cannot write {}", tree.path().join("f63").display())
+        );
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("real")).unwrap();
+        symlink(outside.path(), tree.path().join("link")).unwrap();
+        symlink(outside.path(), tree.path().join("real/link")).unwrap();
+        symlink(outside.path().join("new"), tree.path().join("real/file")).unwrap();
+        for (dir, name) in [("link", "x"), ("real/link", "x"), ("real", "file")] {
+            let path = path(&format!("{dir}/{name}"));
+            let files = [(&path, FileMode::Regular)];
+            let done: Result<(), Error> =
+                write(tree.path(), &files, &[(dir, vec![0])], |_, put| put(b"escaped"));
+            assert!(done.is_err(), "{path}");
+        }
+        let root = open(rustix::fs::CWD, tree.path()).unwrap();
+        assert!(make_dir(&root, "link/sub").is_err());
+        assert!(open(rustix::fs::CWD, &tree.path().join("link")).is_err());
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_permission_that_was_taken_away_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = fs::File::create(dir.path().join("x")).unwrap();
+        let mode = |file: &File| file.metadata().unwrap().permissions().mode() & 0o7777;
+        let mut modes = Modes::default();
+        for taken in [0o600, 0o755, 0o666] {
+            // What is found at the first file holds for all others.
+            file.set_permissions(Permissions::from_mode(taken)).unwrap();
+            modes.correct(&file, FileMode::Regular).unwrap();
+            assert_eq!(mode(&file), 0o644);
+        }
+        let mut modes = Modes::default();
+        modes.correct(&file, FileMode::Regular).unwrap();
+        modes.correct(&file, FileMode::Executable).unwrap();
+        assert_eq!(mode(&file), 0o755, "each mode is looked at for itself");
+    }
+}
