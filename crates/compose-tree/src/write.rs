@@ -227,7 +227,10 @@ mod tests {
         let told = failed.unwrap_err().to_string();
         assert_eq!(
             told,
-            format!("cannot write {}", tree.path().join("f63").display())
+            format!(
+                "cannot write {}",
+                tree.path().join(format!("f{}", BATCH - 1)).display()
+            )
         );
     }
 
