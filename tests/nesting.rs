@@ -55,7 +55,9 @@ fn a_config_that_is_left_out_names_no_sources() {
     world.catalog("b", &[("1.0.0", &[])]);
     world.catalog("a", &[("1.0.0", &[B])]);
     for left_out in ["exclude: [bitops.config.yaml]", "include: ['*.txt', '!/who.txt']"] {
-        world.0.sources(&[&A.replace('}', &format!(", {left_out}}}"))]);
+        world
+            .0
+            .sources(&[&A.replace("1.0.0", &format!("1.0.0, {left_out}"))]);
         // Cold, then from the cache.
         for _ in 0..2 {
             world.0.context.run(["deploy"]).expect_code(0);
