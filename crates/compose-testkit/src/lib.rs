@@ -9,6 +9,7 @@
 //! | [`catalog`], [`repo`] | [`Catalog`]: real git repos with fixed ids; [`Repo`]: raw and hostile objects |
 //! | [`example`] | the catalogs and configs of the documentation's examples |
 //! | [`server`] | [`GitServer`]: real `git http-backend`, counted, delayed, failing; TLS; a proxy |
+//! | [`sshd`] | [`Sshd`]: a real ssh daemon with one key |
 //! | [`docker`] | the container engine, where there is one |
 //! | [`git`] | the stock git, without anybody's configuration |
 //!
@@ -26,6 +27,7 @@ mod redact;
 pub mod repo;
 pub mod run;
 pub mod server;
+pub mod sshd;
 pub mod standin;
 
 pub use catalog::Catalog;
@@ -35,3 +37,4 @@ pub use process::{Signal, Spawned};
 pub use repo::{RawEntry, Repo};
 pub use run::Run;
 pub use server::GitServer;
+pub use sshd::Sshd;

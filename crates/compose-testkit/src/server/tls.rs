@@ -114,7 +114,8 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Identity {
-    pub(crate) fn server_config(&self) -> Arc<rustls::ServerConfig> {
+    /// For a server of one's own.
+    pub fn server_config(&self) -> Arc<rustls::ServerConfig> {
         Arc::clone(&self.config)
     }
 }
