@@ -23,9 +23,7 @@ pub(crate) fn world(catalogs: &mut [Catalog]) -> World {
         .collect();
     let server = GitServer::start(root.path());
     let mut context = Context::new(env!("CARGO_BIN_EXE_bitops-compose"));
-    context
-        .set("BITOPS_ENVIRONMENT", "dev")
-        .filter(r"wait=[0-9.]+\w*", "wait=[WAIT]");
+    context.set("BITOPS_ENVIRONMENT", "dev");
     World {
         context,
         server,

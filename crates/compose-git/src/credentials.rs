@@ -1,14 +1,13 @@
 //! Credentials: found, kept for the host they are for, and never shown.
 //!
 //! In this order: `BITOPS_COMPOSE_TOKEN_<HOST>`; `GITHUB_TOKEN` for the host of `GITHUB_SERVER_URL`; a login that
-//! `url.*.insteadOf` put into the address. These are sent at once, which saves the round trip of a 401. When the server asks
+//! `url.*.insteadOf` put into the address; an `Authorization` of `http.<address>.extraHeader`. These are sent at once, which saves the round trip of a 401. When the server asks
 //! nevertheless: git's credential helpers, then `~/.netrc`. Helpers are only asked: what they hold is neither stored
 //! nor erased by us. Over plain `http://` a credential goes to this machine only.
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,25 +15,38 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use compose_model::env;
-use reqwest::{Url, header::HeaderValue};
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
 };
 
-use crate::{git::Run, options::Options, wire::lock};
+use crate::{credentials::netrc::netrc, git::Run, options::Options, wire::lock};
+
+mod netrc;
 
 /// A helper that says nothing for so long waits for a person.
 const HELPER_PATIENCE: Duration = Duration::from_secs(15);
+/// Headers that are the connection's own, which HTTP/2 takes for an error.
+const BETWEEN_HOPS: [&str; 8] = [
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 /// What GitHub takes beside a token; GitLab, Gitea and Bitbucket take anything.
 const TOKEN_LOGIN: &str = "x-access-token";
 
-/// A login. Its `Debug` shows nothing.
+/// What goes into `Authorization`. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credential {
-    login: String,
-    secret: String,
-}
+pub(crate) struct Credential(HeaderValue);
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,25 +55,21 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    pub(crate) fn new(login: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self {
-            login: login.into(),
-            secret: secret.into(),
-        }
+    pub(crate) fn new(login: impl fmt::Display, secret: impl fmt::Display) -> Self {
+        let text = format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{secret}")));
+        // Base64 is fit for a header.
+        Self::header(&text).unwrap_or_else(|| Self(HeaderValue::from_static("Basic")))
     }
 
     fn token(secret: &str) -> Self {
         Self::new(TOKEN_LOGIN, secret)
     }
 
-    fn header(&self) -> Option<HeaderValue> {
-        let text = format!(
-            "Basic {}",
-            BASE64_STANDARD.encode(format!("{}:{}", self.login, self.secret))
-        );
-        let mut header = HeaderValue::from_str(&text).ok()?;
+    /// As it is; `None` for what no header may hold.
+    fn header(text: &str) -> Option<Self> {
+        let mut header = HeaderValue::from_str(text).ok()?;
         header.set_sensitive(true);
-        Some(header)
+        Some(Self(header))
     }
 }
 
@@ -116,8 +124,29 @@ impl Keyring {
             .entry(authority(url))
             .or_insert_with(|| self.slot(url))
             .current
-            .as_ref()?
-            .header()
+            .as_ref()
+            .map(|credential| credential.0.clone())
+    }
+
+    /// `http.<address>.extraHeader`, but for `Authorization`, which is a credential as others are. They may be as secret.
+    pub(crate) fn extra_headers(&self, url: &Url) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if !may_carry(url) {
+            return headers;
+        }
+        for (name, value) in self.run.git_config().extra_headers(url) {
+            let (Ok(name), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
+            else {
+                tracing::debug!(name, "http.extraHeader of git's configuration is no header");
+                continue;
+            };
+            if name == AUTHORIZATION || BETWEEN_HOPS.contains(&name.as_str()) {
+                continue;
+            }
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        headers
     }
 
     /// Was one sent?
@@ -171,7 +200,14 @@ impl Keyring {
             .as_ref()
             .filter(|(of, _)| *of == authority(url))
             .map(|(_, given)| given.clone());
-        let mut left: VecDeque<Candidate> = [token, github, given]
+        let configured = self
+            .run
+            .git_config()
+            .extra_headers(url)
+            .into_iter()
+            .rfind(|(name, _)| name == AUTHORIZATION.as_str())
+            .and_then(|(_, value)| Credential::header(&value));
+        let mut left: VecDeque<Candidate> = [token, github, given, configured]
             .into_iter()
             .flatten()
             .map(Candidate::Known)
@@ -293,92 +329,6 @@ async fn ask(run: &Run, helper: &str, question: &str) -> Option<String> {
     child.wait().await.ok()?.success().then_some(answer)
 }
 
-/// `~/.netrc`, the entry of the host, else `default`.
-fn netrc(options: &Options, url: &Url) -> Option<Credential> {
-    let path = PathBuf::from(options.variable("HOME")?).join(".netrc");
-    from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?)
-}
-
-fn from_netrc(text: &str, host: &str) -> Option<Credential> {
-    let mut words = words_of(text).into_iter();
-    let mut default = None;
-    let mut entry: Option<(bool, Option<String>, Option<String>)> = None;
-    let mut found = None;
-    let mut close = |entry: Option<(bool, Option<String>, Option<String>)>| {
-        if let Some((of_host, login, Some(secret))) = entry {
-            let slot = if of_host { &mut found } else { &mut default };
-            slot.get_or_insert(Credential::new(login.unwrap_or_default(), secret));
-        }
-    };
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "machine" => {
-                close(entry.take());
-                // Another host's entry is read over.
-                entry = words
-                    .next()
-                    .is_some_and(|name| name == host)
-                    .then_some((true, None, None));
-            }
-            "default" => close(entry.replace((false, None, None))),
-            "login" => {
-                let value = words.next();
-                if let Some(entry) = &mut entry {
-                    entry.1 = value;
-                }
-            }
-            "password" => {
-                let value = words.next();
-                if let Some(entry) = &mut entry {
-                    entry.2 = value;
-                }
-            }
-            _ => {}
-        }
-    }
-    close(entry);
-    found.or(default)
-}
-
-/// Words, `"quoted ones"`, without comments and macros.
-fn words_of(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.trim_start().starts_with("macdef") {
-            // A macro ends at an empty line.
-            lines.by_ref().find(|line| line.trim().is_empty());
-            continue;
-        }
-        let mut chars = line.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                c if c.is_whitespace() => {}
-                '#' => break,
-                '"' => {
-                    let mut word = String::new();
-                    while let Some(c) = chars.next() {
-                        match c {
-                            '"' => break,
-                            '\\' => word.extend(chars.next()),
-                            c => word.push(c),
-                        }
-                    }
-                    words.push(word);
-                }
-                c => {
-                    let mut word = String::from(c);
-                    while let Some(c) = chars.next_if(|c| !c.is_whitespace()) {
-                        word.push(c);
-                    }
-                    words.push(word);
-                }
-            }
-        }
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -434,23 +384,11 @@ mod tests {
     }
 
     #[test]
-    fn netrc_is_read_as_curl_reads_it() {
-        let text = "# mine\nmachine a login me password one\nmacdef init\n machine b password no\n\n\
-                    machine b\n  login you\n  password \"two \\\"words\"\ndefault login any password rest";
-        let of = |host: &str| from_netrc(text, host).map(|found| (found.login, found.secret));
-        let pair = |login: &str, secret: &str| Some((login.to_owned(), secret.to_owned()));
-        assert_eq!(of("a"), pair("me", "one"));
-        assert_eq!(of("b"), pair("you", "two \"words"));
-        assert_eq!(of("c"), pair("any", "rest"));
-        assert_eq!(from_netrc("machine a login x password y", "b"), None);
-    }
-
-    #[test]
     fn a_secret_is_never_shown() {
         let credential = Credential::token("s3cret");
-        let header = credential.header().unwrap();
         let shown = format!(
-            "{credential:?} {header:?} {:?}",
+            "{credential:?} {:?} {:?}",
+            credential.0,
             Options {
                 cache_dir: "/c".into(),
                 ..Options::new("/c")

@@ -1,10 +1,25 @@
 //! What can go wrong, which repo it is about, and what to do.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{CommitId, ExitCode, RepoUrl, env};
+use compose_model::{CommitId, ExitCode, RepoUrl, env, url::Scheme};
 
 use crate::retry::Again;
+
+/// Where a fetch failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The address as the user wrote it.
+    pub repo: RepoUrl,
+    /// What was going on: `connecting`, `listing refs`, `fetching` (commits), `fetching files`.
+    pub stage: &'static str,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.repo, self.stage)
+    }
+}
 
 /// A failed fetch. Text of a remote is escaped and bounded where it enters.
 #[derive(Debug, thiserror::Error)]
@@ -13,26 +28,26 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// The time for all fetching is over.
-    #[error("{repo}: not done after {} s, the limit for all fetching", timeout.as_secs_f64())]
+    #[error("{at}: not done after {} s, the limit for all fetching", timeout.as_secs_f64())]
     TimedOut {
-        /// Who was waited for.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// The limit.
         timeout: Duration,
     },
     /// The host was not found, the connection refused, cut or too slow.
-    #[error("{repo}: {why}")]
+    #[error("{at}: {why}")]
     Network {
-        /// Who could not be reached.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// How it failed.
         why: String,
     },
     /// 429 or a 5xx.
-    #[error("{repo}: the server answered {status}{}", it_said(said))]
+    #[error("{at}: the server answered {status}{}", it_said(said))]
     Overloaded {
-        /// Who answered.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// The HTTP status.
         status: u16,
         /// The server's text.
@@ -41,38 +56,51 @@ pub enum Error {
         after: Option<Duration>,
     },
     /// No such repo, or none that these credentials may see.
-    #[error("{repo}: no such repository{}", it_said(said))]
+    #[error("{at}: no such repository{}", it_said(said))]
     NotFound {
-        /// The address.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// The server's text.
         said: String,
     },
     /// Credentials are missing or were refused.
-    #[error("{repo}: {why}{}", it_said(said))]
+    #[error("{at}: {why}{}", it_said(said))]
     Unauthenticated {
-        /// Who asked.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// Which of the two.
         why: String,
         /// The server's text.
         said: String,
     },
     /// 403, or an ssh key without access.
-    #[error("{repo}: access refused{}", it_said(said))]
+    #[error("{at}: access refused{}", it_said(said))]
     Forbidden {
-        /// Who refused.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// The server's text.
         said: String,
     },
     /// The host's identity could not be verified: a certificate or an ssh host key.
-    #[error("{repo}: {why}")]
+    #[error("{at}: {why}")]
     Untrusted {
-        /// The address.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// What is wrong with it.
         why: String,
+        /// What to do about that.
+        remedy: &'static str,
+    },
+    /// The proxy wants a login, or another one.
+    #[error(
+        "{at}: the proxy asks for a login, or does not take the one it was sent{}",
+        it_said(said)
+    )]
+    ProxyLogin {
+        /// Which repo, and what was going on.
+        at: At,
+        /// The proxy's text.
+        said: String,
     },
     /// A variable or a line of git's configuration that cannot be used.
     #[error("{repo}: {why}")]
@@ -83,50 +111,46 @@ pub enum Error {
         why: String,
     },
     /// A redirect that is not followed.
-    #[error("{repo}: redirected to {to}, which is not followed: {why}")]
+    #[error("{at}: redirected to {to}, which is not followed: {why}")]
     Redirect {
-        /// The address that was asked.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// Where it points, without query or login.
         to: String,
         /// Why not.
         why: &'static str,
     },
     /// Something else than a git server answered.
-    #[error("{repo}: this is no git repository: {why}")]
+    #[error("{at}: this is no git repository: {why}")]
     NotGit {
-        /// The address.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// What came instead.
         why: String,
     },
     /// The server's own error message (`ERR` packet, side-band 3, ssh's last lines).
-    #[error("{repo}: while {stage}, the server said: {said}")]
+    #[error("{at}: the server said: {said}")]
     Remote {
-        /// Who said it.
-        repo: RepoUrl,
-        /// What was going on.
-        stage: &'static str,
+        /// Which repo, and what was going on.
+        at: At,
         /// The text.
         said: String,
     },
     /// An answer over a limit.
-    #[error("{repo}: {what} is over the limit of {limit}")]
+    #[error("{at}: {what} is over the limit of {limit}")]
     TooMuch {
-        /// Who sent it.
-        repo: RepoUrl,
+        /// Which repo, and what was going on.
+        at: At,
         /// What.
         what: &'static str,
         /// The limit, in words.
         limit: String,
     },
     /// An answer that makes no sense: broken protocol, broken pack, other objects than asked for.
-    #[error("{repo}: while {stage}, the server sent an answer that cannot be used: {why}")]
+    #[error("{at}: the server sent an answer that cannot be used: {why}")]
     Nonsense {
-        /// Who sent it.
-        repo: RepoUrl,
-        /// What was going on.
-        stage: &'static str,
+        /// Which repo, and what was going on.
+        at: At,
         /// What is wrong with it.
         why: String,
     },
@@ -297,9 +321,10 @@ impl Error {
             | Error::ObjectFormat { .. }
             | Error::Offline { .. }
             | Error::Untrusted { .. } => ExitCode::Unreachable,
-            Error::Unauthenticated { .. } | Error::Forbidden { .. } | Error::Redirect { .. } => {
-                ExitCode::Refused
-            }
+            Error::Unauthenticated { .. }
+            | Error::Forbidden { .. }
+            | Error::ProxyLogin { .. }
+            | Error::Redirect { .. } => ExitCode::Refused,
             Error::NoCommit { .. }
             | Error::NotACommit { .. }
             | Error::Setting { .. }
@@ -313,30 +338,53 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Error::Cancelled | Error::Nonsense { .. } | Error::Remote { .. } => return None,
+            Error::Cancelled => return None,
+            Error::Remote { .. } => {
+                "these are the server's own words: ask who runs it, unless they say what to do".to_owned()
+            }
+            Error::Nonsense { .. } => {
+                "try again; when it stays so, see whether `git clone` takes the address, and what stands between here and the server".to_owned()
+            }
             Error::TimedOut { .. } => format!("set {} to more seconds, or look at why the server is slow", env::TIMEOUT),
+            Error::Network { at, .. } if at.repo.scheme() == Scheme::Ssh => {
+                "check the address, and that `ssh` reaches the host from here".to_owned()
+            }
             Error::Network { .. } => "check the address, the network, and HTTPS_PROXY and NO_PROXY".to_owned(),
             Error::Overloaded { after: Some(after), .. } => {
                 format!("the server asks to come back in {} s", after.as_secs())
             }
             Error::Overloaded { .. } => "try again later".to_owned(),
-            Error::NotFound { repo, .. } if repo.is_local() => {
+            Error::NotFound { at, .. } if at.repo.is_local() => {
                 "check the path; in a container it must be mounted".to_owned()
             }
-            Error::NotFound { repo, .. } => {
-                format!("check the address; a private repository also answers so to a stranger: set {}", token_name(repo))
+            Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
+                "check the address; a private repository also answers so to a key that may not read it".to_owned()
             }
-            Error::Unauthenticated { repo, .. } => {
-                format!("set {}, or configure a git credential helper or ~/.netrc", token_name(repo))
+            Error::NotFound { at, .. } => {
+                format!("check the address; a private repository also answers so to a stranger: set {}", token_name(&at.repo))
+            }
+            Error::Unauthenticated { at, .. } if at.repo.scheme() == Scheme::Ssh => {
+                "give the container a key that the host knows (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
+            }
+            Error::Unauthenticated { at, .. } => {
+                format!("set {}, or configure a git credential helper or ~/.netrc", token_name(&at.repo))
             }
             Error::Forbidden { .. } => "check that the token or key may read this repository".to_owned(),
-            Error::Untrusted { repo, .. } if repo.scheme() == compose_model::url::Scheme::Ssh => {
-                "add the host's key to known_hosts (ssh-keyscan shows it; compare it with the one the host publishes)"
-                    .to_owned()
+            Error::Untrusted { remedy, .. } => (*remedy).to_owned(),
+            Error::ProxyLogin { .. } => {
+                "put the login into the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
             }
-            Error::Untrusted { .. } => "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate".to_owned(),
             Error::Setting { .. } => "correct it, or take it out".to_owned(),
-            Error::Redirect { to, .. } => format!("write {to} as the repo, if that is where it lives now"),
+            Error::Redirect { at, to, .. }
+                if to != at.repo.as_str()
+                    && (to.starts_with("https://")
+                        || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
+            {
+                format!("write {to} as the repo, if that is where it lives now")
+            }
+            Error::Redirect { .. } => {
+                "a mistake on the server, or something on the way that wants a login: ask who runs it".to_owned()
+            }
             Error::NotGit { .. } => "check the address: it must be the one that `git clone` takes".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),

@@ -127,11 +127,7 @@ fn complete(
             }
             Look::Damaged(id, why) => {
                 let why = format!("object {id}: {why}");
-                return Err(Error::Nonsense {
-                    repo: shared.url.clone(),
-                    stage: "fetching",
-                    why,
-                });
+                return Err(Error::Nonsense { at: shared.at(), why });
             }
         };
         if survey.incomplete.is_empty() {
@@ -140,7 +136,7 @@ fn complete(
         request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
     }
     Err(Error::TooMuch {
-        repo: shared.url.clone(),
+        at: shared.at(),
         what: "the chain of symlinks",
         limit: format!("{MOST_ROUNDS} requests"),
     })
@@ -193,7 +189,7 @@ fn request(
         filter,
         shallow: of_commits,
     };
-    let stage = if of_commits { "fetching" } else { "blobs" };
+    let stage = if of_commits { "fetching" } else { "fetching files" };
     match session.fetch(&ask, incoming.path(), stage) {
         Ok(pack) => {
             asked.extend(ids);
@@ -201,10 +197,10 @@ fn request(
             tracing::debug!(objects = pack.objects, "received");
             entry.adopt(&shared.run, &pack.pack, &pack.index)
         }
-        Err(Error::Remote { repo, stage, said }) => {
+        Err(Error::Remote { at, said }) => {
             let next = strategy.after_refusal(&said);
             let Some(next) = next else {
-                return Err(Error::Remote { repo, stage, said });
+                return Err(Error::Remote { at, said });
             };
             tracing::debug!(?strategy, ?next, said, "the server refuses");
             if next == Strategy::Blobs {
@@ -301,8 +297,7 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
         ),
     };
     Error::Nonsense {
-        repo: shared.url.clone(),
-        stage: "fetching",
+        at: shared.at(),
         why: format!("{what} was asked for and not sent"),
     }
 }

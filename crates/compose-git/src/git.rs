@@ -15,10 +15,10 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     cache::{Cache, Tidying},
-    error::Error,
+    error::{At, Error},
     gitconfig::GitConfig,
     kept::Room,
-    options::Options,
+    options::{Options, Stall},
     repo::Repo,
     wire::{lock, net::Net},
 };
@@ -41,6 +41,7 @@ pub(crate) struct Run {
     /// For objects that are kept in memory.
     pub(crate) room: Arc<Room>,
     config: OnceLock<GitConfig>,
+    stall: OnceLock<Stall>,
     /// Hosts that refused to filter trees: their other repos need not be asked.
     refusing_trees: Mutex<HashSet<String>>,
     /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
@@ -66,6 +67,7 @@ impl Run {
             jobs,
             room: Arc::default(),
             config: OnceLock::new(),
+            stall: OnceLock::new(),
             refusing_trees: Mutex::default(),
             private: OnceLock::new(),
             used: Mutex::default(),
@@ -97,6 +99,27 @@ impl Run {
         self.config.get_or_init(|| GitConfig::load(&self.options))
     }
 
+    /// The least rate: what the user told git to give up at, else ours.
+    pub(crate) fn stall(&self) -> Stall {
+        *self.stall.get_or_init(|| {
+            let ours = self.options.tuning.stall;
+            let config = || self.git_config().low_speed();
+            let number = |name: &str| self.options.text(name)?.trim().parse::<u64>().ok();
+            let seconds = number("GIT_HTTP_LOW_SPEED_TIME").or_else(|| config().0);
+            let rate = number("GIT_HTTP_LOW_SPEED_LIMIT").or_else(|| config().1);
+            // As for git, a zero sets nothing; unlike git, we are never without a bound.
+            let window = seconds
+                .filter(|seconds| *seconds > 0)
+                .map_or(ours.window, Duration::from_secs);
+            let own_rate = ours.bytes as f64 / ours.window.as_secs_f64();
+            let rate = rate.filter(|rate| *rate > 0).map_or(own_rate, |rate| rate as f64);
+            Stall {
+                window,
+                bytes: (rate * window.as_secs_f64()) as u64,
+            }
+        })
+    }
+
     /// Time that is left.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
@@ -109,7 +132,11 @@ impl Run {
         }
         if self.left().is_zero() {
             return Err(Error::TimedOut {
-                repo: repo.clone(),
+                // Who knows how far the repo came puts that in.
+                at: At {
+                    repo: repo.clone(),
+                    stage: "waiting",
+                },
                 timeout: self.options.timeout,
             });
         }

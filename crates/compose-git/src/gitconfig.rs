@@ -1,5 +1,8 @@
-//! The little of git's own configuration that concerns us: `url.*.insteadOf` and `credential.*`, from the user's and the
-//! system's files. Nothing of a repository's, and nothing of the `GIT_CONFIG_*` variables that inject values.
+//! The little of git's own configuration that concerns us: `url.*.insteadOf`, `credential.*` and some of `http.*`, from the
+//! user's and the system's files. Nothing of a repository's (a checkout's own `.git/config` is written for that checkout's own
+//! remote), and nothing of the `GIT_CONFIG_*` variables that inject values.
+
+mod http;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +17,7 @@ pub(crate) struct GitConfig {
     rewrites: Vec<(String, String)>,
     /// In the order of the files: the address they are for, the key, the value.
     credential: Vec<(Option<String>, CredentialKey)>,
+    http: http::HttpConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +43,10 @@ impl GitConfig {
         let home = options.variable("HOME").map(PathBuf::from);
         for path in files(options, home.as_deref()) {
             match read(&path, home.as_deref()) {
-                Ok(file) => config.take(&file),
+                Ok(file) => {
+                    config.take(&file);
+                    config.http.take(&file, home.as_deref());
+                }
                 Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is left out"),
             }
         }
@@ -135,6 +142,29 @@ fn matches(pattern: &str, url: &reqwest::Url) -> bool {
         && below
         && parsed.scheme() == url.scheme()
         && parsed.port_or_known_default() == url.port_or_known_default()
+}
+
+/// What `http.*` of the same files says.
+impl GitConfig {
+    /// The proxy for an address; empty: none, whatever the variables say.
+    pub(crate) fn proxy(&self, url: &reqwest::Url) -> Option<String> {
+        self.http.proxy(url)
+    }
+
+    /// The file of certificates for an address.
+    pub(crate) fn authorities(&self, url: &reqwest::Url) -> Option<PathBuf> {
+        self.http.authorities(url)
+    }
+
+    /// Headers for the requests to an address: name and value.
+    pub(crate) fn extra_headers(&self, url: &reqwest::Url) -> Vec<(String, String)> {
+        self.http.extra_headers(url)
+    }
+
+    /// Seconds and bytes a second: what git gives up at.
+    pub(crate) fn low_speed(&self) -> (Option<u64>, Option<u64>) {
+        self.http.low_speed()
+    }
 }
 
 /// As git finds them, lowest first.

@@ -8,7 +8,7 @@
 //! | `raw` | signed tags, and the refs as they were |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
-//! | `credentials`, `gitconfig` | who gets which secret; the bit of git's configuration that concerns us |
+//! | `credentials`, `gitconfig` | who gets which secret; the bits of git's configuration that concern us |
 //! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
 //! | `store`, `kept` | objects, verified; those of them that stay in memory |
 //! | `tree`, `names`, `walk` | one tree and its names; the files of a commit, links followed |
@@ -39,7 +39,7 @@ mod walk;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Error, TreeProblem};
+pub use error::{At, Error, TreeProblem};
 pub use git::Git;
 pub use options::{Options, Stall, Tuning};
 pub use repo::{Repo, Want};

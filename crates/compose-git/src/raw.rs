@@ -75,8 +75,7 @@ fn fetch_tag(
 
 fn no_tag(shared: &Shared, tag: ObjectId, refname: &str, why: &str) -> Error {
     Error::Nonsense {
-        repo: shared.url.clone(),
-        stage: "fetching",
+        at: shared.at(),
         why: format!("the tag object {tag} of {}: {why}", escape(refname, 200)),
     }
 }

@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     cache::Entry,
-    error::Error,
+    error::{At, Error},
     fetch::{self, Strategy},
     git::Run,
     kept::Kept,
@@ -96,6 +96,25 @@ impl Shared {
         })
     }
 
+    /// Where an error of now happened.
+    pub(crate) fn at(&self) -> At {
+        At {
+            repo: self.url.clone(),
+            stage: self.traffic.stage(),
+        }
+    }
+
+    /// The clock, which is the run's, does not know how far a repo came.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::TimedOut { timeout, .. } => Error::TimedOut {
+                at: self.at(),
+                timeout,
+            },
+            error => error,
+        }
+    }
+
     /// May the repo be asked? One on this machine's disk always may.
     pub(crate) fn is_offline(&self) -> bool {
         self.run.options.offline && !self.url.is_local()
@@ -168,17 +187,25 @@ impl Repo {
             };
             let error = match done {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
+                Err(error) => self.shared.placed(error),
             };
             let wait = run.options.tuning.retry.wait(attempt, error.again());
             let Some(wait) = wait.filter(|wait| *wait < run.left()) else {
                 return Err(error);
             };
-            tracing::info!(repo = %url, %error, wait = wait.as_secs_f32(), attempt, "trying again");
+            let why = error.to_string();
+            tracing::info!(
+                repo = %url,
+                why = why.strip_prefix(&format!("{url}: ")).unwrap_or(&why),
+                "trying again in {:.1} s (try {} of {})",
+                wait.as_secs_f32(),
+                attempt + 1,
+                run.options.tuning.retry.attempts,
+            );
             run.options.reporter.stage(url, "retrying");
             tokio::select! {
                 biased;
-                error = run.interrupted(url) => return Err(error),
+                error = run.interrupted(url) => return Err(self.shared.placed(error)),
                 () = run.options.tuning.retry.sleep.sleep(wait) => {}
             }
         }

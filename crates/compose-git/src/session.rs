@@ -11,6 +11,7 @@ use gix::protocol::{
     transport::{
         Protocol, Service,
         client::{
+            Capabilities,
             blocking_io::{Transport, http},
             git::{ConnectMode, blocking_io::Connection},
         },
@@ -113,10 +114,13 @@ impl Session {
         runtime: &Handle,
     ) -> Result<Self, Error> {
         run.check(repo)?;
-        run.options.reporter.stage(repo, "connecting");
         let (url, given) = route(run, repo)?;
         let wire = Arc::new(Wire::new(Arc::clone(run), repo.clone(), Arc::clone(traffic)));
-        wire.allow("the list of refs", run.options.tuning.max_advertisement);
+        wire.begin(
+            "connecting",
+            "the list of refs",
+            run.options.tuning.max_advertisement,
+        );
         let mut transport: Box<dyn Transport + Send> = match url.scheme() {
             Scheme::Http | Scheme::Https => {
                 let parsed = Url::parse(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
@@ -142,14 +146,17 @@ impl Session {
             }
         };
         let no_questions = |_| Ok(None);
-        let handshake = gix::protocol::handshake(
+        let mut handshake = gix::protocol::handshake(
             &mut transport,
             Service::UploadPack,
             no_questions,
             Vec::new(),
             &mut gix::progress::Discard,
         )
-        .map_err(|error| wire.explain("connecting", &error))?;
+        .map_err(|error| wire.explain(&Chain(&error)))?;
+        if handshake.server_protocol_version != Protocol::V2 {
+            handshake.capabilities = without_relative_depth(&handshake.capabilities);
+        }
         let format = handshake.capabilities.capability("object-format");
         if let Some(format) = format
             .and_then(|format| format.value().map(ToString::to_string))
@@ -175,14 +182,13 @@ impl Session {
         if let Some(advertised) = &self.handshake.refs {
             return Ok(refs::select(refs::from_advertised(advertised), prefixes));
         }
-        self.run.options.reporter.stage(&self.wire.repo, "refs");
-        self.wire
-            .allow("the list of refs", self.run.options.tuning.max_advertisement);
+        let most = self.run.options.tuning.max_advertisement;
+        self.wire.begin("listing refs", "the list of refs", most);
         let mut wanted = RefPrefixes::new();
         wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
         let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
             .invoke_blocking(&mut self.transport, &mut gix::progress::Discard, false)
-            .map_err(|error| self.wire.explain("listing refs", &error))?;
+            .map_err(|error| self.wire.explain(&Chain(&error)))?;
         // Prefixes are a wish: a server may send more.
         Ok(refs::select(refs::from_advertised(&found), prefixes))
     }
@@ -214,15 +220,14 @@ impl Session {
         stage: &'static str,
     ) -> Result<Option<Pack>, Error> {
         let tuning = &self.run.options.tuning;
-        self.wire.allow("the pack", tuning.max_pack);
-        self.run.options.reporter.stage(&self.wire.repo, stage);
+        self.wire.begin(stage, "the pack", tuning.max_pack);
         let depth = match std::num::NonZeroU32::new(1) {
             Some(one) if ask.shallow && self.has_fetch_feature("shallow") => Shallow::DepthAtRemote(one),
             _ => Shallow::NoChange,
         };
         let mut written = None;
         let mut refused = None;
-        let (repo, cancel) = (self.wire.repo.clone(), self.run.options.cancel.clone());
+        let (wire, cancel) = (Arc::clone(&self.wire), self.run.options.cancel.clone());
         let allocation = usize::try_from(self.run.options.largest_object()).ok();
         let most = tuning.max_objects;
         let done = gix::protocol::fetch(
@@ -234,7 +239,7 @@ impl Session {
                     Err(Unusable::TooMany(count)) => {
                         let limit = format!("{most} objects (it announces {count})");
                         refused = Some(Error::TooMuch {
-                            repo: repo.clone(),
+                            at: wire.at(),
                             what: "the pack",
                             limit,
                         });
@@ -294,7 +299,7 @@ impl Session {
                     path: into.to_owned(),
                     source,
                 }),
-                None => Err(self.wire.explain(stage, &Chain(&error))),
+                None => Err(self.wire.explain(&Chain(&error))),
             },
             (Ok(_), None) => Ok(written.and_then(|written| {
                 let (pack, index) = (written.data_path?, written.index_path?);
@@ -306,6 +311,25 @@ impl Session {
             })),
         }
     }
+}
+
+/// Protocols 0 and 1 take `deepen-relative` for a wish as soon as it is among the capabilities of a request, and gix puts in
+/// all that it knows: then a depth of 1 counts from what we have, which is nothing, and the whole history comes.
+fn without_relative_depth(all: &Capabilities) -> Capabilities {
+    let mut kept = Vec::new();
+    for capability in all
+        .iter()
+        .filter(|capability| capability.name() != "deepen-relative")
+    {
+        // The first one stands behind the NUL that ends the first ref's name.
+        kept.push(if kept.is_empty() { 0 } else { b' ' });
+        kept.extend_from_slice(capability.name());
+        if let Some(value) = capability.value() {
+            kept.push(b'=');
+            kept.extend_from_slice(value);
+        }
+    }
+    Capabilities::from_bytes(&kept).map_or_else(|_| all.clone(), |(kept, _)| kept)
 }
 
 /// An error with its causes, for the case that gix's words are all there is.

@@ -188,6 +188,61 @@ async fn addresses_are_rewritten_and_a_login_in_them_is_a_credential() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_git_is_told_to_send_goes_to_its_address_only() {
+    let (lab, commit) = lab();
+    let server = guarded(&lab, &["basic c3VyZQ==".to_owned()]);
+    let write = |section: &str| {
+        let text = format!(
+            "[http{section}]\n extraheader = AUTHORIZATION: basic c3VyZQ==\n extraheader = X-Team: me\n"
+        );
+        std::fs::write(lab.home().join(".gitconfig"), text).unwrap();
+    };
+    // Without an address it would go everywhere: it goes nowhere.
+    write("");
+    let error = fetch(&lab.options(), &server.url("repo"), &commit)
+        .await
+        .unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Refused);
+    assert_eq!(shown(&server), [None]);
+
+    write(&format!(" \"http://{}/\"", server.address));
+    fetch(&lab.options(), &server.url("repo"), &commit).await.unwrap();
+    let own = &server.requests()[1..];
+    assert!(own.iter().all(|request| request.header("x-team") == Some("me")));
+    assert!(shown(&server)[1..].iter().all(Option::is_some), "at once");
+
+    // Another host sees neither, though it was led there.
+    std::fs::remove_dir_all(lab.cache()).unwrap();
+    let target = Server::start(&lab.dir.path().join("srv"));
+    let to = target.url("repo").replace("127.0.0.1", "localhost");
+    let from = Server::with(&lab.dir.path().join("srv"), move |request: &Request| {
+        let tail = request.target.strip_prefix("/repo").unwrap_or_default();
+        Action::Answer("302 Found", vec![("location", format!("{to}{tail}"))], Vec::new())
+    });
+    write(&format!(" \"http://{}/\"", from.address));
+    fetch(&lab.options(), &from.url("repo"), &commit).await.unwrap();
+    assert!(shown(&from)[0].is_some());
+    assert_eq!(shown(&target), [None, None]);
+    assert!(
+        target
+            .requests()
+            .iter()
+            .all(|request| request.header("x-team").is_none())
+    );
+
+    // A token for us is meant more than a header for git.
+    std::fs::remove_dir_all(lab.cache()).unwrap();
+    let server = guarded(&lab, &[basic("x-access-token", "t0ken")]);
+    write(&format!(" \"http://{}/\"", server.address));
+    let mut options = lab.options();
+    options
+        .environment
+        .insert("BITOPS_COMPOSE_TOKEN_127_0_0_1".into(), "t0ken".into());
+    fetch(&options, &server.url("repo"), &commit).await.unwrap();
+    assert_eq!(shown(&server)[0], Some(basic("x-access-token", "t0ken")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
     let (lab, commit) = lab();
     let target = Server::start(&lab.dir.path().join("srv"));
@@ -384,11 +439,25 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
             "{variable}"
         );
     }
+    // By git's own setting, which the variable outdoes.
+    let server = Tls::start(&lab, &ca, "localhost", false);
+    std::fs::write(lab.home().join("ca.pem"), ca.certificate.pem()).unwrap();
+    let config = lab.home().join(".gitconfig");
+    std::fs::write(&config, "[http]\n sslCAInfo = ~/ca.pem\n sslVerify = false\n").unwrap();
     _ = std::fs::remove_dir_all(lab.cache());
-    for (host, expired, trusted, words) in [
-        ("localhost", false, false, "invalid peer certificate"),
-        ("other.example", false, true, "not valid for name"),
-        ("localhost", true, true, "expired"),
+    fetch(&lab.options(), &server.url(), &commit).await.unwrap();
+    std::fs::remove_file(config).unwrap();
+    _ = std::fs::remove_dir_all(lab.cache());
+    for (host, expired, trusted, words, remedy) in [
+        ("localhost", false, false, "not trusted here", "SSL_CERT_FILE"),
+        (
+            "other.example",
+            false,
+            true,
+            "not valid for name",
+            "in the certificate",
+        ),
+        ("localhost", true, true, "expired", "renewed"),
     ] {
         let server = Tls::start(&lab, &ca, host, expired);
         let mut options = lab.options();
@@ -400,12 +469,15 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
         };
         std::fs::write(&path, pem).unwrap();
         options.environment.insert("SSL_CERT_FILE".into(), path.into());
+        // Nothing switches verification off.
+        options.environment.insert("GIT_SSL_NO_VERIFY".into(), "1".into());
+        std::fs::write(lab.home().join(".gitconfig"), "[http]\n sslVerify = false\n").unwrap();
         let error = fetch(&options, &server.url(), &commit).await.unwrap_err();
         assert!(
             matches!(&error, Error::Untrusted { .. }) && error.to_string().contains(words),
             "{error}"
         );
-        assert!(error.hint().unwrap().contains("SSL_CERT_FILE"));
+        assert!(error.hint().unwrap().contains(remedy), "{error:?}");
         assert_eq!(lab.waits.0.lock().unwrap().len(), 0, "never tried again");
     }
     let mut options = lab.options();
@@ -432,6 +504,11 @@ impl Authority {
     fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        // Of one name, two would be told apart by their signatures only.
+        let id: String = (0..8).map(|_| fastrand::alphanumeric()).collect();
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, format!("authority {id}"));
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let certificate = parameters.self_signed(&key).unwrap();
         Self {

@@ -198,6 +198,60 @@ async fn servers_without_filters_without_raw_commits_and_of_old_protocols() {
     }
 }
 
+/// Protocols 0 and 1 over a repo with a history: is the depth kept?
+#[tokio::test(flavor = "multi_thread")]
+async fn old_protocols_bring_no_history() {
+    for (version, filter) in [
+        ("", "true"),
+        ("", "false"),
+        ("version=1", "true"),
+        ("version=1", "false"),
+    ] {
+        let lab = Lab::new();
+        let catalog = lab.catalog("repo");
+        catalog.git(&["config", "uploadpack.allowFilter", filter]);
+        let mut noise = 1_u64;
+        let mut commits = Vec::new();
+        for _ in 0..20 {
+            let text: String = (0..1000)
+                .map(|_| {
+                    noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    format!("{:x}", noise >> 40)
+                })
+                .collect();
+            catalog.write("env/noise", text);
+            commits.push(catalog.commit());
+        }
+        let server = Server::with(&lab.dir.path().join("srv"), move |_| {
+            Action::ServeWith(vec![
+                ("GIT_PROTOCOL", version.to_owned()),
+                ("HTTP_GIT_PROTOCOL", version.to_owned()),
+            ])
+        });
+        let repo = lab.git().repo(&url(server.url("repo")));
+        // The last one has a ref, one in the middle has none.
+        for commit in [&commits[19], &commits[10]] {
+            let before = server.bytes();
+            let got = repo.fetch(&[want(commit, &["env"])]).await;
+            let got = got.unwrap_or_else(|error| panic!("{version} {filter}: {error}"));
+            assert_eq!(contents(&got[0], "env").len(), 1);
+            let bytes = server.bytes() - before;
+            let all = catalog.git(&["rev-list", "--objects", "--all", "--disk-usage"]);
+            let all: u64 = all.trim().parse().unwrap();
+            assert!(
+                bytes * 5 < all,
+                "version {version:?}, filter {filter}: {bytes} bytes of {all}"
+            );
+        }
+        let bodies: Vec<String> = server
+            .requests()
+            .iter()
+            .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+            .collect();
+        assert!(bodies.iter().any(|body| body.contains("deepen 1")), "{bodies:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_tree_filters_gets_the_next_one() {
     let lab = Lab::new();

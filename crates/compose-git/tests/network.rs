@@ -179,9 +179,9 @@ async fn what_will_not_pass_is_not_tried_again() {
             "501",
         ),
         (
-            answer("407 Proxy Authentication Required", &[], ""),
+            answer("407 Proxy Authentication Required", &[], "no login"),
             ExitCode::Refused,
-            "proxy",
+            "the proxy asks for a login, or does not take the one it was sent (it said: no login)",
         ),
     ];
     for (action, code, words) in cases {
@@ -573,4 +573,31 @@ async fn a_server_that_drips_is_too_slow() {
         "{error:?}"
     );
     assert_eq!(server.count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn git_may_be_told_when_a_line_is_too_slow() {
+    for by_variable in [true, false] {
+        let scene = scene();
+        let server = scene.server(|_| Action::Drip(Duration::from_millis(20)));
+        // 20 s, were it not for git's own setting.
+        let mut options = scene.lab.options();
+        options.tuning.retry.attempts = 1;
+        if by_variable {
+            for (name, value) in [
+                ("GIT_HTTP_LOW_SPEED_TIME", "1"),
+                ("GIT_HTTP_LOW_SPEED_LIMIT", "1000"),
+            ] {
+                options.environment.insert(name.into(), value.into());
+            }
+        } else {
+            let text = "[http]\n lowSpeedTime = 1\n lowSpeedLimit = 1000\n";
+            std::fs::write(scene.lab.home().join(".gitconfig"), text).unwrap();
+        }
+        let error = scene.run(&server, options).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Network { why, .. } if why.contains("stalled") && why.contains(" in 1.")),
+            "{error:?}"
+        );
+    }
 }

@@ -32,7 +32,7 @@ impl Bars {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(repo.key().to_owned()).or_insert_with(|| {
             let style =
-                ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<12} {bytes:>10} {elapsed:>4}")
+                ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<14} {bytes:>10} {elapsed:>4}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = self.all.add(
                 ProgressBar::no_length()

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::BytesMut;
 use compose_model::text::escape;
 use gix::error::ErrorExt as _;
 use gix::protocol::transport::client::blocking_io::http::{
@@ -13,7 +14,7 @@ use gix::protocol::transport::client::blocking_io::http::{
 };
 use reqwest::{
     Method, Response, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use tokio::{
     runtime::Handle,
@@ -24,13 +25,15 @@ use crate::{
     credentials::{self, Keyring},
     error::Error,
     git::Run,
-    wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, net, pump},
+    wire::{
+        Body, Event, IN_FLIGHT, SAID, Source, Wire,
+        answers::{error_text, retry_after, shown},
+        net_error, pump,
+    },
 };
 
 /// Moves of an address that are followed. Real ones need one or two.
 const MOST_REDIRECTS: usize = 5;
-/// How much of an error page is read.
-const ERROR_BODY: usize = 4096;
 
 /// One repo's HTTP side.
 pub(crate) struct HttpLink {
@@ -67,6 +70,7 @@ impl HttpLink {
         let (head_to, head_from) = oneshot::channel();
         let (to, from) = mpsc::channel(IN_FLIGHT);
         let body = Body::new(Arc::clone(&exchange.wire), from);
+        let opening = (request.method == Method::GET).then(BytesMut::new);
         self.runtime.spawn(async move {
             let wire = Arc::clone(&exchange.wire);
             let done = tokio::select! {
@@ -79,7 +83,7 @@ impl HttpLink {
                 Ok((head, response)) => {
                     // Only a GET's is waited for.
                     _ = head_to.send(head);
-                    pump(&wire, &mut Source::Http(response), &to).await
+                    pump(&wire, &mut Source::Http(response, opening), &to).await
                 }
                 Err(error) => Err(error),
             };
@@ -267,13 +271,11 @@ impl Exchange {
         headers: &HeaderMap,
         body: Option<Vec<u8>>,
     ) -> Result<Response, Error> {
-        let client = self
-            .run
-            .net
-            .client(&self.run.options, &self.wire.repo, url.scheme() == "https")?;
+        let client = self.run.net.client(&self.run, self.wire.at(), url)?;
         let mut request = client
             .request(method.clone(), url.clone())
-            .headers(headers.clone());
+            .headers(headers.clone())
+            .headers(self.keyring.extra_headers(url));
         if let Some(credential) = self.keyring.authorization(url) {
             request = request.header(AUTHORIZATION, credential);
         }
@@ -281,14 +283,18 @@ impl Exchange {
             request = request.body(body);
         }
         self.wire.count_request();
-        // Headers are bounded by the stall's window: a server sends them before it looks for objects.
-        let window = self.run.options.tuning.stall.window;
-        match tokio::time::timeout(window + self.run.options.tuning.connect_timeout, request.send()).await {
+        // What comes after connecting is bounded by the stall's window: a server sends them before it looks for objects.
+        let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
+        match tokio::time::timeout(bound, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(net::explain(&self.wire.repo, &error)),
-            Err(_) => Err(self
-                .wire
-                .network(format!("no answer within {} s", window.as_secs_f32()))),
+            Ok(Err(error)) => Err(net_error::explain(self.wire.at(), &error)),
+            Err(_) => {
+                let why = format!(
+                    "the server stalled: no answer within {:.1} s",
+                    bound.as_secs_f32()
+                );
+                Err(self.wire.network(why))
+            }
         }
     }
 
@@ -311,7 +317,7 @@ impl Exchange {
             .map_or_else(|| escape(location, SAID), |to| shown(to, tail));
         let refuse = |why| {
             Err(Error::Redirect {
-                repo: self.wire.repo.clone(),
+                at: self.wire.at(),
                 to: shown.clone(),
                 why,
             })
@@ -355,7 +361,7 @@ impl Exchange {
                 format!(", starting: {said}")
             };
             return Err(Error::NotGit {
-                repo: self.wire.repo.clone(),
+                at: self.wire.at(),
                 why: format!("the server sent {found}{start}"),
             });
         }
@@ -376,127 +382,36 @@ impl Exchange {
         };
         let said = error_text(response).await;
         Error::Unauthenticated {
-            repo: self.wire.repo.clone(),
+            at: self.wire.at(),
             why: why.to_owned(),
             said,
         }
     }
 
     async fn refused(&self, response: Response) -> Error {
-        let repo = self.wire.repo.clone();
+        let at = self.wire.at();
         let status = response.status();
         let after = retry_after(response.headers());
         let said = error_text(response).await;
         match status.as_u16() {
-            403 => Error::Forbidden { repo, said },
-            404 | 410 => Error::NotFound { repo, said },
+            403 => Error::Forbidden { at, said },
+            404 | 410 => Error::NotFound { at, said },
+            407 => Error::ProxyLogin { at, said },
             429 | 500..=599 => Error::Overloaded {
-                repo,
+                at,
                 status: status.as_u16(),
                 said,
                 after,
             },
-            407 => Error::Unauthenticated {
-                repo,
-                why: "the proxy asks for credentials".to_owned(),
-                said,
-            },
-            code => Error::NotGit {
-                repo,
-                why: format!("the server answered {code}; {said}"),
-            },
-        }
-    }
-}
-
-/// An address without query, fragment, login and the part that every repo has: what a user would write.
-fn shown(url: &Url, tail: &str) -> String {
-    let mut url =
-        Url::parse(url.as_str().strip_suffix(tail).unwrap_or(url.as_str())).unwrap_or_else(|_| url.clone());
-    url.set_query(None);
-    url.set_fragment(None);
-    // Both fail only for addresses that have no login.
-    _ = url.set_username("");
-    _ = url.set_password(None);
-    escape(url.as_str(), SAID)
-}
-
-/// Seconds or a date. A date in the past is now; nonsense is nothing.
-fn retry_after(headers: &HeaderMap) -> Option<std::time::Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(std::time::Duration::from_secs(seconds));
-    }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-        return Some(std::time::Duration::MAX);
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(
-        date.duration_since(std::time::SystemTime::now())
-            .unwrap_or_default(),
-    )
-}
-
-/// The start of an error page as one line of text, without tags.
-async fn error_text(mut response: Response) -> String {
-    let mut bytes = Vec::new();
-    let read = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            bytes.extend_from_slice(&chunk[..chunk.len().min(ERROR_BODY - bytes.len())]);
-            if bytes.len() >= ERROR_BODY {
-                break;
+            code => {
+                let said = if said.is_empty() {
+                    said
+                } else {
+                    format!("; {said}")
+                };
+                let why = format!("the server answered {code}{said}");
+                Error::NotGit { at, why }
             }
         }
-    };
-    // What came until then is told.
-    _ = tokio::time::timeout(std::time::Duration::from_secs(2), read).await;
-    plain(&String::from_utf8_lossy(&bytes))
-}
-
-fn plain(page: &str) -> String {
-    let mut text = String::new();
-    let mut inside = false;
-    for c in page.chars() {
-        match c {
-            '<' => inside = true,
-            '>' => {
-                inside = false;
-                text.push(' ');
-            }
-            c if !inside => text.push(c),
-            _ => {}
-        }
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    escape(&words.join(" "), 160)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_becomes_one_line() {
-        assert_eq!(
-            plain("<html><title>Log in</title>\n<p>Please\x1b[0m"),
-            "Log in Please\\u{1b}[0m"
-        );
-    }
-
-    #[test]
-    fn retry_after_takes_seconds_dates_and_nonsense() {
-        let after = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!(after("7"), Some(std::time::Duration::from_secs(7)));
-        assert_eq!(
-            after("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(std::time::Duration::ZERO)
-        );
-        assert_eq!(after("99999999999999999999999"), Some(std::time::Duration::MAX));
-        assert_eq!(after("soon"), None);
-        assert_eq!(after("-1"), None);
     }
 }

@@ -15,8 +15,10 @@
 //! Both feed a [`Body`]: a task on the runtime moves chunks into a bounded channel and watches the bounds, the blocking side
 //! reads the channel. When the runtime goes away the channel closes and the reader fails; nothing panics.
 
+mod answers;
 pub(crate) mod http;
 pub(crate) mod net;
+mod net_error;
 mod packets;
 pub(crate) mod process;
 
@@ -29,12 +31,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use compose_model::{RepoUrl, text::escape};
 use tokio::{io::AsyncReadExt as _, sync::mpsc, time::Instant};
 
 use crate::{
-    error::Error,
+    error::{At, Error},
     git::Run,
     wire::packets::{Packets, Said},
 };
@@ -63,11 +65,22 @@ pub(crate) struct Wire {
     limit: Mutex<(&'static str, u64)>,
 }
 
-/// What a repo cost in this run.
-#[derive(Default)]
+/// What a repo cost in this run, and how far it came.
 pub(crate) struct Traffic {
     pub(crate) requests: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    stage: Mutex<&'static str>,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            // For its turn, or for another process's lock.
+            stage: Mutex::new("waiting"),
+        }
+    }
 }
 
 impl Traffic {
@@ -77,6 +90,11 @@ impl Traffic {
             self.requests.load(Ordering::Relaxed),
             self.bytes.load(Ordering::Relaxed),
         )
+    }
+
+    /// What is going on.
+    pub(crate) fn stage(&self) -> &'static str {
+        *lock(&self.stage)
     }
 }
 
@@ -94,8 +112,10 @@ impl Wire {
         }
     }
 
-    /// A new step begins: at most this many bytes of it, and what was heard before does not concern it.
-    pub(crate) fn allow(&self, what: &'static str, bytes: u64) {
+    /// A new stage begins: at most this many bytes of `what`, and what was heard before does not concern it.
+    pub(crate) fn begin(&self, stage: &'static str, what: &'static str, bytes: u64) {
+        self.run.options.reporter.stage(&self.repo, stage);
+        *lock(&self.traffic.stage) = stage;
         *lock(&self.said) = None;
         *lock(&self.limit) = (what, bytes);
         self.allowance.store(bytes, Ordering::Relaxed);
@@ -116,31 +136,34 @@ impl Wire {
         self.run.interrupted(&self.repo).await
     }
 
+    /// Where an error of now happened.
+    pub(crate) fn at(&self) -> At {
+        At {
+            repo: self.repo.clone(),
+            stage: self.traffic.stage(),
+        }
+    }
+
     pub(crate) fn network(&self, why: impl Into<String>) -> Error {
         Error::Network {
-            repo: self.repo.clone(),
+            at: self.at(),
             why: why.into(),
         }
     }
 
     /// What really happened when gix reports `error`: our own reasons first, then what the server said, then gix's words.
-    pub(crate) fn explain(&self, stage: &'static str, error: &dyn std::fmt::Display) -> Error {
+    pub(crate) fn explain(&self, error: &dyn std::fmt::Display) -> Error {
         let failure = lock(&self.failure).take();
         if let Some(error @ (Error::Cancelled | Error::TimedOut { .. })) = failure {
             return error;
         }
-        let repo = self.repo.clone();
+        let at = self.at();
         match (lock(&self.said).take(), failure) {
-            (Some(Said::Error(text)), _) => Error::Remote {
-                repo,
-                stage,
-                said: text,
-            },
+            (Some(Said::Error(said)), _) => Error::Remote { at, said },
             (_, Some(failure)) => failure,
-            (Some(Said::Cut), None) => self.network(format!("the answer was cut off while {stage}")),
+            (Some(Said::Cut), None) => self.network("the answer was cut off"),
             (None, None) => Error::Nonsense {
-                repo,
-                stage,
+                at,
                 why: escape(&error.to_string(), SAID),
             },
         }
@@ -160,7 +183,7 @@ impl Wire {
         }
         let (what, bytes) = *lock(&self.limit);
         Err(Error::TooMuch {
-            repo: self.repo.clone(),
+            at: self.at(),
             what,
             limit: format!("{bytes} bytes"),
         })
@@ -178,19 +201,40 @@ enum Event {
 
 /// Where chunks come from.
 enum Source {
-    Http(reqwest::Response),
+    /// With the start of a handshake, until enough of it is there.
+    Http(reqwest::Response, Option<BytesMut>),
     Process(tokio::process::ChildStdout),
+}
+
+/// How protocol 1 starts. But for the second line it is protocol 0; gix, which never asks for it, does not take that line.
+const VERSION_1: &[u8] = b"001e# service=git-upload-pack\n0000000eversion 1\n";
+
+fn without_version_1(mut opening: BytesMut) -> Bytes {
+    if opening.starts_with(VERSION_1) {
+        let rest = opening.split_off(VERSION_1.len());
+        opening.truncate(VERSION_1.len() - b"000eversion 1\n".len());
+        opening.unsplit(rest);
+    }
+    opening.freeze()
 }
 
 impl Source {
     async fn next(&mut self, wire: &Wire) -> Result<Option<Bytes>, Error> {
         match self {
-            Source::Http(response) => response
-                .chunk()
-                .await
-                .map_err(|error| net::explain(&wire.repo, &error)),
+            Source::Http(response, opening) => loop {
+                let chunk = response
+                    .chunk()
+                    .await
+                    .map_err(|error| net_error::explain(wire.at(), &error))?;
+                let Some(bytes) = opening else { return Ok(chunk) };
+                bytes.extend_from_slice(chunk.as_deref().unwrap_or_default());
+                if chunk.is_none() || bytes.len() >= VERSION_1.len() {
+                    let bytes = opening.take().unwrap_or_default();
+                    return Ok((!bytes.is_empty()).then(|| without_version_1(bytes)));
+                }
+            },
             Source::Process(stdout) => {
-                let mut chunk = bytes::BytesMut::with_capacity(64 << 10);
+                let mut chunk = BytesMut::with_capacity(64 << 10);
                 match stdout.read_buf(&mut chunk).await {
                     Ok(0) => Ok(None),
                     Ok(_) => Ok(Some(chunk.freeze())),
@@ -204,7 +248,7 @@ impl Source {
 /// Moves chunks into the channel until the end, an error, a broken bound, or until nobody reads any more.
 /// `Ok` at the end of the stream and when the reader left; the caller says [`Event::End`] or keeps silent.
 async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<(), Error> {
-    let stall = wire.run.options.tuning.stall;
+    let stall = wire.run.stall();
     let mut waited = Duration::ZERO;
     let mut arrived = 0;
     let mut before = Instant::now();
@@ -223,7 +267,7 @@ async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Res
                 before = now;
                 if waited >= stall.window {
                     if arrived < stall.bytes {
-                        let why = format!("stalled: {arrived} bytes in {} s", waited.as_secs_f32());
+                        let why = format!("the server stalled: {arrived} bytes in {:.1} s", waited.as_secs_f32());
                         return Err(wire.network(why));
                     }
                     (waited, arrived) = (Duration::ZERO, 0);

@@ -1,54 +1,121 @@
-//! The HTTP clients: one with TLS, one without, each made when it is first needed.
+//! The HTTP clients: one for each way that requests take (with or without TLS, by which proxy, with whose certificates), made
+//! when it is first needed. Nearly every run has one, so that all repos of a host share its connections.
 
-use std::{error::Error as _, io, path::Path, sync::OnceLock};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
-use compose_model::{RepoUrl, text::escape};
-use reqwest::{Client, NoProxy, Proxy, redirect};
+use reqwest::{Client, NoProxy, Proxy, Url, redirect};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::{error::Error, options::Options};
+use crate::{
+    error::{At, Error},
+    git::Run,
+    options::Options,
+    wire::lock,
+};
 
 /// The clients, and why one could not be made.
 #[derive(Default)]
-pub(crate) struct Net {
-    plain: OnceLock<Result<Client, String>>,
-    tls: OnceLock<Result<Client, String>>,
+pub(crate) struct Net(Mutex<HashMap<Way, Result<Client, String>>>);
+
+/// What a client is made for.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Way {
+    /// Certificates are read only where they are needed: that takes milliseconds.
+    tls: bool,
+    /// What git's configuration says for the address; empty: none at all. May hold a login.
+    proxy: Option<String>,
+    /// Likewise.
+    authorities: Option<PathBuf>,
 }
 
 impl Net {
-    /// The client for an address. Certificates are read only when one is needed: that takes milliseconds.
-    pub(crate) fn client(&self, options: &Options, repo: &RepoUrl, https: bool) -> Result<Client, Error> {
-        let proxied = PROXIES.iter().any(|name| options.variable(name).is_some());
-        let made = if https || proxied {
-            self.tls.get_or_init(|| build(options, Some(tls(options)?)))
+    /// The client for an address.
+    pub(crate) fn client(&self, run: &Run, at: At, url: &Url) -> Result<Client, Error> {
+        let (options, config) = (&run.options, run.git_config());
+        let proxy = config.proxy(url);
+        let way = if url.scheme() == "https" || proxy.is_some() || has_proxy(options) {
+            Way {
+                tls: true,
+                proxy,
+                authorities: config.authorities(url),
+            }
         } else {
-            self.plain.get_or_init(|| build(options, None))
+            Way::default()
         };
-        made.clone().map_err(|why| Error::Setting {
-            repo: repo.clone(),
-            why,
-        })
+        let mut clients = lock(&self.0);
+        let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
+        made.clone().map_err(|why| Error::Setting { repo: at.repo, why })
     }
 
     /// Was any client made? A run that finds everything in the cache makes none.
     pub(crate) fn is_used(&self) -> bool {
-        self.plain.get().is_some() || self.tls.get().is_some()
+        !lock(&self.0).is_empty()
     }
 }
 
-const PROXIES: [&str; 6] = [
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-];
+/// Both spellings, as curl knows them; curl reads `http_proxy` in lower case only, which serves nobody here.
+const HTTPS_PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
+const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-fn build(options: &Options, tls: Option<ClientConfig>) -> Result<Client, String> {
+fn has_proxy(options: &Options) -> bool {
+    let mut names = HTTPS_PROXY.iter().chain(&HTTP_PROXY);
+    names.any(|name| options.variable(name).is_some())
+}
+
+/// git's configuration comes before the variables; what `NO_PROXY` exempts is exempt from both.
+fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, String> {
+    let first = |names: &[&'static str]| {
+        let mut set = names.iter().filter_map(|name| Some((*name, options.text(name)?)));
+        set.next()
+    };
+    let named = match configured {
+        Some("") => Vec::new(),
+        Some(address) => vec![Proxy::all(proxy_address(
+            "http.proxy of git's configuration",
+            address,
+        )?)],
+        None => {
+            let https =
+                first(&HTTPS_PROXY).map(|(name, address)| proxy_address(name, address).map(Proxy::https));
+            let http =
+                first(&HTTP_PROXY).map(|(name, address)| proxy_address(name, address).map(Proxy::http));
+            [https, http].into_iter().flatten().collect::<Result<_, _>>()?
+        }
+    };
+    let exempt = first(&["NO_PROXY", "no_proxy"]).and_then(|(_, hosts)| NoProxy::from_string(hosts));
+    named
+        .into_iter()
+        .map(|proxy| proxy.map(|proxy| proxy.no_proxy(exempt.clone())))
+        .collect::<Result<_, _>>()
+        .map_err(|error| super::net_error::chain(&error))
+}
+
+/// Judged here: reqwest goes straight to the host where it does not understand the proxy.
+fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    Url::parse(&whole)
+        .ok()
+        .filter(|url| SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
+        .ok_or_else(|| {
+            format!(
+                "{name} is no proxy's address (http://HOST:PORT, https:// or socks5://; its value is not shown, it may hold a login)"
+            )
+        })
+}
+
+fn build(options: &Options, way: &Way) -> Result<Client, String> {
     let mut builder = Client::builder()
         // Some hosts choose the smart protocol by this prefix.
         .user_agent(concat!(
@@ -60,30 +127,21 @@ fn build(options: &Options, tls: Option<ClientConfig>) -> Result<Client, String>
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
         .no_proxy();
-    let first = |names: &[&str]| names.iter().find_map(|name| options.text(name));
-    let exempt = first(&["NO_PROXY", "no_proxy"]).and_then(NoProxy::from_string);
-    let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).map(Proxy::https);
-    let http = first(&["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"]).map(Proxy::http);
-    for proxy in [https, http].into_iter().flatten() {
-        // The value may hold a login: it is not shown.
-        let proxy = proxy.map_err(|_| "the value of a *_PROXY variable is no proxy address".to_owned())?;
-        builder = builder.proxy(proxy.no_proxy(exempt.clone()));
+    for proxy in proxies(options, way.proxy.as_deref())? {
+        builder = builder.proxy(proxy);
     }
-    let tls = match tls {
-        Some(tls) => tls,
-        None => config(RootCertStore::empty())?,
+    let roots = if way.tls {
+        roots(options, way.authorities.as_deref())?
+    } else {
+        RootCertStore::empty()
     };
     builder
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls(roots)?)
         .build()
-        .map_err(|error| chain(&error))
+        .map_err(|error| super::net_error::chain(&error))
 }
 
-fn tls(options: &Options) -> Result<ClientConfig, String> {
-    config(roots(options)?)
-}
-
-fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
+fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -94,16 +152,16 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-/// `GIT_SSL_CAINFO` and `SSL_CERT_FILE` replace the machine's certificates, as they do for git and OpenSSL; without
-/// either, the machine's; on a machine without any (slim images), Mozilla's.
-fn roots(options: &Options) -> Result<RootCertStore, String> {
+/// `GIT_SSL_CAINFO` (or `http.sslCAInfo`, which it outdoes) and `SSL_CERT_FILE` replace the machine's certificates, as
+/// they do for git and OpenSSL; without any, the machine's; on a machine without any (slim images), Mozilla's.
+/// Nothing switches verification off: neither `GIT_SSL_NO_VERIFY` nor `http.sslVerify`.
+fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let named: Vec<_> = ["GIT_SSL_CAINFO", "SSL_CERT_FILE"]
-        .iter()
-        .filter_map(|name| Some((*name, options.variable(name)?)))
-        .collect();
-    for (name, path) in &named {
-        let path = Path::new(path);
+    let variable = |name: &'static str| Some((name, options.variable(name).map(Path::new)?));
+    let for_git = variable("GIT_SSL_CAINFO")
+        .or_else(|| configured.map(|path| ("http.sslCAInfo of git's configuration", path)));
+    let named = [for_git, variable("SSL_CERT_FILE")];
+    for (name, path) in named.iter().flatten() {
         let unusable = |why: &dyn std::fmt::Display| {
             format!("{name} is {}, which cannot be used: {why}", path.display())
         };
@@ -115,7 +173,7 @@ fn roots(options: &Options) -> Result<RootCertStore, String> {
             return Err(unusable(&"it holds no certificate"));
         }
     }
-    if named.is_empty() {
+    if named.iter().all(Option::is_none) {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if roots.is_empty() {
@@ -123,52 +181,4 @@ fn roots(options: &Options) -> Result<RootCertStore, String> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     Ok(roots)
-}
-
-/// What a failed request means: bad TLS is final, the rest may pass.
-pub(crate) fn explain(repo: &RepoUrl, error: &reqwest::Error) -> Error {
-    let repo = repo.clone();
-    let text = escape(&chain(error), super::SAID);
-    if is_certificate(error) {
-        Error::Untrusted { repo, why: text }
-    } else {
-        Error::Network { repo, why: text }
-    }
-}
-
-/// Is a TLS refusal among the causes? A connection that just ends during the handshake is none.
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        if current.is::<rustls::Error>() {
-            return true;
-        }
-        // What an I/O error wraps is not its source: that is the wrapped one's.
-        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = wrapped
-            .map(|wrapped| wrapped as &(dyn std::error::Error + 'static))
-            .or_else(|| current.source());
-    }
-    false
-}
-
-/// The causes in one line, without the address (its query is ours, and the error names the repo anyway).
-fn chain(error: &reqwest::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let text = current.to_string();
-        if parts.last() != Some(&text) {
-            parts.push(text);
-        }
-        cause = current.source();
-    }
-    if error.is_timeout() && parts.is_empty() {
-        parts.push("timed out".to_owned());
-    }
-    if parts.is_empty() {
-        error.to_string()
-    } else {
-        parts.join(": ")
-    }
 }

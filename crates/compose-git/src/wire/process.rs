@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    error::Error,
+    error::{At, Error},
     options::Options,
     wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, pump},
 };
@@ -53,7 +53,7 @@ pub(crate) fn connect(
     let repo = wire.repo.clone();
     let (program, mut command) = match url.scheme() {
         Scheme::Ssh => ("ssh", ssh(options, url)),
-        _ => ("git", upload_pack(options, &repo, url)?),
+        _ => ("git", upload_pack(options, &wire, url)?),
     };
     command
         .stdin(Stdio::piped())
@@ -150,17 +150,16 @@ async fn ended(wire: &Wire, scheme: Scheme, mut child: Child, said: JoinHandle<S
         error = wire.interrupted() => return Some(error),
         said = said => said.unwrap_or_default(),
     };
-    Some(judge(&wire.repo, scheme, &said))
+    Some(judge(wire.at(), scheme, &said))
 }
 
-fn judge(repo: &RepoUrl, scheme: Scheme, said: &str) -> Error {
+fn judge(at: At, scheme: Scheme, said: &str) -> Error {
     let lines: Vec<&str> = said
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
     let text = escape(&lines.join("; "), SAID);
-    let repo = repo.clone();
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&[
         "does not appear to be a git repository",
@@ -168,14 +167,10 @@ fn judge(repo: &RepoUrl, scheme: Scheme, said: &str) -> Error {
         "Repository not found",
         "No such file",
     ]) {
-        return Error::NotFound { repo, said: text };
+        return Error::NotFound { at, said: text };
     }
     if scheme != Scheme::Ssh {
-        return Error::Remote {
-            repo,
-            stage: "reading the repository",
-            said: text,
-        };
+        return Error::Remote { at, said: text };
     }
     // OpenSSH's own words: it ends with 255 for all of them.
     if has(&[
@@ -184,8 +179,9 @@ fn judge(repo: &RepoUrl, scheme: Scheme, said: &str) -> Error {
         "host key is known",
     ]) {
         return Error::Untrusted {
-            repo,
+            at,
             why: format!("the host's key is not the known one: {text}"),
+            remedy: "add the host's key to known_hosts (ssh-keyscan shows it; compare it with the one the host publishes)",
         };
     }
     if has(&[
@@ -194,14 +190,10 @@ fn judge(repo: &RepoUrl, scheme: Scheme, said: &str) -> Error {
         "No supported authentication methods",
     ]) {
         let why = "ssh found no key or agent that the host takes".to_owned();
-        return Error::Unauthenticated {
-            repo,
-            why,
-            said: text,
-        };
+        return Error::Unauthenticated { at, why, said: text };
     }
     Error::Network {
-        repo,
+        at,
         why: format!("ssh failed: {text}"),
     }
 }
@@ -271,7 +263,7 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
-fn upload_pack(options: &Options, repo: &RepoUrl, url: &RepoUrl) -> Result<Command, Error> {
+fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command, Error> {
     let path = if url.as_str().starts_with("file://") {
         percent_decode_str(url.path()).decode_utf8_lossy().into_owned()
     } else {
@@ -279,7 +271,7 @@ fn upload_pack(options: &Options, repo: &RepoUrl, url: &RepoUrl) -> Result<Comma
     };
     if !std::path::Path::new(&path).exists() {
         return Err(Error::NotFound {
-            repo: repo.clone(),
+            at: wire.at(),
             said: String::new(),
         });
     }
@@ -359,20 +351,23 @@ mod tests {
 
     #[test]
     fn what_ssh_says_decides_the_error() {
-        let repo = RepoUrl::parse("git@host:repo").unwrap();
-        let code = |said: &str| judge(&repo, Scheme::Ssh, said).exit_code().code();
+        let at = At {
+            repo: RepoUrl::parse("git@host:repo").unwrap(),
+            stage: "connecting",
+        };
+        let code = |said: &str| judge(at.clone(), Scheme::Ssh, said).exit_code().code();
         assert_eq!(code("Host key verification failed."), 69);
         assert_eq!(code("git@host: Permission denied (publickey)."), 77);
         assert!(matches!(
             judge(
-                &repo,
+                at.clone(),
                 Scheme::Ssh,
                 "ssh: connect to host x port 22: Connection refused"
             ),
             Error::Network { .. }
         ));
         assert!(matches!(
-            judge(&repo, Scheme::Ssh, "ERROR: Repository not found."),
+            judge(at, Scheme::Ssh, "ERROR: Repository not found."),
             Error::NotFound { .. }
         ));
     }

@@ -7,7 +7,9 @@
 )]
 
 pub mod catalog;
+pub mod h2;
 pub mod server;
+pub mod socks;
 
 use std::{
     collections::HashMap,

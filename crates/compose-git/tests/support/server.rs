@@ -157,20 +157,20 @@ impl Connection {
                 Action::ServeWith(variables) => self.serve(&request, &variables)?,
                 Action::Answer(status, headers, body) => self.answer(status, &headers, &body)?,
                 Action::Cut(count) => {
-                    let (status, headers, body) = self.backend(&request, &[]);
+                    let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
                     self.write(&body[..count.min(body.len())])?;
                     false
                 }
                 Action::Change(change) => {
-                    let (status, headers, body) = self.backend(&request, &[]);
+                    let (status, headers, body) = backend(&self.root, &request, &[]);
                     let body = change(body);
                     self.head(&status, &headers, Some(body.len()))?;
                     self.write(&body)?;
                     true
                 }
                 Action::Split(between) => {
-                    let (status, headers, body) = self.backend(&request, &[]);
+                    let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
                     let (most, rest) = body.split_at(body.len().saturating_sub(4));
                     self.write(most)?;
@@ -179,14 +179,14 @@ impl Connection {
                     true
                 }
                 Action::Stall => {
-                    let (status, headers, body) = self.backend(&request, &[]);
+                    let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
                     // Until the other side, or the server's end, closes it.
                     _ = self.stream.read(&mut [0])?;
                     false
                 }
                 Action::Endless(bytes) => {
-                    let (status, headers, _) = self.backend(&request, &[]);
+                    let (status, headers, _) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, None)?;
                     loop {
                         self.write(format!("{:x}\r\n", bytes.len()).as_bytes())?;
@@ -195,7 +195,7 @@ impl Connection {
                     }
                 }
                 Action::Drip(pause) => {
-                    let (status, headers, body) = self.backend(&request, &[]);
+                    let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
                     // Nothing comes in meanwhile, unless the other side hangs up.
                     self.stream.set_read_timeout(Some(pause))?;
@@ -217,7 +217,7 @@ impl Connection {
     }
 
     fn serve(&mut self, request: &Request, variables: &[(&'static str, String)]) -> std::io::Result<bool> {
-        let (status, headers, body) = self.backend(request, variables);
+        let (status, headers, body) = backend(&self.root, request, variables);
         self.head(&status, &headers, Some(body.len()))?;
         self.write(&body)?;
         Ok(true)
@@ -259,65 +259,66 @@ impl Connection {
         self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
         self.stream.write_all(bytes)
     }
+}
 
-    fn backend(
-        &self,
-        request: &Request,
-        variables: &[(&'static str, String)],
-    ) -> (String, Vec<(String, String)>, Vec<u8>) {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-        // Proxies are asked for whole addresses.
-        let path = path.find("://").map_or(path, |at| {
-            path[at + 3..]
-                .find('/')
-                .map_or("/", |slash| &path[at + 3 + slash..])
-        });
-        let mut command = Command::new("git");
+/// What `git http-backend` answers: status, headers, body.
+pub fn backend(
+    root: &Path,
+    request: &Request,
+    variables: &[(&'static str, String)],
+) -> (String, Vec<(String, String)>, Vec<u8>) {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    // Proxies are asked for whole addresses.
+    let path = path.find("://").map_or(path, |at| {
+        path[at + 3..]
+            .find('/')
+            .map_or("/", |slash| &path[at + 3 + slash..])
+    });
+    let mut command = Command::new("git");
+    command
+        .arg("http-backend")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REQUEST_METHOD", &request.method)
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
+        .env("CONTENT_LENGTH", request.body.len().to_string())
+        .env("REMOTE_ADDR", "127.0.0.1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    if let Some(version) = request.header("git-protocol") {
         command
-            .arg("http-backend")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_PROJECT_ROOT", &self.root)
-            .env("GIT_HTTP_EXPORT_ALL", "1")
-            .env("REQUEST_METHOD", &request.method)
-            .env("PATH_INFO", path)
-            .env("QUERY_STRING", query)
-            .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
-            .env("CONTENT_LENGTH", request.body.len().to_string())
-            .env("REMOTE_ADDR", "127.0.0.1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        if let Some(version) = request.header("git-protocol") {
-            command
-                .env("GIT_PROTOCOL", version)
-                .env("HTTP_GIT_PROTOCOL", version);
-        }
-        for (name, value) in variables {
-            command.env(name, value);
-        }
-        let mut child = command.spawn().unwrap();
-        _ = child.stdin.take().unwrap().write_all(&request.body);
-        let output = child.wait_with_output().unwrap().stdout;
-        let end = output
-            .windows(4)
-            .position(|bytes| bytes == b"\r\n\r\n")
-            .expect("a CGI head");
-        let head = String::from_utf8(output[..end].to_vec()).unwrap();
-        let mut status = "200 OK".to_owned();
-        let mut headers = Vec::new();
-        for line in head.lines() {
-            let (name, value) = line.split_once(": ").unwrap();
-            if name == "Status" {
-                value.clone_into(&mut status);
-            } else {
-                headers.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        (status, headers, output[end + 4..].to_vec())
+            .env("GIT_PROTOCOL", version)
+            .env("HTTP_GIT_PROTOCOL", version);
     }
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    let mut child = command.spawn().unwrap();
+    _ = child.stdin.take().unwrap().write_all(&request.body);
+    let output = child.wait_with_output().unwrap().stdout;
+    let end = output
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("a CGI head");
+    let head = String::from_utf8(output[..end].to_vec()).unwrap();
+    let mut status = "200 OK".to_owned();
+    let mut headers = Vec::new();
+    for line in head.lines() {
+        let (name, value) = line.split_once(": ").unwrap();
+        if name == "Status" {
+            value.clone_into(&mut status);
+        } else {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    (status, headers, output[end + 4..].to_vec())
 }
 
 fn read(reader: &mut BufReader<TcpStream>, connection: u64) -> std::io::Result<Option<Request>> {

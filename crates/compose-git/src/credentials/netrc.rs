@@ -1,0 +1,111 @@
+//! `~/.netrc`, as curl reads it.
+
+use std::path::PathBuf;
+
+use reqwest::Url;
+
+use super::Credential;
+use crate::options::Options;
+
+/// `~/.netrc`, the entry of the host, else `default`.
+pub(super) fn netrc(options: &Options, url: &Url) -> Option<Credential> {
+    let path = PathBuf::from(options.variable("HOME")?).join(".netrc");
+    from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?)
+}
+
+fn from_netrc(text: &str, host: &str) -> Option<Credential> {
+    let mut words = words_of(text).into_iter();
+    let mut default = None;
+    let mut entry: Option<(bool, Option<String>, Option<String>)> = None;
+    let mut found = None;
+    let mut close = |entry: Option<(bool, Option<String>, Option<String>)>| {
+        if let Some((of_host, login, Some(secret))) = entry {
+            let slot = if of_host { &mut found } else { &mut default };
+            slot.get_or_insert(Credential::new(login.unwrap_or_default(), secret));
+        }
+    };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "machine" => {
+                close(entry.take());
+                // Another host's entry is read over.
+                entry = words
+                    .next()
+                    .is_some_and(|name| name == host)
+                    .then_some((true, None, None));
+            }
+            "default" => close(entry.replace((false, None, None))),
+            "login" => {
+                let value = words.next();
+                if let Some(entry) = &mut entry {
+                    entry.1 = value;
+                }
+            }
+            "password" => {
+                let value = words.next();
+                if let Some(entry) = &mut entry {
+                    entry.2 = value;
+                }
+            }
+            _ => {}
+        }
+    }
+    close(entry);
+    found.or(default)
+}
+
+/// Words, `"quoted ones"`, without comments and macros.
+fn words_of(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("macdef") {
+            // A macro ends at an empty line.
+            lines.by_ref().find(|line| line.trim().is_empty());
+            continue;
+        }
+        let mut chars = line.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                c if c.is_whitespace() => {}
+                '#' => break,
+                '"' => {
+                    let mut word = String::new();
+                    while let Some(c) = chars.next() {
+                        match c {
+                            '"' => break,
+                            '\\' => word.extend(chars.next()),
+                            c => word.push(c),
+                        }
+                    }
+                    words.push(word);
+                }
+                c => {
+                    let mut word = String::from(c);
+                    while let Some(c) = chars.next_if(|c| !c.is_whitespace()) {
+                        word.push(c);
+                    }
+                    words.push(word);
+                }
+            }
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn netrc_is_read_as_curl_reads_it() {
+        let text = "# mine\nmachine a login me password one\nmacdef init\n machine b password no\n\n\
+                    machine b\n  login you\n  password \"two \\\"words\"\ndefault login any password rest";
+        let of = |host: &str| from_netrc(text, host);
+        let pair = |login: &str, secret: &str| Some(Credential::new(login, secret));
+        assert_eq!(of("a"), pair("me", "one"));
+        assert_eq!(of("b"), pair("you", "two \"words"));
+        assert_eq!(of("c"), pair("any", "rest"));
+        assert_eq!(from_netrc("machine a login x password y", "b"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What an answer that is no git says, and in which words it is told.
+
+use compose_model::text::escape;
+use reqwest::{
+    Response, Url,
+    header::{HeaderMap, RETRY_AFTER},
+};
+
+use super::SAID;
+
+/// How much of an error page is read.
+const ERROR_BODY: usize = 4096;
+
+/// An address without query, fragment, login and the part that every repo has: what a user would write.
+pub(super) fn shown(url: &Url, tail: &str) -> String {
+    let mut url =
+        Url::parse(url.as_str().strip_suffix(tail).unwrap_or(url.as_str())).unwrap_or_else(|_| url.clone());
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only for addresses that have no login.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    escape(url.as_str(), SAID)
+}
+
+/// Seconds or a date. A date in the past is now; nonsense is nothing.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(std::time::Duration::from_secs(seconds));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        return Some(std::time::Duration::MAX);
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(
+        date.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
+}
+
+/// The start of an error page as one line of text, without tags.
+pub(super) async fn error_text(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(ERROR_BODY - bytes.len())]);
+            if bytes.len() >= ERROR_BODY {
+                break;
+            }
+        }
+    };
+    // What came until then is told.
+    _ = tokio::time::timeout(std::time::Duration::from_secs(2), read).await;
+    plain(&String::from_utf8_lossy(&bytes))
+}
+
+fn plain(page: &str) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for c in page.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                text.push(' ');
+            }
+            c if !inside => text.push(c),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    escape(&words.join(" "), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_becomes_one_line() {
+        assert_eq!(
+            plain("<html><title>Log in</title>\n<p>Please\x1b[0m"),
+            "Log in Please\\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn retry_after_takes_seconds_dates_and_nonsense() {
+        let after = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(after("7"), Some(std::time::Duration::from_secs(7)));
+        assert_eq!(
+            after("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(std::time::Duration::ZERO)
+        );
+        assert_eq!(after("99999999999999999999999"), Some(std::time::Duration::MAX));
+        assert_eq!(after("soon"), None);
+        assert_eq!(after("-1"), None);
+    }
+}

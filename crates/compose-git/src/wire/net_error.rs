@@ -1,0 +1,139 @@
+//! What a failed request means, in words for people: bad TLS is final, the rest may pass.
+
+use std::{error::Error as StdError, io};
+
+use compose_model::text::escape;
+use rustls::CertificateError;
+
+use super::SAID;
+use crate::error::{At, Error};
+
+type Cause<'e> = &'e (dyn StdError + 'static);
+
+/// The error for a request that got no answer, or lost it half-way.
+pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
+    let causes = causes(error);
+    if let Some(tls) = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<rustls::Error>())
+    {
+        return untrusted(at, tls);
+    }
+    let says = |words: &[&str]| {
+        let mut texts = causes.iter().map(ToString::to_string);
+        texts.any(|text| words.iter().any(|word| text.contains(word)))
+    };
+    if says(&[
+        "proxy authorization required",
+        "credentials not accepted",
+        "does not support user/pass authentication",
+    ]) {
+        let said = String::new();
+        return Error::ProxyLogin { at, said };
+    }
+    let plain = plainly(error, &causes);
+    let why = if says(&["tunnel error: unsuccessful"]) {
+        "the proxy could not, or would not, connect to the host".to_owned()
+    } else if says(&["tunnel error", "error connecting to socks proxy"]) {
+        format!("the way to the proxy: {plain}")
+    } else {
+        plain
+    };
+    Error::Network {
+        at,
+        why: escape(&why, SAID),
+    }
+}
+
+fn untrusted(at: At, error: &rustls::Error) -> Error {
+    const PRIVATE: &str = "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate";
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
+    let (why, remedy) = match error {
+        InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
+            "the server's certificate has expired".to_owned(),
+            "it must be renewed on the server, unless this machine's clock is wrong",
+        ),
+        InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => (
+            format!("the server's certificate is another host's ({error})"),
+            "write the host's name as in the certificate, or have it corrected on the server",
+        ),
+        InvalidCertificate(CertificateError::UnknownIssuer) => (
+            "the server's certificate comes from an authority that is not trusted here".to_owned(),
+            PRIVATE,
+        ),
+        InvalidCertificate(_) => (
+            format!("the server's certificate is not valid ({error})"),
+            PRIVATE,
+        ),
+        InvalidMessage(_) => (
+            "the server does not speak TLS there".to_owned(),
+            "check the address and its port",
+        ),
+        _ => (
+            format!("no TLS connection could be agreed on ({error})"),
+            "see which versions the server speaks: here it is TLS 1.2 and 1.3",
+        ),
+    };
+    Error::Untrusted {
+        at,
+        why: escape(&why, SAID),
+        remedy,
+    }
+}
+
+fn plainly(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkUnreachable, TimedOut, UnexpectedEof,
+    };
+    let texts: Vec<String> = causes.iter().map(ToString::to_string).collect();
+    if texts.iter().any(|text| text.starts_with("dns error")) {
+        let last = texts.last().map(String::as_str).unwrap_or_default();
+        return format!("the host was not found ({last})");
+    }
+    let mut kinds = causes
+        .iter()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>().map(io::Error::kind));
+    match kinds.find(|kind| *kind != io::ErrorKind::Other) {
+        Some(ConnectionRefused) => "the connection was refused".to_owned(),
+        Some(ConnectionReset | ConnectionAborted | BrokenPipe) => "the connection was reset".to_owned(),
+        Some(HostUnreachable | NetworkUnreachable) => "no way leads to the host".to_owned(),
+        Some(TimedOut) => "the connection was not made in time".to_owned(),
+        Some(UnexpectedEof) => "the connection was closed before all was there".to_owned(),
+        _ if error.is_timeout() => "the connection was not made in time".to_owned(),
+        _ if texts
+            .iter()
+            .any(|text| text.starts_with("connection closed before")) =>
+        {
+            "the connection was closed before all was there".to_owned()
+        }
+        _ => chain(error),
+    }
+}
+
+/// All causes. What an I/O error wraps is not its source (that is the wrapped one's), but it is one of them.
+fn causes(error: &reqwest::Error) -> Vec<Cause<'_>> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause);
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped
+            .map(|wrapped| wrapped as Cause<'_>)
+            .or_else(|| cause.source());
+    }
+    causes
+}
+
+/// The causes in one line, without the address (its query is ours, and the error names the repo anyway).
+pub(crate) fn chain(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = causes(error).iter().map(ToString::to_string).collect();
+    parts.dedup();
+    if parts.is_empty() {
+        error.to_string()
+    } else {
+        parts.join(": ")
+    }
+}
