@@ -408,7 +408,13 @@ fn the_time_for_all_fetching_is_limited() {
     world.server.inject("c", Fault::Stall);
     world.context.set("BITOPS_COMPOSE_TIMEOUT", "1");
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    let started = std::time::Instant::now();
     insta::assert_snapshot!(refused(&world, 75));
+    compose_testkit::figures::record(
+        14,
+        "a server that never answers, limit of 1 s: to exit",
+        format!("{} ms", started.elapsed().as_millis()),
+    );
 }
 
 #[test]

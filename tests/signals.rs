@@ -24,6 +24,11 @@ fn a_stalled_fetch_ends_at_once_and_leaves_nothing() {
             let sent = Instant::now();
             run.signal(signal);
             let run = run.wait(Duration::from_secs(10)).expect_code(code);
+            compose_testkit::figures::record(
+                21,
+                format!("{signal:?} to exit while {kind:?} stalls"),
+                format!("{} ms", sent.elapsed().as_millis()),
+            );
             assert!(
                 sent.elapsed() < Duration::from_secs(1),
                 "{kind:?}: {:?}\n{run}",

@@ -30,6 +30,7 @@ use crate::standin;
 #[derive(Debug)]
 pub struct Context {
     program: PathBuf,
+    wrapper: Vec<OsString>,
     /// Removed when the context is dropped.
     _root: tempfile::TempDir,
     variables: BTreeMap<OsString, OsString>,
@@ -61,6 +62,7 @@ impl Context {
 
         let mut context = Self {
             program: program.as_ref().to_owned(),
+            wrapper: Vec::new(),
             redactor: Redactor::new(Some(&path)),
             _root: root,
             variables: BTreeMap::new(),
@@ -169,6 +171,18 @@ impl Context {
         self
     }
 
+    /// Starts the program by way of another one, which gets it and its arguments appended: `ulimit` in a shell, `unshare`,
+    /// `setpriv`. No words: directly again.
+    pub fn wrap<S: Into<OsString>>(&mut self, words: impl IntoIterator<Item = S>) -> &mut Self {
+        self.wrapper = words.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// [`Context::wrap`] in a shell that first does this: `ulimit -n 16`.
+    pub fn after(&mut self, script: &str) -> &mut Self {
+        self.wrap(["sh", "-c", &format!("{script}\nexec \"$@\""), "sh"])
+    }
+
     /// Sets how long a run may take before it is killed and the test fails. 60 seconds by default.
     pub fn time_limit(&mut self, limit: Duration) -> &mut Self {
         self.limit = limit;
@@ -190,7 +204,12 @@ impl Context {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = Command::new(&self.program);
+        let mut words = self.wrapper.iter().map(OsString::as_os_str);
+        let first = words.next();
+        let mut command = Command::new(first.unwrap_or(self.program.as_os_str()));
+        if first.is_some() {
+            command.args(words).arg(&self.program);
+        }
         command
             .args(args)
             .env_clear()

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`context`] | [`Context`]: a world of its own for the program under test |
 //! | [`run`], [`process`] | [`Run`]: exit code, stdout, stderr; [`Spawned`]: a run that can be signalled |
+//! | [`figures`] | what tests measure, for the documentation |
 //! | [`fingerprint`] | whether the user's operations repo is as it was |
 //! | [`standin`] | the pipeline in BitOps' place, and what it was given |
 //! | [`catalog`], [`repo`] | [`Catalog`]: real git repos with fixed ids; [`Repo`]: raw and hostile objects |
@@ -20,6 +21,7 @@ pub mod catalog;
 pub mod context;
 pub mod docker;
 pub mod example;
+pub mod figures;
 pub mod fingerprint;
 pub mod git;
 pub mod process;

@@ -1,0 +1,59 @@
+//! What tests measure, collected for the documentation by `scripts/hostile`. Figures are reported; a test that judges asserts.
+
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Names the file that figures are appended to; unset, nothing is recorded.
+pub const FILE: &str = "BITOPS_COMPOSE_TEST_FIGURES";
+
+/// Are figures collected, from a build that is fast enough for the sizes that the program has by default?
+pub fn full_size() -> bool {
+    std::env::var_os(FILE).is_some() && !cfg!(debug_assertions)
+}
+
+/// Records one figure of a row of docs/hostile.md.
+///
+/// # Panics
+/// Where the file cannot be written.
+pub fn record(row: u8, what: impl Display, value: impl Display) {
+    let Some(file) = std::env::var_os(FILE) else {
+        return;
+    };
+    let line = format!("{row}\t{what}\t{value}\n");
+    // One write, so that tests that run side by side do not mix their lines.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .unwrap_or_else(|error| panic!("{}: {error}", Path::new(&file).display()));
+}
+
+/// Words for [`crate::Context::wrap`] that write the program's peak resident memory to a file, and that file. The
+/// figure is never below that of the interpreter, about 10 MiB.
+///
+/// # Panics
+/// Where there is no python3.
+pub fn peak_memory(scratch: &Path) -> (Vec<String>, PathBuf) {
+    let file = scratch.join("peak-memory");
+    let script = "import resource, subprocess, sys\n\
+                  code = subprocess.call(sys.argv[2:])\n\
+                  open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n\
+                  sys.exit(code)";
+    let words = [crate::standin::python(), "-c", script].map(str::to_owned);
+    (
+        words.into_iter().chain([file.display().to_string()]).collect(),
+        file,
+    )
+}
+
+/// What [`peak_memory`] has written, in MiB.
+///
+/// # Panics
+/// Where it has not.
+pub fn mebibytes(file: &Path) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    text.trim().parse::<u64>().expect("ru_maxrss is a number of KiB") >> 10
+}

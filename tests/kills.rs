@@ -1,0 +1,177 @@
+//! Killed at any stage, the next run ends as if nothing had happened. A signal at any stage ends it at once.
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use common::{World, six_sources};
+use compose_testkit::{
+    Signal, Spawned, figures,
+    server::{ANY, Fault, Kind, Rule},
+    standin::Seen,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Where a run is stopped.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// While the server has this many requests of a kind.
+    Request(Kind, usize),
+    /// Once this path is in the home (`*`: of a composition) or in the cache.
+    Home(&'static str),
+    Cache,
+}
+
+const STAGES: [Stage; 8] = [
+    Stage::Request(Kind::InfoRefs, 1),
+    Stage::Cache,
+    Stage::Request(Kind::LsRefs, 1),
+    Stage::Request(Kind::Fetch, 1),
+    Stage::Request(Kind::Fetch, 7),
+    Stage::Home("composition."),
+    Stage::Home("tree"),
+    Stage::Home("manifest.json"),
+];
+
+/// Waits for the stage; `false` where the run has gone past it.
+fn reached(world: &World, stage: Stage) -> bool {
+    match stage {
+        Stage::Request(kind, count) => {
+            world.server.wait_for(LIMIT, |seen| {
+                seen.iter().filter(|seen| seen.kind == kind).count() >= count
+            });
+            true
+        }
+        Stage::Cache => until(world, || {
+            fs::read_dir(world.context.cache()).unwrap().next().is_some()
+        }),
+        Stage::Home(name) => until(world, || {
+            let entries = fs::read_dir(world.context.home()).unwrap().flatten();
+            entries.map(|entry| entry.path()).any(|path| {
+                path.display().to_string().contains("/composition.")
+                    && (name.ends_with('.') || path.join(name).exists())
+            })
+        }),
+    }
+}
+
+fn until(world: &World, found: impl Fn() -> bool) -> bool {
+    let started = Instant::now();
+    while !found() {
+        if world.context.pipeline().is_some() {
+            return false;
+        }
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+    true
+}
+
+fn stalled(stage: Stage) -> World {
+    let mut world = six_sources();
+    if let Stage::Request(kind, count) = stage {
+        // What is beyond the stage never comes, so the run is there for sure.
+        let after = u32::try_from(count - 1).unwrap();
+        world
+            .server
+            .inject(ANY, Rule::from(Fault::Stall).on(kind).after(after));
+        // One after the other, so that the count says how far the run is.
+        world.context.set("BITOPS_COMPOSE_JOBS", "1");
+    }
+    world
+}
+
+/// What the pipeline sees; the manifest's own path is random.
+fn deployed(world: &World) -> BTreeMap<String, Seen> {
+    let mut seen = world.context.pipeline().expect("the pipeline ran").ops_repo;
+    for seen in seen.values_mut() {
+        // The composition's name is random; what a link leads to is compared.
+        seen.link = None;
+        // The user's own config names the server, whose port is another one each time.
+        seen.text = seen
+            .text
+            .take()
+            .map(|text| text.replace(&world.server.address(), ""));
+    }
+    seen
+}
+
+fn spawn(world: &World) -> Spawned {
+    world.context.spawn(["deploy"])
+}
+
+#[test]
+fn whoever_is_killed_leaves_nothing_that_matters() {
+    let world = six_sources();
+    world.context.run(["deploy"]).expect_code(0);
+    let expected = deployed(&world);
+    let (mut kills, mut identical) = (0, 0);
+    for stage in STAGES {
+        let world = stalled(stage);
+        let before = world.context.ops_repo_fingerprint();
+        let run = spawn(&world);
+        // A stage that was too short to see is as good a moment as any.
+        if reached(&world, stage) {
+            run.signal(Signal::KILL);
+        }
+        run.wait(LIMIT);
+        kills += 1;
+        world.context.ops_repo_fingerprint().assert_same_as(&before);
+        world.server.heal(ANY);
+        world.context.run(["deploy"]).expect_code(0);
+        assert_eq!(deployed(&world), expected, "{stage:?}");
+        identical += 1;
+        let compositions = fs::read_dir(world.context.home())
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("composition"))
+            .count();
+        assert_eq!(compositions, 1, "{stage:?}: the killed run's is gone");
+    }
+    figures::record(
+        21,
+        "identical results after kill -9",
+        format!("{identical}/{kills}"),
+    );
+}
+
+#[test]
+fn signals_end_every_stage_and_nothing_is_left() {
+    for stage in STAGES {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            let world = stalled(stage);
+            let run = spawn(&world);
+            if !reached(&world, stage) {
+                continue;
+            }
+            let sent = Instant::now();
+            run.signal(signal);
+            let run = run.wait(LIMIT);
+            let took = sent.elapsed();
+            if world.context.pipeline().is_some() {
+                // It was faster than we: the signal found the pipeline.
+                continue;
+            }
+            // Between the exec and the pipeline's first line nobody handles signals yet.
+            if run.signal.is_some() {
+                continue;
+            }
+            let run = run.expect_code(code);
+            assert!(run.stderr.contains("stopped by SIG"), "{run}");
+            world.assert_nothing_left();
+            figures::record(
+                21,
+                format!(
+                    "{} to exit at {stage:?}",
+                    if code == 143 { "SIGTERM" } else { "SIGINT" }
+                ),
+                format!("{} ms", took.as_millis()),
+            );
+        }
+    }
+}

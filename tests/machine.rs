@@ -1,0 +1,309 @@
+//! Machines that give little: files, threads, memory, space, rights. The run ends with code 73 and says what to give, or it works.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown, lchown},
+    path::Path,
+    process::Command,
+};
+
+use common::{World, catalog, six_sources, world};
+use compose_testkit::{Run, figures};
+
+/// The run ends for want of something: nothing is left, nothing was started, and the hint names the remedy.
+#[track_caller]
+fn wanting(world: &World, remedy: &str) -> Run {
+    let before = world.context.ops_repo_fingerprint();
+    let run = world.context.run(["deploy"]).expect_code(73);
+    assert!(world.context.pipeline().is_none(), "{run}");
+    world.assert_nothing_left();
+    let left = fs::read_dir(world.context.root().join("tmp")).unwrap().count();
+    assert_eq!(left, 0, "{run}");
+    world.context.ops_repo_fingerprint().assert_same_as(&before);
+    assert!(
+        run.stderr.contains("hint: ") && run.stderr.contains(remedy),
+        "{run}"
+    );
+    assert!(!run.stderr.contains("panicked"), "{run}");
+    run
+}
+
+fn works(world: &World) -> Run {
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(world.context.pipeline().is_some(), "{run}");
+    run
+}
+
+/// Is this root, who may become anybody and mount anything?
+fn is_root() -> bool {
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if !root {
+        eprintln!("skipped: only root can take another user's part");
+    }
+    root
+}
+
+const STRANGER: u32 = 54_321;
+
+/// Runs as a user without rights, who owns these directories of the world; `prlimit` is its limits.
+fn as_stranger(world: &mut World, owned: &[&str], prlimit: &[&str]) {
+    fn give(path: &Path) {
+        lchown(path, Some(STRANGER), Some(STRANGER)).unwrap();
+        if path.is_dir() && !path.is_symlink() {
+            for entry in fs::read_dir(path).unwrap() {
+                give(&entry.unwrap().path());
+            }
+        }
+    }
+    let root = world.context.root().to_owned();
+    chown(&root, Some(STRANGER), Some(STRANGER)).unwrap();
+    owned.iter().for_each(|path| give(&root.join(path)));
+    let id = STRANGER.to_string();
+    let become_it = ["setpriv", "--clear-groups", "--reuid", &id, "--regid", &id];
+    world
+        .context
+        .wrap(become_it.into_iter().chain(prlimit.iter().copied()));
+    // The stand-in's interpreter may be where only root may look.
+    world.context.set("BITOPS_COMPOSE_PIPELINE", "true");
+}
+
+#[test]
+fn few_open_files() {
+    for limit in [16, 12, 8] {
+        let mut world = six_sources();
+        world.context.after(&format!("ulimit -n {limit}"));
+        wanting(&world, "ulimit");
+    }
+}
+
+#[test]
+fn no_threads_left() {
+    if !is_root() {
+        return;
+    }
+    for limit in [0, 2] {
+        let mut world = six_sources();
+        let limit = format!("--nproc={limit}");
+        as_stranger(&mut world, &["home", "tmp", "cache", "opt"], &["prlimit", &limit]);
+        wanting(&world, "ulimit");
+    }
+}
+
+#[test]
+fn little_memory() {
+    let mut world = six_sources();
+    // Of addresses, which is stricter than of pages; the pipeline, an interpreter, is not meant.
+    world
+        .context
+        .after("ulimit -v 65536")
+        .set("BITOPS_COMPOSE_PIPELINE", "true");
+    world.context.run(["deploy"]).expect_code(0);
+    let (words, file) = figures::peak_memory(world.context.root());
+    world.context.wrap(words);
+    world.context.run(["deploy"]).expect_code(0);
+    figures::record(
+        19,
+        "peak memory, six sources, everything in the cache",
+        format!("{} MiB", figures::mebibytes(&file)),
+    );
+}
+
+#[test]
+fn files_may_not_grow() {
+    for limit in [0, 1] {
+        let mut world = six_sources();
+        world.context.after(&format!("ulimit -f {limit}"));
+        wanting(&world, "check its space");
+    }
+}
+
+/// Mounts a file system of some kind over a directory of the world's, for the program alone.
+fn mounted(world: &mut World, options: &str, over: &str) -> bool {
+    if !is_root()
+        || !Command::new("unshare")
+            .args(["-m", "true"])
+            .status()
+            .is_ok_and(|done| done.success())
+    {
+        eprintln!("skipped: nothing can be mounted here");
+        return false;
+    }
+    let path = world.context.root().join(over);
+    let (path, copy) = (path.display(), world.context.root().join("copy"));
+    let copy = copy.display();
+    let script = format!(
+        "set -e; cp -a {path}/. {copy}; mount -t tmpfs -o {options} none {path}; cp -a {copy}/. {path}/; rm -r {copy}\n\
+         [ -z \"$READ_ONLY\" ] || mount -o remount,ro {path}\nexec \"$@\""
+    );
+    world.context.wrap(["unshare", "-m", "sh", "-c", &script, "sh"]);
+    true
+}
+
+#[test]
+fn a_full_disk() {
+    for (over, options, remedy) in [
+        ("cache", "size=64k,nr_inodes=1000", "BITOPS_COMPOSE_CACHE"),
+        (
+            "opt/bitops-compose",
+            "size=16k,nr_inodes=1000",
+            "BITOPS_COMPOSE_HOME",
+        ),
+        (
+            "opt/bitops-compose",
+            "size=1m,nr_inodes=12",
+            "BITOPS_COMPOSE_HOME",
+        ),
+    ] {
+        let mut world = six_sources();
+        if mounted(&mut world, options, over) {
+            wanting(&world, remedy);
+        }
+    }
+}
+
+#[test]
+fn disks_that_execute_nothing_or_take_nothing() {
+    for over in ["tmp", "cache", "opt/bitops-compose"] {
+        let mut world = six_sources();
+        if mounted(&mut world, "noexec", over) {
+            works(&world);
+        }
+    }
+    // What is fetched is forgotten after the run, and that is said.
+    let mut world = six_sources();
+    world.context.set("READ_ONLY", "true");
+    if mounted(&mut world, "size=1m", "cache") {
+        assert!(works(&world).stderr.contains("the cache cannot be written"));
+    }
+    let mut world = six_sources();
+    world.context.set("READ_ONLY", "true");
+    if mounted(&mut world, "size=1m", "opt/bitops-compose") {
+        wanting(&world, "--read-only");
+    }
+}
+
+#[test]
+fn a_cache_of_another_user() {
+    if !is_root() {
+        return;
+    }
+    for (mode, said) in [(0o755, "cannot be written"), (0o700, "cannot be written")] {
+        let mut world = six_sources();
+        works(&world);
+        fs::set_permissions(world.context.cache(), fs::Permissions::from_mode(mode)).unwrap();
+        as_stranger(&mut world, &["home", "tmp", "opt"], &[]);
+        let run = world.context.run(["deploy"]).expect_code(0);
+        assert!(run.stderr.contains(said), "{run}");
+    }
+}
+
+#[test]
+fn what_is_composed_is_never_writable_for_everybody() {
+    for umask in ["000", "077", "027"] {
+        let mut world = six_sources();
+        world.context.after(&format!("umask {umask}"));
+        works(&world);
+        let deployed = world.context.deployment().canonicalize().unwrap();
+        let mut seen = 0;
+        let mut visit = vec![deployed.clone()];
+        while let Some(path) = visit.pop() {
+            let meta = path.symlink_metadata().unwrap();
+            if meta.is_symlink() {
+                continue;
+            }
+            assert_eq!(
+                meta.permissions().mode() & 0o022,
+                0,
+                "{umask}: {}",
+                path.display()
+            );
+            seen += 1;
+            if meta.is_dir() {
+                visit.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        assert!(seen > 20, "{seen}");
+    }
+}
+
+#[test]
+fn absurd_settings_are_refused_by_name_or_do_no_harm() {
+    let huge = "9".repeat(30);
+    let long = "x".repeat(5000);
+    let globs = "*a".repeat(2000);
+    let cases: Vec<(&str, Vec<&str>, i32)> = vec![
+        ("BITOPS_COMPOSE", vec!["maybe", "-1", &huge], 2),
+        ("BITOPS_COMPOSE_LOCKED", vec!["2", "ja", &huge], 2),
+        ("BITOPS_COMPOSE_OFFLINE", vec!["maybe", "\u{1b}[31m"], 2),
+        (
+            "BITOPS_COMPOSE_TIMEOUT",
+            vec!["0", "-1", "1e9", "0.5", "5s", "0x10", &huge],
+            2,
+        ),
+        ("BITOPS_COMPOSE_TIMEOUT", vec!["18446744073709551615", " 30 "], 0),
+        ("BITOPS_COMPOSE_JOBS", vec!["0", "-4", "many", "4.0", &huge], 2),
+        ("BITOPS_COMPOSE_JOBS", vec!["1", "18446744073709551615"], 0),
+        ("BITOPS_COMPOSE_ALLOW", vec![",", " ", ",,,"], 2),
+        ("BITOPS_COMPOSE_ALLOW", vec!["[[[[", &globs, &long], 77),
+        ("BITOPS_COMPOSE_ALLOW", vec!["*", "http://127.0.0.1:*"], 0),
+        ("BITOPS_COMPOSE_LOG_FORMAT", vec!["xml", &long], 2),
+        ("BITOPS_COMPOSE_LOG_FORMAT", vec!["JSON"], 0),
+        ("BITOPS_LOGGING_LEVEL", vec!["nonsense", "10", &long], 0),
+        ("BITOPS_COMPOSE_MAX_FILES", vec!["0", "-1", "1k", &huge], 2),
+        ("BITOPS_COMPOSE_MAX_FILE_SIZE", vec!["0", "1G"], 2),
+        ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["0", &huge], 2),
+        ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["18446744073709551615"], 0),
+        ("BITOPS_COMPOSE_PIPELINE", vec![" ", "''", "'"], 2),
+        ("BITOPS_COMPOSE_PIPELINE", vec!["/", "/dev/null"], 126),
+        ("BITOPS_COMPOSE_PIPELINE", vec![&long, "no/such/file"], 127),
+        ("BITOPS_COMPOSE_PIPELINE_DIR", vec!["/dev/null", &long], 127),
+        ("BITOPS_COMPOSE_HOME", vec!["/dev/null", "/proc/x", &long], 73),
+        (
+            "BITOPS_COMPOSE_CACHE",
+            vec!["/dev/null", "/proc/self/x", &long],
+            0,
+        ),
+        ("BITOPS_COMPOSE_OPS_REPO", vec!["/dev/null"], 73),
+        (
+            "BITOPS_COMPOSE_VERIFY_KEYS",
+            vec!["/nonexistent", "/dev/null", "/"],
+            65,
+        ),
+        ("BITOPS_BUILD_CONFIG_YAML", vec!["/nonexistent", "/", &long], 0),
+        // No environment of that name, or none that is one: the pipeline says so.
+        (
+            "BITOPS_ENVIRONMENT",
+            vec!["missing", "../x", "/etc", "a\nb", &long],
+            0,
+        ),
+        ("BITOPS_ENVIRONMENT", vec!["dev/../dev", "./dev"], 65),
+        ("GITHUB_STEP_SUMMARY", vec!["/dev/full", "/", "/nonexistent/x"], 0),
+        ("GITHUB_SERVER_URL", vec!["nonsense", "://", &long], 0),
+        ("HTTP_PROXY", vec!["::::"], 65),
+        ("HOME", vec!["/dev/null", "relative"], 0),
+        ("TMPDIR", vec!["/nonexistent"], 0),
+        ("TZ", vec![&long], 0),
+    ];
+    let mut world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    // The stand-in is not what is tested, and has its own ideas of absurd values.
+    world.context.set("BITOPS_COMPOSE_PIPELINE", "true");
+    for (name, values, code) in cases {
+        let before = world.context.variable(name).map(ToOwned::to_owned);
+        for value in values {
+            world.context.set(name, value);
+            let run = world.context.run(["deploy"]);
+            assert_eq!(run.code, Some(code), "{name}={value}\n{run}");
+            if code == 2 {
+                assert!(run.stderr.contains(name), "{name}={value}\n{run}");
+            }
+            assert!(!run.stderr.contains('\u{1b}'), "{name}={value}\n{run}");
+        }
+        match before {
+            Some(before) => world.context.set(name, before),
+            None => world.context.unset(name),
+        };
+    }
+}

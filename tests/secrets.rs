@@ -1,0 +1,280 @@
+//! Secrets in every place that they can come from, and searched for in every place that they could end up in.
+
+mod common;
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use common::{World, catalog, world};
+use compose_testkit::{
+    figures,
+    server::{Fault, Kind, Proxy, Rule},
+};
+
+/// In all secrets, whatever else they hold.
+const MARK: &str = "hunter2";
+
+/// Base64 of what holds a secret: `Authorization` as it is sent.
+fn encoded(user: &str, password: &str) -> String {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new("base64")
+        .arg("-w0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("{user}:{password}");
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+/// Where the right secret for the server comes from. Each other place holds a wrong one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum From {
+    Token,
+    GithubToken,
+    InsteadOf,
+    Helper,
+    Netrc,
+    Nowhere,
+}
+
+fn secret(from: From) -> String {
+    format!("{MARK}-{from:?}")
+}
+
+fn planted(right: From) -> World {
+    let mut world = world(&mut [
+        catalog("c", "eks", "x.txt", "x"),
+        catalog("d", "web", "y.txt", "y"),
+    ]);
+    let host = world.server.socket_address();
+    let user = match right {
+        From::Token | From::GithubToken => "x-access-token",
+        _ => "me",
+    };
+    for repo in ["c", "d"] {
+        world.server.require_credentials(repo, user, &secret(right));
+    }
+    let root = world.context.root().to_owned();
+    let home = root.join("home");
+    let login = if right == From::InsteadOf {
+        format!(
+            "[url \"http://me:{}@{host}/\"]\n  insteadOf = http://{host}/\n",
+            secret(right)
+        )
+    } else {
+        format!(
+            "[url \"https://me:{MARK}-unused@elsewhere.example/\"]\n  insteadOf = http://unused.example/\n"
+        )
+    };
+    let helper = if right == From::Helper {
+        format!(
+            "[credential]\n  helper = \"!f() {{ test $1 = get && printf 'username=me\\\\npassword={}\\\\n'; }}; f\"\n",
+            secret(right)
+        )
+    } else {
+        String::new()
+    };
+    fs::write(home.join(".gitconfig"), format!("{login}{helper}")).unwrap();
+    world.context.set("GIT_CONFIG_GLOBAL", home.join(".gitconfig"));
+    if right == From::Netrc {
+        fs::write(
+            home.join(".netrc"),
+            format!("machine 127.0.0.1 login me password {}\n", secret(right)),
+        )
+        .unwrap();
+        fs::set_permissions(home.join(".netrc"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    if right == From::Token {
+        world.context.set("BITOPS_COMPOSE_TOKEN_127_0_0_1", secret(right));
+    }
+    if right == From::GithubToken {
+        world
+            .context
+            .set("GITHUB_SERVER_URL", format!("http://{host}"))
+            .set("GITHUB_TOKEN", secret(right));
+    } else {
+        world.context.set("GITHUB_TOKEN", format!("{MARK}-github"));
+    }
+    world
+        .context
+        .set(
+            "BITOPS_COMPOSE_TOKEN_ELSEWHERE_EXAMPLE",
+            format!("{MARK}-elsewhere"),
+        )
+        .set("HTTPS_PROXY", format!("http://me:{MARK}-proxy@proxy.example:1"))
+        .set("SSH_AUTH_SOCK", format!("/nonexistent/{MARK}-agent"))
+        .set("AWS_SECRET_ACCESS_KEY", format!("{MARK}-cloud"))
+        .set("GITHUB_STEP_SUMMARY", root.join("summary.md"))
+        .set("GITHUB_ACTIONS", "true")
+        .set("BITOPS_LOGGING_LEVEL", "DEBUG");
+    world
+}
+
+/// Every file below a directory that holds the mark, or the encoded secret; what the test itself planted is left out.
+fn found(dir: &Path, needles: &[String], at: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            found(&path, needles, at);
+        } else if let Ok(bytes) = fs::read(&path) {
+            let text = String::from_utf8_lossy(&bytes);
+            let planted =
+                [".gitconfig", ".netrc", "pipeline.json"].contains(&entry.file_name().to_str().unwrap());
+            if !planted && needles.iter().any(|needle| text.contains(needle.as_str())) {
+                at.push(path.display().to_string());
+            }
+        }
+    }
+}
+
+/// Runs a command and looks for secrets in all that it said and wrote.
+#[track_caller]
+fn searched(world: &World, args: &[&str], right: From) -> i32 {
+    let run = world.context.run(args);
+    let mut needles = vec![MARK.to_owned()];
+    for user in ["me", "x-access-token"] {
+        needles.push(encoded(user, &secret(right)));
+    }
+    let mut at = Vec::new();
+    for (stream, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
+        if needles.iter().any(|needle| text.contains(needle.as_str())) {
+            at.push(stream.to_owned());
+        }
+    }
+    found(world.context.root(), &needles, &mut at);
+    assert!(at.is_empty(), "{right:?} {args:?}: a secret in {at:?}\n{run}");
+    run.code.unwrap()
+}
+
+const COMMANDS: [&[&str]; 12] = [
+    &["check"],
+    &["plan"],
+    &["plan", "--format", "json"],
+    &["plan", "--graph", "dot"],
+    &["explain", "x.txt"],
+    &["lock"],
+    &["outdated", "--format", "json"],
+    &["update", "--dry-run"],
+    &["update"],
+    &["vendor"],
+    &["cache", "list", "--format", "json"],
+    &["deploy"],
+];
+
+#[test]
+fn no_secret_is_found_in_any_output_of_any_command() {
+    let mut searches = 0;
+    let sources = [
+        From::Token,
+        From::GithubToken,
+        From::InsteadOf,
+        From::Helper,
+        From::Netrc,
+        From::Nowhere,
+    ];
+    for right in sources {
+        for format in ["text", "json"] {
+            let mut world = planted(right);
+            world.context.set("BITOPS_COMPOSE_LOG_FORMAT", format);
+            world.sources(&[
+                "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+                "{repo: '{repo}/d', environment: web, version: 1.0.0}",
+            ]);
+            for command in COMMANDS {
+                let code = searched(&world, command, right);
+                // That the secrets are used shows that the search would have something to find.
+                let expected = match (right, command[0]) {
+                    (From::Nowhere, "check" | "cache") => 0,
+                    (From::Nowhere, "outdated" | "update") => 65,
+                    (From::Nowhere, _) => 77,
+                    _ => 0,
+                };
+                assert_eq!(code, expected, "{right:?} {command:?}");
+                searches += 1;
+            }
+        }
+    }
+    figures::record(
+        18,
+        "secrets found in outputs, commands searched",
+        format!("0 in {searches}"),
+    );
+}
+
+#[test]
+fn no_secret_is_found_when_the_server_fails() {
+    let mut searches = 0;
+    for right in [From::Token, From::InsteadOf, From::Netrc] {
+        for fault in [
+            Fault::Reset,
+            Fault::LoginPage,
+            Fault::Error(format!("you are me, {}", "not welcome")),
+            Fault::Status {
+                code: 401,
+                retry_after: None,
+            },
+            Fault::Status {
+                code: 403,
+                retry_after: None,
+            },
+            Fault::Status {
+                code: 503,
+                retry_after: Some("0".to_owned()),
+            },
+            Fault::Redirect {
+                code: 302,
+                to: "http://127.0.0.1:1".to_owned(),
+            },
+        ] {
+            let world = planted(right);
+            world
+                .server
+                .inject("c", Rule::from(fault.clone()).on(Kind::InfoRefs));
+            world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+            for command in [&["plan"][..], &["deploy"]] {
+                assert_ne!(searched(&world, command, right), 0, "{right:?} {fault:?}");
+                searches += 1;
+            }
+        }
+    }
+    // A proxy's password, where the proxy refuses and where the address is none.
+    let proxy = Proxy::start();
+    for address in [
+        format!(
+            "http://me:{MARK}-proxy@{}",
+            proxy.address().trim_start_matches("http://")
+        ),
+        format!("http://me:{MARK}-proxy@127.0.0.1:1"),
+        format!("nonsense://me:{MARK} proxy@host"),
+    ] {
+        let mut world = planted(From::Token);
+        world
+            .context
+            .set("HTTP_PROXY", address)
+            .set("BITOPS_COMPOSE_TIMEOUT", "20");
+        world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+        searched(&world, &["deploy"], From::Token);
+        searches += 1;
+    }
+    // In the config itself, where it is refused, and quoted by the message.
+    let world = planted(From::Nowhere);
+    for entry in [
+        format!("{{repo: 'https://me:{MARK}@h/c', environment: eks, version: 1.0.0}}"),
+        format!("{{repo: 'https://{MARK}@h/c', enviroment: eks}}"),
+        format!("{{repo: 'https://h/c', token: {{repo: 'https://me:{MARK}@h/c'}}, environment: 5}}"),
+    ] {
+        world.sources(&[&entry]);
+        for format in [&["check"][..], &["plan", "--format", "json"], &["deploy"]] {
+            let run = world.context.run(format).expect_code(65);
+            let both = format!("{}{}", run.stdout, run.stderr);
+            assert!(!both.contains(MARK), "{entry}\n{run}");
+            searches += 1;
+        }
+    }
+    figures::record(
+        18,
+        "secrets found in outputs, failures searched",
+        format!("0 in {searches}"),
+    );
+}

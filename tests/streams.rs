@@ -1,0 +1,243 @@
+//! Closed, broken and full streams; what the pipeline inherits, and what must not be inherited.
+
+mod common;
+
+use std::{
+    fs::File,
+    io::Write as _,
+    os::fd::OwnedFd,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{World, catalog, world};
+use compose_testkit::figures;
+
+fn ready() -> World {
+    let mut world = world(&mut [catalog("c", "eks", "x.txt", "from c")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.set("BITOPS_LOGGING_LEVEL", "DEBUG");
+    world
+}
+
+/// A pipe that takes nothing more, and its reading end, which nobody reads.
+fn full_pipe() -> (std::io::PipeReader, OwnedFd) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Its capacity, when it was not changed (pipe(7)); at the end a writer would wait.
+    let mut writer = File::from(OwnedFd::from(writer));
+    writer.write_all(&[b'x'; 64 << 10]).unwrap();
+    (reader, writer.into())
+}
+
+fn wait(mut child: Child, limit: Duration) -> Option<i32> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if started.elapsed() > limit {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn terminate(child: &Child) {
+    let done = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(done.unwrap().success());
+}
+
+/// The processor time of a process, in ticks: what waits uses none. Source: proc_pid_stat(5).
+fn ticks(child: &Child) -> (String, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[0].to_owned(), fields[11].parse().unwrap())
+}
+
+#[test]
+fn a_full_stderr_keeps_nobody_from_ending() {
+    let world = ready();
+    let (_reader, full) = full_pipe();
+    let mut command = world.context.command(["deploy"]);
+    let child = command
+        .stderr(Stdio::from(full))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It says something at each step: soon it waits for the reader, in every thread, and uses no time any more.
+    let started = Instant::now();
+    let (mut still, mut before) = (0, ticks(&child));
+    while still < 500 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::yield_now();
+        let now = ticks(&child);
+        still = if now == before && now.0 == "S" {
+            still + 1
+        } else {
+            0
+        };
+        before = now;
+    }
+    let sent = Instant::now();
+    terminate(&child);
+    assert_eq!(wait(child, Duration::from_secs(10)), Some(143));
+    figures::record(
+        22,
+        "SIGTERM to exit with a full stderr",
+        format!("{} ms", sent.elapsed().as_millis()),
+    );
+    assert!(world.context.pipeline().is_none());
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_full_stdout_keeps_nobody_from_ending() {
+    for command in [&["plan"][..], &["lock"], &["plan", "--format", "json"]] {
+        let world = ready();
+        let (_reader, full) = full_pipe();
+        let mut command = world.context.command(command);
+        let child = command
+            .stdout(Stdio::from(full))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        world.server.wait_for(Duration::from_secs(20), |seen| {
+            seen.iter().filter(|seen| seen.status == Some(200)).count() >= 3
+        });
+        terminate(&child);
+        let code = wait(child, Duration::from_secs(10));
+        assert!(code == Some(143), "{code:?}");
+    }
+}
+
+#[test]
+fn broken_and_closed_streams_stop_no_deployment() {
+    for script in [
+        "exec 2>&-",
+        "exec 1>&-",
+        "exec 0<&- 1>&- 2>&-",
+        "exec 2>/dev/full",
+    ] {
+        let mut world = ready();
+        world.context.after(script);
+        let run = world.context.run(["deploy"]);
+        let dump = world
+            .context
+            .pipeline()
+            .unwrap_or_else(|| panic!("{script}\n{run}"));
+        assert_eq!(dump.text("dev/x.txt"), Some("from c"), "{script}");
+    }
+    let world = ready();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = world.context.command(["deploy"]);
+    let child = command.stderr(writer).stdout(Stdio::null()).spawn().unwrap();
+    wait(child, Duration::from_secs(30));
+    assert!(world.context.pipeline().is_some());
+}
+
+#[test]
+fn the_pipeline_starts_with_no_signal_ignored_and_none_blocked() {
+    for (sources, off) in [(true, "on"), (false, "on"), (true, "off")] {
+        let mut world = ready();
+        if !sources {
+            world.context.file("dev/bitops.config.yaml", "bitops: {}\n");
+        }
+        world
+            .context
+            .set("BITOPS_COMPOSE", off)
+            .set(
+                "BITOPS_COMPOSE_PIPELINE",
+                "grep -E '^Sig(Ign|Blk):' /proc/self/status",
+            )
+            .set("BITOPS_COMPOSE_PIPELINE_DIR", "/")
+            .after("trap '' HUP INT QUIT USR1 TERM PIPE");
+        let run = world.context.run(["deploy"]).expect_code(0);
+        // Above are those of real time and the C library's own, which nobody else can change.
+        for name in ["SigBlk:", "SigIgn:"] {
+            let mask = run
+                .stdout
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+            assert_eq!(mask & 0x7fff_ffff, 0, "{run}");
+        }
+    }
+}
+
+#[test]
+fn tokens_are_not_for_the_pipeline_and_everything_else_is() {
+    let variables = [
+        ("GITHUB_TOKEN", "for the pipeline too"),
+        ("GIT_DIR", "/nowhere"),
+        ("EMPTY", ""),
+        ("LINES", "a\nb"),
+    ];
+    for (sources, off) in [(true, "on"), (false, "on"), (true, "off")] {
+        let mut world = ready();
+        if !sources {
+            world.context.file("dev/bitops.config.yaml", "bitops: {}\n");
+        }
+        for (name, value) in variables {
+            world.context.set(name, value);
+        }
+        world
+            .context
+            .set("BITOPS_COMPOSE", off)
+            .set("BITOPS_COMPOSE_TOKEN_GITHUB_COM", "secret")
+            .set("BITOPS_COMPOSE_TOKEN_", "secret");
+        world.context.run(["deploy"]).expect_code(0);
+        let dump = world.context.pipeline().unwrap();
+        for (name, value) in variables {
+            assert_eq!(dump.env.get(name).map(String::as_str), Some(value));
+        }
+        assert!(
+            !dump.env.values().any(|value| value == "secret"),
+            "{:?}",
+            dump.env
+        );
+    }
+}
+
+#[test]
+fn gits_variables_of_another_repo_do_not_leak_in() {
+    let mut world = world(&mut [catalog("c", "eks", "x.txt", "from c")]);
+    let (path, trap) = (world.path("c"), world.context.root().join("trap"));
+    let touch = format!("touch {}", trap.display());
+    for (name, value) in [
+        ("GIT_DIR", "/nonexistent"),
+        ("GIT_WORK_TREE", "/etc"),
+        ("GIT_INDEX_FILE", "/etc/passwd"),
+        ("GIT_OBJECT_DIRECTORY", "/proc"),
+        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "/root"),
+        ("GIT_NAMESPACE", "elsewhere"),
+        ("GIT_SHALLOW_FILE", "/etc/passwd"),
+        ("GIT_PROTOCOL", "version=9"),
+        ("GIT_ALLOW_PROTOCOL", "none"),
+        ("GIT_DEFAULT_HASH", "sha256"),
+        ("GIT_CONFIG_COUNT", "99999999999999999999"),
+        ("GIT_CONFIG_PARAMETERS", "'uploadpack.packObjectsHook=false'"),
+        ("GIT_EXEC_PATH", "/tmp"),
+        ("GIT_SSH_COMMAND", &touch),
+        ("GIT_PROXY_COMMAND", &touch),
+        ("GIT_UPLOAD_PACK", &touch),
+    ] {
+        world.context.set(name, value);
+    }
+    for address in ["{repo}/c".to_owned(), path.display().to_string()] {
+        world.sources(&[&format!(
+            "{{repo: '{address}', environment: eks, version: 1.0.0}}"
+        )]);
+        world.context.run(["deploy"]).expect_code(0);
+        assert_eq!(
+            world.context.pipeline().unwrap().text("dev/x.txt"),
+            Some("from c")
+        );
+        assert!(!trap.exists());
+    }
+}
