@@ -45,8 +45,11 @@ fn hostile() -> World {
     world(&mut [catalog("c", "eks", "x.txt", "x")])
 }
 
+/// Mode, name and id.
+type Entry<'a> = (&'a str, &'a [u8], &'a str);
+
 /// Tags a tree of these entries, each a file, below `env`.
-fn tagged(repo: &Repo, tag: &str, entries: &[(&str, &[u8], &str)]) {
+fn tagged(repo: &Repo, tag: &str, entries: &[Entry<'_>]) {
     let entries: Vec<RawEntry> = entries
         .iter()
         .map(|(mode, name, id)| RawEntry::new(mode, name, id))
@@ -64,7 +67,7 @@ fn every_hostile_entry_is_refused_and_nothing_escapes() {
         .map(|target| repo.write_blob(target));
     let long = vec![b'x'; 256];
     let ignorable = ".g\u{200c}it".as_bytes();
-    let cases: Vec<(&str, Vec<(&str, &[u8], &str)>)> = vec![
+    let cases: Vec<(&str, Vec<Entry<'_>>)> = vec![
         ("dot", vec![("100644", b".", &blob)]),
         ("dotdot", vec![("100644", b"..", &blob)]),
         ("dotdot-dir", vec![("40000", b"..", &dir)]),
