@@ -6,6 +6,7 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     thread,
     time::{Duration, SystemTime},
 };
@@ -16,7 +16,7 @@ use super::{
     entry::{EXACT_TO, open_lock},
     failed, is_at, random_directory, try_lock,
 };
-use crate::error::Error;
+use crate::{error::Error, wire::lock};
 
 const TRASH: &str = ".trash-";
 
@@ -215,7 +215,8 @@ fn size(dir: &Path) -> u64 {
 /// not done by then is done beside what follows, or by the next run that fetches.
 #[derive(Debug)]
 pub struct Tidying {
-    done: mpsc::Receiver<()>,
+    /// What holds this is shared by threads.
+    done: Mutex<mpsc::Receiver<()>>,
 }
 
 /// Longer than looking at a thousand entries takes, and shorter than anybody notices after a fetch.
@@ -244,17 +245,19 @@ impl Tidying {
         };
         // Not on the runtime's pool, whose threads may be few and are for work that is waited for.
         let thread = thread::Builder::new().name("cache".to_owned()).spawn(work);
-        thread.ok().map(|_| Self { done: waiting })
+        thread.ok().map(|_| Self {
+            done: Mutex::new(waiting),
+        })
     }
 
     /// Waits for its end, however long that takes.
     pub fn finish(self) {
-        _ = self.done.recv();
+        _ = lock(&self.done).recv();
     }
 }
 
 impl Drop for Tidying {
     fn drop(&mut self) {
-        _ = self.done.recv_timeout(MOMENT);
+        _ = lock(&self.done).recv_timeout(MOMENT);
     }
 }
