@@ -96,10 +96,11 @@ fn no_threads_left() {
 #[test]
 fn little_memory() {
     let mut world = six_sources();
-    // Of addresses, which is stricter than of pages; the pipeline, an interpreter, is not meant.
+    // Of what may be written, stacks that are hardly used included, which is stricter than of pages; the program's own text
+    // differs between builds. The pipeline, an interpreter, is not meant.
     world
         .context
-        .after("ulimit -v 65536")
+        .after("ulimit -d 65536")
         .set("BITOPS_COMPOSE_PIPELINE", "true");
     world.context.run(["deploy"]).expect_code(0);
     let (words, file) = figures::peak_memory(world.context.root());
@@ -191,13 +192,14 @@ fn a_cache_of_another_user() {
     if !is_root() {
         return;
     }
-    for (mode, said) in [(0o755, "cannot be written"), (0o700, "cannot be written")] {
+    // What can be read is enough as long as nothing is to be fetched.
+    for (mode, is_told) in [(0o755, false), (0o700, true)] {
         let mut world = six_sources();
         works(&world);
         fs::set_permissions(world.context.cache(), fs::Permissions::from_mode(mode)).unwrap();
         as_stranger(&mut world, &["home", "tmp", "opt"], &[]);
         let run = world.context.run(["deploy"]).expect_code(0);
-        assert!(run.stderr.contains(said), "{run}");
+        assert_eq!(run.stderr.contains("cannot be written"), is_told, "{run}");
     }
 }
 

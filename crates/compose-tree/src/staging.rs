@@ -78,7 +78,8 @@ impl Staging {
     /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
     pub fn leave_out(&mut self, path: &TreePath) -> Result<(), Error> {
         let root = self.open()?;
-        self.directory(&root, above(path))?.insert(path.file_name().into());
+        self.directory(&root, above(path))?
+            .insert(path.file_name().into());
         Ok(())
     }
 
