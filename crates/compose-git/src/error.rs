@@ -393,7 +393,7 @@ impl Error {
                 "check the commit id; a commit that no branch or tag reaches may be gone from the server".to_owned()
             }
             Error::NotACommit { .. } => "use the id of a commit".to_owned(),
-            Error::Tree { path, .. } => format!("`exclude` {path}, or correct it in the repository"),
+            Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
             Error::Cache { source, .. } if exhausted(source).is_some() => {

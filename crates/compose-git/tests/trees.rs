@@ -26,7 +26,7 @@ async fn fetch(lab: &Lab, catalog: &Catalog, commit: &str) -> Snapshot {
 fn refused(snapshot: &Snapshot) -> (String, TreeProblem) {
     let error = snapshot.files(&Root::whole(path("env"))).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Config);
-    assert!(error.hint().unwrap().contains("exclude"), "{error}");
+    assert!(error.hint().unwrap().contains("correct it"), "{error}");
     let shown = error.to_string();
     assert!(
         shown.contains("1\\u{1b}.0") && !shown.contains('\u{1b}'),

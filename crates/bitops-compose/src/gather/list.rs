@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{ExitCode, SourceSpec, text};
+use compose_model::{ExitCode, SourceSpec, TreePath, text};
 use compose_plan::{
-    layer::{Layer, Layers, Source, SourceId},
+    layer::{Layer, Layers, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
 
@@ -82,13 +82,30 @@ fn list(
                 part: part.clone(),
                 files,
             }),
-            Err(error) => problems.push(error.into()),
+            Err(error) => problems.push(unfit(error, part, &root.dir)),
         }
     }
     if problems.is_empty() {
         Ok((tree, layers))
     } else {
         Err(problems)
+    }
+}
+
+/// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are
+/// none for a shared one.
+fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
+    let remedy = match (&error, part) {
+        (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
+            .strip_prefix(dir.as_str())
+            .filter(|below| below.starts_with('/'))
+            .map(|below| format!("exclude: [\"{below}\"] in the source's entry leaves it out")),
+        _ => None,
+    };
+    let problem = Problem::from(error);
+    match remedy {
+        Some(remedy) => problem.hint(remedy),
+        None => problem,
     }
 }
 
