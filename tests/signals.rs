@@ -26,7 +26,10 @@ fn a_stalled_fetch_ends_at_once_and_leaves_nothing() {
             let run = run.wait(Duration::from_secs(10)).expect_code(code);
             compose_testkit::figures::record(
                 21,
-                format!("{signal:?} to exit while {kind:?} stalls"),
+                format!(
+                    "{} to exit while {kind:?} stalls",
+                    if code == 143 { "SIGTERM" } else { "SIGINT" }
+                ),
                 format!("{} ms", sent.elapsed().as_millis()),
             );
             assert!(
