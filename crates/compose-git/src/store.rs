@@ -96,6 +96,8 @@ impl Store {
         let idle = lock(&self.idle).pop();
         let mut reader = idle.unwrap_or_else(|| {
             let mut handle = self.odb.to_cache_arc();
+            // A miss would list the packs again. What comes later is seen by a store that is opened later.
+            handle.refresh_never();
             handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(CHAINS)));
             Reader {
                 handle,
