@@ -413,6 +413,21 @@ fn help_is_worth_reading() {
     }
 }
 
+/// Runs with that standard output to that exit code, and gives what it said.
+#[track_caller]
+fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> String {
+    let output = world
+        .context
+        .command(args)
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{stderr}");
+    stderr
+}
+
 #[test]
 fn a_closed_stdout_is_no_error() {
     let world = layered();
@@ -430,15 +445,7 @@ fn a_closed_stdout_is_no_error() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = world
-            .context
-            .command(args)
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{args:?}\n{stderr}");
+        let stderr = ends(&world, args, writer, 0);
         assert!(!stderr.contains("panicked"), "{args:?}\n{stderr}");
     }
 }
@@ -465,15 +472,7 @@ fn a_result_that_cannot_be_written_whole_is_an_error() {
         &["vendor"],
     ] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = world
-            .context
-            .command(args)
-            .stdout(full)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(73), "{args:?}\n{stderr}");
+        let stderr = ends(&world, args, full, 73);
         for said in [
             "error: the result cannot be written to standard output",
             "caused by: No space left on device",

@@ -207,7 +207,8 @@ fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, String> {
 mod tests {
     use super::*;
 
-    fn config(text: &str) -> GitConfig {
+    /// The configuration of a user whose `.gitconfig` holds `text`. It may be read again while the directory, the home, is there.
+    pub(in crate::gitconfig) fn in_home(text: &str) -> (tempfile::TempDir, GitConfig) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".gitconfig"), text).unwrap();
         let mut options = Options::new(dir.path());
@@ -215,7 +216,12 @@ mod tests {
         options
             .environment
             .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
-        GitConfig::load(&options)
+        let config = GitConfig::load(&options);
+        (dir, config)
+    }
+
+    fn config(text: &str) -> GitConfig {
+        in_home(text).1
     }
 
     #[test]

@@ -130,19 +130,7 @@ fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gitconfig::GitConfig, options::Options};
-
-    fn config(text: &str) -> (tempfile::TempDir, GitConfig) {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(".gitconfig"), text).unwrap();
-        let mut options = Options::new(dir.path());
-        options.environment.insert("HOME".into(), dir.path().into());
-        options
-            .environment
-            .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
-        let config = GitConfig::load(&options);
-        (dir, config)
-    }
+    use crate::gitconfig::tests::in_home;
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
@@ -150,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_closest_setting_of_an_address_counts() {
-        let (dir, config) = config(
+        let (dir, config) = in_home(
             "[http \"https://git.corp/org\"]\n proxy = org:1\n[http \"https://git.corp\"]\n proxy =\n\
              [http]\n proxy = http://me:secret@all:3128\n sslCAInfo = ~/ca.pem\n lowSpeedTime = 5\n",
         );
@@ -171,7 +159,7 @@ mod tests {
 
     #[test]
     fn headers_are_those_of_an_address_and_none_goes_everywhere() {
-        let (_dir, config) = config(
+        let (_dir, config) = in_home(
             "[http]\n extraHeader = Authorization: bearer all\n[http \"https://git.corp/\"]\n\
              extraHeader = AUTHORIZATION: basic one\n extraHeader = X-Team: a: b\n\
              [http \"https://git.corp/other\"]\n extraHeader =\n extraHeader = X-Team: c\n",
