@@ -70,6 +70,38 @@ fn all_failing_sources_are_told_at_once() {
     insta::assert_snapshot!(refused(&world, 65));
 }
 
+/// A source that was fetched and cannot be used is as failed as one that never came: one run tells both.
+#[test]
+fn sources_that_fail_at_different_stages_are_told_at_once() {
+    let mut catalog = eks();
+    catalog.symlink("bad/passwd", "/etc/passwd").tag("2.0.0");
+    let world = world(&mut [catalog]);
+    let failing = [
+        "{repo: '{repo}/c', environment: ekz, version: 1.0.0}",
+        "{repo: '{repo}/c', environment: eks, version: 9.9.9}",
+        "{repo: '{repo}/c', environment: bad, version: 2.0.0}",
+        "{repo: '{repo}/missing', environment: web, version: 1.0.0}",
+    ];
+    world.sources(&failing);
+    insta::assert_snapshot!(refused(&world, 65));
+    // Whichever two they are.
+    let told = [
+        "has no environment `ekz`",
+        "no tag for version `9.9.9`",
+        "bad/passwd",
+        "no such repository",
+    ];
+    for one in 0..failing.len() {
+        for other in 0..one {
+            world.sources(&[failing[other], failing[one]]);
+            let output = refused(&world, 65);
+            for message in [told[other], told[one]] {
+                assert!(output.contains(message), "{message}\n{output}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_unreachable_repo() {
     let gone = ClosedPort::new();

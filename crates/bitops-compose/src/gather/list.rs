@@ -60,6 +60,16 @@ pub(super) fn layers(
     Failure::new(problems).map_or(Ok(gathered), Err)
 }
 
+/// What keeps a source that was fetched from taking part.
+pub(super) fn problems(source: &Fetched) -> Vec<Problem> {
+    let listed = list(source, &source.spec, SourceId(0)).err();
+    listed
+        .into_iter()
+        .flatten()
+        .map(|problem| at(problem, &source.spec))
+        .collect()
+}
+
 fn list(
     source: &Fetched,
     spec: &SourceSpec,

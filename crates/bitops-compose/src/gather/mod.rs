@@ -142,7 +142,7 @@ pub(crate) async fn gather(
             None => break,
         }
     }
-    let (order, mut fetched) = discovery.finish()?;
+    let (order, mut fetched) = blocking(move || discovery.finish()).await?;
     for node in &order {
         decide(git, pins, &verifier, node, &mut fetched).await?;
     }
@@ -163,14 +163,7 @@ async fn decide(
     node: &OrderedNode,
     fetched: &mut BTreeMap<NodeId, Fetched>,
 ) -> Result<(), Failure> {
-    let alike = |source: &Fetched| {
-        node.spec
-            == SourceSpec {
-                place: node.spec.place.clone(),
-                ..source.spec.clone()
-            }
-    };
-    if fetched.get(&node.node).is_none_or(alike) {
+    if fetched.get(&node.node).is_none_or(|source| is_for(source, node)) {
         return Ok(());
     }
     let locked = match pins.pin(&node.spec) {
@@ -187,6 +180,15 @@ async fn decide(
         fetched.insert(node, result?);
     }
     Ok(())
+}
+
+/// Was the source fetched as its deciding entry asks for it?
+fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
+    node.spec
+        == SourceSpec {
+            place: node.spec.place.clone(),
+            ..source.spec.clone()
+        }
 }
 
 /// What is known of the sources so far.
@@ -252,7 +254,8 @@ impl Discovery {
         let _ = self.graph.expand(node, Vec::new());
     }
 
-    /// The composition's order, with what was fetched for it.
+    /// The composition's order, with what was fetched for it. A run that fails tells of the sources that were fetched, too,
+    /// what keeps them from taking part.
     fn finish(mut self) -> Result<(Vec<OrderedNode>, BTreeMap<NodeId, Fetched>), Failure> {
         for (node, problems) in &mut self.failed {
             let askers = self.graph.askers(*node);
@@ -264,11 +267,16 @@ impl Discovery {
                 problem.causes = askers;
             }
         }
+        let fails = !self.failed.is_empty() || !self.refused.is_empty();
         let mut problems = self.refused;
         let order = match self.graph.finish() {
             Ok(order) => {
                 for node in &order {
-                    problems.extend(self.failed.remove(&node.node).into_iter().flatten());
+                    let failed = self.failed.remove(&node.node).or_else(|| {
+                        let source = self.fetched.get(&node.node).filter(|_| fails)?;
+                        is_for(source, node).then(|| list::problems(source))
+                    });
+                    problems.extend(failed.into_iter().flatten());
                 }
                 order
             }
@@ -276,6 +284,9 @@ impl Discovery {
                 let explained = !errors.is_empty();
                 problems.extend(errors.into_iter().map(Problem::from));
                 let told = |node: &NodeId| !explained || self.certain.contains(node);
+                let fetched = self.fetched.iter().filter(|(node, _)| told(node));
+                self.failed
+                    .extend(fetched.map(|(node, source)| (*node, list::problems(source))));
                 problems.extend(
                     self.failed
                         .into_iter()
