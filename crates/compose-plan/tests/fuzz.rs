@@ -4,11 +4,7 @@
 //! Deterministic. `BITOPS_COMPOSE_TEST_ROUNDS=1000000 cargo test --release -p compose-plan --test fuzz` looks for longer, from
 //! another place each time that `BITOPS_COMPOSE_TEST_SEED` says so.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use compose_model::{Nesting, RepoUrl, TreePath};
 use compose_plan::{
@@ -17,22 +13,6 @@ use compose_plan::{
     merge::{Class, Contribution, Input, Precedence, class, definitions},
     verify::Keys,
 };
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// xorshift64*
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % end.max(1)
-    }
-}
 
 /// What parsers trip over.
 const PIECES: &[&str] = &[
@@ -97,63 +77,8 @@ const PIECES: &[&str] = &[
     "default-environments:\n",
 ];
 
-/// The text with one to eight damages: pieces put in, taken out, doubled, moved, bytes changed.
-fn damaged(text: &str, other: &str, random: &mut Random) -> Vec<u8> {
-    let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..=random.below(8) {
-        let at = random.below(bytes.len() + 1);
-        let end = (at + random.below(40)).min(bytes.len());
-        match random.below(6) {
-            0 => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].bytes())),
-            1 => drop(bytes.drain(at..end)),
-            2 => {
-                let piece = bytes[at..end].to_vec();
-                let to = random.below(bytes.len() + 1);
-                bytes.splice(to..to, piece);
-            }
-            3 => {
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte = u8::try_from(random.below(256)).unwrap();
-                }
-            }
-            4 => {
-                let from = random.below(other.len() + 1);
-                let piece = &other.as_bytes()[from..(from + random.below(60)).min(other.len())];
-                bytes.splice(at..at, piece.iter().copied());
-            }
-            _ => {
-                let piece = PIECES[random.below(PIECES.len())];
-                bytes.splice(at..end, piece.repeat(1 + random.below(30)).into_bytes());
-            }
-        }
-    }
-    bytes
-}
-
-/// Feeds a parser; a panic or a minute's silence is told with the text that did it.
-fn feed(seeds: &[&str], parse: impl Fn(&[u8], &[u8])) {
-    let mut random = Random(number("BITOPS_COMPOSE_TEST_SEED", 1) | 1);
-    for _ in 0..number("BITOPS_COMPOSE_TEST_ROUNDS", 1500) {
-        let one = seeds[random.below(seeds.len())];
-        let other = seeds[random.below(seeds.len())];
-        let text = damaged(one, other, &mut random);
-        let second = damaged(other, one, &mut random);
-        let started = Instant::now();
-        let done = catch_unwind(AssertUnwindSafe(|| parse(&text, &second)));
-        let shown = || {
-            format!(
-                "{:?}\n{:?}",
-                String::from_utf8_lossy(&text),
-                String::from_utf8_lossy(&second)
-            )
-        };
-        assert!(done.is_ok(), "panicked at\n{}", shown());
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "hung at\n{}",
-            shown()
-        );
-    }
+fn feed(seeds: &[&str], read: impl Fn(&[u8], &[u8])) {
+    compose_testkit::fuzz::feed(1500, seeds, PIECES, read);
 }
 
 const CONFIGS: &[&str] = &[

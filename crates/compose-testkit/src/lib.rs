@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`context`] | [`Context`]: a world of its own for the program under test |
 //! | [`run`], [`process`] | [`Run`]: exit code, stdout, stderr; [`Spawned`]: a run that can be signalled |
+//! | [`fuzz`] | good texts damaged at random |
 //! | [`figures`] | what tests measure, for the documentation |
 //! | [`fingerprint`] | whether the user's operations repo is as it was |
 //! | [`standin`] | the pipeline in BitOps' place, and what it was given |
@@ -23,6 +24,7 @@ pub mod docker;
 pub mod example;
 pub mod figures;
 pub mod fingerprint;
+pub mod fuzz;
 pub mod git;
 pub mod process;
 mod redact;

@@ -1,0 +1,152 @@
+//! Good texts damaged at random, for tests of what reads texts that others wrote.
+//!
+//! Deterministic: `BITOPS_COMPOSE_TEST_ROUNDS=1000000` looks for longer, from another place each time that
+//! `BITOPS_COMPOSE_TEST_SEED` says so.
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+/// Nothing that a test reads takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// xorshift64*
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// From a place of one's own.
+    pub fn new(seed: usize) -> Self {
+        Self(seed as u64 | 1)
+    }
+
+    /// From where `BITOPS_COMPOSE_TEST_SEED` says.
+    ///
+    /// # Panics
+    /// Where that is no number.
+    pub fn seeded() -> Self {
+        Self(number("BITOPS_COMPOSE_TEST_SEED", 1) | 1)
+    }
+
+    /// A number from 0 to below `end`; 0 where that is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).expect("31 bits") % end.max(1)
+    }
+
+    /// One of several.
+    ///
+    /// # Panics
+    /// Where there are none.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    /// `bytes` with one to eight damages: `pieces` and pieces of `other` put in or over something, stretches taken out or
+    /// doubled, bytes changed.
+    pub fn damaged(&mut self, bytes: &[u8], other: &[u8], pieces: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for _ in 0..=self.below(8) {
+            let at = self.below(bytes.len() + 1);
+            let end = (at + self.below(40)).min(bytes.len());
+            match self.below(6) {
+                0 => drop(bytes.splice(at..at, self.pick(pieces).as_ref().iter().copied())),
+                1 => drop(bytes.drain(at..end)),
+                2 => {
+                    let stretch = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len() + 1);
+                    bytes.splice(to..to, stretch);
+                }
+                3 => {
+                    let byte = u8::try_from(self.below(256)).expect("below 256");
+                    if let Some(place) = bytes.get_mut(at) {
+                        *place = byte;
+                    }
+                }
+                4 => {
+                    let from = self.below(other.len() + 1);
+                    let to = (from + self.below(60)).min(other.len());
+                    bytes.splice(at..at, other[from..to].iter().copied());
+                }
+                _ => {
+                    let piece = self.pick(pieces).as_ref().repeat(1 + self.below(30));
+                    bytes.splice(at..end, piece);
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// How often a test is to try: what `BITOPS_COMPOSE_TEST_ROUNDS` says, else `default`.
+///
+/// # Panics
+/// Where that is no number.
+pub fn rounds(default: u64) -> u64 {
+    number("BITOPS_COMPOSE_TEST_ROUNDS", default)
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}"))
+    })
+}
+
+/// Hands two damaged seeds at a time to `read`, `default` times or as often as [`rounds`] says.
+///
+/// # Panics
+/// Where `read` does, or takes a minute: with the texts that did it.
+pub fn feed(
+    default: u64,
+    seeds: &[impl AsRef<[u8]>],
+    pieces: &[impl AsRef<[u8]>],
+    read: impl Fn(&[u8], &[u8]),
+) {
+    let mut random = Random::seeded();
+    for _ in 0..rounds(default) {
+        let one = random.pick(seeds).as_ref();
+        let other = random.pick(seeds).as_ref();
+        let text = random.damaged(one, other, pieces);
+        let second = random.damaged(other, one, pieces);
+        let started = Instant::now();
+        let done = catch_unwind(AssertUnwindSafe(|| read(&text, &second)));
+        let shown = || format!("{}\n{}", text.escape_ascii(), second.escape_ascii());
+        assert!(done.is_ok(), "panicked at\n{}", shown());
+        assert!(started.elapsed() < PATIENCE, "hung at\n{}", shown());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn the_same_damage_each_time_and_never_the_seed_alone() {
+        let all = || {
+            let seen = RefCell::new(Vec::new());
+            feed(200, &["one: 1", "two: 2"], &["\0", "{"], |text, second| {
+                seen.borrow_mut().push((text.to_vec(), second.to_vec()));
+            });
+            seen.into_inner()
+        };
+        let seen = all();
+        assert_eq!(seen, all());
+        assert!(seen.iter().any(|(text, _)| text.contains(&b'{')));
+        let whole = seen.iter().filter(|(text, _)| text == b"one: 1").count();
+        assert!(whole < seen.len() / 5, "{whole} of {}", seen.len());
+    }
+
+    #[test]
+    #[should_panic(expected = "panicked at\n")]
+    fn what_panics_is_shown() {
+        feed(50, &["good"], &["\0"], |text, _| assert_eq!(text, b"good"));
+    }
+}
