@@ -65,6 +65,8 @@ fn unescape(field: &[u8]) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use compose_testkit::fuzz::feed;
+
     use super::*;
 
     #[test]
@@ -92,5 +94,39 @@ mod tests {
         assert_eq!(hidden(&["/home/mount", "/home/mount", "/home/mounts", "/"]), None);
         assert_eq!(hidden(&["/home/mount", "/home"]), mount);
         assert_eq!(hidden(&["/home", "/home/mount", "/tmp", "/home"]), mount);
+    }
+    /// As the kernel writes them.
+    fn line(point: &Path) -> Vec<u8> {
+        let mut line = b"36 35 98:0 / ".to_vec();
+        for byte in point.as_os_str().as_encoded_bytes() {
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\\' | b'#' => line.extend(format!("\\{byte:03o}").bytes()),
+                byte => line.push(*byte),
+            }
+        }
+        line.extend(b" rw,noatime - ext3 /dev/root rw\n");
+        line
+    }
+
+    #[test]
+    fn damaged_lines_name_points_that_mean_the_same_when_written_again() {
+        let seeds = [
+            "36 35 98:0 /a /opt/x rw,noatime master:1 - ext3 /dev/root rw\n37 36 0:1 / /opt/x/a\\040b\\134c rw - tmpfs t rw\n",
+            "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /opt/x/mount rw - x x rw\n3 1 0:2 / /opt/x rw - x x rw\n",
+        ];
+        let pieces: [&[u8]; 16] = [
+            b" ", b"  ", b"\n", b"/", b"//", b"/..", b"\\", b"\\04", b"\\040", b"\\777", b"\\+12", b"\\000",
+            b"\0", b"\xff", b"/opt/x", b"-",
+        ];
+        feed(1000, &seeds, &pieces, |text, _| {
+            let points = MountPoints::parse(text);
+            let written: Vec<u8> = points.0.iter().flat_map(|point| line(point)).collect();
+            assert_eq!(MountPoints::parse(&written), points);
+            let dir = Path::new("/opt/x");
+            assert!(points.within(dir).all(|point| point.starts_with(dir)));
+            if let Some(hidden) = points.hidden_below(dir) {
+                assert!(hidden.starts_with(dir) && hidden != dir);
+            }
+        });
     }
 }

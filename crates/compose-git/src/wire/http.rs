@@ -331,16 +331,8 @@ impl Exchange {
         if count > MOST_REDIRECTS {
             return refuse("there were too many redirects");
         }
-        match (from.scheme(), to.scheme()) {
-            ("http" | "https", "https") | ("http", "http") => {}
-            ("https", "http") => return refuse("it leads from https to http"),
-            _ => return refuse("only http and https are followed"),
-        }
-        if !to.username().is_empty() || to.password().is_some() {
-            return refuse("it holds a login");
-        }
-        if !to.as_str().ends_with(tail) {
-            return refuse("it does not lead to the same file of another repository");
+        if let Some(why) = objection(from, &to, tail) {
+            return refuse(why);
         }
         tracing::debug!(to = shown, "redirected");
         Ok(to)
@@ -413,5 +405,96 @@ impl Exchange {
                 Error::NotGit { at, why }
             }
         }
+    }
+}
+
+/// Why a redirect is not followed.
+fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
+    match (from.scheme(), to.scheme()) {
+        ("http" | "https", "https") | ("http", "http") => {}
+        ("https", "http") => return Some("it leads from https to http"),
+        _ => return Some("only http and https are followed"),
+    }
+    if !to.username().is_empty() || to.password().is_some() {
+        return Some("it holds a login");
+    }
+    // By its parts: a query or a fragment that ends in these words would lead anywhere.
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let same =
+        to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
+    (!same).then_some("it does not lead to the same file of another repository")
+}
+
+#[cfg(test)]
+mod tests {
+    use compose_model::text::is_unprintable;
+    use compose_testkit::fuzz::feed;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_query_or_fragment_is_no_path_of_a_repository() {
+        let tail = "/info/refs?service=git-upload-pack";
+        let url = |text: &str| Url::parse(&format!("https://{text}{tail}")).unwrap();
+        let follows = |to: &str| objection(&url("host/repo"), &url(to), tail).is_none();
+        assert!(follows("other/moved/repo.git"));
+        assert!(!follows("other/delete?all="));
+        assert!(!follows("other/delete#"));
+        assert!(!follows("other/info/refs?service=git-upload-pack#"));
+    }
+
+    #[test]
+    fn damaged_locations_are_followed_to_a_repository_or_not_at_all() {
+        let tail = "/info/refs?service=git-upload-pack";
+        let from = Url::parse(&format!("https://host/org/repo{tail}")).unwrap();
+        let seeds = [
+            format!("https://other:8443/moved/repo.git{tail}"),
+            format!("/moved/repo{tail}"),
+            format!("//host/repo{tail}"),
+            format!("http://me:secret@host/org/repo{tail}"),
+        ];
+        let pieces = [
+            "http://",
+            "file://",
+            "ext::",
+            "javascript:",
+            "@",
+            ":",
+            "\\",
+            "//",
+            "/../",
+            "%0a",
+            "%00",
+            "#",
+            "?",
+            tail,
+            "\u{1b}[0m",
+            "\n",
+            "\t",
+            "xn--",
+            "[::1]",
+            "0x7f.1",
+            "\u{3002}",
+            ":99999",
+        ];
+        feed(1000, &seeds, &pieces, |text, _| {
+            let Ok(to) = from.join(&String::from_utf8_lossy(text)) else {
+                return;
+            };
+            let told = shown(&to, tail);
+            assert!(!told.chars().any(is_unprintable), "{told}");
+            assert!(
+                Url::parse(&told).is_ok_and(|told| told.username().is_empty()),
+                "{told}"
+            );
+            if objection(&from, &to, tail).is_none() {
+                assert!(to.scheme() == "https" && to.host().is_some() && to.fragment().is_none());
+                assert!(to.username().is_empty() && to.password().is_none());
+                // What gix makes of it, and goes on with.
+                let base = to.as_str().strip_suffix(tail).unwrap();
+                let again = Url::parse(base).unwrap();
+                assert_eq!(again.origin(), to.origin(), "{to}");
+            }
+        });
     }
 }
