@@ -205,6 +205,8 @@ fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, String> {
 
 #[cfg(test)]
 mod tests {
+    use compose_testkit::fuzz::feed;
+
     use super::*;
 
     /// The configuration of a user whose `.gitconfig` holds `text`. It may be read again while the directory, the home, is there.
@@ -277,5 +279,62 @@ mod tests {
             GitConfig::load(&options).rewrite("https://a/x"),
             Some("https://b/x".to_owned())
         );
+    }
+    #[test]
+    fn damaged_files_are_left_out_or_read() {
+        let seeds = [
+            "[url \"ssh://git@host/\"]\n insteadOf = https://host/\n[credential \"https://*.corp.example\"]\n helper =\n \
+             helper = \"!f \\\"x\\\"\" # why\n username = me\n useHttpPath\n",
+            "[http]\n proxy = http://me:secret@all:3128\n lowSpeedTime = 5\n[http \"https://host/org\"]\n extraHeader = X-Team: \\\n  a\n\
+             sslCAInfo = ~/ca.pem\n[include]\n path = ~/.gitconfig\n",
+        ];
+        let pieces = [
+            "[",
+            "]",
+            "\"",
+            "\\",
+            "\\\n",
+            "=",
+            "\n",
+            "\r\n",
+            ";",
+            "#",
+            "\0",
+            "\u{feff}",
+            "\t",
+            "[url \"",
+            "[http.https://host]\n",
+            "[include]\n path = ~/.gitconfig\n",
+            "[includeIf \"onbranch:**\"]\n path = ~/.gitconfig\n",
+            "insteadOf = \n",
+            "path = ~nobody/x\n",
+            "path = %(prefix)/x\n",
+            "*",
+            "99999999999999999999k",
+            "://",
+            "\u{1f600}",
+        ];
+        let home = tempfile::tempdir().unwrap();
+        let mut options = Options::new(home.path());
+        let set = |options: &mut Options, name: &str, value: &std::ffi::OsStr| {
+            options.environment.insert(name.into(), value.into());
+        };
+        set(&mut options, "HOME", home.path().as_os_str());
+        set(&mut options, "GIT_CONFIG_NOSYSTEM", "1".as_ref());
+        let url = reqwest::Url::parse("https://host/org/repo").unwrap();
+        feed(500, &seeds, &pieces, |text, _| {
+            std::fs::write(home.path().join(".gitconfig"), text).unwrap();
+            let config = GitConfig::load(&options);
+            let _ = config.rewrite(url.as_str());
+            let _ = (
+                config.credential(&url),
+                config.proxy(&url),
+                config.authorities(&url),
+                config.low_speed(),
+            );
+            for (name, _) in config.extra_headers(&url) {
+                assert!(!name.contains([':', '\n']), "{name}");
+            }
+        });
     }
 }

@@ -77,6 +77,8 @@ pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
 
 #[cfg(test)]
 mod tests {
+    use compose_testkit::fuzz::feed;
+
     use super::*;
 
     #[test]
@@ -93,5 +95,25 @@ mod tests {
         assert_eq!(from_text(&text), Some((prefixes, refs)));
         assert_eq!(from_text(&text[..text.len() - 1]), None, "a torn file");
         assert_eq!(from_text("nonsense\n"), None);
+    }
+    #[test]
+    fn damaged_files_are_refused_or_mean_the_same_when_written_again() {
+        let id = "1".repeat(40);
+        let seeds = [
+            format!("prefix refs/tags/\nprefix HEAD\n{id} {id} refs/tags/1.0.0\n{id} {id} refs/heads/a b\n"),
+            format!("{id} {id} HEAD\n"),
+        ];
+        let pieces = [
+            "\n", "\r\n", " ", "prefix ", "prefix", &id, "\0", "\t", "\u{85}", "refs/",
+        ];
+        feed(1000, &seeds, &pieces, |text, _| {
+            if let Some((prefixes, refs)) = from_text(&String::from_utf8_lossy(text)) {
+                let written = to_text(&prefixes, &refs);
+                if !written.is_empty() {
+                    let (prefixes, refs) = from_text(&written).unwrap();
+                    assert_eq!(to_text(&prefixes, &refs), written);
+                }
+            }
+        });
     }
 }

@@ -4,6 +4,8 @@
 //! The same walk answers both questions, before the fetch (what must be asked for), after it (is it all there) and for
 //! the composition (what is in it). So there is no index of complete commits that could lie: complete is what the walk finds complete.
 
+#[cfg(test)]
+mod fuzz;
 mod links;
 
 use std::{

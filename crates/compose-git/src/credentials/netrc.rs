@@ -95,6 +95,8 @@ fn words_of(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use compose_testkit::fuzz::feed;
+
     use super::*;
 
     #[test]
@@ -107,5 +109,38 @@ mod tests {
         assert_eq!(of("b"), pair("you", "two \"words"));
         assert_eq!(of("c"), pair("any", "rest"));
         assert_eq!(from_netrc("machine a login x password y", "b"), None);
+    }
+    #[test]
+    fn damaged_files_are_read_to_their_end_and_add_nothing() {
+        let seeds = [
+            "machine a login me password one\nmacdef init\n machine b password no\n\nmachine b login you password two\n",
+            "# mine\nmachine \"a\" login \"m e\" password \"t\\\"wo\" account x\ndefault login any password rest",
+        ];
+        let pieces = [
+            "machine ",
+            "default ",
+            "login ",
+            "password ",
+            "macdef x\n",
+            "\"",
+            "\\",
+            "#",
+            "\n",
+            "\n\n",
+            " ",
+            "\0",
+            "\r",
+            "\u{85}",
+            "\u{1f600}",
+        ];
+        feed(500, &seeds, &pieces, |text, _| {
+            let text = String::from_utf8_lossy(text);
+            let words = words_of(&text);
+            assert!(words.iter().map(String::len).sum::<usize>() <= text.len());
+            for host in ["a", "b", ""] {
+                let found = from_netrc(&text, host);
+                assert!(found.is_none() || words.iter().any(|word| word == "password"));
+            }
+        });
     }
 }

@@ -75,7 +75,12 @@ fn plain(page: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use compose_model::text::is_unprintable;
+    use compose_testkit::fuzz::feed;
+    use reqwest::header::HeaderValue;
+
     use super::*;
+    use crate::retry::{Again, RetryPolicy};
 
     #[test]
     fn a_page_becomes_one_line() {
@@ -100,5 +105,41 @@ mod tests {
         assert_eq!(after("99999999999999999999999"), Some(std::time::Duration::MAX));
         assert_eq!(after("soon"), None);
         assert_eq!(after("-1"), None);
+    }
+    #[test]
+    fn damaged_dates_and_pages_are_waited_for_or_shown_or_neither() {
+        let seeds = [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "120",
+            "<html><title>Log in</title>\n<p>Please",
+        ];
+        let pieces = [
+            "9999",
+            "-1",
+            "0",
+            " ",
+            ",",
+            "31 Feb",
+            "29 Feb 2100",
+            ":60",
+            "GMT",
+            "<",
+            ">",
+            "\u{1b}[0m",
+            "\u{202e}",
+            "\n",
+        ];
+        let policy = RetryPolicy::default();
+        feed(1000, &seeds, &pieces, |text, _| {
+            if let Ok(value) = HeaderValue::from_bytes(text) {
+                let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+                let wait = retry_after(&headers).and_then(|after| policy.wait(1, Again::After(after)));
+                assert!(wait.is_none_or(|wait| wait <= policy.longest_retry_after));
+            }
+            let shown = plain(&String::from_utf8_lossy(text));
+            assert!(!shown.chars().any(is_unprintable), "{shown:?}");
+        });
     }
 }

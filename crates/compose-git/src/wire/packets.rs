@@ -130,6 +130,8 @@ fn after_length(digits: [u8; 4]) -> State {
 
 #[cfg(test)]
 mod tests {
+    use compose_testkit::fuzz::feed;
+
     use super::*;
 
     fn line(text: &[u8]) -> Vec<u8> {
@@ -187,5 +189,48 @@ mod tests {
         assert_eq!(heard(b"00"), (None, true));
         assert_eq!(heard(&line(b"packfile\n")), (None, true), "no flush");
         assert_eq!(heard(b"PACK\0\0\0\x02 and whatever"), (None, false));
+    }
+    #[test]
+    fn damaged_streams_are_heard_the_same_in_every_chunk_and_escaped() {
+        let seeds = [
+            [
+                line(b"# service=git-upload-pack\n"),
+                b"0000".to_vec(),
+                line(b"ERR no access\n"),
+            ]
+            .concat(),
+            [
+                line(b"packfile\n"),
+                line(b"\x02progress\r"),
+                line(b"\x01PACK..."),
+                line(b"\x03fatal: broken"),
+                b"0000".to_vec(),
+            ]
+            .concat(),
+            b"000eversion 2\n0001000dls-refs=x\n00020004".to_vec(),
+        ];
+        let pieces: [&[u8]; 12] = [
+            b"0000",
+            b"0001",
+            b"0003",
+            b"0004",
+            b"0005\x03",
+            b"fff0",
+            b"ffff",
+            b"+00f",
+            b"ERR ",
+            b"\x03\x1b[31m",
+            b"PACK",
+            b"\xff",
+        ];
+        feed(1000, &seeds, &pieces, |stream, _| {
+            if stream.is_empty() {
+                return;
+            }
+            if let (Some(Said::Error(text)), _) = heard(stream) {
+                assert!(!text.chars().any(char::is_control), "{text:?}");
+                assert!(text.len() <= 4 * LONGEST, "{}", text.len());
+            }
+        });
     }
 }
