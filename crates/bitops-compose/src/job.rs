@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cancel, ExitCode, Reporter, Settings, TreePath, env, settings};
+use compose_model::{Cancel, Diagnostic, ExitCode, Reporter, Settings, TreePath, env, settings};
 use compose_plan::compose::ImageDeployments;
 
 use crate::{
+    build_config::BuildConfig,
     bypass,
     cli::Target,
     problem::{Failure, Problem},
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) text: Arc<str>,
     /// The image's own deployments; `None` outside of an image.
     pub(crate) image: Option<ImageDeployments>,
+    /// Why they are not known, though there should be some.
+    pub(crate) image_warning: Option<Diagnostic>,
     pub(crate) cancel: Cancel,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) printer: Printer,
@@ -87,7 +90,7 @@ impl Job {
         text: String,
         args: &[std::ffi::OsString],
     ) -> Result<Self, Failure> {
-        let image = image_config(&settings, args);
+        let build_config = BuildConfig::find(&settings, args);
         let environment = TreePath::new(environment.trim_end_matches('/')).map_err(|error| {
             Problem::new(
                 ExitCode::Config,
@@ -98,7 +101,7 @@ impl Job {
         })?;
         let mut printer = crate::plain_printer();
         let logging =
-            LogSettings::read(&text).or(image.as_deref().map(LogSettings::read).unwrap_or_default());
+            LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
         let (masks, failed) = Masks::new(
             logging
                 .masks
@@ -114,15 +117,14 @@ impl Job {
         for mask in failed {
             tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
         }
+        let (image, image_warning) = build_config.deployments();
         Ok(Self {
             file: format!("{environment}/bitops.config.yaml").into(),
             environment,
             root: root.to_owned(),
             text: text.into(),
-            // A config that does not parse is the pipeline's to tell.
-            image: image
-                .as_deref()
-                .and_then(|config| ImageDeployments::parse(config).ok()),
+            image,
+            image_warning,
             cancel: Cancel::new(),
             reporter: report::reporter(),
             printer,
@@ -131,7 +133,7 @@ impl Job {
     }
 
     /// Tells what is wrong without being an error.
-    pub(crate) fn warn(&self, warnings: &[compose_model::Diagnostic]) {
+    pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
         let warnings: Vec<Problem> = warnings.iter().cloned().map(Problem::from).collect();
         self.printer.problems(&warnings);
     }
@@ -162,30 +164,6 @@ pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
                 |base| base.join("bitops-compose"),
             )
     })
-}
-
-/// The text of the image's own config, found as the pipeline finds it: [`env::BITOPS_BUILD_CONFIG_YAML`], then `-c`
-/// (or `--bitops_config_file`), then `bitops.config.yaml`, relative to the pipeline's working directory.
-fn image_config(settings: &Settings, args: &[std::ffi::OsString]) -> Option<String> {
-    let named = std::env::var_os(env::BITOPS_BUILD_CONFIG_YAML).or_else(|| {
-        let mut args = args.iter();
-        let mut named = None;
-        while let Some(arg) = args.next() {
-            let text = arg.to_string_lossy();
-            if text == "-c" || text == "--bitops_config_file" {
-                named = args.next().cloned();
-            } else if let Some(value) = text.strip_prefix("--bitops_config_file=") {
-                named = Some(value.into());
-            } else if let Some(value) = text.strip_prefix("-c").filter(|_| !text.starts_with("--")) {
-                named = Some(value.trim_start_matches('=').into());
-            }
-        }
-        named
-    });
-    let path = settings
-        .pipeline_dir
-        .join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
-    fs::read_to_string(path).ok()
 }
 
 fn no_environment(root: &Path) -> Problem {

@@ -9,11 +9,12 @@
 //! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
 //! | [`launch`] | the exec of BitOps |
-//! | [`job`] | what a run works on |
+//! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
 
+mod build_config;
 mod bypass;
 mod cli;
 mod commands;

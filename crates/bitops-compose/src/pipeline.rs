@@ -27,6 +27,7 @@ pub(crate) struct Planned {
 /// Stages 1 to 4.
 pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
+    job.warn(job.image_warning.as_slice());
     let gathered = gathered(&job, sources).await?;
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
@@ -44,6 +45,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged
     if sources.is_empty() {
         return Ok(None);
     }
+    job.warn(job.image_warning.as_slice());
     let gathered = gathered(&job, sources).await?;
     blocking(move || {
         let composition = compose(&job, &gathered, Local::WhereTouched)?;

@@ -51,8 +51,8 @@ pub(super) struct Configs<'a> {
     layers: BTreeMap<usize, LayerConfig<'a>>,
     /// What each source declares; the environment's own over its default folder's.
     pub(super) declared: BTreeMap<SourceId, Vec<(Declared, &'a TreeFile)>>,
-    /// What the local environment declares.
-    pub(super) local: Vec<Declared>,
+    /// What the local environment declares; `None`: it has no list.
+    pub(super) local: Option<Vec<Declared>>,
     pub(super) conflicts: Vec<Conflict>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Configs<'a> {
         let declared = text_of(bytes).and_then(|text| Ok((text, edit::declared(text)?)));
         match declared {
             Ok((text, declared)) => {
-                self.declare(source, file, declared);
+                self.declare(source, file, declared.unwrap_or_default());
                 self.layers.insert(
                     layer,
                     LayerConfig {
@@ -133,11 +133,16 @@ impl<'a> Configs<'a> {
         Ok(())
     }
 
-    /// A source's own `default-environments` have been composed: they do not appear again. Where the deployments are
-    /// generated, the declared ones are in the generated list and do not appear again either.
-    pub(super) fn rewrite_all(&mut self, environment: &TreePath, generated: bool) {
-        let mut gone = SOURCES.to_vec();
-        gone.extend(generated.then_some(&DEPLOYMENTS[..]));
+    /// What the local environment declares.
+    pub(super) fn own(&self) -> &[Declared] {
+        self.local.as_deref().unwrap_or_default()
+    }
+
+    /// A source's own `default-environments` have been composed: they do not appear again. Nor do its deployments: they are
+    /// in the generated list. Where none is generated no source has any, and an empty list of one, which to the pipeline is
+    /// a list, would keep all others from running.
+    pub(super) fn rewrite_all(&mut self, environment: &TreePath) {
+        let gone = [SOURCES[0], SOURCES[1], &DEPLOYMENTS];
         for config in self.layers.values_mut() {
             match without(&config.text, &gone) {
                 Ok(rewrite) => config.rewrite = rewrite,

@@ -21,7 +21,7 @@ pub struct ImageDeployments(pub Vec<(String, String)>);
 impl ImageDeployments {
     /// Reads them from the text of the image's `bitops.config.yaml`; `Err`: why they cannot be told, with the line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let declared = edit::declared(text)?;
+        let declared = edit::declared(text)?.unwrap_or_default();
         Ok(Self(
             declared.into_iter().map(|one| (one.name, one.plugin)).collect(),
         ))
@@ -56,20 +56,22 @@ struct Item {
 pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
     let sources = &request.layers.sources;
     let declared =
-        !configs.local.is_empty() || configs.declared.values().any(|declared| !declared.is_empty());
+        !configs.own().is_empty() || configs.declared.values().any(|declared| !declared.is_empty());
     let mut plan = Plan {
         generated: declared || sources.iter().any(|s| s.rename.is_some()),
         ..Plan::default()
     };
     let image = request.image_config.map(|image| image.0.as_slice());
+    // A local list takes the place of the image's, an empty one too: then nothing of the image's runs.
+    let unlisted = image.filter(|_| configs.local.is_none()).unwrap_or_default();
     if !plan.generated {
-        let items = image_items(image.unwrap_or_default(), DeclaredBy::Image, |_| true);
+        let items = image_items(unlisted, DeclaredBy::Image, |_| true);
         plan.deployments = items.map(deployment).collect();
         return plan;
     }
     let items = Sources::new(request, configs, image, &mut plan).all();
     let path = config_path(request.environment);
-    let local = configs.local.iter().map(|one| Item {
+    let local = configs.own().iter().map(|one| Item {
         name: one.name.clone(),
         plugin: one.plugin.clone(),
         by: DeclaredBy::Local,
@@ -79,11 +81,10 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
             ..local_party(&path)
         }),
     });
-    let image = image.filter(|_| configs.local.is_empty()).unwrap_or_default();
     let all = items
         .into_iter()
         .chain(local)
-        .chain(image_items(image, DeclaredBy::Image, |_| true));
+        .chain(image_items(unlisted, DeclaredBy::Image, |_| true));
     let united = plan.unite(&path, all.collect());
     plan.deployments = in_local_order(united, configs)
         .into_iter()
@@ -161,7 +162,7 @@ impl Plan {
 /// Names that the local config lists stand in its order, in the places that they have among all.
 fn in_local_order(mut items: Vec<Item>, configs: &Configs<'_>) -> Vec<Item> {
     let order: BTreeMap<&str, usize> = configs
-        .local
+        .own()
         .iter()
         .enumerate()
         .map(|(at, one)| (one.name.as_str(), at))
@@ -310,7 +311,7 @@ impl<'r, 'a> Sources<'r, 'a> {
                 party: None,
             })
         };
-        self.configs.local.iter().filter_map(item).collect()
+        self.configs.own().iter().filter_map(item).collect()
     }
 
     /// `as`: the source's deployments, and those of all sources below it, get a prefix, and so do their directories.

@@ -29,11 +29,12 @@ pub(super) struct Cut {
     pub(super) lines: usize,
 }
 
-/// The deployments that a config declares, in its order; `Err`: why they cannot be told.
-pub(super) fn declared(text: &str) -> Result<Vec<Declared>, String> {
+/// The deployments that a config declares, in its order; `None`: it has no list, not even an empty one. `Err`: why they
+/// cannot be told.
+pub(super) fn declared(text: &str) -> Result<Option<Vec<Declared>>, String> {
     let document = Document::parse(text)?;
     let Some(node) = document.get(&DEPLOYMENTS).filter(|node| !node.is_null()) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let entries = node
         .entries()
@@ -78,7 +79,7 @@ pub(super) fn declared(text: &str) -> Result<Vec<Declared>, String> {
             None => declared.push(one),
         }
     }
-    Ok(declared)
+    Ok(Some(declared))
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -131,7 +132,7 @@ pub(super) fn original_line(cuts: &[Cut], line: usize) -> usize {
 /// The text with exactly these deployments, in this order. Entries that are there already keep their text.
 pub(super) fn set_deployments(text: &str, wanted: &[(&str, &str)]) -> Result<String, String> {
     let says = |text: &str| -> Result<bool, String> {
-        let declared = declared(text)?;
+        let declared = declared(text)?.unwrap_or_default();
         Ok(declared
             .iter()
             .map(|one| (one.name.as_str(), one.plugin.as_str()))

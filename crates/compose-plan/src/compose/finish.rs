@@ -58,12 +58,7 @@ pub(super) fn finish(
         );
     }
     mark_present(request, &mut composition)?;
-    warn(
-        request,
-        !configs.local.is_empty(),
-        plan.generated,
-        &mut composition,
-    );
+    warn(request, configs.local.is_some(), plan.generated, &mut composition);
     hazards::warn(request, &mut composition)?;
     Ok(composition)
 }

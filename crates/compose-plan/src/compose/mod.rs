@@ -93,7 +93,7 @@ fn compose_with(
 ) -> Result<Composition, ComposeError> {
     let mut configs = configs::Configs::read(request)?;
     let plan = deployments::plan(request, &configs);
-    configs.rewrite_all(request.environment, plan.generated);
+    configs.rewrite_all(request.environment);
 
     let tree = tree::Dir::of(request.layers, request.environment, &plan.names, &configs);
     let mut walk = Walk::new(Settler { request, classify });

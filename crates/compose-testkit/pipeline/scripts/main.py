@@ -40,6 +40,11 @@ def dig(document, *keys):
     return document
 
 
+def first(*values):
+    """The first value that is there, be it empty; None where there is none."""
+    return next((value for value in values if value is not None), None)
+
+
 def tree(root):
     """Every path below `root` as a reader sees it who follows symlinks: kind, mode, text."""
     entries = {}
@@ -155,7 +160,8 @@ def deploy():
     os.environ["BITOPS_ENVROOT"] = environment_dir
     os.environ["BITOPS_DEFAULT_ROOT_DIR"] = dig(BUILD_CONFIG, "bitops", "default_folder") or "_default"
 
-    deployments = dig(USER_CONFIG, "bitops", "deployments") or dig(BUILD_CONFIG, "bitops", "deployments")
+    # An empty mapping is a list of none, and no reason to look further.
+    deployments = first(dig(USER_CONFIG, "bitops", "deployments"), dig(BUILD_CONFIG, "bitops", "deployments"))
     if deployments is None:
         fail("No 'deployments' config found. Exiting...")
     for name, deployment in deployments.items():
@@ -167,11 +173,11 @@ def deploy():
 if "STANDIN_DUMP" in os.environ:
     dump(os.environ["STANDIN_DUMP"])
 
-PARSER = argparse.ArgumentParser(add_help=False)
+PARSER = argparse.ArgumentParser()
 PARSER.add_argument("-c", "--bitops_config_file")
 ARGUMENTS, _ = PARSER.parse_known_args()
 BUILD_CONFIG = load(
-    os.environ.get("BITOPS_BUILD_CONFIG_YAML") or ARGUMENTS.bitops_config_file or "bitops.config.yaml"
+    first(os.environ.get("BITOPS_BUILD_CONFIG_YAML"), ARGUMENTS.bitops_config_file, "bitops.config.yaml")
 )
 USER_CONFIG = load_if_there(os.path.join(OPS_REPO, ENVIRONMENT or "", "bitops.config.yaml"))
 

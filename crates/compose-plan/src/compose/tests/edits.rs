@@ -110,7 +110,7 @@ fn an_alias_gives_way_and_what_it_named_stays() {
         format!("x: &d\n  a: {{plugin: b}}\nbitops:\n  deployments:\n{BLOCK}")
     );
     let merged = "x: &d\n  deployments: {a: {plugin: b}}\nbitops:\n  <<: *d\n";
-    assert_eq!(declared(merged).unwrap()[0].name, "a");
+    assert_eq!(declared(merged).unwrap().unwrap()[0].name, "a");
     assert_eq!(set(merged), format!("{merged}  deployments:\n{BLOCK}"));
 }
 

@@ -1,0 +1,259 @@
+//! The image's own config, found as the pipeline finds it.
+//!
+//! BitOps takes `BITOPS_BUILD_CONFIG_YAML`, set to nothing too, then `-c`, then `bitops.config.yaml`, relative to its working
+//! directory. It reads `-c` with Python's argparse, whose rules are followed here: `-cFILE`, `-c=FILE`, abbreviations.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+};
+
+use compose_model::{Diagnostic, Settings, env};
+use compose_plan::compose::ImageDeployments;
+
+/// The options that BitOps has; all but the first take no part here.
+const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
+
+/// What the pipeline will read, or not.
+#[derive(Debug)]
+pub(crate) struct BuildConfig {
+    path: PathBuf,
+    /// Was it asked for? BitOps' own default is missing wherever BitOps is.
+    named: bool,
+    text: io::Result<String>,
+}
+
+impl BuildConfig {
+    /// Reads it. `args` are the pipeline's, beside those that [`env::PIPELINE`] holds.
+    pub(crate) fn find(settings: &Settings, args: &[OsString]) -> Self {
+        let named = std::env::var_os(env::BITOPS_BUILD_CONFIG_YAML).or_else(|| {
+            let own = own_args(&settings.pipeline);
+            argument(own.iter().chain(args).map(OsString::as_os_str))
+        });
+        let is_named = named.is_some();
+        let path = settings
+            .pipeline_dir
+            .join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
+        Self {
+            text: fs::read_to_string(&path),
+            named: is_named,
+            path,
+        }
+    }
+
+    /// Its text, where there is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref().ok()
+    }
+
+    /// The deployments that it names. `None`, with a warning where something is wrong: they are not known.
+    pub(crate) fn deployments(&self) -> (Option<ImageDeployments>, Option<Diagnostic>) {
+        let path = self.path.display();
+        let why = match &self.text {
+            Ok(text) => match ImageDeployments::parse(text) {
+                Ok(deployments) => return (Some(deployments), None),
+                Err(why) => why,
+            },
+            // Not in the image: what runs there is not known.
+            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => return (None, None),
+            Err(error) => error.to_string(),
+        };
+        let warning = Diagnostic::warning(format!(
+            "the deployments of the pipeline's own config {path} are not known: {}",
+            compose_model::text::escape(&why, 200)
+        ))
+        .hint(format!(
+            "BitOps reads it before anything else; {} names another one, and so does `-c FILE` behind the image's name",
+            env::BITOPS_BUILD_CONFIG_YAML
+        ));
+        (None, Some(warning))
+    }
+}
+
+/// The arguments behind the script of a Python pipeline's shell words. Another program's are its own business.
+fn own_args(words: &str) -> Vec<OsString> {
+    let words = shell_words::split(words).unwrap_or_default();
+    let script = words.iter().position(|word| word.ends_with(".py"));
+    let args = script.map(|at| &words[at + 1..]).unwrap_or_default();
+    args.iter().map(OsString::from).collect()
+}
+
+/// An argument as argparse sees it.
+enum Word<'a> {
+    /// A value: no option.
+    Value,
+    /// `-c`, with the value in the same argument if there is one.
+    Config(Option<&'a [u8]>),
+    /// An option that BitOps does not know, which it passes over.
+    Unknown,
+    /// Help, or an abbreviation of two options: BitOps ends.
+    Ends,
+}
+
+/// The file that `-c` names, the last one if there are several; `None`: none, or BitOps ends before it reads any.
+fn argument<'a>(args: impl Iterator<Item = &'a OsStr>) -> Option<OsString> {
+    let mut args = args.map(OsStr::as_bytes).peekable();
+    let mut named = None;
+    while let Some(arg) = args.next() {
+        // Whatever follows is no option any more.
+        if arg == b"--" {
+            break;
+        }
+        match word(arg) {
+            Word::Value | Word::Unknown => {}
+            Word::Ends => return None,
+            Word::Config(Some(value)) => named = Some(value),
+            Word::Config(None) => {
+                let next = args.next_if(|next| *next != b"--" && matches!(word(next), Word::Value));
+                named = Some(next?);
+            }
+        }
+    }
+    named.map(|value| OsString::from_vec(value.to_vec()))
+}
+
+/// The order of the questions is argparse's.
+fn word(arg: &[u8]) -> Word<'_> {
+    match arg {
+        [b'-'] => return Word::Value,
+        b"-c" => return Word::Config(None),
+        b"-h" => return Word::Ends,
+        [b'-', ..] => {}
+        _ => return Word::Value,
+    }
+    let (name, value) = match arg.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&arg[..at], Some(&arg[at + 1..])),
+        None => (arg, None),
+    };
+    if name.starts_with(b"--") {
+        let mut meant = LONG.iter().filter(|long| long.as_bytes() == name);
+        let exact = meant.next();
+        let mut meant = LONG.iter().filter(|long| long.as_bytes().starts_with(name));
+        match (exact.or(meant.next()), meant.next()) {
+            (Some(long), None) if *long == LONG[0] => return Word::Config(value),
+            (None, _) => {}
+            _ => return Word::Ends,
+        }
+    } else if let [b'-', b'c', rest @ ..] = arg {
+        return Word::Config(Some(if name == b"-c" {
+            value.unwrap_or(rest)
+        } else {
+            rest
+        }));
+    } else if arg.starts_with(b"-h") {
+        return Word::Ends;
+    }
+    if is_number(&arg[1..]) || arg.contains(&b' ') {
+        return Word::Value;
+    }
+    Word::Unknown
+}
+
+/// `1`, `1.5`, `.5`: behind a minus sign a number and no option.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    match text.iter().position(|byte| *byte == b'.') {
+        Some(at) => digits(&text[..at]) && at + 1 < text.len() && digits(&text[at + 1..]),
+        None => !text.is_empty() && digits(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use compose_testkit::standin;
+
+    use super::*;
+
+    /// The answer for each is Python's own; `None` where argparse ends the program.
+    #[test]
+    fn arguments_are_read_as_argparse_reads_them() {
+        let cases: &[&[&str]] = &[
+            &[],
+            &["-c", "f"],
+            &["-cf"],
+            &["-c=f"],
+            &["-c==f"],
+            &["-cf=x"],
+            &["-c", ""],
+            &["-c="],
+            &["--bitops_config_file", "f"],
+            &["--bitops_config_file=f"],
+            &["--bitops_config_file==f"],
+            &["--bitops_config_file="],
+            &["--bitops", "f"],
+            &["--b=f"],
+            &["-c", "f", "--b", "last"],
+            &["--b", "last", "-c", "f", "more"],
+            &["-c", "-"],
+            &["-c", "-1"],
+            &["-c", "-.5"],
+            &["-c", "-1.5"],
+            &["-c", "-a b"],
+            &["-c", "a b"],
+            &["é", "-cé"],
+            // No value follows: nothing, an option, what ends the options.
+            &["-c"],
+            &["--b"],
+            &["-c", "--unknown"],
+            &["-c", "-x"],
+            &["-c", "-1x"],
+            &["-c", "-c"],
+            &["-c", "--", "f"],
+            // Unknown options, and what is none any more.
+            &["--unknown", "-c", "f"],
+            &["--unknown=-c", "f"],
+            &["-xc", "f"],
+            &["--", "-c", "f"],
+            &["-c", "f", "--", "-c", "last"],
+            &["--bitops_config_files=f"],
+            &["--bitops_config_file ", "f"],
+            &["---c", "f"],
+            &["--c", "f"],
+            // Help, and what means two options.
+            &["-c", "f", "-h"],
+            &["--he", "-c", "f"],
+            &["--help=x"],
+            &["-hc", "f"],
+            &["--=f"],
+        ];
+        let script = "import argparse, json, sys\n\
+            def read(args):\n    \
+                parser = argparse.ArgumentParser()\n    \
+                parser.add_argument('--bitops_config_file', '-c')\n    \
+                try: return parser.parse_known_args(['deploy'] + args)[0].bitops_config_file\n    \
+                except SystemExit: return None\n\
+            answers = [read(args) for args in json.loads(sys.argv[1])]\n\
+            print('\\n' + json.dumps(answers))";
+        let output = Command::new(standin::python())
+            .args(["-c", script, &serde_json::to_string(cases).unwrap()])
+            .output()
+            .unwrap();
+        let output = String::from_utf8(output.stdout).unwrap();
+        let answers: Vec<Option<String>> = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+        assert_eq!(answers.len(), cases.len());
+        for (case, answer) in cases.iter().zip(&answers) {
+            let found = argument(
+                std::iter::once("deploy")
+                    .chain(case.iter().copied())
+                    .map(OsStr::new),
+            );
+            assert_eq!(found.as_deref(), answer.as_deref().map(OsStr::new), "{case:?}");
+        }
+        assert!(answers.iter().flatten().count() > 20, "{answers:?}");
+    }
+
+    #[test]
+    fn only_the_words_behind_the_script_are_the_pipelines() {
+        let args = |words: &str| own_args(words).join(OsStr::new("|"));
+        assert_eq!(
+            args("python3 -c x '/opt/my bitops/main.py' deploy -c f"),
+            "deploy|-c|f"
+        );
+        assert_eq!(args("/bin/sh -c 'exec bitops'"), "");
+        assert_eq!(args("'"), "");
+    }
+}

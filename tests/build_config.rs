@@ -1,0 +1,157 @@
+//! The image's own list of deployments: which file it stands in is the pipeline's to say, and what the plan says is what
+//! the pipeline does.
+
+mod common;
+
+use common::{World, catalog, world};
+use compose_testkit::{Catalog, Run};
+
+/// A source with one directory that no plugin runs unless a list says so, and build configs that name one deployment each.
+fn ready() -> World {
+    let world = world(&mut [catalog("c", "env", "idle/file.txt", "text\n")]);
+    world.sources(&["{repo: '{repo}/c', environment: env, version: 1.0.0}"]);
+    world
+}
+
+/// Build configs in a directory of their own, each named by its deployment; where `plain` is BitOps' default.
+fn build_configs(world: &mut World) {
+    let dir = world.context.root().join("build");
+    std::fs::create_dir(&dir).unwrap();
+    for name in [
+        "plain", "other", "=other", "-", "-1", "a b", "-a b", "other=x", "-.5", "last",
+    ] {
+        let file = if name == "plain" {
+            "bitops.config.yaml"
+        } else {
+            name
+        };
+        let text = format!("bitops:\n  deployments:\n    'is {name}': {{plugin: terraform}}\n");
+        std::fs::write(dir.join(file), text).unwrap();
+    }
+    world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
+}
+
+/// The deployments that the warning of the directory names.
+fn warned(run: &Run) -> Option<&str> {
+    let (_, rest) = run.stderr.split_once("there are is ")?;
+    Some(rest.split_once(';').unwrap().0)
+}
+
+#[test]
+fn an_argument_names_the_file_as_bitops_reads_it() {
+    let mut world = ready();
+    build_configs(&mut world);
+    for (args, named) in [
+        (&[][..], "plain"),
+        (&["-c", "other"], "other"),
+        (&["-ca b"], "a b"),
+        (&["--bitops_config=last", "more"], "last"),
+        (&["--", "-c", "other"], "plain"),
+    ] {
+        let words: Vec<&str> = ["deploy"].iter().chain(args).copied().collect();
+        let run = world.context.run(words).expect_code(0);
+        assert_eq!(warned(&run), Some(named), "{args:?}\n{run}");
+        assert!(
+            run.stdout.contains(&format!("SKIP is {named}:")),
+            "{args:?}\n{run}"
+        );
+    }
+}
+
+#[test]
+fn the_variable_goes_before_arguments_and_those_of_the_pipelines_own_words_count() {
+    let mut world = ready();
+    build_configs(&mut world);
+    let words = world.context.variable("BITOPS_COMPOSE_PIPELINE").unwrap();
+    let words = format!("{} -c last", words.to_str().unwrap());
+    world.context.set("BITOPS_COMPOSE_PIPELINE", &words);
+    assert_eq!(warned(&world.context.run(["deploy"])), Some("last"));
+    assert_eq!(warned(&world.context.run(["plan"])), None);
+    let plan = world.context.run(["plan"]);
+    assert!(plan.stdout.contains("there are is last;"), "{plan}");
+    assert_eq!(
+        warned(&world.context.run(["deploy", "-c", "other"])),
+        Some("other")
+    );
+
+    // Absolute, and relative to where the pipeline will be.
+    let absolute = world.context.root().join("build/a b");
+    for name in [absolute.to_str().unwrap(), "a b"] {
+        world.context.set("BITOPS_BUILD_CONFIG_YAML", name);
+        let run = world.context.run(["deploy", "-c", "other"]);
+        assert_eq!(warned(&run), Some("a b"), "{name}\n{run}");
+    }
+}
+
+#[test]
+fn a_file_that_the_pipeline_cannot_read_is_told() {
+    let mut world = ready();
+    build_configs(&mut world);
+    let build = world.context.root().join("build");
+    std::fs::write(build.join("broken"), "bitops: {deployments: [a]}\n").unwrap();
+    for (name, why) in [
+        ("missing", "No such file"),
+        (".", "directory"),
+        ("broken", "not a mapping"),
+    ] {
+        let run = world.context.run(["deploy", "-c", name]);
+        let told = format!(
+            "warning: the deployments of the pipeline's own config {}",
+            build.display()
+        );
+        assert!(run.stderr.contains(&told), "{name}\n{run}");
+        assert!(run.stderr.contains(why), "{name}\n{run}");
+        assert_eq!(warned(&run), None, "{name}\n{run}");
+    }
+    // Set to nothing it is set, to BitOps.
+    world.context.set("BITOPS_BUILD_CONFIG_YAML", "");
+    let run = world.context.run(["deploy"]);
+    assert!(
+        run.code != Some(0) && run.stderr.contains("are not known"),
+        "{run}"
+    );
+    // Without BitOps there is nothing to know, and nothing to tell.
+    world.context.unset("BITOPS_BUILD_CONFIG_YAML");
+    let nowhere = world.context.root().join("tmp");
+    world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", nowhere);
+    let plan = world.context.run(["plan"]).expect_code(0);
+    assert_eq!(plan.stderr, "", "{plan}");
+}
+
+/// `deployments: {}` is a list to the pipeline: of a source it would switch off everything, the user's own does so.
+#[test]
+fn an_empty_list_is_a_list() {
+    let mut silent = Catalog::new("silent");
+    silent
+        .file(
+            "env/bitops.config.yaml",
+            "bitops:\n  deployments: {}\n  fail_fast: true\n",
+        )
+        .file("env/terraform/main.tf", "# theirs\n")
+        .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+        .tag("1.0.0");
+    let world = world(&mut [silent]);
+    let entry = "{repo: '{repo}/silent', environment: env, version: 1.0.0}";
+    world.sources(&[entry]);
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(run.stdout.contains("DEPLOYMENT terraform"), "{run}");
+
+    let own = format!("{}bitops:\n  deployments: {{}}\n", world.config(&[entry]));
+    world.context.file("dev/bitops.config.yaml", own);
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(!run.stdout.contains("DEPLOYMENT"), "{run}");
+    assert!(run.stderr.contains("no deployment runs terraform/"), "{run}");
+    assert!(run.stderr.contains("there is none"), "{run}");
+    let plan = world.context.run(["plan", "--format", "json"]).expect_code(0);
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!(plan["deployments"], serde_json::json!([]), "{plan:#}");
+
+    // With `as` there is a list to write; the image's deployments do not come back by it.
+    let renamed = entry.replace("1.0.0", "1.0.0, as: x");
+    let own = format!("{}bitops:\n  deployments: {{}}\n", world.config(&[&renamed]));
+    world.context.file("dev/bitops.config.yaml", own);
+    world.context.file("dev/terraform/own.tf", "# ours\n");
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(run.stdout.contains("DEPLOYMENT x-terraform"), "{run}");
+    assert!(!run.stdout.contains("DEPLOYMENT terraform"), "{run}");
+}
