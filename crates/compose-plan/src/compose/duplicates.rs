@@ -87,12 +87,11 @@ fn party(file: &TfFile<'_>, line: usize) -> Party {
     }
 }
 
-/// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice.
+/// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice. It
+/// passes over the files of editors; of those only `.name.tf` ends as a configuration does.
 fn is_read(name: &str) -> bool {
     let stem = name.strip_suffix(".json").unwrap_or(name).strip_suffix(".tf");
-    stem.is_some_and(|stem| {
-        stem != "override" && !stem.ends_with("_override") && !name.starts_with('.') && !name.starts_with('#')
-    })
+    stem.is_some_and(|stem| stem != "override" && !stem.ends_with("_override") && !name.starts_with('.'))
 }
 
 /// Directories with a `.tf` file of a source.

@@ -34,6 +34,12 @@ pub enum DefinitionKind {
     Backend,
     /// `terraform { required_providers … }`: one in all.
     RequiredProviders,
+    /// `terraform { provider_meta "name" … }`
+    ProviderMeta,
+    /// `check "name"`
+    Check,
+    /// `import { to = … }`: one for each address.
+    Import,
 }
 
 impl fmt::Display for DefinitionKind {
@@ -49,6 +55,9 @@ impl fmt::Display for DefinitionKind {
             DefinitionKind::Provider => "provider",
             DefinitionKind::Backend => "backend",
             DefinitionKind::RequiredProviders => "required_providers",
+            DefinitionKind::ProviderMeta => "provider_meta",
+            DefinitionKind::Check => "check",
+            DefinitionKind::Import => "import",
         })
     }
 }
@@ -59,7 +68,8 @@ pub struct Definition {
     /// What is defined.
     pub kind: DefinitionKind,
     /// As Terraform addresses it: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
-    /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`.
+    /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`,
+    /// `terraform.provider_meta.aws`, `check.health`, `import.aws_instance.web`.
     pub address: String,
     /// Its line, from 1.
     pub line: usize,
@@ -79,7 +89,7 @@ pub struct Duplicate {
 }
 
 /// What a `.tf` or `.tf.json` file defines, in the order of the file. Blocks of which there may be several for one
-/// thing (`moved`, `import`, `removed`, `check`) are left out. The error's index is 0.
+/// thing (`moved`, `removed`) are left out: Terraform takes them as long as they agree. The error's index is 0.
 pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
     let found = if path.file_name().ends_with(".json") {
         of_json(bytes)
@@ -125,11 +135,22 @@ fn labelled(block: &str) -> Option<(DefinitionKind, &'static str, usize)> {
         "variable" => (DefinitionKind::Variable, "var.", 1),
         "output" => (DefinitionKind::Output, "output.", 1),
         "provider" => (DefinitionKind::Provider, "provider.", 1),
+        "check" => (DefinitionKind::Check, "check.", 1),
         _ => return None,
     })
 }
 
-/// A block inside `terraform`.
+/// The address of an `import`'s `to`; `None`: several of it may stand for different things (`for_each`).
+fn imported(to: &str) -> Option<String> {
+    let address: String = to.chars().filter(|c| !c.is_whitespace()).collect();
+    let fixed = !address.is_empty()
+        && !["each.", "var.", "local."]
+            .iter()
+            .any(|part| address.contains(part));
+    fixed.then(|| format!("import.{address}"))
+}
+
+/// A block inside `terraform`, without labels that tell several of it apart.
 fn setting(block: &str) -> Option<(DefinitionKind, &'static str)> {
     match block {
         "backend" | "cloud" => Some((DefinitionKind::Backend, "terraform.backend")),
@@ -142,13 +163,13 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     let file = hcl::parse(bytes)?;
     let mut found = Vec::new();
     for block in file.body.iter().filter_map(Structure::as_block) {
-        let line = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let line_of = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let line = line_of(block)?;
         let name = block.ident.as_str();
         if let Some((kind, prefix, labels)) = labelled(name) {
             if block.labels.len() != labels {
                 return Err(format!(
-                    "line {}: `{name}` with {} labels",
-                    line(block)?,
+                    "line {line}: `{name}` with {} labels",
                     block.labels.len()
                 ));
             }
@@ -166,11 +187,16 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
             {
                 address = format!("{address}.{alias}");
             }
-            found.push(Definition {
-                kind,
+            found.push(Definition { kind, address, line });
+        } else if name == "import" {
+            let to = block.body.get_attribute("to");
+            let span = to.map(|to| hcl::span(&to.value)).transpose()?;
+            let address = span.and_then(|span| imported(&file.text[span]));
+            found.extend(address.map(|address| Definition {
+                kind: DefinitionKind::Import,
                 address,
-                line: line(block)?,
-            });
+                line,
+            }));
         } else if name == "locals" {
             for local in block.body.attributes() {
                 let line = file.line(hcl::span(&local.key)?.start);
@@ -183,11 +209,18 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
             }
         } else if name == "terraform" {
             for inner in block.body.blocks() {
+                let line = line_of(inner)?;
                 if let Some((kind, address)) = setting(inner.ident.as_str()) {
                     found.push(Definition {
                         kind,
                         address: address.to_owned(),
-                        line: line(inner)?,
+                        line,
+                    });
+                } else if let ("provider_meta", [provider]) = (inner.ident.as_str(), &*inner.labels) {
+                    found.push(Definition {
+                        kind: DefinitionKind::ProviderMeta,
+                        address: format!("terraform.provider_meta.{}", provider.as_str()),
+                        line,
                     });
                 }
             }
@@ -211,7 +244,9 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
             for (name, node) in members(&tree, content)? {
                 if labels == 2 {
                     for (second, node) in members(&tree, node)? {
-                        add(kind, format!("{prefix}{name}.{second}"), node);
+                        for one in bodies(&tree, node) {
+                            add(kind, format!("{prefix}{name}.{second}"), one);
+                        }
                     }
                 } else if kind == DefinitionKind::Provider {
                     for one in bodies(&tree, node) {
@@ -221,7 +256,17 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                         add(kind, format!("{prefix}{name}{alias}"), one);
                     }
                 } else {
-                    add(kind, format!("{prefix}{name}"), node);
+                    for one in bodies(&tree, node) {
+                        add(kind, format!("{prefix}{name}"), one);
+                    }
+                }
+            }
+        } else if block == "import" {
+            for one in bodies(&tree, content) {
+                let to = members(&tree, one)?.into_iter().find(|(key, _)| key == "to");
+                let to = to.and_then(|(_, node)| text(&tree, node));
+                if let Some(address) = to.as_deref().and_then(imported) {
+                    add(DefinitionKind::Import, address, one);
                 }
             }
         } else if block == "locals" {
@@ -230,8 +275,24 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
             }
         } else if block == "terraform" {
             for (name, node) in members(&tree, content)? {
-                if let Some((kind, address)) = setting(&name) {
-                    add(kind, address.to_owned(), node);
+                if name == "provider_meta" {
+                    for (provider, node) in members(&tree, node)? {
+                        for one in bodies(&tree, node) {
+                            let address = format!("terraform.provider_meta.{provider}");
+                            add(DefinitionKind::ProviderMeta, address, one);
+                        }
+                    }
+                } else if let Some((kind, address)) = setting(&name) {
+                    // A backend's type is its label: `{"local": null}` is none.
+                    let labelled = name == "backend";
+                    let blocks = if labelled {
+                        members(&tree, node)?
+                    } else {
+                        vec![(name, node)]
+                    };
+                    if blocks.iter().any(|(_, node)| !bodies(&tree, *node).is_empty()) {
+                        add(kind, address.to_owned(), node);
+                    }
                 }
             }
         }
@@ -239,16 +300,20 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     Ok(found)
 }
 
-/// A node itself, or the items of a list: Terraform's JSON takes both for one block or several.
+/// A node itself, or the items of a list: Terraform's JSON takes both for one block or several, and `null` for none.
 fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
+    let is_null = |node: NodeId| &tree.text[tree.nodes[node].start..tree.nodes[node].end] == "null";
+    if is_null(node) {
+        return Vec::new();
+    }
     if !matches!(tree.nodes[node].kind, Kind::Sequence { .. }) {
         return vec![node];
     }
     let first = Some(node + 1).filter(|first| *first < tree.nodes[node].next);
-    std::iter::successors(first, |item| {
+    let items = std::iter::successors(first, |item| {
         Some(tree.nodes[*item].next).filter(|next| *next < tree.nodes[node].next)
-    })
-    .collect()
+    });
+    items.filter(|item| !is_null(*item)).collect()
 }
 
 /// Keys and values of an object, or of a list of objects. Keys that are comments (`//`) are left out.
