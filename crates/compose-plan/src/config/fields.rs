@@ -269,24 +269,30 @@ fn head(tree: &Tree, node: &Node, pairs: &[(Id, Id)], mistakes: &Mistakes) -> Ra
 
 fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Value> {
     match key.shape {
-        Shape::Text | Shape::NumberLike => text(tree, id, key.name, mistakes).map(Value::Text),
+        Shape::Text => text(tree, id, key.name, mistakes).map(Value::Text),
         Shape::Texts => texts(tree, id, key, mistakes).map(Value::Texts),
         Shape::Flag => {
-            let word = text(tree, id, key.name, mistakes)?;
-            // What PyYAML takes for a boolean, since BitOps reads this file with it.
-            let flag = match word.to_lowercase().as_str() {
-                "true" | "yes" | "on" => Some(true),
-                "false" | "no" | "off" => Some(false),
-                _ => None,
-            };
-            if flag.is_none() {
-                mistakes.add(
-                    &tree.get(id).span,
-                    format!("`{}` is neither `true` nor `false`", key.name),
-                    None,
-                );
+            let node = tree.get(id);
+            let says_so = node.tag.as_deref() == Some("tag:yaml.org,2002:bool");
+            if let Some(flag) = tree.text(id).and_then(boolean).filter(|_| says_so) {
+                return Some(Value::Flag(flag));
             }
-            flag.map(Value::Flag)
+            let flag = boolean(&text(tree, id, key.name, mistakes)?);
+            if node.tag.is_none()
+                && let (
+                    Some(flag),
+                    Kind::Scalar {
+                        style: ScalarStyle::Plain,
+                        ..
+                    },
+                ) = (flag, &node.kind)
+            {
+                return Some(Value::Flag(flag));
+            }
+            let hint = flag.map(|flag| format!("write it without quotes and tags: `{}: {flag}`", key.name));
+            let message = format!("`{}` is neither `true` nor `false`", key.name);
+            mistakes.add(&node.span, message, hint);
+            None
         }
         Shape::Choice(words) => {
             let word = text(tree, id, key.name, mistakes)?;
@@ -421,6 +427,15 @@ pub(crate) fn describe(node: &Node) -> &'static str {
         Kind::Scalar { .. } | Kind::Alias(_) => "text",
         Kind::Sequence(_) => "a list",
         Kind::Mapping(_) => "a mapping",
+    }
+}
+
+/// What PyYAML takes for a boolean, since BitOps reads this file with it.
+fn boolean(word: &str) -> Option<bool> {
+    match word {
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
     }
 }
 

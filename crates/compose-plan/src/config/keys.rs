@@ -1,11 +1,15 @@
 //! The one table of a source's keys: the parser reads by it, and the JSON Schema is made from it.
 
+use super::forms::Form;
+
 /// One key of a mapping.
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     /// For people: the schema's description, in Markdown.
     pub(crate) about: &'static str,
     pub(crate) shape: Shape,
+    /// Which texts, for the schema; of a list its items.
+    pub(crate) form: &'static Form,
     pub(crate) required: bool,
     pub(crate) examples: &'static [&'static str],
 }
@@ -14,8 +18,6 @@ pub(crate) struct Key {
 pub(crate) enum Shape {
     /// Text on one line. A YAML number or boolean is taken as the text that was written.
     Text,
-    /// Text that often looks like a number, such as a version: editors must accept it without quotes.
-    NumberLike,
     /// A list of texts.
     Texts,
     /// `true` or `false`.
@@ -35,6 +37,7 @@ impl Key {
             name,
             about: "",
             shape: Shape::Text,
+            form: &Form::ANY,
             required,
             examples: &[],
         }
@@ -63,6 +66,7 @@ pub(crate) static SOURCE: &[Key] = &[
         about: "The operations repo: `https://`, `http://`, `ssh://`, `user@host:path`; in the local config also \
                 `file://` or an absolute path. Never with a password in it.",
         shape: Shape::Text,
+        form: &Form::ADDRESS,
         required: true,
         examples: &[
             "https://github.com/bitops-operations-repos/kubernetes",
@@ -73,6 +77,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: ENVIRONMENT,
         about: "The environment: a directory of that repo, which may be nested (`stacks/eks`).",
         shape: Shape::Text,
+        form: &Form::DIRECTORY,
         required: true,
         examples: &["eks", "stacks/eks"],
     },
@@ -80,14 +85,16 @@ pub(crate) static SOURCE: &[Key] = &[
         name: VERSION,
         about: "An exact version (`1.0.0` is the tag `1.0.0` or `v1.0.0`), a range (`^1.2`, `~1.2.3`, `>=1.0, <2`, `1.x`) or \
                 `latest`. Exactly one of `version` and `ref`.",
-        shape: Shape::NumberLike,
+        shape: Shape::Text,
+        form: &Form::VERSION,
         required: false,
         examples: &["1.0.0", "^1.2", "latest"],
     },
     Key {
         name: REF,
         about: "A branch, a tag or a full commit id. Exactly one of `version` and `ref`.",
-        shape: Shape::NumberLike,
+        shape: Shape::Text,
+        form: &Form::REF,
         required: false,
         examples: &["main", "refs/tags/stable"],
     },
@@ -95,6 +102,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: INCLUDE,
         about: "gitignore-style globs relative to the environment: only what one of them matches is composed.",
         shape: Shape::Texts,
+        form: &Form::GLOB,
         required: false,
         examples: &["terraform/"],
     },
@@ -102,6 +110,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: EXCLUDE,
         about: "gitignore-style globs relative to the environment: what one of them matches is left out.",
         shape: Shape::Texts,
+        form: &Form::GLOB,
         required: false,
         examples: &["README.md"],
     },
@@ -109,6 +118,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: AS,
         about: "A name: the source's deployments become `<as>-<deployment>` and run on their own.",
         shape: Shape::Text,
+        form: &Form::NAME,
         required: false,
         examples: &["monitoring"],
     },
@@ -116,6 +126,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: SHARED,
         about: "Top-level directories of that repo to compose beside the environment.",
         shape: Shape::Texts,
+        form: &Form::TOP_DIRECTORY,
         required: false,
         examples: &["_scripts"],
     },
@@ -123,6 +134,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: DEFAULT_FOLDER,
         about: "A directory of that repo (BitOps' `_default`) that is layered below the environment.",
         shape: Shape::Text,
+        form: &Form::DIRECTORY,
         required: false,
         examples: &["_default"],
     },
@@ -131,6 +143,7 @@ pub(crate) static SOURCE: &[Key] = &[
         about: "What happens when this and another source bring different content for one path: `error` (the default), \
                 `first` (the lower one stays) or `last` (the higher one wins). A local file always wins.",
         shape: Shape::Choice(&["error", "first", "last"]),
+        form: &Form::ANY,
         required: false,
         examples: &[],
     },
@@ -139,6 +152,7 @@ pub(crate) static SOURCE: &[Key] = &[
         about: "`false` leaves out the source's `bitops.before-deploy.d` and `bitops.after-deploy.d`, and those of the \
                 sources that it names itself.",
         shape: Shape::Flag,
+        form: &Form::ANY,
         required: false,
         examples: &[],
     },
@@ -146,6 +160,7 @@ pub(crate) static SOURCE: &[Key] = &[
         name: VERIFY,
         about: "Use the source only when it carries a good signature.",
         shape: Shape::Mapping(SIGNATURE),
+        form: &Form::ANY,
         required: false,
         examples: &[],
     },
@@ -156,6 +171,7 @@ static SIGNATURE: &[Key] = &[
         name: MODE,
         about: "What must be signed: the `commit`, the annotated `tag`, or `both`.",
         shape: Shape::Choice(&["commit", "tag", "both"]),
+        form: &Form::ANY,
         required: true,
         examples: &[],
     },
@@ -164,6 +180,7 @@ static SIGNATURE: &[Key] = &[
         about: "A file of trusted keys in the image, a mount or the operations repo (a relative path starts there). \
                 Not allowed in a source's own config. Default: the file that BITOPS_COMPOSE_VERIFY_KEYS names.",
         shape: Shape::Text,
+        form: &Form::ANY,
         required: false,
         examples: &["/etc/bitops-compose/allowed_signers"],
     },

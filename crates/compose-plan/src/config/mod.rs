@@ -5,12 +5,14 @@
 //! | `yaml` | the text as a flat list of nodes with places |
 //! | `isolate` | the list's lines alone, when the rest is not YAML to our parser |
 //! | `keys` | the table of keys that parser and schema share |
+//! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
 //! | `source` | one entry, checked |
 //! | `redact` | the text to show, without credentials |
 //! | `schema` | the JSON Schema |
 
 pub(crate) mod fields;
+pub(crate) mod forms;
 mod isolate;
 pub(crate) mod keys;
 pub(crate) mod redact;

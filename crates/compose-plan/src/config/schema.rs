@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    forms::Form,
     isolate::{LIST, PARENT},
     keys::{self, Key, Shape},
 };
@@ -17,12 +18,15 @@ pub fn schema() -> String {
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bitops.config.yaml with default-environments",
-        "type": "object",
         "properties": {
             LIST: list,
-            PARENT: { "type": ["object", "null"], "properties": { LIST: list } },
+            PARENT: { "properties": { LIST: list } },
         },
-        "not": { "required": [LIST, PARENT], "properties": { PARENT: { "type": "object", "required": [LIST] } } },
+        "not": {
+            "type": "object",
+            "required": [LIST, PARENT],
+            "properties": { PARENT: { "type": "object", "required": [LIST] } },
+        },
         "$defs": {
             "sources": {
                 "description": "The environments of other operations repos that this environment is composed of, lowest first. \
@@ -57,16 +61,34 @@ fn mapping(keys: &[Key]) -> Map<String, Value> {
     object
 }
 
+fn text(form: &Form) -> Map<String, Value> {
+    let mut object = Map::from_iter([
+        ("type".to_owned(), json!(form.types)),
+        ("minLength".to_owned(), json!(1)),
+    ]);
+    if form.unsigned {
+        object.insert("minimum".into(), json!(0));
+    }
+    if let Some(pattern) = form.pattern {
+        object.insert("pattern".into(), json!(pattern));
+    }
+    if let Some(not) = form.not {
+        // A pattern says nothing of what is no text, and so would its opposite.
+        object.insert("not".into(), json!({ "type": "string", "pattern": not }));
+    }
+    if let Some(longest) = form.longest {
+        object.insert("maxLength".into(), json!(longest));
+    }
+    object
+}
+
 fn property(key: &Key) -> Value {
     let mut object = match &key.shape {
-        Shape::Text => Map::from_iter([
-            ("type".to_owned(), json!("string")),
-            ("minLength".to_owned(), json!(1)),
-        ]),
-        Shape::NumberLike => Map::from_iter([("type".to_owned(), json!(["string", "number"]))]),
+        Shape::Text => text(key.form),
         Shape::Texts => Map::from_iter([
             ("type".to_owned(), json!("array")),
-            ("items".to_owned(), json!({ "type": "string", "minLength": 1 })),
+            ("items".to_owned(), json!(text(key.form))),
+            ("uniqueItems".to_owned(), json!(key.form.distinct)),
         ]),
         Shape::Flag => Map::from_iter([("type".to_owned(), json!("boolean"))]),
         Shape::Choice(words) => Map::from_iter([("enum".to_owned(), json!(words))]),
