@@ -268,6 +268,8 @@ fn keys_must_be_there_and_be_keys() {
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", broken);
     let told = signed.deploy("version: 1.0.0", 65);
     assert!(told.contains("keys/broken:1:"), "{told}");
+    // None of this needed a request: a repo is not asked for what could not be verified.
+    assert_eq!(signed.world.server.requests().len(), 0);
 }
 
 #[test]

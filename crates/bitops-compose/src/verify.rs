@@ -1,7 +1,7 @@
 //! Which signatures a source needs, and whether it has them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,7 @@ use compose_plan::{
 
 use crate::problem::{Failure, Problem};
 
-/// The trusted keys of a run, each file read once, when the first source needs it.
+/// The trusted keys of a run, each file read once.
 pub(crate) struct Verifier {
     /// The operations repo, where relative paths of a source's `keys` start.
     root: PathBuf,
@@ -52,6 +52,46 @@ impl Verifier {
         }
     }
 
+    /// Reads the keys that these sources are verified with, so that a run without good ones ends before it contacts any repo.
+    pub(crate) fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
+        let mut problems = Vec::new();
+        let mut told = HashSet::new();
+        for spec in specs {
+            match self
+                .keys_for(spec)
+                .map_err(|problem| problem.at(spec.place.clone()))
+            {
+                Err(problem) => problems.push(problem),
+                Ok((_, Some(path))) if told.insert(path.clone()) => {
+                    let wrong = self
+                        .keys(&path)
+                        .err()
+                        .into_iter()
+                        .flat_map(Failure::into_problems);
+                    let named = spec.verify.as_ref().is_some_and(|verify| verify.keys.is_some());
+                    problems.extend(wrong.map(|problem| match problem.place {
+                        None if named => problem.at(spec.place.clone()),
+                        _ => problem,
+                    }));
+                }
+                Ok(_) => {}
+            }
+        }
+        Failure::new(problems).map_or(Ok(()), Err)
+    }
+
+    /// What must be signed, and the file of the keys that are trusted with it; no file: nothing.
+    fn keys_for(&self, spec: &SourceSpec) -> Result<(Needs, Option<PathBuf>), Problem> {
+        let Some(verify) = &spec.verify else {
+            return Ok((Needs::Either, self.for_all.clone()));
+        };
+        let own = verify.keys.as_ref().map(|keys| self.root.join(keys));
+        match own.or_else(|| self.for_all.clone()) {
+            Some(keys) => Ok((Needs::These(verify.mode), Some(keys))),
+            None => Err(no_keys(spec)),
+        }
+    }
+
     /// `None`: the source needs no signature. Everything that is not provably signed by a trusted key is an error.
     pub(crate) async fn verify(
         &self,
@@ -61,18 +101,8 @@ impl Verifier {
         is_locked: bool,
         snapshot: &Snapshot,
     ) -> Result<Option<Verified>, Failure> {
-        let (needs, keys) = match &spec.verify {
-            Some(verify) => (
-                Needs::These(verify.mode),
-                verify.keys.as_ref().map(|keys| self.root.join(keys)),
-            ),
-            None => (Needs::Either, None),
-        };
-        let Some(path) = keys.or_else(|| self.for_all.clone()) else {
-            return match needs {
-                Needs::Either => Ok(None),
-                Needs::These(_) => Err(no_keys(spec).into()),
-            };
+        let (needs, Some(path)) = self.keys_for(spec)? else {
+            return Ok(None);
         };
         let keys = self.keys(&path)?;
         let source = Candidate {

@@ -115,8 +115,9 @@ pub(crate) async fn gather(
     specs: Vec<SourceSpec>,
     pins: &Pins,
 ) -> Result<Gathered, Failure> {
-    let graph = Graph::new(specs, Allow::new(&job.settings.allow)).map_err(refused)?;
     let verifier = Arc::new(Verifier::new(&job.root, job.settings.verify_keys.as_deref()));
+    verifier.prepare(&specs)?;
+    let graph = Graph::new(specs, Allow::new(&job.settings.allow)).map_err(refused)?;
     let mut discovery = Discovery {
         graph,
         fetched: BTreeMap::new(),
