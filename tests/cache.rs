@@ -120,6 +120,27 @@ fn offline_runs_name_all_that_is_missing() {
     assert_eq!(world.server.stats(ANY).requests(), 0);
 }
 
+/// A mounted catalog needs no network; where the mount is missing the cache answers, as for any other repo.
+#[test]
+fn offline_a_catalog_on_the_disk_is_read_and_one_that_is_gone_comes_from_the_cache() {
+    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    let (path, away) = (world.path("c"), world.path("c").with_extension("away"));
+    world.sources(&[&format!(
+        "{{repo: '{}', environment: eks, version: 1.0.0}}",
+        path.display()
+    )]);
+    world.context.set("BITOPS_COMPOSE_OFFLINE", "true");
+    world.context.run(["deploy"]).expect_code(0);
+    fs::rename(&path, &away).unwrap();
+    world.context.run(["deploy"]).expect_code(0);
+    forget(&world);
+    let run = world.context.run(["deploy"]).expect_code(69);
+    assert!(
+        run.stderr.contains("is not in the cache, and the run is offline"),
+        "{run}"
+    );
+}
+
 /// As documented for GitHub Actions: the cache is in the workspace, because that is all that a container step keeps.
 #[test]
 fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {

@@ -1,6 +1,6 @@
 //! One repo in one run: what is asked of it, in order, with retries.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use compose_model::{CommitId, RefEntry, Refs, RepoUrl};
 use tokio::{runtime::Handle, sync::Mutex};
@@ -115,9 +115,11 @@ impl Shared {
         }
     }
 
-    /// May the repo be asked? One on this machine's disk always may.
+    /// Must the cache do? A repo on this machine's disk needs no network; one that is gone from there is known from the cache
+    /// alone, too.
     pub(crate) fn is_offline(&self) -> bool {
-        self.run.options.offline && !self.url.is_local()
+        let at_hand = || self.url.is_local() && Path::new(self.url.path()).exists();
+        self.run.options.offline && !at_hand()
     }
 }
 
