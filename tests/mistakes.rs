@@ -130,6 +130,17 @@ fn an_environment_that_does_not_exist() {
 }
 
 #[test]
+fn directories_that_an_entry_names_and_the_repo_does_not_have() {
+    let mut catalog = eks();
+    catalog.file("_scripts/login.sh", "echo login\n").tag("1.1.0");
+    let world = world(&mut [catalog]);
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.1.0, default-folder: _default, shared: [_script, _scripts]}",
+    ]);
+    insta::assert_snapshot!(refused(&world, 65));
+}
+
+#[test]
 fn two_sources_with_the_same_path() {
     let world = world(&mut [eks(), catalog("d", "web", "terraform/main.txt", "from d")]);
     world.sources(&[

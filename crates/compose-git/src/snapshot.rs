@@ -158,6 +158,12 @@ impl Snapshot {
         Ok(all)
     }
 
+    /// The names of the directories at the commit's top, sorted.
+    pub fn directories(&self) -> Vec<String> {
+        let all = self.walk().directories(&Vec::new());
+        all.into_iter().map(|(name, _)| name).collect()
+    }
+
     fn walk(&self) -> Walk<'_> {
         Walk::new(&self.0.store, self.0.root, self.0.budget, false)
     }

@@ -86,6 +86,15 @@ fn list(
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in &source.parts {
+        let is_there = source
+            .snapshot
+            .tree(&root.dir)
+            .map_err(|error| one(error.into()))?
+            .is_some();
+        if !is_there {
+            problems.push(no_directory(source, part, &root.dir));
+            continue;
+        }
         match source.snapshot.files(root) {
             Ok(files) => layers.push(Layer {
                 source: id,
@@ -117,6 +126,25 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
         Some(remedy) => problem.hint(remedy),
         None => problem,
     }
+}
+
+/// What an entry names and is not there is a slip, or was there in another version: without it, other files would be deployed.
+fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Problem {
+    let key = match part {
+        Part::DefaultFolder(_) => "default-folder",
+        Part::Environment | Part::Shared(_) => "shared",
+    };
+    let tag = text::escape(&source.resolved.name, 80);
+    let message = format!(
+        "{} @ {tag} has no directory `{dir}`, which `{key}` names",
+        source.spec.repo
+    );
+    let there = source.snapshot.directories();
+    let near = text::did_you_mean(dir.as_str(), there.iter().map(String::as_str));
+    Problem::new(ExitCode::Config, message).hint(match near {
+        Some(near) => format!("did you mean `{}`?", text::escape(near, 80)),
+        None => "correct the name, leave it out, or take a version that has it".to_owned(),
+    })
 }
 
 fn no_environment(source: &Fetched) -> Problem {
