@@ -391,6 +391,52 @@ fn schema_and_completions_are_for_editors_and_shells() {
     }
 }
 
+/// Scripts give all commands the same options, whether a command has a use for them or not.
+#[test]
+fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
+    let mut world = layered();
+    world.context.unset("BITOPS_ENVIRONMENT");
+    let repo = world.context.ops_repo();
+    let repo = repo.to_str().unwrap();
+    let vendored = world.context.root().join("vendored");
+    let vendored = vendored.to_str().unwrap();
+    for command in [
+        &["plan"][..],
+        &["explain", "helm/web/values.yaml"],
+        &["check"],
+        &["lock"],
+        &["update"],
+        &["update", "--dry-run"],
+        &["outdated"],
+        &["vendor", "--force", "--output", vendored],
+        &["cache", "dir"],
+        &["cache", "list"],
+        &["cache", "prune"],
+        &["cache", "clear"],
+        &["schema"],
+        &["completions", "bash"],
+    ] {
+        let options = ["--ops-repo", repo, "--format", "json"];
+        let first = [command, &["dev"], &options[..]].concat();
+        let last = [command, &options[..], &["dev"]].concat();
+        for args in [first, last] {
+            let run = world.context.run(&args).expect_code(0);
+            assert!(
+                json(&run).is_object(),
+                "{args:?}: one object, and nothing else\n{run}"
+            );
+        }
+    }
+    let other_way_round = world.context.run(["explain", "dev", "helm/web/values.yaml"]);
+    assert_eq!(
+        other_way_round.expect_code(0).stdout,
+        world
+            .context
+            .run(["explain", "helm/web/values.yaml", "dev"])
+            .stdout
+    );
+}
+
 #[test]
 fn help_is_worth_reading() {
     let world = world(&mut []);

@@ -1,5 +1,7 @@
 //! Moved tags, `outdated`, `update`.
 
+use std::fs;
+
 use compose_testkit::server::ClosedPort;
 
 use crate::{deployed, lock_text, locked, release, two_catalogs};
@@ -55,7 +57,12 @@ fn outdated_is_a_table_and_json_and_a_code() {
     world.context.run(["outdated"]).expect_code(0);
     world.context.run(["outdated", "--check"]).expect_code(1);
     let run = world.context.run(["outdated", "--format", "json"]).expect_code(0);
-    let rows: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&told["environment"], &told["lock"]),
+        (&"dev".into(), &"dev/bitops.lock.yaml".into())
+    );
+    let rows = &told["sources"];
     assert_eq!(rows[0]["in_range"], "1.2.0", "{run}");
     assert_eq!(
         (&rows[1]["in_range"], &rows[1]["newest"]),
@@ -166,6 +173,45 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
     );
     assert!(lock_text(&world).contains(&world.repo("c").commit("1.2.0")));
     assert_eq!(deployed(&world), "three\n");
+    let run = world.context.run(["update", "--format", "json"]).expect_code(0);
+    let again: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(again["written"], false, "{run}");
+}
+
+/// As with every command the first word may be the environment, unless it is a source of the variable's.
+#[test]
+fn an_update_takes_the_environments_name_as_every_command_does() {
+    let mut world = locked();
+    let prod = lock_text(&world);
+    world.context.file("prod/bitops.lock.yaml", &prod);
+    let config = fs::read(world.context.ops_repo().join("dev/bitops.config.yaml")).unwrap();
+    world.context.file("prod/bitops.config.yaml", &config);
+    // The operations repo has an environment of a source's name.
+    world.context.file("eks/bitops.config.yaml", &config);
+    release(&world);
+    let lock = |environment: &str| {
+        let path = world
+            .context
+            .ops_repo()
+            .join(environment)
+            .join("bitops.lock.yaml");
+        fs::read_to_string(path).unwrap_or_default()
+    };
+    world.context.run(["update", "prod", "web"]).expect_code(0);
+    assert_eq!((lock("dev"), lock("prod")), (prod.clone(), prod.clone()));
+    world.context.run(["update", "prod"]).expect_code(0);
+    assert!(lock("prod").contains("1.2.0"));
+    assert_eq!(lock("dev"), prod, "the variable's environment is another");
+    world.context.run(["update", "eks"]).expect_code(0);
+    assert!(lock("dev").contains("1.2.0"), "eks is a source of dev");
+    world.context.unset("BITOPS_ENVIRONMENT");
+    let run = world.context.run(["update", "eks"]).expect_code(65);
+    assert!(run.stderr.contains("there is no eks/bitops.lock.yaml"), "{run}");
+    let run = world
+        .context
+        .run(["update", "--environment", "dev", "prod"])
+        .expect_code(2);
+    assert!(run.stderr.contains("no locked source is called `prod`"), "{run}");
 }
 
 #[test]
@@ -262,10 +308,8 @@ fn one_of_two_environments_of_a_repo_is_updated() {
         "a diff of one line"
     );
     assert_eq!(world.server.stats("c").ls_refs, 1);
-    // Other commands take the environment where this one takes sources.
-    let run = world.context.run(["update", "dev"]).expect_code(2);
-    assert!(
-        run.stderr.contains("`bitops-compose update --environment dev`"),
-        "{run}"
-    );
+    let run = world.context.run(["update", "dev", "web"]).expect_code(0);
+    assert!(run.stdout.contains("nothing to update"), "{run}");
+    world.context.run(["update", "dev"]).expect_code(0);
+    assert!(lock_text(&world).contains("tag: \"eks-1.0.1\""));
 }

@@ -74,15 +74,31 @@ pub(crate) enum Command {
     /// Compare the lock with what its repos have now
     Outdated(Outdated),
     /// Print the JSON Schema of `default-environments`, for editors
-    Schema,
+    Schema(Unused),
     /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+        #[command(flatten)]
+        unused: Unused,
     },
     /// Parts of building an image
     #[command(hide = true, subcommand)]
     Image(Image),
+}
+
+/// What every command takes, for scripts that give all of them the same, and what is of no use to this one.
+#[derive(Debug, Args)]
+pub(crate) struct Unused {
+    /// The environment
+    #[arg(hide = true)]
+    environment: Option<String>,
+    /// The operations repo
+    #[arg(long, value_name = "DIR", hide = true)]
+    ops_repo: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,14 +166,17 @@ pub(crate) struct Cache {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
+    /// The operations repo, which every command takes: there is one cache for all
+    #[arg(long, value_name = "DIR", global = true, hide = true)]
+    ops_repo: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheAct {
     /// Print where it is
-    Dir,
+    Dir(AnyEnvironment),
     /// List its repos, with their size and when they were last used
-    List,
+    List(AnyEnvironment),
     /// Remove repos that are not used any more
     Prune {
         /// Remove what was not used for so long: 12h, 30d, 8w [default: 30d, unless --max-size is given]
@@ -166,9 +185,19 @@ pub(crate) enum CacheAct {
         /// Of the rest, remove what was unused for the longest until the cache is no larger: 500MB, 2GiB
         #[arg(long, value_name = "SIZE", value_parser = crate::commands::cache::size)]
         max_size: Option<u64>,
+        #[command(flatten)]
+        environment: AnyEnvironment,
     },
     /// Remove all of it
-    Clear,
+    Clear(AnyEnvironment),
+}
+
+/// The environment, which every command takes: there is one cache for all.
+#[derive(Debug, Args)]
+pub(crate) struct AnyEnvironment {
+    /// The environment
+    #[arg(hide = true)]
+    environment: Option<String>,
 }
 
 /// Which environment of which operations repo.
@@ -195,10 +224,11 @@ pub(crate) struct Lock {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// What to update: names or URLs of repos, or environments of theirs [default: everything]
-    #[arg(value_name = "SOURCE")]
+    /// The environment [default: $BITOPS_ENVIRONMENT]; then what to update: names or URLs of repos, or environments of theirs
+    /// [default: everything]
+    #[arg(value_name = "ENVIRONMENT|SOURCE")]
     pub(crate) sources: Vec<String>,
-    /// The environment [default: $BITOPS_ENVIRONMENT]
+    /// The environment, where all else that is named is a source
     #[arg(long, short, value_name = "ENVIRONMENT")]
     pub(crate) environment: Option<String>,
     /// The operations repo [default: the mount, else the current directory]

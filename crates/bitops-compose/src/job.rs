@@ -51,15 +51,7 @@ impl Job {
     /// The job of a command for people.
     pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
         let settings = crate::settings()?;
-        let root = match &target.ops_repo {
-            Some(dir) => dir.clone(),
-            None => match bypass::locate_only()? {
-                Some(mount) => mount.root().to_owned(),
-                None => {
-                    std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?
-                }
-            },
-        };
+        let root = root(target)?;
         let environment = match &target.environment {
             Some(name) => name.clone(),
             None => bypass::environment()
@@ -142,6 +134,22 @@ impl Job {
     pub(crate) fn cache_dir(&self) -> PathBuf {
         cache_dir(&self.settings)
     }
+}
+
+/// The operations repo of a command for people.
+pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
+    if let Some(dir) = &target.ops_repo {
+        return Ok(dir.clone());
+    }
+    match bypass::locate_only()? {
+        Some(mount) => Ok(mount.root().to_owned()),
+        None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error)),
+    }
+}
+
+/// Does the operations repo have an environment of that name, which has a config?
+pub(crate) fn is_environment(root: &Path, name: &str) -> bool {
+    root.join(name).join("bitops.config.yaml").is_file()
 }
 
 /// See [`Job::cache_dir`].

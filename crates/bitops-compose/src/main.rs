@@ -65,8 +65,8 @@ fn run(command: Command) -> u8 {
         Command::Lock(args) => commands::lock::run(&args),
         Command::Update(args) => commands::update::run(&args),
         Command::Outdated(args) => commands::outdated::run(&args),
-        Command::Schema => commands::schema(),
-        Command::Completions { shell } => commands::completions(shell),
+        Command::Schema(_) => commands::schema(),
+        Command::Completions { shell, unused } => commands::completions(shell, unused.format),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
     };
     done.unwrap_or_else(|failure| {

@@ -238,9 +238,10 @@ impl RepoUrl {
         &self.key
     }
 
-    /// The repo's last path component without `.git`, for people.
+    /// The repo's last path component without `.git`, for people. Of a checkout's `…/name/.git` it is `name`.
     pub fn name(&self) -> &str {
-        let last = self.key.rsplit(['/', ':']).next().unwrap_or(&self.key);
+        let repo = self.key.trim_end_matches('/');
+        let last = repo.rsplit(['/', ':']).next().unwrap_or(repo);
         last.strip_suffix(".git").unwrap_or(last)
     }
 }

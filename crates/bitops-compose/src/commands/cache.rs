@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
     let settings = crate::settings()?;
     let cache = Objects::at(job::cache_dir(&settings));
     match &args.act {
-        CacheAct::Dir => {
+        CacheAct::Dir(_) => {
             let dir = cache.dir().display().to_string();
             show(
                 args.format,
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
                 || serde_json::json!({ "dir": dir }),
             )?;
         }
-        CacheAct::List => {
+        CacheAct::List(_) => {
             let entries = cache.list()?;
             let bytes = entries.iter().map(|entry| entry.bytes).sum();
             show(
@@ -72,7 +72,9 @@ pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
                 },
             )?;
         }
-        CacheAct::Prune { unused_for, max_size } => {
+        CacheAct::Prune {
+            unused_for, max_size, ..
+        } => {
             let unused_for = unused_for.or_else(|| max_size.is_none().then_some(UNUSED_FOR));
             let keep = Prune {
                 unused_for,
@@ -80,7 +82,7 @@ pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
             };
             told(args.format, &cache.prune(&keep)?)?;
         }
-        CacheAct::Clear => told(args.format, &cache.clear()?)?,
+        CacheAct::Clear(_) => told(args.format, &cache.clear()?)?,
     }
     Ok(DONE)
 }

@@ -8,7 +8,8 @@ use compose_plan::compose::{
 
 use crate::{
     DONE,
-    cli::{Explain, Format},
+    cli::{Explain, Format, Target},
+    job,
     problem::{Failure, Problem},
     report::paint,
 };
@@ -18,8 +19,9 @@ const OFFERED: usize = 5;
 
 /// Composes without writing anything and answers the question.
 pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
-    let (question, format) = (args.question.clone(), args.target.format);
-    super::composed(&args.target, move |job, planned| {
+    let (question, target) = asked(args)?;
+    let format = target.format;
+    super::composed(&target, move |job, planned| {
         let sources = &planned.gathered.layers.sources;
         let answer = explain(&planned.composition, sources, &question)
             .map_err(|error| unanswered(&error, &question, &planned.composition))?;
@@ -29,6 +31,26 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
         }
         Ok(DONE)
     })
+}
+
+/// The path and the environment, whichever comes first: the other commands begin with the environment.
+fn asked(args: &Explain) -> Result<(String, Target), Failure> {
+    let (question, target) = (args.question.clone(), args.target.clone());
+    let Some(second) = &target.environment else {
+        return Ok((question, target));
+    };
+    let root = job::root(&target)?;
+    if job::is_environment(&root, second) || !job::is_environment(&root, &question) {
+        return Ok((question, target));
+    }
+    let environment = Some(question);
+    Ok((
+        second.clone(),
+        Target {
+            environment,
+            ..target
+        },
+    ))
 }
 
 fn unanswered(error: &ExplainError, question: &str, composition: &Composition) -> Problem {

@@ -17,11 +17,11 @@ use clap_complete::Shell;
 
 use crate::{
     DONE,
-    cli::{Cli, Target},
+    cli::{Cli, Format, Target},
     job::Job,
     pipeline::{self, Planned},
     problem::Failure,
-    report::to_stdout,
+    report::{self, to_stdout},
     runtime,
 };
 
@@ -51,10 +51,17 @@ pub(crate) fn schema() -> Result<u8, Failure> {
 }
 
 /// `completions SHELL`
-pub(crate) fn completions(shell: Shell) -> Result<u8, Failure> {
+pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
-    to_stdout(&script)?;
+    match format {
+        Format::Text => to_stdout(&script)?,
+        Format::Json => {
+            let script = String::from_utf8_lossy(&script);
+            let told = serde_json::json!({ "shell": shell.to_string(), "script": script });
+            to_stdout(report::json_document(&told)?.as_bytes())?;
+        }
+    }
     Ok(DONE)
 }
 

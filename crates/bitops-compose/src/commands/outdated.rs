@@ -29,7 +29,8 @@ type Looked = (HashMap<String, Arc<Refs>>, Vec<Problem>);
 /// Looks at the refs of every locked repo and prints one row a source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let job = Job::of(&args.target)?;
-    let lock = LockFile::of(&job).require()?;
+    let file = LockFile::of(&job);
+    let lock = file.require()?;
     let looked = runtime::run(&job.cancel, job.settings.jobs, async {
         look(&gather::git(&job)?, &lock, &Allow::new(&job.settings.allow)).await
     });
@@ -43,7 +44,11 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let rows = lock::outdated(&lock, |repo| refs.get(repo.key()).map(|refs| &**refs));
     job.printer.result(&match args.target.format {
         Format::Text => lock::to_table(&rows),
-        Format::Json => crate::report::json_document(&lock::to_json(&rows))?,
+        Format::Json => crate::report::json_document(&serde_json::json!({
+            "environment": job.environment.as_str(),
+            "lock": file.name(),
+            "sources": lock::to_json(&rows),
+        }))?,
     })?;
     job.printer.problems(&problems);
     // A repo that did not answer is more than an outdated one.

@@ -12,10 +12,10 @@ use serde_json::json;
 use super::lock::refuse_moved;
 use crate::{
     DONE,
-    cli::{self, UpdateFormat},
+    cli::{self, Target, UpdateFormat},
     diff::{self, FileDiff},
     gather::{self, Gathered},
-    job::Job,
+    job::{self, Job},
     lockfile::LockFile,
     pins::Pins,
     pipeline::{self, Local, blocking},
@@ -29,14 +29,18 @@ struct Updated {
     new: Lock,
     /// With `--dry-run`.
     diff: Option<(Vec<FileDiff>, Vec<Problem>)>,
+    /// Did the file change?
+    written: bool,
 }
 
 /// Resolves the named sources live, keeps the others as they are locked, and writes the lock or shows the difference.
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
-    let job = Arc::new(Job::of(&args.target())?);
+    let (target, sources) = what(args)?;
+    let job = Arc::new(Job::of(&target)?);
     let file = LockFile::of(&job);
     let old = file.require()?;
-    let updated = match runtime::run(&job.cancel, job.settings.jobs, update(&job, args, &file, old)) {
+    let work = update(&job, args, sources, &file, old);
+    let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
         Ok(updated) => updated,
         Err(failure) => {
             job.printer.problems(failure.problems());
@@ -48,19 +52,54 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     job.printer.result(&match args.format {
         UpdateFormat::Text => text(&file, &changes, &files, args.dry_run),
         UpdateFormat::Markdown => diff::markdown(job.environment.as_str(), &changes, &files, args.dry_run),
-        UpdateFormat::Json => crate::report::json_document(&json(&file, &changes, &files, args.dry_run))?,
+        UpdateFormat::Json => crate::report::json_document(&json(&file, &changes, &files, updated.written))?,
     })?;
     job.printer.problems(&conflicts);
     Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
 }
 
-async fn update(job: &Arc<Job>, args: &cli::Update, file: &LockFile, old: Lock) -> Result<Updated, Failure> {
+/// The environment, and the sources that are named. As with every command the first word may be the environment: it is,
+/// unless `--environment` names one, or the lock of the variable's has a source of that name.
+fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
+    let target = args.target();
+    if let Some((first, sources)) = args.sources.split_first()
+        && args.environment.is_none()
+        && job::is_environment(&job::root(&target)?, first)
+        && !is_source(&target, first)
+    {
+        let environment = Some(first.clone());
+        return Ok((
+            Target {
+                environment,
+                ..target
+            },
+            sources,
+        ));
+    }
+    Ok((target, &args.sources))
+}
+
+/// Is it a locked source of the environment that the variable names?
+fn is_source(target: &Target, name: &str) -> bool {
+    // What is wrong there is told when it turns out to be the environment that is meant.
+    let lock = Job::of(target)
+        .ok()
+        .and_then(|job| LockFile::of(&job).read().ok()?);
+    lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
+}
+
+async fn update(
+    job: &Arc<Job>,
+    args: &cli::Update,
+    sources: &[String],
+    file: &LockFile,
+    old: Lock,
+) -> Result<Updated, Failure> {
     let specs = pipeline::config(job)?;
-    let is_named =
-        |locked: &Locked| args.sources.is_empty() || args.sources.iter().any(|name| names(name, locked));
-    for name in &args.sources {
+    let is_named = |locked: &Locked| sources.is_empty() || sources.iter().any(|name| names(name, locked));
+    for name in sources {
         if !old.sources.iter().any(|locked| names(name, locked)) {
-            return Err(no_source(name, job, &old).into());
+            return Err(no_source(name, &old).into());
         }
     }
     let kept = Lock {
@@ -81,10 +120,15 @@ async fn update(job: &Arc<Job>, args: &cli::Update, file: &LockFile, old: Lock) 
         let job = Arc::clone(job);
         Some(blocking(move || compare(&job, &before, &gathered)).await?)
     } else {
-        file.write(&new)?;
         None
     };
-    Ok(Updated { old, new, diff })
+    let written = !args.dry_run && file.write(&new)?;
+    Ok(Updated {
+        old,
+        new,
+        diff,
+        written,
+    })
 }
 
 /// The config's entries as they were when the lock was written.
@@ -112,7 +156,7 @@ fn names(name: &str, locked: &Locked) -> bool {
     by_url || repo.name() == name || locked.environment.as_str() == name
 }
 
-fn no_source(name: &str, job: &Job, lock: &Lock) -> Problem {
+fn no_source(name: &str, lock: &Lock) -> Problem {
     let mut known: Vec<&str> = lock
         .sources
         .iter()
@@ -120,14 +164,7 @@ fn no_source(name: &str, job: &Job, lock: &Lock) -> Problem {
         .collect();
     known.sort_unstable();
     known.dedup();
-    // The other commands take the environment there.
-    let hint = if name == job.environment.as_str() {
-        format!(
-            "that is the environment: `bitops-compose update --environment {name}` updates all of its sources"
-        )
-    } else {
-        format!("there are: {}", known.join(", "))
-    };
+    let hint = format!("there are: {}", known.join(", "));
     let name = compose_model::text::escape(name, 120);
     Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
@@ -170,7 +207,7 @@ fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bo
     text
 }
 
-fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> serde_json::Value {
+fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], written: bool) -> serde_json::Value {
     let side = |locked: Option<&Locked>| {
         locked.map(|locked| {
             json!({ "resolved": locked.resolved.name(locked.commit), "commit": locked.commit.to_string() })
@@ -183,7 +220,7 @@ fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bo
     let diff = |file: &FileDiff| json!({ "path": file.path, "diff": file.text });
     json!({
         "lock": file.name(),
-        "written": !dry_run,
+        "written": written,
         "sources": changes.iter().map(change).collect::<Vec<_>>(),
         "files": files.iter().map(diff).collect::<Vec<_>>(),
     })
