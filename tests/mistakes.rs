@@ -446,6 +446,36 @@ fn wrong_settings_are_told_at_once() {
 }
 
 #[test]
+fn a_wrong_command_line_is_told_as_json_too() {
+    let mut world = world(&mut []);
+    world.context.set("BITOPS_COMPOSE_LOG_FORMAT", "json");
+    for (args, message) in [
+        (&["plan", "--bogus"][..], "unexpected argument '--bogus' found"),
+        (&["pln"], "unrecognized subcommand 'pln'"),
+        (
+            &["explain"],
+            "the following required arguments were not provided:\n  <PATH[:KEY]>",
+        ),
+        (&[], "no command is named"),
+    ] {
+        let run = world.context.run(args).expect_code(2);
+        let told: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+        assert_eq!(
+            (&told["message"], &told["exit_code"]),
+            (&message.into(), &2.into()),
+            "{run}"
+        );
+        assert_eq!(
+            (told["hints"].as_array().unwrap().len(), run.stdout.as_str()),
+            (1, ""),
+            "{run}"
+        );
+    }
+    let help = world.context.run(["plan", "--help"]).expect_code(0);
+    assert!(help.stdout.contains("Usage:") && help.stderr.is_empty(), "{help}");
+}
+
+#[test]
 fn the_time_for_all_fetching_is_limited() {
     let mut world = world(&mut [eks()]);
     world.server.inject("c", Fault::Stall);

@@ -185,7 +185,7 @@ fn the_plan_for_programs_has_the_fields_of_the_contract() {
 
 #[test]
 fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
-    let world = in_conflict();
+    let mut world = in_conflict();
     insta::assert_snapshot!(run(&world, &["plan"], 65));
     let plan = json(&run(&world, &["plan", "--format", "json"], 65));
     let kinds: Vec<_> = plan["conflicts"]
@@ -195,6 +195,20 @@ fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
         .map(|conflict| conflict["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["key", "content"]);
+    // CI puts them on the lines of the config, whatever reads the result.
+    world.context.set("GITHUB_ACTIONS", "true");
+    for format in ["text", "json"] {
+        let annotated = run(&world, &["plan", "--format", format], 65);
+        assert_eq!(annotated.stderr.lines().count(), 2, "{annotated}");
+        for line in annotated.stderr.lines() {
+            assert!(
+                line.starts_with("::error file=dev/bitops.config.yaml,line=3,"),
+                "{line}"
+            );
+        }
+        assert!(!annotated.stdout.contains("::error"), "{annotated}");
+    }
+    world.context.unset("GITHUB_ACTIONS");
     // Where the result has no room for them they are errors.
     for args in [&["plan", "--diff"][..], &["plan", "--graph", "dot"]] {
         let told = run(&world, args, 65);
@@ -380,17 +394,6 @@ fn the_environment_and_the_operations_repo_are_found_or_asked_for() {
     assert!(here.success(), "{here}");
 }
 
-#[test]
-fn schema_and_completions_are_for_editors_and_shells() {
-    let world = world(&mut []);
-    let schema = json(&run(&world, &["schema"], 0));
-    assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
-    for shell in ["bash", "zsh", "fish"] {
-        let script = run(&world, &["completions", shell], 0);
-        assert!(script.stdout.contains("vendor"), "{shell}");
-    }
-}
-
 /// Scripts give all commands the same options, whether a command has a use for them or not.
 #[test]
 fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
@@ -435,6 +438,17 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
             .run(["explain", "helm/web/values.yaml", "dev"])
             .stdout
     );
+}
+
+#[test]
+fn schema_and_completions_are_for_editors_and_shells() {
+    let world = world(&mut []);
+    let schema = json(&run(&world, &["schema"], 0));
+    assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&world, &["completions", shell], 0);
+        assert!(script.stdout.contains("vendor"), "{shell}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ mod verify;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 use compose_model::{ExitCode, env};
 
 use crate::{
@@ -49,7 +49,10 @@ fn main() -> std::process::ExitCode {
     let code = if args.next().is_some_and(|word| word == "deploy") {
         commands::deploy::run(args.collect::<Vec<OsString>>())
     } else {
-        run(Cli::parse().command)
+        match Cli::try_parse() {
+            Ok(cli) => run(cli.command),
+            Err(error) => usage(&error),
+        }
     };
     code.into()
 }
@@ -73,6 +76,27 @@ fn run(command: Command) -> u8 {
         plain_printer().problems(failure.problems());
         failure.code().code()
     })
+}
+
+/// Help and version are results; everything else is a mistake, which a program may be listening for.
+fn usage(error: &clap::Error) -> u8 {
+    let printer = plain_printer();
+    if !error.use_stderr() || !printer.json {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+    let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command is named",
+        _ => parts.next().unwrap_or_default(),
+    };
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let problem = problem::Problem {
+        hints: parts.next().map(str::to_owned).into_iter().collect(),
+        ..problem::Problem::new(ExitCode::Usage, message)
+    };
+    printer.problems([&problem]);
+    ExitCode::Usage.code()
 }
 
 /// A printer for what is said before any config is read.

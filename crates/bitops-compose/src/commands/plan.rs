@@ -30,8 +30,12 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             (Format::Text, None) => {
                 let text = report::text::plan(&planned.composition, &planned.gathered.layers.sources);
                 job.printer.painted(&text, paint::plan)?;
+                annotate(job, &planned);
             }
-            (Format::Json, _) => show_json(job, &planned, diff)?,
+            (Format::Json, _) => {
+                show_json(job, &planned, diff)?;
+                annotate(job, &planned);
+            }
         }
         Ok(if planned.composition.conflicts.is_empty() {
             DONE
@@ -85,7 +89,18 @@ fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Fa
 
 /// On stderr, where the result has no room for them.
 fn tell_conflicts(job: &Job, planned: &Planned) {
+    job.printer.problems(&conflicts(planned));
+}
+
+/// What the plan tells of, for CI to put on the config's lines.
+fn annotate(job: &Job, planned: &Planned) {
+    let warnings = planned.composition.warnings.iter().cloned();
+    let mut problems = conflicts(planned);
+    problems.extend(warnings.map(Problem::from));
+    job.printer.annotations(&problems);
+}
+
+fn conflicts(planned: &Planned) -> Vec<Problem> {
     let conflicts = report::conflicts(&planned.composition, &planned.gathered.layers.sources);
-    let problems: Vec<Problem> = conflicts.into_iter().map(Problem::from).collect();
-    job.printer.problems(&problems);
+    conflicts.into_iter().map(Problem::from).collect()
 }

@@ -77,6 +77,14 @@ impl Printer {
         // Where nobody listens, the exit code still tells.
         let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
     }
+
+    /// Problems that the result tells: only their annotations, on stderr.
+    pub(crate) fn annotations(&self, problems: &[Problem]) {
+        if self.github {
+            let out: String = problems.iter().map(annotate).collect();
+            let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
+        }
+    }
 }
 
 /// Writes a result. A closed pipe (`plan | head`) is no error: nobody wants the rest. A full disk is one, for half a
