@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use compose_model::{ExitCode, SourceSpec, TreePath, text};
 use compose_plan::{
+    compose::filter::glob,
     layer::{Layer, Layers, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
@@ -118,7 +119,12 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
         (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
             .strip_prefix(dir.as_str())
             .filter(|below| below.starts_with('/'))
-            .map(|below| format!("exclude: [\"{below}\"] in the source's entry leaves it out")),
+            .map(|below| {
+                format!(
+                    "exclude: [\"{}\"] in the source's entry leaves it out",
+                    glob(below)
+                )
+            }),
         _ => None,
     };
     let problem = Problem::from(error);

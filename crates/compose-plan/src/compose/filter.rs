@@ -66,6 +66,18 @@ pub fn is_hook(path: &TreePath) -> bool {
         .any(|component| HOOK_DIRECTORIES.contains(&component))
 }
 
+/// The glob that means this path alone, as it stands in a YAML double-quoted string.
+pub fn glob(path: &str) -> String {
+    let escape = |c: char| {
+        if "*?[]{}\\!".contains(c) {
+            format!("\\\\{c}")
+        } else {
+            c.to_string()
+        }
+    };
+    path.chars().map(escape).collect::<String>().replace('"', "\\\"")
+}
+
 fn globs_of(key: &'static str, globs: &[String]) -> Result<Gitignore, FilterError> {
     let error = |glob: &str, error: ignore::Error| FilterError {
         key,

@@ -11,7 +11,7 @@ use super::{
     deployments::Plan,
     duplicates, edit, hazards,
     settle::{local_party, source_party},
-    wording,
+    together, wording,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
@@ -49,13 +49,20 @@ pub(super) fn finish(
     composition
         .conflicts
         .sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
-    for conflict in &mut composition.conflicts {
-        conflict.remedies = wording::remedies(
+    let together = together::remedies(
+        &composition.conflicts,
+        request.environment,
+        request.layers,
+        &composition.renames,
+    );
+    for (conflict, together) in composition.conflicts.iter_mut().zip(together) {
+        conflict.remedies = together.into_iter().collect();
+        conflict.remedies.extend(wording::remedies(
             conflict,
             request.environment,
             &request.layers.sources,
             &composition.renames,
-        );
+        ));
     }
     mark_present(request, &mut composition)?;
     warn(request, configs.local.is_some(), plan.generated, &mut composition);

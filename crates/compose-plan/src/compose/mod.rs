@@ -30,6 +30,7 @@ mod settle;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tree;
 mod walk;
 mod wording;

@@ -5,6 +5,8 @@ use compose_model::{TreePath, env::PIPELINE_DIR, text};
 use super::{
     composition::{Conflict, ConflictKind, Holds, Party, Rename},
     configs::config_path,
+    filter::glob,
+    together::which,
 };
 use crate::layer::{Origin, Source, SourceId};
 
@@ -196,10 +198,14 @@ impl About<'_> {
             .into_iter()
             .map(|origin| label_of(origin, self.sources))
             .collect();
-        if let [lowest, .., highest] = names.as_slice() {
-            all.push(format!(
+        match names.as_slice() {
+            [lowest, highest] => all.push(format!(
                 "on-conflict: last in the entry of {highest} takes what it has, on-conflict: first what {lowest} has"
-            ));
+            )),
+            [lowest, .., highest] => all.push(format!(
+                "on-conflict: last in the entry of {highest} takes what it has; on-conflict: first in those of all the others what {lowest} has"
+            )),
+            _ => {}
         }
         all
     }
@@ -239,7 +245,7 @@ impl About<'_> {
                 )
             })
             .collect();
-        format!("{}: what the other one has is used then", globs.join(", or "))
+        which(&globs)
     }
 
     /// Where names collide: the first `depth` components of what a source has, relative to its environment.
@@ -268,7 +274,7 @@ impl About<'_> {
                 let path = match party.path.strip_prefix(&source.environment) {
                     Some(relative) => format!("/{}", glob(relative.as_str())),
                     // From its default folder, or by way of a symlink.
-                    None => glob(party.path.file_name()),
+                    None => glob(party.path.file_name()).replacen('#', "\\\\#", 1),
                 };
                 Some(format!("exclude: [\"{path}\"] in the entry of {}", label(source)))
             })
@@ -308,16 +314,4 @@ impl About<'_> {
             }
         })
     }
-}
-
-/// A path as a gitignore glob, in a YAML double-quoted string.
-fn glob(path: &str) -> String {
-    let escape = |c: char| {
-        if "*?[]\\!".contains(c) {
-            format!("\\\\{c}")
-        } else {
-            c.to_string()
-        }
-    };
-    path.chars().map(escape).collect::<String>().replace('"', "\\\"")
 }
