@@ -43,6 +43,8 @@ pub enum Action {
     Answer(&'static str, Vec<(&'static str, String)>, Vec<u8>),
     /// The first bytes of the real body, then the connection is closed.
     Cut(usize),
+    /// The start of something else: headers and bytes, then the connection is closed.
+    CutAnswer(Vec<(&'static str, String)>, Vec<u8>),
     /// The real body, changed.
     Change(Box<dyn FnOnce(Vec<u8>) -> Vec<u8> + Send>),
     /// The real body but its last bytes, then this is called, then the rest.
@@ -160,6 +162,15 @@ impl Connection {
                     let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
                     self.write(&body[..count.min(body.len())])?;
+                    false
+                }
+                Action::CutAnswer(headers, body) => {
+                    let headers: Vec<_> = headers
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect();
+                    self.head("200 OK", &headers, Some(body.len() + 1))?;
+                    self.write(&body)?;
                     false
                 }
                 Action::Change(change) => {
