@@ -68,12 +68,12 @@ enum Look {
 
 /// See [`crate::Repo::fetch`].
 pub(crate) fn fetch(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
     wants: &[Want],
 ) -> Result<Vec<Snapshot>, Error> {
-    let entry = shared.entry(work)?;
+    let entry = shared.entry()?;
     let store = shared.store(&entry)?;
     match look(shared, &store, wants)? {
         Look::Fine(survey) if survey.incomplete.is_empty() => {
@@ -84,7 +84,7 @@ pub(crate) fn fetch(
         first if shared.is_offline() => return Err(offline(shared, &first, wants)),
         _ => {}
     }
-    let entry = shared.entry_to_fetch(work)?;
+    let entry = shared.entry_to_fetch()?;
     let guard = entry.lock(&shared.run, &shared.url)?;
     let (mut store, survey) = complete(shared, work, runtime, wants, &entry, &guard)?;
     if !work.has_readers {
@@ -93,7 +93,7 @@ pub(crate) fn fetch(
             Compacted::No => {}
             Compacted::Yes => store = shared.store(&entry)?,
             Compacted::Gone => {
-                work.entry = None;
+                shared.forget_entry();
                 return fetch(shared, work, runtime, wants);
             }
         }
@@ -103,7 +103,7 @@ pub(crate) fn fetch(
 }
 
 fn complete(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
     wants: &[Want],
@@ -144,7 +144,7 @@ fn complete(
 
 /// One request for what is missing; a refusal changes the strategy instead of being an error, as long as there is another one.
 fn request(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
     wants: &[Want],

@@ -5,7 +5,7 @@
 //! | `git` | [`Git`]: a run and what its repos share |
 //! | `repo` | [`Repo`]: refs and fetch, with retries, on the blocking pool |
 //! | `fetch` | which objects are asked for, in which order, and what happens when a server refuses |
-//! | `raw` | signed tags, and the refs as they were |
+//! | `raw` | signed tags |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | who gets which secret; the bits of git's configuration that concern us |
@@ -42,7 +42,7 @@ pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{At, Error, TreeProblem};
 pub use git::Git;
 pub use options::{Options, Stall, Tuning};
-pub use repo::{Repo, Want};
+pub use repo::{Looked, Repo, Want};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;
 pub use walk::{Keep, Root};

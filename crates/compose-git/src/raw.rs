@@ -1,6 +1,8 @@
-//! What is asked of a repo besides its files: annotated tags as they were signed, and what its refs were before.
+//! What is asked of a repo besides its files: annotated tags as they were signed.
 
-use compose_model::{ObjectId, Refs, text::escape};
+use std::sync::Arc;
+
+use compose_model::{ObjectId, text::escape};
 use gix::objs::Kind;
 use tokio::runtime::Handle;
 
@@ -19,22 +21,16 @@ impl Repo {
         self.step(move |shared, work, runtime| fetch_tag(shared, work, runtime, tag, &refname))
             .await
     }
-
-    /// The refs that the cache remembers from the last look at them, which may be this run's own; `None`: nobody looked before.
-    pub async fn remembered(&self) -> Result<Option<Refs>, Error> {
-        self.step(|shared, work, _| Ok(shared.entry(work)?.remembered().map(|(_, refs)| refs)))
-            .await
-    }
 }
 
 fn fetch_tag(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
     tag: ObjectId,
     refname: &str,
 ) -> Result<Vec<u8>, Error> {
-    let entry = shared.entry(work)?;
+    let entry = shared.entry()?;
     match shared.store(&entry)?.read(&tag, Kind::Tag) {
         Ok(raw) => return Ok(raw),
         Err(ReadError::Missing) => {}
@@ -54,7 +50,7 @@ fn fetch_tag(
             missing: format!("the tag object of {}", escape(refname, 200)),
         });
     }
-    let entry = shared.entry_to_fetch(work)?;
+    let entry = shared.entry_to_fetch()?;
     let _guard = entry.lock(&shared.run, &shared.url)?;
     let session = shared.session(work, runtime)?;
     let incoming = entry.incoming()?;

@@ -1,6 +1,10 @@
 //! One repo in one run: what is asked of it, in order, with retries.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex as Lock},
+};
 
 use compose_model::{CommitId, RefEntry, Refs, RepoUrl};
 use tokio::{runtime::Handle, sync::Mutex};
@@ -16,7 +20,7 @@ use crate::{
     snapshot::Snapshot,
     store::Store,
     walk::Root,
-    wire::Traffic,
+    wire::{Traffic, lock},
 };
 
 /// What is wanted of one commit.
@@ -43,41 +47,59 @@ pub(crate) struct Shared {
     pub(crate) traffic: Arc<Traffic>,
     /// Its objects in memory.
     pub(crate) kept: Arc<Kept>,
+    /// Its place in the cache, once that was opened.
+    place: Lock<Option<Arc<Entry>>>,
+}
+
+/// The refs of a repo in this run.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// What the cache remembered of them before this run looked; `None`: nobody looked before, or nobody looks now (offline).
+    pub before: Option<Arc<Refs>>,
+    /// As they are.
+    pub now: Arc<Refs>,
 }
 
 /// What one step leaves for the next.
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) session: Option<Session>,
-    pub(crate) entry: Option<Arc<Entry>>,
     pub(crate) strategy: Strategy,
     /// Was anything handed out that reads the store? Then nothing of it may go.
     pub(crate) has_readers: bool,
     /// Prefixes of refs that were asked for.
     asked: Vec<String>,
     refs: Vec<RefEntry>,
+    /// What the cache remembered when this run first looked.
+    before: Option<Arc<Refs>>,
 }
 
 impl Shared {
     /// The repo's place in the cache, opened when it is first needed.
-    pub(crate) fn entry(&self, work: &mut Work) -> Result<Arc<Entry>, Error> {
-        if let Some(entry) = &work.entry {
+    pub(crate) fn entry(&self) -> Result<Arc<Entry>, Error> {
+        let mut place = lock(&self.place);
+        if let Some(entry) = &*place {
             return Ok(Arc::clone(entry));
         }
         let entry = Arc::new(Entry::open(&self.run, &self.url)?);
-        work.entry = Some(Arc::clone(&entry));
+        *place = Some(Arc::clone(&entry));
         Ok(entry)
     }
 
     /// The same for fetching into: where the cache cannot be written, a private place that reads from the cache.
-    pub(crate) fn entry_to_fetch(&self, work: &mut Work) -> Result<Arc<Entry>, Error> {
-        let entry = self.entry(work)?;
+    pub(crate) fn entry_to_fetch(&self) -> Result<Arc<Entry>, Error> {
+        let entry = self.entry()?;
         if entry.is_writable() {
             return Ok(entry);
         }
         let private = Arc::new(Entry::private(&self.run, &self.url, Some(&entry))?);
-        work.entry = Some(Arc::clone(&private));
+        *lock(&self.place) = Some(Arc::clone(&private));
         Ok(private)
+    }
+
+    /// The entry was removed: the next one to need it makes another.
+    pub(crate) fn forget_entry(&self) {
+        *lock(&self.place) = None;
     }
 
     /// The objects that the cache holds now.
@@ -85,10 +107,23 @@ impl Shared {
         entry.store(&self.run, &self.kept)
     }
 
-    /// The connection, opened when it is first needed.
-    pub(crate) fn session<'w>(&self, work: &'w mut Work, runtime: &Handle) -> Result<&'w mut Session, Error> {
+    /// The connection, opened when it is first needed. The cache's entry is opened while the server is awaited.
+    pub(crate) fn session<'w>(
+        self: &Arc<Self>,
+        work: &'w mut Work,
+        runtime: &Handle,
+    ) -> Result<&'w mut Session, Error> {
         if work.session.is_none() {
-            work.session = Some(Session::open(&self.run, &self.url, &self.traffic, runtime)?);
+            let shared = Arc::clone(self);
+            // Whoever needs the entry is told why there is none.
+            let meanwhile = move || drop(shared.entry());
+            work.session = Some(Session::open(
+                &self.run,
+                &self.url,
+                &self.traffic,
+                runtime,
+                meanwhile,
+            )?);
         }
         work.session.as_mut().ok_or_else(|| Error::Bug {
             repo: self.url.clone(),
@@ -130,6 +165,7 @@ impl Repo {
             run,
             url,
             traffic: Arc::default(),
+            place: Lock::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -150,10 +186,14 @@ impl Repo {
     /// All refs seen in this run, among them those that start with `prefixes`. Only prefixes that no call asked for before cost
     /// a request, and a name keeps the value it was first seen with. Offline, the answer is that of the last run that looked.
     pub async fn refs(&self, prefixes: &[String]) -> Result<Arc<Refs>, Error> {
+        Ok(self.look(prefixes).await?.now)
+    }
+
+    /// The same, with what they were before.
+    pub async fn look(&self, prefixes: &[String]) -> Result<Looked, Error> {
         let prefixes = prefixes.to_vec();
         self.step(move |shared, work, runtime| look(shared, work, runtime, &prefixes))
             .await
-            .map(Arc::new)
     }
 
     /// Sees to it that the cache holds all files of the wanted directories, and what symlinks there point to. What it holds
@@ -176,7 +216,7 @@ impl Repo {
     pub(crate) async fn step<T, F>(&self, step: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: Fn(&Shared, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
+        F: Fn(&Arc<Shared>, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
     {
         let (run, url) = (&self.shared.run, &self.shared.url);
         let step = Arc::new(step);
@@ -220,7 +260,7 @@ impl Repo {
     async fn attempt<T, F>(&self, step: Arc<F>) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: Fn(&Shared, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
+        F: Fn(&Arc<Shared>, &mut Work, &Handle) -> Result<T, Error> + Send + Sync + 'static,
     {
         let mut work = Arc::clone(&self.work).lock_owned().await;
         let permit = Arc::clone(&self.shared.run.jobs).acquire_owned().await;
@@ -249,7 +289,12 @@ impl Repo {
     }
 }
 
-fn look(shared: &Shared, work: &mut Work, runtime: &Handle, prefixes: &[String]) -> Result<Refs, Error> {
+fn look(
+    shared: &Arc<Shared>,
+    work: &mut Work,
+    runtime: &Handle,
+    prefixes: &[String],
+) -> Result<Looked, Error> {
     let mut new: Vec<String> = prefixes
         .iter()
         .filter(|prefix| !refs::is_covered(prefix, &work.asked))
@@ -259,10 +304,11 @@ fn look(shared: &Shared, work: &mut Work, runtime: &Handle, prefixes: &[String])
     new.dedup();
     if !new.is_empty() {
         let found = if shared.is_offline() {
-            remembered(shared, work, &new)?
+            remembered(shared, &new)?
         } else {
             shared.session(work, runtime)?.refs(&new)?
         };
+        let is_first = work.asked.is_empty();
         let known = Refs::new(std::mem::take(&mut work.refs));
         work.refs = known
             .iter()
@@ -272,21 +318,27 @@ fn look(shared: &Shared, work: &mut Work, runtime: &Handle, prefixes: &[String])
         work.asked.extend(new);
         if !shared.is_offline() {
             // What a run did not look at stays as the last one saw it.
-            let entry = shared.entry(work)?;
+            let entry = shared.entry()?;
             let (mut asked, mut all) = (work.asked.clone(), work.refs.clone());
             if let Some((before, old)) = entry.remembered() {
                 let stays = |name: &str| !refs::is_covered(name, &work.asked);
                 asked.extend(before.into_iter().filter(|prefix| stays(prefix)));
                 all.extend(old.iter().filter(|entry| stays(&entry.name)).cloned());
+                if is_first {
+                    work.before = Some(Arc::new(old));
+                }
             }
             entry.remember(&asked, &Refs::new(all));
         }
     }
-    Ok(Refs::new(work.refs.clone()))
+    Ok(Looked {
+        before: work.before.clone(),
+        now: Arc::new(Refs::new(work.refs.clone())),
+    })
 }
 
-fn remembered(shared: &Shared, work: &mut Work, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
-    let remembered = shared.entry(work)?.remembered();
+fn remembered(shared: &Shared, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
+    let remembered = shared.entry()?.remembered();
     let (asked, refs) = remembered.unwrap_or_default();
     match prefixes.iter().find(|prefix| !refs::is_covered(prefix, &asked)) {
         None => Ok(refs::select(refs.iter().cloned(), prefixes)),

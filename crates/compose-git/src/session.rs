@@ -1,12 +1,16 @@
 //! One connection to one repo: handshake, refs, packs. Blocking.
 
+mod announced;
+mod route;
+mod wants;
+
 use std::{io, path::PathBuf, sync::Arc};
 
-use compose_model::{ObjectId, RefEntry, RepoUrl, text::escape, url::Scheme};
+use compose_model::{RefEntry, RepoUrl, text::escape, url::Scheme};
 use gix::error::ErrorExt as _;
 use gix::protocol::{
     Handshake, LsRefsCommand,
-    fetch::{self, Arguments, Context, Negotiate, Shallow, Tags, negotiate},
+    fetch::{self, Context, Shallow, Tags},
     ls_refs::RefPrefixes,
     transport::{
         Protocol, Service,
@@ -21,13 +25,17 @@ use reqwest::Url;
 use tokio::runtime::Handle;
 
 use crate::{
-    credentials::{Credential, Keyring},
+    credentials::Keyring,
     error::{Error, exhausted},
     git::Run,
     refs,
-    store::to_gix,
     wire::{Traffic, Wire, http::HttpLink, process},
 };
+
+use announced::{Announced, Unusable};
+use route::route;
+pub(crate) use wants::Ask;
+use wants::Wants;
 
 /// A connection after its handshake.
 pub(crate) struct Session {
@@ -35,15 +43,6 @@ pub(crate) struct Session {
     wire: Arc<Wire>,
     transport: Box<dyn Transport + Send>,
     handshake: Handshake,
-}
-
-/// What a pack is to hold.
-pub(crate) struct Ask<'a> {
-    pub(crate) ids: &'a [ObjectId],
-    /// `filter` of the protocol; ignored by servers that know none.
-    pub(crate) filter: Option<String>,
-    /// Commits without their history.
-    pub(crate) shallow: bool,
 }
 
 /// A pack and its index, in a directory that goes away with it.
@@ -65,57 +64,19 @@ fn agent() -> Feature {
     )
 }
 
-/// Where an address really leads, after git's own configuration.
-fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
-    let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
-        return Ok((repo.clone(), None));
-    };
-    let (address, given) = split_login(&rewritten);
-    // The text is not shown: it may hold a secret.
-    let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
-        repo: repo.clone(),
-        why: format!(
-            "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
-        ),
-    })?;
-    tracing::debug!(to = %url, "git's configuration rewrites the address");
-    Ok((url, given))
-}
-
-/// `https://user:token@host/` is a common way to give CI jobs their token; the login is a credential, not a part of the address.
-fn split_login(address: &str) -> (String, Option<Credential>) {
-    let parsed = Url::parse(address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && !url.username().is_empty());
-    let Some(mut url) = parsed else {
-        return (address.to_owned(), None);
-    };
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let credential = match url.password() {
-        Some(secret) => Credential::new(decode(url.username()), decode(secret)),
-        None => Credential::new(decode(url.username()), ""),
-    };
-    // Neither fails for an address with a host.
-    _ = url.set_username("");
-    _ = url.set_password(None);
-    (url.to_string(), Some(credential))
-}
-
 impl Session {
-    /// Connects and shakes hands.
+    /// Connects and shakes hands. `meanwhile` is done while the server is awaited.
     pub(crate) fn open(
         run: &Arc<Run>,
         repo: &RepoUrl,
         traffic: &Arc<Traffic>,
         runtime: &Handle,
+        meanwhile: impl FnOnce() + Send + 'static,
     ) -> Result<Self, Error> {
         run.check(repo)?;
         let (url, given) = route(run, repo)?;
         let wire = Arc::new(Wire::new(Arc::clone(run), repo.clone(), Arc::clone(traffic)));
+        wire.meanwhile(meanwhile);
         wire.begin(
             "connecting",
             "the list of refs",
@@ -230,8 +191,11 @@ impl Session {
         let (wire, cancel) = (Arc::clone(&self.wire), self.run.options.cancel.clone());
         let allocation = usize::try_from(self.run.options.largest_object()).ok();
         let most = tuning.max_objects;
+        // A part of protocol 2, a capability of those before.
+        let in_silence = self.handshake.server_protocol_version == Protocol::V2
+            || self.handshake.capabilities.contains("no-progress");
         let done = gix::protocol::fetch(
-            &mut Wants(ask),
+            &mut Wants { ask, in_silence },
             |pack, progress, interrupt| {
                 let mut pack = match Announced::read(pack, most) {
                     Ok(pack) => pack,
@@ -362,101 +326,6 @@ fn local_failure(error: &gix::Error) -> Option<io::Error> {
     .then(|| kind.into())
 }
 
-/// Wants some objects and has none: one round, no negotiation.
-struct Wants<'a>(&'a Ask<'a>);
-
-impl Negotiate for Wants<'_> {
-    fn mark_complete_and_common_ref(&mut self) -> gix::Result<negotiate::Action> {
-        Ok(negotiate::Action::MustNegotiate {
-            remote_ref_target_known: Vec::new(),
-        })
-    }
-
-    fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        for id in self.0.ids {
-            arguments.want(to_gix(id));
-        }
-        // After the wants: in protocol 0 the first of them turns the capability on.
-        if let Some(filter) = self.0.filter.as_deref().filter(|_| arguments.can_use_filter()) {
-            arguments.filter(filter);
-        }
-        !self.0.ids.is_empty()
-    }
-
-    fn one_round(
-        &mut self,
-        _state: &mut negotiate::one_round::State,
-        _arguments: &mut Arguments,
-        _previous: Option<&fetch::Response>,
-    ) -> gix::Result<(negotiate::Round, bool)> {
-        let round = negotiate::Round {
-            haves_sent: 0,
-            in_vain: 0,
-            haves_to_send: 0,
-            previous_response_had_at_least_one_in_common: false,
-        };
-        Ok((round, true))
-    }
-}
-
-/// A pack whose header was looked at: gix sets memory aside for as many objects as it announces.
-struct Announced<'a> {
-    header: io::Cursor<[u8; 12]>,
-    rest: &'a mut dyn io::BufRead,
-}
-
-enum Unusable {
-    Broken(io::Error),
-    TooMany(u32),
-}
-
-impl<'a> Announced<'a> {
-    fn read(rest: &'a mut dyn io::BufRead, most: u32) -> Result<Self, Unusable> {
-        let mut header = [0; 12];
-        rest.read_exact(&mut header).map_err(Unusable::Broken)?;
-        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
-        if count > most {
-            return Err(Unusable::TooMany(count));
-        }
-        Ok(Self {
-            header: io::Cursor::new(header),
-            rest,
-        })
-    }
-
-    fn in_header(&self) -> bool {
-        self.header.position() < 12
-    }
-}
-
-impl io::Read for Announced<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.in_header() {
-            self.header.read(buffer)
-        } else {
-            self.rest.read(buffer)
-        }
-    }
-}
-
-impl io::BufRead for Announced<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.in_header() {
-            self.header.fill_buf()
-        } else {
-            self.rest.fill_buf()
-        }
-    }
-
-    fn consume(&mut self, amount: usize) {
-        if self.in_header() {
-            self.header.consume(amount);
-        } else {
-            self.rest.consume(amount);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,20 +347,5 @@ mod tests {
         let open_files = io::Error::from_raw_os_error(24);
         let wrapped = io::Error::new(open_files.kind(), io::Error::other(open_files));
         assert_eq!(deep(wrapped).unwrap().raw_os_error(), Some(24));
-    }
-
-    #[test]
-    fn a_login_in_a_rewritten_address_is_taken_out() {
-        let split = |text: &str| {
-            let (address, given) = split_login(text);
-            (address, given.is_some())
-        };
-        assert_eq!(
-            split("https://me:t%40k@host/x"),
-            ("https://host/x".to_owned(), true)
-        );
-        assert_eq!(split("https://token@host/x"), ("https://host/x".to_owned(), true));
-        assert_eq!(split("https://host/x"), ("https://host/x".to_owned(), false));
-        assert_eq!(split("git@host:x"), ("git@host:x".to_owned(), false));
     }
 }

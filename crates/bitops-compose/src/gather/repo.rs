@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_git::{Repo, Root, Snapshot, Want};
+use compose_git::{Looked, Repo, Root, Snapshot, Want};
 use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
     compose::filter::Filter,
@@ -184,11 +184,14 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
     );
     let looked = if prefixes.is_empty() {
-        Ok((None, Arc::new(Refs::default())))
+        Ok(Looked {
+            before: None,
+            now: Arc::default(),
+        })
     } else {
-        look(repo, &prefixes).await
+        repo.look(&prefixes).await
     };
-    let (before, refs) = match looked {
+    let Looked { before, now: refs } = match looked {
         Ok(looked) => looked,
         Err(error) => {
             let problem = Problem::from(error);
@@ -217,7 +220,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
         }
         let resolved = match resolved {
             Ok(resolved) => {
-                let warnings = warnings(&entry.spec, &resolved, before.as_ref());
+                let warnings = warnings(&entry.spec, &resolved, before.as_deref());
                 Ok((resolved, warnings))
             }
             Err(error) => {
@@ -229,12 +232,6 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
         results.push((entry, resolved));
     }
     results
-}
-
-/// The refs as the cache remembers them, then as they are.
-async fn look(repo: &Repo, prefixes: &[String]) -> Result<(Option<Refs>, Arc<Refs>), compose_git::Error> {
-    let before = repo.remembered().await?;
-    Ok((before, repo.refs(prefixes).await?))
 }
 
 fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {

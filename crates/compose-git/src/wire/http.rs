@@ -2,19 +2,18 @@
 
 use std::{
     any::Any,
-    io::{self, Cursor, Write},
+    io::{self, BufRead as _, Cursor, Write},
     sync::Arc,
 };
 
 use bytes::BytesMut;
-use compose_model::text::escape;
 use gix::error::ErrorExt as _;
 use gix::protocol::transport::client::blocking_io::http::{
     GetResponse, Http, PostBodyDataKind, PostResponse,
 };
 use reqwest::{
-    Method, Response, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    Method,
+    header::{HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::{
     runtime::Handle,
@@ -22,18 +21,14 @@ use tokio::{
 };
 
 use crate::{
-    credentials::{self, Keyring},
-    error::Error,
+    credentials::Keyring,
     git::Run,
     wire::{
-        Body, Event, IN_FLIGHT, SAID, Source, Wire,
-        answers::{error_text, retry_after, shown},
-        net_error, pump,
+        Body, Event, IN_FLIGHT, Source, Wire,
+        exchange::{Exchange, Head, Request, wanted_type},
+        pump,
     },
 };
-
-/// Moves of an address that are followed. Real ones need one or two.
-const MOST_REDIRECTS: usize = 5;
 
 /// One repo's HTTP side.
 pub(crate) struct HttpLink {
@@ -41,19 +36,6 @@ pub(crate) struct HttpLink {
     runtime: Handle,
     /// Where the server moved us to.
     moved: Option<String>,
-}
-
-/// What a request needs; shared with the tasks.
-struct Exchange {
-    run: Arc<Run>,
-    wire: Arc<Wire>,
-    keyring: Keyring,
-}
-
-/// An answer's head, as gix reads it, and where it came from.
-struct Head {
-    lines: Vec<u8>,
-    url: Url,
 }
 
 impl HttpLink {
@@ -65,13 +47,56 @@ impl HttpLink {
         }
     }
 
-    fn start(&self, request: Request) -> (oneshot::Receiver<Head>, Body) {
-        let exchange = Arc::clone(&self.exchange);
-        let (head_to, head_from) = oneshot::channel();
+    /// Gets everything ready for a request that is not yet whole.
+    fn prepare(
+        &self,
+        method: Method,
+        url: &str,
+        base_url: &str,
+        headers: HeaderMap,
+    ) -> (Start, Body, oneshot::Receiver<Head>) {
+        let (head_to, head) = oneshot::channel();
         let (to, from) = mpsc::channel(IN_FLIGHT);
-        let body = Body::new(Arc::clone(&exchange.wire), from);
+        let body = Body::new(Arc::clone(&self.exchange.wire), from);
+        let request = Request {
+            method,
+            url: url.to_owned(),
+            tail: url.strip_prefix(base_url).unwrap_or(url).to_owned(),
+            headers,
+            body: None,
+        };
+        let start = Start {
+            exchange: Arc::clone(&self.exchange),
+            runtime: self.runtime.clone(),
+            request,
+            head_to,
+            to,
+        };
+        (start, body, head)
+    }
+}
+
+/// A request on its way to the runtime.
+struct Start {
+    exchange: Arc<Exchange>,
+    runtime: Handle,
+    request: Request,
+    head_to: oneshot::Sender<Head>,
+    to: mpsc::Sender<Event>,
+}
+
+impl Start {
+    /// Sends it off, and its answer to the reader.
+    fn go(self) {
+        let Self {
+            exchange,
+            runtime,
+            request,
+            head_to,
+            to,
+        } = self;
         let opening = (request.method == Method::GET).then(BytesMut::new);
-        self.runtime.spawn(async move {
+        runtime.spawn(async move {
             let wire = Arc::clone(&exchange.wire);
             let done = tokio::select! {
                 biased;
@@ -81,29 +106,23 @@ impl HttpLink {
             };
             let done = match done {
                 Ok((head, response)) => {
-                    // Only a GET's is waited for.
+                    // Only a GET's is looked at.
                     _ = head_to.send(head);
                     pump(&wire, &mut Source::Http(response, opening), &to).await
                 }
                 Err(error) => Err(error),
             };
             match done {
-                // Nobody may be reading any more; then nobody misses it.
-                Ok(()) => _ = to.send(Event::End).await,
+                Ok(rest) => {
+                    // The connection's own task gives it back for the next request, which follows at once: first things first.
+                    tokio::task::yield_now().await;
+                    // Nobody may be reading any more; then nobody misses it.
+                    _ = to.send(Event::End(rest)).await;
+                }
                 Err(error) => wire.fail(error),
             }
         });
-        (head_from, body)
     }
-}
-
-struct Request {
-    method: Method,
-    url: String,
-    /// What follows the repo's address in `url`.
-    tail: String,
-    headers: HeaderMap,
-    body: Option<oneshot::Receiver<Vec<u8>>>,
 }
 
 fn header_map(lines: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
@@ -132,20 +151,16 @@ impl Http for HttpLink {
         base_url: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> gix::Result<GetResponse<Self::Headers, Body>> {
-        let tail = url.strip_prefix(base_url).unwrap_or(url).to_owned();
-        let request = Request {
-            method: Method::GET,
-            url: url.to_owned(),
-            tail: tail.clone(),
-            headers: header_map(headers),
-            body: None,
-        };
-        let (head, body) = self.start(request);
+        let (start, mut body, mut head) = self.prepare(Method::GET, url, base_url, header_map(headers));
+        start.go();
+        // One wait for both: the head is there before the body.
+        _ = body.fill_buf();
         let head = head
-            .blocking_recv()
+            .try_recv()
             .map_err(|_| gix::error::message("no answer").raise())?;
         if head.url.as_str() != url {
-            self.moved = head.url.as_str().strip_suffix(&tail).map(str::to_owned);
+            let tail = url.strip_prefix(base_url).unwrap_or(url);
+            self.moved = head.url.as_str().strip_suffix(tail).map(str::to_owned);
         }
         Ok(GetResponse {
             headers: Cursor::new(head.lines),
@@ -160,21 +175,13 @@ impl Http for HttpLink {
         headers: impl IntoIterator<Item = impl AsRef<str>>,
         _kind: PostBodyDataKind,
     ) -> gix::Result<PostResponse<Self::Headers, Body, PostBody>> {
-        let (send, receive) = oneshot::channel();
-        let request = Request {
-            method: Method::POST,
-            url: url.to_owned(),
-            tail: url.strip_prefix(base_url).unwrap_or(url).to_owned(),
-            headers: header_map(headers),
-            body: Some(receive),
-        };
-        let (_head, body) = self.start(request);
+        let (start, body, _head) = self.prepare(Method::POST, url, base_url, header_map(headers));
         // The answer's head was judged where it was received; gix wants to see the content type once more.
         let headers = Cursor::new(format!("content-type: {}\n", wanted_type(&Method::POST)).into_bytes());
         Ok(PostResponse {
             post_body: PostBody {
                 bytes: Vec::new(),
-                send: Some(send),
+                start: Some(start),
             },
             headers,
             body,
@@ -190,10 +197,10 @@ impl Http for HttpLink {
     }
 }
 
-/// Collects a request's body (they are small: wants, no packs) and sends it off when gix is done with it.
+/// Collects a request's body (they are small: wants, no packs) and sends the request off when gix is done with it.
 pub(crate) struct PostBody {
     bytes: Vec<u8>,
-    send: Option<oneshot::Sender<Vec<u8>>>,
+    start: Option<Start>,
 }
 
 impl Write for PostBody {
@@ -209,292 +216,9 @@ impl Write for PostBody {
 
 impl Drop for PostBody {
     fn drop(&mut self) {
-        if let Some(send) = self.send.take() {
-            // The task is gone when the run was cancelled.
-            _ = send.send(std::mem::take(&mut self.bytes));
+        if let Some(mut start) = self.start.take() {
+            start.request.body = Some(std::mem::take(&mut self.bytes).into());
+            start.go();
         }
-    }
-}
-
-fn wanted_type(method: &Method) -> &'static str {
-    if *method == Method::GET {
-        "application/x-git-upload-pack-advertisement"
-    } else {
-        "application/x-git-upload-pack-result"
-    }
-}
-
-impl Exchange {
-    /// Sends a request and follows what is followed, until there is an answer that gix can read.
-    async fn answer(&self, request: Request) -> Result<(Head, Response), Error> {
-        let Request {
-            method,
-            url,
-            tail,
-            headers,
-            body,
-        } = request;
-        let body = match body {
-            Some(receive) => match receive.await {
-                Ok(body) => Some(body),
-                Err(_) => return Err(Error::Cancelled),
-            },
-            None => None,
-        };
-        let mut url = Url::parse(&url).map_err(|error| self.wire.network(error.to_string()))?;
-        let mut redirects = 0;
-        loop {
-            let response = self.send(&method, &url, &headers, body.clone()).await?;
-            match response.status() {
-                StatusCode::OK => return self.accept(&method, url, response).await,
-                status if status.is_redirection() => {
-                    redirects += 1;
-                    url = self.redirect(&method, &url, &response, &tail, redirects)?;
-                }
-                StatusCode::UNAUTHORIZED => {
-                    let tried = self.keyring.has_credential(&url);
-                    let challenged = self.keyring.next(&self.run, &url).await;
-                    if method != Method::GET || !challenged {
-                        return Err(self.unauthenticated(&url, tried, response).await);
-                    }
-                    tracing::debug!(host = url.host_str(), "asked for credentials");
-                }
-                _ => return Err(self.refused(response).await),
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        method: &Method,
-        url: &Url,
-        headers: &HeaderMap,
-        body: Option<Vec<u8>>,
-    ) -> Result<Response, Error> {
-        let client = self.run.net.client(&self.run, self.wire.at(), url)?;
-        let mut request = client
-            .request(method.clone(), url.clone())
-            .headers(headers.clone())
-            .headers(self.keyring.extra_headers(url));
-        if let Some(credential) = self.keyring.authorization(url) {
-            request = request.header(AUTHORIZATION, credential);
-        }
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        self.wire.count_request();
-        // What comes after connecting is bounded by the stall's window: a server sends them before it looks for objects.
-        let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
-        match tokio::time::timeout(bound, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(net_error::explain(self.wire.at(), &error)),
-            Err(_) => {
-                let why = format!(
-                    "the server stalled: no answer within {:.1} s",
-                    bound.as_secs_f32()
-                );
-                Err(self.wire.network(why))
-            }
-        }
-    }
-
-    fn redirect(
-        &self,
-        method: &Method,
-        from: &Url,
-        response: &Response,
-        tail: &str,
-        count: usize,
-    ) -> Result<Url, Error> {
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let to = from.join(location).ok().filter(|_| !location.is_empty());
-        let shown = to
-            .as_ref()
-            .map_or_else(|| escape(location, SAID), |to| shown(to, tail));
-        let refuse = |why| {
-            Err(Error::Redirect {
-                at: self.wire.at(),
-                to: shown.clone(),
-                why,
-            })
-        };
-        let Some(to) = to else {
-            return refuse("it names no address");
-        };
-        if *method != Method::GET {
-            return refuse("only the first request of a fetch may be redirected");
-        }
-        if count > MOST_REDIRECTS {
-            return refuse("there were too many redirects");
-        }
-        if let Some(why) = objection(from, &to, tail) {
-            return refuse(why);
-        }
-        tracing::debug!(to = shown, "redirected");
-        Ok(to)
-    }
-
-    async fn accept(&self, method: &Method, url: Url, response: Response) -> Result<(Head, Response), Error> {
-        let found = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("nothing");
-        if found.trim() != wanted_type(method) {
-            let found = escape(found, 80);
-            let said = error_text(response).await;
-            let start = if said.is_empty() {
-                String::new()
-            } else {
-                format!(", starting: {said}")
-            };
-            return Err(Error::NotGit {
-                at: self.wire.at(),
-                why: format!("the server sent {found}{start}"),
-            });
-        }
-        let head = Head {
-            lines: format!("content-type: {}\n", wanted_type(method)).into_bytes(),
-            url,
-        };
-        Ok((head, response))
-    }
-
-    async fn unauthenticated(&self, url: &Url, tried: bool, response: Response) -> Error {
-        let why = if tried {
-            "the credentials were refused"
-        } else if credentials::may_carry(url) {
-            "the server asks for credentials, and there are none"
-        } else {
-            "the server asks for credentials, which are not sent over plain http://"
-        };
-        let said = error_text(response).await;
-        Error::Unauthenticated {
-            at: self.wire.at(),
-            why: why.to_owned(),
-            said,
-        }
-    }
-
-    async fn refused(&self, response: Response) -> Error {
-        let at = self.wire.at();
-        let status = response.status();
-        let after = retry_after(response.headers());
-        let said = error_text(response).await;
-        match status.as_u16() {
-            403 => Error::Forbidden { at, said },
-            404 | 410 => Error::NotFound { at, said },
-            407 => Error::ProxyLogin { at, said },
-            429 | 500..=599 => Error::Overloaded {
-                at,
-                status: status.as_u16(),
-                said,
-                after,
-            },
-            code => {
-                let said = if said.is_empty() {
-                    said
-                } else {
-                    format!("; {said}")
-                };
-                let why = format!("the server answered {code}{said}");
-                Error::NotGit { at, why }
-            }
-        }
-    }
-}
-
-/// Why a redirect is not followed.
-fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
-    match (from.scheme(), to.scheme()) {
-        ("http" | "https", "https") | ("http", "http") => {}
-        ("https", "http") => return Some("it leads from https to http"),
-        _ => return Some("only http and https are followed"),
-    }
-    if !to.username().is_empty() || to.password().is_some() {
-        return Some("it holds a login");
-    }
-    // By its parts: a query or a fragment that ends in these words would lead anywhere.
-    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    let same =
-        to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
-    (!same).then_some("it does not lead to the same file of another repository")
-}
-
-#[cfg(test)]
-mod tests {
-    use compose_model::text::is_unprintable;
-    use compose_testkit::fuzz::feed;
-
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_query_or_fragment_is_no_path_of_a_repository() {
-        let tail = "/info/refs?service=git-upload-pack";
-        let url = |text: &str| Url::parse(&format!("https://{text}{tail}")).unwrap();
-        let follows = |to: &str| objection(&url("host/repo"), &url(to), tail).is_none();
-        assert!(follows("other/moved/repo.git"));
-        assert!(!follows("other/delete?all="));
-        assert!(!follows("other/delete#"));
-        assert!(!follows("other/info/refs?service=git-upload-pack#"));
-    }
-
-    #[test]
-    fn damaged_locations_are_followed_to_a_repository_or_not_at_all() {
-        let tail = "/info/refs?service=git-upload-pack";
-        let from = Url::parse(&format!("https://host/org/repo{tail}")).unwrap();
-        let seeds = [
-            format!("https://other:8443/moved/repo.git{tail}"),
-            format!("/moved/repo{tail}"),
-            format!("//host/repo{tail}"),
-            format!("http://me:secret@host/org/repo{tail}"),
-        ];
-        let pieces = [
-            "http://",
-            "file://",
-            "ext::",
-            "javascript:",
-            "@",
-            ":",
-            "\\",
-            "//",
-            "/../",
-            "%0a",
-            "%00",
-            "#",
-            "?",
-            tail,
-            "\u{1b}[0m",
-            "\n",
-            "\t",
-            "xn--",
-            "[::1]",
-            "0x7f.1",
-            "\u{3002}",
-            ":99999",
-        ];
-        feed(1000, &seeds, &pieces, |text, _| {
-            let Ok(to) = from.join(&String::from_utf8_lossy(text)) else {
-                return;
-            };
-            let told = shown(&to, tail);
-            assert!(!told.chars().any(is_unprintable), "{told}");
-            assert!(
-                Url::parse(&told).is_ok_and(|told| told.username().is_empty()),
-                "{told}"
-            );
-            if objection(&from, &to, tail).is_none() {
-                assert!(to.scheme() == "https" && to.host().is_some() && to.fragment().is_none());
-                assert!(to.username().is_empty() && to.password().is_none());
-                // What gix makes of it, and goes on with.
-                let base = to.as_str().strip_suffix(tail).unwrap();
-                let again = Url::parse(base).unwrap();
-                assert_eq!(again.origin(), to.origin(), "{to}");
-            }
-        });
     }
 }

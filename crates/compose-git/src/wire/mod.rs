@@ -8,6 +8,8 @@
 //! reads the channel. When the runtime goes away the channel closes and the reader fails; nothing panics.
 
 mod answers;
+mod body;
+mod exchange;
 pub(crate) mod http;
 pub(crate) mod net;
 mod net_error;
@@ -15,7 +17,6 @@ mod packets;
 pub(crate) mod process;
 
 use std::{
-    io::{self, BufRead, Read},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,20 +24,24 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use compose_model::{RepoUrl, text::escape};
 use tokio::{io::AsyncReadExt as _, sync::mpsc, time::Instant};
 
 use crate::{
     error::{At, Error},
     git::Run,
-    wire::packets::{Packets, Said},
+    wire::packets::Said,
 };
+
+use body::{Body, Event};
 
 /// How often cancellation is looked at. Far below the second that a signal may take.
 const TICK: Duration = Duration::from_millis(20);
 /// Chunks on their way to the reader.
 const IN_FLIGHT: usize = 8;
+/// Bytes of an HTTP answer that are handed to its reader at once.
+const TOGETHER: usize = 64 << 10;
 /// How much of what a server says is shown.
 pub(crate) const SAID: usize = 400;
 
@@ -55,7 +60,11 @@ pub(crate) struct Wire {
     /// Bytes that may still be received for the current step.
     allowance: AtomicU64,
     limit: Mutex<(&'static str, u64)>,
+    /// What is to be done while the next bytes are awaited.
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// What a repo cost in this run, and how far it came.
 pub(crate) struct Traffic {
@@ -101,7 +110,13 @@ impl Wire {
             waiting: AtomicBool::new(false),
             allowance: AtomicU64::new(u64::MAX),
             limit: Mutex::new(("the answer", u64::MAX)),
+            meanwhile: Mutex::default(),
         }
+    }
+
+    /// Leaves work to whoever waits for the server next: it takes no time that anybody misses.
+    pub(crate) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
+        *lock(&self.meanwhile) = Some(Box::new(work));
     }
 
     /// A new stage begins: at most this many bytes of `what`, and what was heard before does not concern it.
@@ -186,11 +201,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-enum Event {
-    Chunk(Bytes),
-    End,
-}
-
 /// Where chunks come from.
 enum Source {
     /// With the start of a handshake, until enough of it is there.
@@ -238,8 +248,28 @@ impl Source {
 }
 
 /// Moves chunks into the channel until the end, an error, a broken bound, or until nobody reads any more.
-/// `Ok` at the end of the stream and when the reader left; the caller says [`Event::End`] or keeps silent.
-async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<(), Error> {
+/// At the end of the stream it returns what the reader still lacks; the caller says [`Event::End`], or why there is none.
+///
+/// Each event wakes the reader, which on a busy machine waits for its turn. An answer by HTTP is asked for whole, so nobody hurries:
+/// its pieces, a dozen for a pack of ten files, are gathered up to [`TOGETHER`]. A process is talked with, and waits for what we say.
+async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<Bytes, Error> {
+    let mut held = BytesMut::new();
+    let moved = move_chunks(wire, source, to, &mut held).await;
+    let rest = held.freeze();
+    if moved.is_err() && !rest.is_empty() {
+        // The server may have said why. A reader that is not there, or full to the brim, learns it otherwise.
+        _ = to.try_send(Event::Chunk(rest));
+        return moved.map(|()| Bytes::new());
+    }
+    moved.map(|()| rest)
+}
+
+async fn move_chunks(
+    wire: &Wire,
+    source: &mut Source,
+    to: &mpsc::Sender<Event>,
+    held: &mut BytesMut,
+) -> Result<(), Error> {
     let stall = wire.run.stall();
     let mut waited = Duration::ZERO;
     let mut arrived = 0;
@@ -270,81 +300,20 @@ async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Res
         let Some(chunk) = chunk else { return Ok(()) };
         wire.receive(chunk.len())?;
         arrived += chunk.len() as u64;
+        let chunk = match source {
+            Source::Http(..) => {
+                held.extend_from_slice(&chunk);
+                if held.len() < TOGETHER {
+                    continue;
+                }
+                held.split().freeze()
+            }
+            Source::Process(_) => chunk,
+        };
         tokio::select! {
             biased;
             error = wire.interrupted() => return Err(error),
             sent = to.send(Event::Chunk(chunk)) => if sent.is_err() { return Ok(()) },
         }
-    }
-}
-
-/// The reading end: what a server sends, for gix's blocking readers.
-pub(crate) struct Body {
-    wire: Arc<Wire>,
-    from: mpsc::Receiver<Event>,
-    chunk: Bytes,
-    ended: bool,
-    packets: Packets,
-}
-
-impl Body {
-    fn new(wire: Arc<Wire>, from: mpsc::Receiver<Event>) -> Self {
-        Self {
-            wire,
-            from,
-            chunk: Bytes::new(),
-            ended: false,
-            packets: Packets::default(),
-        }
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        self.wire.waiting.store(true, Ordering::Relaxed);
-        let event = self.from.blocking_recv();
-        self.wire.waiting.store(false, Ordering::Relaxed);
-        match event {
-            Some(Event::Chunk(chunk)) => {
-                if let Some(said) = self.packets.observe(&chunk) {
-                    *lock(&self.wire.said) = Some(said);
-                }
-                self.chunk = chunk;
-                Ok(())
-            }
-            Some(Event::End) => {
-                self.ended = true;
-                if self.packets.is_cut() {
-                    lock(&self.wire.said).get_or_insert(Said::Cut);
-                }
-                Ok(())
-            }
-            // The reason is in the wire: whoever reports gix's error looks there.
-            None => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the connection ended",
-            )),
-        }
-    }
-}
-
-impl BufRead for Body {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.chunk.is_empty() && !self.ended {
-            self.wait()?;
-        }
-        Ok(&self.chunk)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.chunk.advance(amount);
-    }
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
     }
 }

@@ -91,16 +91,19 @@ pub(crate) fn connect(
     let scheme = url.scheme();
     runtime.spawn(async move {
         let done = pump(&wire, &mut Source::Process(stdout), &to).await;
-        if let Err(error) = done {
-            // `kill_on_drop` ends the program.
-            wire.fail(error);
-            return;
-        }
+        let rest = match done {
+            Ok(rest) => rest,
+            Err(error) => {
+                // `kill_on_drop` ends the program.
+                wire.fail(error);
+                return;
+            }
+        };
         if to.is_closed() {
             return;
         }
         match ended(&wire, scheme, child, said).await {
-            None => _ = to.send(Event::End).await,
+            None => _ = to.send(Event::End(rest)).await,
             Some(error) => wire.fail(error),
         }
     });

@@ -1,0 +1,61 @@
+//! The start of a pack, before anything of it is believed.
+
+use std::io;
+
+/// A pack whose header was looked at: gix sets memory aside for as many objects as it announces.
+pub(super) struct Announced<'a> {
+    header: io::Cursor<[u8; 12]>,
+    rest: &'a mut dyn io::BufRead,
+}
+
+pub(super) enum Unusable {
+    Broken(io::Error),
+    TooMany(u32),
+}
+
+impl<'a> Announced<'a> {
+    pub(super) fn read(rest: &'a mut dyn io::BufRead, most: u32) -> Result<Self, Unusable> {
+        let mut header = [0; 12];
+        rest.read_exact(&mut header).map_err(Unusable::Broken)?;
+        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        if count > most {
+            return Err(Unusable::TooMany(count));
+        }
+        Ok(Self {
+            header: io::Cursor::new(header),
+            rest,
+        })
+    }
+
+    fn in_header(&self) -> bool {
+        self.header.position() < 12
+    }
+}
+
+impl io::Read for Announced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.in_header() {
+            self.header.read(buffer)
+        } else {
+            self.rest.read(buffer)
+        }
+    }
+}
+
+impl io::BufRead for Announced<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.in_header() {
+            self.header.fill_buf()
+        } else {
+            self.rest.fill_buf()
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if self.in_header() {
+            self.header.consume(amount);
+        } else {
+            self.rest.consume(amount);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Where an address really leads, after git's own configuration, and with which login.
+
+use compose_model::RepoUrl;
+use reqwest::Url;
+
+use crate::{credentials::Credential, error::Error, git::Run};
+
+/// Where an address really leads, after git's own configuration.
+pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
+    let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
+        return Ok((repo.clone(), None));
+    };
+    let (address, given) = split_login(&rewritten);
+    // The text is not shown: it may hold a secret.
+    let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
+        repo: repo.clone(),
+        why: format!(
+            "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
+        ),
+    })?;
+    tracing::debug!(to = %url, "git's configuration rewrites the address");
+    Ok((url, given))
+}
+
+/// `https://user:token@host/` is a common way to give CI jobs their token; the login is a credential, not a part of the address.
+fn split_login(address: &str) -> (String, Option<Credential>) {
+    let parsed = Url::parse(address)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && !url.username().is_empty());
+    let Some(mut url) = parsed else {
+        return (address.to_owned(), None);
+    };
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let credential = match url.password() {
+        Some(secret) => Credential::new(decode(url.username()), decode(secret)),
+        None => Credential::new(decode(url.username()), ""),
+    };
+    // Neither fails for an address with a host.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    (url.to_string(), Some(credential))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_in_a_rewritten_address_is_taken_out() {
+        let split = |text: &str| {
+            let (address, given) = split_login(text);
+            (address, given.is_some())
+        };
+        assert_eq!(
+            split("https://me:t%40k@host/x"),
+            ("https://host/x".to_owned(), true)
+        );
+        assert_eq!(split("https://token@host/x"), ("https://host/x".to_owned(), true));
+        assert_eq!(split("https://host/x"), ("https://host/x".to_owned(), false));
+        assert_eq!(split("git@host:x"), ("git@host:x".to_owned(), false));
+    }
+}

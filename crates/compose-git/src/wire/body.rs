@@ -1,0 +1,101 @@
+//! The reading end of an answer.
+
+use std::{
+    io::{self, BufRead, Read},
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::{Buf as _, Bytes};
+use tokio::sync::mpsc;
+
+use super::{
+    Wire, lock,
+    packets::{Packets, Said},
+};
+
+/// What is moved from the task that receives to the thread that reads.
+pub(super) enum Event {
+    Chunk(Bytes),
+    /// What is left, which may be nothing, and the end.
+    End(Bytes),
+}
+
+/// What a server sends, for gix's blocking readers.
+pub(crate) struct Body {
+    wire: Arc<Wire>,
+    from: mpsc::Receiver<Event>,
+    chunk: Bytes,
+    ended: bool,
+    packets: Packets,
+}
+
+impl Body {
+    pub(super) fn new(wire: Arc<Wire>, from: mpsc::Receiver<Event>) -> Self {
+        Self {
+            wire,
+            from,
+            chunk: Bytes::new(),
+            ended: false,
+            packets: Packets::default(),
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
+        if let Some(said) = self.packets.observe(&chunk) {
+            *lock(&self.wire.said) = Some(said);
+        }
+        self.chunk = chunk;
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let meanwhile = lock(&self.wire.meanwhile).take();
+        if let Some(work) = meanwhile {
+            work();
+        }
+        self.wire.waiting.store(true, Ordering::Relaxed);
+        let event = self.from.blocking_recv();
+        self.wire.waiting.store(false, Ordering::Relaxed);
+        match event {
+            Some(Event::Chunk(chunk)) => {
+                self.take(chunk);
+                Ok(())
+            }
+            Some(Event::End(rest)) => {
+                self.take(rest);
+                self.ended = true;
+                if self.packets.is_cut() {
+                    lock(&self.wire.said).get_or_insert(Said::Cut);
+                }
+                Ok(())
+            }
+            // The reason is in the wire: whoever reports gix's error looks there.
+            None => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the connection ended",
+            )),
+        }
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.chunk.is_empty() && !self.ended {
+            self.wait()?;
+        }
+        Ok(&self.chunk)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.chunk.advance(amount);
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}

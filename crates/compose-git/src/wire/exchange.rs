@@ -1,0 +1,324 @@
+//! One request and its answer: who is asked, with which credentials, what is followed, and what is refused.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compose_model::text::escape;
+use reqwest::{
+    Method, Response, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION},
+};
+
+use crate::{
+    credentials::{self, Keyring},
+    error::Error,
+    git::Run,
+    wire::{
+        SAID, Wire,
+        answers::{error_text, retry_after, shown},
+        net_error,
+    },
+};
+
+/// Moves of an address that are followed. Real ones need one or two.
+const MOST_REDIRECTS: usize = 5;
+
+/// What a request needs; shared with the tasks.
+pub(super) struct Exchange {
+    pub(super) run: Arc<Run>,
+    pub(super) wire: Arc<Wire>,
+    pub(super) keyring: Keyring,
+}
+
+/// What is asked.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: String,
+    /// What follows the repo's address in `url`.
+    pub(super) tail: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+}
+
+/// An answer's head, as gix reads it, and where it came from.
+pub(super) struct Head {
+    pub(super) lines: Vec<u8>,
+    pub(super) url: Url,
+}
+
+/// What gix, and we before it, take for an answer.
+pub(super) fn wanted_type(method: &Method) -> &'static str {
+    if *method == Method::GET {
+        "application/x-git-upload-pack-advertisement"
+    } else {
+        "application/x-git-upload-pack-result"
+    }
+}
+
+impl Exchange {
+    /// Sends a request and follows what is followed, until there is an answer that gix can read.
+    pub(super) async fn answer(&self, request: Request) -> Result<(Head, Response), Error> {
+        let Request {
+            method,
+            url,
+            tail,
+            headers,
+            body,
+        } = request;
+        let mut url = Url::parse(&url).map_err(|error| self.wire.network(error.to_string()))?;
+        let mut redirects = 0;
+        loop {
+            let response = self.send(&method, &url, &headers, body.clone()).await?;
+            match response.status() {
+                StatusCode::OK => return self.accept(&method, url, response).await,
+                status if status.is_redirection() => {
+                    redirects += 1;
+                    url = self.redirect(&method, &url, &response, &tail, redirects)?;
+                }
+                StatusCode::UNAUTHORIZED => {
+                    let tried = self.keyring.has_credential(&url);
+                    let challenged = self.keyring.next(&self.run, &url).await;
+                    if method != Method::GET || !challenged {
+                        return Err(self.unauthenticated(&url, tried, response).await);
+                    }
+                    tracing::debug!(host = url.host_str(), "asked for credentials");
+                }
+                _ => return Err(self.refused(response).await),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Response, Error> {
+        let client = self.run.net.client(&self.run, self.wire.at(), url)?;
+        let mut request = client
+            .request(method.clone(), url.clone())
+            .headers(headers.clone())
+            .headers(self.keyring.extra_headers(url));
+        if let Some(credential) = self.keyring.authorization(url) {
+            request = request.header(AUTHORIZATION, credential);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        self.wire.count_request();
+        // What comes after connecting is bounded by the stall's window: a server sends them before it looks for objects.
+        let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
+        match tokio::time::timeout(bound, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(net_error::explain(self.wire.at(), &error)),
+            Err(_) => {
+                let why = format!(
+                    "the server stalled: no answer within {:.1} s",
+                    bound.as_secs_f32()
+                );
+                Err(self.wire.network(why))
+            }
+        }
+    }
+
+    fn redirect(
+        &self,
+        method: &Method,
+        from: &Url,
+        response: &Response,
+        tail: &str,
+        count: usize,
+    ) -> Result<Url, Error> {
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let to = from.join(location).ok().filter(|_| !location.is_empty());
+        let shown = to
+            .as_ref()
+            .map_or_else(|| escape(location, SAID), |to| shown(to, tail));
+        let refuse = |why| {
+            Err(Error::Redirect {
+                at: self.wire.at(),
+                to: shown.clone(),
+                why,
+            })
+        };
+        let Some(to) = to else {
+            return refuse("it names no address");
+        };
+        if *method != Method::GET {
+            return refuse("only the first request of a fetch may be redirected");
+        }
+        if count > MOST_REDIRECTS {
+            return refuse("there were too many redirects");
+        }
+        if let Some(why) = objection(from, &to, tail) {
+            return refuse(why);
+        }
+        tracing::debug!(to = shown, "redirected");
+        Ok(to)
+    }
+
+    async fn accept(&self, method: &Method, url: Url, response: Response) -> Result<(Head, Response), Error> {
+        let found = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("nothing");
+        if found.trim() != wanted_type(method) {
+            let found = escape(found, 80);
+            let said = error_text(response).await;
+            let start = if said.is_empty() {
+                String::new()
+            } else {
+                format!(", starting: {said}")
+            };
+            return Err(Error::NotGit {
+                at: self.wire.at(),
+                why: format!("the server sent {found}{start}"),
+            });
+        }
+        let head = Head {
+            lines: format!("content-type: {}\n", wanted_type(method)).into_bytes(),
+            url,
+        };
+        Ok((head, response))
+    }
+
+    async fn unauthenticated(&self, url: &Url, tried: bool, response: Response) -> Error {
+        let why = if tried {
+            "the credentials were refused"
+        } else if credentials::may_carry(url) {
+            "the server asks for credentials, and there are none"
+        } else {
+            "the server asks for credentials, which are not sent over plain http://"
+        };
+        let said = error_text(response).await;
+        Error::Unauthenticated {
+            at: self.wire.at(),
+            why: why.to_owned(),
+            said,
+        }
+    }
+
+    async fn refused(&self, response: Response) -> Error {
+        let at = self.wire.at();
+        let status = response.status();
+        let after = retry_after(response.headers());
+        let said = error_text(response).await;
+        match status.as_u16() {
+            403 => Error::Forbidden { at, said },
+            404 | 410 => Error::NotFound { at, said },
+            407 => Error::ProxyLogin { at, said },
+            429 | 500..=599 => Error::Overloaded {
+                at,
+                status: status.as_u16(),
+                said,
+                after,
+            },
+            code => {
+                let said = if said.is_empty() {
+                    said
+                } else {
+                    format!("; {said}")
+                };
+                let why = format!("the server answered {code}{said}");
+                Error::NotGit { at, why }
+            }
+        }
+    }
+}
+
+/// Why a redirect is not followed.
+fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
+    match (from.scheme(), to.scheme()) {
+        ("http" | "https", "https") | ("http", "http") => {}
+        ("https", "http") => return Some("it leads from https to http"),
+        _ => return Some("only http and https are followed"),
+    }
+    if !to.username().is_empty() || to.password().is_some() {
+        return Some("it holds a login");
+    }
+    // By its parts: a query or a fragment that ends in these words would lead anywhere.
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let same =
+        to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
+    (!same).then_some("it does not lead to the same file of another repository")
+}
+
+#[cfg(test)]
+mod tests {
+    use compose_model::text::is_unprintable;
+    use compose_testkit::fuzz::feed;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_query_or_fragment_is_no_path_of_a_repository() {
+        let tail = "/info/refs?service=git-upload-pack";
+        let url = |text: &str| Url::parse(&format!("https://{text}{tail}")).unwrap();
+        let follows = |to: &str| objection(&url("host/repo"), &url(to), tail).is_none();
+        assert!(follows("other/moved/repo.git"));
+        assert!(!follows("other/delete?all="));
+        assert!(!follows("other/delete#"));
+        assert!(!follows("other/info/refs?service=git-upload-pack#"));
+    }
+
+    #[test]
+    fn damaged_locations_are_followed_to_a_repository_or_not_at_all() {
+        let tail = "/info/refs?service=git-upload-pack";
+        let from = Url::parse(&format!("https://host/org/repo{tail}")).unwrap();
+        let seeds = [
+            format!("https://other:8443/moved/repo.git{tail}"),
+            format!("/moved/repo{tail}"),
+            format!("//host/repo{tail}"),
+            format!("http://me:secret@host/org/repo{tail}"),
+        ];
+        let pieces = [
+            "http://",
+            "file://",
+            "ext::",
+            "javascript:",
+            "@",
+            ":",
+            "\\",
+            "//",
+            "/../",
+            "%0a",
+            "%00",
+            "#",
+            "?",
+            tail,
+            "\u{1b}[0m",
+            "\n",
+            "\t",
+            "xn--",
+            "[::1]",
+            "0x7f.1",
+            "\u{3002}",
+            ":99999",
+        ];
+        feed(1000, &seeds, &pieces, |text, _| {
+            let Ok(to) = from.join(&String::from_utf8_lossy(text)) else {
+                return;
+            };
+            let told = shown(&to, tail);
+            assert!(!told.chars().any(is_unprintable), "{told}");
+            assert!(
+                Url::parse(&told).is_ok_and(|told| told.username().is_empty()),
+                "{told}"
+            );
+            if objection(&from, &to, tail).is_none() {
+                assert!(to.scheme() == "https" && to.host().is_some() && to.fragment().is_none());
+                assert!(to.username().is_empty() && to.password().is_none());
+                // What gix makes of it, and goes on with.
+                let base = to.as_str().strip_suffix(tail).unwrap();
+                let again = Url::parse(base).unwrap();
+                assert_eq!(again.origin(), to.origin(), "{to}");
+            }
+        });
+    }
+}
