@@ -107,7 +107,15 @@ mod tests {
             "\n", "\r\n", " ", "prefix ", "prefix", &id, "\0", "\t", "\u{85}", "refs/",
         ];
         feed(1000, &seeds, &pieces, |text, _| {
-            if let Some((prefixes, refs)) = from_text(&String::from_utf8_lossy(text)) {
+            let text = String::from_utf8_lossy(text);
+            if let Some((prefixes, refs)) = from_text(&text) {
+                for entry in refs.iter() {
+                    let line = format!("{} {} {}", entry.object, entry.target, entry.name);
+                    assert!(
+                        text.lines().any(|whole| whole.eq_ignore_ascii_case(&line)),
+                        "{line}"
+                    );
+                }
                 let written = to_text(&prefixes, &refs);
                 if !written.is_empty() {
                     let (prefixes, refs) = from_text(&written).unwrap();

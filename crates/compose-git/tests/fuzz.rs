@@ -460,6 +460,7 @@ async fn whatever_is_damaged_in_a_cache_it_heals() {
                 0 => other.clone(),
                 1 => bytes[..random.below(bytes.len() + 1)].to_vec(),
                 2 => reindexed(bytes, &mut random),
+                3 => misled(bytes, &mut random),
                 _ => random.damaged(bytes, other, &PIECES),
             };
             fs::write(path, bytes).unwrap();
@@ -478,6 +479,23 @@ async fn whatever_is_damaged_in_a_cache_it_heals() {
         }
     }
     assert!(served > 0 && lost > 0, "{served} served, {lost} lost");
+}
+
+/// An index that leads from one id to another one's object: all is whole but what it is called.
+fn misled(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let count = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.get(1028..1032)?.try_into().ok()?) as usize);
+    let Some(count) = count(&bytes).filter(|count| bytes.len() == 8 + 1024 + count * 28 + 40) else {
+        return bytes;
+    };
+    // After the header, the fan-out, the ids and the checksums.
+    let offset = |number: usize| 8 + 1024 + count * 24 + 4 * number;
+    let (one, other) = (offset(random.below(count)), offset(random.below(count)));
+    for at in 0..4 {
+        bytes.swap(one + at, other + at);
+    }
+    bytes.truncate(bytes.len() - 20);
+    sealed(bytes)
 }
 
 /// An index whose tables are damaged, with the checksum that belongs to it.
