@@ -343,9 +343,15 @@ fn spite(random: &mut Random, packs: &[Vec<u8>]) -> (Kind, Damage) {
                 let mut lines = lines_of(body);
                 for _ in 0..=random.below(3) {
                     let at = random.below(lines.len());
-                    match random.below(4) {
+                    match random.below(5) {
                         0 => drop(lines.remove(at)),
                         1 => lines.insert(at, lines[random.below(lines.len())].clone()),
+                        // An error, in the server's own words.
+                        2 => {
+                            let words = random.damaged(b"go \x1b[31maway\n", body, &PIECES);
+                            let start: &[u8] = if random.below(2) == 0 { b"ERR " } else { b"\x03" };
+                            lines[at] = framed(&[start, &words].concat());
+                        }
                         _ => {
                             let payload = lines[at].get(4..).unwrap_or_default();
                             lines[at] = framed(&random.damaged(payload, body, &PIECES));
