@@ -143,7 +143,12 @@ pub(crate) async fn gather(
             None => break,
         }
     }
-    let (order, mut fetched) = blocking(move || discovery.finish()).await?;
+    let (order, mut fetched) = if discovery.fails() {
+        // It looks through what was fetched.
+        blocking(move || discovery.finish()).await?
+    } else {
+        discovery.finish()?
+    };
     for node in &order {
         decide(git, pins, &verifier, node, &mut fetched).await?;
     }
@@ -255,6 +260,11 @@ impl Discovery {
         let _ = self.graph.expand(node, Vec::new());
     }
 
+    /// Did a source fail so far?
+    fn fails(&self) -> bool {
+        !self.failed.is_empty() || !self.refused.is_empty()
+    }
+
     /// The composition's order, with what was fetched for it. A run that fails tells of the sources that were fetched, too,
     /// what keeps them from taking part.
     fn finish(mut self) -> Result<(Vec<OrderedNode>, BTreeMap<NodeId, Fetched>), Failure> {
@@ -268,7 +278,7 @@ impl Discovery {
                 problem.causes = askers;
             }
         }
-        let fails = !self.failed.is_empty() || !self.refused.is_empty();
+        let fails = self.fails();
         let mut problems = self.refused;
         let order = match self.graph.finish() {
             Ok(order) => {
