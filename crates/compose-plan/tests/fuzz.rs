@@ -147,6 +147,7 @@ fn merges() {
         "a: 1\nb:\n  c: [1, 2]\n  d: &x {e: yes, f: 012}\ng: *x\nh: |\n  text\n  more\ni: \"q\\n\" # note\n",
         "Resources:\n  Bucket:\n    Type: AWS::S3::Bucket\n    Name: !Sub '${A}-b'\n? complex\n: value\n",
         "{\"a\": {\"b\": [1, 2.50, null]}, \"c\": \"\\u00e9\"}\n",
+        "r\u{e9}gion = \"\u{e9}\" /* \u{e9} */\n",
         "region = \"eu\" # note\ntags = {\n  a = \"b\"\n}\nlist = [1, 2]\ntext = <<EOF\nx ${y}\nEOF\n",
         "resource \"aws_s3_bucket\" \"b\" {\n  name = var.x\n}\nvariable \"x\" {}\noutput \"y\" { value = 1 }\n",
         "provider \"registry.terraform.io/hashicorp/aws\" {\n  version = \"5.0.0\"\n  hashes = [\"h1:x=\"]\n}\n",

@@ -195,7 +195,8 @@ fn comments(text: &str) -> Vec<Range<usize>> {
                 (b'}', Some(open)) => *open -= 1,
                 _ => {}
             }
-            at += 1;
+            // A name may be of any script.
+            at += rest.chars().next().map_or(1, char::len_utf8);
         }
     }
     found
@@ -246,5 +247,13 @@ mod tests {
         let text = "# a\na = \"# no ${f(\"// no\", { x = 1 } /* b */)} // no\" // c\nb = <<-EOF\n  # no\n  EOF\nc = [ # d\n  1,\n]\n/* e\n e */\nd = \"$${ # no\" # f";
         let found: Vec<_> = comments(text).into_iter().map(|range| &text[range]).collect();
         assert_eq!(found, ["# a", "/* b */", "// c", "# d", "/* e\n e */", "# f"]);
+    }
+
+    #[test]
+    fn names_of_any_script_are_read_over() {
+        let text = "r\u{e9}gion = 1 # a\n\u{540d}\u{524d} = \"\u{e9}\" // b\ne\u{301}t\u{e9} = {}";
+        assert!(text.parse::<hcl_edit::structure::Body>().is_ok());
+        let found: Vec<_> = comments(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, ["# a", "// b"]);
     }
 }
