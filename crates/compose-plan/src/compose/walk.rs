@@ -72,7 +72,8 @@ impl<'a> Walk<'a> {
             self.collision(at, &dir, &listing, &group);
         }
         let kept = self.keep_both(at, &mut dir, &listing, &mut names)?;
-        let lists_local = self.settler.request.list_local && at.is_some_and(|at| self.in_environment(at));
+        let lists_local =
+            self.settler.request.list_local && at.is_some_and(|at| !self.is_above_environment(at));
         let mut own = listing.iter().filter(|_| lists_local).peekable();
         for (name, node) in dir.children {
             while let Some((name, kind)) = own.next_if(|(own, _)| own.as_str() < name.as_ref()) {
@@ -109,9 +110,10 @@ impl<'a> Walk<'a> {
         request.local.list(at)
     }
 
-    fn in_environment(&self, path: &TreePath) -> bool {
-        let environment = self.settler.request.environment;
-        path == environment || path.strip_prefix(environment).is_some()
+    /// There other environments stand, which are none of this one's files. Everywhere else the walk only goes where something is
+    /// composed: into the environment and into shared directories.
+    fn is_above_environment(&self, path: &TreePath) -> bool {
+        self.settler.request.environment.strip_prefix(path).is_some()
     }
 
     fn node(

@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use compose_model::{ExitCode, FileMode, TreePath};
 use compose_plan::{
     compose::{self, ComposedFile, Composition, Write, bytes::Bytes},
-    layer::{ContentsError, LocalKind, LocalTree, Part},
+    layer::{ContentsError, LocalKind, LocalTree},
 };
 
 use crate::{
@@ -22,8 +22,6 @@ use crate::{
 /// What stands in an environment's config whose only content were its sources: BitOps needs none.
 const EMPTY_CONFIG: &str =
     "# The sources that stood here are vendored: their files are beside this one.\n{}\n";
-/// How many files of the user's own are copied beside shared directories. A loop of symlinks has no end.
-const MOST_OWN: usize = 100_000;
 
 /// A file to write.
 struct Entry {
@@ -35,8 +33,6 @@ struct Entry {
 /// Where its bytes are.
 enum What {
     Composed(ComposedFile),
-    /// The user's own file at the same path.
-    Own(FileMode),
     Config(String),
 }
 
@@ -62,11 +58,10 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
             .hint("is there a symlink that leads back to a directory above it?")
             .into());
         }
-        let entries = entries(job, &gathered.layers, &composition, &local, &bytes)?;
+        let entries = entries(job, &composition, &local, &bytes)?;
         let read = |entry: &Entry| -> Result<(Arc<[u8]>, FileMode), ContentsError> {
             match &entry.what {
                 What::Composed(file) => bytes.composed(file),
-                What::Own(mode) => Ok((local.read(&entry.path)?, *mode)),
                 What::Config(text) => Ok((text.as_bytes().into(), FileMode::Regular)),
             }
         };
@@ -79,7 +74,6 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
 /// Every file of the environment and of the shared directories, sorted by path.
 fn entries(
     job: &Job,
-    layers: &compose_plan::layer::Layers,
     composition: &Composition,
     local: &DiskTree,
     bytes: &Bytes<'_>,
@@ -106,13 +100,7 @@ fn entries(
             what,
         });
     }
-    for layer in &layers.layers {
-        if let Part::Shared(dir) = &layer.part {
-            own(local, dir, composition, &mut entries)?;
-        }
-    }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    entries.dedup_by(|a, b| a.path == b.path);
     Ok(entries)
 }
 
@@ -130,41 +118,6 @@ fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<Stri
         .hint("write `default-environments` as a plain block list at the document's root")
         .into()),
     }
-}
-
-/// The user's own files of a shared directory, which the composition lists only where a source touches them.
-fn own(
-    local: &DiskTree,
-    dir: &TreePath,
-    composition: &Composition,
-    entries: &mut Vec<Entry>,
-) -> Result<(), Failure> {
-    let mut waiting = vec![dir.clone()];
-    let mut seen = 0;
-    while let Some(dir) = waiting.pop() {
-        for (name, kind) in local.list(Some(&dir)).map_err(|error| unreadable(&error))? {
-            seen += 1;
-            if seen > MOST_OWN {
-                return Err(
-                    Problem::new(ExitCode::Config, format!("{dir} holds too many files to copy"))
-                        .hint("is there a symlink that leads back to a directory above it?")
-                        .into(),
-                );
-            }
-            let Ok(path) = TreePath::new(format!("{dir}/{name}")) else {
-                continue;
-            };
-            match kind {
-                LocalKind::Directory => waiting.push(path),
-                LocalKind::File(mode) if composition.file(&path).is_none() => entries.push(Entry {
-                    path,
-                    what: What::Own(mode),
-                }),
-                LocalKind::File(_) | LocalKind::Other => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 fn kind(local: &DiskTree, path: &TreePath) -> Result<Option<LocalKind>, Failure> {

@@ -120,6 +120,29 @@ fn local_files_are_listed_for_a_plan_only() {
 }
 
 #[test]
+fn a_shared_directorys_own_files_are_listed_and_its_neighbours_are_not() {
+    let mut world = World::new(&[
+        ("stacks/dev/own", ""),
+        ("stacks/prod/x", ""),
+        ("_scripts/mine.sh", ""),
+        ("_other/x", ""),
+    ])
+    .source("eks", &[("e", "1")])
+    .part(Part::Shared(path("_scripts")), &[("a.sh", "a")]);
+    world.environment = path("stacks/dev");
+    world.list_local = true;
+    assert_eq!(
+        told(&world.composed()),
+        [
+            ("_scripts/a.sh", Action::Add, strings(&["0 _scripts/a.sh"])),
+            ("_scripts/mine.sh", Action::Local, strings(&["local"])),
+            ("stacks/dev/e", Action::Add, strings(&["0 eks/e"])),
+            ("stacks/dev/own", Action::Local, strings(&["local"])),
+        ]
+    );
+}
+
+#[test]
 fn a_path_that_gets_too_long_is_named() {
     let long = vec!["d".repeat(200); 20].join("/");
     let mut world = World::new(&[]).source("eks", &[(&format!("{long}/{}", "f".repeat(60)), "1")]);
