@@ -195,6 +195,23 @@ fn hooks_find_out_where_everything_came_from() {
     assert!(manifest.contains(&world.repos[0].commit("1.0.0")), "{manifest}");
 }
 
+/// As people write directories; the slash must not lead through the link that is switched.
+#[test]
+fn the_places_may_end_in_a_slash() {
+    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    for name in ["BITOPS_COMPOSE_OPS_REPO", "BITOPS_COMPOSE_HOME"] {
+        let mut place = world.context.variable(name).unwrap().to_owned();
+        place.push("/");
+        world.context.set(name, place);
+    }
+    for _ in 0..2 {
+        world.context.run(["deploy"]).expect_code(0);
+        let seen = world.context.pipeline().unwrap();
+        assert_eq!(seen.text("dev/terraform/x.txt"), Some("x"));
+    }
+}
+
 #[test]
 fn a_workspace_takes_the_place_of_a_mount() {
     let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);

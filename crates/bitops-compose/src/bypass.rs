@@ -64,7 +64,11 @@ pub(crate) fn locate_only() -> Result<Option<Mount>, Problem> {
 }
 
 fn mount(workspace: Option<PathBuf>) -> Result<Option<Mount>, Problem> {
-    let place = |name: &str, default: &str| PathBuf::from(set(name).unwrap_or_else(|| default.into()));
+    // Without a trailing slash, which would lead through the link that is to be switched.
+    let place = |name: &str, default: &str| -> PathBuf {
+        let place = PathBuf::from(set(name).unwrap_or_else(|| default.into()));
+        place.components().collect()
+    };
     let ops_repo = place(env::OPS_REPO, settings::DEFAULT_OPS_REPO);
     let home = place(env::HOME, settings::DEFAULT_HOME);
     Ok(Mount::locate(&ops_repo, &home, workspace.as_deref())?)
