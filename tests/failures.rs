@@ -269,6 +269,15 @@ fn classes() -> Vec<Class> {
             )]);
             scene
         }),
+        class("https at a plain http address", 69, || {
+            let scene = tls(Authority::identity, true)();
+            let server: &GitServer = scene._alive[0].downcast_ref().unwrap();
+            let address = server.address().replace("https://localhost", "http://127.0.0.1");
+            scene.world.sources(&[&format!(
+                "{{repo: '{address}/c', environment: eks, version: 1.1.0}}"
+            )]);
+            scene
+        }),
         class("proxy wants a login (407)", 77, || {
             let proxy = Proxy::start_with_credentials("user", "s3cret");
             let mut scene = scene("https://git.example.com");

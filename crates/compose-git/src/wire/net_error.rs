@@ -31,6 +31,12 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
         let said = String::new();
         return Error::ProxyLogin { at, said };
     }
+    // hyper's words for an answer that does not start as one of HTTP does.
+    if says(&["invalid HTTP version"]) {
+        let why =
+            "what came is no HTTP; where a server speaks TLS, the address starts with https://".to_owned();
+        return Error::NotGit { at, why };
+    }
     let plain = plainly(error, &causes);
     let why = if says(&["tunnel error: unsuccessful"]) {
         "the proxy could not, or would not, connect to the host".to_owned()

@@ -36,7 +36,7 @@ fn serve_socket(shared: &Shared, socket: Socket, number: u64) -> io::Result<()> 
         }
     };
     let mut connection = Connection::new(stream, socket);
-    while let Some(request) = connection.read_request()? {
+    while let Some(request) = next_request(shared, &mut connection)? {
         let (repo, kind) = purpose(&request);
         let entry = shared.log.add(Seen {
             connection: number,
@@ -67,6 +67,19 @@ fn serve_socket(shared: &Shared, socket: Socket, number: u64) -> io::Result<()> 
         }
     }
     Ok(())
+}
+
+/// What is no HTTP (a TLS handshake, perhaps) gets the answer that other servers give, and the connection ends.
+fn next_request(shared: &Shared, connection: &mut Connection) -> io::Result<Option<Request>> {
+    let read = connection.read_request();
+    if let Err(error) = &read
+        && error.kind() == io::ErrorKind::InvalidData
+        && shared.tls.is_none()
+    {
+        connection
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    }
+    read
 }
 
 /// The repo that a request is about, and what it wants of it.
