@@ -166,3 +166,310 @@ fn a_remedy_among_three_is_for_all_but_one() {
     assert_eq!(with(["", "", last]), (Some(0), Some("name: c\n".to_owned())));
     assert_eq!(with(["", first, first]), (Some(0), Some("name: a\n".to_owned())));
 }
+
+/// Every file of a source takes part or is told as left out, whatever its entry says.
+#[test]
+fn what_an_entry_leaves_out_is_in_the_plan() {
+    let mut below = Catalog::new("below");
+    below
+        .file("env/terraform/below.txt", "below\n")
+        .file("env/terraform/who.txt", "below\n")
+        .executable("env/terraform/bitops.before-deploy.d/below.sh", "exit 1\n")
+        .tag("1.0.0");
+    let mut other = Catalog::new("other");
+    other
+        .file("env/terraform/who.txt", "other\n")
+        .file("env/terraform/other.txt", "other\n")
+        .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+        .tag("1.0.0");
+    let mut world = world(&mut [below, other]);
+    let mut all = Catalog::new("all");
+    let nested = config(&world, &[("below", ", exclude: ['below.*']")]);
+    all.file(
+        "env/bitops.config.yaml",
+        format!("bitops:\n  fail_fast: true\n{nested}"),
+    )
+    .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+    .file("env/terraform/main.tf", "# all\n")
+    .file("env/terraform/who.txt", "all\n")
+    .file("env/terraform/notes.md", "notes\n")
+    .symlink("env/terraform/linked.md", "notes.md")
+    .symlink("env/terraform/docs", "../docs")
+    .file("env/docs/a.md", "a\n")
+    .file("env/docs/a.txt", "a\n")
+    .file("env/helm/chart/values.yaml", "a: 1\n")
+    .executable("env/terraform/bitops.after-deploy.d/notify.sh", "exit 1\n")
+    .file("_default/terraform/versions.tf", "# default\n")
+    .file("_default/terraform/main.tf", "# default\n")
+    .file("_default/terraform/README.md", "default\n")
+    .executable("_default/terraform/bitops.before-deploy.d/login.sh", "exit 1\n")
+    .executable("_scripts/login.sh", "echo login\n")
+    .file("_scripts/README.md", "scripts\n")
+    .tag("1.0.0");
+    world.publish(all);
+    let text = config(
+        &world,
+        &[
+            ("other", ""),
+            (
+                "all",
+                ", as: x, include: [terraform, /bitops.config.yaml], exclude: ['*.md'], hooks: false, \
+                 shared: [_scripts], default-folder: _default",
+            ),
+        ],
+    );
+    world.context.file("dev/bitops.config.yaml", text);
+
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(run.stdout.contains("DEPLOYMENT x-terraform"), "{run}");
+    let seen = world.context.pipeline().unwrap();
+    let mut files = seen.files();
+    files.retain(|file| *file != "dev/bitops.config.yaml");
+    assert_eq!(
+        files,
+        [
+            "_scripts/README.md",
+            "_scripts/login.sh",
+            "dev/terraform/bitops.config.yaml",
+            "dev/terraform/other.txt",
+            "dev/terraform/who.txt",
+            "dev/x-terraform/bitops.config.yaml",
+            "dev/x-terraform/docs/a.txt",
+            "dev/x-terraform/main.env.tf",
+            "dev/x-terraform/main.tf",
+            "dev/x-terraform/versions.tf",
+            "dev/x-terraform/who.txt",
+        ]
+    );
+    assert_eq!(seen.text("dev/x-terraform/who.txt"), Some("all\n"));
+
+    let plan = planned(&world);
+    let left_out = |repo: &str| -> Vec<(String, String)> {
+        let sources = plan["sources"].as_array().unwrap();
+        let source = sources
+            .iter()
+            .find(|source| source["repo"].as_str().unwrap().ends_with(repo))
+            .unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let all = source.get("left_out").and_then(Value::as_array);
+        all.into_iter()
+            .flatten()
+            .map(|file| (text(&file["path"]), text(&file["by"])))
+            .collect()
+    };
+    let told = |repo: &str| -> Vec<String> {
+        let all = left_out(repo).into_iter();
+        all.map(|(path, by)| format!("{path} {by}")).collect()
+    };
+    assert_eq!(
+        told("/all"),
+        [
+            "../_default/terraform/README.md exclude",
+            "../_default/terraform/bitops.before-deploy.d/login.sh hooks",
+            "docs/a.md exclude",
+            "docs/a.txt include",
+            "helm/chart/values.yaml include",
+            "terraform/bitops.after-deploy.d/notify.sh hooks",
+            "terraform/docs/a.md exclude",
+            "terraform/linked.md exclude",
+            "terraform/notes.md exclude",
+        ]
+    );
+    assert_eq!(
+        told("/below"),
+        [
+            "terraform/below.txt exclude",
+            "terraform/bitops.before-deploy.d/below.sh hooks"
+        ]
+    );
+    assert_eq!(told("/other"), [""; 0]);
+    // Whatever the repo has is in one of the two lists.
+    let from: Vec<&str> = plan["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|file| file["from"].as_array().unwrap())
+        .filter(|from| from["repo"].as_str().is_some_and(|repo| repo.ends_with("/all")))
+        .map(|from| from["path"].as_str().unwrap())
+        .collect();
+    for path in [
+        "bitops.config.yaml",
+        "terraform/main.tf",
+        "terraform/who.txt",
+        "../_default/terraform/versions.tf",
+        "../_default/terraform/main.tf",
+        "../_scripts/login.sh",
+    ] {
+        assert!(from.contains(&path), "{path} {from:?}");
+    }
+
+    let text = world.context.run(["plan"]).expect_code(0).stdout;
+    for told in [
+        "leaves out 9 files",
+        "terraform/ (3, by exclude)",
+        "terraform/bitops.after-deploy.d/notify.sh (by hooks)",
+        "leaves out 2 files",
+    ] {
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+    let explained = explained(&world, "x-terraform/notes.md");
+    assert!(
+        explained.starts_with("dev/x-terraform/notes.md: left out\n"),
+        "{explained}"
+    );
+    assert!(
+        explained.contains("env/terraform/notes.md: left out: `exclude` of its entry says so"),
+        "{explained}"
+    );
+    let hook = self::explained(&world, "x-terraform/bitops.before-deploy.d/below.sh");
+    assert!(hook.contains("left out: `hooks` of its entry says so"), "{hook}");
+}
+
+/// `as` with declared deployments, the image's, nested sources, a local list, and the user's own files in the renamed
+/// directories: what is planned is what runs, from the mount and from a copy.
+#[test]
+fn renamed_deployments_run_as_planned_with_the_users_own_files_on_top() {
+    let mut below = Catalog::new("below");
+    below
+        .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+        .file("env/terraform/below.tf", "# below\n")
+        .tag("1.0.0");
+    let mut plain = Catalog::new("plain");
+    plain
+        .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+        .file("env/terraform/main.tf", "# plain\n")
+        .file("env/ansible/playbook.yaml", "- hosts: all\n")
+        .file("env/ansible/bitops.config.yaml", "ansible: {}\n")
+        .file("env/ansible/ansible.cfg", "inventory=../terraform/hosts.yaml\n")
+        .tag("1.0.0");
+    let mut world = world(&mut [below, plain]);
+    let mut app = Catalog::new("app");
+    app.file(
+        "env/bitops.config.yaml",
+        format!(
+            "{}bitops:\n  deployments:\n    web: {{plugin: helm}}\n    db: {{plugin: terraform}}\n",
+            config(&world, &[("below", "")])
+        ),
+    )
+    .file("env/web/chart/bitops.config.yaml", "helm: {}\n")
+    .file("env/web/chart/values.yaml", "# theirs\nreplicas: 1\nport: 80\n")
+    .file("env/web/chart/templates/a.yaml", "kind: A\n")
+    .file(
+        "env/db/bitops.config.yaml",
+        "terraform:\n  cli:\n    var-file: ../db/db.tfvars\n",
+    )
+    .file("env/db/notes.txt", "theirs\n")
+    .tag("1.0.0");
+    world.publish(app);
+    let own = "bitops:\n  deployments:\n    green-terraform: {plugin: terraform}\n    terraform: {plugin: terraform}\n    blue-db: {plugin: terraform}\n";
+    world
+        .context
+        .file(
+            "dev/bitops.config.yaml",
+            config(&world, &[("app", ", as: blue"), ("plain", ", as: green")]) + own,
+        )
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n")
+        .file("dev/blue-web/chart/values.yaml", "replicas: 3\n")
+        .file("dev/blue-web/chart/templates/a.yaml", "kind: B\n")
+        .file("dev/blue-db/notes.txt", "mine\n")
+        .executable(
+            "dev/blue-db/bitops.before-deploy.d/10-own.sh",
+            "echo own hook in $(basename $PWD)\n",
+        );
+
+    let order = [
+        "blue-terraform",
+        "blue-web",
+        "green-terraform",
+        "terraform",
+        "green-ansible",
+        "blue-db",
+    ];
+    let run = world.context.run(["deploy"]).expect_code(0);
+    let ran = |stdout: &str| -> Vec<String> {
+        let lines = stdout.lines().filter_map(|line| line.strip_prefix("DEPLOYMENT "));
+        lines
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ran(&run.stdout), order, "{run}");
+    assert!(run.stdout.contains("own hook in blue-db"), "{run}");
+    let deployed = world.context.pipeline().unwrap();
+    for (path, text) in [
+        (
+            "dev/blue-web/chart/values.yaml",
+            "# theirs\nreplicas: 3\nport: 80\n",
+        ),
+        ("dev/blue-web/chart/templates/a.yaml", "kind: B\n"),
+        ("dev/blue-db/notes.txt", "mine\n"),
+        ("dev/blue-terraform/below.tf", "# below\n"),
+        ("dev/green-terraform/main.tf", "# plain\n"),
+    ] {
+        assert_eq!(deployed.text(path), Some(text), "{path}");
+    }
+    // Both paths that `as` breaks are told.
+    for told in [
+        "dev/blue-db/bitops.config.yaml:3 names db/, which is blue-db/ now",
+        "dev/green-ansible/ansible.cfg:1 names terraform/, which is green-terraform/ now",
+    ] {
+        assert!(run.stderr.contains(told), "{told}\n{run}");
+    }
+
+    let plan = planned(&world);
+    let names: Vec<&str> = plan["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, order);
+    let action = |path: &str| -> &str {
+        let mut files = plan["files"].as_array().unwrap().iter();
+        let file = files.find(|file| file["path"] == path);
+        file.unwrap_or_else(|| panic!("{path} {plan:#}"))["action"]
+            .as_str()
+            .unwrap()
+    };
+    assert_eq!(action("blue-web/chart/values.yaml"), "merge");
+    assert_eq!(action("blue-web/chart/templates/a.yaml"), "override");
+    assert_eq!(action("blue-db/bitops.before-deploy.d/10-own.sh"), "local");
+    let why = explained(&world, "blue-web/chart/values.yaml:replicas");
+    assert!(
+        why.contains("your own environment, dev/blue-web/chart/values.yaml:1, over env of"),
+        "{why}"
+    );
+    let why = explained(&world, "bitops.config.yaml:bitops.deployments.blue-db");
+    assert!(why.contains("bitops.deployments.blue-db.plugin: env of"), "{why}");
+
+    // The copy needs no composing, and runs the same.
+    let copy = world.context.root().join("copy");
+    world
+        .context
+        .run(["vendor", "--output", copy.to_str().unwrap()])
+        .expect_code(0);
+    world.context.set("BITOPS_COMPOSE", "off");
+    for path in [
+        "bitops.config.yaml",
+        "blue-web",
+        "blue-db",
+        "blue-terraform",
+        "green-terraform",
+        "green-ansible",
+    ] {
+        let from = copy.join("dev").join(path);
+        assert!(from.exists(), "{path}");
+    }
+    let mount = world.context.ops_repo();
+    std::fs::remove_dir_all(&mount).unwrap();
+    std::fs::rename(&copy, &mount).unwrap();
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert_eq!(ran(&run.stdout), order, "{run}");
+    let copied = world.context.pipeline().unwrap();
+    for path in deployed
+        .files()
+        .into_iter()
+        .filter(|path| *path != "dev/bitops.config.yaml")
+    {
+        assert_eq!(copied.text(path), deployed.text(path), "{path}");
+    }
+}

@@ -327,10 +327,18 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
         let mut listed = Vec::new();
         for root in &want.roots {
             match walk.list(root) {
-                Ok(Listing { files, missing }) => {
+                Ok(Listing {
+                    files,
+                    left_out,
+                    missing,
+                }) => {
                     complete &= missing.is_empty();
                     survey.missing.add(missing);
-                    listed.push((root.clone(), files));
+                    listed.push(Listed {
+                        root: root.clone(),
+                        files,
+                        left_out,
+                    });
                 }
                 Err(Stop::Damaged(id, why)) => return Ok(Look::Damaged(id, why)),
                 // No more can be said of it, and `files` says so.

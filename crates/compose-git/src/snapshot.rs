@@ -30,8 +30,12 @@ struct Inner {
     _keep: Arc<dyn Send + Sync>,
 }
 
-/// A directory and its files, sorted by path.
-pub(crate) type Listed = (Root, Vec<TreeFile>);
+/// A directory, with its files and those that its filter leaves out, sorted by path.
+pub(crate) struct Listed {
+    pub(crate) root: Root,
+    pub(crate) files: Vec<TreeFile>,
+    pub(crate) left_out: Vec<TreePath>,
+}
 
 /// What a tree at the top of an environment is called, in BitOps.
 const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
@@ -88,8 +92,8 @@ impl Snapshot {
     /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same `keep`,
     /// was listed when it was verified; another one is listed now.
     pub fn files(&self, root: &Root) -> Result<Vec<TreeFile>, Error> {
-        if let Some((_, files)) = self.0.listed.iter().find(|(listed, _)| listed.is(root)) {
-            return Ok(files.clone());
+        if let Some(listed) = self.listed(root) {
+            return Ok(listed.files.clone());
         }
         let listing = self
             .walk()
@@ -100,6 +104,15 @@ impl Snapshot {
         } else {
             Err(self.absent(&listing.missing))
         }
+    }
+
+    /// The files that the filter of a wanted root leaves out, relative to its directory and sorted.
+    pub fn left_out(&self, root: &Root) -> &[TreePath] {
+        self.listed(root).map_or(&[], |listed| &listed.left_out)
+    }
+
+    fn listed(&self, root: &Root) -> Option<&Listed> {
+        self.0.listed.iter().find(|listed| listed.root.is(root))
     }
 
     /// The bytes of one file of the commit, links followed; `None`: there is no such file.

@@ -120,6 +120,8 @@ impl Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) files: Vec<TreeFile>,
+    /// Files that the root's filter does not want, relative to its directory.
+    pub(crate) left_out: Vec<TreePath>,
     pub(crate) missing: Missing,
 }
 
@@ -180,6 +182,7 @@ impl<'a> Walk<'a> {
             self.list_dir(&dir, None, &mut job)?;
         }
         job.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        job.listing.left_out.sort();
         Ok(job.listing)
     }
 
@@ -280,7 +283,10 @@ impl<'a> Walk<'a> {
         }
         match entry.kind {
             EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), job),
-            _ if entry.kind != EntryKind::Link && !job.root.keeps(&path) => Ok(()),
+            _ if entry.kind != EntryKind::Link && !job.root.keeps(&path) => {
+                job.listing.left_out.push(path);
+                Ok(())
+            }
             EntryKind::File(mode) => match join(true_path, name) {
                 Ok(repo_path) => self.add(path, repo_path, entry.id, mode, job),
                 Err(_) => refuse(TreeProblem::TooDeep),
@@ -321,7 +327,11 @@ impl<'a> Walk<'a> {
                         Err(_) => Err(Stop::Tree(shown(at.as_bytes()), TreeProblem::TooDeep)),
                     };
                 }
-                Ok((Ok(Target::Blob { .. } | Target::Unknown), _)) => return Ok(()),
+                Ok((Ok(Target::Blob { .. }), _)) => {
+                    job.listing.left_out.push(path.clone());
+                    return Ok(());
+                }
+                Ok((Ok(Target::Unknown), _)) => return Ok(()),
                 Ok((Ok(Target::Nothing), target)) => Problem::Dangling.at(place, target.as_bytes()),
                 Ok((Err(problem), target)) => problem.at(place, target.as_bytes()),
                 Err(stop) => stop,

@@ -64,6 +64,17 @@ pub struct Layer {
     pub part: Part,
     /// Sorted by path; paths are relative to the part's directory.
     pub files: Vec<TreeFile>,
+    /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file that takes no part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Where it would have been.
+    pub path: TreePath,
+    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
+    pub by: &'static str,
 }
 
 /// All that sources contribute, lowest layer first.

@@ -20,6 +20,9 @@ pub struct Composition {
     pub generated: bool,
     /// Deployment directories that `as` renamed, by source in composition order.
     pub renames: Vec<Rename>,
+    /// What sources have and their entries leave out, by source in composition order; empty, unless
+    /// [`Request::list_local`](super::Request::list_local).
+    pub left_out: Vec<LeftOutFile>,
     /// Every reason not to deploy; must be empty before anything is written.
     pub conflicts: Vec<Conflict>,
     /// What a reader should know of.
@@ -155,6 +158,19 @@ pub struct Rename {
     pub from: String,
     /// Its name in the composed environment.
     pub to: String,
+}
+
+/// A file of a source that takes no part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOutFile {
+    /// Whose.
+    pub source: SourceId,
+    /// Where it would stand, relative to the operations repo's root.
+    pub path: TreePath,
+    /// Where it stands in the source's repo, relative to its root.
+    pub repo_path: TreePath,
+    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
+    pub by: &'static str,
 }
 
 /// A reason not to deploy.

@@ -4,7 +4,7 @@ use compose_model::{TreePath, text};
 use serde::Serialize;
 
 use super::{
-    composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, Write},
+    composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, LeftOutFile, Write},
     configs::config_path,
     wording,
 };
@@ -15,9 +15,9 @@ use crate::layer::{Origin, Source};
 pub struct Explanation {
     /// Relative to the operations repo's root.
     pub path: String,
-    /// How it came to be; `None`: it is in conflict.
+    /// How it came to be; `None`: it is in conflict, or left out.
     pub action: Option<&'static str>,
-    /// Every layer that has it, lowest first.
+    /// Every layer that has it, lowest first; before them those that are left out.
     pub layers: Vec<LayerStory>,
     /// The keys that were asked for, or all of a merged file.
     pub keys: Vec<KeyStory>,
@@ -139,8 +139,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn find(&self, asked: &str) -> Option<TreePath> {
         let environment = &self.composition.environment;
-        let known =
-            |path: &TreePath| self.composition.file(path).is_some() || self.conflicts(path).next().is_some();
+        let known = |path: &TreePath| {
+            self.composition.file(path).is_some()
+                || self.conflicts(path).next().is_some()
+                || self.left_out(path).next().is_some()
+        };
         let below = resolve(environment, asked);
         below
             .into_iter()
@@ -156,6 +159,23 @@ impl Reader<'_> {
             .filter(move |conflict| conflict.path == path)
     }
 
+    /// Sources that have the path and whose entries leave it out.
+    fn left_out(&self, path: &TreePath) -> impl Iterator<Item = &LeftOutFile> {
+        let path = path.clone();
+        let all = self.composition.left_out.iter();
+        all.filter(move |file| file.path == path)
+    }
+
+    fn left_out_stories(&self, path: &TreePath) -> Vec<LayerStory> {
+        let story = |file: &LeftOutFile| LayerStory {
+            who: wording::label_of(Origin::Source(file.source), self.sources),
+            version: Some(wording::version(&self.sources[file.source.0])),
+            path: file.repo_path.to_string(),
+            outcome: format!("left out: `{}` of its entry says so", file.by),
+        };
+        self.left_out(path).map(story).collect()
+    }
+
     fn explain(&self, path: &TreePath, key: Option<&str>) -> Result<Explanation, ExplainError> {
         let conflicts = self
             .conflicts(path)
@@ -165,7 +185,7 @@ impl Reader<'_> {
             return Ok(Explanation {
                 path: path.to_string(),
                 action: None,
-                layers: Vec::new(),
+                layers: self.left_out_stories(path),
                 keys: Vec::new(),
                 conflicts,
                 notes: Vec::new(),
@@ -178,7 +198,7 @@ impl Reader<'_> {
         Ok(Explanation {
             path: path.to_string(),
             action: Some(file.action.as_str()),
-            layers: self.layers(file),
+            layers: [self.left_out_stories(path), self.layers(file)].concat(),
             keys: self.keys(file, key)?,
             conflicts,
             notes,
@@ -344,6 +364,8 @@ impl Explanation {
         let mut out = self.path.clone();
         if let Some(action) = self.action {
             out.push_str(&format!(": {action}"));
+        } else if self.conflicts.is_empty() {
+            out.push_str(": left out");
         }
         out.push('\n');
         if !self.layers.is_empty() {

@@ -49,12 +49,26 @@ impl Filter {
 
     /// Does a file take part? `path` is relative to the environment. `exclude` wins over `include`.
     pub fn keeps(&self, path: &TreePath) -> bool {
+        self.left_out_by(path).is_none()
+    }
+
+    /// The key that leaves a file out; `None`: it takes part.
+    pub fn left_out_by(&self, path: &TreePath) -> Option<&'static str> {
         let matches = |globs: &Gitignore| {
             globs
                 .matched_path_or_any_parents(path.as_str(), false)
                 .is_ignore()
         };
-        (self.hooks || !is_hook(path)) && !matches(&self.exclude) && self.include.as_ref().is_none_or(matches)
+        if !self.hooks && is_hook(path) {
+            return Some("hooks");
+        }
+        if matches(&self.exclude) {
+            return Some("exclude");
+        }
+        self.include
+            .as_ref()
+            .is_some_and(|include| !matches(include))
+            .then_some("include")
     }
 }
 

@@ -6,12 +6,16 @@ use compose_model::{Diagnostic, FileMode, TreePath, text};
 
 use super::{
     ComposeError, Request,
-    composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, Provenance, Write},
+    composition::{
+        Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
+    },
     configs::{Configs, config_conflict, config_path},
     deployments::Plan,
     duplicates, edit, hazards,
     settle::{local_party, source_party},
-    together, wording,
+    together,
+    tree::Names,
+    wording,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
@@ -30,6 +34,7 @@ pub(super) fn finish(
         deployments: plan.deployments,
         generated: false,
         renames: plan.renames,
+        left_out: left_out(request, &plan.names),
         conflicts: [
             conflicts,
             std::mem::take(&mut configs.conflicts),
@@ -68,6 +73,30 @@ pub(super) fn finish(
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     hazards::warn(request, &mut composition)?;
     Ok(composition)
+}
+
+/// For people, who see what takes no part as well.
+fn left_out(request: &Request<'_>, names: &Names) -> Vec<LeftOutFile> {
+    let mut all = Vec::new();
+    for layer in request.layers.layers.iter().filter(|_| request.list_local) {
+        let dir = match &layer.part {
+            Part::DefaultFolder(dir) | Part::Shared(dir) => dir,
+            Part::Environment => &request.layers.sources[layer.source.0].environment,
+        };
+        all.extend(layer.left_out.iter().filter_map(|file| {
+            let path = file.path.as_str();
+            let top = file.path.components().next()?;
+            let renamed = names.get(&(layer.source, top.to_owned()));
+            let placed = renamed.map_or(path.to_owned(), |to| format!("{to}{}", &path[top.len()..]));
+            Some(LeftOutFile {
+                source: layer.source,
+                path: TreePath::new(format!("{}/{placed}", request.environment)).ok()?,
+                repo_path: dir.join(&file.path),
+                by: file.by,
+            })
+        }));
+    }
+    all
 }
 
 /// A source that could not be renamed lies where it should not: what it collides with there says nothing, and would

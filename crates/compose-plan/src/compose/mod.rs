@@ -40,7 +40,7 @@ use compose_model::{Cancel, TreePath, cancel::Cancelled};
 
 pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
-    Party, Provenance, Rename, Write,
+    LeftOutFile, Party, Provenance, Rename, Write,
 };
 pub use configs::{CONFIG, LOCK, without_sources};
 pub use deployments::ImageDeployments;

@@ -166,6 +166,7 @@ impl World {
             source,
             part,
             files: all,
+            left_out: Vec::new(),
         });
         self
     }

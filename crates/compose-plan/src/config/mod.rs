@@ -200,10 +200,12 @@ fn refuse_repeated(specs: &[SourceSpec], mistakes: &mut Mistakes) {
         let line = first.place.line_column().0;
         let what = format!("`{}` of {}", spec.environment, spec.repo);
         let (message, hint) = if spec.requested == first.requested {
-            (
-                format!("{what} is named twice, first on line {line}"),
-                "remove one of the two",
-            )
+            let hint = if spec.rename == first.rename {
+                "remove one of the two"
+            } else {
+                "an environment of a repo is composed once, whatever its `as`: remove one of the two"
+            };
+            (format!("{what} is named twice, first on line {line}"), hint)
         } else {
             let (one, other) = (first.requested.as_str(), spec.requested.as_str());
             let message = format!("{what} is named twice, as `{one}` on line {line} and as `{other}` here");

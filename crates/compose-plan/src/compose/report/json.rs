@@ -11,7 +11,7 @@ use crate::{
         composition::{Action, Composition, Conflict, ConflictKind, Party, Provenance},
         wording,
     },
-    layer::{Origin, Source},
+    layer::{Origin, Source, SourceId},
 };
 
 /// What `plan --format json` prints.
@@ -63,6 +63,18 @@ pub struct PlanSource {
     pub tree: String,
     /// The sources whose own configs led here, outermost first.
     pub via: Vec<PlanVia>,
+    /// What it has and its entry leaves out; absent when there is nothing, and in the manifest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<PlanLeftOut>,
+}
+
+/// A file that takes no part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanLeftOut {
+    /// Where it stands in the source, relative to its environment.
+    pub path: String,
+    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
+    pub by: &'static str,
 }
 
 /// A source that led to another one.
@@ -164,7 +176,7 @@ pub fn plan(composition: &Composition, sources: &[Source]) -> Plan {
     let reader = Reader::new(&composition.environment, sources);
     Plan {
         environment: composition.environment.to_string(),
-        sources: reader.sources(),
+        sources: reader.sources(composition),
         files: reader.files(composition),
         deployments: deployments(composition),
         conflicts: composition
@@ -182,7 +194,7 @@ pub fn manifest(composition: &Composition, sources: &[Source]) -> Manifest {
     Manifest {
         version: 1,
         environment: composition.environment.to_string(),
-        sources: reader.sources(),
+        sources: reader.sources(composition),
         files: reader.files(composition),
         deployments: deployments(composition),
     }
@@ -223,12 +235,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn sources(&self) -> Vec<PlanSource> {
+    fn sources(&self, composition: &Composition) -> Vec<PlanSource> {
         let via = |source: &Source| PlanVia {
             repo: source.repo.to_string(),
             environment: source.environment.to_string(),
         };
-        let one = |source: &Source| PlanSource {
+        let left_out = |id: SourceId, source: &Source| {
+            let own = composition.left_out.iter().filter(|file| file.source == id);
+            own.map(|file| PlanLeftOut {
+                path: file.repo_path.relative_to(&source.environment),
+                by: file.by,
+            })
+            .collect()
+        };
+        let one = |(index, source): (usize, &Source)| PlanSource {
+            left_out: left_out(SourceId(index), source),
             repo: source.repo.to_string(),
             environment: source.environment.to_string(),
             requested: text::escape(source.requested.as_str(), 200),
@@ -237,7 +258,7 @@ impl<'a> Reader<'a> {
             tree: source.tree.to_string(),
             via: source.via.iter().map(|id| via(&self.sources[id.0])).collect(),
         };
-        self.sources.iter().map(one).collect()
+        self.sources.iter().enumerate().map(one).collect()
     }
 
     fn files(&self, composition: &Composition) -> Vec<PlanFile> {
@@ -324,7 +345,7 @@ fn warning(warning: &Diagnostic) -> PlanWarning {
 mod tests {
     use super::*;
     use crate::compose::testing::{World, path};
-    use crate::layer::{Part, SourceId};
+    use crate::layer::Part;
 
     #[test]
     fn the_plan_has_the_fields_of_the_contract() {

@@ -153,6 +153,7 @@ impl Reader<'_> {
             file.action == Action::Merge && file.from.iter().any(|from| from.origin == Origin::Source(id))
         });
         self.listed(&mut lines, "merges into", merged, |_, _| String::new());
+        self.left_out(&mut lines, id);
         if lines.is_empty() {
             lines.push((0, "adds nothing of its own".to_owned()));
         }
@@ -187,13 +188,7 @@ impl Reader<'_> {
         let mut count = 0;
         for file in files {
             let path = self.relative(&file.path);
-            let depth = path.split('/').take_while(|part| *part == "..").count();
-            let top: Vec<&str> = path.splitn(depth + 2, '/').collect();
-            let place = if top.len() < depth + 2 {
-                path.clone()
-            } else {
-                format!("{}/", top[..=depth].join("/"))
-            };
+            let place = directory(&path);
             let entry = places.entry(place).or_insert((0, path));
             entry.0 += 1;
             count += 1;
@@ -206,6 +201,31 @@ impl Reader<'_> {
             1 => only,
             count => format!("{place} ({count})"),
         });
+        capped(lines, told);
+    }
+
+    /// What the source has and its entry leaves out, by directory and key.
+    fn left_out(&self, lines: &mut Lines, id: SourceId) {
+        let environment = &self.sources[id.0].environment;
+        let mut places: BTreeMap<(String, &str), (usize, String)> = BTreeMap::new();
+        let own = self.composition.left_out.iter().filter(|file| file.source == id);
+        let mut count = 0;
+        for file in own {
+            let path = file.repo_path.relative_to(environment);
+            let place = directory(&path);
+            places.entry((place, file.by)).or_insert((0, path)).0 += 1;
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        lines.push((0, format!("leaves out {}", counted(count, "file"))));
+        let told = places
+            .into_iter()
+            .map(|((place, by), (count, only))| match count {
+                1 => format!("{only} (by {by})"),
+                count => format!("{place} ({count}, by {by})"),
+            });
         capped(lines, told);
     }
 
@@ -286,6 +306,17 @@ impl Reader<'_> {
 
     fn relative(&self, path: &TreePath) -> String {
         path.relative_to(&self.composition.environment)
+    }
+}
+
+/// The top directory of a path, after any `../`; the path itself where it is in none.
+fn directory(path: &str) -> String {
+    let depth = path.split('/').take_while(|part| *part == "..").count();
+    let top: Vec<&str> = path.splitn(depth + 2, '/').collect();
+    if top.len() < depth + 2 {
+        path.to_owned()
+    } else {
+        format!("{}/", top[..=depth].join("/"))
     }
 }
 
