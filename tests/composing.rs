@@ -473,3 +473,70 @@ fn renamed_deployments_run_as_planned_with_the_users_own_files_on_top() {
         assert_eq!(copied.text(path), deployed.text(path), "{path}");
     }
 }
+
+#[test]
+fn hooks_that_miss_a_shared_directory_are_told_before_they_fail() {
+    let hook = |name: &str, text: &str| {
+        let mut catalog = Catalog::new(name);
+        catalog
+            .file("env/terraform/bitops.config.yaml", "terraform: {}\n")
+            .executable(&format!("env/terraform/bitops.before-deploy.d/{name}.sh"), text)
+            .executable("_scripts/login.sh", "echo logged in\n")
+            .file("_docs/a.md", "a\n")
+            .tag("1.0.0");
+        catalog
+    };
+    let uses = "#!/bin/bash\n# see _docs, $BITOPS_TEMPDIR/_docs\n. $BITOPS_TEMPDIR/_scripts/login.sh\n";
+    let world = world(&mut [
+        hook("uses", uses),
+        hook("relative", "bash ../../_scripts/login.sh\n"),
+        hook(
+            "neither",
+            "# . $BITOPS_TEMPDIR/_scripts/x\n. $BITOPS_TEMPDIR/_other/x || true\necho _scripts/\n",
+        ),
+    ]);
+    let deploy = |entries: &[(&str, &str)]| {
+        world
+            .context
+            .file("dev/bitops.config.yaml", config(&world, entries));
+        world.context.run(["deploy"])
+    };
+    for (catalog, line) in [("uses", 3), ("relative", 1)] {
+        let run = deploy(&[(catalog, "")]);
+        assert!(run.code != Some(0), "{run}");
+        let told = format!(
+            "dev/terraform/bitops.before-deploy.d/{catalog}.sh:{line} of env of {} uses _scripts/",
+            world
+                .server
+                .url(catalog)
+                .replace(&world.server.address(), "http://127.0.0.1:[PORT]")
+        );
+        let stderr = run
+            .stderr
+            .replace(&world.server.address(), "http://127.0.0.1:[PORT]");
+        assert!(stderr.contains(&told), "{told}\n{run}");
+        assert!(!run.stderr.contains("_docs/,"), "{run}");
+        // As the hint says.
+        assert!(
+            run.stderr
+                .contains("`shared: [_scripts]` in the source's entry brings it"),
+            "{run}"
+        );
+        let run = deploy(&[(catalog, ", shared: [_scripts]")]).expect_code(0);
+        assert!(run.stdout.contains("logged in"), "{run}");
+        assert!(!run.stderr.contains("uses _scripts/"), "{run}");
+    }
+    // Another source brings it, no hook is left, none uses it, the user has it.
+    for entries in [
+        &[("uses", ""), ("neither", ", shared: [_scripts]")][..],
+        &[("uses", ", hooks: false")],
+        &[("neither", "")],
+    ] {
+        let run = deploy(entries).expect_code(0);
+        assert!(!run.stderr.contains("nothing brings along"), "{entries:?}\n{run}");
+    }
+    world.context.executable("_scripts/login.sh", "echo mine\n");
+    let run = deploy(&[("uses", "")]).expect_code(0);
+    assert!(run.stdout.contains("mine"), "{run}");
+    assert!(!run.stderr.contains("nothing brings along"), "{run}");
+}

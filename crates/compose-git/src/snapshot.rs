@@ -115,6 +115,12 @@ impl Snapshot {
         self.0.listed.iter().find(|listed| listed.root.is(root))
     }
 
+    /// The names of the directories at the commit's top. Odd ones are left out.
+    pub fn top_directories(&self) -> Vec<String> {
+        let all = self.walk().directories(&Vec::new());
+        all.into_iter().map(|(name, _)| name).collect()
+    }
+
     /// The bytes of one file of the commit, links followed; `None`: there is no such file.
     pub fn file(&self, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
         let mut missing = Missing::default();

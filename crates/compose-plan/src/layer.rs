@@ -29,6 +29,8 @@ pub struct Source {
     pub on_conflict: OnConflict,
     /// Where the entry stands.
     pub place: Place,
+    /// The directories at the top of its commit; empty where it has no hooks, which alone are asked about them.
+    pub top: Vec<String>,
 }
 
 /// Index into [`Layers::sources`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use compose_model::{ExitCode, SourceSpec, TreePath, text};
 use compose_plan::{
-    compose::filter::{Filter, glob},
+    compose::filter::{Filter, glob, is_hook},
     layer::{Layer, Layers, LeftOut, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
@@ -36,6 +36,12 @@ pub(super) fn layers(
         let spec = node.spec;
         match list(&source, &spec, id) {
             Ok((tree, layers)) => {
+                let hooks = |layer: &Layer| layer.files.iter().any(|file| is_hook(&file.path));
+                let top = if layers.iter().any(hooks) {
+                    source.snapshot.top_directories()
+                } else {
+                    Vec::new()
+                };
                 gathered.layers.layers.extend(layers);
                 gathered.layers.sources.push(Source {
                     repo: spec.repo,
@@ -49,6 +55,7 @@ pub(super) fn layers(
                     rename: spec.rename,
                     on_conflict: spec.on_conflict,
                     place: spec.place,
+                    top,
                 });
                 gathered.snapshots.push(source.snapshot);
                 gathered.resolved.push((source.resolved, source.verified));

@@ -11,7 +11,7 @@ use super::{
     CONFIG, ComposeError, Request,
     bytes::Bytes,
     composition::{Composition, Rename, Write},
-    wording, yaml,
+    unshared, wording, yaml,
 };
 use crate::layer::{LocalKind, Origin, SourceId};
 
@@ -28,6 +28,7 @@ pub(super) fn warn(request: &Request<'_>, composition: &mut Composition) -> Resu
     let bytes = Bytes::new(request.layers, request.contents, request.local);
     let mut warnings = broken_paths(request, composition, &bytes)?;
     warnings.extend(same_releases(request, composition, &bytes)?);
+    warnings.extend(unshared::warn(request, composition, &bytes)?);
     composition.warnings.extend(warnings);
     Ok(())
 }

@@ -32,6 +32,7 @@ mod testing;
 mod tests;
 mod together;
 mod tree;
+mod unshared;
 mod walk;
 mod wording;
 mod yaml;

@@ -70,6 +70,7 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
         rename: None,
         on_conflict: OnConflict::Error,
         place: place(),
+        top: Vec::new(),
     }
 }
 
