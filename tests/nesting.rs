@@ -138,6 +138,15 @@ fn a_cycle_is_told_with_its_chain() {
         ),
         "{told}"
     );
+    // What is wrong besides is told, too.
+    world.catalog("c", &[("1.0.0", &[])]);
+    world
+        .0
+        .sources(&[A, "{repo: '{repo}/c', environment: other, version: 1.0.0}"]);
+    let told = world.refused(65);
+    for message in ["in a cycle", "has no environment `other`"] {
+        assert!(told.contains(message), "{told}");
+    }
 }
 
 #[test]
