@@ -8,20 +8,15 @@
 mod fuzz;
 mod links;
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeSet, HashMap},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
 
-use compose_model::{BlobId, FileMode, ObjectId, TreeFile, TreePath, settings::Budget};
-use gix::{bstr::BStr, objs::Kind};
+use compose_model::{BlobId, FileMode, ObjectId, TreeFile, TreePath, path::InvalidPath, settings::Budget};
+use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 
 use crate::{
     error::TreeProblem,
     names::{self, Siblings, shown},
-    store::{ReadError, Store},
+    store::{ReadError, Store, to_gix},
     tree::{self, Entry, EntryKind},
 };
 
@@ -136,9 +131,9 @@ pub(crate) struct Walk<'a> {
     /// Verify blobs too, not only that they are there.
     verify: bool,
     /// Trees are met again and again while links are resolved.
-    trees: RefCell<HashMap<ObjectId, Rc<Vec<Entry>>>>,
+    trees: RefCell<HashMap<gix::ObjectId, Rc<Vec<Entry>>>>,
     /// So are blobs, in trees made to explode.
-    blobs: RefCell<HashMap<ObjectId, Option<Judged>>>,
+    blobs: RefCell<HashMap<gix::ObjectId, Option<Judged>>>,
 }
 
 /// What is known of a blob.
@@ -244,8 +239,9 @@ impl<'a> Walk<'a> {
         };
         job.active.push(place);
         let mut siblings = Siblings::default();
+        let paths = Paths::new(true_path, logical);
         for entry in entries.iter() {
-            self.list_entry((dir, true_path.as_ref()), entry, logical, &mut siblings, job)?;
+            self.list_entry((dir, &paths), entry, &mut siblings, job)?;
         }
         job.active.pop();
         Ok(())
@@ -253,9 +249,8 @@ impl<'a> Walk<'a> {
 
     fn list_entry<'e>(
         &self,
-        (dir, true_path): (&Dir, Option<&TreePath>),
+        (dir, paths): (&Dir, &Paths<'_>),
         entry: &'e Entry,
-        logical: Option<&TreePath>,
         siblings: &mut Siblings<'e>,
         job: &mut Job<'_>,
     ) -> Result<(), Stop> {
@@ -268,14 +263,14 @@ impl<'a> Walk<'a> {
             .and_then(|name| siblings.add(name).map(|()| name));
         let name = match checked {
             Ok(name) => name,
-            Err(problem) if is_excluded(entry, logical, job.root) => {
+            Err(problem) if is_excluded(entry, paths.logical, job.root) => {
                 tracing::debug!(%problem, "an excluded name is skipped");
                 return Ok(());
             }
             Err(problem) => return Err(Stop::Tree(entry_place(dir, &entry.name), problem)),
         };
         let refuse = |problem| Err(Stop::Tree(entry_place(dir, &entry.name), problem));
-        let Ok(path) = join(logical, name) else {
+        let (Ok(path), repo_path) = paths.child(name) else {
             return refuse(TreeProblem::TooDeep);
         };
         if entry.id.is_null() {
@@ -287,7 +282,7 @@ impl<'a> Walk<'a> {
                 job.listing.left_out.push(path);
                 Ok(())
             }
-            EntryKind::File(mode) => match join(true_path, name) {
+            EntryKind::File(mode) => match repo_path {
                 Ok(repo_path) => self.add(path, repo_path, entry.id, mode, job),
                 Err(_) => refuse(TreeProblem::TooDeep),
             },
@@ -378,7 +373,7 @@ impl<'a> Walk<'a> {
 
     /// Looks at a blob once; `None`: it is missing.
     fn judge(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
-        if let Some(known) = self.blobs.borrow().get(blob) {
+        if let Some(known) = self.blobs.borrow().get(&to_gix(blob)) {
             return Ok(*known);
         }
         let judged = if self.verify {
@@ -386,7 +381,7 @@ impl<'a> Walk<'a> {
         } else {
             self.present(blob, repo_path)?
         };
-        self.blobs.borrow_mut().insert(*blob, judged);
+        self.blobs.borrow_mut().insert(to_gix(blob), judged);
         Ok(judged)
     }
 
@@ -428,7 +423,7 @@ impl<'a> Walk<'a> {
     }
 
     fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<Entry>>, Absent> {
-        if let Some(known) = self.trees.borrow().get(id) {
+        if let Some(known) = self.trees.borrow().get(&to_gix(id)) {
             return Ok(Rc::clone(known));
         }
         let place = || shown(place.as_bytes());
@@ -444,7 +439,7 @@ impl<'a> Walk<'a> {
         };
         let entries = entries.map_err(|problem| Absent::Stop(Stop::Tree(place(), problem)))?;
         let entries = Rc::new(entries);
-        self.trees.borrow_mut().insert(*id, Rc::clone(&entries));
+        self.trees.borrow_mut().insert(to_gix(id), Rc::clone(&entries));
         Ok(entries)
     }
 
@@ -541,8 +536,56 @@ fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn join(logical: Option<&TreePath>, name: &str) -> Result<TreePath, compose_model::path::InvalidPath> {
-    match logical {
+/// Where a directory appears and where it stands.
+struct Paths<'a> {
+    /// Relative to the directory that is listed; `None`: it is that directory.
+    logical: Option<&'a TreePath>,
+    /// In the repo; `None`: its top.
+    true_path: Option<TreePath>,
+    common: Common,
+}
+
+/// How the two paths of a file go together: mostly one is the end of the other, and then they share a text.
+enum Common {
+    /// They are one.
+    Whole,
+    /// The one that appears is what the other one has below this directory.
+    Below(TreePath),
+    /// A symlink led here.
+    Nothing,
+}
+
+impl<'a> Paths<'a> {
+    fn new(true_path: Option<TreePath>, logical: Option<&'a TreePath>) -> Self {
+        let common = match (&true_path, logical) {
+            (None, None) => Common::Whole,
+            (Some(path), None) => Common::Below(path.clone()),
+            (Some(path), Some(logical)) if path == logical => Common::Whole,
+            (Some(path), Some(logical)) => path.strip_suffix(logical).map_or(Common::Nothing, Common::Below),
+            (None, Some(_)) => Common::Nothing,
+        };
+        Self {
+            logical,
+            true_path,
+            common,
+        }
+    }
+
+    /// Where an entry of the directory appears, and where it stands.
+    fn child(&self, name: &str) -> (Result<TreePath, InvalidPath>, Result<TreePath, InvalidPath>) {
+        let repo_path = join(self.true_path.as_ref(), name);
+        let shared = repo_path.as_ref().ok().and_then(|path| match &self.common {
+            Common::Whole => Some(path.clone()),
+            Common::Below(dir) => path.strip_prefix(dir),
+            Common::Nothing => None,
+        });
+        let path = shared.map_or_else(|| join(self.logical, name), Ok);
+        (path, repo_path)
+    }
+}
+
+fn join(dir: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
+    match dir {
         None => TreePath::new(name),
         Some(dir) => dir.child(name),
     }

@@ -1,11 +1,26 @@
 //! Paths inside a tree.
 
-use std::{fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// A relative `/`-separated path without empty, `.`, `..` or `.git` components, without backslashes and
 /// control characters: it can be joined to a directory without leaving it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreePath(String);
+///
+/// Clones, and what is above or below a directory, share one text: nothing is copied to take a path apart.
+#[derive(Clone)]
+pub struct TreePath {
+    text: Arc<str>,
+    /// The part of the text that is the path: whole components.
+    start: u32,
+    end: u32,
+}
 
 /// Bytes of a whole path: `PATH_MAX`.
 const LONGEST: usize = 4096;
@@ -35,8 +50,8 @@ pub enum InvalidPath {
 
 impl TreePath {
     /// Checks a path.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidPath> {
-        let text = text.into();
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidPath> {
+        let text = text.as_ref();
         if text.starts_with('/') {
             return Err(InvalidPath::Absolute);
         }
@@ -44,34 +59,50 @@ impl TreePath {
             return Err(InvalidPath::TooLong);
         }
         text.split('/').try_for_each(check_component)?;
-        Ok(Self(text))
+        Ok(Self::of(text))
+    }
+
+    /// A text that is known to be a path. Such have a bound, so that their length fits.
+    fn of(text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        let end = text.len() as u32;
+        Self { text, start: 0, end }
+    }
+
+    /// Some of the path's components, which stand side by side in its text.
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            text: Arc::clone(&self.text),
+            start: self.start + range.start as u32,
+            end: self.start + range.end as u32,
+        }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text[self.start as usize..self.end as usize]
     }
 
     /// The last component.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or(&self.0)
+        let text = self.as_str();
+        text.rsplit('/').next().unwrap_or(text)
     }
 
     /// Everything above the last component; `None` at the top.
     pub fn parent(&self) -> Option<TreePath> {
-        self.0
-            .rsplit_once('/')
-            .map(|(parent, _)| TreePath(parent.to_owned()))
+        let end = self.as_str().rfind('/')?;
+        Some(self.part(0..end))
     }
 
     /// The components, from the top.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.split('/')
+        self.as_str().split('/')
     }
 
     /// `self/other`.
     pub fn join(&self, other: &TreePath) -> TreePath {
-        TreePath(format!("{}/{}", self.0, other.0))
+        Self::of([self.as_str(), "/", other.as_str()].concat())
     }
 
     /// `self/name`, where `name` is one component.
@@ -80,10 +111,10 @@ impl TreePath {
             return Err(InvalidPath::Character);
         }
         check_component(name)?;
-        if self.0.len() + 1 + name.len() > LONGEST {
+        if self.as_str().len() + 1 + name.len() > LONGEST {
             return Err(InvalidPath::TooLong);
         }
-        Ok(TreePath([&self.0, "/", name].concat()))
+        Ok(Self::of([self.as_str(), "/", name].concat()))
     }
 
     /// Every directory above the path, nearest first, without the path itself.
@@ -93,26 +124,34 @@ impl TreePath {
 
     /// What remains below `base`; `None` when the path is not below it.
     pub fn strip_prefix(&self, base: &TreePath) -> Option<TreePath> {
-        let rest = self.0.strip_prefix(&base.0)?.strip_prefix('/')?;
-        Some(TreePath(rest.to_owned()))
+        let rest = self.below(base)?;
+        let length = self.as_str().len();
+        Some(self.part(length - rest.len()..length))
+    }
+
+    /// What stands above `tail`, where the path ends in it; `None` when it does not, or is nothing else.
+    pub fn strip_suffix(&self, tail: &TreePath) -> Option<TreePath> {
+        let above = self.as_str().strip_suffix(tail.as_str())?.strip_suffix('/')?;
+        Some(self.part(0..above.len()))
+    }
+
+    /// As [`TreePath::strip_prefix`], only the text.
+    pub fn below(&self, base: &TreePath) -> Option<&str> {
+        self.as_str().strip_prefix(base.as_str())?.strip_prefix('/')
     }
 
     /// The same path with another last component.
     pub fn with_file_name(&self, name: &str) -> Result<TreePath, InvalidPath> {
-        match self.0.rsplit_once('/') {
+        match self.as_str().rsplit_once('/') {
             Some((parent, _)) => TreePath::new(format!("{parent}/{name}")),
             None => TreePath::new(name),
         }
     }
 
     /// The path as seen from a directory of the same tree: `../` for each level that must be left.
-    pub fn relative_to(&self, base: &TreePath) -> String {
-        if let Some(below) = self
-            .0
-            .strip_prefix(&base.0)
-            .and_then(|rest| rest.strip_prefix('/'))
-        {
-            return below.to_owned();
+    pub fn relative_to(&self, base: &TreePath) -> Cow<'_, str> {
+        if let Some(below) = self.below(base) {
+            return Cow::Borrowed(below);
         }
         let mut base_parts = base.components().peekable();
         let mut parts = self.components().peekable();
@@ -122,7 +161,34 @@ impl TreePath {
         }
         let mut all: Vec<&str> = base_parts.map(|_| "..").collect();
         all.extend(parts);
-        all.join("/")
+        Cow::Owned(all.join("/"))
+    }
+}
+
+impl PartialEq for TreePath {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for TreePath {}
+
+impl PartialOrd for TreePath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By bytes, as its text.
+impl Ord for TreePath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for TreePath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -159,13 +225,13 @@ impl FromStr for TreePath {
 
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -223,9 +289,39 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_path_are_paths() {
+        let path = |text: &str| TreePath::new(text).unwrap();
+        let whole = path("stacks/eks/helm/app.yaml");
+        let below = whole.strip_prefix(&path("stacks")).unwrap();
+        assert_eq!(below, path("eks/helm/app.yaml"));
+        assert_eq!(below.strip_prefix(&path("eks")), Some(path("helm/app.yaml")));
+        assert_eq!(below.parent(), Some(path("eks/helm")));
+        assert_eq!(
+            below.ancestors().collect::<Vec<_>>(),
+            [path("eks/helm"), path("eks")]
+        );
+        assert_eq!(below.strip_suffix(&path("helm/app.yaml")), Some(path("eks")));
+        assert_eq!(below.join(&path("x")), path("eks/helm/app.yaml/x"));
+        assert_eq!(below.child("x"), Ok(path("eks/helm/app.yaml/x")));
+        assert_eq!(below.file_name(), "app.yaml");
+        assert_eq!(
+            format!("{below} {below:?}"),
+            "eks/helm/app.yaml \"eks/helm/app.yaml\""
+        );
+        // Only whole components are taken off.
+        for other in ["stack", "stacks/ek", "eks", "stacks/eks/helm/app.yaml"] {
+            assert!(whole.strip_prefix(&path(other)).is_none(), "{other}");
+        }
+        for other in ["pp.yaml", "elm/app.yaml", "helm", "stacks/eks/helm/app.yaml"] {
+            assert!(whole.strip_suffix(&path(other)).is_none(), "{other}");
+        }
+        assert_eq!(whole.below(&path("stacks/eks")), Some("helm/app.yaml"));
+    }
+
+    #[test]
     fn relative_paths_leave_the_base_only_as_far_as_needed() {
         let base = TreePath::new("stacks/dev").unwrap();
-        let from = |text: &str| TreePath::new(text).unwrap().relative_to(&base);
+        let from = |text: &str| TreePath::new(text).unwrap().relative_to(&base).into_owned();
         assert_eq!(from("stacks/dev/terraform/main.tf"), "terraform/main.tf");
         assert_eq!(from("_scripts/x.sh"), "../../_scripts/x.sh");
         assert_eq!(from("stacks/_x/y"), "../_x/y");

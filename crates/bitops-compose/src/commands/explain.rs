@@ -60,7 +60,7 @@ fn unanswered(error: &ExplainError, question: &str, composition: &Composition) -
     let all: Vec<String> = composition
         .files
         .iter()
-        .map(|file| file.path.relative_to(&composition.environment))
+        .map(|file| file.path.relative_to(&composition.environment).into_owned())
         .collect();
     let asked = question
         .strip_prefix(&format!("{}/", composition.environment))

@@ -72,11 +72,7 @@ fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
     for diff in diffs(job, planned)? {
         by_path.entry(diff.path).or_default().push(diff.text);
     }
-    let mut plan = plan;
-    for file in &mut plan.files {
-        file.diffs = by_path.remove(&file.path);
-    }
-    job.printer.json(&plan)
+    job.printer.json(&plan.with_diffs(by_path))
 }
 
 fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {

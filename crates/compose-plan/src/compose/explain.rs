@@ -1,5 +1,7 @@
 //! Where a path came from, and a key of it.
 
+use std::borrow::Cow;
+
 use compose_model::{TreePath, text};
 use serde::Serialize;
 
@@ -119,12 +121,12 @@ pub fn explain(
         }
     }
     let asked = question.split(':').next().unwrap_or(question);
-    let all: Vec<String> = composition
+    let all: Vec<Cow<'_, str>> = composition
         .files
         .iter()
         .map(|file| file.path.relative_to(&composition.environment))
         .collect();
-    let near = text::did_you_mean(asked, all.iter().map(String::as_str)).map(str::to_owned);
+    let near = text::did_you_mean(asked, all.iter().map(AsRef::as_ref)).map(str::to_owned);
     Err(ExplainError::NoSuchPath {
         path: text::escape(asked, 200),
         near,

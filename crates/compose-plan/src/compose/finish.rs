@@ -317,27 +317,24 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
 }
 
 /// The environment's directories that come from sources and that no deployment runs.
-fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, BTreeSet<SourceId>> {
+fn idle<'c>(environment: &TreePath, composition: &'c Composition) -> BTreeMap<&'c str, BTreeSet<SourceId>> {
     let run: BTreeSet<&str> = composition
         .deployments
         .iter()
         .filter_map(|deployment| deployment.name.split('/').next())
         .collect();
-    let mut idle: BTreeMap<String, BTreeSet<SourceId>> = BTreeMap::new();
+    let mut idle: BTreeMap<&str, BTreeSet<SourceId>> = BTreeMap::new();
     for file in &composition.files {
-        let Some(relative) = file.path.strip_prefix(environment) else {
-            continue;
-        };
-        let Some((top, _)) = relative
-            .as_str()
-            .split_once('/')
+        let below = file.path.below(environment);
+        let Some((top, _)) = below
+            .and_then(|below| below.split_once('/'))
             .filter(|(top, _)| !run.contains(top))
         else {
             continue;
         };
         for from in &file.from {
             if let Origin::Source(source) = from.origin {
-                idle.entry(top.to_owned()).or_default().insert(source);
+                idle.entry(top).or_default().insert(source);
             }
         }
     }

@@ -66,7 +66,7 @@ pub fn diffs(
                 bytes: &bytes.contribution(from)?,
             };
             if let Some(text) = unified(old, new) {
-                let path = file.path.relative_to(&composition.environment);
+                let path = file.path.relative_to(&composition.environment).into_owned();
                 all.push(FileDiff { path, text });
             }
         }

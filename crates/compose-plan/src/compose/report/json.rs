@@ -3,12 +3,14 @@
 //! Paths of files are relative to the environment they stand in, `../` for what stands beside it; the same holds for
 //! `from` and the source's own environment. Names that a remote chose are escaped.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use compose_model::{Diagnostic, TreePath, text};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     compose::{
-        composition::{Action, Composition, Conflict, ConflictKind, Party, Provenance},
+        composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Party},
         wording,
     },
     layer::{Origin, Source, SourceId},
@@ -16,34 +18,34 @@ use crate::{
 
 /// What `plan --format json` prints.
 #[derive(Clone, Debug, Serialize)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// The local environment.
-    pub environment: String,
+    pub environment: &'a str,
     /// The sources, lowest first.
     pub sources: Vec<PlanSource>,
     /// Every composed file, sorted by its path in the operations repo.
-    pub files: Vec<PlanFile>,
+    pub files: PlanFiles<'a>,
     /// What the pipeline will run, in order.
-    pub deployments: Vec<PlanDeployment>,
+    pub deployments: Vec<PlanDeployment<'a>>,
     /// Every reason not to deploy.
-    pub conflicts: Vec<PlanConflict>,
+    pub conflicts: PlanConflicts<'a>,
     /// What a reader should know of.
     pub warnings: Vec<PlanWarning>,
 }
 
 /// What `$BITOPS_COMPOSE_MANIFEST` names.
 #[derive(Clone, Debug, Serialize)]
-pub struct Manifest {
+pub struct Manifest<'a> {
     /// The version of this format.
     pub version: u32,
     /// The local environment.
-    pub environment: String,
+    pub environment: &'a str,
     /// The sources, lowest first.
     pub sources: Vec<PlanSource>,
     /// Every composed file, as in [`Plan::files`].
-    pub files: Vec<PlanFile>,
+    pub files: PlanFiles<'a>,
     /// What the pipeline will run, in order.
-    pub deployments: Vec<PlanDeployment>,
+    pub deployments: Vec<PlanDeployment<'a>>,
 }
 
 /// A source.
@@ -86,50 +88,65 @@ pub struct PlanVia {
     pub environment: String,
 }
 
+/// All composed files: a list of [`PlanFile`], each made when it is written. There may be many thousands.
+#[derive(Clone, Debug)]
+pub struct PlanFiles<'a> {
+    reader: Reader<'a>,
+    files: &'a [ComposedFile],
+    diffs: BTreeMap<String, Vec<String>>,
+}
+
 /// A composed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanFile {
+pub struct PlanFile<'a> {
     /// Relative to the environment.
-    pub path: String,
+    pub path: Cow<'a, str>,
     /// How it came to be.
     pub action: &'static str,
     /// Who contributed, lowest first; the last one decides.
-    pub from: Vec<PlanFrom>,
+    pub from: Vec<PlanFrom<'a>>,
     /// What was lost on the way, or why it was not merged; absent when there is nothing to say.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub notes: &'a [String],
     /// `plan --diff`: unified diffs of a merged or overridden file; absent where nobody asked, or nothing differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub diffs: Option<Vec<String>>,
+    pub diffs: Option<&'a [String]>,
 }
 
 /// A contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanFrom {
+pub struct PlanFrom<'a> {
     /// The source's repo; `null`: the operations repo itself.
-    pub repo: Option<String>,
+    pub repo: Option<&'a str>,
     /// The environment in that repo.
-    pub environment: String,
+    pub environment: &'a str,
     /// The source's commit; `null`: the operations repo itself.
-    pub commit: Option<String>,
+    pub commit: Option<&'a str>,
     /// Relative to that environment.
-    pub path: String,
+    pub path: Cow<'a, str>,
 }
 
 /// A deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanDeployment {
+pub struct PlanDeployment<'a> {
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// Its plugin.
-    pub plugin: String,
+    pub plugin: &'a str,
+}
+
+/// All conflicts: a list of [`PlanConflict`], each made when it is written.
+#[derive(Clone, Debug)]
+pub struct PlanConflicts<'a> {
+    reader: Reader<'a>,
+    conflicts: &'a [Conflict],
 }
 
 /// A reason not to deploy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanConflict {
+pub struct PlanConflict<'a> {
     /// Relative to the environment.
-    pub path: String,
+    pub path: Cow<'a, str>,
     /// `content`, `mode`, `key`, `defined-twice`, `file-against-directory`, `name-collision`, `plugin`,
     /// `deployments-unknown`, `config`, `shared-inside` or `name`.
     pub kind: &'static str,
@@ -139,17 +156,17 @@ pub struct PlanConflict {
     /// One sentence.
     pub message: String,
     /// Who disagrees, lowest first.
-    pub between: Vec<PlanParty>,
+    pub between: Vec<PlanParty<'a>>,
     /// What to do about it: any one of these.
-    pub remedies: Vec<String>,
+    pub remedies: &'a [String],
 }
 
 /// One side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanParty {
+pub struct PlanParty<'a> {
     /// Who and which file.
     #[serde(flatten)]
-    pub from: PlanFrom,
+    pub from: PlanFrom<'a>,
     /// Line in that file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
@@ -172,31 +189,67 @@ pub struct PlanWarning {
 }
 
 /// The plan; `sources` are those of the layers that were composed.
-pub fn plan(composition: &Composition, sources: &[Source]) -> Plan {
+pub fn plan<'a>(composition: &'a Composition, sources: &'a [Source]) -> Plan<'a> {
     let reader = Reader::new(&composition.environment, sources);
     Plan {
-        environment: composition.environment.to_string(),
+        environment: composition.environment.as_str(),
         sources: reader.sources(composition),
-        files: reader.files(composition),
         deployments: deployments(composition),
-        conflicts: composition
-            .conflicts
-            .iter()
-            .map(|conflict| reader.conflict(conflict))
-            .collect(),
+        conflicts: PlanConflicts {
+            reader: reader.clone(),
+            conflicts: &composition.conflicts,
+        },
+        files: reader.files(composition),
         warnings: composition.warnings.iter().map(warning).collect(),
     }
 }
 
+impl Plan<'_> {
+    /// The same plan with diffs of its files, by their paths as the plan shows them.
+    pub fn with_diffs(mut self, diffs: BTreeMap<String, Vec<String>>) -> Self {
+        self.files.diffs = diffs;
+        self
+    }
+}
+
 /// The manifest; `sources` are those of the layers that were composed.
-pub fn manifest(composition: &Composition, sources: &[Source]) -> Manifest {
+pub fn manifest<'a>(composition: &'a Composition, sources: &'a [Source]) -> Manifest<'a> {
     let reader = Reader::new(&composition.environment, sources);
     Manifest {
         version: 1,
-        environment: composition.environment.to_string(),
+        environment: composition.environment.as_str(),
         sources: reader.sources(composition),
-        files: reader.files(composition),
         deployments: deployments(composition),
+        files: reader.files(composition),
+    }
+}
+
+impl Serialize for PlanFiles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.files.iter().map(|file| self.file(file)))
+    }
+}
+
+impl PlanFiles<'_> {
+    fn file<'r>(&'r self, file: &'r ComposedFile) -> PlanFile<'r> {
+        let path = file.path.relative_to(self.reader.environment);
+        PlanFile {
+            diffs: self.diffs.get(path.as_ref()).map(Vec::as_slice),
+            path,
+            action: file.action.as_str(),
+            from: file
+                .from
+                .iter()
+                .map(|from| self.reader.from(from.origin, &from.path))
+                .collect(),
+            notes: &file.notes,
+        }
+    }
+}
+
+impl Serialize for PlanConflicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.conflicts.iter().map(|one| self.reader.conflict(one)))
     }
 }
 
@@ -213,20 +266,25 @@ impl Action {
     }
 }
 
+#[derive(Clone, Debug)]
 struct Reader<'a> {
     environment: &'a TreePath,
     sources: &'a [Source],
-    /// Each source as a contribution that still lacks its path: what thousands of files have in common is made once.
-    common: Vec<PlanFrom>,
+    /// What the files of each source have in common, which is made once.
+    common: Vec<Common>,
+}
+
+#[derive(Clone, Debug)]
+struct Common {
+    repo: String,
+    commit: String,
 }
 
 impl<'a> Reader<'a> {
     fn new(environment: &'a TreePath, sources: &'a [Source]) -> Self {
-        let common = |source: &Source| PlanFrom {
-            repo: Some(source.repo.to_string()),
-            environment: source.environment.to_string(),
-            commit: Some(source.commit.to_string()),
-            path: String::new(),
+        let common = |source: &Source| Common {
+            repo: source.repo.to_string(),
+            commit: source.commit.to_string(),
         };
         Self {
             environment,
@@ -243,7 +301,7 @@ impl<'a> Reader<'a> {
         let left_out = |id: SourceId, source: &Source| {
             let own = composition.left_out.iter().filter(|file| file.source == id);
             own.map(|file| PlanLeftOut {
-                path: file.repo_path.relative_to(&source.environment),
+                path: file.repo_path.relative_to(&source.environment).into_owned(),
                 by: file.by,
             })
             .collect()
@@ -261,35 +319,34 @@ impl<'a> Reader<'a> {
         self.sources.iter().enumerate().map(one).collect()
     }
 
-    fn files(&self, composition: &Composition) -> Vec<PlanFile> {
-        let from = |from: &Provenance| self.from(from.origin, &from.path);
-        let files = composition.files.iter().map(|file| PlanFile {
-            path: file.path.relative_to(self.environment),
-            action: file.action.as_str(),
-            from: file.from.iter().map(from).collect(),
-            notes: file.notes.clone(),
-            diffs: None,
-        });
-        files.collect()
-    }
-
-    fn from(&self, origin: Origin, path: &TreePath) -> PlanFrom {
-        match origin {
-            Origin::Local => PlanFrom {
-                repo: None,
-                environment: self.environment.to_string(),
-                commit: None,
-                path: path.relative_to(self.environment),
-            },
-            Origin::Source(id) => PlanFrom {
-                path: path.relative_to(&self.sources[id.0].environment),
-                ..self.common[id.0].clone()
-            },
+    fn files(self, composition: &'a Composition) -> PlanFiles<'a> {
+        PlanFiles {
+            reader: self,
+            files: &composition.files,
+            diffs: BTreeMap::new(),
         }
     }
 
-    fn conflict(&self, conflict: &Conflict) -> PlanConflict {
-        let party = |party: &Party| PlanParty {
+    fn from<'r>(&'r self, origin: Origin, path: &'r TreePath) -> PlanFrom<'r> {
+        let Origin::Source(id) = origin else {
+            return PlanFrom {
+                repo: None,
+                environment: self.environment.as_str(),
+                commit: None,
+                path: path.relative_to(self.environment),
+            };
+        };
+        let (common, environment) = (&self.common[id.0], &self.sources[id.0].environment);
+        PlanFrom {
+            repo: Some(&common.repo),
+            environment: environment.as_str(),
+            commit: Some(&common.commit),
+            path: path.relative_to(environment),
+        }
+    }
+
+    fn conflict<'r>(&'r self, conflict: &'r Conflict) -> PlanConflict<'r> {
+        let party = |party: &'r Party| PlanParty {
             from: self.from(party.origin, &party.path),
             line: party.line,
         };
@@ -303,7 +360,7 @@ impl<'a> Reader<'a> {
             key,
             message: wording::message(conflict),
             between: conflict.parties.iter().map(party).collect(),
-            remedies: conflict.remedies.clone(),
+            remedies: &conflict.remedies,
         }
     }
 }
@@ -324,12 +381,13 @@ fn kind(kind: &ConflictKind) -> &'static str {
     }
 }
 
-fn deployments(composition: &Composition) -> Vec<PlanDeployment> {
-    let one = |deployment: &crate::compose::Deployment| PlanDeployment {
-        name: deployment.name.clone(),
-        plugin: deployment.plugin.clone(),
-    };
-    composition.deployments.iter().map(one).collect()
+fn deployments(composition: &Composition) -> Vec<PlanDeployment<'_>> {
+    let deployments = composition.deployments.iter();
+    let all = deployments.map(|deployment| PlanDeployment {
+        name: &deployment.name,
+        plugin: &deployment.plugin,
+    });
+    all.collect()
 }
 
 fn warning(warning: &Diagnostic) -> PlanWarning {

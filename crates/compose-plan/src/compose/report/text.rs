@@ -213,7 +213,7 @@ impl Reader<'_> {
         for file in own {
             let path = file.repo_path.relative_to(environment);
             let place = directory(&path);
-            places.entry((place, file.by)).or_insert((0, path)).0 += 1;
+            places.entry((place, file.by)).or_insert((0, path.into_owned())).0 += 1;
             count += 1;
         }
         if count == 0 {
@@ -305,7 +305,7 @@ impl Reader<'_> {
     }
 
     fn relative(&self, path: &TreePath) -> String {
-        path.relative_to(&self.composition.environment)
+        path.relative_to(&self.composition.environment).into_owned()
     }
 }
 
