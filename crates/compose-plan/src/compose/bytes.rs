@@ -1,6 +1,6 @@
 //! The bytes behind a composition: of what it yields and of what it was made of.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use compose_model::{FileMode, TreeFile, TreePath};
 
@@ -9,7 +9,9 @@ use crate::layer::{Contents, ContentsError, Layers, LocalKind, LocalTree, Origin
 
 /// Reads the files of a composition. All of it must be what the composition was made of.
 pub struct Bytes<'a> {
-    files: HashMap<(SourceId, &'a TreePath), &'a TreeFile>,
+    layers: &'a Layers,
+    /// The files of the layers by their place, once one of them is asked for.
+    files: OnceCell<HashMap<(SourceId, &'a TreePath), &'a TreeFile>>,
     contents: &'a dyn Contents,
     local: &'a dyn LocalTree,
 }
@@ -17,17 +19,23 @@ pub struct Bytes<'a> {
 impl<'a> Bytes<'a> {
     /// Over the layers that were composed.
     pub fn new(layers: &'a Layers, contents: &'a dyn Contents, local: &'a dyn LocalTree) -> Self {
-        let listed = |layer: &'a crate::layer::Layer| {
-            layer
-                .files
-                .iter()
-                .map(move |file| ((layer.source, &file.repo_path), file))
-        };
         Self {
-            files: layers.layers.iter().flat_map(listed).collect(),
+            layers,
+            files: OnceCell::new(),
             contents,
             local,
         }
+    }
+
+    fn file(&self, source: SourceId, path: &TreePath) -> Option<&'a TreeFile> {
+        let files = self.files.get_or_init(|| {
+            let listed = self.layers.layers.iter().flat_map(|layer| {
+                let files = layer.files.iter();
+                files.map(|file| ((layer.source, &file.repo_path), file))
+            });
+            listed.collect()
+        });
+        files.get(&(source, path)).copied()
     }
 
     /// A composed file's bytes and mode.
@@ -49,7 +57,7 @@ impl<'a> Bytes<'a> {
     pub fn contribution(&self, from: &Provenance) -> Result<Arc<[u8]>, ContentsError> {
         match from.origin {
             Origin::Local => self.local.read(&from.path),
-            Origin::Source(source) => match self.files.get(&(source, &from.path)) {
+            Origin::Source(source) => match self.file(source, &from.path) {
                 Some(file) => self.contents.read(source, file),
                 None => Err(ContentsError {
                     what: from.path.to_string(),

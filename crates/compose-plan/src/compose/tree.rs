@@ -48,6 +48,11 @@ pub(super) struct Dir<'a> {
     pub(super) children: BTreeMap<Cow<'a, str>, Node<'a>>,
 }
 
+/// The directory that a file is in, as its layer knows it; "" at the top.
+fn above(file: &TreeFile) -> &str {
+    file.path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
+}
+
 impl<'a> Dir<'a> {
     /// The tree of all layers.
     pub(super) fn of(
@@ -73,48 +78,53 @@ impl<'a> Dir<'a> {
             };
             let in_environment = !matches!(layer.part, Part::Shared(_));
             let parent = base.components().fold(&mut root, |dir, name| dir.enter(name));
-            for file in &layer.files {
-                let rewrite = if in_environment {
-                    configs.rewrite(index, file)
-                } else {
-                    Rewrite::Keep
-                };
-                let rewritten = match rewrite {
-                    Rewrite::Keep => None,
-                    Rewrite::Drop => continue,
-                    Rewrite::To(rewritten) => Some(rewritten),
-                };
-                let contribution = Contribution {
-                    source: layer.source,
-                    layer: index,
-                    file,
-                    rewritten,
-                };
-                parent.insert(contribution, |top| {
-                    names
-                        .get(&(layer.source, top.to_owned()))
-                        .filter(|_| in_environment)
-                        .map_or(top, |name| name)
-                });
+            let rename = |top: &'a str| {
+                names
+                    .get(&(layer.source, top.to_owned()))
+                    .filter(|_| in_environment)
+                    .map_or(top, |name| name)
+            };
+            // They are sorted, so that a directory's files mostly stand together.
+            for files in layer.files.chunk_by(|one, next| above(one) == above(next)) {
+                let mut inside = files
+                    .iter()
+                    .filter_map(|file| {
+                        let rewritten = match configs.rewrite(index, file) {
+                            Rewrite::Drop if in_environment => return None,
+                            Rewrite::To(rewritten) if in_environment => Some(rewritten),
+                            _ => None,
+                        };
+                        Some(Contribution {
+                            source: layer.source,
+                            layer: index,
+                            file,
+                            rewritten,
+                        })
+                    })
+                    .peekable();
+                // A directory of which nothing takes part is none.
+                if let Some(first) = inside.peek() {
+                    let dir = parent.enter_all(above(first.file), rename);
+                    inside.for_each(|contribution| dir.add(contribution));
+                }
             }
         }
         root
     }
 
-    /// `rename` gives the name of the top-level directory.
-    fn insert(&mut self, contribution: Contribution<'a>, rename: impl Fn(&'a str) -> &'a str) {
-        let path = contribution.file.path.as_str();
-        let (directories, name) = path
-            .rsplit_once('/')
-            .map_or((None, path), |(above, name)| (Some(above), name));
-        let directories = directories
-            .into_iter()
-            .flat_map(|above| above.split('/'))
-            .enumerate();
-        let parent = directories.fold(self, |dir, (depth, name)| {
+    /// Goes down a path; `rename` gives the name of the top-level directory.
+    fn enter_all(&mut self, path: &'a str, rename: impl Fn(&'a str) -> &'a str) -> &mut Dir<'a> {
+        let names = path.split('/').filter(|name| !name.is_empty()).enumerate();
+        names.fold(self, |dir, (depth, name)| {
             dir.enter(if depth == 0 { rename(name) } else { name })
-        });
-        parent.child(name).files.push(contribution);
+        })
+    }
+
+    fn add(&mut self, contribution: Contribution<'a>) {
+        let files = &mut self.child(contribution.file.path.file_name()).files;
+        // Nearly always there is no other.
+        files.reserve_exact(1);
+        files.push(contribution);
     }
 
     fn enter(&mut self, name: &'a str) -> &mut Dir<'a> {

@@ -67,11 +67,10 @@ impl<'a> Walk<'a> {
         } else {
             Listing::new()
         };
-        let mut names = Taken::new(&dir, &listing);
-        for group in names.collisions(&listing) {
+        for group in collisions(&dir, &listing) {
             self.collision(at, &dir, &listing, &group);
         }
-        let kept = self.keep_both(at, &mut dir, &listing, &mut names)?;
+        let kept = self.keep_both(at, &mut dir, &listing)?;
         let lists_local =
             self.settler.request.list_local && at.is_some_and(|at| !self.is_above_environment(at));
         let mut own = listing.iter().filter(|_| lists_local).peekable();
@@ -183,18 +182,25 @@ impl<'a> Walk<'a> {
         at: Option<&TreePath>,
         dir: &mut Dir<'a>,
         listing: &Listing,
-        names: &mut Taken,
     ) -> Result<BTreeSet<String>, ComposeError> {
         let mut kept = BTreeSet::new();
         let mut moved: Vec<(String, Contribution<'a>)> = Vec::new();
+        let own = |name: &str| match kind_of(listing, name) {
+            Some(LocalKind::File(mode)) => Some(mode),
+            _ => None,
+        };
+        let several = |name: &str, node: &Node<'a>| {
+            node.dir.is_none() && node.files.len() + usize::from(own(name).is_some()) > 1
+        };
+        if !dir.children.iter().any(|(name, node)| several(name, node)) {
+            return Ok(kept);
+        }
+        let mut names = Taken::new(dir, listing);
         for (name, node) in &mut dir.children {
-            let local = match kind_of(listing, name) {
-                Some(LocalKind::File(mode)) => Some(mode),
-                _ => None,
-            };
-            if node.files.len() + usize::from(local.is_some()) < 2 || node.dir.is_some() {
+            if !several(name, node) {
                 continue;
             }
+            let local = own(name);
             let Ok(path) = child(at, name) else { continue };
             if !matches!(self.settler.class(&path), Class::KeepBoth) {
                 continue;
@@ -202,7 +208,7 @@ impl<'a> Walk<'a> {
             let mut gone = BTreeSet::new();
             for group in self.lower_contents(&path, &node.files, local)? {
                 let highest = &node.files[group[group.len() - 1]];
-                let Some(new) = self.free_name(at, name, highest, listing, names)? else {
+                let Some(new) = self.free_name(at, name, highest, listing, &names)? else {
                     continue;
                 };
                 names.take(&new);
@@ -232,7 +238,7 @@ impl<'a> Walk<'a> {
         name: &str,
         file: &Contribution<'a>,
         listing: &Listing,
-        names: &mut Taken,
+        names: &Taken,
     ) -> Result<Option<String>, ContentsError> {
         for new in keep_both::names(name, &self.settler.request.layers.sources[file.source.0]) {
             let Ok(path) = child(at, &new) else {
@@ -378,6 +384,19 @@ fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
     }
 }
 
+/// Groups of names that are one to a file system that ignores case and normal form, of which a source brings at least one that the
+/// user does not have.
+fn collisions(dir: &Dir<'_>, listing: &Listing) -> Vec<BTreeSet<String>> {
+    // Different names that are their own folds have different ones, and most directories hold no others.
+    let is_own_fold = |name: &str| fold(name) == name;
+    let mut names = dir.children.keys().map(AsRef::as_ref);
+    let mut local = listing.iter().map(|(name, _)| name.as_str());
+    if dir.children.is_empty() || (names.all(is_own_fold) && local.all(is_own_fold)) {
+        return Vec::new();
+    }
+    Taken::new(dir, listing).collisions(listing)
+}
+
 /// The names of one directory, as a file system sees them that ignores case and normal form.
 struct Taken {
     /// By fold: the names that sources bring, and the user's that are one with them.
@@ -396,7 +415,7 @@ impl Taken {
                 .insert(name.to_string());
         }
         // Only what a source brings can collide: the user's other names cost one look each.
-        for (name, _) in listing.iter().filter(|_| !dir.children.is_empty()) {
+        for (name, _) in listing {
             if let Some(names) = names.get_mut(fold(name).as_ref()) {
                 names.insert(name.clone());
             }
@@ -407,7 +426,7 @@ impl Taken {
         }
     }
 
-    /// Groups of names of which a source brings at least one that the user does not have.
+    /// See [`collisions`].
     fn collisions(&self, listing: &Listing) -> Vec<BTreeSet<String>> {
         let foreign = |name: &String| kind_of(listing, name).is_none();
         let mut groups: Vec<_> = self
