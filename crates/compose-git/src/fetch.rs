@@ -336,7 +336,7 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
                     survey.missing.add(missing);
                     listed.push(Listed {
                         root: root.clone(),
-                        files,
+                        files: files.into(),
                         left_out,
                     });
                 }

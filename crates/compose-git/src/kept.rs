@@ -2,26 +2,29 @@
 //!
 //! A file's bytes are needed when it is looked whether all is there and sound, and once more when it is merged or written.
 //! Kept in between, they are inflated and hashed once in a process. What finds no room is read and verified again.
+//!
+//! They stand side by side in large blocks: thousands of small allocations cost more than all that is copied into them, the more
+//! so as many threads make them and one gives them back.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use bytes::{Bytes, BytesMut};
 use compose_model::ObjectId;
-use gix::objs::Kind;
+use gix::{hashtable::HashMap, objs::Kind};
 
-use crate::wire::lock;
+use crate::{store::to_gix, wire::lock};
 
 /// What all repos of a run may keep together: some thousand files of the usual size.
 const MOST: usize = 16 << 20;
 /// A larger object is not kept: it would push out what is read often, and reading it costs little for its size.
 const LARGEST: usize = 64 << 10;
-/// What an object takes besides its bytes: its place in the map, and the allocation.
+/// What an object takes besides its bytes: its place in the map.
 const OVERHEAD: usize = 96;
+/// Objects share blocks of this size. What of a block is not used is never touched.
+const BLOCK: usize = LARGEST;
 
 /// Room for objects, shared by the repos of a run.
 pub(crate) struct Room {
@@ -51,14 +54,21 @@ impl Room {
 /// The objects of one repo. Only what was verified gets in, so that what comes out needs no verification.
 pub(crate) struct Kept {
     room: Arc<Room>,
-    objects: Mutex<HashMap<ObjectId, Object>>,
+    objects: Mutex<Objects>,
+}
+
+#[derive(Default)]
+struct Objects {
+    known: HashMap<gix::ObjectId, Object>,
+    /// What is left of the last block.
+    free: BytesMut,
 }
 
 /// An object, verified.
 #[derive(Clone)]
 pub(crate) struct Object {
     pub(crate) kind: Kind,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Bytes,
 }
 
 impl Kept {
@@ -70,7 +80,7 @@ impl Kept {
     }
 
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Object> {
-        lock(&self.objects).get(id).cloned()
+        lock(&self.objects).known.get(&to_gix(id)).cloned()
     }
 
     /// Keeps an object that was verified, if there is room.
@@ -78,8 +88,9 @@ impl Kept {
         if bytes.len() > LARGEST || !self.room.take(bytes.len() + OVERHEAD) {
             return;
         }
-        let bytes = Arc::from(bytes);
-        let before = lock(&self.objects).insert(*id, Object { kind, bytes });
+        let mut objects = lock(&self.objects);
+        let bytes = objects.copy(bytes);
+        let before = objects.known.insert(to_gix(id), Object { kind, bytes });
         if let Some(before) = before {
             self.room.give_back(before.bytes.len() + OVERHEAD);
         }
@@ -88,8 +99,18 @@ impl Kept {
     /// Forgets everything: the store behind it is emptied, and must not seem to hold what it does not.
     pub(crate) fn clear(&self) {
         let objects = std::mem::take(&mut *lock(&self.objects));
-        let bytes = objects.values().map(|object| object.bytes.len() + OVERHEAD);
+        let bytes = objects.known.values().map(|object| object.bytes.len() + OVERHEAD);
         self.room.give_back(bytes.sum());
+    }
+}
+
+impl Objects {
+    fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.len() > self.free.capacity() {
+            self.free = BytesMut::with_capacity(BLOCK);
+        }
+        self.free.extend_from_slice(bytes);
+        self.free.split().freeze()
     }
 }
 
@@ -124,6 +145,29 @@ mod tests {
         assert!(other.get(&id(0)).is_some());
         drop(other);
         assert_eq!(room.left.load(Relaxed), MOST);
+    }
+
+    #[test]
+    fn every_object_has_its_own_bytes_wherever_they_stand() {
+        let kept = Kept::new(&Arc::default());
+        // Enough for several blocks, and some that fill one to its end.
+        let text =
+            |number: u8| vec![number; usize::from(number) * 300 + LARGEST * usize::from(number % 50 == 9)];
+        let fits = |number: &u8| text(*number).len() <= LARGEST;
+        for number in 0..=255 {
+            kept.add(&id(number), Kind::Blob, &text(number));
+        }
+        kept.add(&id(7), Kind::Tree, &[7; LARGEST]);
+        for number in (0..=255).filter(fits).filter(|number| *number != 7) {
+            let object = kept.get(&id(number)).unwrap();
+            assert_eq!(
+                (object.kind, &*object.bytes),
+                (Kind::Blob, &*text(number)),
+                "{number}"
+            );
+        }
+        let replaced = kept.get(&id(7)).unwrap();
+        assert_eq!((replaced.kind, &*replaced.bytes), (Kind::Tree, &[7; LARGEST][..]));
     }
 
     #[test]

@@ -33,7 +33,7 @@ struct Inner {
 /// A directory, with its files and those that its filter leaves out, sorted by path.
 pub(crate) struct Listed {
     pub(crate) root: Root,
-    pub(crate) files: Vec<TreeFile>,
+    pub(crate) files: Arc<[TreeFile]>,
     pub(crate) left_out: Vec<TreePath>,
 }
 
@@ -91,16 +91,16 @@ impl Snapshot {
 
     /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same `keep`,
     /// was listed when it was verified; another one is listed now.
-    pub fn files(&self, root: &Root) -> Result<Vec<TreeFile>, Error> {
+    pub fn files(&self, root: &Root) -> Result<Arc<[TreeFile]>, Error> {
         if let Some(listed) = self.listed(root) {
-            return Ok(listed.files.clone());
+            return Ok(Arc::clone(&listed.files));
         }
         let listing = self
             .walk()
             .list(root)
             .map_err(|stop| self.error(stop, &root.dir))?;
         if listing.missing.is_empty() {
-            Ok(listing.files)
+            Ok(listing.files.into())
         } else {
             Err(self.absent(&listing.missing))
         }

@@ -33,7 +33,7 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<Entry>, TreeProblem> {
             split_entry(bytes).ok_or_else(|| TreeProblem::Malformed("it cannot be decoded".to_owned()))?;
         if entries
             .last()
-            .is_some_and(|last| sort_key(last) >= sort_key(&entry))
+            .is_some_and(|last| sort_key(last).ge(sort_key(&entry)))
         {
             return Err(TreeProblem::Malformed(format!(
                 "`{}` is repeated or out of order",
@@ -82,12 +82,9 @@ fn split_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
 }
 
 /// Git sorts directories as if their names ended in a slash.
-fn sort_key(entry: &Entry) -> Vec<u8> {
-    let mut key = entry.name.clone();
-    if entry.kind == EntryKind::Tree {
-        key.push(b'/');
-    }
-    key
+fn sort_key(entry: &Entry) -> impl Iterator<Item = &u8> {
+    let slash = (entry.kind == EntryKind::Tree).then_some(&b'/');
+    entry.name.iter().chain(slash)
 }
 
 #[cfg(test)]

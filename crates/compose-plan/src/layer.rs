@@ -65,7 +65,7 @@ pub struct Layer {
     /// Which part.
     pub part: Part,
     /// Sorted by path; paths are relative to the part's directory.
-    pub files: Vec<TreeFile>,
+    pub files: Arc<[TreeFile]>,
     /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
     pub left_out: Vec<LeftOut>,
 }

@@ -204,7 +204,7 @@ impl<'r, 'a> Sources<'r, 'a> {
                 continue;
             }
             let mut last = "";
-            for file in &layer.files {
+            for file in layer.files.iter() {
                 if let Some((top, _)) = file.path.as_str().split_once('/').filter(|(top, _)| *top != last) {
                     last = top;
                     dirs[layer.source.0].insert(top.to_owned(), top.to_owned());

@@ -166,7 +166,7 @@ impl World {
         self.layers.layers.push(Layer {
             source,
             part,
-            files: all,
+            files: all.into(),
             left_out: Vec::new(),
         });
         self

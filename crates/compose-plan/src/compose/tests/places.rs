@@ -167,7 +167,9 @@ fn a_cancelled_run_composes_nothing() {
 #[test]
 fn what_cannot_be_read_ends_the_run() {
     let mut world = World::new(&[("dev/a.kv", "k=1\n")]).source("eks", &[("a.kv", "k=2\n")]);
-    world.layers.layers[0].files[0].blob = "0".repeat(40).parse().unwrap();
+    let mut gone = world.layers.layers[0].files.to_vec();
+    gone[0].blob = "0".repeat(40).parse().unwrap();
+    world.layers.layers[0].files = gone.into();
     let Err(ComposeError::Contents(error)) = world.try_compose(&Cancel::new()) else {
         panic!()
     };
