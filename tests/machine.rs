@@ -200,6 +200,8 @@ fn a_cache_of_another_user() {
         as_stranger(&mut world, &["home", "tmp", "opt"], &[]);
         let run = world.context.run(["deploy"]).expect_code(0);
         assert_eq!(run.stderr.contains("cannot be written"), is_told, "{run}");
+        let left: Vec<_> = fs::read_dir(world.context.root().join("tmp")).unwrap().collect();
+        assert!(left.is_empty(), "what was fetched aside stays: {left:?}");
     }
 }
 

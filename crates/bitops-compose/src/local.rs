@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{FileMode, TreePath};
+use compose_model::{FileMode, TreePath, path::check_component};
 use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
 
 /// An operations repo on disk. Its symlinks are followed: they are the user's own.
@@ -87,10 +87,15 @@ impl LocalTree for DiskTree {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            if TreePath::new(name.as_str()).is_err() {
+            if check_component(&name).is_err() {
                 continue;
             }
-            if let Some(kind) = kind_of(&entry.path())? {
+            // Of a directory all is known.
+            let kind = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => Some(LocalKind::Directory),
+                _ => kind_of(&entry.path())?,
+            };
+            if let Some(kind) = kind {
                 all.push((name, kind));
             }
         }

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
-use compose_tree::{Mount, NewFile, Staged, Staging};
+use compose_tree::{Mount, NewFile, Put, Staged, Staging};
 
 use crate::{
     gather::{self, Gathered, gather},
@@ -50,7 +50,11 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged
     blocking(move || {
         let composition = compose(&job, &gathered, Local::WhereTouched)?;
         let composition = refuse_conflicts(&job, &gathered, composition)?;
-        materialise(&job, &mount, &gathered, &composition).map(Some)
+        let staged = materialise(&job, &mount, &gathered, &composition)?;
+        // The exec that follows takes all memory back at once.
+        std::mem::forget(composition);
+        gathered.leave();
+        Ok(Some(staged))
     })
     .await
 }
@@ -131,13 +135,16 @@ fn materialise(
 ) -> Result<Staged, Failure> {
     mount.remove_old();
     let mut staging = Staging::begin(mount)?;
+    if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
+        staging.leave_out(&cache)?;
+    }
     let changed: Vec<(&ComposedFile, FileMode)> = composition
         .files
         .iter()
         .filter_map(|file| Some((file, file.write.mode()?)))
         .collect();
     let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
-    staging.write(&files, |at, put| -> Result<(), Failure> {
+    let content = |at: usize, put: &mut Put<'_>| -> Result<(), Failure> {
         job.cancel
             .check()
             .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
@@ -149,13 +156,9 @@ fn materialise(
             Write::Local => {}
         }
         Ok(())
-    })?;
-    if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
-        staging.leave_out(&cache)?;
-    }
-    let manifest =
-        crate::report::json_document(&report::json::manifest(composition, &gathered.layers.sources))?;
-    let staged = staging.finish(mount, manifest.as_bytes())?;
+    };
+    let manifest = report::json::manifest(composition, &gathered.layers.sources);
+    let staged = staging.write(&files, content, |out| crate::report::write_json(&manifest, out))?;
     crate::report::summary(|| report::markdown::summary(composition, &gathered.layers.sources));
     tracing::info!(
         environment = %composition.environment,

@@ -192,8 +192,27 @@ impl Git {
         Tidying::start(Cache::at(&run.options.cache_dir), limit, used)
     }
 
+    /// What of this run must not outlast it.
+    pub fn traces(&self) -> Traces {
+        Traces(Arc::clone(&self.0.run))
+    }
+
     /// Did this run need HTTP? A warm one with known commits does not, and then no client was ever made.
     pub fn used_http(&self) -> bool {
         self.0.run.net.is_used()
+    }
+}
+
+/// What a run has on the disk that goes with it. Dropping the snapshots of the run removes it; a process that becomes another
+/// program drops nothing.
+pub struct Traces(Arc<Run>);
+
+impl Traces {
+    /// Removes it. Nothing of the run is read any more.
+    pub fn remove(&self) {
+        if let Some(Ok(private)) = self.0.private.get() {
+            // A failure is as silent as that of dropping it.
+            _ = std::fs::remove_dir_all(private.path());
+        }
     }
 }

@@ -40,7 +40,7 @@ mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{At, Error, TreeProblem};
-pub use git::Git;
+pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
 pub use repo::{Looked, Repo, Want};
 pub use retry::{RetryPolicy, Sleep};

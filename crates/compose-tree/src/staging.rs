@@ -3,11 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fs, io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{PermissionsExt, symlink},
-    },
+    fs::{self, File, Permissions},
+    io::{self, BufWriter},
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -20,13 +18,37 @@ use crate::{
     write::{self, NewFile, Put},
 };
 
-/// A new directory that takes a composition's files. Dropped before [`Staging::finish`] it is removed.
+/// The manifest's name beside the tree.
+const MANIFEST: &str = "manifest.json";
+/// It is some megabytes where a composition is large.
+const MANIFEST_BUFFER: usize = 64 << 10;
+
+/// A new directory that takes a composition's files. Dropped before [`Staging::write`] has ended it is removed.
 #[derive(Debug)]
 pub struct Staging {
     dir: tempfile::TempDir,
     lock: OwnedFd,
-    /// Real directories (the tree's root is ""), each with the names that were written into it.
-    written: BTreeMap<String, BTreeSet<OsString>>,
+    /// The user's operations repo.
+    users: PathBuf,
+    /// Real directories; the tree's root is "".
+    made: BTreeMap<String, Made>,
+}
+
+/// A real directory of the composed tree.
+#[derive(Debug)]
+enum Made {
+    /// The user has none there: it holds what is composed, and nothing else.
+    New,
+    /// Beside these names everything of the user's is linked.
+    Over(BTreeSet<OsString>),
+}
+
+impl Made {
+    fn hide(&mut self, name: &str) {
+        if let Made::Over(names) = self {
+            names.insert(name.into());
+        }
+    }
 }
 
 impl Staging {
@@ -51,36 +73,45 @@ impl Staging {
         Ok(Self {
             dir,
             lock,
-            written: BTreeMap::from([(String::new(), BTreeSet::new())]),
+            users: mount.root().to_owned(),
+            made: BTreeMap::from([(String::new(), Made::Over(BTreeSet::new()))]),
         })
-    }
-
-    /// Writes composed files. Paths are relative to the operations repo's root, and each comes once. `content` is asked for each
-    /// file by its index, from several threads, and hands the bytes to what it is given.
-    pub fn write<E: From<Error> + Send>(
-        &mut self,
-        files: &[NewFile<'_>],
-        content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
-    ) -> Result<(), E> {
-        let mut dirs: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (at, (path, _)) in files.iter().enumerate() {
-            dirs.entry(above(path)).or_default().push(at);
-        }
-        let root = self.open()?;
-        for (dir, inside) in &dirs {
-            self.directory(&root, dir)?
-                .extend(inside.iter().map(|at| OsString::from(files[*at].0.file_name())));
-        }
-        let dirs: Vec<(&str, Vec<usize>)> = dirs.into_iter().collect();
-        write::write(&self.tree(), files, &dirs, content)
     }
 
     /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
     pub fn leave_out(&mut self, path: &TreePath) -> Result<(), Error> {
         let root = self.open()?;
-        self.directory(&root, above(path))?
-            .insert(path.file_name().into());
+        self.directory(&root, above(path))?.hide(path.file_name());
         Ok(())
+    }
+
+    /// Writes composed files, links everything of the user's that stands beside them, and opens the directory to readers.
+    ///
+    /// Paths are relative to the operations repo's root, and each comes once. `content` is asked for each file by its index, from
+    /// several threads, and hands the bytes to what it is given. `manifest` is written meanwhile, beside the tree, where the
+    /// pipeline does not copy it.
+    pub fn write<E: From<Error> + Send>(
+        mut self,
+        files: &[NewFile<'_>],
+        content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
+        manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()> + Send,
+    ) -> Result<Staged, E> {
+        let root = self.open()?;
+        let dirs = self.directories(&root, files)?;
+        let tree = self.tree();
+        let beside = || {
+            for (dir, made) in &self.made {
+                self.finish_directory(&root, dir, made)?;
+            }
+            self.write_manifest(manifest)
+        };
+        write::write((&root, &tree), files, &dirs, content, || Ok(beside()?))?;
+        let dir = self.dir.path();
+        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))?;
+        Ok(Staged {
+            dir: self.dir,
+            lock: self.lock,
+        })
     }
 
     fn open(&self) -> Result<OwnedFd, Error> {
@@ -88,38 +119,73 @@ impl Staging {
         write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", tree))
     }
 
-    /// Makes `dir` a real directory, from the top (which is ""), and gives the names that it holds.
-    fn directory(&mut self, root: &OwnedFd, dir: &str) -> Result<&mut BTreeSet<OsString>, Error> {
-        if !self.written.contains_key(dir) {
-            let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
-            self.directory(root, above)?.insert(name.into());
-            write::make_dir(root, dir).map_err(Error::io("create", self.tree().join(dir)))?;
+    /// Makes the directories of all files, and gives each with the indexes of its files.
+    fn directories<'f>(
+        &mut self,
+        root: &OwnedFd,
+        files: &[NewFile<'f>],
+    ) -> Result<Vec<(&'f str, Vec<usize>)>, Error> {
+        let mut dirs: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut first = 0;
+        // A composition's files are sorted, so that those of a directory mostly stand together.
+        for together in files.chunk_by(|(one, _), (next, _)| above(one) == above(next)) {
+            let next = first + together.len();
+            dirs.entry(above(together[0].0)).or_default().extend(first..next);
+            first = next;
         }
-        Ok(self.written.entry(dir.to_owned()).or_default())
+        for (dir, inside) in &dirs {
+            let made = self.directory(root, dir)?;
+            inside.iter().for_each(|at| made.hide(files[*at].0.file_name()));
+        }
+        Ok(dirs.into_iter().collect())
     }
 
-    /// Links everything of the user's that stands beside composed files, and opens the directory to readers.
-    ///
-    /// `manifest` is written beside the tree, where the pipeline does not copy it.
-    pub fn finish(self, mount: &Mount, manifest: &[u8]) -> Result<Staged, Error> {
-        for (dir, names) in &self.written {
-            // Joining "" would add a slash.
-            let (from, to) = match dir.as_str() {
-                "" => (mount.root().to_owned(), self.tree()),
-                dir => (mount.root().join(dir), self.tree().join(dir)),
+    /// Makes `dir` a real directory, from the top (which is "").
+    fn directory(&mut self, root: &OwnedFd, dir: &str) -> Result<&mut Made, Error> {
+        if !self.made.contains_key(dir) {
+            let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+            let above = self.directory(root, above)?;
+            above.hide(name);
+            let is_new = matches!(above, Made::New);
+            write::make_dir(root, dir).map_err(Error::io("create", self.tree().join(dir)))?;
+            let made = if is_new || is_nothing(&self.users.join(dir)) {
+                Made::New
+            } else {
+                Made::Over(BTreeSet::new())
             };
-            link_siblings(&from, &to, names)?;
-            fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("open", &to))?;
+            self.made.insert(dir.to_owned(), made);
         }
-        let path = self.dir.path().join("manifest.json");
-        fs::write(&path, manifest).map_err(Error::io("write", &path))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Error::io("open", &path))?;
-        let dir = self.dir.path();
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).map_err(Error::io("open", dir))?;
-        Ok(Staged {
-            dir: self.dir,
-            lock: self.lock,
-        })
+        Ok(self.made.entry(dir.to_owned()).or_insert(Made::New))
+    }
+
+    /// Links what the user has in a directory besides, and lets others read it.
+    fn finish_directory(&self, root: &OwnedFd, dir: &str, made: &Made) -> Result<(), Error> {
+        let tree = self.tree();
+        let opened = write::open_below(root, dir).map_err(Error::io("open", tree.join(dir)))?;
+        let to = opened.as_ref().unwrap_or(root);
+        if let Made::Over(names) = made {
+            // Joining "" would add a slash.
+            let from = match dir {
+                "" => self.users.clone(),
+                dir => self.users.join(dir),
+            };
+            link_siblings(&from, to, &tree.join(dir), names)?;
+        }
+        rustix::fs::fchmod(to, Mode::from(0o755))
+            .map_err(|error| Error::io("open", tree.join(dir))(error.into()))
+    }
+
+    fn write_manifest(
+        &self,
+        manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let path = self.dir.path().join(MANIFEST);
+        let write = || {
+            let mut out = BufWriter::with_capacity(MANIFEST_BUFFER, File::create(&path)?);
+            manifest(&mut out)?;
+            out.into_inner()?.set_permissions(Permissions::from_mode(0o644))
+        };
+        write().map_err(Error::io("write", &path))
     }
 
     fn tree(&self) -> PathBuf {
@@ -132,8 +198,19 @@ fn above(path: &TreePath) -> &str {
     path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
 }
 
-/// Links each entry of the user's directory `from` into `to`, but for the names that were composed.
-fn link_siblings(from: &Path, to: &Path, composed: &BTreeSet<OsString>) -> Result<(), Error> {
+/// Is there nothing at all? What is no directory is told when it is listed.
+fn is_nothing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Links each entry of the user's directory `from` into the open directory `to`, which is `place`, but for the names that were
+/// composed.
+fn link_siblings(
+    from: &Path,
+    to: &OwnedFd,
+    place: &Path,
+    composed: &BTreeSet<OsString>,
+) -> Result<(), Error> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -142,8 +219,8 @@ fn link_siblings(from: &Path, to: &Path, composed: &BTreeSet<OsString>) -> Resul
     for entry in entries {
         let name = entry.map_err(Error::io("list", from))?.file_name();
         if !composed.contains(&name) {
-            let link = to.join(&name);
-            symlink(from.join(&name), &link).map_err(Error::io("link", &link))?;
+            rustix::fs::symlinkat(from.join(&name), to, &name)
+                .map_err(|error| Error::io("link", place.join(&name))(error.into()))?;
         }
     }
     Ok(())
@@ -164,7 +241,7 @@ impl Staged {
 
     /// The manifest file.
     pub fn manifest(&self) -> PathBuf {
-        self.dir.path().join("manifest.json")
+        self.dir.path().join(MANIFEST)
     }
 
     /// Switches the pipeline over. The caller execs next; until [`Active::keep`], dropping switches back.
@@ -205,6 +282,8 @@ impl Drop for Active<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use compose_model::FileMode;
 
     use super::*;
@@ -230,10 +309,20 @@ mod tests {
         Fixture { root, mount }
     }
 
-    fn put(staging: &mut Staging, path: &str, mode: FileMode, bytes: &[u8]) {
-        let path = TreePath::new(path).unwrap();
-        let written: Result<(), Error> = staging.write(&[(&path, mode)], |_, put| put(bytes));
-        written.unwrap();
+    /// Writes files, each with its path, mode and bytes.
+    fn written(staging: Staging, files: &[(&str, FileMode, &[u8])]) -> Staged {
+        let paths: Vec<TreePath> = files
+            .iter()
+            .map(|(path, ..)| TreePath::new(path).unwrap())
+            .collect();
+        let new: Vec<NewFile<'_>> = paths
+            .iter()
+            .zip(files)
+            .map(|(path, (_, mode, _))| (path, *mode))
+            .collect();
+        let staged: Result<Staged, Error> =
+            staging.write(&new, |at, put| put(files[at].2), |out| out.write_all(b"{}"));
+        staged.unwrap()
     }
 
     #[test]
@@ -244,15 +333,13 @@ mod tests {
             "dev/terraform/modules/a/x.tf",
             "dev/helm/a/values.yaml",
         ]);
-        let mut staging = Staging::begin(&f.mount).unwrap();
-        put(
-            &mut staging,
-            "dev/terraform/extra.tf",
-            FileMode::Regular,
-            b"extra",
-        );
-        put(&mut staging, "dev/new/run.sh", FileMode::Executable, b"#!");
-        let staged = staging.finish(&f.mount, b"{}").unwrap();
+        let staging = Staging::begin(&f.mount).unwrap();
+        let files: [(&str, FileMode, &[u8]); 2] = [
+            ("dev/new/run.sh", FileMode::Executable, b"#!"),
+            ("dev/terraform/extra.tf", FileMode::Regular, b"extra"),
+        ];
+        let staged = written(staging, &files);
+        assert_eq!(fs::read(staged.manifest()).unwrap(), b"{}");
         let tree = staged.tree();
         for link in [
             "README",
@@ -288,9 +375,8 @@ mod tests {
     #[test]
     fn a_composed_file_hides_the_users() {
         let f = fixture(&["dev/values.yaml"]);
-        let mut staging = Staging::begin(&f.mount).unwrap();
-        put(&mut staging, "dev/values.yaml", FileMode::Regular, b"merged");
-        let staged = staging.finish(&f.mount, b"{}").unwrap();
+        let staging = Staging::begin(&f.mount).unwrap();
+        let staged = written(staging, &[("dev/values.yaml", FileMode::Regular, b"merged")]);
         assert_eq!(
             fs::read(staged.tree().join("dev/values.yaml")).unwrap(),
             b"merged"
@@ -305,12 +391,11 @@ mod tests {
     fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
         let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
         let mut staging = Staging::begin(&f.mount).unwrap();
-        put(&mut staging, "dev/y", FileMode::Regular, b"");
         staging
             .leave_out(&TreePath::new(".cache/compose").unwrap())
             .unwrap();
-        let tree = staging.finish(&f.mount, b"{}").unwrap();
-        let tree = tree.tree();
+        let staged = written(staging, &[("dev/y", FileMode::Regular, b"")]);
+        let tree = staged.tree();
         assert!(tree.join("dev/x").exists() && tree.join(".cache/pip/x").exists());
         assert!(!tree.join(".cache/compose").exists());
         assert!(f.mount.root().join(".cache/compose/v1/url").exists());
@@ -319,9 +404,12 @@ mod tests {
     #[test]
     fn an_unfinished_composition_leaves_nothing_behind() {
         let f = fixture(&["dev/x"]);
-        let mut staging = Staging::begin(&f.mount).unwrap();
-        put(&mut staging, "dev/y", FileMode::Regular, b"");
-        drop(staging);
+        let staging = Staging::begin(&f.mount).unwrap();
+        let y = TreePath::new("dev/y").unwrap();
+        let broken = |_: usize, _: &mut Put<'_>| Err(Error::io("read", "y")(io::ErrorKind::NotFound.into()));
+        let failed = staging.write(&[(&y, FileMode::Regular)], broken, |_| Ok(()));
+        assert!(failed.is_err());
+        drop(Staging::begin(&f.mount).unwrap());
         let names: Vec<_> = fs::read_dir(f.mount.home())
             .unwrap()
             .map(|e| e.unwrap().file_name())
@@ -333,11 +421,8 @@ mod tests {
     fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
         let f = fixture(&["dev/x"]);
         let ops = f.root.path().join("opt/bitops_deployment");
-        let mut staging = Staging::begin(&f.mount).unwrap();
-        put(&mut staging, "dev/y", FileMode::Regular, b"");
-        let active = staging
-            .finish(&f.mount, b"{}")
-            .unwrap()
+        let staging = Staging::begin(&f.mount).unwrap();
+        let active = written(staging, &[("dev/y", FileMode::Regular, b"")])
             .activate(&f.mount)
             .unwrap();
         assert!(ops.join("dev/y").is_file());

@@ -44,15 +44,16 @@ struct Batch<'a> {
     files: &'a [usize],
 }
 
-/// Writes `files` below `tree`, whose directories are there already: `dirs` holds each of them with its files. `content` is asked
-/// for the bytes of each file by index, from several threads. Of several failures the one with the lowest index is told.
+/// Writes `files` below `tree` (open, and its path), whose directories are there already: `dirs` holds each of them with its files.
+/// `content` is asked for the bytes of each file by index, from several threads; one of them does `beside` first. Of several
+/// failures the one with the lowest index is told, and that of `beside` last.
 pub(crate) fn write<E: From<Error> + Send>(
-    tree: &Path,
+    tree: (&OwnedFd, &Path),
     files: &[NewFile<'_>],
     dirs: &[(&str, Vec<usize>)],
     content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
+    beside: impl FnOnce() -> Result<(), E> + Send,
 ) -> Result<(), E> {
-    let root = open(rustix::fs::CWD, tree).map_err(Error::io("open", tree))?;
     let batches: Vec<Batch<'_>> = dirs
         .iter()
         .flat_map(|(dir, files)| files.chunks(BATCH).map(|files| Batch { dir, files }))
@@ -63,7 +64,7 @@ pub(crate) fn write<E: From<Error> + Send>(
     let work = || {
         let mut modes = Modes::default();
         while let Some(batch) = batches.get(next.fetch_add(1, Relaxed)) {
-            let done = write_batch((&root, tree), batch, files, &mut modes, &content);
+            let done = write_batch(tree, batch, files, &mut modes, &content);
             let mut failed = lock();
             if let Err((at, error)) = done
                 && failed.as_ref().is_none_or(|(first, _)| at < *first)
@@ -79,19 +80,21 @@ pub(crate) fn write<E: From<Error> + Send>(
         .map_or(1, usize::from)
         .min(MOST_THREADS)
         .min(files.len() / FILES_PER_THREAD);
-    thread::scope(|scope| {
+    let done = thread::scope(|scope| {
         for _ in 1..threads {
             // Where no thread is left this one does it alone.
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
         }
+        let done = beside();
         work();
+        done
     });
     failed
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
-        .map_or(Ok(()), |(_, error)| Err(error))
+        .map_or(done, |(_, error)| Err(error))
 }
 
 fn write_batch<E: From<Error>>(
@@ -159,7 +162,7 @@ pub(crate) fn make_dir(root: &OwnedFd, dir: &str) -> io::Result<()> {
 }
 
 /// Opens a directory below `root`, by no link; `None`: it is `root` itself.
-fn open_below(root: &OwnedFd, dir: &str) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn open_below(root: &OwnedFd, dir: &str) -> io::Result<Option<OwnedFd>> {
     let mut opened: Option<OwnedFd> = None;
     for name in dir.split('/').filter(|name| !name.is_empty()) {
         let above = opened.as_ref().unwrap_or(root);
@@ -184,6 +187,30 @@ mod tests {
         TreePath::new(text).unwrap()
     }
 
+    fn write_all(
+        tree: &Path,
+        files: &[NewFile<'_>],
+        dirs: &[(&str, Vec<usize>)],
+        content: impl Fn(usize, &mut Put<'_>) -> Result<(), Error> + Sync,
+        beside: impl FnOnce() -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        let root = open(rustix::fs::CWD, tree).unwrap();
+        write((&root, tree), files, dirs, content, beside)
+    }
+
+    #[test]
+    fn what_is_done_beside_may_fail() {
+        let tree = tempfile::tempdir().unwrap();
+        let failed = write_all(
+            tree.path(),
+            &[],
+            &[],
+            |_, put| put(b""),
+            || Err(Error::io("read", "x")(io::ErrorKind::NotFound.into())),
+        );
+        assert!(failed.is_err());
+    }
+
     #[test]
     fn many_files_are_written_by_several_threads_each_with_its_own_bytes() {
         let tree = tempfile::tempdir().unwrap();
@@ -198,10 +225,19 @@ mod tests {
                 (name.as_str(), (n..2000).step_by(7).collect())
             })
             .collect();
-        write(tree.path(), &files, &dirs, |at, put| {
-            put(at.to_string().as_bytes())
-        })
+        let mut beside = false;
+        write_all(
+            tree.path(),
+            &files,
+            &dirs,
+            |at, put| put(at.to_string().as_bytes()),
+            || {
+                beside = true;
+                Ok(())
+            },
+        )
         .unwrap();
+        assert!(beside);
         for (at, path) in paths.iter().enumerate() {
             let text = fs::read_to_string(tree.path().join(path.as_str())).unwrap();
             assert_eq!(text, at.to_string(), "{path}");
@@ -216,14 +252,9 @@ mod tests {
         let dirs = [("", (0..1000).collect::<Vec<_>>())];
         // Something stands where the last file of the first batch would go.
         fs::write(tree.path().join(format!("f{}", BATCH - 1)), "").unwrap();
-        let failed: Result<(), Error> = write(tree.path(), &files, &dirs, |at, put| {
-            if at == 999 {
-                return Err(Error::io("read", "last")(io::Error::from(
-                    io::ErrorKind::NotFound,
-                )));
-            }
-            put(b"")
-        });
+        let not_found = || Error::io("read", "last")(io::ErrorKind::NotFound.into());
+        let content = |at: usize, put: &mut Put<'_>| if at == 999 { Err(not_found()) } else { put(b"") };
+        let failed = write_all(tree.path(), &files, &dirs, content, || Err(not_found()));
         let told = failed.unwrap_err().to_string();
         assert_eq!(
             told,
@@ -245,8 +276,13 @@ mod tests {
         for (dir, name) in [("link", "x"), ("real/link", "x"), ("real", "file")] {
             let path = path(&format!("{dir}/{name}"));
             let files = [(&path, FileMode::Regular)];
-            let done: Result<(), Error> =
-                write(tree.path(), &files, &[(dir, vec![0])], |_, put| put(b"escaped"));
+            let done = write_all(
+                tree.path(),
+                &files,
+                &[(dir, vec![0])],
+                |_, put| put(b"escaped"),
+                || Ok(()),
+            );
             assert!(done.is_err(), "{path}");
         }
         let root = open(rustix::fs::CWD, tree.path()).unwrap();

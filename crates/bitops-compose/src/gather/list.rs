@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compose_git::Traces;
 use compose_model::{ExitCode, SourceSpec, TreePath, text};
 use compose_plan::{
     compose::filter::{Filter, glob, is_hook},
@@ -17,6 +18,7 @@ use crate::problem::{Failure, Problem};
 
 /// Lists what every source contributes, in composition order.
 pub(super) fn layers(
+    traces: Traces,
     order: Vec<OrderedNode>,
     mut fetched: BTreeMap<NodeId, Fetched>,
 ) -> Result<Gathered, Failure> {
@@ -25,7 +27,8 @@ pub(super) fn layers(
         warnings: Vec::new(),
         snapshots: Vec::new(),
         resolved: Vec::new(),
-        _tidying: None,
+        traces,
+        tidying: None,
     };
     let mut problems = Vec::new();
     for node in order {

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::{Git, Snapshot, Tidying};
+use compose_git::{Git, Snapshot, Tidying, Traces};
 use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, text};
 use compose_plan::{
     config,
@@ -43,8 +43,9 @@ pub(crate) struct Gathered {
     pub(crate) warnings: Vec<Diagnostic>,
     snapshots: Vec<Snapshot>,
     resolved: Vec<(Resolved, Option<Verified>)>,
+    traces: Traces,
     /// The cache is brought under its limit while the rest is done.
-    _tidying: Option<Tidying>,
+    tidying: Option<Tidying>,
 }
 
 impl Contents for Gathered {
@@ -67,6 +68,14 @@ impl Gathered {
                 what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
                 why: error.to_string(),
             })
+    }
+
+    /// Ends what must not outlast this process, which becomes another program: that takes back memory, open files and locks at
+    /// once, much faster than they are given back one by one.
+    pub(crate) fn leave(mut self) {
+        drop(self.tidying.take());
+        self.traces.remove();
+        std::mem::forget(self);
     }
 
     /// What to lock of it.
@@ -153,10 +162,11 @@ pub(crate) async fn gather(
         decide(git, pins, &verifier, node, &mut fetched).await?;
     }
     let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
-    let mut gathered = blocking(move || list::layers(order, fetched)).await?;
+    let traces = git.traces();
+    let mut gathered = blocking(move || list::layers(traces, order, fetched)).await?;
     warnings.append(&mut gathered.warnings);
     gathered.warnings = warnings;
-    gathered._tidying = git.tidy();
+    gathered.tidying = git.tidy();
     Ok(gathered)
 }
 

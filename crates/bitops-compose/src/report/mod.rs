@@ -110,6 +110,15 @@ pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Pro
     }
 }
 
+/// The same into a file, where it may be long.
+pub(crate) fn write_json(
+    value: &impl serde::Serialize,
+    out: &mut impl std::io::Write,
+) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
 /// Colours where somebody looks: a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn stderr_has_colour() -> bool {
     has_colour(&std::io::stderr())
