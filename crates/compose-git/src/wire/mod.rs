@@ -41,7 +41,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// Chunks on their way to the reader.
 const IN_FLIGHT: usize = 8;
 /// Bytes of an HTTP answer that are handed to its reader at once.
-const TOGETHER: usize = 64 << 10;
+const TOGETHER: usize = 16 << 10;
 /// How much of what a server says is shown.
 pub(crate) const SAID: usize = 400;
 
