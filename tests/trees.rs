@@ -214,7 +214,8 @@ fn trees_that_explode_and_blobs_that_inflate_take_little_memory() {
 #[test]
 fn a_large_file_is_in_memory_once() {
     let mut world = hostile();
-    let megabytes: u64 = if figures::full_size() { 250 } else { 24 };
+    // glibc keeps what was freed, for the thread that had it, unless it was over 32 MiB; that would count as a second copy.
+    let megabytes: u64 = if figures::full_size() { 250 } else { 34 };
     world.context.time_limit(std::time::Duration::from_secs(300));
     let repo = world.repo("c").clone();
     let large = repo.write_blob(vec![0; usize::try_from(megabytes << 20).unwrap()]);
