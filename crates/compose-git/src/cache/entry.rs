@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compose_model::{Refs, RepoUrl};
+use compose_model::{Refs, RepoUrl, text::escape};
 use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
 use super::{LAYOUT, Locked, age, failed, is_at, random_directory, try_lock, write_aside};
@@ -190,9 +190,8 @@ impl Entry {
                 Locked::Taken => {}
             }
             if !told {
-                let mut holder = String::new();
-                _ = file.read_to_string(&mut holder);
-                tracing::info!(repo = %repo, process = holder.trim(), "waiting for another process that fetches this repo");
+                let process = holder(&mut file);
+                tracing::info!(repo = %repo, process, "waiting for another process that fetches this repo");
                 told = true;
             }
             if Instant::now() >= until {
@@ -357,4 +356,31 @@ fn entry_name(repo: &RepoUrl) -> String {
         .map(|id| id.to_hex_with_len(16).to_string())
         .unwrap_or_default();
     format!("{slug}-{hash}")
+}
+
+/// The process that a lock file names. Any user who may write the cache may have written it.
+fn holder(file: &mut File) -> String {
+    let mut text = Vec::new();
+    _ = file.take(20).read_to_end(&mut text);
+    escape(String::from_utf8_lossy(&text).trim(), 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lock_file_says_is_shown_safely() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut holder_of = |text: &str| {
+            file.set_len(0).unwrap();
+            file.rewind().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            holder(&mut file)
+        };
+        assert_eq!(holder_of("4711\n"), "4711");
+        assert_eq!(holder_of("\u{1b}]0;x\u{7}"), "\\u{1b}]0;x\\u{7}");
+        assert!(holder_of(&"9".repeat(1 << 20)).len() < 30);
+    }
 }
