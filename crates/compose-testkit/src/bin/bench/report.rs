@@ -168,7 +168,8 @@ fn local(results: &Results, page: &mut String) {
             page,
             format_args!(
                 "\n## Composing\n\n{} files of {} catalogs on disk that the cache holds, each named by its commit: a whole `deploy`, from the start\n\
-                 of the process to its end, over an operations repo of {} files and over one of none.\n",
+                 of the process to its end, over an operations repo of {} files and over one of none. Before each run there is half a\n\
+                 second in which the kernel frees what the run before has left, which was removed.\n",
                 size.layers * size.files_each,
                 size.layers,
                 size.local_files
