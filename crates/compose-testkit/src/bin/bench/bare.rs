@@ -1,58 +1,70 @@
-//! The least that a look at the refs can cost: the same requests, by a client that does nothing else.
+//! The least that requests can cost: those of a run of this program, sent again by a client that does nothing else.
 //!
-//! What a warm run takes above this is its own; what this takes above the delays is the server's, which starts a `git
+//! What a run takes above this is its own; what this takes above the delays is the server's, which starts a `git
 //! http-backend` for each request on the same processors.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
-use crate::world::Source;
+use compose_testkit::{GitServer, server::Seen};
 
-/// Connects, shakes hands and lists the tags that a version may mean, over one connection.
-///
-/// # Panics
-/// Where the server does not answer.
-pub(crate) fn look(source: &Source) {
-    let (host, path) = source
-        .url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .expect("the server has such addresses");
-    let fail = |error: std::io::Error| -> ! { panic!("{}: {error}", source.url) };
-    let mut connection = TcpStream::connect(host).unwrap_or_else(|error| fail(error));
-    connection.set_nodelay(true).unwrap_or_else(|error| fail(error));
-    let mut ask = |request: String| {
-        connection
-            .write_all(request.as_bytes())
-            .and_then(|()| read_chunked(&mut connection))
-            .unwrap_or_else(|error| fail(error))
-    };
-    let general = format!("Host: {host}\r\nGit-Protocol: version=2\r\n");
-    let advertised = ask(format!(
-        "GET /{path}/info/refs?service=git-upload-pack HTTP/1.1\r\n{general}\r\n"
-    ));
-    assert!(holds(&advertised, "ls-refs"), "{}: no handshake", source.url);
-    let body = format!(
-        "0014command=ls-refs\n0001{}{}0000",
-        line("peel\n"),
-        line(&format!("ref-prefix refs/tags/{}\n", source.tags()))
-    );
-    let refs = ask(format!(
-        "POST /{path}/git-upload-pack HTTP/1.1\r\n{general}\
-         Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ));
-    assert!(holds(&refs, "refs/tags/"), "{}: no tags", source.url);
+/// The requests of one repo, in order, as they go over the wire.
+#[derive(Debug)]
+pub(crate) struct Script {
+    server: SocketAddr,
+    requests: Vec<Vec<u8>>,
 }
 
-fn line(content: &str) -> String {
-    format!("{:04x}{content}", content.len() + 4)
+impl Script {
+    /// One for each repo that the server has been asked for.
+    pub(crate) fn of_all(server: &GitServer) -> Vec<Self> {
+        let mut repos: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+        for seen in server.requests() {
+            repos.entry(seen.repo.clone()).or_default().push(again(&seen));
+        }
+        let server = server.socket_address();
+        repos
+            .into_values()
+            .map(|requests| Self { server, requests })
+            .collect()
+    }
+
+    /// Sends them one after the other over one connection, each when the answer before it is there.
+    ///
+    /// # Panics
+    /// Where the server does not answer as it did.
+    pub(crate) fn play(&self) {
+        let fail = |error: std::io::Error| -> ! { panic!("{}: {error}", self.server) };
+        let mut connection = TcpStream::connect(self.server).unwrap_or_else(|error| fail(error));
+        connection.set_nodelay(true).unwrap_or_else(|error| fail(error));
+        for request in &self.requests {
+            let response = connection
+                .write_all(request)
+                .and_then(|()| read_chunked(&mut connection))
+                .unwrap_or_else(|error| fail(error));
+            let status = response.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            assert!(
+                status.ends_with(b" 200 OK"),
+                "{}",
+                String::from_utf8_lossy(status)
+            );
+        }
+    }
 }
 
-fn holds(response: &[u8], text: &str) -> bool {
-    response
-        .windows(text.len())
-        .any(|window| window == text.as_bytes())
+/// A request as it was, but for how its body was packed.
+fn again(seen: &Seen) -> Vec<u8> {
+    let mut bytes = format!("{} {} HTTP/1.1\r\n", seen.method, seen.target).into_bytes();
+    for (name, value) in &seen.headers {
+        let packing = ["content-length", "content-encoding", "transfer-encoding"];
+        if !packing.iter().any(|packing| name.eq_ignore_ascii_case(packing)) {
+            bytes.extend(format!("{name}: {value}\r\n").bytes());
+        }
+    }
+    bytes.extend(format!("content-length: {}\r\n\r\n", seen.body.len()).bytes());
+    bytes.extend(&seen.body);
+    bytes
 }
 
 /// One response of the kit's server, which always sends chunks.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use compose_testkit::{Context, GitServer, git};
 
-use crate::bare;
+use crate::bare::Script;
 use crate::measure::{self, Sample};
 use crate::world::{self, Source};
 
@@ -31,8 +31,10 @@ pub(crate) enum Contender {
     Warm,
     /// The same with a lock.
     WarmLocked,
-    /// Only what [`Contender::Warm`] asks the server, by a client that does nothing else.
-    Bare,
+    /// Only what [`Contender::Cold`] asks the server, by a client that does nothing else.
+    ColdBare,
+    /// The same of [`Contender::Warm`].
+    WarmBare,
     /// Warm, with the refs that the cache remembers instead of a server.
     Offline,
     /// The same with a lock: nothing is resolved.
@@ -47,22 +49,24 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// Those of a race against others.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Cold,
         Self::ColdLocked,
         Self::Warm,
         Self::WarmLocked,
-        Self::Bare,
+        Self::ColdBare,
+        Self::WarmBare,
         Self::CloneLoop,
         Self::CloneParallel,
         Self::Vendir,
     ];
 
     /// Those that tell what resolving costs.
-    pub(crate) const RESOLVING: [Self; 5] = [
+    pub(crate) const RESOLVING: [Self; 6] = [
         Self::Cold,
         Self::Warm,
-        Self::Bare,
+        Self::ColdBare,
+        Self::WarmBare,
         Self::Offline,
         Self::OfflineLocked,
     ];
@@ -73,7 +77,8 @@ impl Contender {
             Self::ColdLocked => "bitops-compose, cold, locked",
             Self::Warm => "bitops-compose, warm",
             Self::WarmLocked => "bitops-compose, warm, locked",
-            Self::Bare => "warm, the requests alone by a bare client",
+            Self::ColdBare => "cold, the requests alone by a bare client",
+            Self::WarmBare => "warm, the requests alone by a bare client",
             Self::Offline => "bitops-compose, offline",
             Self::OfflineLocked => "bitops-compose, offline, locked",
             Self::CloneLoop => "git clone --depth 1 -b, in a loop",
@@ -115,10 +120,13 @@ pub(crate) struct Race<'a> {
     warm: tempfile::TempDir,
     /// What `bitops-compose lock` has written for them.
     lock: String,
+    /// What a run asks, repo by repo.
+    cold_requests: Vec<Script>,
+    warm_requests: Vec<Script>,
 }
 
 impl<'a> Race<'a> {
-    /// Makes a lock, and fills a cache for the warm runs.
+    /// Makes a lock, fills a cache for the warm runs, and learns what the server is asked.
     pub(crate) fn new(program: &'a Path, server: &'a GitServer, sources: &'a [Source]) -> Self {
         let mut race = Self {
             program,
@@ -126,13 +134,30 @@ impl<'a> Race<'a> {
             sources,
             warm: world::scratch(),
             lock: String::new(),
+            cold_requests: Vec::new(),
+            warm_requests: Vec::new(),
         };
         let locking = race.context(Contender::Warm);
         locking.run(["lock"]).expect_code(0);
         race.lock = std::fs::read_to_string(locking.ops_repo().join(LOCK))
             .unwrap_or_else(|error| panic!("no lock was written: {error}"));
         race.context(Contender::Warm).run(["deploy"]).expect_code(0);
+        race.cold_requests = race.recorded(Contender::Cold);
+        race.warm_requests = race.recorded(Contender::Warm);
         race
+    }
+
+    fn recorded(&self, contender: Contender) -> Vec<Script> {
+        self.server.clear_requests();
+        self.context(contender).run(["deploy"]).expect_code(0);
+        Script::of_all(self.server)
+    }
+
+    /// All repos at once.
+    fn play(&self, scripts: &[Script]) -> Sample {
+        let started = Instant::now();
+        at_once(scripts, |script, _| script.play());
+        Sample::with_traffic(started.elapsed(), self.server)
     }
 
     /// One run, from the start of the first process to the end of the last.
@@ -152,8 +177,7 @@ impl<'a> Race<'a> {
             }
             Contender::CloneParallel => {
                 let started = Instant::now();
-                let sources: Vec<&Source> = self.sources.iter().collect();
-                at_once(&sources, |source, number| {
+                at_once(self.sources, |source, number| {
                     clone(
                         source,
                         scratch.path(),
@@ -172,14 +196,8 @@ impl<'a> Race<'a> {
                 }
                 started.elapsed()
             }
-            Contender::Bare => {
-                let mut repos: Vec<&Source> = self.sources.iter().collect();
-                repos.sort_by_key(|source| &source.url);
-                repos.dedup_by_key(|source| &source.url);
-                let started = Instant::now();
-                at_once(&repos, |source, _| bare::look(source));
-                return Sample::with_traffic(started.elapsed(), self.server);
-            }
+            Contender::ColdBare => return self.play(&self.cold_requests),
+            Contender::WarmBare => return self.play(&self.warm_requests),
             _ => {
                 let context = self.context(contender);
                 let run = context.run(["deploy"]).expect_code(0);
@@ -274,16 +292,16 @@ where
     );
 }
 
-/// Does the work for every source, [`AT_ONCE`] of them at a time.
-fn at_once(sources: &[&Source], work: impl Fn(&Source, usize) + Sync) {
+/// Does the work for each, [`AT_ONCE`] of them at a time.
+fn at_once<T: Sync>(all: &[T], work: impl Fn(&T, usize) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(sources.len()) {
+        for _ in 0..AT_ONCE.min(all.len()) {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(source) = sources.get(number) else { return };
-                    work(source, number);
+                    let Some(one) = all.get(number) else { return };
+                    work(one, number);
                 }
             });
         }

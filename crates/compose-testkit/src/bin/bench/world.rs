@@ -19,14 +19,6 @@ pub(crate) struct Source {
     pub(crate) version: String,
 }
 
-impl Source {
-    /// What the names of the tags that its version may mean start with.
-    pub(crate) fn tags(&self) -> &str {
-        let is_exact = self.version.starts_with(|c: char| c.is_ascii_digit());
-        if is_exact { &self.version } else { "" }
-    }
-}
-
 /// A server, and the sources that are wanted of it.
 #[derive(Debug)]
 pub(crate) struct World {
