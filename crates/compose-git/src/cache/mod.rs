@@ -43,7 +43,7 @@ mod owner;
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -113,10 +113,13 @@ fn random_directory(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir
 /// Writes a file aside and renames it; readable as [`random_directory`] is.
 fn write_aside(path: &Path, text: &str) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(parent)?;
-    file.write_all(text.as_bytes())?;
+    // Opened here: an error of tempfile's own has no number, by which too many open files are told from a cache that is not ours.
+    let open = |path: &Path| {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o666).open(path)
+    };
+    let mut file = tempfile::Builder::new().make_in(parent, open)?;
+    file.as_file_mut().write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use compose_model::text::escape;
 use rustls::CertificateError;
 
 use super::SAID;
-use crate::error::{At, Error};
+use crate::error::{At, Error, exhausted};
 
 type Cause<'e> = &'e (dyn StdError + 'static);
 
@@ -18,6 +18,17 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
         .find_map(|cause| cause.downcast_ref::<rustls::Error>())
     {
         return untrusted(at, tls);
+    }
+    // This machine has no file or thread left for a connection, whatever the server would have said.
+    let own = causes
+        .iter()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if let Some(number) = own.filter_map(exhausted).next() {
+        return Error::Cache {
+            doing: "connect to",
+            path: at.repo.to_string().into(),
+            source: io::Error::from_raw_os_error(number),
+        };
     }
     let says = |words: &[&str]| {
         let mut texts = causes.iter().map(ToString::to_string);
