@@ -226,12 +226,13 @@ pub enum Error {
         /// What is missing.
         missing: String,
     },
-    /// The cache, and the temporary directory in its place, cannot be used.
+    /// The cache, and the temporary directory in its place, cannot be used; or this machine has no open file, thread or memory
+    /// left for what was to be done.
     #[error("cannot {doing} {}: {source}", path.display())]
     Cache {
-        /// `create`, `write`, …
+        /// `create`, `write`, `connect to`, …
         doing: &'static str,
-        /// The file.
+        /// The file, or the repo's address.
         path: PathBuf,
         /// Why.
         source: io::Error,
