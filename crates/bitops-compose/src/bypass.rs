@@ -9,7 +9,7 @@ use std::{
 use compose_model::{ExitCode, env, settings};
 use compose_tree::Mount;
 
-use crate::problem::Problem;
+use crate::{problem::Problem, workspace::Workspaces};
 
 /// The key that makes a config ours. A config without this text is BitOps' alone.
 const KEY: &str = "default-environments";
@@ -36,7 +36,7 @@ pub(crate) struct Found {
 pub(crate) fn decide() -> Result<Start, Problem> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
-    let Some(mount) = locate()? else {
+    let Some(mount) = locate(off)? else {
         return Ok(Start::Bypass);
     };
     let found = if off { None } else { find(&mount)? };
@@ -53,9 +53,25 @@ pub(crate) fn decide() -> Result<Start, Problem> {
     }
 }
 
-/// The mount as the environment variables name it; the workspace of a GitHub Actions step takes its place.
-fn locate() -> Result<Option<Mount>, Problem> {
-    mount(set(env::GITHUB_WORKSPACE).map(PathBuf::from))
+/// The mount as the environment variables name it; a workspace takes its place. `off`: the pipeline is to find out by
+/// itself what is not there.
+fn locate(off: bool) -> Result<Option<Mount>, Problem> {
+    let Some(workspaces) = Workspaces::from_env(&|name| std::env::var_os(name)) else {
+        return mount(None);
+    };
+    let environment = environment().filter(|name| !name.is_empty());
+    let place = environment
+        .as_ref()
+        .and_then(|name| workspaces.find(Path::new(name)));
+    let is_nowhere = environment.is_some() && place.is_none();
+    let mount = mount(place.or_else(|| workspaces.first()))?;
+    let is_mounted = mount.as_ref().is_some_and(|mount| !workspaces.hold(mount.root()));
+    match environment {
+        Some(environment) if is_nowhere && !is_mounted && !off => {
+            Err(workspaces.nowhere(&environment.to_string_lossy()))
+        }
+        _ => Ok(mount),
+    }
 }
 
 /// The mount, if something is mounted; no link to a workspace is made for it.
@@ -72,6 +88,12 @@ fn mount(workspace: Option<PathBuf>) -> Result<Option<Mount>, Problem> {
     let ops_repo = place(env::OPS_REPO, settings::DEFAULT_OPS_REPO);
     let home = place(env::HOME, settings::DEFAULT_HOME);
     Ok(Mount::locate(&ops_repo, &home, workspace.as_deref())?)
+}
+
+/// Does this run in the image, or in what is laid out as one?
+pub(crate) fn in_image() -> bool {
+    let home = set(env::HOME).unwrap_or_else(|| settings::DEFAULT_HOME.into());
+    Path::new(&home).join("active").is_symlink()
 }
 
 /// The environment's name as BitOps finds it.

@@ -122,7 +122,10 @@ fn without_covered(
         let below = format!("{}/", item.name);
         let covered = item.party.is_none()
             && !declared.contains(&item.name)
-            && declared.range(below.clone()..).next().is_some_and(|name| name.starts_with(&below));
+            && declared
+                .range(below.clone()..)
+                .next()
+                .is_some_and(|name| name.starts_with(&below));
         if !covered || stands_alone(request, renames, &declared, &item)? {
             standing.push(item);
         }
@@ -149,7 +152,11 @@ fn stands_alone(
         format!("{}{rest}", renamed.map_or(top, |one| one.from.as_str()))
     };
     let below = format!("{}/", item.name);
-    let named = || declared.range(below.clone()..).take_while(|name| name.starts_with(&below));
+    let named = || {
+        declared
+            .range(below.clone()..)
+            .take_while(|name| name.starts_with(&below))
+    };
     Ok(has(request, source, &format!("{}/{CONFIG}", own(&item.name)))
         && !named().any(|name| has(request, source, &format!("{}/", own(name)))))
 }
@@ -164,7 +171,13 @@ fn has(request: &Request<'_>, source: SourceId, path: &str) -> bool {
     layers.any(|layer| {
         let at = layer.files.partition_point(|file| file.path.as_str() < path);
         let found = layer.files.get(at).map(|file| file.path.as_str());
-        found.is_some_and(|found| if path.ends_with('/') { found.starts_with(path) } else { found == path })
+        found.is_some_and(|found| {
+            if path.ends_with('/') {
+                found.starts_with(path)
+            } else {
+                found == path
+            }
+        })
     })
 }
 

@@ -334,11 +334,17 @@ fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, B
     };
     let holds_run = |dir: &str| {
         let below = format!("{dir}/");
-        run.range(below.as_str()..).next().is_some_and(|name| name.starts_with(&below))
+        run.range(below.as_str()..)
+            .next()
+            .is_some_and(|name| name.starts_with(&below))
     };
     let mut idle: BTreeMap<String, BTreeSet<SourceId>> = BTreeMap::new();
     for file in &composition.files {
-        let Some((dir, name)) = file.path.below(environment).and_then(|below| below.rsplit_once('/')) else {
+        let Some((dir, name)) = file
+            .path
+            .below(environment)
+            .and_then(|below| below.rsplit_once('/'))
+        else {
             continue;
         };
         if is_run(dir) {

@@ -108,7 +108,10 @@ fn depth(composition: &Composition, hook: &TreePath) -> usize {
         let below = hook.as_str().strip_prefix(*name);
         below.is_some_and(|below| below.starts_with('/'))
     };
-    let names = composition.deployments.iter().map(|one| one.name.trim_end_matches('/'));
+    let names = composition
+        .deployments
+        .iter()
+        .map(|one| one.name.trim_end_matches('/'));
     let of = names.filter(runs).map(|name| name.split('/').count());
     of.max().unwrap_or(1)
 }

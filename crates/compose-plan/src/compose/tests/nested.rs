@@ -11,9 +11,20 @@ const PLUGIN: &str = "terraform: {}\n";
 
 /// A config with a list of these deployments, each of the plugin that its name begins with, behind any `as`.
 fn list(names: &[&str]) -> String {
-    let plugin = |name: &str| name.split('/').next().unwrap().rsplit('-').next().unwrap().to_owned();
+    let plugin = |name: &str| {
+        name.split('/')
+            .next()
+            .unwrap()
+            .rsplit('-')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
     let line = |name: &&str| format!("    {name}: {{plugin: {}}}\n", plugin(name));
-    format!("bitops:\n  deployments:\n{}", names.iter().map(line).collect::<String>())
+    format!(
+        "bitops:\n  deployments:\n{}",
+        names.iter().map(line).collect::<String>()
+    )
 }
 
 fn omnibus(mut world: World) -> World {
@@ -28,7 +39,11 @@ fn run(composition: &Composition) -> Vec<&str> {
 }
 
 fn warnings(composition: &Composition) -> Vec<&str> {
-    composition.warnings.iter().map(|one| one.message.as_str()).collect()
+    composition
+        .warnings
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect()
 }
 
 fn with_as(name: &str) -> impl FnOnce(&mut Source) {
@@ -47,7 +62,10 @@ fn a_directory_that_a_list_goes_into_makes_no_deployment_of_its_own() {
         ("ansible/app/bitops.config.yaml", "ansible: {}\n"),
     ];
     let composition = omnibus(World::new(&[(CONFIG, &own)]).source("eks", &files)).composed();
-    assert_eq!(run(&composition), ["terraform/rds", "terraform/aws", "ansible/app"]);
+    assert_eq!(
+        run(&composition),
+        ["terraform/rds", "terraform/aws", "ansible/app"]
+    );
     assert_eq!(warnings(&composition), [] as [&str; 0]);
     assert!(!composition.generated, "the local list says it all");
 
@@ -55,7 +73,13 @@ fn a_directory_that_a_list_goes_into_makes_no_deployment_of_its_own() {
     let own = list(&["terraform/rds"]);
     let world = World::new(&[(CONFIG, "x: y\n")])
         .source("rds", &[("bitops.config.yaml", own.as_str()), files[0]])
-        .source("modules", &[("terraform/modules/vpc/main.tf", ""), ("helm/app/bitops.config.yaml", "")]);
+        .source(
+            "modules",
+            &[
+                ("terraform/modules/vpc/main.tf", ""),
+                ("helm/app/bitops.config.yaml", ""),
+            ],
+        );
     let composition = omnibus(world).composed();
     assert_eq!(run(&composition), ["terraform/rds", "helm"]);
     assert_eq!(warnings(&composition), [] as [&str; 0]);
@@ -74,8 +98,13 @@ fn a_deployment_that_stands_alone_beside_nested_ones_runs_as_ever() {
     assert_eq!(run(&composition), ["terraform/aws", "terraform"]);
 
     // Another source's.
-    let alone = [("terraform/bitops.config.yaml", PLUGIN), ("terraform/main.tf", "")];
-    let world = World::new(&[(CONFIG, "x: y\n")]).source("alone", &alone).source("aws", &aws);
+    let alone = [
+        ("terraform/bitops.config.yaml", PLUGIN),
+        ("terraform/main.tf", ""),
+    ];
+    let world = World::new(&[(CONFIG, "x: y\n")])
+        .source("alone", &alone)
+        .source("aws", &aws);
     assert_eq!(run(&omnibus(world).composed()), ["terraform", "terraform/aws"]);
 
     // One that a list names beside them.
@@ -95,7 +124,10 @@ fn as_renames_the_common_directory() {
         .source("base", &[("terraform/base/bitops.config.yaml", PLUGIN)])
         .source_with("vm", with_as("vm"), &files);
     let composition = omnibus(world).composed();
-    assert_eq!(run(&composition), ["terraform/base", "vm-terraform/rds", "vm-terraform/aws"]);
+    assert_eq!(
+        run(&composition),
+        ["terraform/base", "vm-terraform/rds", "vm-terraform/aws"]
+    );
     assert_eq!(warnings(&composition), [] as [&str; 0]);
     let paths: Vec<&str> = composition.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(
@@ -117,7 +149,11 @@ fn an_image_that_lists_paths_gives_a_source_those_that_it_has() {
         .image(&image);
     let composition = world.composed();
     assert_eq!(run(&composition), ["vm-terraform/gcp"]);
-    let names: Vec<&str> = composition.deployments.iter().map(|one| one.name.as_str()).collect();
+    let names: Vec<&str> = composition
+        .deployments
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
     assert_eq!(names, ["vm-terraform/gcp", "terraform/aws", "terraform/gcp"]);
 }
 
@@ -151,5 +187,8 @@ fn a_hook_of_a_nested_deployment_reaches_the_root_from_deeper() {
     let from_there = world("bash ../../../_scripts/login.sh\n");
     assert_eq!(from_there.warnings.len(), 1, "{:?}", from_there.warnings);
     assert!(from_there.warnings[0].message.contains("uses _scripts/"));
-    assert_eq!(warnings(&world("bash ../../_scripts/login.sh\n")), [] as [&str; 0]);
+    assert_eq!(
+        warnings(&world("bash ../../_scripts/login.sh\n")),
+        [] as [&str; 0]
+    );
 }
