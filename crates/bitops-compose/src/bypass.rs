@@ -1,15 +1,19 @@
 //! Stage 0: is there anything to compose? Looked at before any runtime, thread or directory is made.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
 };
 
 use compose_model::{ExitCode, env, settings};
-use compose_tree::Mount;
+use compose_tree::{Busy, Located, Mount, Places, Settled};
 
-use crate::problem::Problem;
+use crate::{
+    problem::{Failure, Problem},
+    signals,
+    switching::{POLL, Wait},
+};
 
 /// The key that makes a config ours. A config without this text is BitOps' alone.
 const KEY: &str = "default-environments";
@@ -33,45 +37,93 @@ pub(crate) struct Found {
 }
 
 /// Decides. Besides a look at the mount's links it reads one file: the environment's config.
-pub(crate) fn decide() -> Result<Start, Problem> {
+///
+/// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
+pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
-    let Some(mount) = locate()? else {
-        return Ok(Start::Bypass);
+    let mount = match mount(environment().as_deref(), &candidates())? {
+        Located::Repo(mount) => mount,
+        Located::Nothing(nothing) => {
+            nothing.settle()?;
+            return Ok(Start::Bypass);
+        }
     };
     let found = if off { None } else { find(&mount)? };
     match found {
-        Some((environment, text)) => Ok(Start::Compose(Found {
-            mount,
-            environment,
-            text,
-        })),
+        Some((environment, text)) => {
+            // Another run's composition is waited for once there is something to switch to.
+            let _ = mount.settle()?;
+            Ok(Start::Compose(Found {
+                mount,
+                environment,
+                text,
+            }))
+        }
         None => {
-            mount.reset()?;
+            settle(&mount)?;
             Ok(Start::Bypass)
         }
     }
 }
 
-/// The mount as the environment variables name it; the workspace of a GitHub Actions step takes its place.
-fn locate() -> Result<Option<Mount>, Problem> {
-    mount(set(env::GITHUB_WORKSPACE).map(PathBuf::from))
+/// Lets the pipeline see the user's own repo. While another run composes this very environment it is waited for: the pipeline would
+/// deploy that composition. Any other environment is the user's own in it.
+pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
+    let Settled::Busy(mut busy) = mount.settle()? else {
+        return Ok(());
+    };
+    let own = environment();
+    let concerns = |busy: &Busy| {
+        let same = |other: &String| own.as_ref().is_some_and(|own| own == other.as_str());
+        !mount.is_candidate_shown() || busy.environment.as_ref().is_none_or(same)
+    };
+    signals::watch();
+    let printer = crate::plain_printer();
+    let mut wait = Wait::new(&printer, crate::settings()?.timeout);
+    while concerns(&busy) {
+        if let Some(stopped) = signals::stopped() {
+            return Err(stopped.into());
+        }
+        wait.again(&busy)?;
+        std::thread::sleep(POLL);
+        match mount.settle()? {
+            Settled::Done => break,
+            Settled::Busy(still) => busy = still,
+        }
+    }
+    Ok(())
+}
+
+/// What takes the mount's place: the workspace of a GitHub Actions step.
+fn candidates() -> Vec<PathBuf> {
+    set(env::GITHUB_WORKSPACE)
+        .map(PathBuf::from)
+        .into_iter()
+        .collect()
 }
 
 /// The mount, if something is mounted; no link to a workspace is made for it.
 pub(crate) fn locate_only() -> Result<Option<Mount>, Problem> {
-    mount(None)
+    Ok(match mount(environment().as_deref(), &[])? {
+        Located::Repo(mount) => Some(mount),
+        Located::Nothing(_) => None,
+    })
 }
 
-fn mount(workspace: Option<PathBuf>) -> Result<Option<Mount>, Problem> {
+/// Finds the mount as the environment variables name it.
+fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located, Problem> {
     // Without a trailing slash, which would lead through the link that is to be switched.
     let place = |name: &str, default: &str| -> PathBuf {
         let place = PathBuf::from(set(name).unwrap_or_else(|| default.into()));
         place.components().collect()
     };
-    let ops_repo = place(env::OPS_REPO, settings::DEFAULT_OPS_REPO);
-    let home = place(env::HOME, settings::DEFAULT_HOME);
-    Ok(Mount::locate(&ops_repo, &home, workspace.as_deref())?)
+    Ok(compose_tree::locate(&Places {
+        ops_repo: &place(env::OPS_REPO, settings::DEFAULT_OPS_REPO),
+        home: &place(env::HOME, settings::DEFAULT_HOME),
+        environment,
+        candidates,
+    })?)
 }
 
 /// The environment's name as BitOps finds it.

@@ -8,6 +8,7 @@
 //! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
 //! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
+//! | [`switching`] | waiting for another run, and the last look before the switch |
 //! | [`launch`] | the exec of BitOps |
 //! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
@@ -30,6 +31,7 @@ mod problem;
 mod report;
 mod runtime;
 mod signals;
+mod switching;
 mod verify;
 
 use std::ffi::OsString;
