@@ -1,6 +1,7 @@
 //! What a run works on.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -56,11 +57,8 @@ impl Job {
         let settings = crate::settings()?;
         let root = root(target)?;
         let environment = named_environment(target).ok_or_else(|| no_environment(&root))?;
-        if target.ops_repo.is_none()
-            && let Some(workspaces) = workspaces()?
-            && workspaces.find(environment.as_ref()).is_none()
-        {
-            return Err(workspaces.nowhere(&environment).into());
+        if let Some(problem) = nowhere(target, &environment)? {
+            return Err(problem.into());
         }
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
@@ -154,29 +152,33 @@ pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
     if let Some(dir) = &target.ops_repo {
         return Ok(dir.clone());
     }
-    if let Some(workspaces) = workspaces()? {
-        let environment = named_environment(target);
-        let found = environment.and_then(|name| workspaces.find(name.as_ref()));
-        if let Some(place) = found.or_else(|| workspaces.first()) {
-            return Ok(place);
-        }
-    }
-    match bypass::locate_only()? {
+    let environment = named_environment(target);
+    let workspaces = workspaces();
+    let places = workspaces.as_ref().map(Workspaces::places).unwrap_or_default();
+    match bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
         Some(mount) => Ok(mount.root().to_owned()),
         None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error)),
     }
 }
 
-/// Where the operations repo is, for a command in the image and without a mount. On a runner itself the current directory
-/// says it.
-fn workspaces() -> Result<Option<Workspaces>, Problem> {
-    let Some(workspaces) = Workspaces::from_env(&|name| std::env::var_os(name)) else {
+/// Where the operations repo is for a command in the image, where nothing is mounted. On a runner itself the current
+/// directory says it.
+fn workspaces() -> Option<Workspaces> {
+    let workspaces = Workspaces::from_env(&|name| std::env::var_os(name))?;
+    (workspaces.are_asked_for() || bypass::in_image()).then_some(workspaces)
+}
+
+/// That nothing is mounted, and that no workspace has the environment.
+fn nowhere(target: &Target, environment: &str) -> Result<Option<Problem>, Problem> {
+    let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
         return Ok(None);
     };
-    let mount = bypass::locate_only()?;
+    if target.ops_repo.is_some() {
+        return Ok(None);
+    }
+    let mount = bypass::locate_only(Some(environment.as_ref()), &workspaces.places())?;
     let is_mounted = mount.is_some_and(|mount| !workspaces.hold(mount.root()));
-    let counts = !is_mounted && (workspaces.are_asked_for() || bypass::in_image());
-    Ok(counts.then_some(workspaces))
+    Ok((!is_mounted).then(|| workspaces.nowhere(environment)))
 }
 
 /// The environment that a command for people is about.

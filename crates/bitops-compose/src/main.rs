@@ -9,6 +9,7 @@
 //! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
 //! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
+//! | [`switching`] | waiting for another run, and the last look before the switch |
 //! | [`launch`] | the exec of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
 //! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
@@ -33,6 +34,7 @@ mod problem;
 mod report;
 mod runtime;
 mod signals;
+mod switching;
 mod verify;
 mod workspace;
 

@@ -41,27 +41,26 @@ impl Workspaces {
         self.checkouts.iter().any(|(name, _)| *name == env::WORKSPACE)
     }
 
-    /// The operations repo that has the environment.
-    pub(crate) fn find(&self, environment: &Path) -> Option<PathBuf> {
-        self.places().find(|place| place.join(environment).is_dir())
+    /// The directories that may be the operations repo, in their order.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let both = |(_, checkout): &(&str, PathBuf)| [checkout.clone(), checkout.join(OPERATIONS)];
+        self.checkouts.iter().flat_map(both).collect()
     }
 
-    /// The first checkout that is there, for a run that names no environment.
-    pub(crate) fn first(&self) -> Option<PathBuf> {
-        self.checkouts
-            .iter()
-            .map(|(_, checkout)| checkout)
-            .find(|checkout| checkout.is_dir())
-            .cloned()
+    /// Has any of them the environment?
+    pub(crate) fn have(&self, environment: &Path) -> bool {
+        let mut places = self.places().into_iter();
+        places.any(|place| place.join(environment).is_dir())
     }
 
-    /// Is the operations repo in one of them, and not mounted? A link in a mount's place is one that an earlier run made.
+    /// Is the operations repo that was found one of them, and not a mount?
     pub(crate) fn hold(&self, root: &Path) -> bool {
-        if root.is_symlink() {
-            return true;
-        }
         let real = |path: &Path| std::fs::canonicalize(path).ok();
-        real(root).is_some_and(|root| self.places().any(|place| real(&place).as_ref() == Some(&root)))
+        real(root).is_some_and(|root| {
+            self.places()
+                .iter()
+                .any(|place| real(place).as_ref() == Some(&root))
+        })
     }
 
     /// That the environment is in none of them, which BitOps would pass over with success.
@@ -82,11 +81,6 @@ impl Workspaces {
             "nothing is mounted as the operations repo: mount it, check it out there, or name its directory in {}",
             env::WORKSPACE
         ))
-    }
-
-    fn places(&self) -> impl Iterator<Item = PathBuf> {
-        let both = |(_, checkout): &(&str, PathBuf)| [checkout.clone(), checkout.join(OPERATIONS)];
-        self.checkouts.iter().flat_map(both)
     }
 }
 

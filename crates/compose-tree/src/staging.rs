@@ -10,16 +10,19 @@ use std::{
 };
 
 use compose_model::TreePath;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::Mode;
 
 use crate::{
     Error, Mount,
-    mount::{COMPOSITION, TREE},
+    record::{COMPOSITION, Record, TREE},
+    switch,
     write::{self, NewFile, Put},
 };
 
 /// The manifest's name beside the tree.
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Attempts to make a directory that another run takes for a killed one's.
+const ATTEMPTS: u32 = 10;
 /// It is some megabytes where a composition is large.
 const MANIFEST_BUFFER: usize = 64 << 10;
 
@@ -27,9 +30,8 @@ const MANIFEST_BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Staging {
     dir: tempfile::TempDir,
-    lock: OwnedFd,
-    /// The user's operations repo.
-    users: PathBuf,
+    held: OwnedFd,
+    record: Record,
     /// Real directories; the tree's root is "".
     made: BTreeMap<String, Made>,
 }
@@ -53,27 +55,20 @@ impl Made {
 
 impl Staging {
     /// Makes the directory, readable by this user alone until it is finished.
-    pub fn begin(mount: &Mount) -> Result<Self, Error> {
+    pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io("create", home))?;
-        let aside = home.join(COMPOSITION);
-        let dir = tempfile::Builder::new()
-            .prefix(COMPOSITION)
-            .tempdir_in(home)
-            .map_err(Error::io("create", aside))?;
-        let lock = rustix::fs::open(
-            dir.path(),
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared).map(|()| fd))
-        .map_err(|error| Error::io("lock", dir.path())(error.into()))?;
+        let (dir, held) = new_held(home)?;
         let tree = dir.path().join(TREE);
         fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
         Ok(Self {
             dir,
-            lock,
-            users: mount.root().to_owned(),
+            held,
+            record: Record {
+                environment: environment.as_str().to_owned(),
+                root: mount.root().to_owned(),
+                back: mount.back().to_owned(),
+            },
             made: BTreeMap::from([(String::new(), Made::Over(BTreeSet::new()))]),
         })
     }
@@ -107,10 +102,13 @@ impl Staging {
         };
         write::write((&root, &tree), files, &dirs, content, || Ok(beside()?))?;
         let dir = self.dir.path();
+        self.record
+            .write(dir, std::iter::empty())
+            .map_err(Error::io("write", dir))?;
         fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))?;
         Ok(Staged {
             dir: self.dir,
-            lock: self.lock,
+            held: self.held,
         })
     }
 
@@ -148,7 +146,7 @@ impl Staging {
             above.hide(name);
             let is_new = matches!(above, Made::New);
             write::make_dir(root, dir).map_err(Error::io("create", self.tree().join(dir)))?;
-            let made = if is_new || is_nothing(&self.users.join(dir)) {
+            let made = if is_new || is_nothing(&self.record.root.join(dir)) {
                 Made::New
             } else {
                 Made::Over(BTreeSet::new())
@@ -166,8 +164,8 @@ impl Staging {
         if let Made::Over(names) = made {
             // Joining "" would add a slash.
             let from = match dir {
-                "" => self.users.clone(),
-                dir => self.users.join(dir),
+                "" => self.record.root.clone(),
+                dir => self.record.root.join(dir),
             };
             link_siblings(&from, to, &tree.join(dir), names)?;
         }
@@ -226,11 +224,32 @@ fn link_siblings(
     Ok(())
 }
 
+/// A new composition's directory, held. A run that removes old ones may find it before it is held.
+fn new_held(home: &Path) -> Result<(tempfile::TempDir, OwnedFd), Error> {
+    let mut left = ATTEMPTS;
+    loop {
+        let dir = tempfile::Builder::new()
+            .prefix(COMPOSITION)
+            .tempdir_in(home)
+            .map_err(Error::io("create", home.join(COMPOSITION)))?;
+        let held = switch::hold(dir.path()).and_then(|held| {
+            // Held, but removed before.
+            fs::metadata(dir.path()).map(|_| held)
+        });
+        left -= 1;
+        match held {
+            Ok(held) => return Ok((dir, held)),
+            Err(error) if left == 0 => return Err(Error::io("lock", dir.path())(error)),
+            Err(_) => {}
+        }
+    }
+}
+
 /// A whole composition that the pipeline does not see yet. Dropped, it is removed.
 #[derive(Debug)]
 pub struct Staged {
     dir: tempfile::TempDir,
-    lock: OwnedFd,
+    held: OwnedFd,
 }
 
 impl Staged {
@@ -244,39 +263,14 @@ impl Staged {
         self.dir.path().join(MANIFEST)
     }
 
-    /// Switches the pipeline over. The caller execs next; until [`Active::keep`], dropping switches back.
-    pub fn activate(self, mount: &Mount) -> Result<Active<'_>, Error> {
-        mount.switch_to(&self.tree())?;
-        Ok(Active {
-            staged: Some(self),
-            mount,
-        })
+    /// The composition's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
-}
 
-/// The composition that the pipeline sees.
-#[derive(Debug)]
-pub struct Active<'a> {
-    staged: Option<Staged>,
-    mount: &'a Mount,
-}
-
-impl Active<'_> {
-    /// Lets the lock on the composition pass through exec, so that no other run removes it under the pipeline.
-    pub fn hold_through_exec(&self) -> Result<(), Error> {
-        let Some(staged) = &self.staged else { return Ok(()) };
-        rustix::io::fcntl_setfd(&staged.lock, rustix::io::FdFlags::empty())
-            .map_err(|error| Error::io("keep", staged.dir.path())(error.into()))
-    }
-}
-
-impl Drop for Active<'_> {
-    /// The pipeline could not be started: everything is as it was before the run.
-    fn drop(&mut self) {
-        drop(self.staged.take());
-        if let Err(error) = self.mount.reset() {
-            tracing::warn!(%error, "the operations repo could not be switched back");
-        }
+    /// The directory, which is not removed any more, and the hold on it.
+    pub(crate) fn keep(self) -> (PathBuf, OwnedFd) {
+        (self.dir.keep(), self.held)
     }
 }
 
@@ -287,7 +281,7 @@ mod tests {
     use compose_model::FileMode;
 
     use super::*;
-    use crate::mount;
+    use crate::{Attempt, Located, Places, Settled, image, locate};
 
     struct Fixture {
         root: tempfile::TempDir,
@@ -296,17 +290,27 @@ mod tests {
 
     fn fixture(files: &[&str]) -> Fixture {
         let root = tempfile::tempdir().unwrap();
-        mount::install(root.path()).unwrap();
+        image::install(root.path()).unwrap();
         let home = root.path().join("opt/bitops-compose");
         for file in files {
             let path = home.join("mount").join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
         }
-        let mount = Mount::locate(&root.path().join("opt/bitops_deployment"), &home, None)
-            .unwrap()
-            .unwrap();
+        let places = Places {
+            ops_repo: &root.path().join("opt/bitops_deployment"),
+            home: &home,
+            environment: None,
+            candidates: &[],
+        };
+        let Located::Repo(mount) = locate(&places).unwrap() else {
+            panic!("no operations repo")
+        };
         Fixture { root, mount }
+    }
+
+    fn begin(mount: &Mount) -> Staging {
+        Staging::begin(mount, &TreePath::new("dev").unwrap()).unwrap()
     }
 
     /// Writes files, each with its path, mode and bytes.
@@ -333,7 +337,7 @@ mod tests {
             "dev/terraform/modules/a/x.tf",
             "dev/helm/a/values.yaml",
         ]);
-        let staging = Staging::begin(&f.mount).unwrap();
+        let staging = begin(&f.mount);
         let files: [(&str, FileMode, &[u8]); 2] = [
             ("dev/new/run.sh", FileMode::Executable, b"#!"),
             ("dev/terraform/extra.tf", FileMode::Regular, b"extra"),
@@ -375,7 +379,7 @@ mod tests {
     #[test]
     fn a_composed_file_hides_the_users() {
         let f = fixture(&["dev/values.yaml"]);
-        let staging = Staging::begin(&f.mount).unwrap();
+        let staging = begin(&f.mount);
         let staged = written(staging, &[("dev/values.yaml", FileMode::Regular, b"merged")]);
         assert_eq!(
             fs::read(staged.tree().join("dev/values.yaml")).unwrap(),
@@ -390,7 +394,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
         let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
-        let mut staging = Staging::begin(&f.mount).unwrap();
+        let mut staging = begin(&f.mount);
         staging
             .leave_out(&TreePath::new(".cache/compose").unwrap())
             .unwrap();
@@ -404,12 +408,12 @@ mod tests {
     #[test]
     fn an_unfinished_composition_leaves_nothing_behind() {
         let f = fixture(&["dev/x"]);
-        let staging = Staging::begin(&f.mount).unwrap();
+        let staging = begin(&f.mount);
         let y = TreePath::new("dev/y").unwrap();
         let broken = |_: usize, _: &mut Put<'_>| Err(Error::io("read", "y")(io::ErrorKind::NotFound.into()));
         let failed = staging.write(&[(&y, FileMode::Regular)], broken, |_| Ok(()));
         assert!(failed.is_err());
-        drop(Staging::begin(&f.mount).unwrap());
+        drop(begin(&f.mount));
         let names: Vec<_> = fs::read_dir(f.mount.home())
             .unwrap()
             .map(|e| e.unwrap().file_name())
@@ -421,15 +425,17 @@ mod tests {
     fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
         let f = fixture(&["dev/x"]);
         let ops = f.root.path().join("opt/bitops_deployment");
-        let staging = Staging::begin(&f.mount).unwrap();
-        let active = written(staging, &[("dev/y", FileMode::Regular, b"")])
-            .activate(&f.mount)
-            .unwrap();
+        let staged = written(begin(&f.mount), &[("dev/y", FileMode::Regular, b"")]);
+        let Attempt::Locked(lock) = f.mount.try_lock().unwrap() else {
+            panic!("nobody else is there")
+        };
+        let switched = staged.switch(&f.mount, lock).unwrap();
         assert!(ops.join("dev/y").is_file());
-        // A second process does not remove what this one holds.
+        // A second process neither removes what this one holds nor switches from it.
         f.mount.remove_old();
+        assert!(matches!(f.mount.settle().unwrap(), Settled::Busy(_)));
         assert!(ops.join("dev/y").is_file());
-        drop(active);
+        drop(switched);
         assert!(ops.join("dev/x").is_file());
         assert!(!ops.join("dev/y").exists());
     }
