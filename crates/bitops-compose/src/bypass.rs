@@ -80,7 +80,7 @@ fn locate(off: bool) -> Result<Located, Failure> {
         return Ok(located);
     };
     match located {
-        Located::Repo(mount) if !workspaces.hold(mount.root()) => return Ok(Located::Repo(mount)),
+        Located::Repo(mount) if !workspaces.hold(&mount) => return Ok(Located::Repo(mount)),
         // The pipeline's path shows nothing of an earlier run after an error either.
         Located::Repo(mount) => drop(mount.settle()?),
         Located::Nothing(nothing) => drop(nothing.settle()?),

@@ -177,7 +177,7 @@ fn nowhere(target: &Target, environment: &str) -> Result<Option<Problem>, Proble
         return Ok(None);
     }
     let mount = bypass::locate_only(Some(environment.as_ref()), &workspaces.places())?;
-    let is_mounted = mount.is_some_and(|mount| !workspaces.hold(mount.root()));
+    let is_mounted = mount.is_some_and(|mount| !workspaces.hold(&mount));
     Ok((!is_mounted).then(|| workspaces.nowhere(environment)))
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use compose_model::{ExitCode, env, settings::Lookup, text};
+use compose_tree::Mount;
 
 use crate::problem::Problem;
 
@@ -53,14 +54,17 @@ impl Workspaces {
         places.any(|place| place.join(environment).is_dir())
     }
 
-    /// Is the operations repo that was found one of them, and not a mount?
-    pub(crate) fn hold(&self, root: &Path) -> bool {
+    /// Is the operations repo that was found one of them, and not a mount? A link in a mount's place leads to a workspace of
+    /// an earlier run, whether or not it is one of these.
+    pub(crate) fn hold(&self, found: &Mount) -> bool {
         let real = |path: &Path| std::fs::canonicalize(path).ok();
-        real(root).is_some_and(|root| {
-            self.places()
-                .iter()
-                .any(|place| real(place).as_ref() == Some(&root))
-        })
+        let root = real(found.root());
+        found.home().join("mount").is_symlink()
+            || root.is_some_and(|root| {
+                self.places()
+                    .iter()
+                    .any(|place| real(place).as_ref() == Some(&root))
+            })
     }
 
     /// That the environment is in none of them, which BitOps would pass over with success.
