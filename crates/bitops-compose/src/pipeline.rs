@@ -151,7 +151,7 @@ fn materialise(
     mount.remove_old();
     let mut staging = Staging::begin(mount, &job.environment)?;
     if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
-        staging.leave_out(&cache)?;
+        staging.leave_out(&cache);
     }
     let changed: Vec<(&ComposedFile, FileMode)> = composition
         .files

@@ -25,15 +25,20 @@
 
 pub mod error;
 pub mod image;
+mod layout;
 mod link;
+mod links;
 pub mod mount;
 mod mountinfo;
 mod old;
 mod record;
+mod relocate;
 mod restart;
 pub mod staging;
 pub mod sweep;
 pub mod switch;
+#[cfg(test)]
+mod testing;
 mod write;
 
 pub use error::Error;

@@ -429,3 +429,226 @@ impl Nothing {
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::{
+        image,
+        testing::{located, repo},
+    };
+
+    struct Image {
+        root: tempfile::TempDir,
+        home: PathBuf,
+        ops: PathBuf,
+    }
+
+    fn installed() -> Image {
+        let root = tempfile::tempdir().unwrap();
+        image::install(root.path()).unwrap();
+        let home = fs::canonicalize(root.path().join("opt/bitops-compose")).unwrap();
+        let ops = root.path().join("opt/bitops_deployment");
+        Image { root, home, ops }
+    }
+
+    impl Image {
+        fn dir(&self, path: &str) -> PathBuf {
+            let path = fs::canonicalize(self.root.path()).unwrap().join(path);
+            fs::create_dir_all(&path).unwrap();
+            path
+        }
+
+        fn dev(&self) -> Located {
+            located(&self.ops, &self.home, Some("dev"), &[]).unwrap()
+        }
+
+        fn repo(&self, candidates: &[PathBuf]) -> Mount {
+            repo(&self.ops, &self.home, Some("dev"), candidates)
+        }
+
+        fn active(&self) -> PathBuf {
+            fs::read_link(self.home.join("active")).unwrap()
+        }
+    }
+
+    #[test]
+    fn an_empty_directory_is_no_operations_repo_and_the_pipeline_finds_no_path() {
+        let image = installed();
+        let Located::Nothing(nothing) = image.dev() else {
+            panic!()
+        };
+        assert_eq!(nothing.settle().unwrap(), Settled::Done);
+        assert!(!image.ops.exists());
+        // Again, and once it is there.
+        let Located::Nothing(nothing) = image.dev() else {
+            panic!()
+        };
+        nothing.settle().unwrap();
+        image.dir("opt/bitops-compose/mount/dev");
+        assert_eq!(image.repo(&[]).root(), image.home.join("mount"));
+        assert!(image.ops.join("dev").is_dir());
+    }
+
+    #[test]
+    fn one_directory_alone_that_has_the_environment_is_the_operations_repo() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/checkout/dev");
+        let mount = image.repo(&[]);
+        assert_eq!(mount.root(), image.home.join("mount/checkout"));
+        mount.settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount/checkout"));
+        assert!(image.ops.join("dev").is_dir());
+        // Found from there as well.
+        assert_eq!(image.repo(&[]).root(), mount.root());
+        // Not alone, or without the environment.
+        let other = repo(&image.ops, &image.home, Some("prod"), &[]);
+        assert_eq!(other.root(), image.home.join("mount"));
+        image.dir("opt/bitops-compose/mount/dev");
+        let mount = image.repo(&[]);
+        assert_eq!(mount.root(), image.home.join("mount"));
+        mount.settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount"));
+    }
+
+    #[test]
+    fn a_candidate_takes_the_place_of_a_mount_and_another_ones() {
+        let image = installed();
+        for name in ["a", "b", "c"] {
+            image.dir(&format!("work/{name}"));
+        }
+        let (a, b) = (image.dir("work/a"), image.dir("work/b"));
+        image.dir("work/b/dev");
+        // The one that has the environment, else the first.
+        assert_eq!(image.repo(&[a.clone(), b.clone()]).root(), b);
+        let first = [image.root.path().join("nowhere"), a.clone(), image.dir("work/c")];
+        assert_eq!(image.repo(&first).root(), a);
+        image.dir("work/a/dev");
+        for candidate in [&a, &b, &b, &a] {
+            let mount = image.repo(std::slice::from_ref(candidate));
+            assert_eq!(mount.root(), candidate);
+            mount.settle().unwrap();
+            assert_eq!(fs::canonicalize(&image.ops).unwrap(), *candidate);
+            assert_eq!(image.active(), Path::new("mount"));
+        }
+        // It is remembered for who has none.
+        assert_eq!(image.repo(&[]).root(), a);
+        // Gone is gone.
+        fs::remove_dir_all(&a).unwrap();
+        assert!(matches!(image.dev(), Located::Nothing(_)));
+    }
+
+    #[test]
+    fn what_is_there_goes_before_a_candidate() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        let candidate = image.dir("work");
+        image.dir("work/dev");
+        let mount = image.repo(&[candidate]);
+        assert_eq!(mount.root(), image.home.join("mount"));
+        mount.settle().unwrap();
+        assert!(fs::symlink_metadata(image.home.join("mount")).unwrap().is_dir());
+    }
+
+    #[test]
+    fn one_home_spelt_in_two_ways_is_one_home() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        symlink(&image.home, image.root.path().join("other")).unwrap();
+        let other = image.root.path().join("other");
+        for ops in [&image.ops, &image.home.join("active"), &other.join("active")] {
+            for home in [&image.home, &other] {
+                let mount = repo(ops, home, None, &[]);
+                assert_eq!(mount.root(), image.home.join("mount"));
+                assert_eq!(mount.home(), image.home);
+                assert_eq!(mount.link().unwrap().path(), image.home.join("active"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_into_a_composition_means_the_users_own() {
+        let f = crate::testing::fixture(&["dev/x", "prod/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let tree = switched.manifest().with_file_name("tree");
+        for (path, users) in [
+            (f.ops_repo(), f.users()),
+            (f.mount.home().join("active"), f.users()),
+            (f.ops_repo().join("dev"), f.users().join("dev")),
+            (tree.join("dev/y"), f.users().join("dev/y")),
+            (tree.clone(), f.users()),
+        ] {
+            assert_eq!(users_path(&path), users, "{}", path.display());
+        }
+        // What is the user's anyway stays as it is written.
+        let prod = f.ops_repo().join("prod");
+        assert_eq!(users_path(&prod), prod);
+        drop(switched);
+        assert_eq!(users_path(&f.ops_repo()), f.ops_repo());
+    }
+
+    #[test]
+    fn a_home_without_a_link_gets_one() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        fs::remove_file(image.home.join("active")).unwrap();
+        image.repo(&[]).settle().unwrap();
+        assert!(image.ops.join("dev").is_dir());
+    }
+
+    #[test]
+    fn a_directory_cannot_be_switched() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = repo(dir.path(), &dir.path().join("home"), None, &[]);
+        assert!(matches!(mount.check_switchable(), Err(Error::NotALink { .. })));
+        assert_eq!(mount.settle().unwrap(), Settled::Done);
+        assert!(!dir.path().join("home").exists());
+    }
+
+    #[test]
+    fn a_link_to_a_composition_that_is_gone() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        let active = image.home.join("active");
+        fs::remove_file(&active).unwrap();
+        symlink("composition.gone/tree", &active).unwrap();
+        // A home knows where its mount is.
+        image.repo(&[]).settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount"));
+        // Of the user's own link nobody knows what it named.
+        let ops = image.root.path().join("ops");
+        symlink(image.home.join("composition.gone/tree"), &ops).unwrap();
+        let error = located(&ops, &image.dir("elsewhere"), None, &[]).unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error}");
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .starts_with("let it name your operations repo again: ln -sfn DIR ")
+        );
+    }
+
+    #[test]
+    fn without_an_operations_repo_an_old_composition_is_not_deployed() {
+        let f = crate::testing::fixture(&["dev/x"]);
+        let mut words = f.switched(&["dev/y"]).into_words().unwrap();
+        // As after a kill: nobody holds it.
+        let composition = PathBuf::from(words.remove(1));
+        let aside = composition.with_file_name("aside");
+        fs::create_dir(&aside).unwrap();
+        for name in ["tree", "staged"] {
+            fs::rename(composition.join(name), aside.join(name)).unwrap();
+        }
+        fs::remove_dir_all(&composition).unwrap();
+        fs::rename(&aside, &composition).unwrap();
+        assert!(f.ops_repo().join("dev/y").exists());
+        fs::remove_dir_all(f.users()).unwrap();
+        let Located::Nothing(nothing) = located(&f.ops_repo(), f.mount.home(), None, &[]).unwrap() else {
+            panic!()
+        };
+        nothing.settle().unwrap();
+        assert!(!f.ops_repo().exists());
+    }
+}

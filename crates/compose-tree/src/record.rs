@@ -41,8 +41,6 @@ pub(crate) enum Kind {
     File,
     /// A link to what the user has there, or the user's own link once more.
     Users,
-    /// The user has something there, and it was left out.
-    LeftOut,
 }
 
 impl Kind {
@@ -51,12 +49,11 @@ impl Kind {
             Kind::Directory => b'd',
             Kind::File => b'f',
             Kind::Users => b'u',
-            Kind::LeftOut => b'o',
         }
     }
 
     fn of(byte: u8) -> Option<Self> {
-        [Kind::Directory, Kind::File, Kind::Users, Kind::LeftOut]
+        [Kind::Directory, Kind::File, Kind::Users]
             .into_iter()
             .find(|kind| kind.byte() == byte)
     }
@@ -67,10 +64,10 @@ pub(crate) type Listing = BTreeMap<PathBuf, BTreeMap<OsString, Kind>>;
 
 impl Record {
     /// Writes the record and the names of each directory.
-    pub(crate) fn write<'a>(
+    pub(crate) fn write<'a, N: Iterator<Item = (&'a OsStr, Kind)>>(
         &self,
         composition: &Path,
-        dirs: impl Iterator<Item = (&'a Path, &'a BTreeMap<OsString, Kind>)>,
+        dirs: impl Iterator<Item = (&'a Path, N)>,
     ) -> io::Result<()> {
         let mut out = io::BufWriter::new(fs::File::create(composition.join(RECORD))?);
         for field in [
@@ -203,16 +200,27 @@ mod tests {
         let listing: Listing = [
             (
                 PathBuf::new(),
-                names(&[(b"dev", Kind::Directory), (b"\xff\n/"[..2].as_ref(), Kind::Users)]),
+                names(&[(b"dev", Kind::Directory), (b"\xff\n", Kind::Users)]),
             ),
             (
                 PathBuf::from("dev"),
-                names(&[(b"f", Kind::File), (b"o", Kind::LeftOut)]),
+                names(&[(b"f", Kind::File), (b"u", Kind::Users)]),
             ),
             (PathBuf::from("empty"), BTreeMap::new()),
         ]
         .into();
-        let dirs = listing.iter().map(|(dir, names)| (dir.as_path(), names));
+        let names = |names: &'_ BTreeMap<OsString, Kind>| {
+            let pairs = names.iter().map(|(name, kind)| (name.clone(), *kind));
+            pairs.collect::<Vec<_>>()
+        };
+        let owned: Vec<_> = listing
+            .iter()
+            .map(|(dir, all)| (dir.clone(), names(all)))
+            .collect();
+        let dirs = owned.iter().map(|(dir, all)| {
+            let names = all.iter().map(|(name, kind)| (name.as_os_str(), *kind));
+            (dir.as_path(), names)
+        });
         record.write(dir.path(), dirs).unwrap();
         assert_eq!(Record::read(dir.path()), Some(record.clone()));
         assert_eq!(Record::read_all(dir.path()).unwrap(), (record, listing));

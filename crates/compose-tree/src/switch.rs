@@ -47,6 +47,7 @@ pub struct Switched(Option<State>);
 struct State {
     /// The composition's directory.
     dir: PathBuf,
+    manifest: PathBuf,
     /// Its shared lock: as long as somebody has it the composition is in use.
     held: OwnedFd,
     link: PathBuf,
@@ -76,15 +77,16 @@ impl Staged {
         }
         link.put(&self.dir().join(TO))?;
         drop(lock);
-        let (dir, held) = self.keep();
-        Ok(Switched(Some(State {
+        let state = self.keep().map(|(dir, held)| State {
+            manifest: dir.join(MANIFEST),
             dir,
             held,
             link: link.path().to_owned(),
             to,
             marker,
             since,
-        })))
+        });
+        Ok(Switched(state))
     }
 }
 
@@ -127,6 +129,7 @@ impl Switched {
         };
         let held = hold(&dir).map_err(Error::io("lock", &dir))?;
         Ok(Self(Some(State {
+            manifest: dir.join(MANIFEST),
             dir,
             held,
             link: link.into(),
@@ -150,9 +153,8 @@ impl Switched {
     }
 
     /// The manifest file. It stays until [`SwitchedBack::forget`].
-    pub fn manifest(&self) -> PathBuf {
-        let state = self.0.as_ref();
-        state.map_or_else(PathBuf::new, |state| state.dir.join(MANIFEST))
+    pub fn manifest(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), |state| &state.manifest)
     }
 
     /// Lets the path show the user's own repo again: one rename. From then on others may switch.
@@ -248,4 +250,161 @@ pub(crate) fn hold(dir: &Path) -> io::Result<OwnedFd> {
 fn moment(word: &OsStr) -> Option<Moment> {
     let (seconds, nanoseconds) = word.to_str()?.split_once('.')?;
     Some((seconds.parse().ok()?, nanoseconds.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Attempt, Settled,
+        testing::{begin, fixture, repo, switch, written},
+    };
+
+    #[test]
+    fn the_path_shows_the_composition_and_then_the_users_repo_again() {
+        let f = fixture(&["dev/x"]);
+        let ops = f.ops_repo();
+        let switched = f.switched(&["dev/y"]);
+        assert!(ops.join("dev/x").exists() && ops.join("dev/y").exists());
+        let root = fs::metadata(&ops).unwrap();
+        let users = fs::metadata(f.users()).unwrap();
+        assert_eq!((root.mtime(), root.mtime_nsec()), {
+            let (seconds, nanoseconds) = switched.marker();
+            (seconds, i64::from(nanoseconds))
+        });
+        assert_eq!(root.mtime(), users.mtime());
+        assert_ne!(root.mtime_nsec(), users.mtime_nsec());
+        let manifest = switched.manifest().to_owned();
+        let back = switched.switch_back().unwrap();
+        assert!(ops.join("dev/x").exists() && !ops.join("dev/y").exists());
+        assert_eq!(
+            fs::read_link(f.mount.home().join("active")).unwrap(),
+            Path::new("mount")
+        );
+        assert!(back.sweep().is_empty());
+        assert!(manifest.exists(), "until the pipeline's end");
+        assert!(!manifest.with_file_name("tree").exists());
+        back.forget();
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn each_composition_has_a_time_of_its_own() {
+        let f = fixture(&["dev/x"]);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            seen.insert(f.switched(&["dev/y"]).marker());
+        }
+        assert_eq!(seen.len(), 20);
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
+        let f = fixture(&["dev/x"]);
+        let ops = f.ops_repo();
+        let switched = f.switched(&["dev/y"]);
+        // Another run neither removes what this one holds nor switches from it.
+        f.mount.remove_old();
+        let Settled::Busy(busy) = f.mount.settle().unwrap() else {
+            panic!("somebody else is there")
+        };
+        assert_eq!(busy.environment.as_deref(), Some("dev"));
+        assert!(matches!(f.mount.try_lock().unwrap(), Attempt::Busy(_)));
+        assert!(ops.join("dev/y").is_file());
+        drop(switched);
+        assert!(ops.join("dev/x").is_file() && !ops.join("dev/y").exists());
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_state_is_handed_over_in_words() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let marker = switched.marker();
+        let words = switched.into_words().unwrap();
+        assert!(
+            f.ops_repo().join("dev/y").exists(),
+            "nothing is switched back by that"
+        );
+        assert!(matches!(f.mount.settle().unwrap(), Settled::Busy(_)));
+        let taken = Switched::from_words(&words).unwrap();
+        assert_eq!(taken.marker(), marker);
+        assert!(taken.manifest().exists());
+        drop(taken);
+        f.assert_nothing_left(None);
+        for wrong in [&words[..3], &[]] {
+            assert!(Switched::from_words(wrong).is_err());
+        }
+        assert!(Switched::from_words(&words).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn a_link_that_somebody_changed_meanwhile_is_left_alone() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let active = f.mount.home().join("active");
+        fs::remove_file(&active).unwrap();
+        symlink("elsewhere", &active).unwrap();
+        switched.switch_back().unwrap().forget();
+        assert_eq!(fs::read_link(&active).unwrap(), Path::new("elsewhere"));
+    }
+
+    #[test]
+    fn a_switch_back_that_fails_leaves_the_composition_for_the_pipeline() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let ready = switched.manifest().with_file_name(BACK);
+        fs::remove_file(&ready).unwrap();
+        let error = switched.switch_back().unwrap_err();
+        assert!(error.to_string().contains("active"), "{error}");
+        assert!(f.ops_repo().join("dev/y").exists());
+        // The next run puts it right.
+        assert_eq!(f.mount.settle().unwrap(), Settled::Done);
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_link_of_the_users_own_is_put_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repo_dir, ops, home) = (
+            dir.path().join("repo"),
+            dir.path().join("ops"),
+            dir.path().join("home"),
+        );
+        fs::create_dir_all(repo_dir.join("dev")).unwrap();
+        symlink("repo", &ops).unwrap();
+        let mount = repo(&ops, &home, None, &[]);
+        assert_eq!(mount.root(), fs::canonicalize(&repo_dir).unwrap());
+        let file = ("dev/y", compose_model::FileMode::Regular, b"".as_slice());
+        let switched = switch(&mount, written(begin(&mount), &[file]));
+        assert!(ops.join("dev/y").exists());
+        // Found again, and by another home.
+        for home in [&home, &dir.path().join("home2")] {
+            let again = repo(&ops, home, None, &[]);
+            assert_eq!(again.root(), mount.root());
+            assert!(matches!(again.try_lock().unwrap(), Attempt::Busy(_)));
+        }
+        switched.switch_back().unwrap().forget();
+        assert_eq!(fs::read_link(&ops).unwrap(), Path::new("repo"));
+    }
+
+    #[test]
+    fn a_killed_run_is_cleaned_up_by_the_next_one_whatever_home_that_has() {
+        let f = fixture(&["dev/x"]);
+        let other = tempfile::tempdir().unwrap();
+        for home in [f.mount.home(), other.path()] {
+            let switched = f.switched(&["dev/y"]);
+            // As a kill leaves it: the system closes what was open.
+            let state = std::mem::ManuallyDrop::new(switched);
+            let held = &state.0.as_ref().unwrap().held;
+            rustix::fs::flock(held, FlockOperation::Unlock).unwrap();
+            let mount = repo(&f.ops_repo(), home, None, &[]);
+            assert_eq!(mount.root(), f.users());
+            assert_eq!(mount.settle().unwrap(), Settled::Done);
+            assert!(!f.ops_repo().join("dev/y").exists() && f.ops_repo().join("dev/x").exists());
+        }
+        f.mount.settle().unwrap();
+        f.assert_nothing_left(None);
+    }
 }

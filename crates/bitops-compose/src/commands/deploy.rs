@@ -65,5 +65,5 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // Dropped when the exec fails: the mount is switched back and the composition removed.
     let switched = staged.switch(&found.mount, lock)?;
     switched.hold_through_exec()?;
-    Ok(pipeline.exec(Some(&switched.manifest()))?)
+    Ok(pipeline.exec(Some(switched.manifest()))?)
 }
