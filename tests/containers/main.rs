@@ -6,6 +6,7 @@
 mod arguments;
 mod cache;
 mod derived;
+mod link;
 mod mounts;
 mod no_libraries;
 mod podman;
