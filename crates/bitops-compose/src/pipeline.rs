@@ -153,6 +153,7 @@ fn materialise(
     if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
         staging.leave_out(&cache);
     }
+    job.passed.iter().for_each(|dir| staging.make_real(dir));
     let changed: Vec<(&ComposedFile, FileMode)> = composition
         .files
         .iter()
