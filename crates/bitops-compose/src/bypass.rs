@@ -154,7 +154,9 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
         .join("bitops.config.yaml");
     let bytes = match fs::read(&config) {
         Ok(bytes) => bytes,
-        // As to BitOps, for which it isn't there either, or who has its own message.
+        // A name that nothing can have; BitOps has its own message for it.
+        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => return Ok(None),
+        // As to BitOps, for which it isn't there either.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }

@@ -53,6 +53,12 @@ pub enum Error {
         /// The operations repo's path.
         path: PathBuf,
     },
+    /// The place where the pipeline looks is a file or the like.
+    #[error("{path} is neither a directory nor a link to one", path = path.display())]
+    NotADirectory {
+        /// The operations repo's path.
+        path: PathBuf,
+    },
     /// The user's repo is mounted, and another mount lies over it: an engine that was given both sorts them by depth,
     /// and equally deep ones not at all.
     #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
@@ -107,6 +113,9 @@ impl Error {
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
                     .into(),
             ),
+            Error::NotADirectory { .. } => {
+                Some("it is where the operations repo is expected; BITOPS_COMPOSE_OPS_REPO names another place".into())
+            }
             Error::Hidden { .. } => {
                 Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
             }

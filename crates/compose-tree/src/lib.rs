@@ -43,6 +43,7 @@ mod write;
 
 pub use error::Error;
 pub use link::{Attempt, Busy, SwitchLock};
+pub use links::Links;
 pub use mount::{Located, Mount, Places, Settled, locate, users_path};
 pub use staging::{Staged, Staging};
 pub use sweep::Sweep;
