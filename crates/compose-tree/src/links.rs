@@ -62,7 +62,7 @@ impl Links {
                     // Where no thread is left this one does it alone.
                     let _ = thread::Builder::new().spawn_scoped(scope, move || walk.work(&|_| ()));
                 }
-            })
+            });
         });
         Self(
             walk.state

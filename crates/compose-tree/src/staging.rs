@@ -209,7 +209,7 @@ impl Staging {
             };
             let dir = self.record.root.join(planned.path);
             let theirs: std::collections::HashSet<&OsStr> =
-                users.names.iter().map(|name| name.as_os_str()).collect();
+                users.names.iter().map(OsString::as_os_str).collect();
             for at in &planned.laid_out.files {
                 let (name, mode) = &mut named[*at];
                 if theirs.contains(OsStr::new(name)) {
