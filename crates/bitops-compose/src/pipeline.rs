@@ -46,11 +46,23 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged
         return Ok(None);
     }
     job.warn(job.image_warning.as_slice());
+    let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
+    job.printer.tell(group.as_ref(), || {
+        report::text::sources(&gathered.layers.sources, &gathered.locked)
+    });
+    drop(group);
     blocking(move || {
+        let group = job.printer.group("bitops-compose: compose");
         let composition = compose(&job, &gathered, Local::WhereTouched)?;
         let composition = refuse_conflicts(&job, &gathered, composition)?;
+        job.printer.tell(group.as_ref(), || {
+            report::text::plan(&composition, &gathered.layers.sources)
+        });
+        drop(group);
+        let group = job.printer.group("bitops-compose: materialise");
         let staged = materialise(&job, &mount, &gathered, &composition)?;
+        drop(group);
         // The exec that follows takes all memory back at once.
         std::mem::forget(composition);
         gathered.leave();
@@ -159,7 +171,7 @@ fn materialise(
     };
     let manifest = report::json::manifest(composition, &gathered.layers.sources);
     let staged = staging.write(&files, content, |out| crate::report::write_json(&manifest, out))?;
-    crate::report::summary(|| report::markdown::summary(composition, &gathered.layers.sources));
+    crate::report::deliver(&job.printer, composition, gathered, Some(&staged.manifest()));
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),
