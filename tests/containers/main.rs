@@ -3,10 +3,12 @@
 //! `scripts/test` makes the two images that these tests run, and names them in `BITOPS_COMPOSE_TEST_IMAGE` and
 //! `BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE`. Containers share the network of this machine, where the catalogs are served.
 
+mod actions;
 mod cache;
 mod mounts;
 mod no_libraries;
 mod process;
 mod real_bitops;
 mod restarts;
+mod ways;
 mod world;
