@@ -226,7 +226,7 @@ impl Runner {
         assert_eq!(jobs.len(), 1, "one job is run");
         let job = jobs.values().next().expect("there is one").clone();
         for level in [&workflow["env"], &job["env"]] {
-            for (name, value) in self.map(level, &self.contexts) {
+            for (name, value) in map(level, &self.contexts) {
                 self.environment.insert(name, value);
             }
         }
@@ -334,9 +334,9 @@ impl Runner {
     }
 
     fn step(&mut self, step: &Value, contexts: &Contexts, action: Option<&Path>) -> Done {
-        let own = self.map(&step["env"], contexts);
+        let own = map(&step["env"], contexts);
         if let Some(uses) = step["uses"].as_str() {
-            let with = self.map(&step["with"], contexts);
+            let with = map(&step["with"], contexts);
             let name = uses.split('@').next().unwrap_or_default().to_owned();
             self.used.push((name.clone(), with.clone()));
             if let Some(image) = uses.strip_prefix("docker://") {
@@ -364,24 +364,6 @@ impl Runner {
             .as_str()
             .map(|path| interpolate(path, contexts));
         self.script(&interpolate(script, contexts), shell, directory, own, action)
-    }
-
-    /// A mapping of texts with expressions.
-    fn map(&self, value: &Value, contexts: &Contexts) -> BTreeMap<String, String> {
-        let Some(map) = value.as_mapping() else {
-            return BTreeMap::new();
-        };
-        map.iter()
-            .map(|(name, value)| {
-                let value = match value {
-                    Value::String(text) => interpolate(text, contexts),
-                    Value::Bool(value) => value.to_string(),
-                    Value::Number(value) => value.to_string(),
-                    other => panic!("{other:?} is no text"),
-                };
-                (name.as_str().expect("a name").to_owned(), value)
-            })
-            .collect()
     }
 
     fn step_files(&mut self) -> StepFiles {
@@ -540,4 +522,22 @@ impl Runner {
             summary: files.text("GITHUB_STEP_SUMMARY"),
         }
     }
+}
+
+/// A mapping of texts with expressions.
+fn map(value: &Value, contexts: &Contexts) -> BTreeMap<String, String> {
+    let Some(map) = value.as_mapping() else {
+        return BTreeMap::new();
+    };
+    map.iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::String(text) => interpolate(text, contexts),
+                Value::Bool(value) => value.to_string(),
+                Value::Number(value) => value.to_string(),
+                other => panic!("{other:?} is no text"),
+            };
+            (name.as_str().expect("a name").to_owned(), value)
+        })
+        .collect()
 }
