@@ -4,11 +4,15 @@
 //! `BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE`. Containers share the network of this machine, where the catalogs are served.
 
 mod actions;
+mod arguments;
 mod cache;
+mod derived;
 mod mounts;
 mod no_libraries;
+mod podman;
 mod process;
 mod real_bitops;
 mod restarts;
 mod ways;
+mod workspaces;
 mod world;

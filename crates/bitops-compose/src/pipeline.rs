@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
-use compose_tree::{Mount, NewFile, Put, Staged, Staging};
+use compose_tree::{Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
     gather::{self, Gathered, gather},
@@ -16,6 +16,7 @@ use crate::{
     local::DiskTree,
     pins::Pins,
     problem::{Failure, Problem},
+    switching::{self, Inputs},
 };
 
 /// What would be deployed. It may hold conflicts, which only a plan shows.
@@ -40,11 +41,12 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
 }
 
 /// Stages 1 to 5, everything but the launch. `None`: the config names no sources.
-pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged>, Failure> {
+pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepared>, Failure> {
     let sources = config(&job)?;
     if sources.is_empty() {
         return Ok(None);
     }
+    let inputs = Inputs::of(&job)?;
     job.warn(job.image_warning.as_slice());
     let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
@@ -52,23 +54,36 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged
         report::text::sources(&gathered.layers.sources, &gathered.locked)
     });
     drop(group);
-    blocking(move || {
-        let group = job.printer.group("bitops-compose: compose");
-        let composition = compose(&job, &gathered, Local::WhereTouched)?;
-        let composition = refuse_conflicts(&job, &gathered, composition)?;
-        job.printer.tell(group.as_ref(), || {
-            report::text::plan(&composition, &gathered.layers.sources)
-        });
-        drop(group);
-        let group = job.printer.group("bitops-compose: materialise");
-        let staged = materialise(&job, &mount, &gathered, &composition)?;
-        drop(group);
-        // The exec that follows takes all memory back at once.
-        std::mem::forget(composition);
-        gathered.leave();
-        Ok(Some(staged))
-    })
-    .await
+    let staged = {
+        let (job, mount) = (Arc::clone(&job), mount.clone());
+        blocking(move || {
+            let group = job.printer.group("bitops-compose: compose");
+            let composition = compose(&job, &gathered, Local::WhereTouched)?;
+            let composition = refuse_conflicts(&job, &gathered, composition)?;
+            job.printer.tell(group.as_ref(), || {
+                report::text::plan(&composition, &gathered.layers.sources)
+            });
+            drop(group);
+            let group = job.printer.group("bitops-compose: materialise");
+            let staged = materialise(&job, &mount, &gathered, &composition)?;
+            drop(group);
+            // The exec that follows takes all memory back at once.
+            std::mem::forget(composition);
+            gathered.leave();
+            Ok(staged)
+        })
+        .await?
+    };
+    let lock = switching::lock(&job, &mount).await?;
+    inputs.check(&job)?;
+    Ok(Some(Prepared { staged, lock }))
+}
+
+/// A composition that only has to be switched in.
+pub(crate) struct Prepared {
+    pub(crate) staged: Staged,
+    /// Had since before the last look at the user's config.
+    pub(crate) lock: SwitchLock,
 }
 
 /// Runs work that never waits for the network.
@@ -146,9 +161,9 @@ fn materialise(
     composition: &Composition,
 ) -> Result<Staged, Failure> {
     mount.remove_old();
-    let mut staging = Staging::begin(mount)?;
+    let mut staging = Staging::begin(mount, &job.environment)?;
     if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
-        staging.leave_out(&cache)?;
+        staging.leave_out(&cache);
     }
     let changed: Vec<(&ComposedFile, FileMode)> = composition
         .files

@@ -15,6 +15,30 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The link cannot be switched.
+    #[error("cannot switch {path}", path = path.display())]
+    Switch {
+        /// The link.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The link names a composition that is gone, and with it what the link named before.
+    #[error("{path} leads to a composition that is gone: {composition}", path = path.display(), composition = composition.display())]
+    Lost {
+        /// The link.
+        path: PathBuf,
+        /// The composition's directory.
+        composition: PathBuf,
+    },
+    /// There is no operations repo, and an empty directory in its place would be deployed.
+    #[error("there is no operations repo, and the empty directory {path} in its place cannot be removed", path = path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The place where the pipeline looks is a directory, so nothing can be switched.
     #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
     NotALink {
@@ -36,6 +60,11 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    pub(crate) fn switch(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Switch { path, source }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -46,7 +75,12 @@ impl Error {
             Error::Hidden { .. } => {
                 Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
             }
-            Error::Io { path, source, .. } => {
+            Error::Lost { path, .. } => Some(format!(
+                "let it name your operations repo again: ln -sfn DIR {}",
+                path.display()
+            )),
+            Error::Empty { .. } => Some("mount the operations repo at /opt/bitops_deployment".into()),
+            Error::Io { path, source, .. } | Error::Switch { path, source } => {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => Some(format!(

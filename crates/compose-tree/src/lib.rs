@@ -24,12 +24,27 @@
 //! | `write` | many new files, by several threads |
 
 pub mod error;
+pub mod image;
+mod layout;
+mod link;
+mod links;
 pub mod mount;
 mod mountinfo;
+mod old;
+mod record;
+mod relocate;
+mod restart;
 pub mod staging;
+pub mod sweep;
+pub mod switch;
+#[cfg(test)]
+mod testing;
 mod write;
 
 pub use error::Error;
-pub use mount::Mount;
+pub use link::{Attempt, Busy, SwitchLock};
+pub use mount::{Located, Mount, Places, Settled, locate, users_path};
 pub use staging::{Staged, Staging};
+pub use sweep::Sweep;
+pub use switch::{Switched, SwitchedBack};
 pub use write::{NewFile, Put};

@@ -17,6 +17,11 @@ const MOST: usize = 20;
 
 /// The whole plan; `sources` are those of the layers that were composed.
 pub fn plan(composition: &Composition, sources: &[Source]) -> String {
+    plan_with(composition, sources, None)
+}
+
+/// As [`plan()`], with a line below the deployments, if there are any.
+pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> String {
     let reader = Reader { composition, sources };
     let mut out = reader.summary();
     for index in 0..sources.len() {
@@ -32,7 +37,9 @@ pub fn plan(composition: &Composition, sources: &[Source]) -> String {
         out.push('\n');
         tree(&mut out, &format!("{} (your own)", composition.environment), &own);
     }
-    section(&mut out, "Deployments, in this order", &reader.deployments());
+    let mut deployments = reader.deployments();
+    deployments.extend(note.map(str::to_owned).filter(|_| !deployments.is_empty()));
+    section(&mut out, "Deployments, in this order", &deployments);
     section(&mut out, "Notes", &reader.notes());
     section(
         &mut out,
