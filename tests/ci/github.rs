@@ -203,7 +203,7 @@ fn a_failure_closes_its_group_and_is_on_the_page() {
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let run = world.context.run(["deploy"]).expect_code(65);
     assert_eq!(groups(&run.stderr), STAGES[..2]);
-    // And a place that cannot be written when it materialises.
+    // Every command's failures are on the page, and nothing is folded away where there is no stage.
     world
         .context
         .file("dev/bitops.config.yaml", "default-environments: [{");
@@ -215,6 +215,15 @@ fn a_failure_closes_its_group_and_is_on_the_page() {
             .count()
             == 3
     );
+    for args in [&["plan"][..], &["check"], &["lock"]] {
+        let before = read(&world, "summary.md").len();
+        world.context.run(args).expect_code(65);
+        let page = read(&world, "summary.md");
+        assert!(
+            page[before..].starts_with("### bitops-compose: failed\n"),
+            "{args:?}"
+        );
+    }
 }
 
 #[test]

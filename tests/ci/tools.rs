@@ -14,7 +14,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .map(|directory| directory.join(name))
         .find(|program| program.is_file());
     if found.is_none() {
-        println!("skipped: there is no {name} (scripts/ci-tools installs it)");
+        eprintln!("skipped: there is no {name} (scripts/ci-tools installs it)");
     }
     found
 }

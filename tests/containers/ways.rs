@@ -135,6 +135,17 @@ fn github_docker_step() {
         done.summary
     );
     assert_eq!(done.outputs["composed-files"], "2");
+
+    // An application with its operations repo in a directory.
+    in_operations(&world);
+    let workflow = example(&world, "github-docker-step.yml");
+    let done = runner(&world).workflow(&workflow);
+    world.assert_ran(done.last().clone(), Some("one"));
+    let config = world.checkout().join("operations/dev/bitops.config.yaml");
+    fs::write(config, "default-environments:\n- {repo: x, enviroment: y}\n").unwrap();
+    let done = runner(&world).workflow(&workflow).expect_code(65);
+    let place = "::error file=operations/dev/bitops.config.yaml,line=2,";
+    assert!(done.last().stderr.contains(place), "{}", done.last());
 }
 
 #[test]
