@@ -286,10 +286,11 @@ fn the_lock_follows() {
     world.sources(&[&old[0], "{repo: '{repo}/d', environment: web, version: 1.0.0}"]);
     // A checkout, and no image: the repo is the working directory.
     let repo = world.context.ops_repo();
+    let none = world.context.root().join("none");
     world
         .context
-        .set("BITOPS_COMPOSE_OPS_REPO", "/nonexistent")
-        .set("BITOPS_COMPOSE_HOME", "/nonexistent");
+        .set("BITOPS_COMPOSE_OPS_REPO", none.join("deployment"))
+        .set("BITOPS_COMPOSE_HOME", none.join("home"));
     world.context.unset("BITOPS_ENVIRONMENT").current_dir(&repo);
     world.context.run(["lock", "dev"]).expect_code(0);
     let new = entries("2.0.0");
