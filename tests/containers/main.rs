@@ -7,6 +7,7 @@ mod actions;
 mod arguments;
 mod cache;
 mod derived;
+mod link;
 mod mounts;
 mod no_libraries;
 mod podman;
