@@ -3,13 +3,17 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use compose_model::{ExitCode, env, settings};
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
+use rustix::io::Errno;
+
 use crate::{
+    environment::Environment,
     problem::{Failure, Problem},
     signals,
     switching::{POLL, Wait},
@@ -94,9 +98,15 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
     let Settled::Busy(mut busy) = mount.settle()? else {
         return Ok(());
     };
-    let own = environment();
+    let own = environment().and_then(|name| {
+        let name = name.to_str()?;
+        Some(
+            Environment::named(mount.root(), name)
+                .map_or_else(|_| name.to_owned(), |own| own.path.to_string()),
+        )
+    });
     let concerns = |busy: &Busy| {
-        let same = |other: &String| own.as_ref().is_some_and(|own| own == other.as_str());
+        let same = |other: &String| own.as_ref() == Some(other);
         !mount.is_candidate_shown() || busy.environment.as_ref().is_none_or(same)
     };
     signals::watch();
@@ -159,8 +169,15 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
         .root()
         .join(Path::new(&environment))
         .join("bitops.config.yaml");
-    let Ok(bytes) = fs::read(&config) else {
-        return Ok(None);
+    let bytes = match fs::read(&config) {
+        Ok(bytes) => bytes,
+        // A name that nothing can have; BitOps has its own message for it.
+        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => return Ok(None),
+        // As to BitOps, for which it isn't there either.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(&config, &error)),
     };
     if !names_sources(&bytes) {
         return Ok(None);
@@ -179,6 +196,23 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
         )
     })?;
     Ok(Some((environment, text)))
+}
+
+/// A config that cannot be read may name sources: without them another thing would be deployed.
+fn unreadable(config: &Path, error: &io::Error) -> Problem {
+    let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "let this user read it and the directories above it, or run the container with `--user`"
+        }
+        Some(Errno::ISDIR) => "it is a directory: put the environment's config in its place",
+        Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
+        Some(Errno::STALE) => "mount the operations repo again",
+        Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
+        _ => "look at the disk, or the server, that the operations repo is on",
+    };
+    Problem::new(ExitCode::CannotWrite, format!("cannot read {}", config.display()))
+        .because(error)
+        .hint(hint)
 }
 
 /// Does the text hold the key outside of a comment?

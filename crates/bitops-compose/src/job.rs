@@ -14,6 +14,7 @@ use crate::{
     build_config::BuildConfig,
     bypass,
     cli::Target,
+    environment::Environment,
     problem::{Failure, Problem},
     report::{self, LogSettings, Masks, Printer},
     workspace::Workspaces,
@@ -23,6 +24,8 @@ use crate::{
 pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) environment: TreePath,
+    /// Directories that its name passes and leaves again.
+    pub(crate) passed: Vec<TreePath>,
     /// The user's operations repo.
     pub(crate) root: PathBuf,
     /// The config as the user would name it: `dev/bitops.config.yaml`.
@@ -93,14 +96,10 @@ impl Job {
         build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Problem>,
     ) -> Result<Self, Failure> {
         let build_config = build_config(&settings)?;
-        let environment = TreePath::new(environment.trim_end_matches('/')).map_err(|error| {
-            Problem::new(
-                ExitCode::Config,
-                format!("the environment's name `{environment}` is not a directory of the operations repo"),
-            )
-            .because(error)
-            .hint("name a directory relative to the operations repo's root")
-        })?;
+        let Environment {
+            path: environment,
+            passed,
+        } = Environment::named(root, environment)?;
         let mut printer = crate::plain_printer();
         let logging =
             LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
@@ -130,6 +129,7 @@ impl Job {
         Ok(Self {
             file: format!("{environment}/bitops.config.yaml").into(),
             environment,
+            passed,
             root: root.to_owned(),
             text: text.into(),
             image,
@@ -154,18 +154,19 @@ impl Job {
     }
 }
 
-/// The operations repo of a command for people.
+/// The operations repo of a command for people. A place in a composition means the user's own repo below it.
 pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
     if let Some(dir) = &target.ops_repo {
-        return Ok(dir.clone());
+        return Ok(compose_tree::users_path(dir));
     }
     let environment = named_environment(target);
     let workspaces = workspaces();
     let places = workspaces.as_ref().map(Workspaces::places).unwrap_or_default();
-    match bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
-        Some(mount) => Ok(mount.root().to_owned()),
-        None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error)),
+    if let Some(mount) = bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
+        return Ok(mount.root().to_owned());
     }
+    let dir = std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    Ok(compose_tree::users_path(&dir))
 }
 
 /// Where the operations repo is for a command in the image, where nothing is mounted. On a runner itself the current

@@ -12,7 +12,7 @@
 //! | [`switching`] | waiting for another run, and the last look before the switch |
 //! | [`launch`] | the exec of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
-//! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
+//! | [`job`], [`environment`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
@@ -23,6 +23,7 @@ mod bypass;
 mod cli;
 mod commands;
 mod diff;
+mod environment;
 mod gather;
 mod job;
 mod launch;

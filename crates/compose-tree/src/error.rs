@@ -1,6 +1,14 @@
 //! What can go wrong on disk.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    link::{ACTIVE, MOUNT},
+    record::COMPOSITION,
+};
 
 /// A failure to read or write, with the path it is about.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,12 @@ pub enum Error {
         /// The operations repo's path.
         path: PathBuf,
     },
+    /// The place where the pipeline looks is a file or the like.
+    #[error("{path} is neither a directory nor a link to one", path = path.display())]
+    NotADirectory {
+        /// The operations repo's path.
+        path: PathBuf,
+    },
     /// The user's repo is mounted, and another mount lies over it: an engine that was given both sorts them by depth,
     /// and equally deep ones not at all.
     #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
@@ -65,6 +79,33 @@ impl Error {
         move |source| Self::Switch { path, source }
     }
 
+    /// What to do where nothing can be written. A `--tmpfs` hides what is below: it is for a home, and for no other directory.
+    fn read_only(&self, path: &Path) -> String {
+        let name = path.file_name().unwrap_or_default();
+        let parent = path.parent().unwrap_or(path);
+        let in_home = name == ACTIVE || name.as_encoded_bytes().starts_with(COMPOSITION.as_bytes());
+        if matches!(self, Error::Switch { .. }) && !in_home {
+            return format!(
+                "{} is the link that is switched, so that {} must be writable: run the container without `--read-only`, or let BITOPS_COMPOSE_OPS_REPO name a link elsewhere",
+                path.display(),
+                parent.display()
+            );
+        }
+        let home = if in_home { parent } else { path };
+        let writable = format!(
+            "composing needs a writable {0}; run the container without `--read-only`, or with `--tmpfs {0}`",
+            home.display()
+        );
+        if name == ACTIVE || home.join(ACTIVE).is_symlink() {
+            format!(
+                "{writable} and the operations repo mounted at {}/{MOUNT}",
+                home.display()
+            )
+        } else {
+            writable
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -72,6 +113,9 @@ impl Error {
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
                     .into(),
             ),
+            Error::NotADirectory { .. } => {
+                Some("it is where the operations repo is expected; BITOPS_COMPOSE_OPS_REPO names another place".into())
+            }
             Error::Hidden { .. } => {
                 Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
             }
@@ -83,9 +127,7 @@ impl Error {
             Error::Io { path, source, .. } | Error::Switch { path, source } => {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
-                    io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                        "composing needs a writable {dir}; run the container without `--read-only`, or with `--tmpfs {dir}` and the operations repo mounted at {dir}/mount"
-                    )),
+                    io::ErrorKind::ReadOnlyFilesystem => Some(self.read_only(path)),
                     io::ErrorKind::PermissionDenied => Some(format!(
                         "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
                     )),
@@ -98,6 +140,34 @@ impl Error {
                     _ => None,
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tmpfs_is_advised_for_a_home_alone() {
+        let read_only = || io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let switch = |path: &str| Error::switch(path)(read_only()).hint().unwrap();
+        let advised = switch("/opt/bitops-compose/active");
+        assert!(
+            advised.ends_with(
+                "`--tmpfs /opt/bitops-compose` and the operations repo mounted at /opt/bitops-compose/mount"
+            ),
+            "{advised}"
+        );
+        // With another home the link itself is what cannot be switched.
+        let advised = switch("/opt/bitops_deployment");
+        assert!(
+            advised.contains("/opt must be writable") && !advised.contains("tmpfs"),
+            "{advised}"
+        );
+        for path in ["/nowhere/home/composition.", "/nowhere/home"] {
+            let advised = Error::io("create", path)(read_only()).hint().unwrap();
+            assert!(advised.ends_with("`--tmpfs /nowhere/home`"), "{advised}");
         }
     }
 }

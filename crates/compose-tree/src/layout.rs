@@ -28,8 +28,10 @@ pub(crate) type Layout = BTreeMap<PathBuf, Dir>;
 pub(crate) struct Dir {
     /// Composed files, by index.
     pub(crate) files: Vec<usize>,
-    /// Names that are not linked: composed files, real directories, what is left out.
-    pub(crate) hidden: BTreeSet<OsString>,
+    /// Real directories in it.
+    pub(crate) dirs: BTreeSet<OsString>,
+    /// Names that are left out.
+    pub(crate) left_out: BTreeSet<OsString>,
     /// The user's links that are made again, each with what it names.
     pub(crate) links: BTreeMap<OsString, PathBuf>,
 }
@@ -43,25 +45,34 @@ pub(crate) struct Wanted {
     pub(crate) real: Vec<PathBuf>,
 }
 
+impl Dir {
+    /// Names at which nothing of the user's is linked.
+    pub(crate) fn taken<'a>(&'a self, files: &'a [(&str, u32)]) -> HashSet<&'a OsStr> {
+        let composed = self.files.iter().map(|at| OsStr::new(files[*at].0));
+        let others = self.dirs.iter().chain(&self.left_out);
+        composed.chain(others.map(OsString::as_os_str)).collect()
+    }
+}
+
 /// Lays out a tree for the user's links.
 pub(crate) fn lay_out(files: &[NewFile<'_>], wanted: &Wanted, mut links: Links) -> Layout {
     let mut layout = place_files(files, &mut links);
-    for (dir, inside) in &layout {
-        // A composed file stands where the user has a link.
-        inside
-            .hidden
-            .iter()
-            .for_each(|name| links.forget(&dir.join(name)));
-    }
     for path in &wanted.left_out {
         let dir = enter(&mut layout, path.parent().unwrap_or(Path::new("")));
-        dir.hidden.extend(path.file_name().map(OsStr::to_owned));
+        dir.left_out.extend(path.file_name().map(OsStr::to_owned));
     }
     for path in &wanted.real {
         enter(&mut layout, path);
     }
     enter(&mut layout, Path::new(""));
-    lead_links(&mut layout, &links);
+    if !links.is_empty() {
+        for (dir, inside) in &layout {
+            // A composed file stands where the user has a link.
+            let names = inside.files.iter().map(|at| files[*at].0.file_name());
+            names.for_each(|name| links.forget(&dir.join(name)));
+        }
+        lead_links(&mut layout, files, &links);
+    }
     layout
 }
 
@@ -96,14 +107,10 @@ fn try_place(files: &[NewFile<'_>], links: &Links) -> Result<Layout, PathBuf> {
         let dir = enter(&mut layout, &place);
         let taken: HashSet<&str> = dir.files.iter().map(|at| files[*at].0.file_name()).collect();
         let mut names = indexes.clone().map(|at| files[at].0.file_name());
-        if names.any(|name| taken.contains(name) || dir.hidden.contains(OsStr::new(name))) {
+        if names.any(|name| taken.contains(name) || dir.dirs.contains(OsStr::new(name))) {
             return Err(link);
         }
         dir.files.extend(indexes);
-    }
-    for dir in layout.values_mut() {
-        let names = dir.files.iter().map(|at| files[*at].0.file_name().into());
-        dir.hidden.extend(names);
     }
     Ok(layout)
 }
@@ -113,14 +120,14 @@ fn enter<'l>(layout: &'l mut Layout, dir: &Path) -> &'l mut Dir {
     if !layout.contains_key(dir)
         && let (Some(above), Some(name)) = (dir.parent(), dir.file_name())
     {
-        enter(layout, above).hidden.insert(name.to_owned());
+        enter(layout, above).dirs.insert(name.to_owned());
     }
     layout.entry(dir.to_owned()).or_default()
 }
 
 /// Lets each link of the user's that leads to something composed lead to the composed one. Its directory becomes a real one by that,
 /// and other links may lead there.
-fn lead_links(layout: &mut Layout, links: &Links) {
+fn lead_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
     let mut open: Vec<(&Path, &Path)> = links.iter().collect();
     loop {
         let before = open.len();
@@ -129,7 +136,7 @@ fn lead_links(layout: &mut Layout, links: &Links) {
             let Place::Inside(place, _) = links.follow(dir, target) else {
                 return false;
             };
-            if !is_composed(layout, &place) {
+            if !is_composed(layout, files, &place) {
                 return true;
             }
             let written = as_written(dir, target, &place);
@@ -145,11 +152,15 @@ fn lead_links(layout: &mut Layout, links: &Links) {
 }
 
 /// Is it a real directory, a composed file or a link that is made again?
-fn is_composed(layout: &Layout, place: &Path) -> bool {
+fn is_composed(layout: &Layout, files: &[NewFile<'_>], place: &Path) -> bool {
     let in_dir = || {
         let dir = layout.get(place.parent()?)?;
         let name = place.file_name()?;
-        Some(dir.hidden.contains(name) || dir.links.contains_key(name))
+        let composed = dir
+            .files
+            .iter()
+            .any(|at| OsStr::new(files[*at].0.file_name()) == name);
+        Some(composed || dir.links.contains_key(name))
     };
     layout.contains_key(place) || in_dir().unwrap_or(false)
 }
@@ -350,7 +361,11 @@ mod tests {
         let layout = lay_out(&files, &wanted, Links::default());
         let dirs: Vec<_> = layout.keys().map(|dir| dir.display().to_string()).collect();
         assert_eq!(dirs, ["", ".cache", "dev", "prod"]);
-        assert!(layout[Path::new(".cache")].hidden.contains(OsStr::new("compose")));
+        assert!(
+            layout[Path::new(".cache")]
+                .left_out
+                .contains(OsStr::new("compose"))
+        );
         assert!(layout[Path::new(".cache")].files.is_empty());
     }
 }

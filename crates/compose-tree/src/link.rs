@@ -178,8 +178,16 @@ impl Link {
                 Mode::empty(),
             )?),
             Kind::Own => {
-                let flags = flags | OFlags::CREATE | OFlags::NOFOLLOW;
-                Ok(rustix::fs::open(self.beside("lock"), flags, Mode::from(0o644))?)
+                let path = self.beside("lock");
+                let flags = flags | OFlags::NOFOLLOW;
+                match rustix::fs::open(&path, flags, Mode::empty()) {
+                    Err(Errno::NOENT) => {}
+                    opened => return Ok(opened?),
+                }
+                let made = rustix::fs::open(&path, flags | OFlags::CREATE, Mode::from(0o644))?;
+                // Whatever the umask: other users lock it, too. If it is another user's by now, it is open already.
+                let _ = rustix::fs::fchmod(&made, Mode::from(0o644));
+                Ok(made)
             }
         }
     }

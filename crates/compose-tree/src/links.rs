@@ -24,8 +24,11 @@ const WORTH_A_THREAD: usize = 16;
 const SKIPPED: &[u8] = b".git";
 
 /// Symlinks by their path below the root, each with its target as written. No path passes another link.
+///
+/// The walk takes its time where a repo is large, and needs nothing but the repo: it is best made beside other work. A link that
+/// comes or goes between the walk and the staging does no harm: it is then linked as any file is, or not at all.
 #[derive(Debug, Default)]
-pub(crate) struct Links(HashMap<PathBuf, PathBuf>);
+pub struct Links(HashMap<PathBuf, PathBuf>);
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +40,9 @@ pub(crate) enum Place {
 }
 
 impl Links {
-    /// Those of a repo. What cannot be listed has none: whoever copies the repo tells that better.
-    pub(crate) fn of(root: &Path, skip: &[PathBuf]) -> Self {
+    /// Those of a repo, but for what is below the directories to `skip`. What cannot be listed has none: whoever copies the repo tells
+    /// that better.
+    pub fn of(root: &Path, skip: &[PathBuf]) -> Self {
         let walk = Walk {
             root,
             skip,
@@ -58,7 +62,7 @@ impl Links {
                     // Where no thread is left this one does it alone.
                     let _ = thread::Builder::new().spawn_scoped(scope, move || walk.work(&|_| ()));
                 }
-            })
+            });
         });
         Self(
             walk.state
@@ -66,6 +70,10 @@ impl Links {
                 .unwrap_or_else(PoisonError::into_inner)
                 .found,
         )
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &Path)> {

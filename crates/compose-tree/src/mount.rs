@@ -84,7 +84,8 @@ pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
     let link = Link::find(&ops_repo, &home);
     // Before anything else: what can be seen then may be an empty directory, which the pipeline would deploy.
     if let Ok(points) = &points {
-        let dirs = [Some(home.as_path()), link.as_ref().map(Link::dir)];
+        let other = link.as_ref().filter(|link| link.kind() == Kind::Active);
+        let dirs = [Some(home.as_path()), other.map(Link::dir)];
         if let Some(path) = dirs
             .into_iter()
             .flatten()
@@ -101,7 +102,7 @@ pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
         points,
     };
     match link {
-        None => Ok(search.directory()),
+        None => search.directory(),
         Some(link) if link.kind() == Kind::Own => search.own_link(link),
         Some(link) => search.home_link(link),
     }
@@ -147,14 +148,15 @@ impl Search<'_> {
         }
     }
 
-    /// There is a directory where the pipeline looks.
-    fn directory(&self) -> Located {
+    /// There is something else than a link where the pipeline looks.
+    fn directory(&self) -> Result<Located, Error> {
         let root = fs::canonicalize(&self.ops_repo).unwrap_or_else(|_| self.ops_repo.clone());
         let root = record::users_path(&root).unwrap_or(root);
         if root.is_dir() {
-            self.found(root, None, PathBuf::new())
+            Ok(self.found(root, None, PathBuf::new()))
         } else {
-            nothing(None, None)
+            let path = self.ops_repo.clone();
+            Err(Error::NotADirectory { path })
         }
     }
 
@@ -166,7 +168,11 @@ impl Search<'_> {
                     let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
                     self.found(root, Some(link), candidate)
                 }
-                None => nothing(Some(link), None),
+                // The home's own mount, to which the path does not lead yet.
+                None => match self.at_mount(&self.home) {
+                    Mounted::Repo { root, .. } => self.found(root.clone(), Some(link), root),
+                    Mounted::Nothing { .. } => nothing(Some(link), None),
+                },
             });
         };
         if let Some(composition) = link.composition() {
@@ -209,35 +215,58 @@ impl Search<'_> {
                 _ => nothing(Some(link), None),
             });
         }
-        Ok(self.at_mount(link))
+        let candidate = self.candidate();
+        let names = |root: &Path, candidate: &Path| fs::canonicalize(candidate).is_ok_and(|at| at == root);
+        Ok(match (self.at_mount(link.dir()), candidate) {
+            // A link of ours to another place is replaced, what is there is not.
+            (Mounted::Repo { root, is_link, .. }, Some(candidate))
+                if is_link && !names(&root, &candidate) =>
+            {
+                self.instead(link, candidate)
+            }
+            (Mounted::Repo { root, back, .. }, _) => self.found(root, Some(link), back),
+            (Mounted::Nothing { .. }, Some(candidate)) => self.instead(link, candidate),
+            (Mounted::Nothing { empty }, None) => Located::Nothing(Nothing {
+                link: Some(link),
+                back: Some(MOUNT.into()),
+                empty,
+            }),
+        })
     }
 
-    fn at_mount(&self, link: Link) -> Located {
-        let mounted = link.dir().join(MOUNT);
+    /// What a home's `mount` holds.
+    fn at_mount(&self, home: &Path) -> Mounted {
+        let mounted = home.join(MOUNT);
         let back = PathBuf::from(MOUNT);
         match fs::symlink_metadata(&mounted) {
             Ok(meta) if meta.is_dir() => {
                 // Where nobody knows what is mounted, whatever is there counts.
                 let is_mounted = self.points.as_ref().map_or(true, |points| points.has(&mounted));
                 match self.copied(&mounted, is_mounted) {
-                    Copied::Nothing => self.instead(link, Some(mounted)),
-                    Copied::Below(name) => self.found(mounted.join(&name), Some(link), back.join(&name)),
-                    Copied::Repo => self.found(mounted, Some(link), back),
+                    Copied::Nothing => Mounted::Nothing { empty: Some(mounted) },
+                    Copied::Below(name) => Mounted::Repo {
+                        root: mounted.join(&name),
+                        back: back.join(&name),
+                        is_link: false,
+                    },
+                    Copied::Repo => Mounted::Repo {
+                        root: mounted,
+                        back,
+                        is_link: false,
+                    },
                 }
             }
             Ok(meta) if meta.is_symlink() => {
-                let root = fs::canonicalize(&mounted).ok().filter(|root| root.is_dir());
-                match (self.candidate(), root) {
-                    (Some(candidate), Some(root))
-                        if fs::canonicalize(&candidate).is_ok_and(|at| at == root) =>
-                    {
-                        self.found(root, Some(link), back)
-                    }
-                    (None, Some(root)) => self.found(root, Some(link), back),
-                    _ => self.instead(link, None),
+                match fs::canonicalize(&mounted).ok().filter(|root| root.is_dir()) {
+                    Some(root) => Mounted::Repo {
+                        root,
+                        back,
+                        is_link: true,
+                    },
+                    None => Mounted::Nothing { empty: None },
                 }
             }
-            _ => self.instead(link, None),
+            _ => Mounted::Nothing { empty: None },
         }
     }
 
@@ -275,24 +304,30 @@ impl Search<'_> {
             .map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
     }
 
-    /// Nothing is mounted.
-    fn instead(&self, link: Link, empty: Option<PathBuf>) -> Located {
-        let back = PathBuf::from(MOUNT);
-        match self.candidate() {
-            Some(candidate) => {
-                let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
-                Located::Repo(Mount {
-                    candidate: Some(candidate),
-                    ..self.mount(root, Some(link), back)
-                })
-            }
-            None => Located::Nothing(Nothing {
-                link: Some(link),
-                back: Some(back),
-                empty,
-            }),
-        }
+    /// The candidate takes the mount's place.
+    fn instead(&self, link: Link, candidate: PathBuf) -> Located {
+        let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
+        Located::Repo(Mount {
+            candidate: Some(candidate),
+            ..self.mount(root, Some(link), MOUNT.into())
+        })
     }
+}
+
+/// What a home's `mount` holds.
+enum Mounted {
+    /// An operations repo, and what `active` names to show it.
+    Repo {
+        root: PathBuf,
+        back: PathBuf,
+        /// `mount` is a link.
+        is_link: bool,
+    },
+    /// None.
+    Nothing {
+        /// An empty directory that is no mount point.
+        empty: Option<PathBuf>,
+    },
 }
 
 /// What is in a directory that is no mount point.

@@ -8,7 +8,10 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, Write},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::PermissionsExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -90,7 +93,9 @@ impl Record {
                 out.write_all(b"\0")?;
             }
         }
-        out.flush()
+        // Another user's run reads it, too.
+        out.into_inner()?
+            .set_permissions(fs::Permissions::from_mode(0o644))
     }
 
     /// `None`: it is no composition, or not a whole one.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File, Permissions},
     io::{self, BufWriter},
     os::{fd::OwnedFd, unix::fs::PermissionsExt},
@@ -63,12 +63,8 @@ struct Planned<'l> {
 }
 
 impl Planned<'_> {
-    /// Names with what is staged at each, of which none is written twice.
-    fn names<'p>(
-        &'p self,
-        files: &'p [(&str, u32)],
-        layout: &'p Layout,
-    ) -> impl Iterator<Item = (&'p OsStr, Kind)> {
+    /// Names with what is staged at each.
+    fn names<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = (&'p OsStr, Kind)> {
         let composed = self
             .laid_out
             .files
@@ -76,21 +72,24 @@ impl Planned<'_> {
             .map(|at| (OsStr::new(files[*at].0), Kind::File));
         let dirs = self
             .laid_out
-            .hidden
+            .dirs
             .iter()
             .map(|name| (name.as_os_str(), Kind::Directory));
-        let dirs = dirs.filter(|(name, _)| layout.contains_key(&self.path.join(name)));
         composed
             .chain(dirs)
-            .chain(self.siblings().map(|name| (name, Kind::Users)))
+            .chain(self.siblings(files).map(|name| (name, Kind::Users)))
     }
 
     /// The user's names beside the composed ones.
-    fn siblings(&self) -> impl Iterator<Item = &OsStr> {
-        let names = self.users.iter().flat_map(|users| &users.names);
-        names
-            .map(|name| name.as_os_str())
-            .filter(|name| !self.laid_out.hidden.contains(*name))
+    fn siblings<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = &'p OsStr> {
+        let listed = self
+            .users
+            .as_ref()
+            .map(|users| (users, self.laid_out.taken(files)));
+        listed.into_iter().flat_map(|(users, taken)| {
+            let names = users.names.iter().map(OsString::as_os_str);
+            names.filter(move |name| !taken.contains(name))
+        })
     }
 
     fn mode(&self) -> u32 {
@@ -130,18 +129,18 @@ impl Staging {
 
     /// Writes composed files, links everything of the user's that stands beside them, and opens the directory to readers.
     ///
-    /// Paths are relative to the operations repo's root, and each comes once. `content` is asked for each file by its index, from
+    /// Paths are relative to the operations repo's root, and each comes once. `links` are the user's. `content` is asked for each file by its index, from
     /// several threads, and hands the bytes to what it is given. `manifest` is written meanwhile, beside the tree, where the
     /// pipeline does not copy it.
     pub fn write<E: From<Error> + Send>(
         self,
         files: &[NewFile<'_>],
+        links: Links,
         content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()> + Send,
     ) -> Result<Staged, E> {
         let tree = self.tree();
         let root = write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", &tree))?;
-        let links = Links::of(&self.record.root, &self.wanted.left_out);
         let layout = layout::lay_out(files, &self.wanted, links);
         let planned = self.make_dirs(&root, &layout)?;
         let named = self.with_modes(files, &planned)?;
@@ -151,11 +150,11 @@ impl Staging {
             .collect();
         let beside = || {
             for planned in &planned {
-                self.link_users(&root, planned)?;
+                self.link_users(&root, planned, &named)?;
             }
             let listed = planned
                 .iter()
-                .map(|planned| (planned.path, planned.names(&named, &layout)));
+                .map(|planned| (planned.path, planned.names(&named)));
             let dir = &self.own.dir;
             self.record.write(dir, listed).map_err(Error::io("write", dir))?;
             self.write_manifest(manifest)
@@ -210,7 +209,7 @@ impl Staging {
             };
             let dir = self.record.root.join(planned.path);
             let theirs: std::collections::HashSet<&OsStr> =
-                users.names.iter().map(|name| name.as_os_str()).collect();
+                users.names.iter().map(OsString::as_os_str).collect();
             for at in &planned.laid_out.files {
                 let (name, mode) = &mut named[*at];
                 if theirs.contains(OsStr::new(name)) {
@@ -222,12 +221,12 @@ impl Staging {
     }
 
     /// Links what the user has in a directory besides, and gives it its mode, with which files can still be written.
-    fn link_users(&self, root: &OwnedFd, planned: &Planned<'_>) -> Result<(), Error> {
+    fn link_users(&self, root: &OwnedFd, planned: &Planned<'_>, files: &[(&str, u32)]) -> Result<(), Error> {
         let place = self.tree().join(planned.path);
         let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
         let to = opened.as_ref().unwrap_or(root);
         let from = self.record.root.join(planned.path);
-        for name in planned.siblings() {
+        for name in planned.siblings(files) {
             let users = from.join(name);
             let target = planned
                 .laid_out
@@ -271,6 +270,12 @@ impl Staging {
 
     fn tree(&self) -> PathBuf {
         self.own.dir.join(TREE)
+    }
+
+    /// The user's operations repo.
+    #[cfg(test)]
+    pub(crate) fn users(&self) -> &Path {
+        &self.record.root
     }
 }
 
@@ -549,7 +554,7 @@ mod tests {
         let f = fixture(&["dev/x"]);
         let y = TreePath::new("dev/y").unwrap();
         let broken = |_: usize, _: &mut Put<'_>| Err(Error::io("read", "y")(io::ErrorKind::NotFound.into()));
-        let failed = begin(&f.mount).write(&[(&y, REGULAR)], broken, |_| Ok(()));
+        let failed = begin(&f.mount).write(&[(&y, REGULAR)], Links::default(), broken, |_| Ok(()));
         assert!(failed.is_err());
         drop(begin(&f.mount));
         f.assert_nothing_left(None);

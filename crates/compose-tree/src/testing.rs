@@ -8,7 +8,9 @@ use std::{
 
 use compose_model::{FileMode, TreePath};
 
-use crate::{Attempt, Error, Located, Mount, NewFile, Places, Staged, Staging, Switched, image, locate};
+use crate::{
+    Attempt, Error, Links, Located, Mount, NewFile, Places, Staged, Staging, Switched, image, locate,
+};
 
 pub(crate) struct Fixture {
     pub(crate) root: tempfile::TempDir,
@@ -69,8 +71,13 @@ pub(crate) fn written(staging: Staging, files: &[(&str, FileMode, &[u8])]) -> St
         .zip(files)
         .map(|(path, (_, mode, _))| (path, *mode))
         .collect();
-    let staged: Result<Staged, Error> =
-        staging.write(&new, |at, put| put(files[at].2), |out| out.write_all(b"{}"));
+    let links = Links::of(staging.users(), &[]);
+    let staged: Result<Staged, Error> = staging.write(
+        &new,
+        links,
+        |at, put| put(files[at].2),
+        |out| out.write_all(b"{}"),
+    );
     staged.unwrap()
 }
 

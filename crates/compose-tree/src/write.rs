@@ -163,7 +163,7 @@ pub(crate) fn make_dir(root: &OwnedFd, dir: &Path) -> io::Result<()> {
 /// Opens a directory below `root`, by no link; `None`: it is `root` itself.
 pub(crate) fn open_below(root: &OwnedFd, dir: &Path) -> io::Result<Option<OwnedFd>> {
     let mut opened: Option<OwnedFd> = None;
-    for name in dir.iter() {
+    for name in dir {
         let above = opened.as_ref().unwrap_or(root);
         opened = Some(open(above, Path::new(name))?);
     }
