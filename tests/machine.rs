@@ -286,6 +286,7 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         ),
         ("BITOPS_ENVIRONMENT", vec!["dev/../dev", "./dev"], 0),
         ("GITHUB_STEP_SUMMARY", vec!["/dev/full", "/", "/nonexistent/x"], 0),
+        ("GITHUB_OUTPUT", vec!["/dev/full", "/", "/nonexistent/x"], 0),
         ("GITHUB_SERVER_URL", vec!["nonsense", "://", &long], 0),
         ("HTTP_PROXY", vec!["::::"], 65),
         ("HOME", vec!["/dev/null", "relative"], 0),

@@ -3,6 +3,7 @@
 //! `scripts/test` makes the two images that these tests run, and names them in `BITOPS_COMPOSE_TEST_IMAGE` and
 //! `BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE`. Containers share the network of this machine, where the catalogs are served.
 
+mod actions;
 mod arguments;
 mod cache;
 mod derived;
@@ -13,5 +14,6 @@ mod podman;
 mod process;
 mod real_bitops;
 mod restarts;
+mod ways;
 mod workspaces;
 mod world;

@@ -114,7 +114,14 @@ impl Job {
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
         printer.stdout_colour = printer.stdout_colour && logging.colour != Some(false);
-        report::init(&logging, settings.log_json, printer.colour, &printer.masks);
+        printer.github = printer.github.map(|_| report::Checkout::of(root));
+        report::init(
+            &logging,
+            settings.log_json,
+            printer.colour,
+            printer.github.is_some(),
+            &printer.masks,
+        );
         for mask in failed {
             tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
         }

@@ -135,7 +135,7 @@ fn plain_printer() -> Printer {
         colour: report::stderr_has_colour(),
         stdout_colour: report::stdout_has_colour(),
         masks: std::sync::Arc::default(),
-        github: set(env::GITHUB_ACTIONS, "true"),
+        github: set(env::GITHUB_ACTIONS, "true").then(report::Checkout::default),
     }
 }
 

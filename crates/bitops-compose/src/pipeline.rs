@@ -52,12 +52,22 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     let inputs = Inputs::of(&job)?;
     let links = links(&job);
     job.warn(job.image_warning.as_slice());
+    let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
+    job.printer.tell(group.as_ref(), || {
+        report::text::sources(&gathered.layers.sources, &gathered.locked)
+    });
+    drop(group);
     let (composition, gathered) = {
         let job = Arc::clone(&job);
         let composed = move || {
+            let group = job.printer.group("bitops-compose: compose");
             let composition = compose(&job, &gathered, Local::WhereTouched)?;
-            Ok((refuse_conflicts(&job, &gathered, composition)?, gathered))
+            let composition = refuse_conflicts(&job, &gathered, composition)?;
+            job.printer.tell(group.as_ref(), || {
+                report::text::plan(&composition, &gathered.layers.sources)
+            });
+            Ok((composition, gathered))
         };
         blocking(composed).await?
     };
@@ -65,7 +75,9 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     let staged = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
+            let group = job.printer.group("bitops-compose: materialise");
             let staged = materialise(&job, &mount, &gathered, &composition, links)?;
+            drop(group);
             // The exec that follows takes all memory back at once.
             std::mem::forget(composition);
             gathered.leave();
@@ -200,7 +212,7 @@ fn materialise(
     let staged = staging.write(&files, links, content, |out| {
         crate::report::write_json(&manifest, out)
     })?;
-    crate::report::summary(|| report::markdown::summary(composition, &gathered.layers.sources));
+    crate::report::deliver(&job.printer, composition, gathered, Some(&staged.manifest()));
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),

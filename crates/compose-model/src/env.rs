@@ -73,3 +73,7 @@ pub const GITHUB_SERVER_URL: &str = "GITHUB_SERVER_URL";
 pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 /// A file that takes Markdown for the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// A file that takes the outputs of a step.
+pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
+/// A directory of the runner that lasts for the job.
+pub const RUNNER_TEMP: &str = "RUNNER_TEMP";

@@ -12,7 +12,7 @@ use crate::{
     local::DiskTree,
     pipeline::Planned,
     problem::{Failure, Problem},
-    report::paint,
+    report::{deliver, paint},
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             .into());
     }
     super::composed(&args.target, move |job, planned| {
+        deliver(&job.printer, &planned.composition, &planned.gathered, None);
         match (format, graph) {
             (Format::Text, Some(graph)) => show_graph(job, &planned, graph)?,
             (Format::Text, None) if diff => show_diffs(job, &planned)?,

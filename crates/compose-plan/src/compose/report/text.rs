@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{Diagnostic, TreePath};
+use compose_model::{Diagnostic, TreePath, text};
 
 use crate::{
     compose::{
@@ -48,6 +48,25 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
     );
     out.push_str(&conflicts(composition, sources));
     out
+}
+
+/// The sources alone, one a line: environment, version with its commit, repo, what was asked for, locked or not.
+pub fn sources(sources: &[Source], locked: &[bool]) -> String {
+    let line = |(index, source): (usize, &Source)| {
+        let locked = if locked.get(index).copied().unwrap_or_default() {
+            "locked"
+        } else {
+            "not locked"
+        };
+        format!(
+            "{}  {}  {}  (asked for {}, {locked})\n",
+            source.environment,
+            wording::version(source),
+            source.repo,
+            text::escape(source.requested.as_str(), 80)
+        )
+    };
+    sources.iter().enumerate().map(line).collect()
 }
 
 /// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.
