@@ -7,7 +7,11 @@ use std::{
 
 use compose_testkit::Catalog;
 
-use super::{PLAIN, common::world, composed, copy, theirs};
+use super::{
+    PLAIN,
+    common::{World, world},
+    composed, copy, theirs,
+};
 
 #[test]
 fn an_empty_directory_in_the_mounts_place_is_no_operations_repo() {
