@@ -1,4 +1,8 @@
 //! The operations repo's path: what it shows, to whom, and what becomes of it in a home that lives on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `repo` | which operations repo is deployed, and what of it |
 
 #[path = "../common/mod.rs"]
 mod common;

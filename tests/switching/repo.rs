@@ -80,7 +80,7 @@ fn a_config_that_cannot_be_read_is_no_plain_deploy() {
 fn a_config_that_this_user_may_not_read_is_no_plain_deploy() {
     let mut world = composed();
     let config = world.context.ops_repo().join("dev/bitops.config.yaml");
-    fs::set_permissions(&config, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o000)).unwrap();
     // Root may read everything, but for its capabilities.
     world.context.wrap([
         "setpriv",
