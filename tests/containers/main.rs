@@ -10,6 +10,7 @@ mod derived;
 mod link;
 mod mounts;
 mod no_libraries;
+mod parent;
 mod podman;
 mod process;
 mod real_bitops;
