@@ -30,5 +30,5 @@ pub use copy::{Watch, temporary_directories};
 pub use error::Error;
 pub use parent::{Ended, Host, run};
 pub use rustix::process::Signal;
-pub use signals::hold_signals;
+pub use signals::{hold_signals, release_signals};
 pub use stop::Note;

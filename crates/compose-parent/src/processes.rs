@@ -67,8 +67,12 @@ impl Process {
     }
 }
 
+/// Nobody where `/proc` shows another namespace: its numbers would be other processes here.
 fn all() -> impl Iterator<Item = Process> {
-    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = rustix::process::getpid().as_raw_pid().to_string();
+    let is_ours = fs::read_link("/proc/self").is_ok_and(|name| name.as_os_str() == own.as_str());
+    let proc = is_ours.then(|| fs::read_dir("/proc").ok()).flatten();
+    let numbers = proc.into_iter().flatten().flatten();
     let numbers = numbers.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?));
     numbers.filter_map(Process::read)
 }
@@ -88,6 +92,12 @@ pub(crate) fn descendants(ancestor: Pid) -> Vec<Process> {
     }
     found.retain(|process| !process.is_over());
     found
+}
+
+/// A process's group; `None` where its leader is outside of this process's namespace, which getpgrp(2) yields as 0 and rustix does not
+/// expect.
+pub(crate) fn group(pid: Pid) -> Option<Pid> {
+    Process::read(pid).and_then(|process| Pid::from_raw(process.group))
 }
 
 /// Is this PID 1, and every other process one of its own? Those that come into a container from outside have no parent in it.

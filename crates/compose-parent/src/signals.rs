@@ -79,6 +79,14 @@ pub fn hold_signals() -> Result<(), Error> {
     all().thread_block().map_err(io).map_err(Error::Signals)
 }
 
+/// Blocks no signal any more, whatever was inherited: for a program that is exec'd, which gets the mask as it is.
+pub fn release_signals() -> Result<(), Error> {
+    SigSet::empty()
+        .thread_set_mask()
+        .map_err(io)
+        .map_err(Error::Signals)
+}
+
 fn all() -> SigSet {
     let mut set = SigSet::empty();
     Named::iterator()

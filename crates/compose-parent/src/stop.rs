@@ -141,7 +141,7 @@ impl Stop {
                 self.kill_at = Some(now + KILL_AFTER);
                 self.end_main(main, now);
             }
-            _ => self.kill(&running, host),
+            _ => self.kill(&running, main, host),
         }
     }
 
@@ -150,7 +150,7 @@ impl Stop {
         let now = Instant::now();
         let running = processes::descendants(getpid());
         self.look = (now.elapsed() * 4).clamp(LOOK, LOOK * 50);
-        if running.is_empty() {
+        if running.is_empty() && main.is_none() {
             // Who changed parents while they were listed may have been missed.
             return processes::descendants(getpid()).is_empty();
         }
@@ -160,7 +160,7 @@ impl Stop {
             Phase::Killing { until } if is_late(until) => return true,
             Phase::Killing { .. } => signal_all(&running, Signal::KILL),
             Phase::Ending { until } | Phase::Terminating { until } if is_late(until) => {
-                self.kill(&running, host);
+                self.kill(&running, main, host);
             }
             Phase::Waiting | Phase::Terminating { .. } if only_main => self.tools_are_gone(main, now),
             Phase::Waiting if is_late(self.deadline) => self.terminate(&running, main, host),
@@ -220,11 +220,14 @@ impl Stop {
         self.phase = Phase::Terminating { until };
     }
 
-    fn kill(&mut self, running: &[Process], host: &mut dyn Host) {
+    fn kill(&mut self, running: &[Process], main: Option<Pid>, host: &mut dyn Host) {
         if !running.is_empty() {
             host.say(&Note::Killing(shown(running)));
         }
         signal_all(running, Signal::KILL);
+        if let Some(main) = main {
+            let _ = kill_process(main, Signal::KILL);
+        }
         self.phase = Phase::Killing {
             until: Instant::now() + DEAD_AFTER,
         };

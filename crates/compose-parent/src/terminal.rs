@@ -9,7 +9,7 @@
 use rustix::{
     fd::OwnedFd,
     fs::{Mode, OFlags},
-    process::{Pid, Signal, getpgrp, getpid, kill_process_group},
+    process::{Pid, Signal, getpid, kill_process_group},
     termios::{tcgetpgrp, tcsetpgrp},
 };
 
@@ -19,7 +19,8 @@ use crate::{processes, signals};
 #[derive(Debug)]
 pub(crate) struct Terminal {
     tty: Option<OwnedFd>,
-    own: Pid,
+    /// Where it is in this process's namespace.
+    own: Option<Pid>,
     group: Pid,
     /// The pipeline has asked for the terminal.
     given: bool,
@@ -30,7 +31,7 @@ impl Terminal {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         Self {
             tty: rustix::fs::open("/dev/tty", flags, Mode::empty()).ok(),
-            own: getpgrp(),
+            own: processes::group(getpid()),
             group,
             given: false,
         }
@@ -85,18 +86,18 @@ impl Terminal {
 
     /// At the pipeline's end: the terminal is the parent's again, unless somebody else has it.
     pub(crate) fn take_back(&self) {
-        if let Some(tty) = self.tty.as_ref().filter(|_| self.given)
+        if let (Some(tty), Some(own)) = (self.tty.as_ref().filter(|_| self.given), self.own)
             && tcgetpgrp(tty).is_ok_and(|group| group == self.group)
         {
             // From the background: SIGTTOU is blocked.
-            let _ = tcsetpgrp(tty, self.own);
+            let _ = tcsetpgrp(tty, own);
         }
     }
 
     fn is_in_foreground(&self) -> bool {
         self.tty
             .as_ref()
-            .is_some_and(|tty| tcgetpgrp(tty).is_ok_and(|group| group == self.own))
+            .is_some_and(|tty| tcgetpgrp(tty).is_ok_and(|group| Some(group) == self.own))
     }
 
     fn give(&mut self) {

@@ -134,3 +134,47 @@ fn the_pipeline_is_stopped_and_continued_with_the_parent() {
     run.wait(LIMIT).expect_code(143);
     assert!(!world.root().join("lock").exists());
 }
+
+#[test]
+fn a_group_outside_of_the_namespace_is_no_obstacle() {
+    let mut world = world();
+    let namespace = ["unshare", "--pid", "--fork", "--mount-proc"];
+    let allowed = std::process::Command::new(namespace[0])
+        .args(&namespace[1..])
+        .arg("true")
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        // Another user than root may not, and then nobody starts it so either.
+        return;
+    }
+    world.wrap(namespace);
+    let run = world
+        .run(stay("0", &["/bin/sh", "-c", "echo $PPID"]))
+        .expect_code(0);
+    assert_eq!(run.stdout, "1\n", "{run}");
+}
+
+#[test]
+fn where_proc_shows_another_namespace_the_pipeline_alone_is_ended() {
+    let mut world = world();
+    let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
+    let allowed = std::process::Command::new(namespace[0])
+        .args(&namespace[1..])
+        .arg("true")
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    world.wrap(namespace);
+    let run = shell(
+        &world,
+        "100",
+        "trap 'echo ended; exit 0' TERM; echo ready; while :; do sleep 0.02; done",
+    );
+    run.wait_for_output("ready", LIMIT);
+    let parent = common::child_of(run.id());
+    let parent = rustix::process::Pid::from_raw(parent).unwrap();
+    rustix::process::kill_process(parent, Signal::TERM).unwrap();
+    let run = run.wait(LIMIT).expect_code(143);
+    assert!(run.stdout.contains("ended"), "{run}");
+}
