@@ -75,8 +75,8 @@ impl Pipeline {
 
     /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
     ///
-    /// Only returns when that fails. The standard library resets the signal mask and `SIGPIPE`; handlers that
-    /// were installed go back to their defaults by exec itself, and what was ignored when we were started is not any more.
+    /// Only returns when that fails. The standard library resets `SIGPIPE`; handlers that were installed go back to their defaults by
+    /// exec itself, and what was ignored or blocked when we were started is not any more.
     pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Problem> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir);
@@ -85,6 +85,8 @@ impl Pipeline {
             command.env(env::MANIFEST, manifest);
         }
         signals::reset_ignored();
+        // Where it fails the pipeline gets the mask that we got.
+        let _ = compose_parent::release_signals();
         let error = command.exec();
         Err(cannot_start(&self.program, error))
     }
