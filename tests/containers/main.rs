@@ -4,6 +4,7 @@
 //! `BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE`. Containers share the network of this machine, where the catalogs are served.
 
 mod cache;
+mod differential;
 mod mounts;
 mod no_libraries;
 mod process;
