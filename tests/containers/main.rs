@@ -5,6 +5,7 @@
 
 mod cache;
 mod differential;
+mod interrupts;
 mod mounts;
 mod no_libraries;
 mod process;
