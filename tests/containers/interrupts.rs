@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use compose_testkit::docker::Container;
+use compose_testkit::docker::{Container, Image};
 use compose_testkit::{Catalog, GitServer, figures, standin};
 
 use crate::real_bitops;
@@ -119,6 +119,14 @@ impl fmt::Display for Outcome {
 }
 
 impl Moment {
+    const ALL: [Self; 5] = [
+        Self::Terraform,
+        Self::Hook,
+        Self::Between,
+        Self::Ansible,
+        Self::Helm,
+    ];
+
     /// The deployments, the one at work first; each is named as its plugin.
     fn deployments(self) -> [&'static str; 2] {
         match self {
@@ -176,11 +184,8 @@ impl Deploy {
             catalog.file(&format!("eks/{path}"), text);
         }
         catalog.tag("1.0.0");
-        let mut world = World::new(image, &mut [catalog], GitServer::start);
+        let world = World::new(image, &mut [catalog], GitServer::start);
         if side == Side::Bare {
-            let bare = world.bare();
-            bare.name().clone_into(&mut world.image);
-            world.keep(bare);
             for (path, text) in source {
                 world.file(&format!("dev/{path}"), text);
             }
@@ -316,10 +321,11 @@ impl Deploy {
         self.world.engine.expect(status) == "exited"
     }
 
+    /// Whether the tool has written down what it had done. Terraform's state has the resource that it was at.
     fn saved(&self) -> bool {
-        let text =
-            fs::read_to_string(self.state(&format!("{}.state", self.moment.tool()))).unwrap_or_default();
-        ["applied", "interrupted", "\"first\""]
+        let path = self.state(&format!("{}.state", self.moment.tool()));
+        let text = fs::read_to_string(path).unwrap_or_default();
+        ["applied", "interrupted", "\"held\""]
             .iter()
             .any(|word| text.contains(word))
     }
@@ -447,58 +453,54 @@ fn a_tool_with_much_to_say_ends_as_well() {
 
 #[test]
 fn the_bare_pipeline_leaves_the_lock() {
-    let image = required("BITOPS_COMPOSE_TEST_IMAGE");
+    let bare = bare(&required("BITOPS_COMPOSE_TEST_IMAGE"));
     for way in Way::ALL {
-        let deploy = Deploy::new(&image, Side::Bare, Pipeline::StandIn, Moment::Terraform);
-        let outcome = deploy.interrupt(way, false);
+        let deploy = Deploy::new(bare.name(), Side::Bare, Pipeline::StandIn, Moment::Terraform);
         let left = Tool {
             locked: true,
             saved: false,
         };
-        assert_eq!(outcome.tool, Some(left), "{way}");
+        assert_eq!(deploy.interrupt(way, false).tool, Some(left), "{way}");
     }
 }
 
 #[test]
 fn terraform_ansible_and_helm_in_bitops_itself() {
-    let Some(image) = real_bitops::image() else { return };
+    let Some(image) = real_bitops::image() else {
+        return;
+    };
+    let bare = bare(image.name());
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/interrupts.md");
     let page = fs::read_to_string(page).unwrap();
-    let mut missing = String::new();
-    let moments = [
-        Moment::Terraform,
-        Moment::Hook,
-        Moment::Between,
-        Moment::Ansible,
-        Moment::Helm,
-    ];
-    for moment in moments {
+    let mut wrong = String::new();
+    for moment in Moment::ALL {
         for way in moment.ways() {
             for init in [false, true] {
-                let row = real_row(image.name(), moment, *way, init);
-                if !page.contains(&row) {
-                    missing += &format!("{row}\n");
+                let composed = Deploy::new(image.name(), Side::Composed, Pipeline::BitOps, moment);
+                let outcome = composed.interrupt(*way, init);
+                let asked = if init {
+                    format!("{way}, `--init`")
+                } else {
+                    way.to_string()
+                };
+                let (start, end) = (format!("| {moment} | {asked} | "), format!(" | {outcome} |"));
+                let listed = page
+                    .lines()
+                    .any(|line| line.starts_with(&start) && line.ends_with(&end));
+                if outcome != expected(&composed, *way) || !listed {
+                    wrong += &format!("{start}…{end}\n");
                 }
+                // What bare BitOps leaves is a race: the page tells one run of it, and nothing is asserted.
+                let left =
+                    Deploy::new(bare.name(), Side::Bare, Pipeline::BitOps, moment).interrupt(*way, init);
+                figures::record(0, format!("{start}{left}{end}"), "");
             }
         }
     }
-    assert!(missing.is_empty(), "docs/interrupts.md has not:\n{missing}");
+    assert!(wrong.is_empty(), "not as docs/interrupts.md has it:\n{wrong}");
 }
 
-/// Runs bare BitOps and the image, asserts what the image makes of it, and returns the row of the table.
-fn real_row(image: &str, moment: Moment, way: Way, init: bool) -> String {
-    let composed = Deploy::new(image, Side::Composed, Pipeline::BitOps, moment);
-    let outcome = composed.interrupt(way, init);
-    assert_eq!(
-        outcome,
-        expected(&composed, way),
-        "{moment}, {way}, --init: {init}"
-    );
-    let bare = Deploy::new(image, Side::Bare, Pipeline::BitOps, moment).interrupt(way, init);
-    let way = if init {
-        format!("{way}, `--init`")
-    } else {
-        way.to_string()
-    };
-    format!("| {moment} | {way} | {bare} | {outcome} |")
+/// An image without bitops-compose.
+fn bare(image: &str) -> Image {
+    World::new(image, &mut [], GitServer::start).bare()
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod differential;
+mod homes;
 mod interrupts;
 mod mounts;
 mod no_libraries;
