@@ -230,7 +230,9 @@ fn compare(composed: World, bare: World) {
 
     // Of the files that only the merged repo had before, the image cannot know.
     let only_merged = |path: &str| theirs.0.0.contains_key(path) && !ours.0.0.contains_key(path);
-    let [ours, theirs] = [&ours, &theirs].map(|(before, after, _)| before.changes(after, only_merged));
+    let changes =
+        |of: &(State, State, Run), other: &(State, State, Run)| of.0.changes(&of.1, &other.0, only_merged);
+    let (ours, theirs) = (changes(&ours, &theirs), changes(&theirs, &ours));
     assert!(theirs.len() > 20, "{theirs:?}");
     if ours != theirs {
         let shown = |label: &str, one: &BTreeSet<String>, other: &BTreeSet<String>| -> String {
@@ -306,15 +308,22 @@ impl State {
         }
     }
 
-    /// What has changed on the way to a later state.
-    fn changes(&self, after: &Self, left_out: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    /// What has changed on the way to a later state. Of lines that went only those are told which `other` had as well: a
+    /// file that is merged had others before.
+    fn changes(&self, after: &Self, other: &Self, left_out: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let others =
+            |path: &String, line: &String| other.0.get(path).is_some_and(|(_, lines)| lines.contains(line));
         let paths = self.0.keys().chain(after.0.keys()).filter(|path| !left_out(path));
         paths
             .filter_map(|path| {
                 let change = match (self.0.get(path), after.0.get(path)) {
                     (Some(before), Some(after)) if before == after => return None,
                     (Some(before), Some(after)) => {
-                        let gone: Vec<_> = before.1.iter().filter(|line| !after.1.contains(line)).collect();
+                        let gone: Vec<_> = before
+                            .1
+                            .iter()
+                            .filter(|line| !after.1.contains(line) && others(path, line))
+                            .collect();
                         let new: Vec<_> = after.1.iter().filter(|line| !before.1.contains(line)).collect();
                         format!("{} -> {}, -{gone:?} +{new:?}", before.0, after.0)
                     }

@@ -108,7 +108,8 @@ fn two_environments_at_once() {
                 let (job, round) = (&job, &round);
                 scope.spawn(move || {
                     let environment = format!("BITOPS_ENVIRONMENT={name}");
-                    let variables = [&*environment, &format!("ROUND={round}"), "STANDIN_DUMP=/dev/null"];
+                    let (round_is, dump) = (format!("ROUND={round}"), format!("STANDIN_DUMP=/tmp/{name}"));
+                    let variables = [&*environment, &round_is, &dump];
                     let run = job.deploy(&variables).expect_code(0);
                     let copy = fs::read_to_string(job.world.out().join(format!("{name}.copy"))).unwrap();
                     assert!(
@@ -152,7 +153,7 @@ fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition() {
     let script = format!(
         "for run in $(seq {runs}); do bitops-compose deploy > /out/log 2>&1 || {{ cat /out/log; exit 1; }}; done"
     );
-    job.exec(&["STANDIN_DUMP=/dev/null"], &["sh", "-c", &script])
+    job.exec(&["STANDIN_DUMP=/tmp/dump"], &["sh", "-c", &script])
         .expect_code(0);
     let ran = fs::read_to_string(job.world.out().join("runs")).unwrap();
     assert_eq!(ran.lines().count(), usize::try_from(runs).unwrap());
