@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{At, Error},
+    error::{Access, At, Error},
     options::Options,
     wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, pump},
 };
@@ -170,7 +170,11 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
         "Repository not found",
         "No such file",
     ]) {
-        return Error::NotFound { at, said: text };
+        return Error::NotFound {
+            at,
+            access: Access::default(),
+            said: text,
+        };
     }
     if scheme != Scheme::Ssh {
         return Error::Remote { at, said: text };
@@ -193,7 +197,12 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
         "No supported authentication methods",
     ]) {
         let why = "ssh found no key or agent that the host takes".to_owned();
-        return Error::Unauthenticated { at, why, said: text };
+        return Error::Unauthenticated {
+            at,
+            access: Access::default(),
+            why,
+            said: text,
+        };
     }
     Error::Network {
         at,
@@ -275,6 +284,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     if !std::path::Path::new(&path).exists() {
         return Err(Error::NotFound {
             at: wire.at(),
+            access: Access::default(),
             said: String::new(),
         });
     }
