@@ -13,6 +13,7 @@ mod interrupts;
 mod link;
 mod mounts;
 mod no_libraries;
+mod parent;
 mod podman;
 mod process;
 mod real_bitops;
