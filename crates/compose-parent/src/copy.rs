@@ -115,8 +115,8 @@ impl Watching {
             }
         }
         let is_ours = |path: &Path| self.is_a_copy(path) && wrote(main, path);
-        let mut places = self.places.iter();
         if lost {
+            let places = self.places.iter();
             let entries = places.filter_map(|(_, place)| fs::read_dir(place).ok());
             return entries.flatten().flatten().any(|entry| is_ours(&entry.path()));
         }
@@ -124,6 +124,7 @@ impl Watching {
             .iter()
             .filter(|entry| self.new.contains(*entry))
             .any(|(watched, name)| {
+                let mut places = self.places.iter();
                 places.any(|(descriptor, place)| descriptor == watched && is_ours(&place.join(name)))
             })
     }

@@ -14,11 +14,13 @@
 //! | `processes` | who descends from whom, from `/proc` |
 //! | `terminal` | who has the terminal, and Ctrl-Z |
 //! | `copy` | the end of the pipeline's copy, by inotify |
+//! | `hold` | nothing that the pipeline starts runs before the copy's end was looked for |
 
 mod child;
 mod copy;
 mod error;
 mod freeze;
+mod hold;
 mod parent;
 mod processes;
 mod signals;

@@ -11,6 +11,7 @@ use rustix::{
 use crate::{
     Error, Note, Program, Watch, child,
     copy::Watching,
+    hold::{self, Held, Hold},
     processes,
     signals::{self, Arrived, Signals},
     stop::Stop,
@@ -80,6 +81,7 @@ pub fn run(
         }
     }
     let main = child::start(program)?;
+    let hold = watching.as_ref().and_then(|_| Hold::begin(main));
     leave_streams();
     let mut parent = Parent {
         main: Some(main),
@@ -87,6 +89,7 @@ pub fn run(
         terminal: Terminal::new(main),
         signals,
         watching,
+        hold,
         copied: false,
         grace,
         stop: None,
@@ -134,6 +137,8 @@ struct Parent<'a> {
     signals: Signals,
     /// Until the copy is seen.
     watching: Option<Watching>,
+    /// Until then as well, where it can be had.
+    hold: Option<Hold>,
     copied: bool,
     grace: Duration,
     stop: Option<Stop>,
@@ -184,6 +189,15 @@ impl Parent<'_> {
             self.host.copied();
             self.copied = true;
             self.watching = None;
+            self.let_go();
+        }
+    }
+
+    /// The main process is free to do what it likes.
+    fn let_go(&mut self) {
+        let others = self.hold.take().map(Hold::release).unwrap_or_default();
+        for (pid, status) in others {
+            self.on_status(pid, status);
         }
     }
 
@@ -211,6 +225,7 @@ impl Parent<'_> {
         match (&mut self.stop, self.main) {
             (Some(stop), main) => stop.again(signal, main, self.host),
             (None, Some(main)) => {
+                self.let_go();
                 self.interrupted_at_terminal = by_kernel && signal == Signal::INT;
                 self.stop = Some(Stop::begin(signal, self.grace, main, self.host));
             }
@@ -222,18 +237,59 @@ impl Parent<'_> {
     fn reap(&mut self) {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         while let Ok(Some((pid, status))) = rustix::process::wait(options) {
-            if Some(pid) != self.main {
-                continue;
+            match self.held(pid, status) {
+                Held::Starting => self.on_start(),
+                Held::Done => {}
+                Held::Other => self.on_status(pid, status),
             }
-            if let Some(signal) = status.stopping_signal() {
-                if self.stop.is_none() {
-                    self.terminal.stopped(signal);
-                }
-            } else {
-                self.status = Some(status);
-                self.main = None;
-                self.terminal.take_back();
+        }
+    }
+
+    /// What a status means for the tracing. A process that was forked just before the end of it may come late.
+    fn held(&self, pid: Pid, status: WaitStatus) -> Held {
+        match &self.hold {
+            Some(hold) => hold.on_status(pid, status),
+            None if Some(pid) != self.main && status.stopped() => {
+                hold::let_go_of_new(pid, status.as_raw() >> 16)
             }
+            None => Held::Other,
+        }
+    }
+
+    /// The main process stands before something that it starts. Whatever it did before is in inotify's queue.
+    fn on_start(&mut self) {
+        let hold = self.hold.take();
+        self.look_at_copy();
+        match hold {
+            Some(hold) if self.copied => hold.release_stopped(),
+            Some(hold) => {
+                hold.go_on();
+                self.hold = Some(hold);
+            }
+            None => {}
+        }
+    }
+
+    fn on_status(&mut self, pid: Pid, status: WaitStatus) {
+        if Some(pid) != self.main {
+            return;
+        }
+        if let Some(signal) = status.stopping_signal() {
+            self.let_go_of_stopped();
+            if self.stop.is_none() {
+                self.terminal.stopped(signal);
+            }
+        } else {
+            self.status = Some(status);
+            self.main = None;
+            self.hold = None;
+            self.terminal.take_back();
+        }
+    }
+
+    fn let_go_of_stopped(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release_stopped();
         }
     }
 

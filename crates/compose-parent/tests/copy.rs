@@ -12,7 +12,7 @@ use std::{
 };
 
 use common::{LIMIT, program, world};
-use compose_testkit::{Context, Spawned, standin};
+use compose_testkit::{Context, Signal, Spawned, standin};
 
 const SECONDS: u64 = 1_700_000_000;
 const NANOSECONDS: u32 = 123_456_789;
@@ -76,6 +76,34 @@ fn the_copy_is_seen_wherever_python_makes_it() {
             .unwrap();
         fs::remove_dir_all(world.root().join(copied)).unwrap();
     }
+}
+
+#[test]
+fn the_first_tool_starts_after_the_switch_however_late_the_parent_is_woken() {
+    let mut world = world();
+    marked(&world);
+    let [source, link, done] = ["source", "link", "done"].map(|name| world.root().join(name));
+    symlink("composition", &link).unwrap();
+    world.set("STAY_LINK", &link);
+    let marker = format!("{SECONDS}.{NANOSECONDS}");
+    let script = program("at_once.py");
+    let mut words = vec!["0", "--watch", &marker, "--", standin::python()];
+    words.extend([&script, &source, &link, &done].map(|path| path.to_str().unwrap()));
+    let run = world.spawn(words).wait(LIMIT).expect_code(0);
+    assert_eq!(run.stdout, "mount\n", "{run}");
+}
+
+#[test]
+fn a_pipeline_that_does_not_copy_gets_its_signals_and_is_stopped_and_continued() {
+    let world = world();
+    marked(&world);
+    // The tracing is not to be seen: each of these does what it does to any shell.
+    let script = "trap 'echo caught' USR1; kill -USR1 $$; \
+                  (until grep -q '^State:.T' /proc/$$/status; do sleep 0.01; done; kill -CONT $$) & \
+                  kill -STOP $$; wait; echo continued; bash -c 'kill -TERM $$'; echo $?";
+    let words = ["0", "--watch", "1.5", "--", "/bin/bash", "-c", script];
+    let run = world.spawn(words).wait(LIMIT).expect_code(0);
+    assert_eq!(run.stdout, "caught\ncontinued\n143\n", "{run}");
 }
 
 #[test]
@@ -174,4 +202,24 @@ fn it_is_seen_every_time_and_while_the_pipeline_goes_on() {
         at(95),
         at(100)
     );
+}
+
+#[test]
+fn a_signal_in_the_middle_of_the_copy_ends_it() {
+    let world = world();
+    marked(&world);
+    let fifo = world.root().join("never");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let script = program("copies_a_fifo.py");
+    let marker = format!("{SECONDS}.{NANOSECONDS}");
+    let words = ["8000", "--watch", &marker, "--", standin::python()];
+    let words = words
+        .into_iter()
+        .chain([script.to_str().unwrap(), fifo.to_str().unwrap()]);
+    let running = world.spawn(words);
+    running.wait_for_output("copying", LIMIT);
+    running.signal(Signal::TERM);
+    let run = running.wait(LIMIT).expect_code(143);
+    assert!(!run.stderr.contains("stay: copied"), "{run}");
 }
