@@ -37,6 +37,7 @@ mod walk;
 mod wording;
 mod yaml;
 
+use compose_merge::Class;
 use compose_model::{Cancel, TreePath, cancel::Cancelled};
 
 pub use composition::{
@@ -48,10 +49,7 @@ pub use deployments::ImageDeployments;
 use settle::Settler;
 use walk::Walk;
 
-use crate::{
-    layer::{Contents, ContentsError, Layers, LocalTree},
-    merge::{self, Class},
-};
+use crate::layer::{Contents, ContentsError, Layers, LocalTree};
 
 /// All that composing looks at.
 #[derive(Clone, Copy)]
@@ -86,7 +84,7 @@ pub enum ComposeError {
 /// Composes the layers with the local environment. The same request gives the same composition: layers stand in
 /// declared order, whatever order they arrived in.
 pub fn compose(request: &Request<'_>) -> Result<Composition, ComposeError> {
-    compose_with(request, merge::class)
+    compose_with(request, compose_merge::class)
 }
 
 fn compose_with(

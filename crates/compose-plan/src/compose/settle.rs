@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compose_merge::{Class, LostComment, Merged, Merger, Precedence};
 use compose_model::{FileMode, OnConflict, TreeFile, TreePath};
 
 use super::{
@@ -10,10 +11,7 @@ use super::{
     configs::original_line,
     tree::Contribution,
 };
-use crate::{
-    layer::{ContentsError, LocalKind, Origin, SourceId},
-    merge::{self, Class, LostComment, Merged, Merger, Precedence},
-};
+use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
 
 /// Lost comments of one contribution that are told with their text; of more only the lines are.
 const MOST_COMMENTS: usize = 5;
@@ -22,7 +20,7 @@ const MOST_COMMENTS: usize = 5;
 #[derive(Clone, Copy)]
 pub(super) struct Settler<'a> {
     pub(super) request: &'a Request<'a>,
-    /// The class of a path: [`merge::class`], but for tests.
+    /// The class of a path: [`compose_merge::class`], but for tests.
     pub(super) classify: fn(&TreePath) -> Class,
 }
 
@@ -139,12 +137,15 @@ impl<'a> Settler<'a> {
         if local.is_some() {
             texts.push(self.request.local.read(path)?);
         }
-        let contributions: Vec<_> = texts.iter().map(|bytes| merge::Contribution { bytes }).collect();
+        let contributions: Vec<_> = texts
+            .iter()
+            .map(|bytes| compose_merge::Contribution { bytes })
+            .collect();
         let precedence = |a: usize, b: usize| match files.get(a.max(b)) {
             Some(higher) => self.precedence(higher, &files[a.min(b)]),
             None => Precedence::HigherWins,
         };
-        let input = merge::Input {
+        let input = compose_merge::Input {
             path,
             contributions: &contributions,
             precedence: &precedence,
@@ -304,7 +305,7 @@ fn merged_file(
         ..parties[index].clone()
     };
     if !merged.conflicts.is_empty() {
-        let conflict = |conflict: merge::KeyConflict| Conflict {
+        let conflict = |conflict: compose_merge::KeyConflict| Conflict {
             path: path.clone(),
             kind: ConflictKind::Key { key: conflict.key },
             parties: vec![side(conflict.lower), side(conflict.higher)],

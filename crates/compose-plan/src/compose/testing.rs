@@ -7,16 +7,14 @@ use std::{
     sync::Arc,
 };
 
+use compose_merge::{Class, KeyConflict, KeyOrigin, Merged, Merger, Precedence, Unmergeable};
 use compose_model::{
     BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, SourceSpec,
     TreeFile, TreeId, TreePath, VersionRequest,
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
-use crate::{
-    layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId},
-    merge::{self, Class, KeyConflict, KeyOrigin, Merged, Merger, Precedence, Unmergeable},
-};
+use crate::layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId};
 
 pub(super) fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap()
@@ -297,7 +295,7 @@ fn classify(path: &TreePath) -> Class {
 struct KeyValues;
 
 impl Merger for KeyValues {
-    fn merge(&self, input: &merge::Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &compose_merge::Input<'_>) -> Result<Merged, Unmergeable> {
         let mut keys: Vec<(String, String, KeyOrigin)> = Vec::new();
         let mut conflicts = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {

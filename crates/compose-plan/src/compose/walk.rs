@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
+use compose_merge::Class;
 use compose_model::{Diagnostic, TreePath, path::InvalidPath};
 
 use super::{
@@ -16,10 +17,7 @@ use super::{
     settle::{Settler, local_party, party, source_party},
     tree::{Contribution, Dir, Node},
 };
-use crate::{
-    layer::{ContentsError, LocalKind, SourceId},
-    merge::Class,
-};
+use crate::layer::{ContentsError, LocalKind, SourceId};
 
 /// How many purely local files and directories a plan looks at. A loop of symlinks in the user's own tree has no end.
 const MAX_LOCAL_ENTRIES: usize = 100_000;

@@ -1,0 +1,317 @@
+//! `terraform.tfvars` and `*.auto.tfvars`: attribute by attribute.
+
+use std::{collections::HashMap, ops::Range};
+
+use hcl_edit::structure::Structure;
+
+use super::{
+    Input, KeyConflict, KeyOrigin, Merged, Merger, Unmergeable,
+    hcl::{self, File},
+    key_component,
+    settle::Standing,
+    text::{Edit, apply, says},
+    value::{ValueId, Values},
+};
+
+/// Merges variables: the higher contribution's value replaces the lower's as a whole, as Terraform itself does with
+/// several files of variables. Formatting, order and comments are the lowest file's; new variables come after.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tfvars;
+
+struct Variable {
+    key: Range<usize>,
+    name: String,
+    /// The value's bytes.
+    text: Range<usize>,
+    value: ValueId,
+    /// Where the variable before it ends.
+    after: Option<usize>,
+}
+
+fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, String> {
+    let mut all: Vec<Variable> = Vec::new();
+    for structure in &file.body {
+        let Structure::Attribute(attribute) = structure else {
+            return Err("a block in a file of variables".to_owned());
+        };
+        all.push(Variable {
+            key: hcl::span(&attribute.key)?,
+            name: attribute.key.as_str().to_owned(),
+            text: hcl::span(&attribute.value)?,
+            value: hcl::value(&attribute.value, values),
+            after: all.last().map(|last| last.text.end),
+        });
+    }
+    Ok(all)
+}
+
+impl Merger for Tfvars {
+    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+        let mut values = Values::default();
+        let mut files = Vec::new();
+        for (index, contribution) in input.contributions.iter().enumerate() {
+            let unmergeable = |why| Unmergeable { index, why };
+            let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
+            let variables = variables(&file, &mut values).map_err(unmergeable)?;
+            files.push((file, variables));
+        }
+        let standing = Standing::new(files.len(), input.precedence);
+        let merge = Merge {
+            files: &files,
+            standing: &standing,
+        };
+        let mut merged = merge.run();
+        if !merged.conflicts.is_empty() {
+            return Ok(merged);
+        }
+        let refused = |why| Unmergeable {
+            index: files.len() - 1,
+            why,
+        };
+        let again = hcl::parse(&merged.bytes).map_err(|why| refused(format!("the merged text: {why}")))?;
+        let loaded = variables(&again, &mut values).map_err(refused)?;
+        let expected = merge.expected();
+        let same = loaded.len() == expected.len()
+            && loaded
+                .iter()
+                .all(|variable| expected.get(variable.name.as_str()) == Some(&variable.value));
+        if !same {
+            return Err(refused(
+                "its text cannot be spliced without changing a value".to_owned(),
+            ));
+        }
+        let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
+        merged.lost = super::lost_comments(&all, &again.all_comments());
+        Ok(merged)
+    }
+}
+
+struct Merge<'a, 't> {
+    files: &'a [(File<'t>, Vec<Variable>)],
+    standing: &'a Standing,
+}
+
+impl<'a> Merge<'a, '_> {
+    /// Every variable with the contributions that set it, in the order of the result.
+    fn setters(&self) -> Vec<Vec<(usize, &'a Variable)>> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut all: Vec<Vec<(usize, &Variable)>> = Vec::new();
+        for (index, (_, variables)) in self.files.iter().enumerate() {
+            for variable in variables {
+                let place = *places.entry(&variable.name).or_insert_with(|| {
+                    all.push(Vec::new());
+                    all.len() - 1
+                });
+                all[place].push((index, variable));
+            }
+        }
+        all
+    }
+
+    /// Who counts for a variable.
+    fn in_play(&self, setters: &[(usize, &'a Variable)]) -> Vec<(usize, &'a Variable)> {
+        let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
+        let in_play = self.standing.in_play(&all, |_, _| true);
+        setters
+            .iter()
+            .filter(|(index, _)| in_play.contains(index))
+            .copied()
+            .collect()
+    }
+
+    fn expected(&self) -> HashMap<&'a str, ValueId> {
+        let setters = self.setters();
+        let winners = setters.iter().map(|setters| self.in_play(setters)[0].1);
+        winners
+            .map(|variable| (variable.name.as_str(), variable.value))
+            .collect()
+    }
+
+    fn run(&self) -> Merged {
+        let base = &self.files[0].0;
+        let (mut edits, mut added) = (Vec::new(), String::new());
+        let mut merged = Merged {
+            bytes: Vec::new(),
+            keys: Vec::new(),
+            conflicts: Vec::new(),
+            lost: Vec::new(),
+        };
+        for setters in self.setters() {
+            let in_play = self.in_play(&setters);
+            let (winner, variable) = in_play[0];
+            let line =
+                |(index, variable): (usize, &Variable)| (index, self.files[index].0.line(variable.key.start));
+            let key = key_component(&variable.name);
+            for other in in_play.iter().filter(|other| other.1.value != variable.value) {
+                merged.conflicts.push(KeyConflict {
+                    key: key.clone(),
+                    lower: line(in_play[0]),
+                    higher: line(*other),
+                });
+            }
+            let mut overridden: Vec<usize> = setters
+                .iter()
+                .filter(|it| it.1.value != variable.value)
+                .map(|it| it.0)
+                .collect();
+            overridden.reverse();
+            merged.keys.push(KeyOrigin {
+                key,
+                winner,
+                line: line((winner, variable)).1,
+                overridden,
+            });
+            let (first, frame) = setters[0];
+            if first > 0 {
+                added.push_str(&self.chunk((first, frame), (winner, variable)));
+            } else if winner > 0 {
+                self.replace(frame, (winner, variable), &mut edits);
+            }
+        }
+        if merged.conflicts.is_empty() {
+            edits.push(Edit::insert(base.text.len(), added));
+            let eol = base.line_break();
+            // A heredoc's line breaks are part of its value.
+            for edit in edits.iter_mut().filter(|edit| !edit.text.contains("<<")) {
+                edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
+            }
+            let bom = if base.bom { "\u{feff}" } else { "" };
+            merged.bytes = format!("{bom}{}", apply(&base.text, 0..base.text.len(), edits)).into_bytes();
+        }
+        merged
+    }
+
+    /// A variable that the lowest file lacks, with its comments, as whole lines.
+    fn chunk(&self, (first, frame): (usize, &Variable), (winner, variable): (usize, &Variable)) -> String {
+        let file = &self.files[first].0;
+        let mut edits = Vec::new();
+        if winner != first {
+            self.replace_in((first, frame), (winner, variable), &mut edits);
+        }
+        let lead = file.lead(frame.key.start, frame.after);
+        let start = file.line_start(frame.key.start) - lead.len();
+        format!(
+            "{}\n",
+            apply(&file.text, start..file.line_end(frame.text.end), edits)
+        )
+    }
+
+    fn replace(&self, frame: &Variable, winner: (usize, &Variable), edits: &mut Vec<Edit>) {
+        self.replace_in((0, frame), winner, edits);
+    }
+
+    /// Puts a winner's value into a variable's place in another file.
+    fn replace_in(
+        &self,
+        (first, frame): (usize, &Variable),
+        (winner, variable): (usize, &Variable),
+        edits: &mut Vec<Edit>,
+    ) {
+        let (file, theirs) = (&self.files[first].0, &self.files[winner].0);
+        let lead = theirs.lead(variable.key.start, variable.after);
+        if !says(file.lead(frame.key.start, frame.after), lead) {
+            edits.push(Edit::insert(file.line_start(frame.key.start), lead.to_owned()));
+        }
+        let text = &theirs.text[variable.text.clone()];
+        let (own, comment) = (
+            file.comment_behind(frame.text.end),
+            theirs.comment_behind(variable.text.end),
+        );
+        // Nothing may stand behind the mark that ends a heredoc.
+        let heredoc = text.starts_with("<<");
+        let mut end = frame.text.end;
+        let mut text = text.to_owned();
+        if own.is_some_and(|own| heredoc || comment.is_some_and(|comment| comment != own)) {
+            end = file.line_end(end);
+        }
+        if let Some(comment) = comment.filter(|comment| own != Some(*comment)) {
+            text = format!("{text} {comment}");
+        }
+        edits.push(Edit {
+            range: frame.text.start..end,
+            text,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LostComment;
+    use crate::tests::{equals, last, merge_text};
+
+    #[test]
+    fn attributes_are_replaced_and_added_and_the_formatting_stays() {
+        let lower = "# where\nregion   = \"eu-west-1\" # home\n\ntags = {\n  a = 1\n}\nsize = 1\n";
+        let higher = "tags = { b = 2 } # ours\n\n# how many\ncount = 3\n# big\nsize = 2";
+        let merged = merge_text(&Tfvars, &[lower, higher], last).unwrap();
+        assert_eq!(
+            String::from_utf8(merged.bytes).unwrap(),
+            "# where\nregion   = \"eu-west-1\" # home\n\ntags = { b = 2 } # ours\n# big\nsize = 2\n# how many\ncount = 3\n"
+        );
+        let keys: Vec<_> = merged
+            .keys
+            .iter()
+            .map(|it| (it.key.as_str(), it.winner, it.line, it.overridden.len()))
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                ("region", 0, 2, 0),
+                ("tags", 1, 1, 1),
+                ("size", 1, 6, 1),
+                ("count", 1, 4, 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn equals_that_differ_are_conflicts_and_spelling_is_no_difference() {
+        let lower = "a = 1\nb = { x = 1, \"y\" = 2 }\nc = [1]\n";
+        let higher = "a = 1.0\nb = {\n  y = 2\n  x = 1\n}\nc = [2]\n";
+        let merged = merge_text(&Tfvars, &[lower, higher], equals).unwrap();
+        assert_eq!(merged.conflicts.len(), 1);
+        assert_eq!(
+            (
+                merged.conflicts[0].key.as_str(),
+                merged.conflicts[0].lower,
+                merged.conflicts[0].higher
+            ),
+            ("c", (0, 3), (1, 6))
+        );
+    }
+
+    #[test]
+    fn a_heredoc_takes_the_place_of_a_value_with_a_comment() {
+        let merged = merge_text(
+            &Tfvars,
+            &["a = 1 # one\r\nb = 2\r\n", "b = 3\na = <<EOF\nx # y\nEOF\n"],
+            last,
+        )
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(merged.bytes).unwrap(),
+            "a = <<EOF\nx # y\nEOF\r\nb = 3\r\n"
+        );
+        assert_eq!(
+            merged.lost,
+            [LostComment {
+                contribution: 0,
+                line: 1,
+                text: "# one".to_owned()
+            }]
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_of_variables_is_not_merged() {
+        for (text, why) in [
+            ("a {\n}\n", "a block"),
+            ("a = = 1\n", "not valid HCL"),
+            ("a = 1\na = 2\n", "not valid HCL"),
+        ] {
+            let error = merge_text(&Tfvars, &["a = 1\n", text], last).unwrap_err();
+            assert!(error.index == 1 && error.why.contains(why), "{text}: {error}");
+        }
+    }
+}
