@@ -27,8 +27,8 @@ use tokio::runtime::Handle;
 use crate::{
     credentials::Keyring,
     error::{Error, exhausted},
-    git::Run,
     refs,
+    run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
 };
 

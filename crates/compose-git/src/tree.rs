@@ -17,7 +17,7 @@ pub(crate) enum EntryKind {
 
 /// One entry, its name as it stands.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct TreeEntry {
     pub(crate) name: Vec<u8>,
     pub(crate) kind: EntryKind,
     pub(crate) id: ObjectId,
@@ -26,8 +26,8 @@ pub(crate) struct Entry {
 /// A tree's entries, in git's order and without repetition; names are not judged here.
 ///
 /// Not by gix's iterator: that takes a socket for a directory, unknown modes for submodules, and wraps modes around at 16 bits.
-pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<Entry>, TreeProblem> {
-    let mut entries: Vec<Entry> = Vec::new();
+pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<TreeEntry>, TreeProblem> {
+    let mut entries: Vec<TreeEntry> = Vec::new();
     while !bytes.is_empty() {
         let (entry, rest) =
             split_entry(bytes).ok_or_else(|| TreeProblem::Malformed("it cannot be decoded".to_owned()))?;
@@ -47,7 +47,7 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<Entry>, TreeProblem> {
 }
 
 /// `<octal mode> <name> NUL <20 bytes of id>`
-fn split_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
+fn split_entry(bytes: &[u8]) -> Option<(TreeEntry, &[u8])> {
     let space = bytes
         .iter()
         .position(|byte| *byte == b' ')
@@ -72,7 +72,7 @@ fn split_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
         _ => EntryKind::Unknown(mode),
     };
     Some((
-        Entry {
+        TreeEntry {
             name: name.to_vec(),
             kind,
             id: ObjectId::from_bytes(*id),
@@ -82,7 +82,7 @@ fn split_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
 }
 
 /// Git sorts directories as if their names ended in a slash.
-fn sort_key(entry: &Entry) -> impl Iterator<Item = &u8> {
+fn sort_key(entry: &TreeEntry) -> impl Iterator<Item = &u8> {
     let slash = (entry.kind == EntryKind::Tree).then_some(&b'/');
     entry.name.iter().chain(slash)
 }

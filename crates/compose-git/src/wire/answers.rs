@@ -6,7 +6,7 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use super::SAID;
+use super::packets::SAID;
 
 /// How much of an error page is read.
 const ERROR_BODY: usize = 4096;

@@ -12,7 +12,7 @@ use reqwest::{
 use crate::{
     credentials::{self, Keyring},
     error::Error,
-    git::Run,
+    run::Run,
     wire::{
         SAID, Wire,
         answers::{error_text, retry_after, shown},
@@ -95,7 +95,10 @@ impl Exchange {
         headers: &HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Response, Error> {
-        let client = self.run.net.client(&self.run, self.wire.at(), url)?;
+        let run = &self.run;
+        let client = run
+            .net
+            .client(&run.options, run.git_config(), self.wire.at(), url)?;
         let mut request = client
             .request(method.clone(), url.clone())
             .headers(headers.clone())

@@ -23,7 +23,12 @@ use tokio::{
 use crate::{
     error::{At, Error},
     options::Options,
-    wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, pump},
+    wire::{
+        body::{Body, Event},
+        connection::Wire,
+        packets::SAID,
+        pump::{IN_FLIGHT, Source, pump},
+    },
 };
 
 /// How much of what a program says is kept.

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use compose_model::{FileMode, ObjectId};
 use gix::{bstr::BStr, objs::Kind};
 
+use super::{Absent, Dir, Missing, Stop, TreeLister, damaged, entry_place, join_place, place_of};
 use crate::{
     error::TreeProblem,
     names::{self, shown},
     tree::EntryKind,
-    walk::{Absent, Dir, Missing, Stop, Walk, damaged, entry_place, join_place, place_of},
 };
 
 /// Symlinks that one path may pass, as in the kernel.
@@ -55,7 +55,7 @@ impl Problem {
     }
 }
 
-impl Walk<'_> {
+impl TreeLister<'_> {
     /// Follows `target` from a directory, through links, inside the commit.
     pub(super) fn resolve(&self, from: &Dir, target: &str, missing: &mut Missing) -> Result<Target, Problem> {
         let mut at = from.clone();

@@ -11,10 +11,11 @@ use compose_testkit::fuzz::{Random, rounds};
 use gix::objs::Kind;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Listing, Root, Stop, Walk};
+use super::{Listing, Root, Stop, TreeLister};
 use crate::{
-    kept::{Kept, Room},
-    store::{Store, from_gix},
+    ids::from_gix,
+    object_cache::{ObjectCache, Room},
+    store::Store,
     tree::{self, EntryKind},
 };
 
@@ -75,7 +76,7 @@ const CONTENTS: [&[u8]; 3] = [
 /// Objects in memory, each under its true id: nothing is missing but what no tree of a commit can have.
 struct Objects {
     store: Store,
-    kept: Arc<Kept>,
+    cache: Arc<ObjectCache>,
     all: HashMap<ObjectId, (Kind, Vec<u8>)>,
 }
 
@@ -83,7 +84,7 @@ impl Objects {
     fn add(&mut self, kind: Kind, bytes: &[u8]) -> ObjectId {
         let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, kind, bytes).unwrap();
         let id = from_gix(&id).unwrap();
-        self.kept.add(&id, kind, bytes);
+        self.cache.add(&id, kind, bytes);
         self.all.insert(id, (kind, bytes.to_vec()));
         id
     }
@@ -168,10 +169,10 @@ impl Objects {
 fn what_is_listed_of_wrong_trees_fits_every_disk() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("pack")).unwrap();
-    let kept = Arc::new(Kept::new(&Arc::new(Room::default())));
+    let cache = Arc::new(ObjectCache::new(&Arc::new(Room::default())));
     let mut objects = Objects {
-        store: Store::open(dir.path(), 1 << 20, &kept).unwrap(),
-        kept,
+        store: Store::open(dir.path(), 1 << 20, &cache).unwrap(),
+        cache,
         all: HashMap::new(),
     };
     let budget = Budget {
@@ -181,17 +182,17 @@ fn what_is_listed_of_wrong_trees_fits_every_disk() {
     let mut random = Random::seeded();
     let (mut listed, mut refused) = (0, 0);
     for _ in 0..rounds(1000) {
-        objects.kept.clear();
+        objects.cache.clear();
         objects.all.clear();
         let root = objects.tree(&mut random, 4);
         let keep = |path: &TreePath| !path.as_str().contains("main");
         let roots =
             [("env", false), ("a/env", false), ("a", true), ("link", false)].map(|(dir, filtered)| Root {
                 dir: TreePath::new(dir).unwrap(),
-                keep: filtered.then(|| Arc::new(keep) as super::Keep),
+                keep: filtered.then(|| Arc::new(keep) as crate::want::Keep),
             });
         for wanted in &roots {
-            match Walk::new(&objects.store, root, budget, random.below(2) == 0).list(wanted) {
+            match TreeLister::new(&objects.store, root, budget, random.below(2) == 0).list(wanted) {
                 Ok(listing) => {
                     listed += listing.files.len();
                     objects.judge(root, &listing, &budget);

@@ -8,8 +8,9 @@ use tokio::runtime::Handle;
 
 use crate::{
     error::Error,
-    repo::{Repo, Shared, Work},
+    repo::Repo,
     session::Ask,
+    shared::{Shared, Work},
     store::ReadError,
 };
 
@@ -51,7 +52,7 @@ fn fetch_tag(
         });
     }
     let entry = shared.entry_to_fetch()?;
-    let _guard = entry.lock(&shared.run, &shared.url)?;
+    let _guard = entry.lock_for_fetch(&shared.run, &shared.url)?;
     let session = shared.session(work, runtime)?;
     let incoming = entry.incoming()?;
     let ask = Ask {

@@ -1,4 +1,4 @@
-//! Walking the trees of one commit: which files a directory holds once symlinks are followed, and which objects
+//! TreeListering the trees of one commit: which files a directory holds once symlinks are followed, and which objects
 //! are missing to tell.
 //!
 //! The same walk answers both questions, before the fetch (what must be asked for), after it (is it all there) and for
@@ -8,16 +8,18 @@
 mod fuzz;
 mod links;
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use compose_model::{BlobId, FileMode, ObjectId, TreeFile, TreePath, path::InvalidPath, settings::Budget};
 use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 
 use crate::{
     error::TreeProblem,
+    ids::to_gix,
     names::{self, Siblings, shown},
-    store::{ReadError, Store, to_gix},
-    tree::{self, Entry, EntryKind},
+    store::{ReadError, Store},
+    tree::{self, EntryKind, TreeEntry},
+    want::Root,
 };
 
 use links::Problem;
@@ -28,39 +30,6 @@ const DEEPEST: usize = 512;
 /// A Git LFS pointer is smaller, says its specification.
 const LFS_LIMIT: u64 = 1024;
 const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/";
-/// Says of a path, relative to a root, whether it is wanted.
-pub type Keep = Arc<dyn Fn(&TreePath) -> bool + Send + Sync>;
-
-/// A directory of a commit that is wanted.
-#[derive(Clone)]
-pub struct Root {
-    /// From the repo's top.
-    pub dir: TreePath,
-    /// `include` and `exclude`; takes paths of files relative to `dir`. `None`: everything.
-    pub keep: Option<Keep>,
-}
-
-impl Root {
-    /// All of a directory.
-    pub fn whole(dir: TreePath) -> Self {
-        Self { dir, keep: None }
-    }
-
-    /// Is a file wanted? `path` is relative to `dir`.
-    pub fn keeps(&self, path: &TreePath) -> bool {
-        self.keep.as_ref().is_none_or(|keep| keep(path))
-    }
-
-    /// Is it certain that both want the same files? Two filters are only known to agree when they are one.
-    pub(crate) fn is(&self, other: &Root) -> bool {
-        let same = match (&self.keep, &other.keep) {
-            (None, None) => true,
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        same && self.dir == other.dir
-    }
-}
 
 /// Why a walk ends early.
 #[derive(Debug)]
@@ -124,14 +93,14 @@ pub(crate) struct Listing {
 pub(crate) type Dir = Vec<(String, ObjectId)>;
 
 /// A walk through one commit's tree.
-pub(crate) struct Walk<'a> {
+pub(crate) struct TreeLister<'a> {
     store: &'a Store,
     root: ObjectId,
     budget: Budget,
     /// Verify blobs too, not only that they are there.
     verify: bool,
     /// Trees are met again and again while links are resolved.
-    trees: RefCell<HashMap<gix::ObjectId, Rc<Vec<Entry>>>>,
+    trees: RefCell<HashMap<gix::ObjectId, Rc<Vec<TreeEntry>>>>,
     /// So are blobs, in trees made to explode.
     blobs: RefCell<HashMap<gix::ObjectId, Option<Judged>>>,
 }
@@ -152,7 +121,7 @@ struct Job<'r> {
     active: Vec<String>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TreeLister<'a> {
     pub(crate) fn new(store: &'a Store, root: ObjectId, budget: Budget, verify: bool) -> Self {
         Self {
             store,
@@ -250,7 +219,7 @@ impl<'a> Walk<'a> {
     fn list_entry<'e>(
         &self,
         (dir, paths): (&Dir, &Paths<'_>),
-        entry: &'e Entry,
+        entry: &'e TreeEntry,
         siblings: &mut Siblings<'e>,
         job: &mut Job<'_>,
     ) -> Result<(), Stop> {
@@ -292,7 +261,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn list_link(&self, dir: &Dir, entry: &Entry, path: &TreePath, job: &mut Job<'_>) -> Result<(), Stop> {
+    fn list_link(
+        &self,
+        dir: &Dir,
+        entry: &TreeEntry,
+        path: &TreePath,
+        job: &mut Job<'_>,
+    ) -> Result<(), Stop> {
         let wanted = job.root.keeps(path);
         let place = entry_place(dir, &entry.name);
         let target = match self.link_target(&entry.id, &place) {
@@ -422,7 +397,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<Entry>>, Absent> {
+    fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<TreeEntry>>, Absent> {
         if let Some(known) = self.trees.borrow().get(&to_gix(id)) {
             return Ok(Rc::clone(known));
         }
@@ -491,7 +466,7 @@ fn damaged(id: ObjectId, error: &ReadError) -> Stop {
 }
 
 /// A name that cannot be a path may still be one that the user excluded, by a glob over what is printable of it.
-fn is_excluded(entry: &Entry, logical: Option<&TreePath>, root: &Root) -> bool {
+fn is_excluded(entry: &TreeEntry, logical: Option<&TreePath>, root: &Root) -> bool {
     let printable: String = String::from_utf8_lossy(&entry.name)
         .chars()
         .map(|c| {

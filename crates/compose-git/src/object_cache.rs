@@ -1,7 +1,7 @@
 //! Verified objects in memory.
 //!
 //! A file's bytes are needed when it is looked whether all is there and sound, and once more when it is merged or written.
-//! Kept in between, they are inflated and hashed once in a process. What finds no room is read and verified again.
+//! ObjectCache in between, they are inflated and hashed once in a process. What finds no room is read and verified again.
 //!
 //! They stand side by side in large blocks: thousands of small allocations cost more than all that is copied into them, the more
 //! so as many threads make them and one gives them back.
@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use compose_model::ObjectId;
 use gix::{hashtable::HashMap, objs::Kind};
 
-use crate::{store::to_gix, wire::lock};
+use crate::{ids::to_gix, sync::lock_unpoisoned};
 
 /// What all repos of a run may keep together: some thousand files of the usual size.
 const MOST: usize = 16 << 20;
@@ -52,7 +52,7 @@ impl Room {
 }
 
 /// The objects of one repo. Only what was verified gets in, so that what comes out needs no verification.
-pub(crate) struct Kept {
+pub(crate) struct ObjectCache {
     room: Arc<Room>,
     objects: Mutex<Objects>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Object {
     pub(crate) bytes: Bytes,
 }
 
-impl Kept {
+impl ObjectCache {
     pub(crate) fn new(room: &Arc<Room>) -> Self {
         Self {
             room: Arc::clone(room),
@@ -80,7 +80,7 @@ impl Kept {
     }
 
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Object> {
-        lock(&self.objects).known.get(&to_gix(id)).cloned()
+        lock_unpoisoned(&self.objects).known.get(&to_gix(id)).cloned()
     }
 
     /// Keeps an object that was verified, if there is room.
@@ -88,7 +88,7 @@ impl Kept {
         if bytes.len() > LARGEST || !self.room.take(bytes.len() + OVERHEAD) {
             return;
         }
-        let mut objects = lock(&self.objects);
+        let mut objects = lock_unpoisoned(&self.objects);
         let bytes = objects.copy(bytes);
         let before = objects.known.insert(to_gix(id), Object { kind, bytes });
         if let Some(before) = before {
@@ -98,7 +98,7 @@ impl Kept {
 
     /// Forgets everything: the store behind it is emptied, and must not seem to hold what it does not.
     pub(crate) fn clear(&self) {
-        let objects = std::mem::take(&mut *lock(&self.objects));
+        let objects = std::mem::take(&mut *lock_unpoisoned(&self.objects));
         let bytes = objects.known.values().map(|object| object.bytes.len() + OVERHEAD);
         self.room.give_back(bytes.sum());
     }
@@ -114,7 +114,7 @@ impl Objects {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ObjectCache {
     fn drop(&mut self) {
         self.clear();
     }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn repos_share_the_room_and_give_it_back() {
         let room = Arc::new(Room::default());
-        let (one, other) = (Kept::new(&room), Kept::new(&room));
+        let (one, other) = (ObjectCache::new(&room), ObjectCache::new(&room));
         let full = vec![0; LARGEST];
         let fits = MOST / (LARGEST + OVERHEAD);
         for number in 0..fits {
@@ -149,38 +149,38 @@ mod tests {
 
     #[test]
     fn every_object_has_its_own_bytes_wherever_they_stand() {
-        let kept = Kept::new(&Arc::default());
+        let cache = ObjectCache::new(&Arc::default());
         // Enough for several blocks, and some that fill one to its end.
         let text =
             |number: u8| vec![number; usize::from(number) * 300 + LARGEST * usize::from(number % 50 == 9)];
         let fits = |number: &u8| text(*number).len() <= LARGEST;
         for number in 0..=255 {
-            kept.add(&id(number), Kind::Blob, &text(number));
+            cache.add(&id(number), Kind::Blob, &text(number));
         }
-        kept.add(&id(7), Kind::Tree, &[7; LARGEST]);
+        cache.add(&id(7), Kind::Tree, &[7; LARGEST]);
         for number in (0..=255).filter(fits).filter(|number| *number != 7) {
-            let object = kept.get(&id(number)).unwrap();
+            let object = cache.get(&id(number)).unwrap();
             assert_eq!(
                 (object.kind, &*object.bytes),
                 (Kind::Blob, &*text(number)),
                 "{number}"
             );
         }
-        let replaced = kept.get(&id(7)).unwrap();
+        let replaced = cache.get(&id(7)).unwrap();
         assert_eq!((replaced.kind, &*replaced.bytes), (Kind::Tree, &[7; LARGEST][..]));
     }
 
     #[test]
     fn an_object_takes_its_room_once_and_a_large_one_none() {
         let room = Arc::new(Room::default());
-        let kept = Kept::new(&room);
+        let cache = ObjectCache::new(&room);
         for _ in 0..3 {
-            kept.add(&id(1), Kind::Blob, b"text");
+            cache.add(&id(1), Kind::Blob, b"text");
         }
-        kept.add(&id(2), Kind::Blob, &vec![0; LARGEST + 1]);
-        assert!(kept.get(&id(2)).is_none());
+        cache.add(&id(2), Kind::Blob, &vec![0; LARGEST + 1]);
+        assert!(cache.get(&id(2)).is_none());
         assert_eq!(room.left.load(Relaxed), MOST - 4 - OVERHEAD);
-        let object = kept.get(&id(1)).unwrap();
+        let object = cache.get(&id(1)).unwrap();
         assert_eq!((object.kind, &*object.bytes), (Kind::Blob, &b"text"[..]));
     }
 }
