@@ -3,8 +3,8 @@
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
-    text::{Edit, pull_comments, says, shift, spaces},
-    tree::{At, Map},
+    splice::{Edit, pull_comments, says, shift, spaces},
+    tree::{Map, NodeRef},
 };
 
 impl Emitter<'_, '_> {
@@ -293,7 +293,7 @@ impl Emitter<'_, '_> {
     /// The text of a node, edited, as a value at another place.
     fn block_text(
         &mut self,
-        (index, node): At,
+        (index, node): NodeRef,
         end: Option<usize>,
         edits: Vec<Edit>,
         indent: isize,

@@ -5,7 +5,23 @@ use std::{fmt, sync::LazyLock};
 use compose_model::TreePath;
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::{Class, Json, LockHcl, Tfvars, Yaml};
+use crate::{
+    document::{Json, Yaml},
+    lock_hcl::LockHcl,
+    merger::Merger,
+    tfvars::Tfvars,
+};
+
+/// What is done when several layers contribute to a path.
+#[derive(Clone, Copy)]
+pub enum Class {
+    /// Merged into one.
+    Merge(&'static dyn Merger),
+    /// Both stay, the lower one under another name (`.tf`, `.tf.json`).
+    KeepBoth,
+    /// Rule 5: local over source, source against source a conflict.
+    Whole,
+}
 
 /// A row of [`TABLE`].
 #[derive(Clone, Copy)]
@@ -170,11 +186,11 @@ mod tests {
     #[test]
     fn the_docs_show_the_same_table() {
         let docs = include_str!("../../../docs/composition.md");
-        let told: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+        let shown: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
         let rows = TABLE.iter();
         let rows: Vec<String> = rows
             .map(|row| format!("| `{}` | {} | {} |", row.pattern, row.what, row.class))
             .collect();
-        assert_eq!(told, rows);
+        assert_eq!(shown, rows);
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::{
-    KeyConflict, KeyOrigin, Unmergeable,
-    settle::Standing,
-    tree::{At, Entry, Kind, Loaded, Node, NodeId, Tree},
+    key_path::key_component,
+    merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
+    precedence::Standing,
+    tree::{Entry, Kind, Loaded, Node, NodeId, NodeRef, Style, Tree},
     value::{ValueId, Values},
 };
 
@@ -13,7 +14,7 @@ use super::{
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A contribution's own text.
-    Keep(At),
+    Keep(NodeRef),
     /// Several contributions' mappings in one.
     Merge(Merge),
 }
@@ -22,7 +23,7 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Merge {
     /// The nodes as they stand in their files, aliases perhaps, lowest first. The first one's text is the frame.
-    pub parts: Vec<At>,
+    pub parts: Vec<NodeRef>,
     /// In the order of the result: the frame's, then new ones.
     pub entries: Vec<MergedEntry>,
     /// What it must load to.
@@ -54,7 +55,7 @@ pub(super) fn merge(
     standing: &Standing,
     values: &mut Values,
 ) -> Result<Deep, Unmergeable> {
-    let mut merger = Merger {
+    let mut merger = DeepMerger {
         trees,
         standing,
         values,
@@ -64,7 +65,7 @@ pub(super) fn merge(
         visited: 0,
         budget: 1000 + 4 * trees.iter().map(|tree| tree.nodes.len()).sum::<usize>(),
     };
-    let roots: Vec<At> = (0..trees.len())
+    let roots: Vec<NodeRef> = (0..trees.len())
         .filter(|index| trees[*index].root().is_some())
         .map(|index| (index, 0))
         .collect();
@@ -76,7 +77,7 @@ pub(super) fn merge(
         }
         _ => Some(Outcome::Merge(merger.maps(roots, &[])?)),
     };
-    let Merger { keys, conflicts, .. } = merger;
+    let DeepMerger { keys, conflicts, .. } = merger;
     Ok(Deep {
         outcome,
         keys,
@@ -84,7 +85,7 @@ pub(super) fn merge(
     })
 }
 
-struct Merger<'a, 't> {
+struct DeepMerger<'a, 't> {
     trees: &'a [Tree<'t>],
     standing: &'a Standing,
     values: &'a mut Values,
@@ -97,8 +98,8 @@ struct Merger<'a, 't> {
     budget: usize,
 }
 
-impl Merger<'_, '_> {
-    fn node(&self, (index, node): At) -> &Node {
+impl DeepMerger<'_, '_> {
+    fn node(&self, (index, node): NodeRef) -> &Node {
         &self.trees[index].nodes[node]
     }
 
@@ -110,14 +111,14 @@ impl Merger<'_, '_> {
     }
 
     /// Do mappings say the same, with the same text or with an alias that may stay one? Then there is nothing to merge.
-    fn agree(&self, parts: &[At]) -> bool {
+    fn agree(&self, parts: &[NodeRef]) -> bool {
         let first = self.node(parts[0]);
-        let text = |at: &At| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
+        let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
         parts.iter().all(|at| self.node(*at).value == first.value)
             && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
-    fn maps(&mut self, parts: Vec<At>, losers: &[usize]) -> Result<Merge, Unmergeable> {
+    fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
         let mut order: Vec<ValueId> = Vec::new();
         let mut setters: HashMap<ValueId, Vec<(usize, Loaded)>> = HashMap::new();
         for (index, node) in &parts {
@@ -144,7 +145,7 @@ impl Merger<'_, '_> {
             let frame = setters[0];
             let name = self.key_text((frame.0, self.entry(frame.0, frame.1).key));
             self.path.push(name);
-            let (outcome, others) = self.settle(&setters, losers)?;
+            let (outcome, others) = self.merge_key(&setters, losers)?;
             self.path.pop();
             pairs.push((
                 key,
@@ -167,8 +168,8 @@ impl Merger<'_, '_> {
         })
     }
 
-    /// One key: who counts, and what comes of it.
-    fn settle(
+    /// Merges one key: returns its value, and the contributions whose comments come along.
+    fn merge_key(
         &mut self,
         setters: &[(usize, Loaded)],
         losers: &[usize],
@@ -196,14 +197,15 @@ impl Merger<'_, '_> {
                 **lower < *higher && !(is_map(**lower) && is_map(*higher)) && value(**lower) != value(*higher)
             };
             if let Some(lower) = in_play.iter().find(differs) {
-                let line = |index: usize| {
-                    self.trees[index].line(self.node((index, self.entry(index, places[&index].0).key)).start)
+                let place = |contribution: usize| {
+                    let key = self.entry(contribution, places[&contribution].0).key;
+                    let line = self.trees[contribution].line(self.node((contribution, key)).start);
+                    KeyPlace { contribution, line }
                 };
-                let (lower, higher) = ((*lower, line(*lower)), (*higher, line(*higher)));
                 conflicts.push(KeyConflict {
                     key: self.path.join("."),
-                    lower,
-                    higher,
+                    lower: place(*lower),
+                    higher: place(*higher),
                 });
             }
         }
@@ -215,7 +217,7 @@ impl Merger<'_, '_> {
             .filter(|index| !in_play.contains(index))
             .copied()
             .collect();
-        let parts: Vec<At> = in_play.iter().map(|index| at(*index)).collect();
+        let parts: Vec<NodeRef> = in_play.iter().map(|index| at(*index)).collect();
         if in_play.len() > 1 && !conflict && is_map(first) && !self.agree(&parts) {
             let mut losers = losers.to_vec();
             losers.extend(&out);
@@ -240,7 +242,7 @@ impl Merger<'_, '_> {
     }
 
     /// Records the leaf keys of a node that is taken as it stands.
-    fn leaves(&mut self, (index, node): At, key: NodeId, losers: &[usize]) {
+    fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
         let tree = &self.trees[index];
         let entries = match tree.map(node) {
             Some(map) if map.plain_tag && !map.entries.is_empty() => &map.entries,
@@ -273,18 +275,18 @@ impl Merger<'_, '_> {
     }
 
     /// A key as people write it in a path.
-    fn key_text(&self, (index, key): At) -> String {
+    fn key_text(&self, (index, key): NodeRef) -> String {
         let tree = &self.trees[index];
         let node = &tree.nodes[tree.resolve(key)];
         let text = &tree.text[node.content..node.end];
-        if let Kind::Scalar(super::tree::Style::Quoted) = node.kind {
+        if let Kind::Scalar(Style::Quoted) = node.kind {
             let inner = &text[1..text.len() - 1];
             return if inner.contains(['\\', '\'', '"']) {
-                super::key_component(text)
+                key_component(text)
             } else {
-                super::key_component(inner)
+                key_component(inner)
             };
         }
-        super::key_component(text)
+        key_component(text)
     }
 }

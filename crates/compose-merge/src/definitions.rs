@@ -1,66 +1,17 @@
 //! What Terraform files define, so that two definitions of one thing are found before Terraform finds them.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use compose_model::TreePath;
 use hcl_edit::structure::{Block, Structure};
 
 use super::{
-    Unmergeable, hcl, json,
+    hcl, json,
+    merger::Unmergeable,
+    terraform::{BlockType, DefinitionKind, DefinitionsFile, Setting, Syntax},
     tree::{Kind, NodeId, Tree},
     value::Values,
 };
-
-/// What a definition defines: of each, a name may be defined once per directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DefinitionKind {
-    /// `resource "type" "name"`
-    Resource,
-    /// `data "type" "name"`
-    Data,
-    /// `ephemeral "type" "name"`
-    Ephemeral,
-    /// `module "name"`
-    Module,
-    /// `variable "name"`
-    Variable,
-    /// `output "name"`
-    Output,
-    /// One entry of `locals`.
-    Local,
-    /// `provider "name"`, with its alias.
-    Provider,
-    /// `terraform { backend … }` or `terraform { cloud … }`: one in all.
-    Backend,
-    /// `terraform { required_providers … }`: one in all.
-    RequiredProviders,
-    /// `terraform { provider_meta "name" … }`
-    ProviderMeta,
-    /// `check "name"`
-    Check,
-    /// `import { to = … }`: one for each address.
-    Import,
-}
-
-impl fmt::Display for DefinitionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DefinitionKind::Resource => "resource",
-            DefinitionKind::Data => "data source",
-            DefinitionKind::Ephemeral => "ephemeral resource",
-            DefinitionKind::Module => "module",
-            DefinitionKind::Variable => "variable",
-            DefinitionKind::Output => "output",
-            DefinitionKind::Local => "local value",
-            DefinitionKind::Provider => "provider",
-            DefinitionKind::Backend => "backend",
-            DefinitionKind::RequiredProviders => "required_providers",
-            DefinitionKind::ProviderMeta => "provider_meta",
-            DefinitionKind::Check => "check",
-            DefinitionKind::Import => "import",
-        })
-    }
-}
 
 /// One definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +42,10 @@ pub struct Duplicate {
 /// What a `.tf` or `.tf.json` file defines, in the order of the file. Blocks of which there may be several for one
 /// thing (`moved`, `removed`) are left out: Terraform takes them as long as they agree. The error's index is 0.
 pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
-    let found = if path.file_name().ends_with(".json") {
-        of_json(bytes)
-    } else {
-        of_hcl(bytes)
+    let file = DefinitionsFile::of_name(path.file_name());
+    let found = match file.map(|file| file.syntax) {
+        Some(Syntax::Json) => of_json(bytes),
+        Some(Syntax::Hcl) | None => of_hcl(bytes),
     };
     found.map_err(|why| Unmergeable { index: 0, why })
 }
@@ -125,21 +76,6 @@ pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     found
 }
 
-/// A block type whose labels make its address.
-fn labelled(block: &str) -> Option<(DefinitionKind, &'static str, usize)> {
-    Some(match block {
-        "resource" => (DefinitionKind::Resource, "", 2),
-        "data" => (DefinitionKind::Data, "data.", 2),
-        "ephemeral" => (DefinitionKind::Ephemeral, "ephemeral.", 2),
-        "module" => (DefinitionKind::Module, "module.", 1),
-        "variable" => (DefinitionKind::Variable, "var.", 1),
-        "output" => (DefinitionKind::Output, "output.", 1),
-        "provider" => (DefinitionKind::Provider, "provider.", 1),
-        "check" => (DefinitionKind::Check, "check.", 1),
-        _ => return None,
-    })
-}
-
 /// The address of an `import`'s `to`; `None`: several of it may stand for different things (`for_each`).
 fn imported(to: &str) -> Option<String> {
     let address: String = to.chars().filter(|c| !c.is_whitespace()).collect();
@@ -150,15 +86,6 @@ fn imported(to: &str) -> Option<String> {
     fixed.then(|| format!("import.{address}"))
 }
 
-/// A block inside `terraform`, without labels that tell several of it apart.
-fn setting(block: &str) -> Option<(DefinitionKind, &'static str)> {
-    match block {
-        "backend" | "cloud" => Some((DefinitionKind::Backend, "terraform.backend")),
-        "required_providers" => Some((DefinitionKind::RequiredProviders, "terraform.required_providers")),
-        _ => None,
-    }
-}
-
 fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     let file = hcl::parse(bytes)?;
     let mut found = Vec::new();
@@ -166,62 +93,64 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
         let line_of = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
         let line = line_of(block)?;
         let name = block.ident.as_str();
-        if let Some((kind, prefix, labels)) = labelled(name) {
-            if block.labels.len() != labels {
-                return Err(format!(
-                    "line {line}: `{name}` with {} labels",
-                    block.labels.len()
-                ));
+        match BlockType::of_name(name) {
+            None => {}
+            Some(BlockType::Labelled { kind, prefix, labels }) => {
+                if block.labels.len() != labels {
+                    return Err(format!(
+                        "line {line}: `{name}` with {} labels",
+                        block.labels.len()
+                    ));
+                }
+                let labels: Vec<&str> = block
+                    .labels
+                    .iter()
+                    .map(hcl_edit::structure::BlockLabel::as_str)
+                    .collect();
+                let mut address = format!("{prefix}{}", labels.join("."));
+                if kind == DefinitionKind::Provider
+                    && let Some(alias) = block
+                        .body
+                        .get_attribute("alias")
+                        .and_then(|alias| alias.value.as_str())
+                {
+                    address = format!("{address}.{alias}");
+                }
+                found.push(Definition { kind, address, line });
             }
-            let labels: Vec<&str> = block
-                .labels
-                .iter()
-                .map(hcl_edit::structure::BlockLabel::as_str)
-                .collect();
-            let mut address = format!("{prefix}{}", labels.join("."));
-            if kind == DefinitionKind::Provider
-                && let Some(alias) = block
-                    .body
-                    .get_attribute("alias")
-                    .and_then(|alias| alias.value.as_str())
-            {
-                address = format!("{address}.{alias}");
-            }
-            found.push(Definition { kind, address, line });
-        } else if name == "import" {
-            let to = block.body.get_attribute("to");
-            let span = to.map(|to| hcl::span(&to.value)).transpose()?;
-            let address = span.and_then(|span| imported(&file.text[span]));
-            found.extend(address.map(|address| Definition {
-                kind: DefinitionKind::Import,
-                address,
-                line,
-            }));
-        } else if name == "locals" {
-            for local in block.body.attributes() {
-                let line = file.line(hcl::span(&local.key)?.start);
-                let address = format!("local.{}", local.key.as_str());
-                found.push(Definition {
-                    kind: DefinitionKind::Local,
+            Some(BlockType::Import) => {
+                let to = block.body.get_attribute("to");
+                let span = to.map(|to| hcl::span(&to.value)).transpose()?;
+                let address = span.and_then(|span| imported(&file.text[span]));
+                found.extend(address.map(|address| Definition {
+                    kind: DefinitionKind::Import,
                     address,
                     line,
-                });
+                }));
             }
-        } else if name == "terraform" {
-            for inner in block.body.blocks() {
-                let line = line_of(inner)?;
-                if let Some((kind, address)) = setting(inner.ident.as_str()) {
+            Some(BlockType::Locals) => {
+                for local in block.body.attributes() {
+                    let line = file.line(hcl::span(&local.key)?.start);
+                    let address = format!("local.{}", local.key.as_str());
                     found.push(Definition {
-                        kind,
-                        address: address.to_owned(),
+                        kind: DefinitionKind::Local,
+                        address,
                         line,
                     });
-                } else if let ("provider_meta", [provider]) = (inner.ident.as_str(), &*inner.labels) {
-                    found.push(Definition {
-                        kind: DefinitionKind::ProviderMeta,
-                        address: format!("terraform.provider_meta.{}", provider.as_str()),
-                        line,
-                    });
+                }
+            }
+            Some(BlockType::Terraform) => {
+                for inner in block.body.blocks() {
+                    let line = line_of(inner)?;
+                    let (kind, address) = match (Setting::of_name(inner.ident.as_str()), &*inner.labels) {
+                        (Some(Setting::Once { kind, address, .. }), _) => (kind, address.to_owned()),
+                        (Some(Setting::ProviderMeta), [provider]) => (
+                            DefinitionKind::ProviderMeta,
+                            format!("terraform.provider_meta.{}", provider.as_str()),
+                        ),
+                        (Some(Setting::ProviderMeta) | None, _) => continue,
+                    };
+                    found.push(Definition { kind, address, line });
                 }
             }
         }
@@ -240,58 +169,69 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                 line: tree.line(tree.nodes[node].start),
             });
         };
-        if let Some((kind, prefix, labels)) = labelled(&block) {
-            for (name, node) in members(&tree, content)? {
-                if labels == 2 {
-                    for (second, node) in members(&tree, node)? {
-                        for one in bodies(&tree, node) {
-                            add(kind, format!("{prefix}{name}.{second}"), one);
+        match BlockType::of_name(&block) {
+            None => {}
+            Some(BlockType::Labelled { kind, prefix, labels }) => {
+                for (name, node) in members(&tree, content)? {
+                    if labels == 2 {
+                        for (second, node) in members(&tree, node)? {
+                            for one in bodies(&tree, node) {
+                                add(kind, format!("{prefix}{name}.{second}"), one);
+                            }
                         }
-                    }
-                } else if kind == DefinitionKind::Provider {
-                    for one in bodies(&tree, node) {
-                        let alias = members(&tree, one)?.into_iter().find(|(key, _)| key == "alias");
-                        let alias = alias.and_then(|(_, node)| text(&tree, node));
-                        let alias = alias.map(|alias| format!(".{alias}")).unwrap_or_default();
-                        add(kind, format!("{prefix}{name}{alias}"), one);
-                    }
-                } else {
-                    for one in bodies(&tree, node) {
-                        add(kind, format!("{prefix}{name}"), one);
-                    }
-                }
-            }
-        } else if block == "import" {
-            for one in bodies(&tree, content) {
-                let to = members(&tree, one)?.into_iter().find(|(key, _)| key == "to");
-                let to = to.and_then(|(_, node)| text(&tree, node));
-                if let Some(address) = to.as_deref().and_then(imported) {
-                    add(DefinitionKind::Import, address, one);
-                }
-            }
-        } else if block == "locals" {
-            for (name, node) in members(&tree, content)? {
-                add(DefinitionKind::Local, format!("local.{name}"), node);
-            }
-        } else if block == "terraform" {
-            for (name, node) in members(&tree, content)? {
-                if name == "provider_meta" {
-                    for (provider, node) in members(&tree, node)? {
+                    } else if kind == DefinitionKind::Provider {
                         for one in bodies(&tree, node) {
-                            let address = format!("terraform.provider_meta.{provider}");
-                            add(DefinitionKind::ProviderMeta, address, one);
+                            let alias = string_member(&tree, one, "alias")?;
+                            let alias = alias.map(|alias| format!(".{alias}")).unwrap_or_default();
+                            add(kind, format!("{prefix}{name}{alias}"), one);
                         }
-                    }
-                } else if let Some((kind, address)) = setting(&name) {
-                    // A backend's type is its label: `{"local": null}` is none.
-                    let labelled = name == "backend";
-                    let blocks = if labelled {
-                        members(&tree, node)?
                     } else {
-                        vec![(name, node)]
-                    };
-                    if blocks.iter().any(|(_, node)| !bodies(&tree, *node).is_empty()) {
-                        add(kind, address.to_owned(), node);
+                        for one in bodies(&tree, node) {
+                            add(kind, format!("{prefix}{name}"), one);
+                        }
+                    }
+                }
+            }
+            Some(BlockType::Import) => {
+                for one in bodies(&tree, content) {
+                    let to = string_member(&tree, one, "to")?;
+                    if let Some(address) = to.as_deref().and_then(imported) {
+                        add(DefinitionKind::Import, address, one);
+                    }
+                }
+            }
+            Some(BlockType::Locals) => {
+                for (name, node) in members(&tree, content)? {
+                    add(DefinitionKind::Local, format!("local.{name}"), node);
+                }
+            }
+            Some(BlockType::Terraform) => {
+                for (name, node) in members(&tree, content)? {
+                    match Setting::of_name(&name) {
+                        None => {}
+                        Some(Setting::ProviderMeta) => {
+                            for (provider, node) in members(&tree, node)? {
+                                for one in bodies(&tree, node) {
+                                    let address = format!("terraform.provider_meta.{provider}");
+                                    add(DefinitionKind::ProviderMeta, address, one);
+                                }
+                            }
+                        }
+                        Some(Setting::Once {
+                            kind,
+                            address,
+                            labelled,
+                        }) => {
+                            // A backend's type is its label: `{"local": null}` is none.
+                            let blocks = if labelled {
+                                members(&tree, node)?
+                            } else {
+                                vec![(name, node)]
+                            };
+                            if blocks.iter().any(|(_, node)| !bodies(&tree, *node).is_empty()) {
+                                add(kind, address.to_owned(), node);
+                            }
+                        }
                     }
                 }
             }
@@ -329,13 +269,20 @@ fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Strin
         let entries = map
             .entries
             .iter()
-            .filter_map(|entry| Some((text(tree, entry.key)?, entry.value)));
+            .filter_map(|entry| Some((json_string(tree, entry.key)?, entry.value)));
         all.extend(entries.filter(|(key, _)| key != "//"));
     }
     Ok(all)
 }
 
-fn text(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+/// The string that an object has under a key.
+fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, String> {
+    let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
+    Ok(found.and_then(|(_, node)| json_string(tree, node)))
+}
+
+/// A node's string; `None`: it is something else.
+fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
     serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
 }
 

@@ -1,11 +1,12 @@
 //! The mergers of whole documents: YAML and JSON.
 
 use super::{
-    Input, LostComment, Merged, Merger, Unmergeable,
+    comments,
     deep::{self, Outcome},
     emit::Emitter,
     json,
-    settle::Standing,
+    merger::{Input, LostComment, MergeOutcome, Merged, Merger, Unmergeable},
+    precedence::Standing,
     tree::Tree,
     value::Values,
     yaml,
@@ -26,18 +27,18 @@ pub struct Json;
 type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, String>;
 
 impl Merger for Yaml {
-    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         merge(input, yaml::parse)
     }
 }
 
 impl Merger for Json {
-    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         merge(input, json::parse)
     }
 }
 
-fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
+fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
     for (index, contribution) in input.contributions.iter().enumerate() {
@@ -52,9 +53,11 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
     }
     let standing = Standing::new(trees.len(), input.precedence);
     let merged = deep::merge(&trees, &standing, &mut values)?;
+    if !merged.conflicts.is_empty() {
+        return Ok(MergeOutcome::Conflicts(merged.conflicts));
+    }
     let own = |index: usize| input.contributions[index].bytes.to_vec();
     let (bytes, lost) = match &merged.outcome {
-        _ if !merged.conflicts.is_empty() => (Vec::new(), Vec::new()),
         None => (own(0), lost(&trees, &trees[0])),
         Some(Outcome::Keep((index, _))) => (own(*index), lost(&trees, &trees[*index])),
         Some(Outcome::Merge(merge)) => {
@@ -78,16 +81,15 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<Merged, Unmergeable> {
             (if changed { text.into_bytes() } else { own(base) }, lost)
         }
     };
-    Ok(Merged {
+    Ok(MergeOutcome::Merged(Merged {
         bytes,
         keys: merged.keys,
-        conflicts: merged.conflicts,
         lost,
-    })
+    }))
 }
 
 /// The comments that the result lacks.
 fn lost(trees: &[Tree<'_>], result: &Tree<'_>) -> Vec<LostComment> {
     let all: Vec<_> = trees.iter().map(Tree::all_comments).collect();
-    super::lost_comments(&all, &result.all_comments())
+    comments::lost_comments(&all, &result.all_comments())
 }

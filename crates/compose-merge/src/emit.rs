@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
-    flow::leading,
-    text::{Edit, apply},
-    tree::{At, Entry, Kind, Loaded, MAX_BYTES, Map, Node, NodeId, Tree},
+    splice::{Edit, apply, leading},
+    tree::{Entry, Kind, Loaded, MAX_BYTES, Map, Node, NodeId, NodeRef, Tree},
 };
 
 /// Why a text cannot be put where it belongs.
@@ -20,7 +19,7 @@ pub(super) struct Emitter<'a, 't> {
     /// Names of anchors that must not be given again.
     names: HashSet<String>,
     /// Anchored nodes that stand in the result so far, unchanged, and the name they have there.
-    pub(super) emitted: HashMap<At, String>,
+    pub(super) emitted: HashMap<NodeRef, String>,
     /// Bytes copied: aliases can make it many more than there are in the files.
     copied: usize,
 }
@@ -80,16 +79,16 @@ impl<'a, 't> Emitter<'a, 't> {
         Ok(format!("{bom}{}", apply(&tree.text, 0..tree.text.len(), edits)))
     }
 
-    pub(super) fn node(&self, (index, node): At) -> &'a Node {
+    pub(super) fn node(&self, (index, node): NodeRef) -> &'a Node {
         &self.trees[index].nodes[node]
     }
 
-    pub(super) fn map(&self, (index, node): At) -> &'a Map {
+    pub(super) fn map(&self, (index, node): NodeRef) -> &'a Map {
         self.trees[index].map(node).expect("only mappings are merged")
     }
 
     /// The mapping behind the first part of a merge, aliases followed.
-    pub(super) fn frame(&self, merge: &Merge) -> At {
+    pub(super) fn frame(&self, merge: &Merge) -> NodeRef {
         let (index, node) = merge.parts[0];
         (index, self.trees[index].resolve(node))
     }
@@ -99,7 +98,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// The entries that neither stand in the frame's text nor come, with their value, through a merge key that stands there.
-    pub(super) fn new_entries<'m>(&self, merge: &'m Merge, frame: At) -> Vec<&'m MergedEntry> {
+    pub(super) fn new_entries<'m>(&self, merge: &'m Merge, frame: NodeRef) -> Vec<&'m MergedEntry> {
         let is_there = |merged: &&MergedEntry| {
             let (index, loaded) = merged.frame;
             let value = match &merged.outcome {
@@ -128,8 +127,8 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// Do two values say the same with the same text? Then the frame's own can stay as it is.
-    pub(super) fn reads_alike(&self, theirs: At, own: At) -> bool {
-        let text = |(index, node): At| {
+    pub(super) fn reads_alike(&self, theirs: NodeRef, own: NodeRef) -> bool {
+        let text = |(index, node): NodeRef| {
             let tree = &self.trees[index];
             let it = &tree.nodes[node];
             let comment = tree.comment_behind(node).map(|comment| &tree.text[comment]);
@@ -166,7 +165,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// The alias itself when its anchor is in the result, else what it stands for.
-    pub(super) fn anchor_or_target(&self, (index, node): At) -> NodeId {
+    pub(super) fn anchor_or_target(&self, (index, node): NodeRef) -> NodeId {
         let target = self.trees[index].resolve(node);
         if self.emitted.contains_key(&(index, target)) {
             node
@@ -178,7 +177,7 @@ impl<'a, 't> Emitter<'a, 't> {
     /// Edits that a node's own text needs at its place: anchors without doubles, aliases that mean the same.
     pub(super) fn verbatim(
         &mut self,
-        (index, node): At,
+        (index, node): NodeRef,
         copy: bool,
         edits: &mut Vec<Edit>,
     ) -> Result<(), Refused> {
@@ -218,7 +217,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// An alias replaced by what it stands for.
-    fn expanded(&mut self, (index, alias): At, there: NodeId) -> Result<Edit, Refused> {
+    fn expanded(&mut self, (index, alias): NodeRef, there: NodeId) -> Result<Edit, Refused> {
         let tree = &self.trees[index];
         let it = &tree.nodes[alias];
         if it.in_flow || it.is_key {
@@ -295,7 +294,7 @@ impl<'a, 't> Emitter<'a, 't> {
 }
 
 /// A merge's entries that stand in its frame's own text, by their place there.
-pub(super) fn own_entries(merge: &Merge, frame: At) -> HashMap<usize, &MergedEntry> {
+pub(super) fn own_entries(merge: &Merge, frame: NodeRef) -> HashMap<usize, &MergedEntry> {
     let own = merge
         .entries
         .iter()

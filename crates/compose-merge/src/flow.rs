@@ -3,8 +3,8 @@
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
-    text::{Edit, shift},
-    tree::{At, Kind, Map, Style},
+    splice::{Edit, leading, shift},
+    tree::{Kind, Map, NodeRef, Style},
 };
 
 impl Emitter<'_, '_> {
@@ -134,7 +134,7 @@ impl Emitter<'_, '_> {
     }
 
     /// How new entries of a mapping are laid out: as its last one is.
-    fn layout(&self, (index, node): At, new: &[&MergedEntry]) -> Layout {
+    fn layout(&self, (index, node): NodeRef, new: &[&MergedEntry]) -> Layout {
         let tree = &self.trees[index];
         let map = self.map((index, node));
         let step = tree.json_step.clone().unwrap_or_default();
@@ -182,7 +182,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A node as a part of what is in brackets, rewritten in brackets where it is a block.
-    pub(super) fn inline(&mut self, (index, node): At, lead: &str) -> Result<String, Refused> {
+    pub(super) fn inline(&mut self, (index, node): NodeRef, lead: &str) -> Result<String, Refused> {
         let tree = &self.trees[index];
         let target = tree.resolve(node);
         if target != node
@@ -275,11 +275,6 @@ struct Layout {
     lead: String,
     /// One more level, in JSON.
     step: String,
-}
-
-/// The blanks a line starts with.
-pub(super) fn leading(line: &str) -> &str {
-    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
 /// JSON of one indentation in another: strings never span lines there, so blanks at a line's start mean nothing.

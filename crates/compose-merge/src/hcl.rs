@@ -10,7 +10,8 @@ use hcl_edit::{
 
 use super::{
     scalar::{Scalar, json_number},
-    tree::{MAX_BYTES, line_starts},
+    source_text::{self, SourceText},
+    tree::line_starts,
     value::{ValueId, Values},
 };
 
@@ -25,13 +26,7 @@ pub(super) struct File<'t> {
 
 /// Parses a file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
 pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
-    if bytes.len() > MAX_BYTES {
-        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
-    let (text, bom) = text
-        .strip_prefix('\u{feff}')
-        .map_or((text, false), |rest| (rest, true));
+    let SourceText { text, bom } = source_text::decode(bytes)?;
     let text = if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
     } else {

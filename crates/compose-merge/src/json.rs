@@ -9,22 +9,16 @@ use serde_json::value::RawValue;
 
 use super::{
     scalar::{self, Scalar},
+    source_text::{self, SourceText},
     tree::{
-        Entry, Kind, Loaded, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, last_wins,
-        line_starts,
+        Entry, Kind, Loaded, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, last_wins, line_starts,
     },
     value::{ValueId, Values},
 };
 
 /// Parses one file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
-    if bytes.len() > MAX_BYTES {
-        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
-    let (text, bom) = text
-        .strip_prefix('\u{feff}')
-        .map_or((text, false), |rest| (rest, true));
+    let SourceText { text, bom } = source_text::decode(bytes)?;
     let root: &RawValue = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
     let mut builder = Builder {
         text,

@@ -8,10 +8,12 @@ use hcl_edit::{
 };
 
 use super::{
-    Input, KeyConflict, KeyOrigin, Merged, Merger, Unmergeable,
+    comments,
     hcl::{self, File},
-    settle::Standing,
-    text::{Edit, apply},
+    key_path::key_component,
+    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
+    precedence::Standing,
+    splice::{Edit, apply},
 };
 
 /// Unites the providers. Of one version the hashes are united (each is for one platform or way of packing) and
@@ -79,7 +81,7 @@ fn providers(file: &File<'_>) -> Result<BTreeMap<String, Provider>, String> {
 }
 
 impl Merger for LockHcl {
-    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
             let unmergeable = |why| Unmergeable { index, why };
@@ -87,28 +89,29 @@ impl Merger for LockHcl {
             let providers = providers(&file).map_err(unmergeable)?;
             files.push((file, providers));
         }
-        let mut merged = merge(&files, &Standing::new(files.len(), input.precedence));
-        if merged.conflicts.is_empty() {
-            let again = hcl::parse(&merged.bytes).map_err(|why| Unmergeable {
-                index: files.len() - 1,
-                why: format!("the merged text: {why}"),
-            })?;
-            let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
-            merged.lost = super::lost_comments(&all, &again.all_comments());
-        }
-        Ok(merged)
+        let standing = Standing::new(files.len(), input.precedence);
+        let (bytes, keys) = match merge(&files, &standing) {
+            Ok(done) => done,
+            Err(conflicts) => return Ok(MergeOutcome::Conflicts(conflicts)),
+        };
+        let again = hcl::parse(&bytes).map_err(|why| Unmergeable {
+            index: files.len() - 1,
+            why: format!("the merged text: {why}"),
+        })?;
+        let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
+        let lost = comments::lost_comments(&all, &again.all_comments());
+        drop(again);
+        Ok(MergeOutcome::Merged(Merged { bytes, keys, lost }))
     }
 }
 
-fn merge(files: &[(File<'_>, BTreeMap<String, Provider>)], standing: &Standing) -> Merged {
+/// The merged text with the origins of its keys; `Err`: the conflicts.
+fn merge(
+    files: &[(File<'_>, BTreeMap<String, Provider>)],
+    standing: &Standing,
+) -> Result<(Vec<u8>, Vec<KeyOrigin>), Vec<KeyConflict>> {
     let base = &files[0].0;
-    let mut edits = Vec::new();
-    let mut merged = Merged {
-        bytes: Vec::new(),
-        keys: Vec::new(),
-        conflicts: Vec::new(),
-        lost: Vec::new(),
-    };
+    let (mut edits, mut keys, mut conflicts) = (Vec::new(), Vec::new(), Vec::new());
     let addresses: BTreeSet<&String> = files.iter().flat_map(|(_, providers)| providers.keys()).collect();
     for address in addresses {
         let setters: Vec<usize> = (0..files.len())
@@ -118,17 +121,20 @@ fn merge(files: &[(File<'_>, BTreeMap<String, Provider>)], standing: &Standing) 
         // Who agrees on the version is united, whatever the order.
         let in_play = standing.in_play(&setters, |lower, higher| of(lower).version != of(higher).version);
         let frame = in_play[0];
-        let line = |index: usize| (index, files[index].0.line(of(index).block.start));
-        let path = format!("provider.{}", super::key_component(address));
+        let place = |contribution: usize| KeyPlace {
+            contribution,
+            line: files[contribution].0.line(of(contribution).block.start),
+        };
+        let path = format!("provider.{}", key_component(address));
         for other in in_play
             .iter()
             .filter(|other| of(**other).version != of(frame).version)
         {
             let key = format!("{path}.version");
-            merged.conflicts.push(KeyConflict {
+            conflicts.push(KeyConflict {
                 key,
-                lower: line(frame),
-                higher: line(*other),
+                lower: place(frame),
+                higher: place(*other),
             });
         }
         let mut overridden: Vec<usize> = setters
@@ -138,11 +144,10 @@ fn merge(files: &[(File<'_>, BTreeMap<String, Provider>)], standing: &Standing) 
             .collect();
         overridden.reverse();
         for key in ["version", "constraints", "hashes"] {
-            let (winner, line) = line(frame);
-            merged.keys.push(KeyOrigin {
+            keys.push(KeyOrigin {
                 key: format!("{path}.{key}"),
-                winner,
-                line,
+                winner: frame,
+                line: place(frame).line,
                 overridden: overridden.clone(),
             });
         }
@@ -161,14 +166,15 @@ fn merge(files: &[(File<'_>, BTreeMap<String, Provider>)], standing: &Standing) 
             });
         }
     }
-    if merged.conflicts.is_empty() {
-        let eol = base.line_break();
-        for edit in &mut edits {
-            edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
-        }
-        merged.bytes = apply(&base.text, 0..base.text.len(), edits).into_bytes();
+    if !conflicts.is_empty() {
+        return Err(conflicts);
     }
-    merged
+    let eol = base.line_break();
+    for edit in &mut edits {
+        edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
+    }
+    let text = apply(&base.text, 0..base.text.len(), edits);
+    Ok((text.into_bytes(), keys))
 }
 
 /// The block of a provider on whose version the contributions agree.
@@ -213,7 +219,7 @@ fn united(files: &[(File<'_>, BTreeMap<String, Provider>)], address: &str, in_pl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{equals, last, merge_text};
+    use crate::tests::{conflicts, equals, last, merge_text, merged};
 
     fn block(name: &str, version: &str, hashes: &[&str]) -> String {
         let hashes: String = hashes.iter().map(|hash| format!("    \"{hash}\",\n")).collect();
@@ -237,7 +243,7 @@ mod tests {
             block("aws", "5.1.0", &["h1:a", "zh:b"]),
             block("null", "3.2.1", &["h1:n"])
         );
-        let merged = merge_text(&LockHcl, &[&lower, &higher], equals).unwrap();
+        let merged = merged(&LockHcl, &[&lower, &higher], equals);
         let expected = [
             block("aws", "5.1.0", &["h1:a", "zh:b"]),
             block("null", "3.2.1", &["h1:n"]),
@@ -247,19 +253,18 @@ mod tests {
             String::from_utf8(merged.bytes).unwrap(),
             format!("{HEAD}{}", expected.join("\n"))
         );
-        assert!(merged.conflicts.is_empty());
     }
 
     #[test]
     fn differing_versions_are_a_conflict_between_equals_and_taken_whole_from_the_higher_one() {
         let (lower, higher) = (block("aws", "5.1.0", &["h1:a"]), block("aws", "5.2.0", &["h1:b"]));
-        let merged = merge_text(&LockHcl, &[&lower, &higher], equals).unwrap();
-        assert_eq!(merged.conflicts.len(), 1);
+        let conflicts = conflicts(&LockHcl, &[&lower, &higher], equals);
+        assert_eq!(conflicts.len(), 1);
         assert_eq!(
-            merged.conflicts[0].key,
+            conflicts[0].key,
             "provider.\"registry.terraform.io/hashicorp/aws\".version"
         );
-        let merged = merge_text(&LockHcl, &[&lower, &higher], last).unwrap();
+        let merged = merged(&LockHcl, &[&lower, &higher], last);
         assert_eq!(String::from_utf8(merged.bytes).unwrap(), higher);
         assert_eq!(merged.keys[0].overridden, [0]);
     }

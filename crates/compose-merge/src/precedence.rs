@@ -1,6 +1,15 @@
-//! Which of the contributions that set one thing count.
+//! Which of several contributions that set one thing count.
 
-use super::Precedence;
+/// How two contributions of one merge stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// The higher one wins: it is the local environment, or the source that nests the lower one, or `on-conflict: last`.
+    HigherWins,
+    /// The lower one stays: `on-conflict: first`.
+    LowerStays,
+    /// Two sources of equal standing: different values of one key are a conflict, unless a higher contribution sets the key.
+    Conflict,
+}
 
 /// How all contributions of a merge stand to each other, asked once.
 pub(super) struct Standing {

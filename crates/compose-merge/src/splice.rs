@@ -77,6 +77,11 @@ pub(super) fn pull_comments(text: &str, indent: usize) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The blanks a line starts with.
+pub(super) fn leading(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
 /// `count` spaces.
 pub(super) fn spaces(count: usize) -> String {
     " ".repeat(count)

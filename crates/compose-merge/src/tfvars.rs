@@ -5,11 +5,12 @@ use std::{collections::HashMap, ops::Range};
 use hcl_edit::structure::Structure;
 
 use super::{
-    Input, KeyConflict, KeyOrigin, Merged, Merger, Unmergeable,
+    comments,
     hcl::{self, File},
-    key_component,
-    settle::Standing,
-    text::{Edit, apply, says},
+    key_path::key_component,
+    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
+    precedence::Standing,
+    splice::{Edit, apply, says},
     value::{ValueId, Values},
 };
 
@@ -46,7 +47,7 @@ fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, Stri
 }
 
 impl Merger for Tfvars {
-    fn merge(&self, input: &Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         let mut values = Values::default();
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
@@ -60,15 +61,15 @@ impl Merger for Tfvars {
             files: &files,
             standing: &standing,
         };
-        let mut merged = merge.run();
-        if !merged.conflicts.is_empty() {
-            return Ok(merged);
-        }
+        let (bytes, keys) = match merge.run() {
+            Ok(done) => done,
+            Err(conflicts) => return Ok(MergeOutcome::Conflicts(conflicts)),
+        };
         let refused = |why| Unmergeable {
             index: files.len() - 1,
             why,
         };
-        let again = hcl::parse(&merged.bytes).map_err(|why| refused(format!("the merged text: {why}")))?;
+        let again = hcl::parse(&bytes).map_err(|why| refused(format!("the merged text: {why}")))?;
         let loaded = variables(&again, &mut values).map_err(refused)?;
         let expected = merge.expected();
         let same = loaded.len() == expected.len()
@@ -81,8 +82,9 @@ impl Merger for Tfvars {
             ));
         }
         let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
-        merged.lost = super::lost_comments(&all, &again.all_comments());
-        Ok(merged)
+        let lost = comments::lost_comments(&all, &again.all_comments());
+        drop(again);
+        Ok(MergeOutcome::Merged(Merged { bytes, keys, lost }))
     }
 }
 
@@ -127,26 +129,24 @@ impl<'a> Merge<'a, '_> {
             .collect()
     }
 
-    fn run(&self) -> Merged {
+    /// The merged text with the origins of its keys; `Err`: the conflicts.
+    fn run(&self) -> Result<(Vec<u8>, Vec<KeyOrigin>), Vec<KeyConflict>> {
         let base = &self.files[0].0;
         let (mut edits, mut added) = (Vec::new(), String::new());
-        let mut merged = Merged {
-            bytes: Vec::new(),
-            keys: Vec::new(),
-            conflicts: Vec::new(),
-            lost: Vec::new(),
-        };
+        let (mut keys, mut conflicts) = (Vec::new(), Vec::new());
         for setters in self.setters() {
             let in_play = self.in_play(&setters);
             let (winner, variable) = in_play[0];
-            let line =
-                |(index, variable): (usize, &Variable)| (index, self.files[index].0.line(variable.key.start));
+            let place = |(contribution, variable): (usize, &Variable)| KeyPlace {
+                contribution,
+                line: self.files[contribution].0.line(variable.key.start),
+            };
             let key = key_component(&variable.name);
             for other in in_play.iter().filter(|other| other.1.value != variable.value) {
-                merged.conflicts.push(KeyConflict {
+                conflicts.push(KeyConflict {
                     key: key.clone(),
-                    lower: line(in_play[0]),
-                    higher: line(*other),
+                    lower: place(in_play[0]),
+                    higher: place(*other),
                 });
             }
             let mut overridden: Vec<usize> = setters
@@ -155,10 +155,10 @@ impl<'a> Merge<'a, '_> {
                 .map(|it| it.0)
                 .collect();
             overridden.reverse();
-            merged.keys.push(KeyOrigin {
+            keys.push(KeyOrigin {
                 key,
                 winner,
-                line: line((winner, variable)).1,
+                line: place((winner, variable)).line,
                 overridden,
             });
             let (first, frame) = setters[0];
@@ -168,17 +168,18 @@ impl<'a> Merge<'a, '_> {
                 self.replace(frame, (winner, variable), &mut edits);
             }
         }
-        if merged.conflicts.is_empty() {
-            edits.push(Edit::insert(base.text.len(), added));
-            let eol = base.line_break();
-            // A heredoc's line breaks are part of its value.
-            for edit in edits.iter_mut().filter(|edit| !edit.text.contains("<<")) {
-                edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
-            }
-            let bom = if base.bom { "\u{feff}" } else { "" };
-            merged.bytes = format!("{bom}{}", apply(&base.text, 0..base.text.len(), edits)).into_bytes();
+        if !conflicts.is_empty() {
+            return Err(conflicts);
         }
-        merged
+        edits.push(Edit::insert(base.text.len(), added));
+        let eol = base.line_break();
+        // A heredoc's line breaks are part of its value.
+        for edit in edits.iter_mut().filter(|edit| !edit.text.contains("<<")) {
+            edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
+        }
+        let bom = if base.bom { "\u{feff}" } else { "" };
+        let text = format!("{bom}{}", apply(&base.text, 0..base.text.len(), edits));
+        Ok((text.into_bytes(), keys))
     }
 
     /// A variable that the lowest file lacks, with its comments, as whole lines.
@@ -237,14 +238,14 @@ impl<'a> Merge<'a, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LostComment;
-    use crate::tests::{equals, last, merge_text};
+    use crate::merger::LostComment;
+    use crate::tests::{conflicts, equals, last, merge_text, merged};
 
     #[test]
     fn attributes_are_replaced_and_added_and_the_formatting_stays() {
         let lower = "# where\nregion   = \"eu-west-1\" # home\n\ntags = {\n  a = 1\n}\nsize = 1\n";
         let higher = "tags = { b = 2 } # ours\n\n# how many\ncount = 3\n# big\nsize = 2";
-        let merged = merge_text(&Tfvars, &[lower, higher], last).unwrap();
+        let merged = merged(&Tfvars, &[lower, higher], last);
         assert_eq!(
             String::from_utf8(merged.bytes).unwrap(),
             "# where\nregion   = \"eu-west-1\" # home\n\ntags = { b = 2 } # ours\n# big\nsize = 2\n# how many\ncount = 3\n"
@@ -269,26 +270,25 @@ mod tests {
     fn equals_that_differ_are_conflicts_and_spelling_is_no_difference() {
         let lower = "a = 1\nb = { x = 1, \"y\" = 2 }\nc = [1]\n";
         let higher = "a = 1.0\nb = {\n  y = 2\n  x = 1\n}\nc = [2]\n";
-        let merged = merge_text(&Tfvars, &[lower, higher], equals).unwrap();
-        assert_eq!(merged.conflicts.len(), 1);
+        let conflicts = conflicts(&Tfvars, &[lower, higher], equals);
+        let place = |contribution, line| KeyPlace { contribution, line };
         assert_eq!(
-            (
-                merged.conflicts[0].key.as_str(),
-                merged.conflicts[0].lower,
-                merged.conflicts[0].higher
-            ),
-            ("c", (0, 3), (1, 6))
+            conflicts,
+            [KeyConflict {
+                key: "c".to_owned(),
+                lower: place(0, 3),
+                higher: place(1, 6)
+            }]
         );
     }
 
     #[test]
     fn a_heredoc_takes_the_place_of_a_value_with_a_comment() {
-        let merged = merge_text(
+        let merged = merged(
             &Tfvars,
             &["a = 1 # one\r\nb = 2\r\n", "b = 3\na = <<EOF\nx # y\nEOF\n"],
             last,
-        )
-        .unwrap();
+        );
         assert_eq!(
             String::from_utf8(merged.bytes).unwrap(),
             "a = <<EOF\nx # y\nEOF\r\nb = 3\r\n"

@@ -15,7 +15,7 @@ pub(super) const MAX_NODES: usize = 400_000;
 pub(super) type NodeId = usize;
 
 /// A node of one contribution.
-pub(super) type At = (usize, NodeId);
+pub(super) type NodeRef = (usize, NodeId);
 
 /// How a scalar is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

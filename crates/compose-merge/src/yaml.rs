@@ -13,9 +13,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::{
     scalar,
-    tree::{
-        Entry, Kind, Loaded, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, line_starts,
-    },
+    source_text::{self, SourceText},
+    tree::{Entry, Kind, Loaded, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, line_starts},
     value::Values,
 };
 
@@ -26,13 +25,7 @@ use gaps::Position;
 
 /// Parses one file that holds one document; the error is the reason of an [`Unmergeable`](super::Unmergeable).
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
-    if bytes.len() > MAX_BYTES {
-        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
-    let (text, bom) = text
-        .strip_prefix('\u{feff}')
-        .map_or((text, false), |rest| (rest, true));
+    let SourceText { text, bom } = source_text::decode(bytes)?;
     check_text(text)?;
     if text.is_empty() || text.ends_with('\n') {
         return Builder::new(Cow::Borrowed(text), bom).build(values);

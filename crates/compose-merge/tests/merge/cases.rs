@@ -1,7 +1,7 @@
 //! Merges as a user sees them: the text, where keys came from, conflicts, and why a file is not merged.
 
 use crate::oracle::{Job, ask, merge, merge_last};
-use compose_merge::{Json, Merged, Precedence, Yaml};
+use compose_merge::{Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, Yaml};
 
 /// Merges YAML, compares the text, and has PyYAML say that it means the right thing.
 fn check(texts: &[&str], expected: &str) {
@@ -16,8 +16,19 @@ fn check(texts: &[&str], expected: &str) {
     assert_eq!(result, expected);
 }
 
-fn conflicts(texts: &[&str], precedence: &dyn Fn(usize, usize) -> Precedence) -> Merged {
-    merge(&Yaml, texts, precedence).unwrap()
+fn merged(texts: &[&str], precedence: &dyn Fn(usize, usize) -> Precedence) -> Merged {
+    merge(&Yaml, texts, precedence).unwrap().merged().unwrap()
+}
+
+fn conflicts(
+    merger: &dyn Merger,
+    texts: &[&str],
+    precedence: &dyn Fn(usize, usize) -> Precedence,
+) -> Vec<KeyConflict> {
+    match merge(merger, texts, precedence).unwrap() {
+        MergeOutcome::Conflicts(conflicts) => conflicts,
+        MergeOutcome::Merged(merged) => panic!("{merged:?}"),
+    }
 }
 
 fn equals(_: usize, _: usize) -> Precedence {
@@ -48,7 +59,7 @@ fn a_comment_without_a_place_is_told() {
         (["a: | # text\n  x\n", "a: {b: 1}\n"], (0, 1, "# text")),
         (["a: 1\n", "b: 1\n...\n# after\n"], (1, 3, "# after")),
     ] {
-        let merged = conflicts(&texts, &|_, _| Precedence::HigherWins);
+        let merged = merged(&texts, &|_, _| Precedence::HigherWins);
         let told: Vec<_> = merged
             .lost
             .iter()
@@ -192,25 +203,26 @@ fn merge_keys_are_followed() {
 
 #[test]
 fn equals_that_differ_are_conflicts_of_their_keys() {
-    let merged = conflicts(
+    let found = conflicts(
+        &Yaml,
         &["a:\n  b: 1\n  c: 1\nd: yes\n", "d: true\na:\n  c: 2\n  b: 1\n"],
         &equals,
     );
-    assert_eq!(merged.conflicts.len(), 1);
-    let conflict = &merged.conflicts[0];
+    let place = |contribution, line| KeyPlace { contribution, line };
     assert_eq!(
-        (conflict.key.as_str(), conflict.lower, conflict.higher),
-        ("a.c", (0, 3), (1, 3))
+        found,
+        [KeyConflict {
+            key: "a.c".to_owned(),
+            lower: place(0, 3),
+            higher: place(1, 3)
+        }]
     );
 
     // A mapping and a scalar.
-    assert_eq!(
-        conflicts(&["a: 1\n", "a:\n  b: 1\n"], &equals).conflicts[0].key,
-        "a"
-    );
+    assert_eq!(conflicts(&Yaml, &["a: 1\n", "a:\n  b: 1\n"], &equals)[0].key, "a");
     // Names with dots and the like are quoted in paths.
     assert_eq!(
-        conflicts(&["a:\n  x.y/z: 1\n", "a:\n  \"x.y/z\": 2\n"], &equals).conflicts[0].key,
+        conflicts(&Yaml, &["a:\n  x.y/z: 1\n", "a:\n  \"x.y/z\": 2\n"], &equals)[0].key,
         "a.\"x.y/z\""
     );
 }
@@ -224,24 +236,15 @@ fn a_higher_layer_settles_a_conflict_by_setting_the_key() {
             Precedence::Conflict
         }
     };
-    let merged = conflicts(&["a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 3\n"], &local_wins);
-    assert!(merged.conflicts.is_empty());
+    let merged = merged(&["a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 3\n"], &local_wins);
     assert_eq!(String::from_utf8(merged.bytes).unwrap(), "a: 3\nb: 1\n");
-    let merged = conflicts(&["a: 1\nb: 1\n", "a: 2\nb: 2\n", "a: 3\n"], &local_wins);
-    assert_eq!(
-        merged
-            .conflicts
-            .iter()
-            .map(|it| it.key.as_str())
-            .collect::<Vec<_>>(),
-        ["b"]
-    );
-    assert!(merged.bytes.is_empty());
+    let found = conflicts(&Yaml, &["a: 1\nb: 1\n", "a: 2\nb: 2\n", "a: 3\n"], &local_wins);
+    assert_eq!(found.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]
 fn who_stands_back_leaves_the_lower_value_and_adds_the_rest() {
-    let merged = conflicts(&["a: 1\n", "a: 2\nb: 2\n"], &|_, _| Precedence::LowerStays);
+    let merged = merged(&["a: 1\n", "a: 2\nb: 2\n"], &|_, _| Precedence::LowerStays);
     assert_eq!(String::from_utf8(merged.bytes).unwrap(), "a: 1\nb: 2\n");
     assert_eq!(
         (merged.keys[0].winner, &merged.keys[0].overridden[..]),
@@ -251,7 +254,7 @@ fn who_stands_back_leaves_the_lower_value_and_adds_the_rest() {
 
 #[test]
 fn every_leaf_key_knows_its_origin() {
-    let merged = conflicts(
+    let merged = merged(
         &[
             "a:\n  b: 1\n  c: [x]\ne: 1\n",
             "a:\n  d:\n    f: 2\n    g: {}\n  b: 3\n",
@@ -398,13 +401,6 @@ fn json_keeps_numbers_order_and_indentation() {
         merge_last("json", &[lower, higher]).unwrap(),
         "{\n\t\"z\": 1.50,\n\t\"a\": {\"x\": 12345678901234567890123, \"y\": -0.0},\n\t\"e\": {\n\t\t\"n\": [\n\t\t\t1e3\n\t\t]\n\t},\n\t\"new\": {\n\t\t\"k\": null\n\t}\n}\n"
     );
-    let merged = merge(&Json, &["{\"a\":1.0,\"b\":1}", "{\"a\":1.00,\"b\":1.0}"], &equals).unwrap();
-    assert_eq!(
-        merged
-            .conflicts
-            .iter()
-            .map(|it| it.key.as_str())
-            .collect::<Vec<_>>(),
-        ["b"]
-    );
+    let found = conflicts(&Json, &["{\"a\":1.0,\"b\":1}", "{\"a\":1.00,\"b\":1.0}"], &equals);
+    assert_eq!(found.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["b"]);
 }

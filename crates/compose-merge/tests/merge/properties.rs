@@ -2,7 +2,7 @@
 
 use crate::oracle::{Job, ask, merge, merge_last};
 use crate::random_files::{json_value, random, write_json};
-use compose_merge::{Precedence, Yaml};
+use compose_merge::{MergeOutcome, Precedence, Yaml};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -80,7 +80,7 @@ fn no_comment_is_lost_silently() {
             *text = numbered.collect();
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let Ok(merged) = merge(&Yaml, &texts, &|_, _| Precedence::HigherWins) else {
+        let Ok(MergeOutcome::Merged(merged)) = merge(&Yaml, &texts, &|_, _| Precedence::HigherWins) else {
             continue;
         };
         let result = String::from_utf8(merged.bytes).unwrap();

@@ -5,7 +5,7 @@
 
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
 
-use compose_merge::Definition;
+use compose_merge::{Definition, DefinitionsFile};
 use compose_model::TreePath;
 
 use super::{
@@ -88,8 +88,7 @@ fn party(file: &TfFile<'_>, line: usize) -> Party {
 /// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice. It
 /// passes over the files of editors; of those only `.name.tf` ends as a configuration does.
 fn is_read(name: &str) -> bool {
-    let stem = name.strip_suffix(".json").unwrap_or(name).strip_suffix(".tf");
-    stem.is_some_and(|stem| stem != "override" && !stem.ends_with("_override") && !name.starts_with('.'))
+    DefinitionsFile::of_name(name).is_some_and(|file| file.is_read() && !file.is_override())
 }
 
 /// Directories with a `.tf` file of a source.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_merge::{Class, LostComment, Merged, Merger, Precedence};
+use compose_merge::{Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence};
 use compose_model::{FileMode, OnConflict, TreeFile, TreePath};
 
 use super::{
@@ -158,7 +158,10 @@ impl<'a> Settler<'a> {
             })
             .collect();
         match merger.merge(&input) {
-            Ok(merged) => {
+            Ok(MergeOutcome::Conflicts(conflicts)) => {
+                Ok(Ok(Err(key_conflicts(path, files, conflicts, &parties))))
+            }
+            Ok(MergeOutcome::Merged(merged)) => {
                 let mode = match (local, files.last()) {
                     (Some(LocalKind::File(mode)), _) => mode,
                     (_, Some(highest)) => highest.file.mode,
@@ -166,8 +169,8 @@ impl<'a> Settler<'a> {
                 };
                 let local_text = local.and_then(|_| texts.last());
                 let notes = self.lost(&merged.lost, files, &parties);
-                let settled = merged_file(path, files, merged, parties, mode, local_text);
-                Ok(Ok(settled.map(|file| ComposedFile { notes, ..file })))
+                let file = merged_file(path, files, merged, parties, mode, local_text);
+                Ok(Ok(Ok(ComposedFile { notes, ..file })))
             }
             Err(unmergeable) => Ok(Err(format!(
                 "not merged, because {} is {}",
@@ -290,7 +293,27 @@ fn source_line(files: &[Contribution<'_>], index: usize, line: usize) -> usize {
     }
 }
 
-/// What a merger made of a path. `parties` stand for its contributions.
+/// The conflicts that a merger found on a path's keys. `parties` stand for its contributions.
+fn key_conflicts(
+    path: &TreePath,
+    files: &[Contribution<'_>],
+    conflicts: Vec<KeyConflict>,
+    parties: &[Party],
+) -> Vec<Conflict> {
+    let side = |place: KeyPlace| Party {
+        line: Some(source_line(files, place.contribution, place.line)),
+        ..parties[place.contribution].clone()
+    };
+    let conflict = |conflict: KeyConflict| Conflict {
+        path: path.clone(),
+        kind: ConflictKind::Key { key: conflict.key },
+        parties: vec![side(conflict.lower), side(conflict.higher)],
+        remedies: Vec::new(),
+    };
+    conflicts.into_iter().map(conflict).collect()
+}
+
+/// The file that a merger made of a path. `parties` stand for its contributions.
 fn merged_file(
     path: &TreePath,
     files: &[Contribution<'_>],
@@ -298,29 +321,15 @@ fn merged_file(
     parties: Vec<Party>,
     mode: FileMode,
     local_text: Option<&Arc<[u8]>>,
-) -> Settled {
-    let line_of = |index: usize, line: usize| source_line(files, index, line);
-    let side = |(index, line): (usize, usize)| Party {
-        line: Some(line_of(index, line)),
-        ..parties[index].clone()
-    };
-    if !merged.conflicts.is_empty() {
-        let conflict = |conflict: compose_merge::KeyConflict| Conflict {
-            path: path.clone(),
-            kind: ConflictKind::Key { key: conflict.key },
-            parties: vec![side(conflict.lower), side(conflict.higher)],
-            remedies: Vec::new(),
-        };
-        return Err(merged.conflicts.into_iter().map(conflict).collect());
-    }
+) -> ComposedFile {
     let keys = merged.keys.into_iter().map(|key| KeyTrace {
-        line: line_of(key.winner, key.line),
+        line: source_line(files, key.winner, key.line),
         key: key.key,
         winner: key.winner,
         overridden: key.overridden,
     });
     let unchanged = local_text.is_some_and(|text| **text == *merged.bytes);
-    Ok(ComposedFile {
+    ComposedFile {
         path: path.clone(),
         action: Action::Merge,
         keys: keys.collect(),
@@ -340,7 +349,7 @@ fn merged_file(
             }
         },
         notes: Vec::new(),
-    })
+    }
 }
 
 fn local_file(path: &TreePath, action: Action, below: &[Contribution<'_>]) -> ComposedFile {

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use compose_merge::{Contribution, Input, Json, Merged, Merger, Precedence, Unmergeable, Yaml};
+use compose_merge::{Contribution, Input, Json, MergeOutcome, Merger, Precedence, Unmergeable, Yaml};
 use compose_model::TreePath;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) fn merge(
     merger: &dyn Merger,
     texts: &[&str],
     precedence: &dyn Fn(usize, usize) -> Precedence,
-) -> Result<Merged, Unmergeable> {
+) -> Result<MergeOutcome, Unmergeable> {
     let contributions: Vec<_> = texts
         .iter()
         .map(|text| Contribution {
@@ -32,7 +32,8 @@ pub(crate) fn merge(
 /// Merges texts of which each wins over those before it.
 pub(crate) fn merge_last(format: &str, texts: &[&str]) -> Result<String, Unmergeable> {
     let merger: &dyn Merger = if format == "json" { &Json } else { &Yaml };
-    let merged = merge(merger, texts, &|_, _| Precedence::HigherWins)?;
+    let outcome = merge(merger, texts, &|_, _| Precedence::HigherWins)?;
+    let merged = outcome.merged().expect("the higher one wins");
     Ok(String::from_utf8(merged.bytes).unwrap())
 }
 
