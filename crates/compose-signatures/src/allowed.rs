@@ -9,10 +9,10 @@ use super::{Keys, ssh, time};
 
 const EXAMPLE: &str = "a line is `NAME KEYTYPE KEY`, as in `ada@example.org ssh-ed25519 AAAAC3…`";
 
-/// One line: a key that may sign, and when and for what.
+/// One line: a key that may sign, with the times and the purposes that it may sign for.
 #[derive(Clone, Debug)]
 pub(super) struct Allowed {
-    /// As written; a list of patterns, which is told and not matched: any trusted key may sign.
+    /// The list of patterns as written. It is shown, not matched: any trusted key may sign.
     pub(super) principals: String,
     pub(super) key: KeyData,
     pub(super) limits: Limits,
@@ -37,7 +37,7 @@ pub(super) fn parse(file_name: &str, bytes: &[u8]) -> Result<Keys, Vec<Diagnosti
     let mut lines = file.lines();
     while let Some(line) = lines.next() {
         let taken = if line.starts_with("-----BEGIN ") {
-            // To its end, whatever it is, so that its lines are not read as keys.
+            // The block is skipped to its end, whatever it holds, so that its lines are not read as keys.
             let label = line
                 .trim_end_matches('-')
                 .trim_start_matches('-')
@@ -107,7 +107,7 @@ impl File {
         }
     }
 
-    /// Lines that say something, without the white space around them.
+    /// The lines that are neither empty nor comments, trimmed.
     fn lines(&self) -> impl Iterator<Item = &str> {
         self.text
             .strip_prefix('\u{feff}')
@@ -117,7 +117,7 @@ impl File {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
     }
 
-    /// Where a part of the text begins.
+    /// The offset of a part of the text.
     fn offset(&self, part: &str) -> usize {
         part.as_ptr() as usize - self.text.as_ptr() as usize
     }
@@ -211,7 +211,7 @@ fn word<'a>(file: &File, text: &'a str) -> Result<(&'a str, &'a str), Diagnostic
     Ok((&text[..end], text[end..].trim_start()))
 }
 
-/// Where the first such character stands outside of quotes, else the end. An error for an open quote.
+/// The offset of the first wanted character outside of quotes, else the end of the text. An open quote is an error.
 fn unquoted(text: &str, wanted: impl Fn(char) -> bool) -> Result<usize, ()> {
     let mut quoted = false;
     let mut escaped = false;
@@ -231,7 +231,7 @@ fn options(file: &File, list: &str) -> Result<Limits, Diagnostic> {
     let mut limits = Limits::default();
     let mut rest = list;
     while !rest.is_empty() {
-        // The whole word's quotes are closed, and so are its parts'.
+        // `word` has checked that all quotes are closed.
         let end = unquoted(rest, |c| c == ',').unwrap_or(rest.len());
         option(file, &rest[..end], &mut limits)?;
         rest = rest[end..].strip_prefix(',').unwrap_or_default();
@@ -297,7 +297,7 @@ fn option(file: &File, option: &str, limits: &mut Limits) -> Result<(), Diagnost
     Ok(())
 }
 
-/// `KEYTYPE KEY [COMMENT]`; `line` is what to show when nothing of it is there.
+/// Parses `KEYTYPE KEY [COMMENT]`. An error about a missing key marks `line`.
 fn public_key(file: &File, text: &str, line: &str) -> Result<KeyData, Diagnostic> {
     let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else {

@@ -24,27 +24,27 @@ impl fmt::Display for Object {
     }
 }
 
-/// A commit or tag that must not be deployed. Names no repo or ref: whoever fetched the object knows them.
+/// A commit or tag that must not be deployed. It names no repo or ref: the caller knows them.
 ///
 /// Fingerprints are in the notation of their format: `SHA256:…` for ssh, hexadecimal digits for OpenPGP.
-/// Everything that stood in the object is escaped already. Times are seconds since 1970, UTC.
+/// Text from the object is already escaped. Times are seconds since 1970, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
-    /// No signature at all.
+    /// The object has no signature.
     #[error("the {object} is not signed")]
     Unsigned {
         /// What should have been signed.
         object: Object,
     },
-    /// The keys do not hold the key that the signature names.
+    /// The signature names a key that is not among the trusted keys.
     #[error("the {object} is signed by {fingerprint}, which is not among the trusted keys")]
     UnknownKey {
         /// What is signed.
         object: Object,
-        /// The key; for OpenPGP the key id where the signature says no more.
+        /// The key; for OpenPGP only the key id if the signature names nothing more precise.
         fingerprint: String,
     },
-    /// A trusted key is named, and what it signed is something else.
+    /// The signature names a trusted key, which signed something else.
     #[error("the {object} is not what {fingerprint} signed: the signature does not match its content")]
     BadSignature {
         /// What carries the signature.
@@ -63,7 +63,7 @@ pub enum Unverified {
         object: Object,
         /// The key.
         fingerprint: String,
-        /// When it was signed, by its own word.
+        /// When it was signed, according to the signature.
         signed: i64,
         /// The end of the key's validity.
         until: i64,
@@ -79,12 +79,12 @@ pub enum Unverified {
         object: Object,
         /// The key.
         fingerprint: String,
-        /// When it was signed, by its own word.
+        /// When it was signed, according to the signature.
         signed: i64,
         /// The start of the key's validity.
         from: i64,
     },
-    /// The key was revoked. When it was, and when it signed, does not matter.
+    /// The key was revoked, no matter when, and no matter when it signed.
     #[error("the {object} is signed by {fingerprint}, which is revoked")]
     Revoked {
         /// What is signed.
@@ -92,7 +92,7 @@ pub enum Unverified {
         /// The key.
         fingerprint: String,
     },
-    /// A signature over something that is not git's (`ssh-keygen -Y sign -n file`).
+    /// The signature was not made for git (`ssh-keygen -Y sign -n file`).
     #[error("the {object} carries a signature made for `{namespace}`, not for `git`")]
     WrongNamespace {
         /// What carries the signature.
@@ -100,7 +100,7 @@ pub enum Unverified {
         /// The signature's namespace.
         namespace: String,
     },
-    /// The trusted keys hold the key, for other purposes only.
+    /// The key is trusted for other purposes only.
     #[error("the {object} is signed by {fingerprint}, whose `namespaces` do not hold `git`")]
     NotForGit {
         /// What is signed.
@@ -116,30 +116,30 @@ pub enum Unverified {
         /// The name that was signed.
         signed: String,
     },
-    /// A validly signed tag of something else than the commit that was fetched.
+    /// A validly signed tag of something other than the fetched commit.
     #[error("the signed tag names the {kind} {target}, not the commit {fetched}")]
     TagTarget {
         /// `commit`, `tag`, `tree` or `blob`.
         kind: String,
-        /// The id of what it names.
+        /// The id of the object that it names.
         target: String,
-        /// What was fetched for it.
+        /// The fetched commit.
         fetched: CommitId,
     },
-    /// A signature that this program does not judge, and so does not trust.
+    /// A signature that this program cannot verify, and so does not trust.
     #[error("the {object} carries {what}, which is not supported")]
     Unsupported {
         /// What carries the signature.
         object: Object,
-        /// An X.509 signature, a weak hash…
+        /// For example an X.509 signature or a weak hash.
         what: String,
     },
-    /// An object or a signature that does not have the form that git gives it.
+    /// The object or the signature is not in the form that git writes.
     #[error("the {object} cannot be verified: {why}")]
     Malformed {
         /// What should have been verified.
         object: Object,
-        /// What is wrong with it.
+        /// The defect.
         why: String,
     },
 }

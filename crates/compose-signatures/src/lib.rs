@@ -57,10 +57,10 @@ use compose_model::{CommitId, Diagnostic, text};
 pub use error::{Object, Unverified};
 use object::Signed;
 
-/// Longest signature that is looked at: the largest real ones have a few kilobytes.
+/// Longer signatures are refused: the largest real ones have a few kilobytes.
 const MAX_SIGNATURE: usize = 64 * 1024;
 
-/// The keys that are trusted to sign, and those that are not any more.
+/// The keys that are trusted to sign, and the revoked ones.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     ssh: Vec<allowed::Allowed>,
@@ -69,16 +69,16 @@ pub struct Keys {
     openpgp: Vec<openpgp::Certificate>,
 }
 
-/// Who signed.
+/// The signer of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
     /// The kind of key.
     pub kind: SignerKind,
     /// `SHA256:…` as `ssh-keygen -l` prints it; for OpenPGP the primary key's fingerprint in upper-case hexadecimal
-    /// digits, which stays when signing subkeys change.
+    /// digits, which stays the same when signing subkeys change.
     pub fingerprint: String,
-    /// The name that the trusted keys give the key: the principals of an ssh key, the user id of an OpenPGP key. Fit
-    /// to print.
+    /// The name of the key in the trusted keys: the principals of an ssh key, the user id of an OpenPGP key. Escaped
+    /// for printing.
     pub principal: Option<String>,
 }
 
@@ -92,38 +92,38 @@ pub enum SignerKind {
 }
 
 impl Keys {
-    /// Reads a file of trusted keys: lines in OpenSSH's allowed-signers format (ssh-keygen(1), "ALLOWED SIGNERS"), which
-    /// git's `gpg.ssh.allowedSignersFile` names too, and armoured OpenPGP public keys, in any mixture.
+    /// Parses a file of trusted keys: lines in OpenSSH's allowed-signers format (ssh-keygen(1), "ALLOWED SIGNERS"), which
+    /// git's `gpg.ssh.allowedSignersFile` also names, and armoured OpenPGP public keys, in any mixture.
     ///
     /// Of the format's options `namespaces`, `valid-after` and `valid-before` are honoured (times are UTC), and
     /// `cert-authority` is refused. A line `@revoked KEYTYPE KEY` revokes a key, as in `known_hosts`; `ssh-keygen` does
     /// not know it, so a file that git reads as well keeps its revoked keys in a list of their own ([`Keys::revoke`]).
     ///
-    /// Every mistake is reported with its place, and a file that trusts no key is one.
+    /// Every mistake is reported with its place. A file that trusts no key is a mistake.
     pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
         allowed::parse(file_name, bytes)
     }
 
-    /// Takes a list of revoked keys, one `KEYTYPE KEY [COMMENT]` a line, as `ssh-keygen -Y verify -r` and git's
-    /// `gpg.ssh.revocationFile` do. A binary revocation list (KRL) is refused with a remedy. A revoked OpenPGP key says so
-    /// itself: `gpg --export` it again.
+    /// Adds a list of revoked keys, one `KEYTYPE KEY [COMMENT]` a line, as `ssh-keygen -Y verify -r` and git's
+    /// `gpg.ssh.revocationFile` do. A binary revocation list (KRL) is refused with a remedy. A revoked OpenPGP key
+    /// carries its own revocation: export it again with `gpg --export`.
     ///
-    /// Nothing is revoked when there is any mistake.
+    /// If there is any mistake, nothing is revoked.
     pub fn revoke(&mut self, file_name: &str, bytes: &[u8]) -> Result<(), Vec<Diagnostic>> {
         self.revoked.extend(allowed::parse_revoked(file_name, bytes)?);
         Ok(())
     }
 }
 
-/// Verifies a commit by its raw content (without the `commit <size>\0` that it is hashed with).
+/// Verifies a commit, given its raw content (without the `commit <size>\0` that it is hashed with).
 pub fn verify_commit(raw: &[u8], keys: &Keys) -> Result<Signer, Unverified> {
     verify(&object::commit(raw)?, keys)
 }
 
-/// Verifies an annotated tag by its raw content: signed by a trusted key, under the name that was asked for (without
-/// `refs/tags/`), and of the commit that was fetched. A tag of a tag is refused.
+/// Verifies an annotated tag, given its raw content: a trusted key must have signed it, under the requested name
+/// (without `refs/tags/`), for the fetched commit. A tag of a tag is refused.
 ///
-/// A lightweight tag has no object to verify, and is [`Unverified::Unsigned`] without a call.
+/// A lightweight tag has no object to verify: it is [`Unverified::Unsigned`] without a call.
 pub fn verify_tag(
     raw: &[u8],
     requested_name: &str,
@@ -159,7 +159,7 @@ fn verify(signed: &Signed, keys: &Keys) -> Result<Signer, Unverified> {
     }
     let signature =
         std::str::from_utf8(&signed.signature).map_err(|_| malformed("its signature is no text"))?;
-    // What follows the signature would be signed by nobody.
+    // Text behind the signature would not be signed.
     let block = |label: &str| {
         let end = format!("-----END {label}-----");
         let block = signature.trim_end_matches('\n');

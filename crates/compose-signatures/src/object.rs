@@ -1,4 +1,4 @@
-//! Commits and tags, split into what is signed and the signature, byte for byte as git splits them.
+//! Splits commits and tags into the signed bytes and the signature, exactly as git does.
 
 use compose_model::text;
 
@@ -12,33 +12,33 @@ const ARMOR: [&[u8]; 4] = [
     b"-----BEGIN SIGNED MESSAGE-----",
 ];
 
-/// An object with a signature that nothing is known about yet.
+/// An object with a signature that has not been verified yet.
 pub(super) struct Signed {
     pub(super) object: Object,
     /// The bytes that were signed.
     pub(super) payload: Vec<u8>,
     /// The armoured signature.
     pub(super) signature: Vec<u8>,
-    /// The committer's or tagger's time, as git takes it for the key's validity.
+    /// The committer's or tagger's time, at which the key must have been valid, as for git.
     pub(super) time: i64,
 }
 
-/// What a tag says, true only once its signature is verified.
+/// The content of a tag. It can be trusted only once the signature is verified.
 pub(super) struct Tag {
-    /// Raw, to be compared byte for byte.
+    /// The raw name, which is compared byte for byte.
     pub(super) name: Vec<u8>,
-    /// Escaped.
+    /// The kind of the target, escaped.
     pub(super) kind: String,
-    /// Escaped.
+    /// The id of the target, escaped.
     pub(super) target: String,
     pub(super) signed: Signed,
 }
 
-/// Splits a raw commit. Signed is everything but the signature's own header (and `gpgsig-sha256`, which holds the
-/// signature over the SHA-256 form of the same commit).
+/// Splits a raw commit. The signed bytes are everything except the signature's own header (and `gpgsig-sha256`, which
+/// holds the signature of the SHA-256 form of the same commit).
 ///
-/// Stricter than git where git guesses: a second signature, or a header that merely begins with `gpgsig`, which git
-/// leaves out of what is signed.
+/// It is stricter than git where git guesses: it refuses a second signature, and a header that merely begins with
+/// `gpgsig`, which git leaves out of the signed bytes.
 pub(super) fn commit(raw: &[u8]) -> Result<Signed, Unverified> {
     let malformed = |why: &str| Unverified::Malformed {
         object: Object::Commit,
@@ -93,7 +93,7 @@ pub(super) fn commit(raw: &[u8]) -> Result<Signed, Unverified> {
     })
 }
 
-/// Where a header's lines go.
+/// What the lines of a header belong to.
 #[derive(Clone, Copy)]
 enum Header {
     Signed,
@@ -101,7 +101,7 @@ enum Header {
     OtherSignature,
 }
 
-/// Splits a raw annotated tag. Signed is everything before the last line that begins a signature.
+/// Splits a raw annotated tag. The signed bytes are everything before the last line that begins a signature.
 pub(super) fn tag(raw: &[u8]) -> Result<Tag, Unverified> {
     let malformed = |why: &str| Unverified::Malformed {
         object: Object::Tag,
@@ -136,12 +136,12 @@ pub(super) fn tag(raw: &[u8]) -> Result<Tag, Unverified> {
     })
 }
 
-/// Bytes of an object, fit to print.
+/// Escapes bytes of an object for printing.
 pub(super) fn escape(bytes: &[u8], limit: usize) -> String {
     text::escape(&String::from_utf8_lossy(bytes), limit)
 }
 
-/// The header lines, and the rest from the empty line on.
+/// Splits an object into its header lines and the rest, which starts with the empty line.
 fn split_headers(raw: &[u8]) -> (&[u8], &[u8]) {
     let end = raw
         .windows(2)
@@ -150,7 +150,7 @@ fn split_headers(raw: &[u8]) -> (&[u8], &[u8]) {
     raw.split_at(end)
 }
 
-/// A header without a blank has its line break in its name, and so none that is looked for.
+/// Splits a header line. Without a space in it, the name includes the line break and so matches no known header.
 fn name_and_value(line: &[u8]) -> (&[u8], &[u8]) {
     match line.iter().position(|byte| *byte == b' ') {
         Some(at) => (&line[..at], &line[at + 1..]),
@@ -158,7 +158,7 @@ fn name_and_value(line: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// `Name <mail> 1700000000 +0100`: the seconds.
+/// Parses the seconds of `Name <mail> 1700000000 +0100`.
 fn time_of(ident: &[u8]) -> Option<i64> {
     let after = ident
         .rsplit(|byte| *byte == b'>')

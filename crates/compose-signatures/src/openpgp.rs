@@ -1,5 +1,5 @@
-//! OpenPGP signatures (RFC 9580, and 4880 before it) by the `pgp` crate, which checks the cryptography; which keys may
-//! sign, and when, is judged here.
+//! Verifies OpenPGP signatures (RFC 9580, and 4880 before it). The `pgp` crate checks the cryptography; this module
+//! decides which keys may sign, and when.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use pgp::{
 
 use super::{Signed, Signer, SignerKind, Unverified};
 
-/// A trusted key with its subkeys, as far as they may sign.
+/// A trusted key with those of its subkeys that may sign.
 #[derive(Clone, Debug)]
 pub(super) struct Certificate {
     /// The primary key's fingerprint in upper-case hexadecimal digits.
@@ -28,7 +28,7 @@ pub(super) struct Certificate {
 struct SigningKey {
     key: Key,
     revoked: bool,
-    /// Seconds since 1970; the earlier one of its own and its primary key's.
+    /// The end of its validity in seconds since 1970: its own or its primary key's, whichever is earlier.
     until: Option<i64>,
 }
 
@@ -38,13 +38,13 @@ enum Key {
     Subkey(Box<PublicSubkey>),
 }
 
-/// Why a block of keys is not taken.
+/// Why a block of keys is refused.
 pub(super) struct Refused {
     pub(super) message: String,
     pub(super) hint: String,
 }
 
-/// Reads one armoured block, which may hold several keys.
+/// Parses one armoured block, which may hold several keys.
 pub(super) fn parse(block: &str) -> Result<Vec<Certificate>, Refused> {
     let unreadable = |error: &dyn fmt::Display| Refused {
         message: format!(
@@ -68,7 +68,7 @@ pub(super) fn parse(block: &str) -> Result<Vec<Certificate>, Refused> {
 fn certificate(public: &SignedPublicKey) -> Result<Certificate, Refused> {
     let primary = &public.primary_key;
     let fingerprint = format!("{:X}", primary.fingerprint());
-    // The file is trusted: a revocation in it is taken without a proof.
+    // The file is trusted: a revocation in it needs no proof.
     let revoked = !public.details.revocation_signatures.is_empty();
     let users: Vec<(&SignedUser, &Signature)> = public
         .details
@@ -76,7 +76,7 @@ fn certificate(public: &SignedPublicKey) -> Result<Certificate, Refused> {
         .iter()
         .filter_map(|user| Some((user, binding_of(user, primary)?)))
         .collect();
-    // The newest word of the key about itself holds, wherever it stands.
+    // The newest self-signature counts, whether it is on a user id or direct.
     let direct = public
         .details
         .direct_signatures
@@ -104,7 +104,7 @@ fn certificate(public: &SignedPublicKey) -> Result<Certificate, Refused> {
         let Some(binding) = newest(bindings).filter(|binding| binding.key_flags().sign()) else {
             continue;
         };
-        // The subkey must have agreed, else someone else's subkey could be claimed.
+        // The subkey must have signed back, or a certificate could claim someone else's subkey.
         let Some(agreed) = binding.embedded_signature() else {
             continue;
         };
@@ -142,7 +142,7 @@ fn certificate(public: &SignedPublicKey) -> Result<Certificate, Refused> {
     })
 }
 
-/// The newest of the key's own signatures over a user id, unless that is its revocation.
+/// The newest self-signature of a user id, unless that is a revocation.
 fn binding_of<'a>(user: &'a SignedUser, primary: &PublicKey) -> Option<&'a Signature> {
     let own = user.signatures.iter().filter(|signature| {
         signature
@@ -156,7 +156,7 @@ fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<&'a Sig
     signatures.max_by_key(|signature| signature.created())
 }
 
-/// When a key ends by this word about it; zero seconds mean never.
+/// The end of a key according to this self-signature; zero seconds mean never.
 fn expiry(word: &Signature, key: &impl KeyDetails) -> Option<i64> {
     let lasts = word
         .key_expiration_time()
@@ -183,7 +183,7 @@ impl Key {
         }
     }
 
-    /// What speaks against the key's algorithm.
+    /// What makes the key's algorithm too weak, if anything.
     fn weakness(&self) -> Option<String> {
         let details = self.details();
         match details.algorithm() {
@@ -216,7 +216,7 @@ impl Key {
     }
 }
 
-/// `armoured` is one whole block, begin to end.
+/// Verifies the signature in `armoured`, which is one whole block.
 pub(super) fn verify(
     signed: &Signed,
     armoured: &str,
@@ -224,7 +224,7 @@ pub(super) fn verify(
 ) -> Result<Signer, Unverified> {
     let object = signed.object;
     let signature = read(signed, armoured)?;
-    // A key may be there twice, as exported at two times.
+    // A key may be listed twice, exported at different times.
     let keys = certificates
         .iter()
         .flat_map(|trusted| trusted.signing.iter().map(move |key| (trusted, key)));
@@ -281,7 +281,7 @@ pub(super) fn verify(
     })
 }
 
-/// The one signature of a block, if it is of a kind that proves something.
+/// Reads the one signature of a block, and refuses kinds that prove too little.
 fn read(signed: &Signed, armoured: &str) -> Result<Signature, Unverified> {
     let object = signed.object;
     let malformed = |why: &dyn fmt::Display| Unverified::Malformed {
@@ -324,7 +324,7 @@ fn read(signed: &Signed, armoured: &str) -> Result<Signature, Unverified> {
             config.hash_alg
         )));
     }
-    // Without a clock nobody can tell whether it has ended.
+    // Without a clock it is unknown whether the signature has expired.
     if signature
         .signature_expiration_time()
         .is_some_and(|lasts| lasts.as_secs() != 0)
@@ -339,13 +339,13 @@ fn read(signed: &Signed, armoured: &str) -> Result<Signature, Unverified> {
     Ok(signature)
 }
 
-/// What is critical and not understood makes a signature invalid (RFC 9580, 5.2.3.7).
+/// An unknown critical subpacket makes a signature invalid (RFC 9580, 5.2.3.7).
 fn is_unknown_and_critical(subpacket: &Subpacket) -> bool {
     use SubpacketData::{Experimental, Notation, Other};
     subpacket.is_critical && matches!(subpacket.data, Experimental(..) | Notation(_) | Other(..))
 }
 
-/// The signer by the signature's word.
+/// The issuer that the signature names.
 fn issuer(signature: &Signature) -> String {
     if let Some(fingerprint) = signature.issuer_fingerprint().first() {
         return format!("{fingerprint:X}");

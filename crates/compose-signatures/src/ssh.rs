@@ -1,20 +1,20 @@
-//! Ssh signatures: the format SSHSIG (OpenSSH's PROTOCOL.sshsig), judged as git judges them through `ssh-keygen -Y`.
+//! Verifies ssh signatures in the format SSHSIG (OpenSSH's PROTOCOL.sshsig), as git does with `ssh-keygen -Y`.
 
 use compose_model::text;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig, public::KeyData};
 
 use super::{Keys, Signed, Signer, SignerKind, Unverified, allowed::Allowed};
 
-/// The word in the armour's first and last line.
+/// The label in the first and last line of the armour.
 pub(super) const LABEL: &str = "SSH SIGNATURE";
 
 /// The namespace of everything that git signs.
 const NAMESPACE: &str = "git";
 
-/// Size of RSA keys in bits: below, they are weak; above, the `rsa` crate does not take them.
+/// Accepted sizes of RSA keys in bits: smaller ones are weak, larger ones are refused by the `rsa` crate.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// `armoured` is one whole block, begin to end.
+/// Verifies the signature in `armoured`, which is one whole block.
 pub(super) fn verify(signed: &Signed, armoured: &str, keys: &Keys) -> Result<Signer, Unverified> {
     let object = signed.object;
     let malformed = |why: String| Unverified::Malformed { object, why };
@@ -45,7 +45,7 @@ pub(super) fn verify(signed: &Signed, armoured: &str, keys: &Keys) -> Result<Sig
             fingerprint: fingerprint.clone(),
         })?;
 
-    // A key may stand on several lines; one that admits the signature is enough, else the first one's refusal is told.
+    // A key may be on several lines. One that admits the signature is enough; else the first refusal is reported.
     let mut refusal = None;
     for allowed in trusted {
         match admit(allowed, signed, &fingerprint) {
@@ -63,8 +63,8 @@ pub(super) fn verify(signed: &Signed, armoured: &str, keys: &Keys) -> Result<Sig
     Err(refusal.unwrap_or(Unverified::UnknownKey { object, fingerprint }))
 }
 
-/// One signature has one encoding. `ssh-key` reads some that OpenSSH does not (it passes over the length of an ed25519
-/// key), and cannot write signatures by ECDSA keys on tokens, which therefore go unchecked.
+/// Is the signature encoded as OpenSSH encodes it? `ssh-key` reads some encodings that OpenSSH does not (it ignores the
+/// length of an ed25519 key). It cannot write signatures of ECDSA keys on tokens, which are therefore not checked.
 fn is_canonical(signature: &SshSig, armoured: &str) -> bool {
     signature.algorithm() == Algorithm::SkEcdsaSha2NistP256
         || signature
@@ -72,7 +72,7 @@ fn is_canonical(signature: &SshSig, armoured: &str) -> bool {
             .is_ok_and(|canonical| canonical == armoured)
 }
 
-/// Does a line's own condition hold? Both ends of the validity belong to it, as for `ssh-keygen`.
+/// Checks the options of a line. Both ends of the validity are inclusive, as for `ssh-keygen`.
 fn admit(allowed: &Allowed, signed: &Signed, fingerprint: &str) -> Result<(), Unverified> {
     let (object, fingerprint, limits) = (signed.object, fingerprint.to_owned(), &allowed.limits);
     if !limits
@@ -99,7 +99,7 @@ fn admit(allowed: &Allowed, signed: &Signed, fingerprint: &str) -> Result<(), Un
     }
 }
 
-/// Can signatures by this key be verified at all? The error completes the sentence "the key is …".
+/// Checks that signatures by this key can be verified. The error completes the sentence "the key is …".
 pub(super) fn usable(key: &KeyData) -> Result<(), String> {
     match key {
         KeyData::Ed25519(_) | KeyData::SkEd25519(_) | KeyData::Ecdsa(_) | KeyData::SkEcdsaSha2NistP256(_) => {
@@ -126,7 +126,7 @@ pub(super) fn usable(key: &KeyData) -> Result<(), String> {
     }
 }
 
-/// The armour in lines of 70, which OpenSSH writes and the only ones that `ssh-key` reads; other signers break elsewhere.
+/// Wraps the armour at 70 characters. OpenSSH writes such lines and `ssh-key` reads no others; other signers wrap elsewhere.
 fn rewrap(armoured: &str) -> String {
     let lines: Vec<&str> = armoured.split('\n').collect();
     let inner = lines.get(1..lines.len().saturating_sub(1)).unwrap_or_default();
@@ -140,7 +140,7 @@ fn rewrap(armoured: &str) -> String {
     out
 }
 
-/// OpenSSH's pattern lists: comma-separated, `*` and `?`, and a `!` before a pattern that must not match.
+/// Matches a pattern list of OpenSSH: comma-separated patterns with `*` and `?`; a `!` negates one.
 fn matches_list(list: &str, text: &str) -> bool {
     let mut matched = false;
     for pattern in list.split(',') {

@@ -1,9 +1,9 @@
-//! Seconds since 1970 and the two notations of them.
+//! Two notations of times, which are seconds since 1970.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
-/// Reads the times of allowed-signers files: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, with or without a `Z`
-/// (ssh-keygen(1), "ALLOWED SIGNERS"). All are UTC: what is valid must not depend on a machine's time zone.
+/// Parses a time of an allowed-signers file: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, with or without a `Z`
+/// (ssh-keygen(1), "ALLOWED SIGNERS"). All are UTC: validity must not depend on the machine's time zone.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let digits = text.strip_suffix(['Z', 'z']).unwrap_or(text);
     if !matches!(digits.len(), 8 | 12 | 14) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     )
 }
 
-/// RFC 3339 for people; the bare seconds for what is no time of this world.
+/// Formats a time by RFC 3339; one beyond the calendar as bare seconds.
 pub(super) fn display(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s"), |time| time.to_string())
 }

@@ -1,4 +1,4 @@
-//! Signatures made by the real `git`, `ssh-keygen` and `gpg`, judged by this crate.
+//! Verifies signatures that the real `git`, `ssh-keygen` and `gpg` made.
 
 mod commits;
 mod hostile;
