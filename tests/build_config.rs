@@ -155,3 +155,95 @@ fn an_empty_list_is_a_list() {
     assert!(run.stdout.contains("DEPLOYMENT x-terraform"), "{run}");
     assert!(!run.stdout.contains("DEPLOYMENT terraform"), "{run}");
 }
+
+/// Outside of an image `as` needs a list as well: BitOps' omnibus image's is assumed, and the plan says so.
+#[test]
+fn a_plan_outside_of_an_image_assumes_the_omnibus_images_deployments() {
+    let mut source = Catalog::new("c");
+    for plugin in ["ansible", "cloudformation", "helm", "idle", "terraform"] {
+        source.file(&format!("env/{plugin}/file.txt"), plugin);
+    }
+    source.tag("1.0.0");
+    let mut world = world(&mut [source]);
+    world.sources(&["{repo: '{repo}/c', environment: env, version: 1.0.0, as: x}"]);
+    let inside = world.context.root().join("inside");
+    std::fs::create_dir(&inside).unwrap();
+    let omnibus: String = ["cloudformation", "terraform", "helm", "ansible"]
+        .map(|name| format!("    {name}:\n      plugin: {name}\n"))
+        .concat();
+    let omnibus = format!("bitops:\n  deployments:\n{omnibus}");
+    std::fs::write(inside.join("bitops.config.yaml"), omnibus).unwrap();
+    let custom = world.context.root().join("custom.yaml");
+    std::fs::write(&custom, "bitops: {deployments: {idle: {plugin: terraform}}}\n").unwrap();
+    let deployments = |world: &World, args: &[&str]| {
+        let words = [&["plan", "--format", "json"], args].concat();
+        let plan = world.context.run(words).expect_code(0);
+        let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+        plan["deployments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let assumed =
+        "assumes the deployments of BitOps' omnibus image; --image-config FILE names another image's\n";
+
+    world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &inside);
+    let in_the_image = deployments(&world, &[]);
+    assert!(
+        in_the_image.starts_with("\"x-cloudformation\" \"x-terraform\" \"x-helm\" \"x-ansible\" "),
+        "{in_the_image}"
+    );
+    let plan = world.context.run(["plan"]).expect_code(0);
+    assert!(!plan.stdout.contains("assumes"), "{plan}");
+
+    let nowhere = world.context.root().join("nowhere");
+    world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", nowhere);
+    assert_eq!(deployments(&world, &[]), in_the_image);
+    let plan = world.context.run(["plan"]).expect_code(0);
+    assert!(plan.stdout.contains(assumed), "{plan}");
+    assert!(plan.stdout.contains("no deployment runs idle/"), "{plan}");
+
+    // Relative to where the command is run.
+    let root = world.context.root().to_owned();
+    world.context.current_dir(&root);
+    assert_eq!(
+        deployments(&world, &["--image-config", "custom.yaml"]),
+        "\"x-idle\" \"idle\""
+    );
+    let plan = world
+        .context
+        .run(["plan", "--image-config", "custom.yaml"])
+        .expect_code(0);
+    assert!(!plan.stdout.contains("assumes"), "{plan}");
+    let explained = world
+        .context
+        .run(["explain", "x-idle/file.txt", "--image-config", "custom.yaml"])
+        .expect_code(0);
+    assert!(
+        explained
+            .stdout
+            .contains("env/idle/file.txt: the only one that has it"),
+        "{explained}"
+    );
+
+    for (name, text) in [
+        ("missing.yaml", None),
+        ("broken.yaml", Some("bitops: {deployments: [a]}\n")),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        let run = world
+            .context
+            .run(["plan", "--image-config", name])
+            .expect_code(65);
+        assert!(
+            run.stderr
+                .contains(&format!("the deployments of {name} cannot be read")),
+            "{run}"
+        );
+    }
+}

@@ -73,6 +73,7 @@ fn an_empty_list_composes_nothing() {
 fn no_environment_and_no_config_are_the_pipelines_own_business() {
     for environment in [None, Some("nowhere"), Some("../x")] {
         let mut world = world(&mut []);
+        world.context.file("README.md", "");
         match environment {
             Some(name) => world.context.set("BITOPS_ENVIRONMENT", name),
             None => world.context.unset("BITOPS_ENVIRONMENT"),

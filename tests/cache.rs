@@ -154,6 +154,7 @@ fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {
     fs::write(workspace.join(".cache/other"), "mine").unwrap();
     world
         .context
+        .set("GITHUB_ACTIONS", "true")
         .set("GITHUB_WORKSPACE", &workspace)
         .set("BITOPS_COMPOSE_CACHE", &cache)
         .current_dir(&workspace);

@@ -213,22 +213,6 @@ fn the_places_may_end_in_a_slash() {
 }
 
 #[test]
-fn a_workspace_takes_the_place_of_a_mount() {
-    let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
-    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
-    let workspace = world.context.root().join("workspace");
-    fs::rename(world.context.ops_repo(), &workspace).unwrap();
-    world
-        .context
-        .set("GITHUB_WORKSPACE", &workspace)
-        .current_dir(&workspace);
-    world.context.run(["deploy"]).expect_code(0);
-    let seen = world.context.pipeline().unwrap();
-    assert_eq!(seen.text("dev/terraform/x.txt"), Some("x"));
-    assert_ne!(seen.cwd, workspace);
-}
-
-#[test]
 fn bitops_own_logging_settings_hold_here_too() {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);

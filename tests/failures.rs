@@ -86,6 +86,19 @@ fn status(code: u16, retry_after: Option<&str>) -> Fault {
     }
 }
 
+/// A server that is GitHub's by the word of the environment, as in a workflow.
+fn github(code: u16, token: Option<&'static str>) -> impl FnOnce() -> Scene + Send {
+    move || {
+        let mut scene = faulty(status(code, None))();
+        let server = scene.world.server.address();
+        scene.world.context.set("GITHUB_SERVER_URL", server);
+        if let Some(token) = token {
+            scene.world.context.set("GITHUB_TOKEN", token);
+        }
+        scene
+    }
+}
+
 fn on_fetch(fault: Fault) -> Rule {
     Rule::from(fault).on(Kind::Fetch)
 }
@@ -207,6 +220,26 @@ fn classes() -> Vec<Class> {
         }),
         class("403", 77, faulty(status(403, None))),
         class("404", 69, faulty(status(404, None))),
+        class("404, though a token of the host was sent", 69, || {
+            let mut scene = faulty(status(404, None))();
+            scene
+                .world
+                .context
+                .set("BITOPS_COMPOSE_TOKEN_127_0_0_1", "s3cret");
+            scene
+        }),
+        class(
+            "404 of GitHub, though `GITHUB_TOKEN` was sent",
+            69,
+            github(404, Some("s3cret")),
+        ),
+        class("404 of GitHub, no credential", 69, github(404, None)),
+        class("401 of GitHub, no credential", 77, github(401, None)),
+        class(
+            "401 of GitHub, though `GITHUB_TOKEN` was sent",
+            77,
+            github(401, Some("s3cret")),
+        ),
         class("429", 69, faulty(status(429, None))),
         class(
             "429, to come back in an hour",

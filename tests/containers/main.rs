@@ -3,10 +3,17 @@
 //! `scripts/test` makes the two images that these tests run, and names them in `BITOPS_COMPOSE_TEST_IMAGE` and
 //! `BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE`. Containers share the network of this machine, where the catalogs are served.
 
+mod actions;
+mod arguments;
 mod cache;
+mod derived;
+mod link;
 mod mounts;
 mod no_libraries;
+mod podman;
 mod process;
 mod real_bitops;
 mod restarts;
+mod ways;
+mod workspaces;
 mod world;

@@ -107,6 +107,9 @@ fn a_derived_image_brings_the_operations_repo() {
     for lines in [
         format!("COPY --chown=1000:1000 . {DEPLOYMENT}\nUSER 1000"),
         format!("WORKDIR {DEPLOYMENT}\nCOPY . .\nVOLUME {DEPLOYMENT}"),
+        // By the image's own programs, and as another user.
+        format!("COPY . /src\nRUN mkdir -p {DEPLOYMENT} && cp -r /src/. {DEPLOYMENT}"),
+        format!("COPY . /src\nUSER 1000\nRUN mkdir -p {DEPLOYMENT}/dev && cp -r /src/. {DEPLOYMENT}/"),
     ] {
         let image = source.derive(&lines, &source.checkout());
         let arguments = source.arguments_of(image.name(), &[], &[]);
@@ -128,6 +131,38 @@ fn without_a_mount_the_pipeline_has_its_own_message() {
     assert!(run.stderr.contains("needs to be mounted"), "{run}");
     assert!(world.pipeline().is_some());
     assert!(!run.stderr.contains("bitops-compose"), "{run}");
+    // As another user, and again in the same container, which may be given one between.
+    world.run(&["--user=1000"]).expect_code(1);
+    let container = world.create(&[]);
+    for _ in ["first", "again"] {
+        let run = container.start_and_wait().expect_code(1);
+        assert!(run.stderr.contains("needs to be mounted"), "{run}");
+    }
+    // Where the empty directory cannot be taken away it is no operations repo either.
+    let _ = world.pipeline();
+    let run = world.run(&["--read-only"]).expect_code(73);
+    assert!(run.stderr.contains("there is no operations repo"), "{run}");
+    assert!(world.pipeline().is_none(), "{run}");
+}
+
+/// What a job does in a container that runs already.
+#[test]
+fn filled_by_hand_in_a_running_container() {
+    let world = world();
+    let source = format!("--volume={}:/src:ro", world.checkout().display());
+    for fill in [
+        format!("mkdir -p {DEPLOYMENT} && cp -r /src/. {DEPLOYMENT}/"),
+        format!("cp -r /src/. {DEPLOYMENT}"),
+        format!("cd /src && tar cf - . | tar xf - -C {DEPLOYMENT}"),
+    ] {
+        for user in ["--user=0", "--user=1000"] {
+            let script = format!("{fill} && exec bitops-compose deploy");
+            let options = [&*source, user, "--entrypoint=sh"];
+            let arguments = world.arguments(&options, &["-c", &script]);
+            let seen = world.assert_ran(world.engine.run(arguments), Some("one"));
+            assert_eq!(seen.text("README.md"), Some("of the operations repo"), "{fill}");
+        }
+    }
 }
 
 #[test]
@@ -156,6 +191,20 @@ fn a_root_that_cannot_be_written() {
     ];
     assert_composes(&world, &advised);
     assert_composes(&world, &[&advised[..], &["--user=1000"]].concat());
+
+    // With another home it is the link that cannot be switched; a tmpfs over its directory would hide the image's own.
+    let elsewhere = [
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--env=BITOPS_COMPOSE_HOME=/tmp/home",
+        &*mount,
+    ];
+    let run = world.run(&elsewhere).expect_code(73);
+    assert!(
+        run.stderr.contains("cannot switch /opt/bitops-compose/active"),
+        "{run}"
+    );
+    assert!(!run.stderr.contains("--tmpfs /opt`"), "{run}");
 
     // Without sources there is nothing to write.
     world

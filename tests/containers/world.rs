@@ -124,9 +124,21 @@ impl World {
     /// Builds an image on top of the one under test; `COPY` copies from `directory`.
     pub(crate) fn derive(&self, lines: &str, directory: &Path) -> Image {
         let base = self.engine.tag(&self.image);
-        let dockerfile = self.root.path().join("Dockerfile");
-        fs::write(&dockerfile, format!("FROM {}\n{lines}\n", base.name())).unwrap();
-        self.engine.image(directory, &dockerfile)
+        self.build(&format!("FROM {}\n{lines}\n", base.name()), directory)
+    }
+
+    /// Builds an image of a `Dockerfile`'s text; `COPY` copies from `directory`.
+    pub(crate) fn build(&self, dockerfile: &str, directory: &Path) -> Image {
+        let path = self.root.path().join("Dockerfile");
+        fs::write(&path, dockerfile).unwrap();
+        self.engine.image(directory, &path)
+    }
+
+    /// A directory of this name beside the checkout, which is made.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        let path = self.root.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
     }
 
     /// What follows `docker run`: the options that every container here has, the given ones, the image, its arguments.

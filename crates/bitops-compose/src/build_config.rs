@@ -7,11 +7,13 @@ use std::{
     ffi::{OsStr, OsString},
     fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use compose_model::{Diagnostic, Settings, env};
+use compose_model::{Diagnostic, ExitCode, Settings, env};
 use compose_plan::compose::ImageDeployments;
+
+use crate::problem::Problem;
 
 /// The options that BitOps has; all but the first take no part here.
 const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
@@ -43,6 +45,34 @@ impl BuildConfig {
         }
     }
 
+    /// One that was named for a command for people; it must be there.
+    pub(crate) fn named(path: &Path) -> Result<Self, Problem> {
+        let read = fs::read_to_string(path).map_err(|error| error.to_string());
+        let known = read.and_then(|text| ImageDeployments::parse(&text).map(|_| text));
+        let text = known.map_err(|why| {
+            Problem::new(
+                ExitCode::Config,
+                format!("the deployments of {} cannot be read", path.display()),
+            )
+            .because(compose_model::text::escape(&why, 200))
+            .hint("`--image-config` names the bitops.config.yaml that a BitOps image was built with")
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            named: true,
+            text: Ok(text),
+        })
+    }
+
+    /// Is there no image here, and none was asked for? Then what runs is not known.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let missing = self
+            .text
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        missing && !self.named
+    }
+
     /// Its text, where there is one.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref().ok()
@@ -56,8 +86,7 @@ impl BuildConfig {
                 Ok(deployments) => return (Some(deployments), None),
                 Err(why) => why,
             },
-            // Not in the image: what runs there is not known.
-            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => return (None, None),
+            Err(_) if self.is_elsewhere() => return (None, None),
             Err(error) => error.to_string(),
         };
         let warning = Diagnostic::warning(format!(

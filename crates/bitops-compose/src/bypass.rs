@@ -1,15 +1,24 @@
 //! Stage 0: is there anything to compose? Looked at before any runtime, thread or directory is made.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use compose_model::{ExitCode, env, settings};
-use compose_tree::Mount;
+use compose_tree::{Busy, Located, Mount, Places, Settled};
 
-use crate::problem::Problem;
+use rustix::io::Errno;
+
+use crate::{
+    environment::Environment,
+    problem::{Failure, Problem},
+    signals,
+    switching::{POLL, Wait},
+    workspace::Workspaces,
+};
 
 /// The key that makes a config ours. A config without this text is BitOps' alone.
 const KEY: &str = "default-environments";
@@ -33,45 +42,117 @@ pub(crate) struct Found {
 }
 
 /// Decides. Besides a look at the mount's links it reads one file: the environment's config.
-pub(crate) fn decide() -> Result<Start, Problem> {
+///
+/// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
+pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
-    let Some(mount) = locate()? else {
-        return Ok(Start::Bypass);
+    let mount = match locate(off)? {
+        Located::Repo(mount) => mount,
+        Located::Nothing(nothing) => {
+            nothing.settle()?;
+            return Ok(Start::Bypass);
+        }
     };
     let found = if off { None } else { find(&mount)? };
     match found {
-        Some((environment, text)) => Ok(Start::Compose(Found {
-            mount,
-            environment,
-            text,
-        })),
+        Some((environment, text)) => {
+            // Another run's composition is waited for once there is something to switch to.
+            let _ = mount.settle()?;
+            Ok(Start::Compose(Found {
+                mount,
+                environment,
+                text,
+            }))
+        }
         None => {
-            mount.reset()?;
+            settle(&mount)?;
             Ok(Start::Bypass)
         }
     }
 }
 
-/// The mount as the environment variables name it; the workspace of a GitHub Actions step takes its place.
-fn locate() -> Result<Option<Mount>, Problem> {
-    mount(set(env::GITHUB_WORKSPACE).map(PathBuf::from))
+/// The mount as the environment variables name it; a workspace takes its place. A named environment that is in no workspace
+/// is an error, unless `off`: then the pipeline is to find out by itself what is not there.
+fn locate(off: bool) -> Result<Located, Failure> {
+    let Some(workspaces) = Workspaces::from_env(&|name| std::env::var_os(name)) else {
+        return Ok(mount(environment().as_deref(), &[])?);
+    };
+    let environment = environment().filter(|name| !name.is_empty());
+    let located = mount(environment.as_deref(), &workspaces.places())?;
+    let Some(environment) = environment.filter(|name| !off && !workspaces.have(Path::new(name))) else {
+        return Ok(located);
+    };
+    match located {
+        Located::Repo(mount) if !workspaces.hold(&mount) => return Ok(Located::Repo(mount)),
+        // The pipeline's path shows nothing of an earlier run after an error either.
+        Located::Repo(mount) => drop(mount.settle()?),
+        Located::Nothing(nothing) => drop(nothing.settle()?),
+    }
+    Err(workspaces.nowhere(&environment.to_string_lossy()).into())
 }
 
-/// The mount, if something is mounted; no link to a workspace is made for it.
-pub(crate) fn locate_only() -> Result<Option<Mount>, Problem> {
-    mount(None)
+/// Lets the pipeline see the user's own repo. While another run composes this very environment it is waited for: the pipeline would
+/// deploy that composition. Any other environment is the user's own in it.
+pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
+    let Settled::Busy(mut busy) = mount.settle()? else {
+        return Ok(());
+    };
+    let own = environment().and_then(|name| {
+        let name = name.to_str()?;
+        Some(
+            Environment::named(mount.root(), name)
+                .map_or_else(|_| name.to_owned(), |own| own.path.to_string()),
+        )
+    });
+    let concerns = |busy: &Busy| {
+        let same = |other: &String| own.as_ref() == Some(other);
+        !mount.is_candidate_shown() || busy.environment.as_ref().is_none_or(same)
+    };
+    signals::watch();
+    let printer = crate::plain_printer();
+    let mut wait = Wait::new(&printer, crate::settings()?.timeout);
+    while concerns(&busy) {
+        if let Some(stopped) = signals::stopped() {
+            return Err(stopped.into());
+        }
+        wait.again(&busy)?;
+        std::thread::sleep(POLL);
+        match mount.settle()? {
+            Settled::Done => break,
+            Settled::Busy(still) => busy = still,
+        }
+    }
+    Ok(())
 }
 
-fn mount(workspace: Option<PathBuf>) -> Result<Option<Mount>, Problem> {
+/// The operations repo, mounted or one of the places; nothing is written for it.
+pub(crate) fn locate_only(environment: Option<&OsStr>, places: &[PathBuf]) -> Result<Option<Mount>, Problem> {
+    Ok(match mount(environment, places)? {
+        Located::Repo(mount) => Some(mount),
+        Located::Nothing(_) => None,
+    })
+}
+
+/// Finds the mount as the environment variables name it.
+fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located, Problem> {
     // Without a trailing slash, which would lead through the link that is to be switched.
     let place = |name: &str, default: &str| -> PathBuf {
         let place = PathBuf::from(set(name).unwrap_or_else(|| default.into()));
         place.components().collect()
     };
-    let ops_repo = place(env::OPS_REPO, settings::DEFAULT_OPS_REPO);
-    let home = place(env::HOME, settings::DEFAULT_HOME);
-    Ok(Mount::locate(&ops_repo, &home, workspace.as_deref())?)
+    Ok(compose_tree::locate(&Places {
+        ops_repo: &place(env::OPS_REPO, settings::DEFAULT_OPS_REPO),
+        home: &place(env::HOME, settings::DEFAULT_HOME),
+        environment,
+        candidates,
+    })?)
+}
+
+/// Does this run in the image, or in what is laid out as one?
+pub(crate) fn in_image() -> bool {
+    let home = set(env::HOME).unwrap_or_else(|| settings::DEFAULT_HOME.into());
+    Path::new(&home).join("active").is_symlink()
 }
 
 /// The environment's name as BitOps finds it.
@@ -88,8 +169,15 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
         .root()
         .join(Path::new(&environment))
         .join("bitops.config.yaml");
-    let Ok(bytes) = fs::read(&config) else {
-        return Ok(None);
+    let bytes = match fs::read(&config) {
+        Ok(bytes) => bytes,
+        // A name that nothing can have; BitOps has its own message for it.
+        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => return Ok(None),
+        // As to BitOps, for which it isn't there either.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(&config, &error)),
     };
     if !names_sources(&bytes) {
         return Ok(None);
@@ -108,6 +196,23 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
         )
     })?;
     Ok(Some((environment, text)))
+}
+
+/// A config that cannot be read may name sources: without them another thing would be deployed.
+fn unreadable(config: &Path, error: &io::Error) -> Problem {
+    let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "let this user read it and the directories above it, or run the container with `--user`"
+        }
+        Some(Errno::ISDIR) => "it is a directory: put the environment's config in its place",
+        Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
+        Some(Errno::STALE) => "mount the operations repo again",
+        Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
+        _ => "look at the disk, or the server, that the operations repo is on",
+    };
+    Problem::new(ExitCode::CannotWrite, format!("cannot read {}", config.display()))
+        .because(error)
+        .hint(hint)
 }
 
 /// Does the text hold the key outside of a comment?

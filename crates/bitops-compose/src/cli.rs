@@ -205,12 +205,23 @@ pub(crate) struct AnyEnvironment {
 pub(crate) struct Target {
     /// The environment [default: $BITOPS_ENVIRONMENT]
     pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the current directory]
+    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) ops_repo: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) image: ImageConfig,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// Which image's deployments count.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ImageConfig {
+    /// The BitOps image's own bitops.config.yaml, whose deployments run where no list says otherwise [default: in the
+    /// image its own, elsewhere that of BitOps' omnibus image]
+    #[arg(long = "image-config", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -231,9 +242,11 @@ pub(crate) struct Update {
     /// The environment, where all else that is named is a source
     #[arg(long, short, value_name = "ENVIRONMENT")]
     pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the current directory]
+    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) ops_repo: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) image: ImageConfig,
     /// Write nothing: show what would change in the composed files
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -250,6 +263,7 @@ impl Update {
         Target {
             environment: self.environment.clone(),
             ops_repo: self.ops_repo.clone(),
+            image: self.image.clone(),
             format: Format::Text,
         }
     }

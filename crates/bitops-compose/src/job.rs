@@ -1,6 +1,7 @@
 //! What a run works on.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,21 +14,27 @@ use crate::{
     build_config::BuildConfig,
     bypass,
     cli::Target,
+    environment::Environment,
     problem::{Failure, Problem},
     report::{self, LogSettings, Masks, Printer},
+    workspace::Workspaces,
 };
 
 /// One environment of one operations repo, and how to work on it.
 pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) environment: TreePath,
+    /// Directories that its name passes and leaves again.
+    pub(crate) passed: Vec<TreePath>,
     /// The user's operations repo.
     pub(crate) root: PathBuf,
     /// The config as the user would name it: `dev/bitops.config.yaml`.
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
-    /// The image's own deployments; `None` outside of an image.
+    /// The image's own deployments; `None` where they are not known.
     pub(crate) image: Option<ImageDeployments>,
+    /// Are they assumed to be those of BitOps' omnibus image, as there is no image here?
+    pub(crate) image_assumed: bool,
     /// Why they are not known, though there should be some.
     pub(crate) image_warning: Option<Diagnostic>,
     pub(crate) cancel: Cancel,
@@ -44,7 +51,7 @@ impl Job {
             found.mount.root(),
             &found.environment,
             found.text.clone(),
-            args,
+            |settings| Ok(BuildConfig::find(settings, args)),
         )
     }
 
@@ -52,13 +59,10 @@ impl Job {
     pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
         let settings = crate::settings()?;
         let root = root(target)?;
-        let environment = match &target.environment {
-            Some(name) => name.clone(),
-            None => bypass::environment()
-                .map(|name| name.to_string_lossy().into_owned())
-                .filter(|name| !name.is_empty())
-                .ok_or_else(|| no_environment(&root))?,
-        };
+        let environment = named_environment(target).ok_or_else(|| no_environment(&root))?;
+        if let Some(problem) = nowhere(target, &environment)? {
+            return Err(problem.into());
+        }
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
             let problem =
@@ -72,7 +76,16 @@ impl Job {
                 )),
             }
         })?;
-        Self::new(settings, &root, &environment, text, &[])
+        let mut job = Self::new(settings, &root, &environment, text, |settings| {
+            let file = target.image.file.as_deref();
+            file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
+        })?;
+        // A plan outside of the image is then what the image does.
+        if job.image.is_none() && job.image_warning.is_none() {
+            job.image = Some(ImageDeployments::omnibus());
+            job.image_assumed = true;
+        }
+        Ok(job)
     }
 
     fn new(
@@ -80,17 +93,13 @@ impl Job {
         root: &Path,
         environment: &str,
         text: String,
-        args: &[std::ffi::OsString],
+        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Problem>,
     ) -> Result<Self, Failure> {
-        let build_config = BuildConfig::find(&settings, args);
-        let environment = TreePath::new(environment.trim_end_matches('/')).map_err(|error| {
-            Problem::new(
-                ExitCode::Config,
-                format!("the environment's name `{environment}` is not a directory of the operations repo"),
-            )
-            .because(error)
-            .hint("name a directory relative to the operations repo's root")
-        })?;
+        let build_config = build_config(&settings)?;
+        let Environment {
+            path: environment,
+            passed,
+        } = Environment::named(root, environment)?;
         let mut printer = crate::plain_printer();
         let logging =
             LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
@@ -105,7 +114,14 @@ impl Job {
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
         printer.stdout_colour = printer.stdout_colour && logging.colour != Some(false);
-        report::init(&logging, settings.log_json, printer.colour, &printer.masks);
+        printer.github = printer.github.map(|_| report::Checkout::of(root));
+        report::init(
+            &logging,
+            settings.log_json,
+            printer.colour,
+            printer.github.is_some(),
+            &printer.masks,
+        );
         for mask in failed {
             tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
         }
@@ -113,10 +129,12 @@ impl Job {
         Ok(Self {
             file: format!("{environment}/bitops.config.yaml").into(),
             environment,
+            passed,
             root: root.to_owned(),
             text: text.into(),
             image,
             image_warning,
+            image_assumed: false,
             cancel: Cancel::new(),
             reporter: report::reporter(),
             printer,
@@ -136,15 +154,46 @@ impl Job {
     }
 }
 
-/// The operations repo of a command for people.
+/// The operations repo of a command for people. A place in a composition means the user's own repo below it.
 pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
     if let Some(dir) = &target.ops_repo {
-        return Ok(dir.clone());
+        return Ok(compose_tree::users_path(dir));
     }
-    match bypass::locate_only()? {
-        Some(mount) => Ok(mount.root().to_owned()),
-        None => std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error)),
+    let environment = named_environment(target);
+    let workspaces = workspaces();
+    let places = workspaces.as_ref().map(Workspaces::places).unwrap_or_default();
+    if let Some(mount) = bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
+        return Ok(mount.root().to_owned());
     }
+    let dir = std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    Ok(compose_tree::users_path(&dir))
+}
+
+/// Where the operations repo is for a command in the image, where nothing is mounted. On a runner itself the current
+/// directory says it.
+fn workspaces() -> Option<Workspaces> {
+    let workspaces = Workspaces::from_env(&|name| std::env::var_os(name))?;
+    (workspaces.are_asked_for() || bypass::in_image()).then_some(workspaces)
+}
+
+/// That nothing is mounted, and that no workspace has the environment.
+fn nowhere(target: &Target, environment: &str) -> Result<Option<Problem>, Problem> {
+    let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
+        return Ok(None);
+    };
+    if target.ops_repo.is_some() {
+        return Ok(None);
+    }
+    let mount = bypass::locate_only(Some(environment.as_ref()), &workspaces.places())?;
+    let is_mounted = mount.is_some_and(|mount| !workspaces.hold(&mount));
+    Ok((!is_mounted).then(|| workspaces.nowhere(environment)))
+}
+
+/// The environment that a command for people is about.
+fn named_environment(target: &Target) -> Option<String> {
+    let of_bitops = || bypass::environment().map(|name| name.to_string_lossy().into_owned());
+    let named = target.environment.clone().or_else(of_bitops);
+    named.filter(|name| !name.is_empty())
 }
 
 /// Does the operations repo have an environment of that name, which has a config?

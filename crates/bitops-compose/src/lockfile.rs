@@ -38,22 +38,33 @@ impl LockFile {
         &self.name
     }
 
-    /// `None`: there is none. Every mistake in it is told with its place.
-    pub(crate) fn read(&self) -> Result<Option<Lock>, Failure> {
-        let text = match fs::read(&self.path) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
-                Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
-                    .because(error.utf8_error())
-                    .hint(RESTORE)
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => {
-                return Ok(None);
-            }
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `None`: there is none.
+    pub(crate) fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
             Err(error) => {
                 let message = format!("cannot read {}", self.name);
-                return Err(Problem::new(ExitCode::Config, message).because(error).into());
+                Err(Problem::new(ExitCode::Config, message).because(error).into())
             }
+        }
+    }
+
+    /// `None`: there is none. Every mistake in it is told with its place.
+    pub(crate) fn read(&self) -> Result<Option<Lock>, Failure> {
+        let Some(bytes) = self.bytes()? else {
+            return Ok(None);
         };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+                .because(error.utf8_error())
+                .hint(RESTORE)
+        })?;
         Ok(Some(Lock::parse(&self.name, &text.into())?))
     }
 

@@ -2,23 +2,28 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`arguments`] | what the image's arguments mean |
 //! | [`bypass`] | stage 0: is there anything to compose? |
 //! | [`pipeline`] | the stages of a run, in order |
 //! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
 //! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
 //! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
+//! | [`switching`] | waiting for another run, and the last look before the switch |
 //! | [`launch`] | the exec of BitOps |
-//! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
+//! | [`workspace`] | the operations repo in a CI's checkout |
+//! | [`job`], [`environment`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
 
+mod arguments;
 mod build_config;
 mod bypass;
 mod cli;
 mod commands;
 mod diff;
+mod environment;
 mod gather;
 mod job;
 mod launch;
@@ -30,7 +35,9 @@ mod problem;
 mod report;
 mod runtime;
 mod signals;
+mod switching;
 mod verify;
+mod workspace;
 
 use std::ffi::OsString;
 
@@ -38,6 +45,7 @@ use clap::{Parser, error::ErrorKind};
 use compose_model::{ExitCode, env};
 
 use crate::{
+    arguments::Meant,
     cli::{Cli, Command},
     problem::Failure,
     report::Printer,
@@ -47,14 +55,32 @@ fn main() -> std::process::ExitCode {
     let mut args = std::env::args_os().skip(1);
     // The entrypoint first: with nothing to compose not even the command line is parsed.
     let code = if args.next().is_some_and(|word| word == "deploy") {
-        commands::deploy::run(args.collect::<Vec<OsString>>())
+        entrypoint(args.collect())
     } else {
-        match Cli::try_parse() {
-            Ok(cli) => run(cli.command),
-            Err(error) => usage(&error),
-        }
+        command(std::env::args_os())
     };
     code.into()
+}
+
+/// The image's entrypoint, with what follows `deploy`.
+fn entrypoint(args: Vec<OsString>) -> u8 {
+    match arguments::meant(args) {
+        Meant::Deploy(args) => commands::deploy::run(args),
+        Meant::Command(words) => command(words),
+        Meant::Program(words) => {
+            let Err(problem) = arguments::exec(&words);
+            plain_printer().problems([&problem]);
+            problem.code.code()
+        }
+    }
+}
+
+/// A command line for people; its first word is the program's name.
+fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::try_parse_from(words) {
+        Ok(cli) => run(cli.command),
+        Err(error) => usage(&error),
+    }
 }
 
 fn run(command: Command) -> u8 {
@@ -109,7 +135,7 @@ fn plain_printer() -> Printer {
         colour: report::stderr_has_colour(),
         stdout_colour: report::stdout_has_colour(),
         masks: std::sync::Arc::default(),
-        github: set(env::GITHUB_ACTIONS, "true"),
+        github: set(env::GITHUB_ACTIONS, "true").then(report::Checkout::default),
     }
 }
 

@@ -4,11 +4,14 @@
 //! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
 //! on the blocking pool, so that a signal is heard meanwhile.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
-use compose_tree::{Mount, NewFile, Put, Staged, Staging};
+use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
     gather::{self, Gathered, gather},
@@ -16,6 +19,7 @@ use crate::{
     local::DiskTree,
     pins::Pins,
     problem::{Failure, Problem},
+    switching::{self, Inputs},
 };
 
 /// What would be deployed. It may hold conflicts, which only a plan shows.
@@ -40,34 +44,79 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
 }
 
 /// Stages 1 to 5, everything but the launch. `None`: the config names no sources.
-pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Staged>, Failure> {
+pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepared>, Failure> {
     let sources = config(&job)?;
     if sources.is_empty() {
         return Ok(None);
     }
+    let inputs = Inputs::of(&job)?;
+    let links = links(&job);
     job.warn(job.image_warning.as_slice());
+    let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
-    blocking(move || {
-        let composition = compose(&job, &gathered, Local::WhereTouched)?;
-        let composition = refuse_conflicts(&job, &gathered, composition)?;
-        let staged = materialise(&job, &mount, &gathered, &composition)?;
-        // The exec that follows takes all memory back at once.
-        std::mem::forget(composition);
-        gathered.leave();
-        Ok(Some(staged))
-    })
-    .await
+    job.printer.tell(group.as_ref(), || {
+        report::text::sources(&gathered.layers.sources, &gathered.locked)
+    });
+    drop(group);
+    let (composition, gathered) = {
+        let job = Arc::clone(&job);
+        let composed = move || {
+            let group = job.printer.group("bitops-compose: compose");
+            let composition = compose(&job, &gathered, Local::WhereTouched)?;
+            let composition = refuse_conflicts(&job, &gathered, composition)?;
+            job.printer.tell(group.as_ref(), || {
+                report::text::plan(&composition, &gathered.layers.sources)
+            });
+            Ok((composition, gathered))
+        };
+        blocking(composed).await?
+    };
+    let links = links.await.map_err(unexpected)?;
+    let staged = {
+        let (job, mount) = (Arc::clone(&job), mount.clone());
+        blocking(move || {
+            let group = job.printer.group("bitops-compose: materialise");
+            let staged = materialise(&job, &mount, &gathered, &composition, links)?;
+            drop(group);
+            // The exec that follows takes all memory back at once.
+            std::mem::forget(composition);
+            gathered.leave();
+            Ok(staged)
+        })
+        .await?
+    };
+    let lock = switching::lock(&job, &mount).await?;
+    inputs.check(&job)?;
+    Ok(Some(Prepared { staged, lock }))
+}
+
+/// Looks for the user's symlinks, beside all that waits for the network.
+fn links(job: &Job) -> tokio::task::JoinHandle<Links> {
+    let (root, skipped) = (job.root.clone(), cache_in(&job.cache_dir(), &job.root));
+    let skipped: Vec<PathBuf> = skipped.iter().map(|cache| cache.as_str().into()).collect();
+    tokio::task::spawn_blocking(move || Links::of(&root, &skipped))
+}
+
+/// A composition that only has to be switched in.
+pub(crate) struct Prepared {
+    pub(crate) staged: Staged,
+    /// Had since before the last look at the user's config.
+    pub(crate) lock: SwitchLock,
 }
 
 /// Runs work that never waits for the network.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
-            .because(error)
-            .into())
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(unexpected(error)))
+}
+
+fn unexpected(error: tokio::task::JoinError) -> Failure {
+    Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
+        .because(error)
+        .into()
 }
 
 /// Stage 1: the sources that the environment's config names.
@@ -132,12 +181,14 @@ fn materialise(
     mount: &Mount,
     gathered: &Gathered,
     composition: &Composition,
+    links: Links,
 ) -> Result<Staged, Failure> {
     mount.remove_old();
-    let mut staging = Staging::begin(mount)?;
+    let mut staging = Staging::begin(mount, &job.environment)?;
     if let Some(cache) = cache_in(&job.cache_dir(), mount.root()) {
-        staging.leave_out(&cache)?;
+        staging.leave_out(&cache);
     }
+    job.passed.iter().for_each(|dir| staging.make_real(dir));
     let changed: Vec<(&ComposedFile, FileMode)> = composition
         .files
         .iter()
@@ -158,8 +209,10 @@ fn materialise(
         Ok(())
     };
     let manifest = report::json::manifest(composition, &gathered.layers.sources);
-    let staged = staging.write(&files, content, |out| crate::report::write_json(&manifest, out))?;
-    crate::report::summary(|| report::markdown::summary(composition, &gathered.layers.sources));
+    let staged = staging.write(&files, links, content, |out| {
+        crate::report::write_json(&manifest, out)
+    })?;
+    crate::report::deliver(&job.printer, composition, gathered, Some(&staged.manifest()));
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),

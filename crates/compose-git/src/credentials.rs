@@ -22,7 +22,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::{options::Options, run::Run, sync::lock_unpoisoned};
+use crate::{error::Access, options::Options, run::Run, sync::lock_unpoisoned};
 use credential::TOKEN_LOGIN;
 use netrc::netrc;
 
@@ -54,13 +54,20 @@ pub(crate) struct Keyring {
 
 #[derive(Clone)]
 struct Slot {
-    current: Option<Credential>,
+    current: Option<Named>,
     left: VecDeque<Candidate>,
+}
+
+/// A credential and where it came from, in words that may be shown.
+#[derive(Clone)]
+struct Named {
+    of: String,
+    credential: Credential,
 }
 
 #[derive(Clone)]
 enum Candidate {
-    Known(Credential),
+    Known(Named),
     Helpers,
     Netrc,
 }
@@ -81,7 +88,7 @@ impl Keyring {
             .or_insert_with(|| self.slot(url))
             .current
             .as_ref()
-            .map(|credential| credential.0.clone())
+            .map(|current| current.credential.0.clone())
     }
 
     /// `http.<address>.extraHeader`, but for `Authorization`, which is a credential as others are. They may be as secret.
@@ -112,6 +119,16 @@ impl Keyring {
             .is_some_and(|slot| slot.current.is_some())
     }
 
+    /// What it was, to be told.
+    pub(crate) fn access(&self, url: &Url) -> Access {
+        let slots = lock_unpoisoned(&self.slots);
+        let current = slots.get(&authority(url)).and_then(|slot| slot.current.as_ref());
+        Access {
+            sent: current.map(|current| current.of.clone()),
+            is_github: is_github(&self.run.options, url),
+        }
+    }
+
     /// The host refused what it was sent: is there another credential to try?
     pub(crate) async fn next(&self, run: &Run, url: &Url) -> bool {
         let authority = authority(url);
@@ -121,16 +138,22 @@ impl Keyring {
                 .and_then(|slot| slot.left.pop_front());
             let found = match candidate {
                 None => return false,
-                Some(Candidate::Known(credential)) => Some(credential),
-                Some(Candidate::Helpers) => ask_helpers(run, url).await,
-                Some(Candidate::Netrc) => netrc(&run.options, url),
+                Some(Candidate::Known(named)) => Some(named),
+                Some(Candidate::Helpers) => {
+                    let found = ask_helpers(run, url).await;
+                    found.map(|credential| named("what git's credential helper gave", credential))
+                }
+                Some(Candidate::Netrc) => {
+                    netrc(&run.options, url).map(|credential| named("the login of ~/.netrc", credential))
+                }
             };
             let Some(found) = found else { continue };
             let mut slots = lock_unpoisoned(&self.slots);
-            if let Some(slot) = slots
-                .get_mut(&authority)
-                .filter(|slot| slot.current.as_ref() != Some(&found))
-            {
+            if let Some(slot) = slots.get_mut(&authority).filter(|slot| {
+                slot.current
+                    .as_ref()
+                    .is_none_or(|current| current.credential != found.credential)
+            }) {
                 slot.current = Some(found);
                 return true;
             }
@@ -146,35 +169,43 @@ impl Keyring {
         }
         let host = url.host_str().unwrap_or_default();
         let options = &self.run.options;
-        let token = options.text(&env::token_variable(host)).map(Credential::token);
+        let variable = env::token_variable(host);
+        let token = options.text(&variable).map(Credential::token);
+        let token = token.map(|credential| named(&variable, credential));
         let github = options
             .text(env::GITHUB_TOKEN)
             .filter(|_| is_github(options, url))
-            .map(Credential::token);
+            .map(|token| named(env::GITHUB_TOKEN, Credential::token(token)));
         let given = self
             .given
             .as_ref()
             .filter(|(of, _)| *of == authority(url))
-            .map(|(_, given)| given.clone());
+            .map(|(_, given)| named("the login of git's url.*.insteadOf", given.clone()));
         let configured = self
             .run
             .git_config()
             .extra_headers(url)
             .into_iter()
             .rfind(|(name, _)| name == AUTHORIZATION.as_str())
-            .and_then(|(_, value)| Credential::header(&value));
+            .and_then(|(_, value)| Credential::header(&value))
+            .map(|credential| named("git's http.extraHeader", credential));
         let mut left: VecDeque<Candidate> = [token, github, given, configured]
             .into_iter()
             .flatten()
             .map(Candidate::Known)
             .collect();
         let current = match left.pop_front() {
-            Some(Candidate::Known(credential)) => Some(credential),
+            Some(Candidate::Known(named)) => Some(named),
             _ => None,
         };
         left.extend([Candidate::Helpers, Candidate::Netrc]);
         Slot { current, left }
     }
+}
+
+fn named(of: &str, credential: Credential) -> Named {
+    let of = of.to_owned();
+    Named { of, credential }
 }
 
 fn authority(url: &Url) -> String {

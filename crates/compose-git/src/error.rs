@@ -21,6 +21,32 @@ impl fmt::Display for At {
     }
 }
 
+/// What a host was sent to be let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Where the credential that was sent came from, such as a variable's name. Never the credential.
+    pub sent: Option<String>,
+    /// Is it the host that `GITHUB_TOKEN` is for?
+    pub is_github: bool,
+}
+
+impl Access {
+    /// Was it the token that a workflow has of itself, which says little about what it may read?
+    fn is_workflow_token(&self) -> bool {
+        self.sent.as_deref() == Some(env::GITHUB_TOKEN)
+    }
+
+    /// What to set for a host that was sent nothing.
+    fn variables(&self, repo: &RepoUrl) -> String {
+        let own = token_name(repo);
+        if self.is_github {
+            format!("{} or {own}", env::GITHUB_TOKEN)
+        } else {
+            own
+        }
+    }
+}
+
 /// A failed fetch. Text of a remote is escaped and bounded where it enters.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,10 +82,12 @@ pub enum Error {
         after: Option<Duration>,
     },
     /// No such repo, or none that these credentials may see.
-    #[error("{at}: no such repository{}", it_said(said))]
+    #[error("{at}: no such repository{}{}", may_not_read(access), it_said(said))]
     NotFound {
         /// Which repo, and what was going on.
         at: At,
+        /// What the host was sent.
+        access: Access,
         /// The server's text.
         said: String,
     },
@@ -68,6 +96,8 @@ pub enum Error {
     Unauthenticated {
         /// Which repo, and what was going on.
         at: At,
+        /// What the host was sent.
+        access: Access,
         /// Which of the two.
         why: String,
         /// The server's text.
@@ -297,6 +327,14 @@ pub enum TreeProblem {
     Kind(String),
 }
 
+/// A host does not say whether a repo is not there, or not for this credential.
+fn may_not_read(access: &Access) -> String {
+    let sent = access.sent.as_deref();
+    sent.map_or_else(String::new, |sent| {
+        format!(", or none that {sent}, which was sent, may read")
+    })
+}
+
 fn it_said(text: &str) -> String {
     if text.is_empty() {
         String::new()
@@ -361,14 +399,23 @@ impl Error {
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "check the address; a private repository also answers so to a key that may not read it".to_owned()
             }
-            Error::NotFound { at, .. } => {
-                format!("check the address; a private repository also answers so to a stranger: set {}", token_name(&at.repo))
+            Error::NotFound { at, access, .. } if access.is_workflow_token() => {
+                format!("check the address; the token of a workflow reads its own repository only: for another private one set {} to a token that may", token_name(&at.repo))
+            }
+            Error::NotFound { access: Access { sent: Some(_), .. }, .. } => {
+                "check the address, and what that credential may read".to_owned()
+            }
+            Error::NotFound { at, access, .. } => {
+                format!("check the address; a private repository also answers so to a stranger: set {}", access.variables(&at.repo))
             }
             Error::Unauthenticated { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "give the container a key that the host knows (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
             }
-            Error::Unauthenticated { at, .. } => {
-                format!("set {}, or configure a git credential helper or ~/.netrc", token_name(&at.repo))
+            Error::Unauthenticated { at, access, .. } if access.is_workflow_token() => {
+                format!("{} was sent; the token of a workflow ends with its job, and reads its own repository only: set {} to one that may", env::GITHUB_TOKEN, token_name(&at.repo))
+            }
+            Error::Unauthenticated { at, access, .. } => {
+                format!("set {}, or configure a git credential helper or ~/.netrc", access.variables(&at.repo))
             }
             Error::Forbidden { .. } => "check that the token or key may read this repository".to_owned(),
             Error::Untrusted { remedy, .. } => (*remedy).to_owned(),

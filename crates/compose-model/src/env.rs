@@ -48,16 +48,35 @@ pub const BITOPS_LOGGING_LEVEL: &str = "BITOPS_LOGGING_LEVEL";
 /// BitOps' other build config.
 pub const BITOPS_BUILD_CONFIG_YAML: &str = "BITOPS_BUILD_CONFIG_YAML";
 
+/// Where the operations repo is, where none is mounted. Default: the CI's checkout, see [`CHECKOUTS`].
+pub const WORKSPACE: &str = "BITOPS_COMPOSE_WORKSPACE";
+
 /// `true` in a GitHub Actions step.
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// The checkout in a GitHub Actions step.
 pub const GITHUB_WORKSPACE: &str = "GITHUB_WORKSPACE";
+/// A CI's checkout, and the variable that marks a job of that CI: the first one's name alone says too little (`WORKSPACE`).
+pub const CHECKOUTS: [(&str, &str); 6] = [
+    (GITHUB_WORKSPACE, GITHUB_ACTIONS),
+    ("CI_PROJECT_DIR", "GITLAB_CI"),
+    // Jenkins.
+    ("WORKSPACE", "JENKINS_URL"),
+    ("BITBUCKET_CLONE_DIR", "BITBUCKET_BUILD_NUMBER"),
+    // Azure Pipelines.
+    ("BUILD_SOURCESDIRECTORY", "TF_BUILD"),
+    // It may begin with `~`.
+    ("CIRCLE_WORKING_DIRECTORY", "CIRCLECI"),
+];
 /// GitHub's address: the one host that `GITHUB_TOKEN` is for.
 pub const GITHUB_SERVER_URL: &str = "GITHUB_SERVER_URL";
 /// GitHub's token.
 pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 /// A file that takes Markdown for the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// A file that takes the outputs of a step.
+pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
+/// A directory of the runner that lasts for the job.
+pub const RUNNER_TEMP: &str = "RUNNER_TEMP";
 
 /// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE_CORP_COM`.
 pub fn token_variable(host: &str) -> String {

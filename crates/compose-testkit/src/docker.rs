@@ -44,6 +44,11 @@ impl Engine {
             })
     }
 
+    /// The engine behind a program that takes Docker's arguments; whether it answers is for the caller to know.
+    pub const fn of(program: &'static str) -> Self {
+        Self { program }
+    }
+
     /// The engine's program, to be given arguments.
     pub fn command(&self) -> Command {
         Command::new(self.program)

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`actions`] | a runner of GitHub Actions for the project's own YAML files |
 //! | [`context`] | [`Context`]: a world of its own for the program under test |
 //! | [`run`], [`process`] | [`Run`]: exit code, stdout, stderr; [`Spawned`]: a run that can be signalled |
 //! | [`fuzz`] | good texts damaged at random |
@@ -18,6 +19,7 @@
 //! The kit panics where it cannot do what it is asked: in a test that is the report. It knows none of the project's
 //! other crates.
 
+pub mod actions;
 pub mod catalog;
 pub mod context;
 pub mod docker;

@@ -130,6 +130,14 @@ impl Drop for Spawned {
     }
 }
 
+/// Runs any command to its end.
+///
+/// # Panics
+/// Where it cannot be started, or takes longer than ten minutes.
+pub fn wait(command: Command) -> Run {
+    Spawned::start(command, Redactor::new(None)).wait(Duration::from_secs(600))
+}
+
 /// What has been read from both pipes so far.
 #[derive(Debug, Clone, Default)]
 struct Output(Arc<(Mutex<Read>, Condvar)>);

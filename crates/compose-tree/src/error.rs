@@ -1,6 +1,14 @@
 //! What can go wrong on disk.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    link::{ACTIVE, MOUNT},
+    record::COMPOSITION,
+};
 
 /// A failure to read or write, with the path it is about.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +23,39 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The link cannot be switched.
+    #[error("cannot switch {path}", path = path.display())]
+    Switch {
+        /// The link.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The link names a composition that is gone, and with it what the link named before.
+    #[error("{path} leads to a composition that is gone: {composition}", path = path.display(), composition = composition.display())]
+    Lost {
+        /// The link.
+        path: PathBuf,
+        /// The composition's directory.
+        composition: PathBuf,
+    },
+    /// There is no operations repo, and an empty directory in its place would be deployed.
+    #[error("there is no operations repo, and the empty directory {path} in its place cannot be removed", path = path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The place where the pipeline looks is a directory, so nothing can be switched.
     #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
     NotALink {
+        /// The operations repo's path.
+        path: PathBuf,
+    },
+    /// The place where the pipeline looks is a file or the like.
+    #[error("{path} is neither a directory nor a link to one", path = path.display())]
+    NotADirectory {
         /// The operations repo's path.
         path: PathBuf,
     },
@@ -36,6 +74,38 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    pub(crate) fn switch(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Switch { path, source }
+    }
+
+    /// What to do where nothing can be written. A `--tmpfs` hides what is below: it is for a home, and for no other directory.
+    fn read_only(&self, path: &Path) -> String {
+        let name = path.file_name().unwrap_or_default();
+        let parent = path.parent().unwrap_or(path);
+        let in_home = name == ACTIVE || name.as_encoded_bytes().starts_with(COMPOSITION.as_bytes());
+        if matches!(self, Error::Switch { .. }) && !in_home {
+            return format!(
+                "{} is the link that is switched, so that {} must be writable: run the container without `--read-only`, or let BITOPS_COMPOSE_OPS_REPO name a link elsewhere",
+                path.display(),
+                parent.display()
+            );
+        }
+        let home = if in_home { parent } else { path };
+        let writable = format!(
+            "composing needs a writable {0}; run the container without `--read-only`, or with `--tmpfs {0}`",
+            home.display()
+        );
+        if name == ACTIVE || home.join(ACTIVE).is_symlink() {
+            format!(
+                "{writable} and the operations repo mounted at {}/{MOUNT}",
+                home.display()
+            )
+        } else {
+            writable
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -43,15 +113,21 @@ impl Error {
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
                     .into(),
             ),
+            Error::NotADirectory { .. } => {
+                Some("it is where the operations repo is expected; BITOPS_COMPOSE_OPS_REPO names another place".into())
+            }
             Error::Hidden { .. } => {
                 Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
             }
-            Error::Io { path, source, .. } => {
+            Error::Lost { path, .. } => Some(format!(
+                "let it name your operations repo again: ln -sfn DIR {}",
+                path.display()
+            )),
+            Error::Empty { .. } => Some("mount the operations repo at /opt/bitops_deployment".into()),
+            Error::Io { path, source, .. } | Error::Switch { path, source } => {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
-                    io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                        "composing needs a writable {dir}; run the container without `--read-only`, or with `--tmpfs {dir}` and the operations repo mounted at {dir}/mount"
-                    )),
+                    io::ErrorKind::ReadOnlyFilesystem => Some(self.read_only(path)),
                     io::ErrorKind::PermissionDenied => Some(format!(
                         "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
                     )),
@@ -64,6 +140,34 @@ impl Error {
                     _ => None,
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tmpfs_is_advised_for_a_home_alone() {
+        let read_only = || io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let switch = |path: &str| Error::switch(path)(read_only()).hint().unwrap();
+        let advised = switch("/opt/bitops-compose/active");
+        assert!(
+            advised.ends_with(
+                "`--tmpfs /opt/bitops-compose` and the operations repo mounted at /opt/bitops-compose/mount"
+            ),
+            "{advised}"
+        );
+        // With another home the link itself is what cannot be switched.
+        let advised = switch("/opt/bitops_deployment");
+        assert!(
+            advised.contains("/opt must be writable") && !advised.contains("tmpfs"),
+            "{advised}"
+        );
+        for path in ["/nowhere/home/composition.", "/nowhere/home"] {
+            let advised = Error::io("create", path)(read_only()).hint().unwrap();
+            assert!(advised.ends_with("`--tmpfs /nowhere/home`"), "{advised}");
         }
     }
 }

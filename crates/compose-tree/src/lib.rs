@@ -1,35 +1,62 @@
-//! The composition on disk.
+//! The composition on disk, and the path at which the pipeline sees it.
 //!
 //! In the image three names lead to the user's operations repo, and one rename moves the pipeline to the
-//! composed one (section 9 of the design):
+//! composed one, for as long as it copies it (section 9 of the design):
 //!
 //! ```text
 //! /opt/bitops_deployment -> bitops-compose/active         where the pipeline looks
 //! /opt/bitops-compose/
-//! ├── active -> mount             switched to composition.XXXX/tree by one rename
-//! ├── mount/                      the user's -v lands here, and nothing is ever written into it
-//! └── composition.XXXX/           one run's result, removed by the next run
+//! ├── active -> mount             names composition.XXXX/tree while that is copied, and then mount again
+//! ├── mount/                      the user's -v lands here; a link where a CI's checkout takes its place
+//! └── composition.XXXX/           one run's result, gone with the run
 //!     ├── manifest.json           where every path came from
+//!     ├── staged                  whose repo lies below, and every name in the tree
+//!     ├── to, back                links that only have to be renamed over `active`
 //!     └── tree/                   a symlink farm: only composed directories are real,
 //!         ├── .git -> …/mount/.git                        only composed files are written
 //!         └── dev/
 //!             ├── helm -> …/mount/dev/helm
+//!             ├── terraform-b -> terraform                the user's own link, made again
 //!             └── terraform/main.tf
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`mount`] | where the user's repo is, which link is switched, and the layout of an image |
+//! | [`image`] | the layout of an image |
+//! | [`mount`] | where the user's repo is, and what the pipeline's path shows |
+//! | `link` | the link that is switched, and the lock on it |
+//! | `restart`, `mountinfo` | a container that is started again |
 //! | [`staging`] | a composition being written beside the mount |
+//! | `layout`, `links` | which directories are real, and the user's symlinks |
 //! | `write` | many new files, by several threads |
+//! | `record` | what a composition knows of itself |
+//! | [`switch`] | the states of a run: switched, switched back |
+//! | [`sweep`], `relocate` | what the pipeline wrote into the composition goes to the user's repo |
+//! | `old` | removing compositions |
 
 pub mod error;
+pub mod image;
+mod layout;
+mod link;
+mod links;
 pub mod mount;
 mod mountinfo;
+mod old;
+mod record;
+mod relocate;
+mod restart;
 pub mod staging;
+pub mod sweep;
+pub mod switch;
+#[cfg(test)]
+mod testing;
 mod write;
 
 pub use error::Error;
-pub use mount::Mount;
+pub use link::{Attempt, Busy, SwitchLock};
+pub use links::Links;
+pub use mount::{Located, Mount, Places, Settled, locate, users_path};
 pub use staging::{Staged, Staging};
+pub use sweep::Sweep;
+pub use switch::{Switched, SwitchedBack};
 pub use write::{NewFile, Put};

@@ -1,104 +1,354 @@
-//! Where the user's operations repo is, and which link the pipeline follows to it.
+//! Where the user's operations repo is, and what the pipeline's path to it shows.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
+    ffi::OsStr,
     fs, io,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{Access, FlockOperation, Mode, OFlags},
-    io::Errno,
+use crate::{
+    Error, SwitchLock,
+    link::{self, Attempt, Busy, Kind, Link, MOUNT},
+    mountinfo::MountPoints,
+    old, record,
+    record::Record,
+    restart::mounted_on_compositions,
 };
 
-use crate::{Error, mountinfo::MountPoints};
+/// Where to look for the operations repo.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// Where the pipeline looks.
+    pub ops_repo: &'a Path,
+    /// The directory of `active`, `mount` and compositions.
+    pub home: &'a Path,
+    /// The environment, as the pipeline gets it.
+    pub environment: Option<&'a OsStr>,
+    /// What takes the mount's place where nothing is mounted: the first of these that has the environment, else the first that is
+    /// a directory.
+    pub candidates: &'a [PathBuf],
+}
 
-/// The link below the home that is switched.
-const ACTIVE: &str = "active";
-/// The name below the home where the user's operations repo is mounted.
-const MOUNT: &str = "mount";
-/// What the names of compositions below the home start with.
-pub(crate) const COMPOSITION: &str = "composition.";
-/// The composed operations repo below a composition's directory.
-pub(crate) const TREE: &str = "tree";
+/// What [`locate`] found. Until one of them is settled the pipeline's path may still show what a killed run left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// The user's operations repo.
+    Repo(Mount),
+    /// There is none: the pipeline has its own message for that.
+    Nothing(Nothing),
+}
 
 /// The user's operations repo as found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     home: PathBuf,
     root: PathBuf,
-    switch: Switch,
+    /// `None`: `ops_repo` is a directory, and nothing can be switched.
+    link: Option<Link>,
+    ops_repo: PathBuf,
+    /// What the link names when it shows the user's repo.
+    back: PathBuf,
+    /// `mount` is to be a link to this.
+    candidate: Option<PathBuf>,
 }
 
-/// How the pipeline is moved to a composition.
+/// No operations repo.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Switch {
-    /// `<home>/active`, as in the image.
-    Active,
-    /// The operations repo's path is a link of its own, outside of an image.
-    Link(PathBuf),
-    /// It is a directory: there is nothing to switch.
-    Nothing(PathBuf),
+pub struct Nothing {
+    link: Option<Link>,
+    /// What the link names when it shows no composition; `None`: nobody knows.
+    back: Option<PathBuf>,
+    /// An empty directory in the place of the mount.
+    empty: Option<PathBuf>,
+}
+
+/// What became of an attempt to settle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The pipeline's path shows the user's own repo.
+    Done,
+    /// It shows the composition of another run, which lives, or is about to.
+    Busy(Busy),
+}
+
+/// Finds the user's operations repo.
+///
+/// A path that leads to a composition means the user's own repo below it. Nothing is written, but for the directory that puts the
+/// parts of a mount together in a container that was started again (see `restart.rs`).
+pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
+    let ops_repo = absolute(places.ops_repo)?;
+    let home = absolute(places.home)?;
+    // One home spelt in two ways is one home.
+    let home = fs::canonicalize(&home).unwrap_or(home);
+    let points = MountPoints::read();
+    let link = Link::find(&ops_repo, &home);
+    // Before anything else: what can be seen then may be an empty directory, which the pipeline would deploy.
+    if let Ok(points) = &points {
+        let other = link.as_ref().filter(|link| link.kind() == Kind::Active);
+        let dirs = [Some(home.as_path()), other.map(Link::dir)];
+        if let Some(path) = dirs
+            .into_iter()
+            .flatten()
+            .find_map(|dir| points.hidden_below(dir))
+        {
+            let path = path.to_owned();
+            return Err(Error::Hidden { path });
+        }
+    }
+    let search = Search {
+        places,
+        home,
+        ops_repo,
+        points,
+    };
+    match link {
+        None => search.directory(),
+        Some(link) if link.kind() == Kind::Own => search.own_link(link),
+        Some(link) => search.home_link(link),
+    }
+}
+
+/// The user's own path where `path` leads into a composition, or may: links are followed. Else the path itself.
+pub fn users_path(path: &Path) -> PathBuf {
+    let Ok(real) = fs::canonicalize(path) else {
+        return path.to_owned();
+    };
+    if record::composition_above(&real).is_none() {
+        return path.to_owned();
+    }
+    // In a container that was started again the user's repo may be mounted on an old composition.
+    let mounted = MountPoints::read().is_ok_and(|points| {
+        let mut above = real.ancestors();
+        above.any(|dir| record::composition_above(dir).is_some() && points.has(dir))
+    });
+    let users = if mounted { None } else { record::users_path(&real) };
+    users.unwrap_or_else(|| path.to_owned())
+}
+
+struct Search<'a> {
+    places: &'a Places<'a>,
+    home: PathBuf,
+    ops_repo: PathBuf,
+    points: io::Result<MountPoints>,
+}
+
+impl Search<'_> {
+    fn found(&self, root: PathBuf, link: Option<Link>, back: PathBuf) -> Located {
+        Located::Repo(self.mount(root, link, back))
+    }
+
+    fn mount(&self, root: PathBuf, link: Option<Link>, back: PathBuf) -> Mount {
+        Mount {
+            home: self.home.clone(),
+            root,
+            link,
+            ops_repo: self.ops_repo.clone(),
+            back,
+            candidate: None,
+        }
+    }
+
+    /// There is something else than a link where the pipeline looks.
+    fn directory(&self) -> Result<Located, Error> {
+        let root = fs::canonicalize(&self.ops_repo).unwrap_or_else(|_| self.ops_repo.clone());
+        let root = record::users_path(&root).unwrap_or(root);
+        if root.is_dir() {
+            Ok(self.found(root, None, PathBuf::new()))
+        } else {
+            let path = self.ops_repo.clone();
+            Err(Error::NotADirectory { path })
+        }
+    }
+
+    /// A link of the user's, or nothing at all.
+    fn own_link(&self, link: Link) -> Result<Located, Error> {
+        let Some(target) = link.target() else {
+            return Ok(match self.candidate() {
+                Some(candidate) => {
+                    let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
+                    self.found(root, Some(link), candidate)
+                }
+                // The home's own mount, to which the path does not lead yet.
+                None => match self.at_mount(&self.home) {
+                    Mounted::Repo { root, .. } => self.found(root.clone(), Some(link), root),
+                    Mounted::Nothing { .. } => nothing(Some(link), None),
+                },
+            });
+        };
+        if let Some(composition) = link.composition() {
+            let Some(record) = Record::read(&composition) else {
+                let path = link.path().to_owned();
+                return Err(Error::Lost { path, composition });
+            };
+            return Ok(if record.root.is_dir() {
+                self.found(record.root, Some(link), record.back)
+            } else {
+                nothing(Some(link), Some(record.back))
+            });
+        }
+        Ok(match fs::canonicalize(link.path()) {
+            Ok(root) if root.is_dir() => {
+                let root = record::users_path(&root).unwrap_or(root);
+                self.found(root, Some(link), target)
+            }
+            _ => nothing(Some(link), None),
+        })
+    }
+
+    /// The `active` of a home.
+    fn home_link(&self, link: Link) -> Result<Located, Error> {
+        let target = link.target();
+        if let Some(composition) = link.composition()
+            && let Some(home) = composition.parent()
+        {
+            let points = self.points.as_ref().map_err(|error| {
+                let error = io::Error::new(error.kind(), error.to_string());
+                Error::io("read", "/proc/self/mountinfo")(error)
+            })?;
+            if let Some(root) = mounted_on_compositions(home, points)? {
+                return Ok(self.found(root.clone(), Some(link), root));
+            }
+        } else if let Some(target) = target.filter(|target| !target.starts_with(MOUNT)) {
+            // Somebody gave it another target.
+            return Ok(match fs::canonicalize(link.path()) {
+                Ok(root) if root.is_dir() => self.found(root, Some(link), target),
+                _ => nothing(Some(link), None),
+            });
+        }
+        let candidate = self.candidate();
+        let names = |root: &Path, candidate: &Path| fs::canonicalize(candidate).is_ok_and(|at| at == root);
+        Ok(match (self.at_mount(link.dir()), candidate) {
+            // A link of ours to another place is replaced, what is there is not.
+            (Mounted::Repo { root, is_link, .. }, Some(candidate))
+                if is_link && !names(&root, &candidate) =>
+            {
+                self.instead(link, candidate)
+            }
+            (Mounted::Repo { root, back, .. }, _) => self.found(root, Some(link), back),
+            (Mounted::Nothing { .. }, Some(candidate)) => self.instead(link, candidate),
+            (Mounted::Nothing { empty }, None) => Located::Nothing(Nothing {
+                link: Some(link),
+                back: Some(MOUNT.into()),
+                empty,
+            }),
+        })
+    }
+
+    /// What a home's `mount` holds.
+    fn at_mount(&self, home: &Path) -> Mounted {
+        let mounted = home.join(MOUNT);
+        let back = PathBuf::from(MOUNT);
+        match fs::symlink_metadata(&mounted) {
+            Ok(meta) if meta.is_dir() => {
+                // Where nobody knows what is mounted, whatever is there counts.
+                let is_mounted = self.points.as_ref().map_or(true, |points| points.has(&mounted));
+                match self.copied(&mounted, is_mounted) {
+                    Copied::Nothing => Mounted::Nothing { empty: Some(mounted) },
+                    Copied::Below(name) => Mounted::Repo {
+                        root: mounted.join(&name),
+                        back: back.join(&name),
+                        is_link: false,
+                    },
+                    Copied::Repo => Mounted::Repo {
+                        root: mounted,
+                        back,
+                        is_link: false,
+                    },
+                }
+            }
+            Ok(meta) if meta.is_symlink() => {
+                match fs::canonicalize(&mounted).ok().filter(|root| root.is_dir()) {
+                    Some(root) => Mounted::Repo {
+                        root,
+                        back,
+                        is_link: true,
+                    },
+                    None => Mounted::Nothing { empty: None },
+                }
+            }
+            _ => Mounted::Nothing { empty: None },
+        }
+    }
+
+    /// What a directory holds that may not be a mount point.
+    fn copied(&self, mounted: &Path, is_mounted: bool) -> Copied {
+        if is_mounted {
+            return Copied::Repo;
+        }
+        // What cannot be listed is something.
+        let Ok(mut entries) = fs::read_dir(mounted) else {
+            return Copied::Repo;
+        };
+        let (first, second) = (entries.next(), entries.next());
+        match (first, second) {
+            (None, _) => Copied::Nothing,
+            (Some(Ok(alone)), None)
+                if !self.has_environment(mounted) && self.has_environment(&alone.path()) =>
+            {
+                Copied::Below(alone.file_name())
+            }
+            _ => Copied::Repo,
+        }
+    }
+
+    fn has_environment(&self, dir: &Path) -> bool {
+        let environment = self.places.environment.filter(|name| !name.is_empty());
+        environment.is_some_and(|name| dir.join(name).is_dir())
+    }
+
+    fn candidate(&self) -> Option<PathBuf> {
+        let dirs = || self.places.candidates.iter().filter(|path| path.is_dir());
+        dirs()
+            .find(|dir| self.has_environment(dir))
+            .or_else(|| dirs().next())
+            .map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
+    }
+
+    /// The candidate takes the mount's place.
+    fn instead(&self, link: Link, candidate: PathBuf) -> Located {
+        let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
+        Located::Repo(Mount {
+            candidate: Some(candidate),
+            ..self.mount(root, Some(link), MOUNT.into())
+        })
+    }
+}
+
+/// What a home's `mount` holds.
+enum Mounted {
+    /// An operations repo, and what `active` names to show it.
+    Repo {
+        root: PathBuf,
+        back: PathBuf,
+        /// `mount` is a link.
+        is_link: bool,
+    },
+    /// None.
+    Nothing {
+        /// An empty directory that is no mount point.
+        empty: Option<PathBuf>,
+    },
+}
+
+/// What is in a directory that is no mount point.
+enum Copied {
+    /// Nothing.
+    Nothing,
+    /// The operations repo as one directory: `docker cp DIR C:/opt/bitops_deployment`.
+    Below(std::ffi::OsString),
+    /// The operations repo.
+    Repo,
+}
+
+fn nothing(link: Option<Link>, back: Option<PathBuf>) -> Located {
+    Located::Nothing(Nothing {
+        link,
+        back,
+        empty: None,
+    })
 }
 
 impl Mount {
-    /// Finds the operations repo that `ops_repo` (where the pipeline looks) leads to.
-    ///
-    /// `workspace` is `$GITHUB_WORKSPACE`: where nothing is mounted it takes the mount's place. `Ok(None)`: there is
-    /// no operations repo at all, and the pipeline has its own message for that.
-    ///
-    /// Besides that link to the workspace this writes in one more case: a container that is *started again*. The
-    /// runtime resolves the mount's destination anew, through the link that the last run switched, so the user's
-    /// repo (or a directory of it) now lies on top of the last composition and not on `mount`.
-    pub fn locate(ops_repo: &Path, home: &Path, workspace: Option<&Path>) -> Result<Option<Self>, Error> {
-        let ops_repo = absolute(ops_repo)?;
-        let home = absolute(home)?;
-        let mounted = home.join(MOUNT);
-        // Before anything else: what can be seen then may be an empty directory, which the pipeline would deploy.
-        let points = MountPoints::read();
-        if let Ok(points) = &points
-            && let Ok(home) = fs::canonicalize(&home)
-            && let Some(path) = points.hidden_below(&home)
-        {
-            return Err(Error::Hidden {
-                path: path.to_owned(),
-            });
-        }
-        let switch = Switch::of(&ops_repo, &home);
-        let found = |root: PathBuf, switch: Switch| {
-            Ok(Some(Self {
-                home: home.clone(),
-                root,
-                switch,
-            }))
-        };
-        if let Ok(target) = fs::canonicalize(&ops_repo)
-            && target.is_dir()
-        {
-            if !is_composition(&target, &home) {
-                let same = fs::canonicalize(&mounted).is_ok_and(|mounted| mounted == target);
-                return found(if same { mounted } else { target }, switch);
-            }
-            let points = points.map_err(Error::io("read", "/proc/self/mountinfo"))?;
-            if let Some(root) = mounted_on_compositions(&home, &points)? {
-                return found(root, switch);
-            }
-        }
-        if mounted.is_dir() {
-            return found(mounted, switch);
-        }
-        if let Some(workspace) = workspace.filter(|path| path.is_dir()) {
-            replace_link(workspace, &mounted)?;
-            if fs::symlink_metadata(home.join(ACTIVE)).is_err() {
-                replace_link(Path::new(MOUNT), &home.join(ACTIVE))?;
-            }
-            return found(mounted, switch);
-        }
-        Ok(None)
-    }
-
     /// The user's operations repo. Nothing is ever written below it.
     pub fn root(&self) -> &Path {
         &self.root
@@ -109,398 +359,331 @@ impl Mount {
         &self.home
     }
 
-    /// Fails when there is no link that could be switched, or none can be put in its place; better known before
-    /// anything is fetched.
-    pub fn check_switchable(&self) -> Result<(), Error> {
-        let link = self.link()?;
-        match rustix::fs::access(link.parent().unwrap_or(Path::new("/")), Access::WRITE_OK) {
-            Err(error @ (Errno::ROFS | Errno::ACCESS)) => Err(Error::io("switch", link)(error.into())),
-            // What else is wrong is told better by what needs it.
-            _ => Ok(()),
-        }
+    /// What the link names when it shows the user's repo.
+    pub(crate) fn back(&self) -> &Path {
+        &self.back
     }
 
     /// The link that is switched.
-    fn link(&self) -> Result<PathBuf, Error> {
-        match &self.switch {
-            Switch::Active => Ok(self.home.join(ACTIVE)),
-            Switch::Link(path) => Ok(path.clone()),
-            Switch::Nothing(path) => Err(Error::NotALink { path: path.clone() }),
-        }
-    }
-
-    /// Lets the pipeline see the user's operations repo as it is, and removes what earlier runs left:
-    /// a restarted container may still point to its last composition.
-    pub fn reset(&self) -> Result<(), Error> {
-        let Ok(link) = self.link() else {
-            return Ok(());
-        };
-        let in_home = self.root == self.home.join(MOUNT) && link.starts_with(&self.home);
-        // A file system mounted over the home has no link yet.
-        let missing = in_home && fs::symlink_metadata(&link).is_err();
-        let names_root =
-            fs::canonicalize(&link).is_ok_and(|at| fs::canonicalize(&self.root).is_ok_and(|root| root == at));
-        if missing || (!names_root && self.names_composition(&link)) {
-            replace_link(if in_home { Path::new(MOUNT) } else { &self.root }, &link)?;
-        }
-        self.remove_old();
-        Ok(())
-    }
-
-    /// Is it a link to a composition, there or gone?
-    fn names_composition(&self, link: &Path) -> bool {
-        fs::read_link(link).is_ok_and(|target| {
-            let target = link.parent().unwrap_or(Path::new("/")).join(target);
-            target.strip_prefix(&self.home).is_ok_and(starts_as_composition)
+    pub(crate) fn link(&self) -> Result<&Link, Error> {
+        self.link.as_ref().ok_or_else(|| Error::NotALink {
+            path: self.ops_repo.clone(),
         })
     }
 
-    /// Removes compositions that no living process holds (a run keeps a lock on its own through the exec).
-    ///
-    /// One that is, or holds, a mount point stays: removing it would remove the user's files through the mount.
-    /// That something stays is no reason to fail a run.
-    pub fn remove_old(&self) {
-        let Ok(entries) = fs::read_dir(&self.home) else {
-            return;
-        };
-        let old = entries
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(COMPOSITION));
-        let mut old = old.map(|entry| entry.path()).peekable();
-        if old.peek().is_none() {
-            return;
-        }
-        let (Ok(points), Ok(home)) = (MountPoints::read(), fs::canonicalize(&self.home)) else {
-            return;
-        };
-        for path in old {
-            let real = home.join(path.file_name().unwrap_or_default());
-            let mounted = points.within(&real).next().is_some();
-            let free = rustix::fs::open(
-                &path,
-                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok());
-            if mounted || !free || self.root.starts_with(&path) {
-                tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use");
-                continue;
-            }
-            if let Err(error) = fs::remove_dir_all(&path) {
-                tracing::debug!(path = %path.display(), %error, "an earlier composition stays");
-            }
-        }
+    /// Fails when there is no link that could be switched, or none can be put in its place; better known before
+    /// anything is fetched.
+    pub fn check_switchable(&self) -> Result<(), Error> {
+        self.link()?.check_writable()
     }
 
-    /// Switches the pipeline to `tree` with one rename.
-    pub(crate) fn switch_to(&self, tree: &Path) -> Result<(), Error> {
-        match &self.switch {
-            Switch::Active => {
-                let target = tree.strip_prefix(&self.home).unwrap_or(tree);
-                replace_link(target, &self.home.join(ACTIVE))
-            }
-            Switch::Link(link) => {
-                // The next run must find the user's repo behind a link that no longer names it.
-                let mounted = self.home.join(MOUNT);
-                if self.root != mounted {
-                    replace_link(&self.root, &mounted)?;
+    /// Asks for the right to switch the pipeline to a composition; never waits.
+    pub fn try_lock(&self) -> Result<Attempt, Error> {
+        self.link()?.try_lock()
+    }
+
+    /// Lets the pipeline see the user's operations repo, unless another run's composition is switched in, and removes what killed runs
+    /// left. Where nothing is to be done no lock is looked at.
+    pub fn settle(&self) -> Result<Settled, Error> {
+        if let Some(link) = self.link.as_ref().filter(|link| !self.is_shown(link)) {
+            match link.try_lock()? {
+                Attempt::Busy(busy) => return Ok(Settled::Busy(busy)),
+                Attempt::Locked(lock) => {
+                    self.show_candidate(&lock)?;
+                    if link.target().as_deref() != Some(&self.back) {
+                        link.replace(&self.back, &lock)?;
+                    }
                 }
-                replace_link(tree, link)
             }
-            Switch::Nothing(path) => Err(Error::NotALink { path: path.clone() }),
         }
+        self.remove_old();
+        Ok(Settled::Done)
+    }
+
+    /// Does the path show this repo, whatever composition is switched in?
+    pub fn is_candidate_shown(&self) -> bool {
+        self.candidate.is_none()
+    }
+
+    fn is_shown(&self, link: &Link) -> bool {
+        let target = link.target();
+        // A path that is not there is the user's to make.
+        let absent = target.is_none() && link.kind() == Kind::Own;
+        self.candidate.is_none() && (absent || target.as_deref() == Some(&self.back))
+    }
+
+    /// Makes `mount` a link to the candidate that takes its place. Only a link, or an empty directory, is replaced.
+    pub(crate) fn show_candidate(&self, _lock: &SwitchLock) -> Result<(), Error> {
+        let (Some(candidate), Some(link)) = (&self.candidate, &self.link) else {
+            return Ok(());
+        };
+        let mounted = link.dir().join(MOUNT);
+        if fs::symlink_metadata(&mounted).is_ok_and(|meta| meta.is_dir()) {
+            fs::remove_dir(&mounted).map_err(Error::io("replace", &mounted))?;
+        }
+        link::replace(candidate, &mounted, &link.dir().join(".mount.bitops-compose-new"))
+    }
+
+    /// Removes compositions that no living process holds.
+    pub fn remove_old(&self) {
+        old::remove_unheld(&self.home, self.link.as_ref(), &self.root);
     }
 }
 
-/// Where the user's repo is when a container was started again (see [`Mount::locate`]): at a composition's tree itself,
-/// or, where only parts of it are mounted, in a new directory of links that puts the parts together.
-///
-/// The parts may lie on different compositions: what the last one had not changed was a link into an earlier one.
-fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Result<Option<PathBuf>, Error> {
-    let home = fs::canonicalize(home).map_err(Error::io("find", home))?;
-    let part = |point: &Path| {
-        let mut below = point.strip_prefix(&home).ok()?.components();
-        let on_tree = starts_as_composition(Path::new(below.next()?.as_os_str()))
-            && below.next()? == Component::Normal(TREE.as_ref());
-        on_tree.then(|| (below.as_path().to_owned(), point.to_owned()))
-    };
-    let parts: Parts = points.within(&home).filter_map(part).collect();
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    if let Some(whole) = parts.get(Path::new("")) {
-        return Ok(Some(whole.clone()));
-    }
-    let base = tempfile::Builder::new()
-        .prefix(COMPOSITION)
-        .tempdir_in(&home)
-        .map_err(Error::io("create", home.join(COMPOSITION)))?
-        .keep();
-    assemble(&home.join(MOUNT), &base, &parts)?;
-    Ok(Some(base))
-}
-
-/// Mount points by their path in the operations repo.
-type Parts = BTreeMap<PathBuf, PathBuf>;
-
-/// Fills the directory `to` with links to the parts, and to everything else that is in `from`.
-fn assemble(from: &Path, to: &Path, parts: &Parts) -> Result<(), Error> {
-    let mut below: BTreeMap<OsString, Parts> = BTreeMap::new();
-    for (path, point) in parts {
-        let mut rest = path.components();
-        if let Some(name) = rest.next() {
-            let parts = below.entry(name.as_os_str().to_owned()).or_default();
-            parts.insert(rest.as_path().to_owned(), point.clone());
-        }
-    }
-    let link = |target: &Path, link: &Path| symlink(target, link).map_err(Error::io("link", link));
-    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
-        if !below.contains_key(&entry.file_name()) {
-            link(&entry.path(), &to.join(entry.file_name()))?;
-        }
-    }
-    for (name, parts) in below {
-        let to = to.join(&name);
-        if let Some(point) = parts.get(Path::new("")) {
-            link(point, &to)?;
-        } else {
-            fs::create_dir(&to).map_err(Error::io("create", &to))?;
-            assemble(&from.join(&name), &to, &parts)?;
-        }
-    }
-    Ok(())
-}
-
-impl Switch {
-    fn of(ops_repo: &Path, home: &Path) -> Self {
-        let active = home.join(ACTIVE);
-        if same_place(ops_repo, &active) {
-            return Self::Active;
-        }
-        match fs::read_link(ops_repo) {
-            Ok(target)
-                if same_place(
-                    &ops_repo.parent().unwrap_or(Path::new("/")).join(&target),
-                    &active,
-                ) =>
-            {
-                Self::Active
+impl Nothing {
+    /// Lets the pipeline find no path: neither an old composition nor an empty directory, which it would deploy.
+    pub fn settle(&self) -> Result<Settled, Error> {
+        if let Some(link) = &self.link
+            && link.composition().is_some()
+            && let Some(back) = &self.back
+        {
+            match link.try_lock()? {
+                Attempt::Busy(busy) => return Ok(Settled::Busy(busy)),
+                Attempt::Locked(lock) => link.replace(back, &lock)?,
             }
-            Ok(_) => Self::Link(ops_repo.to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Link(ops_repo.to_owned()),
-            Err(_) => Self::Nothing(ops_repo.to_owned()),
         }
+        if let Some(empty) = &self.empty {
+            match fs::remove_dir(empty) {
+                // Somebody else was faster, or has just filled it.
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    let (path, source) = (empty.clone(), error);
+                    return Err(Error::Empty { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(Settled::Done)
     }
-}
-
-/// Do two paths name the same directory entry? Their last component is not followed.
-fn same_place(a: &Path, b: &Path) -> bool {
-    let place = |path: &Path| {
-        let parent = path.parent().and_then(|parent| fs::canonicalize(parent).ok());
-        parent.zip(path.file_name().map(ToOwned::to_owned))
-    };
-    a == b || place(a).is_some_and(|a| Some(a) == place(b))
-}
-
-fn is_composition(path: &Path, home: &Path) -> bool {
-    fs::canonicalize(home).is_ok_and(|home| path.strip_prefix(home).is_ok_and(starts_as_composition))
-}
-
-fn starts_as_composition(below_home: &Path) -> bool {
-    matches!(below_home.components().next(), Some(Component::Normal(name)) if name.to_string_lossy().starts_with(COMPOSITION))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }
 
-/// Makes `link` point to `target` at once, whatever stood there (a link or nothing).
-pub(crate) fn replace_link(target: &Path, link: &Path) -> Result<(), Error> {
-    let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let dir = link.parent().unwrap_or(Path::new("/"));
-    // A random name: process ids repeat in containers. The guard removes the link aside when the rename fails.
-    let aside = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .make_in(dir, |path| symlink(target, path))
-        .map_err(Error::io("create", link))?
-        .into_temp_path();
-    fs::rename(&aside, link).map_err(Error::io("switch", link))?;
-    // It has the link's name now.
-    let _ = aside.keep();
-    Ok(())
-}
-
-/// Makes the layout of an image below `root` (`/` in a Dockerfile).
-///
-/// - `<root>/opt/bitops-compose`: every user may write it, and it is not sticky, since the link in it is
-///   replaced by whatever user the container runs as;
-/// - `<root>/opt/bitops-compose/active -> mount`, and no `mount`: a container runtime makes it where one is mounted;
-/// - `<root>/opt/bitops_deployment -> bitops-compose/active`; an empty directory there is replaced;
-/// - `<root>/var/cache/bitops-compose`: the object cache, writable for every user.
-pub fn install(root: &Path) -> Result<(), Error> {
-    let home = root.join("opt/bitops-compose");
-    let ops_repo = root.join("opt/bitops_deployment");
-    let cache = root.join("var/cache/bitops-compose");
-    for dir in [&home, &cache] {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o777))
-            .map_err(Error::io("open to every user", dir))?;
-    }
-    replace_link(Path::new(MOUNT), &home.join(ACTIVE))?;
-    if fs::symlink_metadata(&ops_repo).is_ok_and(|meta| meta.is_dir()) {
-        // Not recursively: an image that brings an operations repo keeps it, and is told.
-        fs::remove_dir(&ops_repo).map_err(Error::io("replace", &ops_repo))?;
-    }
-    replace_link(Path::new("bitops-compose/active"), &ops_repo)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+    use crate::{
+        image,
+        testing::{located, repo},
+    };
 
-    fn image() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    struct Image {
+        root: tempfile::TempDir,
+        home: PathBuf,
+        ops: PathBuf,
+    }
+
+    fn installed() -> Image {
         let root = tempfile::tempdir().unwrap();
-        install(root.path()).unwrap();
-        let home = root.path().join("opt/bitops-compose");
+        image::install(root.path()).unwrap();
+        let home = fs::canonicalize(root.path().join("opt/bitops-compose")).unwrap();
         let ops = root.path().join("opt/bitops_deployment");
-        (root, home, ops)
+        Image { root, home, ops }
     }
 
-    #[test]
-    fn the_layout_leads_to_the_mount_and_is_made_again_without_harm() {
-        let (root, home, ops) = image();
-        fs::create_dir_all(home.join("mount/dev")).unwrap();
-        install(root.path()).unwrap();
-        assert!(ops.join("dev").is_dir());
-        assert_eq!(fs::metadata(&home).unwrap().permissions().mode() & 0o7777, 0o777);
-        let mount = Mount::locate(&ops, &home, None).unwrap().unwrap();
-        assert_eq!(
-            (mount.root(), &mount.switch),
-            (home.join("mount").as_path(), &Switch::Active)
-        );
-    }
-
-    #[test]
-    fn an_operations_repo_in_the_image_is_not_thrown_away() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("opt/bitops_deployment/dev")).unwrap();
-        assert!(matches!(
-            install(root.path()),
-            Err(Error::Io {
-                action: "replace",
-                ..
-            })
-        ));
-        assert!(root.path().join("opt/bitops_deployment/dev").is_dir());
-    }
-
-    #[test]
-    fn without_a_mount_there_is_nothing_and_the_workspace_takes_its_place() {
-        let (_root, home, ops) = image();
-        assert_eq!(Mount::locate(&ops, &home, None).unwrap(), None);
-        let workspace = tempfile::tempdir().unwrap();
-        fs::create_dir(workspace.path().join("dev")).unwrap();
-        let mount = Mount::locate(&ops, &home, Some(workspace.path()))
-            .unwrap()
-            .unwrap();
-        assert_eq!(mount.root(), home.join("mount"));
-        assert!(ops.join("dev").is_dir());
-    }
-
-    #[test]
-    fn a_link_of_its_own_is_switched_and_found_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (repo, ops, home) = (
-            dir.path().join("repo"),
-            dir.path().join("ops"),
-            dir.path().join("home"),
-        );
-        fs::create_dir_all(repo.join("dev")).unwrap();
-        fs::create_dir_all(home.join("composition.1/tree")).unwrap();
-        symlink(&repo, &ops).unwrap();
-        let repo = fs::canonicalize(repo).unwrap();
-        let mount = Mount::locate(&ops, &home, None).unwrap().unwrap();
-        assert_eq!(mount.root(), repo);
-        mount.switch_to(&home.join("composition.1/tree")).unwrap();
-        assert!(!ops.join("dev").exists());
-        let again = Mount::locate(&ops, &home, None).unwrap().unwrap();
-        assert_eq!(again.root(), home.join("mount"));
-        assert!(again.root().join("dev").is_dir());
-        again.reset().unwrap();
-        assert!(ops.join("dev").is_dir());
-        assert!(!home.join("composition.1").exists());
-    }
-
-    #[test]
-    fn a_container_started_again_finds_the_mount_on_its_last_compositions() {
-        let (_root, home, _) = image();
-        let home = fs::canonicalize(home).unwrap();
-        for file in ["dev/x", "dev/y", "_scripts/z"] {
-            let path = home.join("mount").join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
+    impl Image {
+        fn dir(&self, path: &str) -> PathBuf {
+            let path = fs::canonicalize(self.root.path()).unwrap().join(path);
+            fs::create_dir_all(&path).unwrap();
+            path
         }
-        let found = |points: &[&str]| {
-            let line = |point: &&str| format!("1 1 0:1 / {} rw - x x rw\n", home.join(point).display());
-            let text: String = points.iter().map(line).collect();
-            mounted_on_compositions(&home, &MountPoints::parse(text.as_bytes())).unwrap()
-        };
-        assert_eq!(found(&[]), None);
-        assert_eq!(found(&["mount", "composition.a/other"]), None);
-        let whole = found(&["composition.a/tree", "composition.a/tree/dev"]);
-        assert_eq!(whole, Some(home.join("composition.a/tree")));
 
-        let base = found(&[
-            "composition.a/tree/dev/x",
-            "composition.b/tree/new/n",
-            "mount/_scripts",
-        ])
-        .unwrap();
-        let link = |path: &str| fs::read_link(base.join(path)).unwrap();
-        assert_eq!(link("dev/x"), home.join("composition.a/tree/dev/x"));
-        assert_eq!(link("dev/y"), home.join("mount/dev/y"));
-        assert_eq!(link("new/n"), home.join("composition.b/tree/new/n"));
-        assert_eq!(link("_scripts"), home.join("mount/_scripts"));
+        fn dev(&self) -> Located {
+            located(&self.ops, &self.home, Some("dev"), &[]).unwrap()
+        }
+
+        fn repo(&self, candidates: &[PathBuf]) -> Mount {
+            repo(&self.ops, &self.home, Some("dev"), candidates)
+        }
+
+        fn active(&self) -> PathBuf {
+            fs::read_link(self.home.join("active")).unwrap()
+        }
+    }
+
+    #[test]
+    fn an_empty_directory_is_no_operations_repo_and_the_pipeline_finds_no_path() {
+        let image = installed();
+        let Located::Nothing(nothing) = image.dev() else {
+            panic!()
+        };
+        assert_eq!(nothing.settle().unwrap(), Settled::Done);
+        assert!(!image.ops.exists());
+        // Again, and once it is there.
+        let Located::Nothing(nothing) = image.dev() else {
+            panic!()
+        };
+        nothing.settle().unwrap();
+        image.dir("opt/bitops-compose/mount/dev");
+        assert_eq!(image.repo(&[]).root(), image.home.join("mount"));
+        assert!(image.ops.join("dev").is_dir());
+    }
+
+    #[test]
+    fn one_directory_alone_that_has_the_environment_is_the_operations_repo() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/checkout/dev");
+        let mount = image.repo(&[]);
+        assert_eq!(mount.root(), image.home.join("mount/checkout"));
+        mount.settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount/checkout"));
+        assert!(image.ops.join("dev").is_dir());
+        // Found from there as well.
+        assert_eq!(image.repo(&[]).root(), mount.root());
+        // Not alone, or without the environment.
+        let other = repo(&image.ops, &image.home, Some("prod"), &[]);
+        assert_eq!(other.root(), image.home.join("mount"));
+        image.dir("opt/bitops-compose/mount/dev");
+        let mount = image.repo(&[]);
+        assert_eq!(mount.root(), image.home.join("mount"));
+        mount.settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount"));
+    }
+
+    #[test]
+    fn a_candidate_takes_the_place_of_a_mount_and_another_ones() {
+        let image = installed();
+        for name in ["a", "b", "c"] {
+            image.dir(&format!("work/{name}"));
+        }
+        let (a, b) = (image.dir("work/a"), image.dir("work/b"));
+        image.dir("work/b/dev");
+        // The one that has the environment, else the first.
+        assert_eq!(image.repo(&[a.clone(), b.clone()]).root(), b);
+        let first = [image.root.path().join("nowhere"), a.clone(), image.dir("work/c")];
+        assert_eq!(image.repo(&first).root(), a);
+        image.dir("work/a/dev");
+        for candidate in [&a, &b, &b, &a] {
+            let mount = image.repo(std::slice::from_ref(candidate));
+            assert_eq!(mount.root(), candidate);
+            mount.settle().unwrap();
+            assert_eq!(fs::canonicalize(&image.ops).unwrap(), *candidate);
+            assert_eq!(image.active(), Path::new("mount"));
+        }
+        // It is remembered for who has none.
+        assert_eq!(image.repo(&[]).root(), a);
+        // Gone is gone.
+        fs::remove_dir_all(&a).unwrap();
+        assert!(matches!(image.dev(), Located::Nothing(_)));
+    }
+
+    #[test]
+    fn what_is_there_goes_before_a_candidate() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        let candidate = image.dir("work");
+        image.dir("work/dev");
+        let mount = image.repo(&[candidate]);
+        assert_eq!(mount.root(), image.home.join("mount"));
+        mount.settle().unwrap();
+        assert!(fs::symlink_metadata(image.home.join("mount")).unwrap().is_dir());
+    }
+
+    #[test]
+    fn one_home_spelt_in_two_ways_is_one_home() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        symlink(&image.home, image.root.path().join("other")).unwrap();
+        let other = image.root.path().join("other");
+        for ops in [&image.ops, &image.home.join("active"), &other.join("active")] {
+            for home in [&image.home, &other] {
+                let mount = repo(ops, home, None, &[]);
+                assert_eq!(mount.root(), image.home.join("mount"));
+                assert_eq!(mount.home(), image.home);
+                assert_eq!(mount.link().unwrap().path(), image.home.join("active"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_into_a_composition_means_the_users_own() {
+        let f = crate::testing::fixture(&["dev/x", "prod/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let tree = switched.manifest().with_file_name("tree");
+        for (path, users) in [
+            (f.ops_repo(), f.users()),
+            (f.mount.home().join("active"), f.users()),
+            (f.ops_repo().join("dev"), f.users().join("dev")),
+            (tree.join("dev/y"), f.users().join("dev/y")),
+            (tree.clone(), f.users()),
+        ] {
+            assert_eq!(users_path(&path), users, "{}", path.display());
+        }
+        // What is the user's anyway stays as it is written.
+        let prod = f.ops_repo().join("prod");
+        assert_eq!(users_path(&prod), prod);
+        drop(switched);
+        assert_eq!(users_path(&f.ops_repo()), f.ops_repo());
     }
 
     #[test]
     fn a_home_without_a_link_gets_one() {
-        let (_root, home, ops) = image();
-        fs::create_dir_all(home.join("mount/dev")).unwrap();
-        fs::remove_file(home.join("active")).unwrap();
-        Mount::locate(&ops, &home, None)
-            .unwrap()
-            .unwrap()
-            .reset()
-            .unwrap();
-        assert!(ops.join("dev").is_dir());
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        fs::remove_file(image.home.join("active")).unwrap();
+        image.repo(&[]).settle().unwrap();
+        assert!(image.ops.join("dev").is_dir());
     }
 
     #[test]
     fn a_directory_cannot_be_switched() {
         let dir = tempfile::tempdir().unwrap();
-        let mount = Mount::locate(dir.path(), &dir.path().join("home"), None)
-            .unwrap()
-            .unwrap();
+        let mount = repo(dir.path(), &dir.path().join("home"), None, &[]);
         assert!(matches!(mount.check_switchable(), Err(Error::NotALink { .. })));
+        assert_eq!(mount.settle().unwrap(), Settled::Done);
         assert!(!dir.path().join("home").exists());
     }
 
     #[test]
-    fn a_restarted_container_forgets_its_last_composition() {
-        let (_root, home, ops) = image();
-        fs::create_dir_all(home.join("mount/dev")).unwrap();
-        for gone in [false, true] {
-            fs::create_dir_all(home.join("composition.x/tree")).unwrap();
-            let mount = Mount::locate(&ops, &home, None).unwrap().unwrap();
-            mount.switch_to(&home.join("composition.x/tree")).unwrap();
-            if gone {
-                fs::remove_dir_all(home.join("composition.x")).unwrap();
-            }
-            let mount = Mount::locate(&ops, &home, None).unwrap().unwrap();
-            mount.reset().unwrap();
-            assert_eq!(fs::read_link(home.join("active")).unwrap(), Path::new("mount"));
-            assert!(!home.join("composition.x").exists());
+    fn a_link_to_a_composition_that_is_gone() {
+        let image = installed();
+        image.dir("opt/bitops-compose/mount/dev");
+        let active = image.home.join("active");
+        fs::remove_file(&active).unwrap();
+        symlink("composition.gone/tree", &active).unwrap();
+        // A home knows where its mount is.
+        image.repo(&[]).settle().unwrap();
+        assert_eq!(image.active(), Path::new("mount"));
+        // Of the user's own link nobody knows what it named.
+        let ops = image.root.path().join("ops");
+        symlink(image.home.join("composition.gone/tree"), &ops).unwrap();
+        let error = located(&ops, &image.dir("elsewhere"), None, &[]).unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error}");
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .starts_with("let it name your operations repo again: ln -sfn DIR ")
+        );
+    }
+
+    #[test]
+    fn without_an_operations_repo_an_old_composition_is_not_deployed() {
+        let f = crate::testing::fixture(&["dev/x"]);
+        let mut words = f.switched(&["dev/y"]).into_words().unwrap();
+        // As after a kill: nobody holds it.
+        let composition = PathBuf::from(words.remove(1));
+        let aside = composition.with_file_name("aside");
+        fs::create_dir(&aside).unwrap();
+        for name in ["tree", "staged"] {
+            fs::rename(composition.join(name), aside.join(name)).unwrap();
         }
+        fs::remove_dir_all(&composition).unwrap();
+        fs::rename(&aside, &composition).unwrap();
+        assert!(f.ops_repo().join("dev/y").exists());
+        fs::remove_dir_all(f.users()).unwrap();
+        let Located::Nothing(nothing) = located(&f.ops_repo(), f.mount.home(), None, &[]).unwrap() else {
+            panic!()
+        };
+        nothing.settle().unwrap();
+        assert!(!f.ops_repo().exists());
     }
 }

@@ -30,6 +30,11 @@ impl MountPoints {
             .filter(move |point| point.starts_with(dir))
     }
 
+    /// Is something mounted at this very place?
+    pub(crate) fn has(&self, place: &Path) -> bool {
+        self.0.iter().any(|point| point == place)
+    }
+
     /// A mount point below a directory that a later mount, at the directory or between the two, hides.
     pub(crate) fn hidden_below<'a>(&'a self, dir: &'a Path) -> Option<&'a Path> {
         self.within(dir).find(|point| {

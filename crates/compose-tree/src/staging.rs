@@ -1,185 +1,265 @@
 //! A composition being written beside the mount.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
     fs::{self, File, Permissions},
     io::{self, BufWriter},
     os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use compose_model::TreePath;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use compose_model::{FileMode, TreePath};
+use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::{
     Error, Mount,
-    mount::{COMPOSITION, TREE},
-    write::{self, NewFile, Put},
+    layout::{self, Dir, Layout, Users, Wanted},
+    links::Links,
+    old,
+    record::{COMPOSITION, Kind, Record, TREE},
+    switch,
+    write::{self, Filled, NewFile, Put},
 };
 
 /// The manifest's name beside the tree.
-const MANIFEST: &str = "manifest.json";
-/// It is some megabytes where a composition is large.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Attempts to make a directory that another run takes for a killed one's.
+const ATTEMPTS: u32 = 10;
+/// The manifest is some megabytes where a composition is large.
 const MANIFEST_BUFFER: usize = 64 << 10;
+/// The mode of a directory that the user doesn't have.
+const NEW_DIR: u32 = 0o755;
+
+/// A composition's directory, held, which is removed with this.
+#[derive(Debug)]
+struct Own {
+    dir: PathBuf,
+    /// Taken out once somebody else removes it.
+    held: Option<OwnedFd>,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.held.is_some() {
+            old::remove(&self.dir);
+        }
+    }
+}
 
 /// A new directory that takes a composition's files. Dropped before [`Staging::write`] has ended it is removed.
 #[derive(Debug)]
 pub struct Staging {
-    dir: tempfile::TempDir,
-    lock: OwnedFd,
-    /// The user's operations repo.
-    users: PathBuf,
-    /// Real directories; the tree's root is "".
-    made: BTreeMap<String, Made>,
+    own: Own,
+    record: Record,
+    wanted: Wanted,
 }
 
-/// A real directory of the composed tree.
-#[derive(Debug)]
-enum Made {
-    /// The user has none there: it holds what is composed, and nothing else.
-    New,
-    /// Beside these names everything of the user's is linked.
-    Over(BTreeSet<OsString>),
+/// A real directory, and what the user has there.
+struct Planned<'l> {
+    path: &'l Path,
+    laid_out: &'l Dir,
+    users: Option<Users>,
 }
 
-impl Made {
-    fn hide(&mut self, name: &str) {
-        if let Made::Over(names) = self {
-            names.insert(name.into());
-        }
+impl Planned<'_> {
+    /// Names with what is staged at each.
+    fn names<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = (&'p OsStr, Kind)> {
+        let composed = self
+            .laid_out
+            .files
+            .iter()
+            .map(|at| (OsStr::new(files[*at].0), Kind::File));
+        let dirs = self
+            .laid_out
+            .dirs
+            .iter()
+            .map(|name| (name.as_os_str(), Kind::Directory));
+        composed
+            .chain(dirs)
+            .chain(self.siblings(files).map(|name| (name, Kind::Users)))
+    }
+
+    /// The user's names beside the composed ones.
+    fn siblings<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = &'p OsStr> {
+        let listed = self
+            .users
+            .as_ref()
+            .map(|users| (users, self.laid_out.taken(files)));
+        listed.into_iter().flat_map(|(users, taken)| {
+            let names = users.names.iter().map(OsString::as_os_str);
+            names.filter(move |name| !taken.contains(name))
+        })
+    }
+
+    fn mode(&self) -> u32 {
+        // Whoever the directory belongs to there, here it belongs to this user, who must be able to read it.
+        self.users.as_ref().map_or(NEW_DIR, |users| users.mode | 0o500)
     }
 }
 
 impl Staging {
     /// Makes the directory, readable by this user alone until it is finished.
-    pub fn begin(mount: &Mount) -> Result<Self, Error> {
+    pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io("create", home))?;
-        let aside = home.join(COMPOSITION);
-        let dir = tempfile::Builder::new()
-            .prefix(COMPOSITION)
-            .tempdir_in(home)
-            .map_err(Error::io("create", aside))?;
-        let lock = rustix::fs::open(
-            dir.path(),
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .and_then(|fd| rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared).map(|()| fd))
-        .map_err(|error| Error::io("lock", dir.path())(error.into()))?;
-        let tree = dir.path().join(TREE);
+        let own = new_held(home)?;
+        let tree = own.dir.join(TREE);
         fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
         Ok(Self {
-            dir,
-            lock,
-            users: mount.root().to_owned(),
-            made: BTreeMap::from([(String::new(), Made::Over(BTreeSet::new()))]),
+            own,
+            record: Record {
+                environment: environment.as_str().to_owned(),
+                root: mount.root().to_owned(),
+                back: mount.back().to_owned(),
+            },
+            wanted: Wanted::default(),
         })
     }
 
     /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
-    pub fn leave_out(&mut self, path: &TreePath) -> Result<(), Error> {
-        let root = self.open()?;
-        self.directory(&root, above(path))?.hide(path.file_name());
-        Ok(())
+    pub fn leave_out(&mut self, path: &TreePath) {
+        self.wanted.left_out.push(path.as_str().into());
+    }
+
+    /// Makes a directory of the user's a real one, so that `..` leads from it into the composed tree.
+    pub fn make_real(&mut self, path: &TreePath) {
+        self.wanted.real.push(path.as_str().into());
     }
 
     /// Writes composed files, links everything of the user's that stands beside them, and opens the directory to readers.
     ///
-    /// Paths are relative to the operations repo's root, and each comes once. `content` is asked for each file by its index, from
+    /// Paths are relative to the operations repo's root, and each comes once. `links` are the user's. `content` is asked for each file by its index, from
     /// several threads, and hands the bytes to what it is given. `manifest` is written meanwhile, beside the tree, where the
     /// pipeline does not copy it.
     pub fn write<E: From<Error> + Send>(
-        mut self,
+        self,
         files: &[NewFile<'_>],
+        links: Links,
         content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()> + Send,
     ) -> Result<Staged, E> {
-        let root = self.open()?;
-        let dirs = self.directories(&root, files)?;
         let tree = self.tree();
+        let root = write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", &tree))?;
+        let layout = layout::lay_out(files, &self.wanted, links);
+        let planned = self.make_dirs(&root, &layout)?;
+        let named = self.with_modes(files, &planned)?;
+        let filled: Vec<Filled<'_>> = planned
+            .iter()
+            .map(|planned| (planned.path, planned.laid_out.files.as_slice()))
+            .collect();
         let beside = || {
-            for (dir, made) in &self.made {
-                self.finish_directory(&root, dir, made)?;
+            for planned in &planned {
+                self.link_users(&root, planned, &named)?;
             }
+            let listed = planned
+                .iter()
+                .map(|planned| (planned.path, planned.names(&named)));
+            let dir = &self.own.dir;
+            self.record.write(dir, listed).map_err(Error::io("write", dir))?;
             self.write_manifest(manifest)
         };
-        write::write((&root, &tree), files, &dirs, content, || Ok(beside()?))?;
-        let dir = self.dir.path();
-        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))?;
-        Ok(Staged {
-            dir: self.dir,
-            lock: self.lock,
-        })
+        write::write((&root, &tree), &named, &filled, content, || Ok(beside()?))?;
+        self.open_dirs(&root, &planned)?;
+        Ok(Staged { own: self.own })
     }
 
-    fn open(&self) -> Result<OwnedFd, Error> {
-        let tree = self.tree();
-        write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", tree))
-    }
-
-    /// Makes the directories of all files, and gives each with the indexes of its files.
-    fn directories<'f>(
-        &mut self,
-        root: &OwnedFd,
-        files: &[NewFile<'f>],
-    ) -> Result<Vec<(&'f str, Vec<usize>)>, Error> {
-        let mut dirs: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let mut first = 0;
-        // A composition's files are sorted, so that those of a directory mostly stand together.
-        for together in files.chunk_by(|(one, _), (next, _)| above(one) == above(next)) {
-            let next = first + together.len();
-            dirs.entry(above(together[0].0)).or_default().extend(first..next);
-            first = next;
-        }
-        for (dir, inside) in &dirs {
-            let made = self.directory(root, dir)?;
-            inside.iter().for_each(|at| made.hide(files[*at].0.file_name()));
-        }
-        Ok(dirs.into_iter().collect())
-    }
-
-    /// Makes `dir` a real directory, from the top (which is "").
-    fn directory(&mut self, root: &OwnedFd, dir: &str) -> Result<&mut Made, Error> {
-        if !self.made.contains_key(dir) {
-            let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
-            let above = self.directory(root, above)?;
-            above.hide(name);
-            let is_new = matches!(above, Made::New);
-            write::make_dir(root, dir).map_err(Error::io("create", self.tree().join(dir)))?;
-            let made = if is_new || is_nothing(&self.users.join(dir)) {
-                Made::New
-            } else {
-                Made::Over(BTreeSet::new())
-            };
-            self.made.insert(dir.to_owned(), made);
-        }
-        Ok(self.made.entry(dir.to_owned()).or_insert(Made::New))
-    }
-
-    /// Links what the user has in a directory besides, and lets others read it.
-    fn finish_directory(&self, root: &OwnedFd, dir: &str, made: &Made) -> Result<(), Error> {
-        let tree = self.tree();
-        let opened = write::open_below(root, dir).map_err(Error::io("open", tree.join(dir)))?;
-        let to = opened.as_ref().unwrap_or(root);
-        if let Made::Over(names) = made {
+    /// Makes the real directories, and looks at what the user has there.
+    fn make_dirs<'l>(&self, root: &OwnedFd, layout: &'l Layout) -> Result<Vec<Planned<'l>>, Error> {
+        let mut made: BTreeMap<&Path, bool> = BTreeMap::new();
+        let mut planned = Vec::with_capacity(layout.len());
+        for (path, laid_out) in layout {
+            let above_is_new = path.parent().is_some_and(|above| made.get(above) == Some(&true));
             // Joining "" would add a slash.
-            let from = match dir {
-                "" => self.users.clone(),
-                dir => self.users.join(dir),
+            let users = match path.as_os_str().is_empty() {
+                _ if above_is_new => None,
+                true => layout::users(&self.record.root)?,
+                false => layout::users(&self.record.root.join(path))?,
             };
-            link_siblings(&from, to, &tree.join(dir), names)?;
+            if !path.as_os_str().is_empty() {
+                write::make_dir(root, path).map_err(Error::io("create", self.tree().join(path)))?;
+            }
+            made.insert(path, users.is_none());
+            planned.push(Planned {
+                path,
+                laid_out,
+                users,
+            });
         }
-        rustix::fs::fchmod(to, Mode::from(0o755))
-            .map_err(|error| Error::io("open", tree.join(dir))(error.into()))
+        Ok(planned)
+    }
+
+    /// The name and the permission of each file. One that the user has, too, keeps what it has there.
+    fn with_modes<'f>(
+        &self,
+        files: &[NewFile<'f>],
+        planned: &[Planned<'_>],
+    ) -> Result<Vec<(&'f str, u32)>, Error> {
+        let mut named: Vec<(&str, u32)> = files
+            .iter()
+            .map(|(path, mode)| (path.file_name(), mode.bits()))
+            .collect();
+        for planned in planned {
+            let Some(users) = planned
+                .users
+                .as_ref()
+                .filter(|_| !planned.laid_out.files.is_empty())
+            else {
+                continue;
+            };
+            let dir = self.record.root.join(planned.path);
+            let theirs: std::collections::HashSet<&OsStr> =
+                users.names.iter().map(OsString::as_os_str).collect();
+            for at in &planned.laid_out.files {
+                let (name, mode) = &mut named[*at];
+                if theirs.contains(OsStr::new(name)) {
+                    *mode = local_mode(&dir.join(*name), files[*at].1)?;
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    /// Links what the user has in a directory besides, and gives it its mode, with which files can still be written.
+    fn link_users(&self, root: &OwnedFd, planned: &Planned<'_>, files: &[(&str, u32)]) -> Result<(), Error> {
+        let place = self.tree().join(planned.path);
+        let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
+        let to = opened.as_ref().unwrap_or(root);
+        let from = self.record.root.join(planned.path);
+        for name in planned.siblings(files) {
+            let users = from.join(name);
+            let target = planned
+                .laid_out
+                .links
+                .get(name)
+                .map_or(users.as_path(), PathBuf::as_path);
+            rustix::fs::symlinkat(target, to, name)
+                .map_err(|error| Error::io("link", place.join(name))(error.into()))?;
+        }
+        set_mode(to, planned.mode() | 0o700).map_err(Error::io("open", place))
+    }
+
+    /// Gives each directory the mode that would have kept files from being written, and lets others read the composition.
+    fn open_dirs(&self, root: &OwnedFd, planned: &[Planned<'_>]) -> Result<(), Error> {
+        // From below, since what is below one of these may be out of reach then.
+        for planned in planned
+            .iter()
+            .rev()
+            .filter(|planned| planned.mode() & 0o700 != 0o700)
+        {
+            let place = self.tree().join(planned.path);
+            let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
+            set_mode(opened.as_ref().unwrap_or(root), planned.mode()).map_err(Error::io("open", place))?;
+        }
+        let dir = &self.own.dir;
+        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))
     }
 
     fn write_manifest(
         &self,
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let path = self.dir.path().join(MANIFEST);
+        let path = self.own.dir.join(MANIFEST);
         let write = || {
             let mut out = BufWriter::with_capacity(MANIFEST_BUFFER, File::create(&path)?);
             manifest(&mut out)?;
@@ -189,141 +269,104 @@ impl Staging {
     }
 
     fn tree(&self) -> PathBuf {
-        self.dir.path().join(TREE)
+        self.own.dir.join(TREE)
+    }
+
+    /// The user's operations repo.
+    #[cfg(test)]
+    pub(crate) fn users(&self) -> &Path {
+        &self.record.root
     }
 }
 
-/// The directory that a path is in; "" for the tree itself.
-fn above(path: &TreePath) -> &str {
-    path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
+fn set_mode(dir: &OwnedFd, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(dir, Mode::from(mode))?)
 }
 
-/// Is there nothing at all? What is no directory is told when it is listed.
-fn is_nothing(path: &Path) -> bool {
-    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-/// Links each entry of the user's directory `from` into the open directory `to`, which is `place`, but for the names that were
-/// composed.
-fn link_siblings(
-    from: &Path,
-    to: &OwnedFd,
-    place: &Path,
-    composed: &BTreeSet<OsString>,
-) -> Result<(), Error> {
-    let entries = match fs::read_dir(from) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io("list", from)(error)),
+/// The permission of a composed file that the user has a file for: that one's, executable where the composed one is.
+fn local_mode(users: &Path, composed: FileMode) -> Result<u32, Error> {
+    let stat = match rustix::fs::statat(rustix::fs::CWD, users, AtFlags::empty()) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
+        // A link to nothing: what is composed stands for itself.
+        _ => return Ok(composed.bits()),
     };
-    for entry in entries {
-        let name = entry.map_err(Error::io("list", from))?.file_name();
-        if !composed.contains(&name) {
-            rustix::fs::symlinkat(from.join(&name), to, &name)
-                .map_err(|error| Error::io("link", place.join(&name))(error.into()))?;
+    // As with directories, it belongs to this user here.
+    let mode = (stat.st_mode & 0o777) | 0o400;
+    Ok(if composed == FileMode::Executable && mode & 0o111 == 0 {
+        mode | ((mode & 0o444) >> 2)
+    } else {
+        mode
+    })
+}
+
+/// A new composition's directory. A run that removes old ones may find it before it is held.
+fn new_held(home: &Path) -> Result<Own, Error> {
+    let mut left = ATTEMPTS;
+    loop {
+        let dir = tempfile::Builder::new()
+            .prefix(COMPOSITION)
+            .tempdir_in(home)
+            .map_err(Error::io("create", home.join(COMPOSITION)))?
+            .keep();
+        // It may be held, but removed before.
+        let held = switch::hold(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
+        left -= 1;
+        match held {
+            Ok(held) => {
+                let held = Some(held);
+                return Ok(Own { dir, held });
+            }
+            Err(error) if left == 0 => return Err(Error::io("lock", dir)(error)),
+            Err(_) => {}
         }
     }
-    Ok(())
 }
 
 /// A whole composition that the pipeline does not see yet. Dropped, it is removed.
 #[derive(Debug)]
 pub struct Staged {
-    dir: tempfile::TempDir,
-    lock: OwnedFd,
+    own: Own,
 }
 
 impl Staged {
     /// The composed operations repo.
     pub fn tree(&self) -> PathBuf {
-        self.dir.path().join(TREE)
+        self.own.dir.join(TREE)
     }
 
     /// The manifest file.
     pub fn manifest(&self) -> PathBuf {
-        self.dir.path().join(MANIFEST)
+        self.own.dir.join(MANIFEST)
     }
 
-    /// Switches the pipeline over. The caller execs next; until [`Active::keep`], dropping switches back.
-    pub fn activate(self, mount: &Mount) -> Result<Active<'_>, Error> {
-        mount.switch_to(&self.tree())?;
-        Ok(Active {
-            staged: Some(self),
-            mount,
-        })
+    /// The composition's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.own.dir
     }
-}
 
-/// The composition that the pipeline sees.
-#[derive(Debug)]
-pub struct Active<'a> {
-    staged: Option<Staged>,
-    mount: &'a Mount,
-}
-
-impl Active<'_> {
-    /// Lets the lock on the composition pass through exec, so that no other run removes it under the pipeline.
-    pub fn hold_through_exec(&self) -> Result<(), Error> {
-        let Some(staged) = &self.staged else { return Ok(()) };
-        rustix::io::fcntl_setfd(&staged.lock, rustix::io::FdFlags::empty())
-            .map_err(|error| Error::io("keep", staged.dir.path())(error.into()))
-    }
-}
-
-impl Drop for Active<'_> {
-    /// The pipeline could not be started: everything is as it was before the run.
-    fn drop(&mut self) {
-        drop(self.staged.take());
-        if let Err(error) = self.mount.reset() {
-            tracing::warn!(%error, "the operations repo could not be switched back");
-        }
+    /// The directory, which is not removed any more, and the hold on it.
+    pub(crate) fn keep(mut self) -> Option<(PathBuf, OwnedFd)> {
+        let held = self.own.held.take()?;
+        Some((self.own.dir.clone(), held))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use compose_model::FileMode;
+    use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::mount;
+    use crate::testing::{Fixture, begin, fixture, written};
 
-    struct Fixture {
-        root: tempfile::TempDir,
-        mount: Mount,
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    fn fixture(files: &[&str]) -> Fixture {
-        let root = tempfile::tempdir().unwrap();
-        mount::install(root.path()).unwrap();
-        let home = root.path().join("opt/bitops-compose");
-        for file in files {
-            let path = home.join("mount").join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file).unwrap();
-        }
-        let mount = Mount::locate(&root.path().join("opt/bitops_deployment"), &home, None)
-            .unwrap()
-            .unwrap();
-        Fixture { root, mount }
+    fn set_mode(f: &Fixture, path: &str, mode: u32) {
+        fs::set_permissions(f.users().join(path), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Writes files, each with its path, mode and bytes.
-    fn written(staging: Staging, files: &[(&str, FileMode, &[u8])]) -> Staged {
-        let paths: Vec<TreePath> = files
-            .iter()
-            .map(|(path, ..)| TreePath::new(path).unwrap())
-            .collect();
-        let new: Vec<NewFile<'_>> = paths
-            .iter()
-            .zip(files)
-            .map(|(path, (_, mode, _))| (path, *mode))
-            .collect();
-        let staged: Result<Staged, Error> =
-            staging.write(&new, |at, put| put(files[at].2), |out| out.write_all(b"{}"));
-        staged.unwrap()
-    }
+    const REGULAR: FileMode = FileMode::Regular;
 
     #[test]
     fn only_composed_directories_are_real_and_the_rest_is_the_users_own() {
@@ -333,12 +376,11 @@ mod tests {
             "dev/terraform/modules/a/x.tf",
             "dev/helm/a/values.yaml",
         ]);
-        let staging = Staging::begin(&f.mount).unwrap();
         let files: [(&str, FileMode, &[u8]); 2] = [
             ("dev/new/run.sh", FileMode::Executable, b"#!"),
-            ("dev/terraform/extra.tf", FileMode::Regular, b"extra"),
+            ("dev/terraform/extra.tf", REGULAR, b"extra"),
         ];
-        let staged = written(staging, &files);
+        let staged = written(begin(&f.mount), &files);
         assert_eq!(fs::read(staged.manifest()).unwrap(), b"{}");
         let tree = staged.tree();
         for link in [
@@ -349,88 +391,172 @@ mod tests {
         ] {
             assert_eq!(
                 fs::read_link(tree.join(link)).unwrap(),
-                f.mount.root().join(link),
+                f.users().join(link),
                 "{link}"
             );
         }
         assert_eq!(fs::read(tree.join("dev/terraform/extra.tf")).unwrap(), b"extra");
-        let mode = |name: &str| {
-            fs::symlink_metadata(tree.join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o7777
-        };
         assert_eq!(
-            (
-                mode("dev/terraform/extra.tf"),
-                mode("dev/new/run.sh"),
-                mode("dev")
-            ),
-            (0o644, 0o755, 0o755)
+            ["dev/terraform/extra.tf", "dev/new/run.sh", "dev/new"].map(|path| mode(&tree.join(path))),
+            [0o644, 0o755, 0o755]
         );
-        assert!(!f.mount.root().join("dev/new").exists());
+        assert!(!f.users().join("dev/new").exists());
     }
 
     #[test]
     fn a_composed_file_hides_the_users() {
         let f = fixture(&["dev/values.yaml"]);
-        let staging = Staging::begin(&f.mount).unwrap();
-        let staged = written(staging, &[("dev/values.yaml", FileMode::Regular, b"merged")]);
+        let staged = written(begin(&f.mount), &[("dev/values.yaml", REGULAR, b"merged")]);
         assert_eq!(
             fs::read(staged.tree().join("dev/values.yaml")).unwrap(),
             b"merged"
         );
         assert_eq!(
-            fs::read(f.mount.root().join("dev/values.yaml")).unwrap(),
+            fs::read(f.users().join("dev/values.yaml")).unwrap(),
             b"dev/values.yaml"
         );
     }
 
     #[test]
+    fn what_the_user_has_keeps_its_mode() {
+        let f = fixture(&[
+            "dev/secret.yaml",
+            "dev/group.yaml",
+            "dev/run.sh",
+            "dev/made-executable",
+            "dev/tf/x",
+        ]);
+        for (path, mode) in [
+            ("dev/secret.yaml", 0o600),
+            ("dev/group.yaml", 0o640),
+            ("dev/run.sh", 0o750),
+            ("dev/made-executable", 0o640),
+            ("dev", 0o2775),
+            ("dev/tf", 0o555),
+            ("", 0o777),
+        ] {
+            set_mode(&f, path, mode);
+        }
+        symlink("secret.yaml", f.users().join("dev/linked.yaml")).unwrap();
+        let files: [(&str, FileMode, &[u8]); 7] = [
+            ("dev/group.yaml", REGULAR, b""),
+            ("dev/linked.yaml", REGULAR, b""),
+            ("dev/made-executable", FileMode::Executable, b""),
+            ("dev/new.yaml", REGULAR, b""),
+            ("dev/run.sh", REGULAR, b""),
+            ("dev/secret.yaml", REGULAR, b""),
+            ("dev/tf/y", REGULAR, b""),
+        ];
+        let staged = written(begin(&f.mount), &files);
+        let tree = staged.tree();
+        for (path, expected) in [
+            ("dev/secret.yaml", 0o600),
+            ("dev/linked.yaml", 0o600),
+            ("dev/group.yaml", 0o640),
+            ("dev/run.sh", 0o750),
+            ("dev/made-executable", 0o750),
+            ("dev/new.yaml", 0o644),
+            ("dev/tf/y", 0o644),
+            ("dev", 0o2775),
+            ("dev/tf", 0o555),
+        ] {
+            assert_eq!(mode(&tree.join(path)), expected, "{path}");
+        }
+        assert_eq!(mode(&tree), 0o777);
+        assert!(
+            fs::symlink_metadata(tree.join("dev/linked.yaml"))
+                .unwrap()
+                .is_file()
+        );
+        let home = f.mount.home().to_owned();
+        drop(staged);
+        assert_eq!(
+            fs::read_dir(home).unwrap().count(),
+            2,
+            "also what nobody may write is removed"
+        );
+    }
+
+    #[test]
+    fn the_users_links_lead_to_what_is_composed() {
+        let f = fixture(&[
+            "dev/terraform/mine.tf",
+            "prod/deep/x",
+            "dev/plain",
+            "environments/stage/mine",
+        ]);
+        for (link, target) in [
+            ("dev/terraform-b", "terraform"),
+            ("dev/mods", "../modules"),
+            ("dev/only-theirs.yaml", "theirs.yaml"),
+            ("prod/deep/mods", "../../modules"),
+            ("dev/to-plain", "plain"),
+            ("stage", "environments/stage"),
+        ] {
+            symlink(target, f.users().join(link)).unwrap();
+        }
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("file"), "outside").unwrap();
+        symlink(outside.path(), f.users().join("dev/absolute")).unwrap();
+        // Out of the repo, and to its neighbour.
+        fs::write(f.mount.home().join("neighbour"), "beside").unwrap();
+        symlink("../../neighbour", f.users().join("dev/escaping")).unwrap();
+        let files: [(&str, FileMode, &[u8]); 4] = [
+            ("dev/terraform/theirs.tf", REGULAR, b"theirs"),
+            ("dev/theirs.yaml", REGULAR, b"theirs"),
+            ("modules/vpc/a.tf", REGULAR, b"vpc"),
+            ("stage/theirs", REGULAR, b"theirs"),
+        ];
+        let staged = written(begin(&f.mount), &files);
+        let tree = staged.tree();
+        for (path, text) in [
+            ("dev/terraform-b/theirs.tf", "theirs"),
+            ("dev/terraform-b/mine.tf", "dev/terraform/mine.tf"),
+            ("dev/mods/vpc/a.tf", "vpc"),
+            ("dev/only-theirs.yaml", "theirs"),
+            ("prod/deep/mods/vpc/a.tf", "vpc"),
+            ("prod/deep/x", "prod/deep/x"),
+            ("dev/to-plain", "dev/plain"),
+            ("dev/absolute/file", "outside"),
+            ("dev/escaping", "beside"),
+            ("stage/theirs", "theirs"),
+            ("environments/stage/theirs", "theirs"),
+            ("stage/mine", "environments/stage/mine"),
+        ] {
+            let found = fs::read_to_string(tree.join(path));
+            assert_eq!(
+                found.unwrap_or_else(|error| panic!("{path}: {error}")),
+                text,
+                "{path}"
+            );
+        }
+        for (link, target) in [("dev/mods", "../modules"), ("stage", "environments/stage")] {
+            assert_eq!(fs::read_link(tree.join(link)).unwrap(), Path::new(target));
+        }
+    }
+
+    #[test]
     fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
         let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
-        let mut staging = Staging::begin(&f.mount).unwrap();
-        staging
-            .leave_out(&TreePath::new(".cache/compose").unwrap())
-            .unwrap();
-        let staged = written(staging, &[("dev/y", FileMode::Regular, b"")]);
+        let mut staging = begin(&f.mount);
+        staging.leave_out(&TreePath::new(".cache/compose").unwrap());
+        staging.make_real(&TreePath::new(".cache/pip").unwrap());
+        let staged = written(staging, &[("dev/y", REGULAR, b"")]);
         let tree = staged.tree();
         assert!(tree.join("dev/x").exists() && tree.join(".cache/pip/x").exists());
+        assert!(fs::symlink_metadata(tree.join(".cache/pip")).unwrap().is_dir());
         assert!(!tree.join(".cache/compose").exists());
-        assert!(f.mount.root().join(".cache/compose/v1/url").exists());
+        assert!(f.users().join(".cache/compose/v1/url").exists());
     }
 
     #[test]
     fn an_unfinished_composition_leaves_nothing_behind() {
         let f = fixture(&["dev/x"]);
-        let staging = Staging::begin(&f.mount).unwrap();
         let y = TreePath::new("dev/y").unwrap();
         let broken = |_: usize, _: &mut Put<'_>| Err(Error::io("read", "y")(io::ErrorKind::NotFound.into()));
-        let failed = staging.write(&[(&y, FileMode::Regular)], broken, |_| Ok(()));
+        let failed = begin(&f.mount).write(&[(&y, REGULAR)], Links::default(), broken, |_| Ok(()));
         assert!(failed.is_err());
-        drop(Staging::begin(&f.mount).unwrap());
-        let names: Vec<_> = fs::read_dir(f.mount.home())
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
-        assert_eq!(names.len(), 2, "{names:?}");
-    }
-
-    #[test]
-    fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
-        let f = fixture(&["dev/x"]);
-        let ops = f.root.path().join("opt/bitops_deployment");
-        let staging = Staging::begin(&f.mount).unwrap();
-        let active = written(staging, &[("dev/y", FileMode::Regular, b"")])
-            .activate(&f.mount)
-            .unwrap();
-        assert!(ops.join("dev/y").is_file());
-        // A second process does not remove what this one holds.
-        f.mount.remove_old();
-        assert!(ops.join("dev/y").is_file());
-        drop(active);
-        assert!(ops.join("dev/x").is_file());
-        assert!(!ops.join("dev/y").exists());
+        drop(begin(&f.mount));
+        f.assert_nothing_left(None);
     }
 }

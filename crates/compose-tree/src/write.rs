@@ -32,25 +32,28 @@ const FILES_PER_THREAD: usize = 256;
 /// More threads wait for each other in the kernel; each holds two files open.
 const MOST_THREADS: usize = 4;
 
-/// A file that is to be written: its path below the tree and its permission.
+/// A file that is to be written: its path relative to the operations repo's root and its permission. Where the user has a file there
+/// the new one gets that one's.
 pub type NewFile<'a> = (&'a TreePath, FileMode);
+
+/// A directory of the tree with the indexes of its files.
+pub(crate) type Filled<'a> = (&'a Path, &'a [usize]);
 
 /// Takes a file's bytes.
 pub type Put<'a> = dyn FnMut(&[u8]) -> Result<(), Error> + 'a;
 
 /// Some files of one directory, by their indexes.
 struct Batch<'a> {
-    dir: &'a str,
+    dir: &'a Path,
     files: &'a [usize],
 }
 
-/// Writes `files` below `tree` (open, and its path), whose directories are there already: `dirs` holds each of them with its files.
-/// `content` is asked for the bytes of each file by index, from several threads; one of them does `beside` first. Of several
+/// Writes `files`, each with its permission bits, below `tree` (open, and its path), whose directories are there already. `content` is asked for the bytes of each file by index, from several threads; one of them does `beside` first. Of several
 /// failures the one with the lowest index is told, and that of `beside` last.
 pub(crate) fn write<E: From<Error> + Send>(
     tree: (&OwnedFd, &Path),
-    files: &[NewFile<'_>],
-    dirs: &[(&str, Vec<usize>)],
+    files: &[(&str, u32)],
+    dirs: &[Filled<'_>],
     content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
     beside: impl FnOnce() -> Result<(), E> + Send,
 ) -> Result<(), E> {
@@ -100,7 +103,7 @@ pub(crate) fn write<E: From<Error> + Send>(
 fn write_batch<E: From<Error>>(
     (root, tree): (&OwnedFd, &Path),
     batch: &Batch<'_>,
-    files: &[NewFile<'_>],
+    files: &[(&str, u32)],
     modes: &mut Modes,
     content: &impl Fn(usize, &mut Put<'_>) -> Result<(), E>,
 ) -> Result<(), (usize, E)> {
@@ -111,60 +114,56 @@ fn write_batch<E: From<Error>>(
     let opened = opened.map_err(|error| (*first, error.into()))?;
     let dir = opened.as_ref().unwrap_or(root);
     for at in batch.files {
-        let (path, mode) = files[*at];
+        let (name, mode) = files[*at];
         let mut put = |bytes: &[u8]| {
-            write_file(dir.as_fd(), path.file_name(), mode, bytes, modes)
-                .map_err(Error::io("write", tree.join(path.as_str())))
+            write_file(dir.as_fd(), name, mode, bytes, modes)
+                .map_err(Error::io("write", tree.join(batch.dir).join(name)))
         };
         content(*at, &mut put).map_err(|error| (*at, error))?;
     }
     Ok(())
 }
 
-fn write_file(
-    dir: BorrowedFd<'_>,
-    name: &str,
-    mode: FileMode,
-    bytes: &[u8],
-    modes: &mut Modes,
-) -> io::Result<()> {
+fn write_file(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8], modes: &mut Modes) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::from(mode.bits()))?);
+    let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::from(mode))?);
     file.write_all(bytes)?;
     modes.correct(&file, mode)
 }
 
 /// Whether new files have the permission that they were made with. The umask takes bits away and a default ACL of the home may add
-/// some; but all directories of a composition inherit the same, so that one look at the first file of each mode is enough.
+/// some; but all directories of a composition inherit the same, so that one look at the first file of each usual mode is enough.
 #[derive(Default)]
 struct Modes([Option<bool>; 2]);
 
 impl Modes {
-    fn correct(&mut self, file: &File, mode: FileMode) -> io::Result<()> {
-        let slot = &mut self.0[usize::from(mode == FileMode::Executable)];
-        let right = match *slot {
-            Some(right) => right,
-            None => *slot.insert(file.metadata()?.permissions().mode() & 0o7777 == mode.bits()),
+    fn correct(&mut self, file: &File, mode: u32) -> io::Result<()> {
+        let usual = [FileMode::Regular, FileMode::Executable];
+        let slot = usual.iter().position(|usual| usual.bits() == mode);
+        let right = match slot.map(|slot| &mut self.0[slot]) {
+            Some(Some(right)) => *right,
+            Some(unknown) => *unknown.insert(file.metadata()?.permissions().mode() & 0o7777 == mode),
+            None => false,
         };
         if right {
             return Ok(());
         }
-        file.set_permissions(Permissions::from_mode(mode.bits()))
+        file.set_permissions(Permissions::from_mode(mode))
     }
 }
 
 /// Makes one directory below `root`; the one above it is there.
-pub(crate) fn make_dir(root: &OwnedFd, dir: &str) -> io::Result<()> {
-    let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
-    let above = open_below(root, above)?;
+pub(crate) fn make_dir(root: &OwnedFd, dir: &Path) -> io::Result<()> {
+    let above = open_below(root, dir.parent().unwrap_or(Path::new("")))?;
     let above = above.as_ref().unwrap_or(root);
+    let name = dir.file_name().unwrap_or_default();
     Ok(rustix::fs::mkdirat(above, name, Mode::from(0o777))?)
 }
 
 /// Opens a directory below `root`, by no link; `None`: it is `root` itself.
-pub(crate) fn open_below(root: &OwnedFd, dir: &str) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn open_below(root: &OwnedFd, dir: &Path) -> io::Result<Option<OwnedFd>> {
     let mut opened: Option<OwnedFd> = None;
-    for name in dir.split('/').filter(|name| !name.is_empty()) {
+    for name in dir {
         let above = opened.as_ref().unwrap_or(root);
         opened = Some(open(above, Path::new(name))?);
     }
@@ -183,19 +182,20 @@ mod tests {
 
     use super::*;
 
-    fn path(text: &str) -> TreePath {
-        TreePath::new(text).unwrap()
-    }
-
     fn write_all(
         tree: &Path,
-        files: &[NewFile<'_>],
+        files: &[&str],
         dirs: &[(&str, Vec<usize>)],
         content: impl Fn(usize, &mut Put<'_>) -> Result<(), Error> + Sync,
         beside: impl FnOnce() -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
         let root = open(rustix::fs::CWD, tree).unwrap();
-        write((&root, tree), files, dirs, content, beside)
+        let files: Vec<_> = files.iter().map(|name| (*name, 0o644)).collect();
+        let dirs: Vec<_> = dirs
+            .iter()
+            .map(|(dir, files)| (Path::new(dir), files.as_slice()))
+            .collect();
+        write((&root, tree), &files, &dirs, content, beside)
     }
 
     #[test]
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn many_files_are_written_by_several_threads_each_with_its_own_bytes() {
         let tree = tempfile::tempdir().unwrap();
-        let paths: Vec<TreePath> = (0..2000).map(|n| path(&format!("d{}/{n}", n % 7))).collect();
-        let files: Vec<NewFile<'_>> = paths.iter().map(|path| (path, FileMode::Regular)).collect();
+        let paths: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
+        let files: Vec<&str> = paths.iter().map(String::as_str).collect();
         let names: Vec<String> = (0..7).map(|n| format!("d{n}")).collect();
         let dirs: Vec<(&str, Vec<usize>)> = names
             .iter()
@@ -239,16 +239,16 @@ mod tests {
         .unwrap();
         assert!(beside);
         for (at, path) in paths.iter().enumerate() {
-            let text = fs::read_to_string(tree.path().join(path.as_str())).unwrap();
-            assert_eq!(text, at.to_string(), "{path}");
+            let text = fs::read_to_string(tree.path().join(format!("d{}/{path}", at % 7))).unwrap();
+            assert_eq!(text, *path);
         }
     }
 
     #[test]
     fn the_first_failure_is_told() {
         let tree = tempfile::tempdir().unwrap();
-        let paths: Vec<TreePath> = (0..1000).map(|n| path(&format!("f{n}"))).collect();
-        let files: Vec<NewFile<'_>> = paths.iter().map(|path| (path, FileMode::Regular)).collect();
+        let paths: Vec<String> = (0..1000).map(|n| format!("f{n}")).collect();
+        let files: Vec<&str> = paths.iter().map(String::as_str).collect();
         let dirs = [("", (0..1000).collect::<Vec<_>>())];
         // Something stands where the last file of the first batch would go.
         fs::write(tree.path().join(format!("f{}", BATCH - 1)), "").unwrap();
@@ -274,19 +274,17 @@ mod tests {
         symlink(outside.path(), tree.path().join("real/link")).unwrap();
         symlink(outside.path().join("new"), tree.path().join("real/file")).unwrap();
         for (dir, name) in [("link", "x"), ("real/link", "x"), ("real", "file")] {
-            let path = path(&format!("{dir}/{name}"));
-            let files = [(&path, FileMode::Regular)];
             let done = write_all(
                 tree.path(),
-                &files,
+                &[name],
                 &[(dir, vec![0])],
                 |_, put| put(b"escaped"),
                 || Ok(()),
             );
-            assert!(done.is_err(), "{path}");
+            assert!(done.is_err(), "{dir}/{name}");
         }
         let root = open(rustix::fs::CWD, tree.path()).unwrap();
-        assert!(make_dir(&root, "link/sub").is_err());
+        assert!(make_dir(&root, Path::new("link/sub")).is_err());
         assert!(open(rustix::fs::CWD, &tree.path().join("link")).is_err());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     }
@@ -300,12 +298,14 @@ mod tests {
         for taken in [0o600, 0o755, 0o666] {
             // What is found at the first file holds for all others.
             file.set_permissions(Permissions::from_mode(taken)).unwrap();
-            modes.correct(&file, FileMode::Regular).unwrap();
+            modes.correct(&file, 0o644).unwrap();
             assert_eq!(mode(&file), 0o644);
         }
         let mut modes = Modes::default();
-        modes.correct(&file, FileMode::Regular).unwrap();
-        modes.correct(&file, FileMode::Executable).unwrap();
+        modes.correct(&file, 0o644).unwrap();
+        modes.correct(&file, 0o755).unwrap();
         assert_eq!(mode(&file), 0o755, "each mode is looked at for itself");
+        modes.correct(&file, 0o640).unwrap();
+        assert_eq!(mode(&file), 0o640, "an unusual one is always set");
     }
 }

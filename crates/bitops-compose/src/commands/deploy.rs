@@ -6,7 +6,7 @@ use crate::{
     bypass::{self, Found, Start},
     job::{Job, pipeline_words},
     launch::Pipeline,
-    pipeline,
+    pipeline::{self, Prepared},
     problem::{Failure, Problem},
     runtime, signals,
 };
@@ -16,7 +16,7 @@ pub(crate) fn run(args: Vec<OsString>) -> u8 {
     let failed = match bypass::decide() {
         Ok(Start::Bypass) => start(args).map_err(Failure::from),
         Ok(Start::Compose(found)) => return compose(&found, args),
-        Err(problem) => Err(problem.into()),
+        Err(failure) => Err(failure),
     };
     let Err(failure) = failed;
     crate::plain_printer().problems(failure.problems());
@@ -50,7 +50,7 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // What would fail at the end is better known at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
-    let staged = runtime::run_before_launch(
+    let prepared = runtime::run_before_launch(
         &job.cancel,
         job.settings.jobs,
         pipeline::prepare(Arc::clone(job), found.mount.clone()),
@@ -58,13 +58,12 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     if let Some(stopped) = signals::stopped() {
         return Err(stopped.into());
     }
-    let Some(staged) = staged else {
-        found.mount.reset()?;
+    let Some(Prepared { staged, lock }) = prepared else {
+        bypass::settle(&found.mount)?;
         return Ok(pipeline.exec(None)?);
     };
-    let manifest = staged.manifest();
     // Dropped when the exec fails: the mount is switched back and the composition removed.
-    let active = staged.activate(&found.mount)?;
-    active.hold_through_exec()?;
-    Ok(pipeline.exec(Some(&manifest))?)
+    let switched = staged.switch(&found.mount, lock)?;
+    switched.hold_through_exec()?;
+    Ok(pipeline.exec(Some(switched.manifest()))?)
 }

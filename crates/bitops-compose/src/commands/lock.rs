@@ -39,10 +39,10 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
             return Ok(failure.code().code());
         }
     };
-    job.printer.result(&match args.target.format {
-        Format::Text => text(&file, &lock, changed),
-        Format::Json => crate::report::json_document(&json(&file, &lock, changed))?,
-    })?;
+    match args.target.format {
+        Format::Text => job.printer.result(&text(&file, &lock, changed))?,
+        Format::Json => job.printer.json(&json(&file, &lock, changed))?,
+    }
     Ok(DONE)
 }
 

@@ -67,6 +67,6 @@ pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
 
 /// `image install`
 pub(crate) fn install(root: &Path) -> Result<u8, Failure> {
-    compose_tree::mount::install(root)?;
+    compose_tree::image::install(root)?;
     Ok(DONE)
 }

@@ -42,14 +42,14 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
         }
     };
     let rows = lock::outdated(&lock, |repo| refs.get(repo.key()).map(|refs| &**refs));
-    job.printer.result(&match args.target.format {
-        Format::Text => lock::to_table(&rows),
-        Format::Json => crate::report::json_document(&serde_json::json!({
+    match args.target.format {
+        Format::Text => job.printer.result(&lock::to_table(&rows))?,
+        Format::Json => job.printer.json(&serde_json::json!({
             "environment": job.environment.as_str(),
             "lock": file.name(),
             "sources": lock::to_json(&rows),
         }))?,
-    })?;
+    }
     job.printer.problems(&problems);
     // A repo that did not answer is more than an outdated one.
     Ok(match Failure::new(problems) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use compose_model::ExitCode;
-use compose_plan::compose::{bytes::Bytes, report};
+use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
 
 use crate::{
     DONE,
@@ -12,7 +12,7 @@ use crate::{
     local::DiskTree,
     pipeline::Planned,
     problem::{Failure, Problem},
-    report::paint,
+    report::{deliver, paint},
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
@@ -24,11 +24,14 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             .into());
     }
     super::composed(&args.target, move |job, planned| {
+        deliver(&job.printer, &planned.composition, &planned.gathered, None);
         match (format, graph) {
             (Format::Text, Some(graph)) => show_graph(job, &planned, graph)?,
             (Format::Text, None) if diff => show_diffs(job, &planned)?,
             (Format::Text, None) => {
-                let text = report::text::plan(&planned.composition, &planned.gathered.layers.sources);
+                let sources = &planned.gathered.layers.sources;
+                let note = assumed(job, &planned);
+                let text = report::text::plan_with(&planned.composition, sources, note);
                 job.printer.painted(&text, paint::plan)?;
                 annotate(job, &planned);
             }
@@ -43,6 +46,15 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             ExitCode::Config.code()
         })
     })
+}
+
+/// That the deployments are those of an image which is not here, where any of them are an image's.
+fn assumed(job: &Job, planned: &Planned) -> Option<&'static str> {
+    let mut deployments = planned.composition.deployments.iter();
+    let is_used = deployments.any(|one| one.by != DeclaredBy::Local);
+    (job.image_assumed && is_used).then_some(
+        "assumes the deployments of BitOps' omnibus image; --image-config FILE names another image's",
+    )
 }
 
 fn show_graph(job: &Job, planned: &Planned, graph: Graph) -> Result<(), Failure> {

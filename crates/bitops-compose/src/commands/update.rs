@@ -49,11 +49,17 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     };
     let changes = changes(&updated.old, &updated.new);
     let (files, conflicts) = updated.diff.unwrap_or_default();
-    job.printer.result(&match args.format {
-        UpdateFormat::Text => text(&file, &changes, &files, args.dry_run),
-        UpdateFormat::Markdown => diff::markdown(job.environment.as_str(), &changes, &files, args.dry_run),
-        UpdateFormat::Json => crate::report::json_document(&json(&file, &changes, &files, updated.written))?,
-    })?;
+    let environment = job.environment.as_str();
+    match args.format {
+        UpdateFormat::Text => job.printer.result(&text(&file, &changes, &files, args.dry_run))?,
+        UpdateFormat::Markdown => {
+            job.printer
+                .result(&diff::markdown(environment, &changes, &files, args.dry_run))?;
+        }
+        UpdateFormat::Json => job
+            .printer
+            .json(&json(&file, &changes, &files, updated.written))?,
+    }
     job.printer.problems(&conflicts);
     Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
 }

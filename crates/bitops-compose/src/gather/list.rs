@@ -24,6 +24,7 @@ pub(super) fn layers(
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered {
         layers: Layers::default(),
+        locked: Vec::new(),
         warnings: Vec::new(),
         snapshots: Vec::new(),
         resolved: Vec::new(),

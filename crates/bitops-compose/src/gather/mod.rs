@@ -21,7 +21,7 @@ use compose_git::{Git, Snapshot, Tidying, Traces};
 use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, text};
 use compose_plan::{
     config,
-    layer::{Contents, ContentsError, Layers, Part, SourceId},
+    layer::{Contents, ContentsError, Layers, Part, Source, SourceId},
     lock::{Lock, Locked, LockedRef, Via},
     resolve::{Allow, Graph, NodeId, OrderedNode, Resolved},
 };
@@ -39,6 +39,8 @@ use crate::{
 /// All that sources contribute, with access to their bytes.
 pub(crate) struct Gathered {
     pub(crate) layers: Layers,
+    /// By source: does the lock answer its request?
+    pub(crate) locked: Vec<bool>,
     /// What is wrong without being an error.
     pub(crate) warnings: Vec<Diagnostic>,
     snapshots: Vec<Snapshot>,
@@ -166,6 +168,8 @@ pub(crate) async fn gather(
     let mut gathered = blocking(move || list::layers(traces, order, fetched)).await?;
     warnings.append(&mut gathered.warnings);
     gathered.warnings = warnings;
+    let is_locked = |source: &Source| pins.locks(&source.repo, &source.environment, &source.requested);
+    gathered.locked = gathered.layers.sources.iter().map(is_locked).collect();
     gathered.tidying = git.tidy();
     Ok(gathered)
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-use super::{Masks, pipe::write_stderr};
+use super::{Masks, guard, pipe::write_stderr};
 
 /// `bitops.logging` of the environment's config, else of the image's.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -68,13 +68,17 @@ impl LogSettings {
 }
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] comes before the configs.
-pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, masks: &Arc<Masks>) {
+/// `github`: a runner reads the log, and must not take anything in it for a command.
+pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: bool, masks: &Arc<Masks>) {
     let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
         .ok()
         .or_else(|| settings.level.clone());
     let level = level.as_deref().map_or(LevelFilter::INFO, filter);
     let layer = fmt::layer()
-        .with_writer(MaskedStderr(Arc::clone(masks)))
+        .with_writer(MaskedStderr {
+            masks: Arc::clone(masks),
+            guard: github.then_some(json),
+        })
         .with_target(false);
     let registry = tracing_subscriber::registry();
     // A second call (tests) keeps the first subscriber.
@@ -91,12 +95,20 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, masks: &Arc
 
 /// Stderr behind the masks. The formatter writes an event in one piece, so that a mask sees whole lines.
 #[derive(Clone, Debug)]
-struct MaskedStderr(Arc<Masks>);
+struct MaskedStderr {
+    masks: Arc<Masks>,
+    /// Behind the guard of a runner's log, too; is the event JSON?
+    guard: Option<bool>,
+}
 
 impl Write for MaskedStderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let masked = self.0.apply(&String::from_utf8_lossy(event)).into_owned();
-        write_stderr(masked.as_bytes())?;
+        let event_text = String::from_utf8_lossy(event);
+        let masked = self.masks.apply(&event_text);
+        match self.guard {
+            Some(json) => write_stderr(guard(&masked, json).as_bytes())?,
+            None => write_stderr(masked.as_bytes())?,
+        }
         Ok(event.len())
     }
 

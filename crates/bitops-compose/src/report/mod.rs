@@ -8,18 +8,19 @@ mod pipe;
 mod progress;
 mod render;
 
-use github::annotate;
-pub(crate) use github::summary;
+pub(crate) use github::{Checkout, Group, deliver};
+use github::{annotate, guard};
 pub(crate) use log::{LogSettings, init};
 pub(crate) use mask::Masks;
 pub(crate) use progress::reporter;
 
 use std::{
+    borrow::Cow,
     io::{ErrorKind, IsTerminal, Write},
     sync::Arc,
 };
 
-use compose_model::ExitCode;
+use compose_model::{ExitCode, Severity};
 
 use crate::problem::{Failure, Problem};
 
@@ -34,14 +35,15 @@ pub(crate) struct Printer {
     pub(crate) stdout_colour: bool,
     /// BitOps' own masks.
     pub(crate) masks: Arc<Masks>,
-    /// `GITHUB_ACTIONS`: problems with a place are annotations too.
-    pub(crate) github: bool,
+    /// `GITHUB_ACTIONS`: problems are annotations too, and stages are log groups. Where the operations repo is in the
+    /// checkout.
+    pub(crate) github: Option<Checkout>,
 }
 
 impl Printer {
     /// A result, on stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
-        to_stdout(self.masks.apply(text).as_bytes())
+        to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
     }
 
     /// A result for people: `paint` colours it where somebody looks at stdout.
@@ -52,39 +54,82 @@ impl Printer {
         } else {
             masked.into_owned()
         };
-        to_stdout(painted.as_bytes())
+        to_stdout(self.shown(&painted, false).as_bytes())
     }
 
     /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = self.masks.apply_to_json(&json_document(value)?);
-        to_stdout(text.as_bytes())
+        to_stdout(self.shown(&text, true).as_bytes())
     }
 
-    /// Problems, on stderr.
+    /// What a runner reads on stdout must not be taken for its commands; a file gets the text as it is.
+    fn shown<'a>(&self, text: &'a str, json: bool) -> Cow<'a, str> {
+        if self.github.is_some() && !stdout_is_a_file() {
+            guard(text, json)
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+
+    /// Opens a group for the messages of a stage. Only a runner's log has groups, and a log in JSON has none.
+    pub(crate) fn group(&self, title: &str) -> Option<Group> {
+        let wanted = self.github.is_some() && !self.json && tracing::enabled!(tracing::Level::INFO);
+        wanted.then(|| Group::open(title))
+    }
+
+    /// Text within a group; nothing where there is none.
+    pub(crate) fn tell(&self, group: Option<&Group>, text: impl FnOnce() -> String) {
+        if group.is_some() {
+            let text = text();
+            let _ = pipe::write_stderr(guard(&self.masks.apply(&text), false).as_bytes());
+        }
+    }
+
+    /// Problems, on stderr. Errors end the stage's group, which would fold them away, and stand on the run's page, too.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
+        let problems: Vec<&Problem> = problems.into_iter().collect();
         let mut out = String::new();
-        for problem in problems {
-            if self.json {
-                out.push_str(&render::json(problem));
+        for problem in &problems {
+            let text = if self.json {
+                render::json(problem)
             } else {
-                out.push_str(&render::text(problem, self.colour));
-            }
-            if self.github {
-                out.push_str(&annotate(problem));
+                render::text(problem, self.colour)
+            };
+            let text = self.masks.apply(&text);
+            match &self.github {
+                Some(checkout) => {
+                    out.push_str(&guard(&text, self.json));
+                    out.push_str(&self.masks.apply(&annotate(problem, checkout)));
+                }
+                None => out.push_str(&text),
             }
         }
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            github::close();
+        }
         // Where nobody listens, the exit code still tells.
-        let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
+        let _ = pipe::write_stderr(out.as_bytes());
+        let elsewhere = Checkout::default();
+        github::failures(self, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
     /// Problems that the result tells: only their annotations, on stderr.
     pub(crate) fn annotations(&self, problems: &[Problem]) {
-        if self.github {
-            let out: String = problems.iter().map(annotate).collect();
+        if let Some(checkout) = &self.github {
+            let out: String = problems
+                .iter()
+                .map(|problem| annotate(problem, checkout))
+                .collect();
             let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
         }
     }
+}
+
+fn stdout_is_a_file() -> bool {
+    rustix::fs::fstat(std::io::stdout()).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+    })
 }
 
 /// Writes a result. A closed pipe (`plan | head`) is no error: nobody wants the rest. A full disk is one, for half a

@@ -83,7 +83,7 @@ impl Exchange {
                     }
                     tracing::debug!(host = url.host_str(), "asked for credentials");
                 }
-                _ => return Err(self.refused(response).await),
+                _ => return Err(self.refused(&url, response).await),
             }
         }
     }
@@ -202,19 +202,23 @@ impl Exchange {
         let said = error_text(response).await;
         Error::Unauthenticated {
             at: self.wire.at(),
+            access: self.keyring.access(url),
             why: why.to_owned(),
             said,
         }
     }
 
-    async fn refused(&self, response: Response) -> Error {
+    async fn refused(&self, url: &Url, response: Response) -> Error {
         let at = self.wire.at();
         let status = response.status();
         let after = retry_after(response.headers());
         let said = error_text(response).await;
         match status.as_u16() {
             403 => Error::Forbidden { at, said },
-            404 | 410 => Error::NotFound { at, said },
+            404 | 410 => {
+                let access = self.keyring.access(url);
+                Error::NotFound { at, access, said }
+            }
             407 => Error::ProxyLogin { at, said },
             429 | 500..=599 => Error::Overloaded {
                 at,

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{At, Error},
+    error::{Access, At, Error},
     options::Options,
     wire::{
         body::{Body, Event},
@@ -175,7 +175,11 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
         "Repository not found",
         "No such file",
     ]) {
-        return Error::NotFound { at, said: text };
+        return Error::NotFound {
+            at,
+            access: Access::default(),
+            said: text,
+        };
     }
     if scheme != Scheme::Ssh {
         return Error::Remote { at, said: text };
@@ -198,7 +202,12 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
         "No supported authentication methods",
     ]) {
         let why = "ssh found no key or agent that the host takes".to_owned();
-        return Error::Unauthenticated { at, why, said: text };
+        return Error::Unauthenticated {
+            at,
+            access: Access::default(),
+            why,
+            said: text,
+        };
     }
     Error::Network {
         at,
@@ -280,6 +289,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     if !std::path::Path::new(&path).exists() {
         return Err(Error::NotFound {
             at: wire.at(),
+            access: Access::default(),
             said: String::new(),
         });
     }

@@ -5,20 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use compose_model::{TreeFile, TreePath};
 
 use super::{
-    Request,
+    CONFIG, Request,
     composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
     edit::{self, Declared},
     settle::{local_party, source_party},
     tree::Names,
 };
-use crate::layer::{Origin, Part, SourceId};
+use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 
 /// The image's own `bitops.deployments`, in its order: names and plugins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageDeployments(pub Vec<(String, String)>);
 
+/// What BitOps' official image with all plugins (`omnibus`, which is `latest` as well) deploys, from 2.0.0 to 2.6.0: the
+/// `prebuilt-config/omnibus/bitops.config.yaml` of BitOps. Each name is its plugin's.
+const OMNIBUS: [&str; 4] = ["cloudformation", "terraform", "helm", "ansible"];
+
 impl ImageDeployments {
+    /// Those of the official image with all plugins, for where no image's config can be read.
+    pub fn omnibus() -> Self {
+        let own = |name: &str| (name.to_owned(), name.to_owned());
+        Self(OMNIBUS.into_iter().map(own).collect())
+    }
+
     /// Reads them from the text of the image's `bitops.config.yaml`; `Err`: why they cannot be told, with the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let declared = edit::declared(text)?.unwrap_or_default();
@@ -53,7 +63,7 @@ struct Item {
 }
 
 /// Plans the deployments.
-pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
+pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Result<Plan, ContentsError> {
     let sources = &request.layers.sources;
     let declared =
         !configs.own().is_empty() || configs.declared.values().any(|declared| !declared.is_empty());
@@ -67,7 +77,7 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
     if !plan.generated {
         let items = image_items(unlisted, DeclaredBy::Image, |_| true);
         plan.deployments = items.map(deployment).collect();
-        return plan;
+        return Ok(plan);
     }
     let items = Sources::new(request, configs, image, &mut plan).all();
     let path = config_path(request.environment);
@@ -85,12 +95,90 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Plan {
         .into_iter()
         .chain(local)
         .chain(image_items(unlisted, DeclaredBy::Image, |_| true));
-    let united = plan.unite(&path, all.collect());
+    let standing = without_covered(request, &plan.renames, all.collect())?;
+    let united = plan.unite(&path, standing);
     plan.deployments = in_local_order(united, configs)
         .into_iter()
         .map(deployment)
         .collect();
-    plan
+    Ok(plan)
+}
+
+/// Leaves out what only the image's list makes a deployment, where a declared list goes into that directory by names such
+/// as `terraform/aws`: the directory is then one of deployments, and running it would fail. It stays where it is a
+/// deployment of its own as well ([`stands_alone`]), or where a list names it.
+fn without_covered(
+    request: &Request<'_>,
+    renames: &[Rename],
+    items: Vec<Item>,
+) -> Result<Vec<Item>, ContentsError> {
+    let declared: BTreeSet<String> = items
+        .iter()
+        .filter(|item| item.party.is_some())
+        .map(|item| item.name.clone())
+        .collect();
+    let mut standing = Vec::with_capacity(items.len());
+    for item in items {
+        let below = format!("{}/", item.name);
+        let covered = item.party.is_none()
+            && !declared.contains(&item.name)
+            && declared
+                .range(below.clone()..)
+                .next()
+                .is_some_and(|name| name.starts_with(&below));
+        if !covered || stands_alone(request, renames, &declared, &item)? {
+            standing.push(item);
+        }
+    }
+    Ok(standing)
+}
+
+/// Is the directory a deployment by what is in it? It has a plugin's config, and, where a source brings it, nothing of the
+/// deployments that the lists name below it.
+fn stands_alone(
+    request: &Request<'_>,
+    renames: &[Rename],
+    declared: &BTreeSet<String>,
+    item: &Item,
+) -> Result<bool, ContentsError> {
+    let DeclaredBy::Source(source) = item.by else {
+        let config = TreePath::new(format!("{}/{}/{CONFIG}", request.environment, item.name));
+        let kind = config.map_or(Ok(None), |path| request.local.kind(&path))?;
+        return Ok(matches!(kind, Some(LocalKind::File(_))));
+    };
+    let own = |name: &str| {
+        let (top, rest) = name.split_at(top(name).len());
+        let renamed = renames.iter().find(|one| one.source == source && one.to == top);
+        format!("{}{rest}", renamed.map_or(top, |one| one.from.as_str()))
+    };
+    let below = format!("{}/", item.name);
+    let named = || {
+        declared
+            .range(below.clone()..)
+            .take_while(|name| name.starts_with(&below))
+    };
+    Ok(has(request, source, &format!("{}/{CONFIG}", own(&item.name)))
+        && !named().any(|name| has(request, source, &format!("{}/", own(name)))))
+}
+
+/// Has the source this file or, with a slash at the end, anything in this directory? The path is the source's own.
+fn has(request: &Request<'_>, source: SourceId, path: &str) -> bool {
+    let mut layers = request
+        .layers
+        .layers
+        .iter()
+        .filter(|layer| layer.source == source && !matches!(layer.part, Part::Shared(_)));
+    layers.any(|layer| {
+        let at = layer.files.partition_point(|file| file.path.as_str() < path);
+        let found = layer.files.get(at).map(|file| file.path.as_str());
+        found.is_some_and(|found| {
+            if path.ends_with('/') {
+                found.starts_with(path)
+            } else {
+                found == path
+            }
+        })
+    })
 }
 
 fn deployment(item: Item) -> Deployment {
@@ -107,7 +195,7 @@ fn image_items(
     by: DeclaredBy,
     has: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = Item> {
-    let known = image.iter().filter(move |(name, _)| has(top(name)));
+    let known = image.iter().filter(move |(name, _)| has(name));
     known.map(move |(name, plugin)| Item {
         name: name.clone(),
         plugin: plugin.clone(),
@@ -262,8 +350,9 @@ impl<'r, 'a> Sources<'r, 'a> {
             .map(Vec::as_slice)
             .unwrap_or_default();
         if declared.is_empty() {
-            let dirs = &self.dirs[source.0];
-            let image = image_items(self.image.unwrap_or_default(), by, |top| dirs.contains_key(top));
+            let image = image_items(self.image.unwrap_or_default(), by, |name| {
+                has(self.request, source, &format!("{name}/"))
+            });
             let mut items: Vec<Item> = image.collect();
             items.extend(self.listed_renamed(source, &items));
             return items;

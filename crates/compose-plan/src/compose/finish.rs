@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compose_model::{Diagnostic, FileMode, TreePath, text};
 
 use super::{
-    ComposeError, Request,
+    CONFIG, ComposeError, Request,
     composition::{
         Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
     },
@@ -254,6 +254,8 @@ fn add_emptied(file: &mut ComposedFile, configs: &Configs<'_>) {
 fn mark_present(request: &Request<'_>, composition: &mut Composition) -> Result<(), ContentsError> {
     let mut present = Vec::new();
     for Deployment { name, .. } in &composition.deployments {
+        // As to the pipeline, which asks for the directory, a slash at the end of a name changes nothing.
+        let name = name.trim_end_matches('/');
         let Ok(dir) = TreePath::new(format!("{}/{name}", request.environment)) else {
             present.push(false);
             continue;
@@ -317,24 +319,46 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
 }
 
 /// The environment's directories that come from sources and that no deployment runs.
-fn idle<'c>(environment: &TreePath, composition: &'c Composition) -> BTreeMap<&'c str, BTreeSet<SourceId>> {
+///
+/// Where deployments have names such as `terraform/aws`, their common directory holds deployments, and may hold what they
+/// share: of that only a directory with a config, which is what makes one a deployment to BitOps' plugins, counts.
+fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, BTreeSet<SourceId>> {
     let run: BTreeSet<&str> = composition
         .deployments
         .iter()
-        .filter_map(|deployment| deployment.name.split('/').next())
+        .map(|deployment| deployment.name.trim_end_matches('/'))
         .collect();
-    let mut idle: BTreeMap<&str, BTreeSet<SourceId>> = BTreeMap::new();
+    let is_run = |dir: &str| {
+        let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
+        ends.into_iter().any(|end| run.contains(&dir[..end]))
+    };
+    let holds_run = |dir: &str| {
+        let below = format!("{dir}/");
+        run.range(below.as_str()..)
+            .next()
+            .is_some_and(|name| name.starts_with(&below))
+    };
+    let mut idle: BTreeMap<String, BTreeSet<SourceId>> = BTreeMap::new();
     for file in &composition.files {
-        let below = file.path.below(environment);
-        let Some((top, _)) = below
-            .and_then(|below| below.split_once('/'))
-            .filter(|(top, _)| !run.contains(top))
+        let Some((dir, name)) = file
+            .path
+            .below(environment)
+            .and_then(|below| below.rsplit_once('/'))
         else {
             continue;
         };
+        if is_run(dir) {
+            continue;
+        }
+        let top = dir.split_once('/').map_or(dir, |(top, _)| top);
+        let told = match holds_run(top) {
+            false => top,
+            true if name == CONFIG => dir,
+            true => continue,
+        };
         for from in &file.from {
             if let Origin::Source(source) = from.origin {
-                idle.entry(top).or_default().insert(source);
+                idle.entry(told.to_owned()).or_default().insert(source);
             }
         }
     }

@@ -92,7 +92,7 @@ fn compose_with(
     classify: fn(&TreePath) -> Class,
 ) -> Result<Composition, ComposeError> {
     let mut configs = configs::Configs::read(request)?;
-    let plan = deployments::plan(request, &configs);
+    let plan = deployments::plan(request, &configs)?;
     configs.rewrite_all(request.environment);
 
     let tree = tree::Dir::of(request.layers, request.environment, &plan.names, &configs);

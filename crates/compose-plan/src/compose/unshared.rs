@@ -66,7 +66,7 @@ pub(super) fn warn(
         else {
             continue;
         };
-        let up = "../".repeat(request.environment.components().count() + 1);
+        let up = "../".repeat(request.environment.components().count() + depth(composition, &relative));
         for name in candidates {
             if let Some(line) = text.lines().position(|line| leads_to(line, name, &up)) {
                 let places = found.entry((id, name)).or_default();
@@ -100,6 +100,20 @@ pub(super) fn warn(
         );
     }
     Ok(warnings)
+}
+
+/// How many directories below the environment a hook runs in: `terraform/aws` is a deployment as well.
+fn depth(composition: &Composition, hook: &TreePath) -> usize {
+    let runs = |name: &&str| {
+        let below = hook.as_str().strip_prefix(*name);
+        below.is_some_and(|below| below.starts_with('/'))
+    };
+    let names = composition
+        .deployments
+        .iter()
+        .map(|one| one.name.trim_end_matches('/'));
+    let of = names.filter(runs).map(|name| name.split('/').count());
+    of.max().unwrap_or(1)
 }
 
 /// Does the line hold a path to the directory `name` at the root? `up` leads there from a deployment.

@@ -1,57 +1,290 @@
-//! The summary for the page of a CI run.
+//! The plan for the page of a CI run.
+//!
+//! All that is not this file's own text goes through [`code`] or [`plain`]: names come from remotes, and the page renders
+//! Markdown and HTML.
 
 use compose_model::text;
 
+use super::graph;
 use crate::{
-    compose::{Composition, Write},
-    layer::{Origin, Source},
+    compose::{Action, ComposedFile, Composition, Write, filter::is_hook, wording},
+    layer::{Origin, Source, SourceId},
 };
 
-/// A table of the sources: what was asked for, what was deployed, how many files it decides.
-pub fn summary(composition: &Composition, sources: &[Source]) -> String {
-    let mut out = format!(
-        "### bitops-compose: `{}`\n\n| source | requested | resolved | commit | files |\n|---|---|---|---|---:|\n",
-        composition.environment
-    );
-    for (index, source) in sources.iter().enumerate() {
-        let files = composition
-            .files
-            .iter()
-            .filter(|file| file.write != Write::Local)
-            .filter(|file| {
-                file.from
-                    .last()
-                    .is_some_and(|from| from.origin == Origin::Source(crate::layer::SourceId(index)))
-            })
-            .count();
-        out.push_str(&format!(
-            "| {} of {} | {} | {} | `{}` | {files} |\n",
-            cell(source.environment.as_str()),
-            cell(source.repo.as_str()),
-            cell(source.requested.as_str()),
-            cell(&source.resolved),
-            source.commit.short(),
-        ));
-    }
-    out.push('\n');
-    out
+/// Lines of one list; the rest is counted. A page has room for a mebibyte.
+const MOST: usize = 200;
+/// Sources and deployments in one picture; GitHub draws no larger ones.
+const MOST_DRAWN: usize = 100;
+
+/// What a page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The composition, which may have conflicts.
+    pub composition: &'a Composition,
+    /// The sources of the layers that were composed.
+    pub sources: &'a [Source],
+    /// By source: is its commit the lock's?
+    pub locked: &'a [bool],
 }
 
-/// Text that stays in its cell.
-fn cell(value: &str) -> String {
-    text::escape(value, 120)
-        .replace('\\', "\\\\")
-        .replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace('`', "\\`")
+impl Page<'_> {
+    /// Sources with versions and commits, hooks, changes, conflicts and warnings, the picture.
+    pub fn render(&self) -> String {
+        let written = self.written().count();
+        let mut out = format!(
+            "### bitops-compose: {}\n\n{}, {} composed\n\n",
+            code(self.composition.environment.as_str()),
+            counted(self.sources.len(), "source"),
+            counted(written, "file")
+        );
+        self.table(&mut out);
+        self.conflicts(&mut out);
+        self.hooks(&mut out);
+        self.changes(&mut out, written);
+        self.warnings(&mut out);
+        self.picture(&mut out);
+        out
+    }
+
+    fn written(&self) -> impl Iterator<Item = &ComposedFile> {
+        let files = self.composition.files.iter();
+        files.filter(|file| file.write != Write::Local)
+    }
+
+    fn table(&self, out: &mut String) {
+        out.push_str("| source | repo | requested | resolved | commit | locked | files |\n");
+        out.push_str("|---|---|---|---|---|---|---:|\n");
+        for (index, source) in self.sources.iter().enumerate().take(MOST) {
+            let files = self
+                .written()
+                .filter(|file| decides(file, Origin::Source(SourceId(index))));
+            let locked = self.locked.get(index).copied().unwrap_or_default();
+            out.push_str(&format!(
+                "| {} | {} | {} | {} | {} | {} | {} |\n",
+                code(source.environment.as_str()),
+                code(source.repo.as_str()),
+                code(source.requested.as_str()),
+                code(&source.resolved),
+                code(&source.commit.short()),
+                if locked { "locked" } else { "not locked" },
+                files.count(),
+            ));
+        }
+        if self.sources.len() > MOST {
+            out.push_str(&format!("\nand {} more\n", self.sources.len() - MOST));
+        }
+        out.push('\n');
+    }
+
+    fn hooks(&self, out: &mut String) {
+        let hooks: Vec<String> = self
+            .written()
+            .filter(|file| {
+                is_hook(&file.path) || file.write.mode() == Some(compose_model::FileMode::Executable)
+            })
+            .filter(|file| !decides(file, Origin::Local))
+            .map(|file| format!("{}{}", self.path(file), self.from(file)))
+            .collect();
+        if !hooks.is_empty() {
+            let head = "Hooks and executables of sources: they run with the deployment's credentials";
+            list(out, &format!("**{head}**\n\n"), &hooks);
+        }
+    }
+
+    fn changes(&self, out: &mut String, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let changes: Vec<String> = self
+            .written()
+            .map(|file| format!("{} {}{}", file.action.as_str(), self.path(file), self.from(file)))
+            .collect();
+        let head = format!(
+            "<details><summary>{} composed</summary>\n\n",
+            counted(count, "file")
+        );
+        list(out, &head, &changes);
+        out.push_str("</details>\n\n");
+    }
+
+    fn conflicts(&self, out: &mut String) {
+        let conflicts: Vec<String> = super::conflicts(self.composition, self.sources)
+            .into_iter()
+            .map(|conflict| {
+                let more = conflict.sides.iter().map(|side| format!("\n  - {}", plain(side)));
+                let remedies = conflict.remedies.iter();
+                let remedies = remedies.map(|remedy| format!("\n  - remedy: {}", plain(remedy)));
+                plain(&conflict.message) + &more.chain(remedies).collect::<String>()
+            })
+            .collect();
+        if !conflicts.is_empty() {
+            let head = format!("**{}**\n\n", counted(conflicts.len(), "conflict"));
+            list(out, &head, &conflicts);
+        }
+    }
+
+    fn warnings(&self, out: &mut String) {
+        let warnings = self.composition.warnings.iter();
+        let warnings: Vec<String> = warnings.map(|warning| plain(&warning.message)).collect();
+        if !warnings.is_empty() {
+            list(out, "**Warnings**\n\n", &warnings);
+        }
+    }
+
+    fn picture(&self, out: &mut String) {
+        if self.sources.len() + self.composition.deployments.len() > MOST_DRAWN {
+            return;
+        }
+        out.push_str("<details><summary>Graph</summary>\n\n```mermaid\n");
+        out.push_str(&graph::mermaid(self.composition, self.sources));
+        out.push_str("```\n\n</details>\n\n");
+    }
+
+    fn path(&self, file: &ComposedFile) -> String {
+        code(&file.path.relative_to(&self.composition.environment))
+    }
+
+    /// Whose it is, where that is one.
+    fn from(&self, file: &ComposedFile) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for from in &file.from {
+            let name = match from.origin {
+                Origin::Source(id) => wording::short(&self.sources[id.0], self.sources),
+                Origin::Local => "your own".to_owned(),
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let names: Vec<String> = match file.action {
+            Action::Merge => names.iter().map(|name| code(name)).collect(),
+            // The last one decides.
+            _ => names.last().map(|name| code(name)).into_iter().collect(),
+        };
+        format!(" of {}", names.join(", "))
+    }
+}
+
+fn decides(file: &ComposedFile, origin: Origin) -> bool {
+    file.from.last().is_some_and(|from| from.origin == origin)
+}
+
+fn list(out: &mut String, head: &str, items: &[String]) {
+    out.push_str(head);
+    for item in items.iter().take(MOST) {
+        out.push_str(&format!("- {item}\n"));
+    }
+    if items.len() > MOST {
+        out.push_str(&format!("- and {} more\n", items.len() - MOST));
+    }
+    out.push('\n');
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+/// A name, in the page's fixed-width letters, in which GitHub looks for no mentions and no links.
+pub fn code(name: &str) -> String {
+    format!("<code>{}</code>", plain(&text::escape(name, 200)))
+}
+
+/// A sentence. Whatever Markdown, HTML or a table could take for more than text is an entity: those are text in the end.
+pub fn plain(sentence: &str) -> String {
+    let mut out = String::with_capacity(sentence.len());
+    for c in text::escape(sentence, 2000).chars() {
+        if c.is_alphanumeric() || " .,/()-".contains(c) {
+            out.push(c);
+        } else {
+            out.push_str(&format!("&#{};", u32::from(c)));
+        }
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::testing::World;
+
+    fn world() -> World {
+        World::new(&[("dev/a/x.kv", "k=local\n")])
+            .source(
+                "eks",
+                &[
+                    ("a/x.kv", "k=theirs\nl=1\n"),
+                    ("a/bitops.before-deploy.d/x.sh*", "true"),
+                ],
+            )
+            .source("web", &[("b/run.sh*", "true"), ("b/y.txt", "y")])
+            .image(&[("a", "terraform")])
+    }
 
     #[test]
-    fn a_hostile_name_stays_in_its_cell() {
-        assert_eq!(cell("a|b\n<img>`"), "a\\|b\\\\n&lt;img>\\`");
+    fn the_page_shows_versions_hooks_changes_and_the_picture() {
+        let world = world();
+        let page = Page {
+            composition: &world.composed(),
+            sources: &world.layers.sources,
+            locked: &[true, false],
+        };
+        let page = page.render();
+        for expected in [
+            "### bitops-compose: <code>dev</code>\n\n2 sources, 4 files composed\n",
+            "| <code>eks</code> | <code>https&#58;//host/org/eks-repo</code> | <code>1.0.0</code> | <code>v1.0.0</code> | <code>",
+            " | locked | 1 |\n",
+            " | not locked | 2 |\n",
+            "- <code>a/bitops.before-deploy.d/x.sh</code> of <code>eks</code>\n- <code>b/run.sh</code> of <code>web</code>\n\n",
+            "<details><summary>4 files composed</summary>\n\n- add <code>a/bitops",
+            "- merge <code>a/x.kv</code> of <code>eks</code>, <code>your own</code>\n",
+            "- add <code>b/y.txt</code> of <code>web</code>\n",
+            "```mermaid\nflowchart LR\n",
+        ] {
+            assert!(page.contains(expected), "{expected}\n{page}");
+        }
+    }
+
+    #[test]
+    fn conflicts_are_on_the_page_with_their_remedies() {
+        let world = World::new(&[])
+            .source("eks", &[("x.bin", "a")])
+            .source("web", &[("x.bin", "b")]);
+        let page = Page {
+            composition: &world.compose(),
+            sources: &world.layers.sources,
+            locked: &[],
+        };
+        let page = page.render();
+        assert!(
+            page.contains("**1 conflict**\n\n- dev/x.bin&#58; sources have different"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\n  - remedy&#58; ") || page.contains("\n  - remedy: "),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn hostile_names_are_text() {
+        let hostile = "a|b\n<img>`*_~[x](y)@me#1\\&amp;";
+        assert!(
+            plain(hostile)
+                .chars()
+                .all(|c| c.is_alphanumeric() || " .,/()-&#;".contains(c))
+        );
+        assert!(plain(hostile).starts_with("a&#124;b&#92;n&#60;img&#62;"));
+        assert_eq!(code("x"), "<code>x</code>");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let mut out = String::new();
+        list(&mut out, "", &vec!["x".to_owned(); MOST + 3]);
+        assert!(out.ends_with("- x\n- and 3 more\n\n"));
+        assert_eq!(out.matches("- x\n").count(), MOST);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{Diagnostic, TreePath};
+use compose_model::{Diagnostic, TreePath, text};
 
 use crate::{
     compose::{
@@ -17,6 +17,11 @@ const MOST: usize = 20;
 
 /// The whole plan; `sources` are those of the layers that were composed.
 pub fn plan(composition: &Composition, sources: &[Source]) -> String {
+    plan_with(composition, sources, None)
+}
+
+/// As [`plan()`], with a line below the deployments, if there are any.
+pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> String {
     let reader = Reader { composition, sources };
     let mut out = reader.summary();
     for index in 0..sources.len() {
@@ -32,7 +37,9 @@ pub fn plan(composition: &Composition, sources: &[Source]) -> String {
         out.push('\n');
         tree(&mut out, &format!("{} (your own)", composition.environment), &own);
     }
-    section(&mut out, "Deployments, in this order", &reader.deployments());
+    let mut deployments = reader.deployments();
+    deployments.extend(note.map(str::to_owned).filter(|_| !deployments.is_empty()));
+    section(&mut out, "Deployments, in this order", &deployments);
     section(&mut out, "Notes", &reader.notes());
     section(
         &mut out,
@@ -41,6 +48,25 @@ pub fn plan(composition: &Composition, sources: &[Source]) -> String {
     );
     out.push_str(&conflicts(composition, sources));
     out
+}
+
+/// The sources alone, one a line: environment, version with its commit, repo, what was asked for, locked or not.
+pub fn sources(sources: &[Source], locked: &[bool]) -> String {
+    let line = |(index, source): (usize, &Source)| {
+        let locked = if locked.get(index).copied().unwrap_or_default() {
+            "locked"
+        } else {
+            "not locked"
+        };
+        format!(
+            "{}  {}  {}  (asked for {}, {locked})\n",
+            source.environment,
+            wording::version(source),
+            source.repo,
+            text::escape(source.requested.as_str(), 80)
+        )
+    };
+    sources.iter().enumerate().map(line).collect()
 }
 
 /// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.

@@ -3,6 +3,7 @@
 mod deployments;
 mod edits;
 mod hazards;
+mod nested;
 mod places;
 mod properties;
 mod rules;

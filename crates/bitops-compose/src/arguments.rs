@@ -1,0 +1,174 @@
+//! What the image's arguments mean.
+//!
+//! The entrypoint is `bitops-compose deploy`, and whatever stands behind the image's name in `docker run` follows it. BitOps
+//! has options and no words, which it passes over, so a first word can mean more: a command of this program, or a program of
+//! the image, as runners start a shell.
+
+use std::{
+    convert::Infallible,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process,
+};
+
+use clap::CommandFactory;
+use compose_model::ExitCode;
+
+use crate::{cli::Cli, problem::Problem, signals};
+
+/// This program's own name.
+const OWN: &str = "bitops-compose";
+/// The entrypoint's own word.
+const DEPLOY: &str = "deploy";
+/// Programs that are started by their name alone. Any other one needs its absolute path, as a word might be meant for BitOps.
+const SHELLS: [&str; 2] = ["sh", "bash"];
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// Deploy, with these arguments for the pipeline.
+    Deploy(Vec<OsString>),
+    /// Run this program in the pipeline's place.
+    Program(Vec<OsString>),
+    /// Do what this command line of the program says; its first word is the program's name.
+    Command(Vec<OsString>),
+}
+
+/// Reads the arguments that follow `deploy`. Nothing but a first argument that is a word costs anything.
+pub(crate) fn meant(args: Vec<OsString>) -> Meant {
+    let Some(first) = args.first().map(|first| first.as_bytes()) else {
+        return Meant::Deploy(args);
+    };
+    if first.is_empty() || first.starts_with(b"-") {
+        return Meant::Deploy(args);
+    }
+    let word = args[0].as_os_str();
+    if word == DEPLOY {
+        return Meant::Deploy(args.into_iter().skip(1).collect());
+    }
+    if word == OWN {
+        return match args.get(1) {
+            Some(second) if second == DEPLOY => Meant::Deploy(args.into_iter().skip(2).collect()),
+            _ => Meant::Command(args),
+        };
+    }
+    if SHELLS.iter().any(|shell| word == *shell) || is_program(word) {
+        return Meant::Program(args);
+    }
+    if is_command(word) {
+        let own = std::iter::once(OsString::from(OWN));
+        return Meant::Command(own.chain(args).collect());
+    }
+    Meant::Deploy(args)
+}
+
+/// Is it a command, `help` included?
+fn is_command(word: &OsStr) -> bool {
+    let mut cli = Cli::command();
+    cli.build();
+    word.to_str()
+        .is_some_and(|word| cli.find_subcommand(word).is_some())
+}
+
+fn is_program(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    let executable = || {
+        path.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    path.is_absolute() && executable()
+}
+
+/// Becomes the program. It gets everything as it is, our tokens as well: it is the user's own, who may run this program from
+/// it. Only returns when that fails.
+pub(crate) fn exec(words: &[OsString]) -> Result<Infallible, Problem> {
+    let (program, args) = words
+        .split_first()
+        .map_or((OsStr::new("sh"), &[][..]), |(program, args)| {
+            (program.as_os_str(), args)
+        });
+    signals::reset_ignored();
+    let error = process::Command::new(program).args(args).exec();
+    let code = if error.kind() == io::ErrorKind::NotFound {
+        ExitCode::NotFound
+    } else {
+        ExitCode::CannotExec
+    };
+    Err(Problem::new(code, format!("`{}` cannot be started", program.display())).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    fn of(args: &[&str]) -> Meant {
+        meant(words(args))
+    }
+
+    #[test]
+    fn options_and_unknown_words_are_the_pipelines() {
+        for args in [
+            &[][..],
+            &[""],
+            &["-c", "plan"],
+            &["--help"],
+            &["--version"],
+            &["--", "plan"],
+            &["word"],
+            &["word", "plan"],
+            &["Plan"],
+            &["pla"],
+            &["./sh"],
+            &["bin/sh"],
+            &["zsh"],
+            // A directory, no executable, nothing.
+            &["/bin"],
+            &["/etc/passwd"],
+            &["/nowhere/sh"],
+        ] {
+            assert_eq!(of(args), Meant::Deploy(words(args)), "{args:?}");
+        }
+        assert_eq!(of(&["deploy", "-c", "x"]), Meant::Deploy(words(&["-c", "x"])));
+        assert_eq!(
+            of(&["bitops-compose", "deploy", "x"]),
+            Meant::Deploy(words(&["x"]))
+        );
+    }
+
+    #[test]
+    fn every_command_of_the_program_is_one_here() {
+        let mut commands = 0;
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|one| one.get_name() != DEPLOY)
+        {
+            let name = command.get_name();
+            assert_eq!(
+                of(&[name, "-x"]),
+                Meant::Command(words(&["bitops-compose", name, "-x"]))
+            );
+            commands += 1;
+        }
+        assert!(commands > 8, "{commands}");
+        assert_eq!(
+            of(&["help", "plan"]),
+            Meant::Command(words(&["bitops-compose", "help", "plan"]))
+        );
+        for args in [&["bitops-compose"][..], &["bitops-compose", "--version"]] {
+            assert_eq!(of(args), Meant::Command(words(args)));
+        }
+    }
+
+    #[test]
+    fn shells_and_absolute_paths_of_programs_are_started() {
+        for args in [&["sh", "-c", "x"][..], &["bash"], &["/bin/sh", "-c", "x"]] {
+            assert_eq!(of(args), Meant::Program(words(args)));
+        }
+    }
+}

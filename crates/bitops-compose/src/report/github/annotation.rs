@@ -1,0 +1,107 @@
+//! Problems as annotations.
+
+use compose_model::{Place, Severity};
+
+use super::{Checkout, data, property};
+use crate::problem::Problem;
+
+/// The workflow command that puts a problem on the value that it is about.
+///
+/// A place that is in no file of the checkout (a source's own config) stands in the message.
+pub(in crate::report) fn annotate(problem: &Problem, checkout: &Checkout) -> String {
+    let command = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut message = problem.message.clone();
+    let place = match &problem.place {
+        Some(place) => match checkout.file(&place.file) {
+            Some(file) => position(&file, place),
+            None => {
+                let (line, column) = place.line_column();
+                message.push_str(&format!("\nin {}:{line}:{column}", place.file));
+                String::new()
+            }
+        },
+        None => String::new(),
+    };
+    for cause in &problem.causes {
+        message.push_str(&format!("\n{}: {cause}", problem.causes_are));
+    }
+    for hint in &problem.hints {
+        message.push_str(&format!("\nhint: {hint}"));
+    }
+    format!("::{command} {place}title=bitops-compose::{}\n", data(&message))
+}
+
+/// The properties for a place: GitHub takes columns where it begins and ends on one line.
+fn position(file: &str, place: &Place) -> String {
+    let (line, column) = place.line_column();
+    let mut out = format!("file={},line={line},", property(file));
+    let marked = place
+        .text
+        .get(place.span.start..place.span.end.min(place.text.len()))
+        .unwrap_or_default()
+        .trim_end();
+    match marked.lines().count() {
+        0 => out.push_str(&format!("col={column},")),
+        1 => {
+            let end = column + marked.chars().count();
+            out.push_str(&format!("endLine={line},col={column},endColumn={end},"));
+        }
+        lines => out.push_str(&format!("endLine={},", line + lines - 1)),
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use compose_model::ExitCode;
+
+    use super::*;
+
+    fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Problem {
+        Problem::new(ExitCode::Config, "100% wrong").at(Place {
+            file: Arc::from(file),
+            text: Arc::from(text),
+            span,
+        })
+    }
+
+    #[test]
+    fn an_annotation_is_one_line_on_the_configs_very_value() {
+        let problem = problem("dev/a,b.yaml", "x\ny: é1 # two\n", 5..8).hint("mend it");
+        assert_eq!(
+            annotate(&problem, &Checkout::everything("")),
+            "::error file=dev/a%2Cb.yaml,line=2,endLine=2,col=4,endColumn=6,title=bitops-compose::100%25 wrong%0Ahint: mend it\n"
+        );
+        assert!(
+            annotate(&problem, &Checkout::everything("operations"))
+                .starts_with("::error file=operations/dev/a%2Cb.yaml,line=2,")
+        );
+    }
+
+    #[test]
+    fn several_lines_have_no_columns_and_an_empty_place_no_end() {
+        let checkout = Checkout::everything("");
+        let several = problem("a", "x\ny: 1\nz: 2\n", 2..12);
+        assert!(annotate(&several, &checkout).starts_with("::error file=a,line=2,endLine=3,title="));
+        let empty = problem("a", "x\n", 2..2);
+        assert!(annotate(&empty, &checkout).starts_with("::error file=a,line=2,col=1,title="));
+    }
+
+    #[test]
+    fn a_place_in_no_file_of_the_checkout_stands_in_the_message() {
+        let problem = problem(
+            "https://host/c @ 1.0.0 : eks/bitops.config.yaml",
+            "x\ny: 1\n",
+            2..3,
+        );
+        assert_eq!(
+            annotate(&problem, &Checkout::default()),
+            "::error title=bitops-compose::100%25 wrong%0Ain https://host/c @ 1.0.0 : eks/bitops.config.yaml:2:1\n"
+        );
+    }
+}

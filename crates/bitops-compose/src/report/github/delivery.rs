@@ -1,0 +1,104 @@
+//! What a run leaves behind: the plan on the run's page, the step's outputs; or why it failed.
+
+use std::path::Path;
+
+use compose_model::{Severity, text};
+use compose_plan::compose::{
+    Composition, Write, report,
+    report::markdown::{Page, code, plain},
+};
+
+use super::{Checkout, files};
+use crate::{gather::Gathered, problem::Problem, report::Printer};
+
+/// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
+pub(crate) fn deliver(
+    printer: &Printer,
+    composition: &Composition,
+    gathered: &Gathered,
+    manifest: Option<&Path>,
+) {
+    let sources = &gathered.layers.sources;
+    files::summary(|| {
+        let page = Page {
+            composition,
+            sources,
+            locked: &gathered.locked,
+        };
+        printer.masks.apply(&page.render()).into_owned()
+    });
+    if !files::wants_outputs() || !composition.conflicts.is_empty() {
+        return;
+    }
+    let told = report::json::manifest(composition, sources);
+    let json = |value: serde_json::Result<String>| match value {
+        Ok(text) => printer.masks.apply_to_json(&text),
+        // A map of strings has no reason to fail.
+        Err(error) => error.to_string(),
+    };
+    let files = composition
+        .files
+        .iter()
+        .filter(|file| file.write != Write::Local)
+        .count();
+    let kept = files::keep_manifest(
+        composition.environment.as_str(),
+        &json(serde_json::to_string_pretty(&told)),
+    );
+    let manifest = kept.as_deref().or(manifest);
+    files::outputs(&[
+        ("sources", &json(serde_json::to_string(&told.sources))),
+        ("composed-files", &files.to_string()),
+        ("changed", if files > 0 { "true" } else { "false" }),
+        (
+            "manifest",
+            &manifest.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
+        ),
+    ]);
+}
+
+/// What went wrong, for the run's page; warnings alone leave it as it is.
+pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Problem]) {
+    let errors: Vec<&&Problem> = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .collect();
+    if errors.is_empty() {
+        return;
+    }
+    files::summary(|| {
+        let mut out = String::from("### bitops-compose: failed\n\n");
+        for problem in errors.iter().take(MOST) {
+            out.push_str(&item(problem, checkout));
+        }
+        if errors.len() > MOST {
+            out.push_str(&format!("- and {} more\n", errors.len() - MOST));
+        }
+        out.push('\n');
+        printer.masks.apply(&out).into_owned()
+    });
+}
+
+/// Problems on the page; the log has all of them.
+const MOST: usize = 50;
+
+fn item(problem: &Problem, checkout: &Checkout) -> String {
+    // Messages are made of lines now and then; each is escaped on its own.
+    let cut = |value: &str| text::escape(value, 2000);
+    let mut out = format!("- **{}**", plain(&cut(&problem.message)));
+    if let Some(place) = &problem.place {
+        let (line, column) = place.line_column();
+        let file = checkout
+            .file(&place.file)
+            .unwrap_or_else(|| place.file.to_string());
+        out.push_str(&format!(" in {}", code(&format!("{file}:{line}:{column}"))));
+    }
+    out.push('\n');
+    for cause in problem.causes.iter().take(MOST) {
+        out.push_str(&format!("  - {}: {}\n", problem.causes_are, plain(&cut(cause))));
+    }
+    for hint in &problem.hints {
+        out.push_str(&format!("  - hint: {}\n", plain(&cut(hint))));
+    }
+    out
+}

@@ -1,0 +1,170 @@
+//! Waiting for the right to switch, and the last look at what a run was made from.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use compose_model::{ExitCode, Severity, env};
+use compose_tree::{Attempt, Busy, Mount, SwitchLock};
+
+use crate::{
+    job::Job,
+    lockfile::LockFile,
+    problem::{Failure, Problem},
+    report::Printer,
+};
+
+/// Another run holds the link about as long as its pipeline's copy takes.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+/// A wait that a person notices is explained.
+const EXPLAIN: Duration = Duration::from_secs(2);
+
+/// A wait for another run.
+pub(crate) struct Wait<'a> {
+    printer: &'a Printer,
+    started: Instant,
+    limit: Duration,
+    explained: bool,
+}
+
+impl<'a> Wait<'a> {
+    pub(crate) fn new(printer: &'a Printer, limit: Duration) -> Self {
+        Self {
+            printer,
+            started: Instant::now(),
+            limit,
+            explained: false,
+        }
+    }
+
+    /// The other run is still there: explains it once, and fails when the time is over.
+    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Problem> {
+        let who = match &busy.environment {
+            Some(environment) => format!("another run, which deploys {environment}"),
+            None => "another run".to_owned(),
+        };
+        if self.started.elapsed() >= self.limit {
+            let problem = Problem::new(
+                ExitCode::TimedOut,
+                format!(
+                    "the operations repo is in use by {who}, for more than {} seconds",
+                    self.limit.as_secs()
+                ),
+            )
+            .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
+            return Err(match &busy.composition {
+                Some(composition) => problem.because(format!("it uses {}", composition.display())),
+                None => problem,
+            });
+        }
+        if !self.explained && self.started.elapsed() >= EXPLAIN {
+            self.explained = true;
+            let waiting = Problem {
+                severity: Severity::Warning,
+                ..Problem::new(
+                    ExitCode::TimedOut,
+                    format!("waiting for {who}: BitOps still copies the operations repo there"),
+                )
+            };
+            self.printer.problems([&waiting]);
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the right to switch. Ends early with the run.
+pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
+    let mut wait = Wait::new(&job.printer, job.settings.timeout);
+    loop {
+        job.cancel
+            .check()
+            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        match mount.try_lock()? {
+            Attempt::Locked(lock) => return Ok(lock),
+            Attempt::Busy(busy) => wait.again(&busy)?,
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// What a composition is made from, as it was when the run began.
+pub(crate) struct Inputs {
+    config: PathBuf,
+    text: Arc<str>,
+    lock: Option<Vec<u8>>,
+    dirs: Vec<(PathBuf, Identity)>,
+}
+
+/// Which directory it is. A file system whose numbers are made up as it goes keeps at least the time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    inode: (u64, u64),
+    changed: (i64, i64),
+}
+
+impl Inputs {
+    /// Looks at them.
+    pub(crate) fn of(job: &Job) -> Result<Self, Failure> {
+        let environment = job.root.join(job.environment.as_str());
+        let dirs = [job.root.clone(), environment.clone()];
+        let dirs = dirs.into_iter().map(|dir| {
+            let identity = identity(&dir).map_err(|error| gone(&dir, &error))?;
+            Ok((dir, identity))
+        });
+        Ok(Self {
+            config: environment.join("bitops.config.yaml"),
+            text: Arc::clone(&job.text),
+            lock: LockFile::of(job).bytes()?,
+            dirs: dirs.collect::<Result<_, Problem>>()?,
+        })
+    }
+
+    /// Are they still the same? Else the composition would be of two states of the user's repo.
+    pub(crate) fn check(&self, job: &Job) -> Result<(), Failure> {
+        for (dir, before) in &self.dirs {
+            let now = identity(dir).map_err(|error| gone(dir, &error))?;
+            if now.inode != before.inode && now.changed != before.changed {
+                return Err(changed(dir, "is another directory now").into());
+            }
+        }
+        let text = fs::read(&self.config).map_err(|error| gone(&self.config, &error))?;
+        if text != self.text.as_bytes() {
+            return Err(changed(&self.config, "has another text now").into());
+        }
+        let lock = LockFile::of(job);
+        let what = match (&self.lock, lock.bytes()?) {
+            (before, now) if *before == now => return Ok(()),
+            (Some(_), None) => "is gone",
+            (None, Some(_)) => "is new",
+            (Some(_), Some(_)) | (None, None) => "has another text now",
+        };
+        Err(changed(lock.path(), what).into())
+    }
+}
+
+fn identity(dir: &Path) -> io::Result<Identity> {
+    let meta = fs::metadata(dir)?;
+    Ok(Identity {
+        inode: (meta.dev(), meta.ino()),
+        changed: (meta.ctime(), meta.ctime_nsec()),
+    })
+}
+
+fn gone(path: &Path, error: &io::Error) -> Problem {
+    changed(path, "cannot be read any more").because(error)
+}
+
+fn changed(path: &Path, what: &str) -> Problem {
+    Problem::new(
+        ExitCode::Config,
+        format!(
+            "the operations repo changed during the run: {} {what}",
+            path.display()
+        ),
+    )
+    .hint("run it again, once nothing changes the operations repo (a checkout, a clean-up) any more")
+}

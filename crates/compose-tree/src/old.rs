@@ -1,0 +1,60 @@
+//! Removing compositions.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+
+use crate::{
+    link::{self, Link},
+    mountinfo::MountPoints,
+    record::COMPOSITION,
+};
+
+/// Removes the compositions below a home that no living process holds.
+///
+/// One that is, or holds, a mount point stays: removing it would remove the user's files through the mount. So does what the
+/// switched link names, and `keep`. That something stays is no reason to fail a run.
+pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
+    let Ok(entries) = fs::read_dir(home) else { return };
+    let old = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(COMPOSITION));
+    let mut old = old.map(|entry| entry.path()).peekable();
+    if old.peek().is_none() {
+        return;
+    }
+    let Ok(points) = MountPoints::read() else { return };
+    let named = link.and_then(|link| Some(link.place(&link.target()?)));
+    for path in old {
+        let mounted = points.within(&path).next().is_some();
+        let wanted = keep.starts_with(&path) || named.as_ref().is_some_and(|named| named.starts_with(&path));
+        if mounted || wanted || link::is_held(&path) {
+            tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use");
+            continue;
+        }
+        remove(&path);
+    }
+}
+
+/// Removes a directory. It may hold some that not even their owner may write.
+pub(crate) fn remove(dir: &Path) {
+    let removed = fs::remove_dir_all(dir).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            open_all(dir);
+            fs::remove_dir_all(dir)
+        }
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
+    if let Err(error) = removed {
+        tracing::debug!(path = %dir.display(), %error, "a composition stays");
+    }
+}
+
+fn open_all(dir: &Path) {
+    // What cannot be opened is told by the next attempt to remove it.
+    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_all(&entry.path());
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The operations repo's path while it shows a composition, and afterwards.
+//!
+//! A run goes through three states, each a type: [`Staged`](crate::Staged) (nobody sees the composition),
+//! [`Switched`] (the pipeline does), [`SwitchedBack`] (the path is the user's own repo again; what was written into the
+//! composition meanwhile is the user's, and is swept to where they would have written it).
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    os::{
+        fd::{IntoRawFd, OwnedFd},
+        unix::fs::{MetadataExt, symlink},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps},
+    io::FdFlags,
+};
+
+use crate::{
+    Error, Mount, SwitchLock,
+    link::Link,
+    old,
+    staging::{MANIFEST, Staged},
+    sweep::{self, Sweep},
+};
+
+/// The links that are put in the place of the switched one lie ready in the composition's directory, so that a switch is one rename
+/// and a kill leaves none of them elsewhere.
+const TO: &str = "to";
+const BACK: &str = "back";
+/// The first word of a handed over state: another layout would have another number.
+const WORDS: &str = "switched-1";
+
+/// A moment as files have it: seconds and nanoseconds.
+pub type Moment = (i64, u32);
+
+/// The pipeline sees the composition. Dropped, the path is switched back and the composition removed.
+#[derive(Debug)]
+pub struct Switched(Option<State>);
+
+#[derive(Debug)]
+struct State {
+    /// The composition's directory.
+    dir: PathBuf,
+    manifest: PathBuf,
+    /// Its shared lock: as long as somebody has it the composition is in use.
+    held: OwnedFd,
+    link: PathBuf,
+    /// What the link names now.
+    to: PathBuf,
+    /// The modification time of the tree's root.
+    marker: Moment,
+    /// What changed later was not staged.
+    since: Moment,
+}
+
+impl Staged {
+    /// Lets the pipeline see the composition.
+    ///
+    /// The tree's root gets a modification time that no other directory has: the seconds of the user's own root, and random
+    /// nanoseconds. Whoever copies the tree with its times (`shutil.copytree` gives them to the copy last) shows by it that the
+    /// copy is complete: see [`Switched::marker`].
+    pub fn switch(self, mount: &Mount, lock: SwitchLock) -> Result<Switched, Error> {
+        let link = mount.link()?;
+        let tree = self.tree();
+        let (marker, since) = mark(&tree, mount.root()).map_err(Error::io("set the time of", &tree))?;
+        mount.show_candidate(&lock)?;
+        let to = tree.strip_prefix(link.dir()).unwrap_or(&tree).to_owned();
+        for (name, target) in [(TO, to.as_path()), (BACK, mount.back())] {
+            let path = self.dir().join(name);
+            symlink(target, &path).map_err(Error::io("create", &path))?;
+        }
+        link.put(&self.dir().join(TO))?;
+        drop(lock);
+        let state = self.keep().map(|(dir, held)| State {
+            manifest: dir.join(MANIFEST),
+            dir,
+            held,
+            link: link.path().to_owned(),
+            to,
+            marker,
+            since,
+        });
+        Ok(Switched(state))
+    }
+}
+
+impl Switched {
+    /// The state as words for a program that this process execs: [`Switched::from_words`] takes it over.
+    ///
+    /// The hold on the composition passes through the exec, and on to what that program starts: the composition is in use as long
+    /// as one of them lives.
+    pub fn into_words(mut self) -> Result<Vec<OsString>, Error> {
+        self.hold_through_exec()?;
+        let Some(state) = self.0.take() else {
+            return Ok(Vec::new());
+        };
+        let moment = |(seconds, nanoseconds): Moment| OsString::from(format!("{seconds}.{nanoseconds}"));
+        let words = vec![
+            WORDS.into(),
+            state.dir.into(),
+            state.link.into(),
+            state.to.into(),
+            moment(state.marker),
+            moment(state.since),
+        ];
+        // It stays open for the program.
+        let _ = state.held.into_raw_fd();
+        Ok(words)
+    }
+
+    /// Takes over what [`Switched::into_words`] handed over.
+    pub fn from_words(words: &[OsString]) -> Result<Self, Error> {
+        let state = || {
+            let [version, dir, link, to, marker, since] = words else {
+                return None;
+            };
+            let moments = (moment(marker)?, moment(since)?);
+            (version == WORDS).then_some((PathBuf::from(dir), link, to, moments))
+        };
+        let Some((dir, link, to, (marker, since))) = state() else {
+            let error = io::Error::from(io::ErrorKind::InvalidInput);
+            return Err(Error::io("take over", WORDS)(error));
+        };
+        let held = hold(&dir).map_err(Error::io("lock", &dir))?;
+        Ok(Self(Some(State {
+            manifest: dir.join(MANIFEST),
+            dir,
+            held,
+            link: link.into(),
+            to: to.into(),
+            marker,
+            since,
+        })))
+    }
+
+    /// Lets the hold on the composition pass through an exec, for a pipeline that this process becomes: the composition is in use as
+    /// long as it lives. A failed exec leaves everything as it was.
+    pub fn hold_through_exec(&self) -> Result<(), Error> {
+        let Some(state) = &self.0 else { return Ok(()) };
+        rustix::io::fcntl_setfd(&state.held, FdFlags::empty())
+            .map_err(|error| Error::io("keep", &state.dir)(error.into()))
+    }
+
+    /// The modification time of the composition's root, which a complete copy of it has.
+    pub fn marker(&self) -> Moment {
+        self.0.as_ref().map_or((0, 0), |state| state.marker)
+    }
+
+    /// The manifest file. It stays until [`SwitchedBack::forget`].
+    pub fn manifest(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), |state| &state.manifest)
+    }
+
+    /// Lets the path show the user's own repo again: one rename. From then on others may switch.
+    ///
+    /// A link that somebody has changed meanwhile is left alone. Where it fails the composition stays, and stays switched in.
+    pub fn switch_back(mut self) -> Result<SwitchedBack, Error> {
+        let Some(state) = self.0.take() else {
+            return Err(Error::io("switch back", "")(io::ErrorKind::NotFound.into()));
+        };
+        state.back()?;
+        Ok(SwitchedBack {
+            dir: state.dir,
+            since: state.since,
+            _held: state.held,
+        })
+    }
+}
+
+impl State {
+    fn back(&self) -> Result<(), Error> {
+        if fs::read_link(&self.link).is_ok_and(|target| target != self.to) {
+            return Ok(());
+        }
+        Link::at(&self.link).put(&self.dir.join(BACK))
+    }
+}
+
+impl Drop for Switched {
+    /// The pipeline could not be started: everything is as it was before the run.
+    fn drop(&mut self) {
+        let Some(state) = self.0.take() else { return };
+        match state.back() {
+            Ok(()) => old::remove(&state.dir),
+            Err(error) => tracing::warn!(%error, "the operations repo could not be switched back"),
+        }
+    }
+}
+
+/// The path shows the user's own repo again.
+#[derive(Debug)]
+pub struct SwitchedBack {
+    dir: PathBuf,
+    since: Moment,
+    _held: OwnedFd,
+}
+
+impl SwitchedBack {
+    /// Moves what was written into the composition to the user's repo, at the same path, and removes the composed tree. The
+    /// manifest stays.
+    pub fn sweep(&self) -> Sweep {
+        sweep::sweep(&self.dir, self.since)
+    }
+
+    /// Removes what is left of the composition, with the manifest: the pipeline has ended.
+    pub fn forget(self) {
+        old::remove(&self.dir);
+    }
+}
+
+/// Gives the tree's root its time, and yields it as the file system keeps it, with the moment at which that was done.
+fn mark(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
+    let own = fs::metadata(users)?;
+    let random = RandomState::new().build_hasher().finish();
+    let mut nanoseconds = random % 1_000_000_000;
+    if i64::try_from(nanoseconds) == Ok(own.mtime_nsec()) {
+        nanoseconds ^= 1;
+    }
+    let time = Timespec {
+        tv_sec: own.mtime(),
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(rustix::fs::CWD, tree, &times, rustix::fs::AtFlags::empty())?;
+    let kept = fs::metadata(tree)?;
+    let moment = |seconds, nanoseconds: i64| (seconds, u32::try_from(nanoseconds).unwrap_or_default());
+    Ok((
+        moment(kept.mtime(), kept.mtime_nsec()),
+        moment(kept.ctime(), kept.ctime_nsec()),
+    ))
+}
+
+/// Holds a composition: no other run removes it, or switches from it.
+pub(crate) fn hold(dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let held = rustix::fs::open(dir, flags, Mode::empty())?;
+    rustix::fs::flock(&held, FlockOperation::NonBlockingLockShared)?;
+    Ok(held)
+}
+
+fn moment(word: &OsStr) -> Option<Moment> {
+    let (seconds, nanoseconds) = word.to_str()?.split_once('.')?;
+    Some((seconds.parse().ok()?, nanoseconds.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Attempt, Settled,
+        testing::{begin, fixture, repo, switch, written},
+    };
+
+    #[test]
+    fn the_path_shows_the_composition_and_then_the_users_repo_again() {
+        let f = fixture(&["dev/x"]);
+        let ops = f.ops_repo();
+        let switched = f.switched(&["dev/y"]);
+        assert!(ops.join("dev/x").exists() && ops.join("dev/y").exists());
+        let root = fs::metadata(&ops).unwrap();
+        let users = fs::metadata(f.users()).unwrap();
+        assert_eq!((root.mtime(), root.mtime_nsec()), {
+            let (seconds, nanoseconds) = switched.marker();
+            (seconds, i64::from(nanoseconds))
+        });
+        assert_eq!(root.mtime(), users.mtime());
+        assert_ne!(root.mtime_nsec(), users.mtime_nsec());
+        let manifest = switched.manifest().to_owned();
+        let back = switched.switch_back().unwrap();
+        assert!(ops.join("dev/x").exists() && !ops.join("dev/y").exists());
+        assert_eq!(
+            fs::read_link(f.mount.home().join("active")).unwrap(),
+            Path::new("mount")
+        );
+        assert!(back.sweep().is_empty());
+        assert!(manifest.exists(), "until the pipeline's end");
+        assert!(!manifest.with_file_name("tree").exists());
+        back.forget();
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn each_composition_has_a_time_of_its_own() {
+        let f = fixture(&["dev/x"]);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            seen.insert(f.switched(&["dev/y"]).marker());
+        }
+        assert_eq!(seen.len(), 20);
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
+        let f = fixture(&["dev/x"]);
+        let ops = f.ops_repo();
+        let switched = f.switched(&["dev/y"]);
+        // Another run neither removes what this one holds nor switches from it.
+        f.mount.remove_old();
+        let Settled::Busy(busy) = f.mount.settle().unwrap() else {
+            panic!("somebody else is there")
+        };
+        assert_eq!(busy.environment.as_deref(), Some("dev"));
+        assert!(matches!(f.mount.try_lock().unwrap(), Attempt::Busy(_)));
+        assert!(ops.join("dev/y").is_file());
+        drop(switched);
+        assert!(ops.join("dev/x").is_file() && !ops.join("dev/y").exists());
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_state_is_handed_over_in_words() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let marker = switched.marker();
+        let words = switched.into_words().unwrap();
+        assert!(
+            f.ops_repo().join("dev/y").exists(),
+            "nothing is switched back by that"
+        );
+        assert!(matches!(f.mount.settle().unwrap(), Settled::Busy(_)));
+        let taken = Switched::from_words(&words).unwrap();
+        assert_eq!(taken.marker(), marker);
+        assert!(taken.manifest().exists());
+        drop(taken);
+        f.assert_nothing_left(None);
+        for wrong in [&words[..3], &[]] {
+            assert!(Switched::from_words(wrong).is_err());
+        }
+        assert!(Switched::from_words(&words).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn a_link_that_somebody_changed_meanwhile_is_left_alone() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let active = f.mount.home().join("active");
+        fs::remove_file(&active).unwrap();
+        symlink("elsewhere", &active).unwrap();
+        switched.switch_back().unwrap().forget();
+        assert_eq!(fs::read_link(&active).unwrap(), Path::new("elsewhere"));
+    }
+
+    #[test]
+    fn a_switch_back_that_fails_leaves_the_composition_for_the_pipeline() {
+        let f = fixture(&["dev/x"]);
+        let switched = f.switched(&["dev/y"]);
+        let ready = switched.manifest().with_file_name(BACK);
+        fs::remove_file(&ready).unwrap();
+        let error = switched.switch_back().unwrap_err();
+        assert!(error.to_string().contains("active"), "{error}");
+        assert!(f.ops_repo().join("dev/y").exists());
+        // The next run puts it right.
+        assert_eq!(f.mount.settle().unwrap(), Settled::Done);
+        f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_link_of_the_users_own_is_put_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repo_dir, ops, home) = (
+            dir.path().join("repo"),
+            dir.path().join("ops"),
+            dir.path().join("home"),
+        );
+        fs::create_dir_all(repo_dir.join("dev")).unwrap();
+        symlink("repo", &ops).unwrap();
+        let mount = repo(&ops, &home, None, &[]);
+        assert_eq!(mount.root(), fs::canonicalize(&repo_dir).unwrap());
+        let file = ("dev/y", compose_model::FileMode::Regular, b"".as_slice());
+        let switched = switch(&mount, written(begin(&mount), &[file]));
+        assert!(ops.join("dev/y").exists());
+        // Found again, and by another home.
+        for home in [&home, &dir.path().join("home2")] {
+            let again = repo(&ops, home, None, &[]);
+            assert_eq!(again.root(), mount.root());
+            assert!(matches!(again.try_lock().unwrap(), Attempt::Busy(_)));
+        }
+        switched.switch_back().unwrap().forget();
+        assert_eq!(fs::read_link(&ops).unwrap(), Path::new("repo"));
+    }
+
+    #[test]
+    fn a_killed_run_is_cleaned_up_by_the_next_one_whatever_home_that_has() {
+        let f = fixture(&["dev/x"]);
+        let other = tempfile::tempdir().unwrap();
+        for home in [f.mount.home(), other.path()] {
+            let switched = f.switched(&["dev/y"]);
+            // As a kill leaves it: the system closes what was open.
+            let state = std::mem::ManuallyDrop::new(switched);
+            let held = &state.0.as_ref().unwrap().held;
+            rustix::fs::flock(held, FlockOperation::Unlock).unwrap();
+            let mount = repo(&f.ops_repo(), home, None, &[]);
+            assert_eq!(mount.root(), f.users());
+            assert_eq!(mount.settle().unwrap(), Settled::Done);
+            assert!(!f.ops_repo().join("dev/y").exists() && f.ops_repo().join("dev/x").exists());
+        }
+        f.mount.settle().unwrap();
+        f.assert_nothing_left(None);
+    }
+}

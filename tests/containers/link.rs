@@ -1,0 +1,63 @@
+//! The operations repo's path is a link in the image, which it isn't in BitOps' own: what sees that, and the forms that work.
+
+use crate::world::{DEPLOYMENT, world};
+
+#[test]
+fn a_slash_at_the_end_leads_through_the_link() {
+    let world = world();
+    for script in [
+        "find D/ -name mine.txt",
+        "cp -r D/. /tmp/x && ls /tmp/x/dev/terraform/mine.txt",
+        "cp -r D/ /tmp/x && ls /tmp/x/dev/terraform/mine.txt",
+        "cp -rL D /tmp/x && ls /tmp/x/dev/terraform/mine.txt",
+        "tar -C D -cf - . | tar -tf -",
+        "cd D && find . -name mine.txt",
+        "ls D/dev/terraform/*",
+        "du -a D/",
+        "python3 -c 'from pathlib import Path as p; d = p(\"D\").resolve(); print((d / \"dev/terraform/mine.txt\").relative_to(d))'",
+    ] {
+        let script = script.replace('D', DEPLOYMENT);
+        let run = world
+            .engine
+            .run(world.arguments(&[&world.bind("", "")], &["sh", "-c", &script]))
+            .expect_code(0);
+        assert!(run.stdout.contains("terraform/mine.txt"), "{script}\n{run}");
+    }
+    // What sees the link itself.
+    for (script, sees) in [
+        ("find D -name mine.txt", ""),
+        ("find D", "D\n"),
+        ("cp -r D /tmp/x; readlink /tmp/x", "bitops-compose/active\n"),
+    ] {
+        let (script, sees) = (script.replace('D', DEPLOYMENT), sees.replace('D', DEPLOYMENT));
+        let run = world
+            .engine
+            .run(world.arguments(&[&world.bind("", "")], &["sh", "-c", &script]))
+            .expect_code(0);
+        assert_eq!(run.stdout, sees, "{script}\n{run}");
+    }
+}
+
+#[test]
+fn docker_cp_into_a_container_and_out_of_it() {
+    let world = world();
+    let checkout = world.checkout().display().to_string();
+    // The last: the directory itself below the path, which is taken as well.
+    for (from, to) in [("/.", ""), ("/.", "/"), ("", ""), ("", "/")] {
+        let container = world.create(&[]);
+        let path = format!("{}:{DEPLOYMENT}", container.name());
+        world
+            .engine
+            .expect(["cp", &format!("{checkout}{from}"), &format!("{path}{to}")]);
+        for form in ["/", "/."] {
+            let out = world.beside("copied").join(format!("out{}", form.len()));
+            let _ = std::fs::remove_dir_all(&out);
+            world
+                .engine
+                .expect(["cp", &format!("{path}{form}"), out.to_str().unwrap()]);
+            let below = if from.is_empty() { "checkout/dev" } else { "dev" };
+            assert!(out.join(below).is_dir(), "{from:?} {to:?} {form:?}");
+        }
+        world.assert_ran(container.start_and_wait(), Some("one"));
+    }
+}

@@ -1,0 +1,91 @@
+//! CI jobs whose checkout is a volume at a place of the CI's own: nothing is mounted where BitOps looks.
+
+use crate::world::world;
+
+/// Where each CI's checkout is in its containers, and what it sets there.
+const CIS: [(&str, &[&str]); 6] = [
+    (
+        "/github/workspace",
+        &["GITHUB_ACTIONS=true", "GITHUB_WORKSPACE=/github/workspace"],
+    ),
+    (
+        "/builds/group/project",
+        &["GITLAB_CI=true", "CI_PROJECT_DIR=/builds/group/project"],
+    ),
+    (
+        "/var/jenkins/workspace/job",
+        &[
+            "JENKINS_URL=https://jenkins/",
+            "WORKSPACE=/var/jenkins/workspace/job",
+        ],
+    ),
+    (
+        "/opt/atlassian/pipelines/agent/build",
+        &[
+            "BITBUCKET_BUILD_NUMBER=1",
+            "BITBUCKET_CLONE_DIR=/opt/atlassian/pipelines/agent/build",
+        ],
+    ),
+    ("/__w/1/s", &["TF_BUILD=True", "BUILD_SOURCESDIRECTORY=/__w/1/s"]),
+    (
+        "/root/project",
+        &["CIRCLECI=true", "CIRCLE_WORKING_DIRECTORY=~/project"],
+    ),
+];
+
+#[test]
+fn every_ci_deploys_its_checkout() {
+    let world = world();
+    let before = world.fingerprint();
+    for (place, variables) in CIS {
+        let volume = format!("--volume={}:{place}", world.checkout().display());
+        let workdir = format!("--workdir={place}");
+        let variables: Vec<String> = variables.iter().map(|one| format!("--env={one}")).collect();
+        let mut options = vec![&*volume, &*workdir];
+        options.extend(variables.iter().map(String::as_str));
+        let container = world.create(&options);
+        for _ in ["first", "again"] {
+            let seen = world.assert_ran(container.start_and_wait(), Some("one"));
+            assert_eq!(seen.cwd.to_str(), Some("/opt/bitops"), "{place}");
+        }
+    }
+    world.fingerprint().assert_same_as(&before);
+}
+
+#[test]
+fn the_operations_directory_of_an_application() {
+    let world = world();
+    // The checkout is the application's `operations`; the application has no such environment.
+    let app = world.beside("app");
+    std::fs::rename(world.checkout(), app.join("operations")).unwrap();
+    let volume = format!("--volume={}:/github/workspace", app.display());
+    let options = [
+        &*volume,
+        "--workdir=/github/workspace",
+        "--env=GITHUB_ACTIONS=true",
+        "--env=GITHUB_WORKSPACE=/github/workspace",
+    ];
+    world.assert_ran(world.run(&options), Some("one"));
+
+    // An environment that is in neither is no success.
+    let nowhere = [&options[..], &["--env=BITOPS_ENVIRONMENT=prod"]].concat();
+    let run = world.run(&nowhere).expect_code(65);
+    let told = "neither /github/workspace (of GITHUB_WORKSPACE) nor /github/workspace/operations has such a directory";
+    assert!(run.stderr.contains(told), "{run}");
+    assert!(world.pipeline().is_none(), "{run}");
+}
+
+#[test]
+fn a_mount_goes_before_a_checkout() {
+    let world = world();
+    let other = world.beside("other");
+    std::fs::create_dir(other.join("dev")).unwrap();
+    let volume = format!("--volume={}:/github/workspace", other.display());
+    let options = [
+        &*world.bind("", ":ro"),
+        &volume,
+        "--env=GITHUB_ACTIONS=true",
+        "--env=GITHUB_WORKSPACE=/github/workspace",
+    ];
+    world.assert_ran(world.run(&options), Some("one"));
+}
