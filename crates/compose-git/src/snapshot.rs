@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use compose_model::{BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, settings::Budget};
+use compose_model::{
+    BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name, settings::Budget,
+};
 use gix::objs::Kind;
 
 use crate::{
@@ -40,7 +42,6 @@ pub(crate) struct Listed {
 
 /// What a tree at the top of an environment is called, in BitOps.
 const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
-const CONFIG: &str = "bitops.config.yaml";
 
 impl Snapshot {
     pub(crate) fn new(
@@ -161,8 +162,8 @@ impl Snapshot {
         {
             let dir = vec![(name.clone(), id)];
             let below = lister.directories(&dir);
-            let is_environment =
-                lister.has_file(&dir, CONFIG) || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
+            let is_environment = lister.has_file(&dir, file_name::CONFIG)
+                || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
             if is_environment || below.is_empty() {
                 all.push(name);
             } else {

@@ -11,7 +11,8 @@
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
-//! | [`file`](mod@file) | what a layer contributes |
+//! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
+//! | [`fold`] | names that are one on some file systems |
 //! | [`diagnostic`] | a mistake with its place and its remedy |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
@@ -23,6 +24,8 @@ pub mod diagnostic;
 pub mod env;
 pub mod exit;
 pub mod file;
+pub mod file_name;
+pub mod fold;
 pub mod id;
 pub mod path;
 pub mod refs;

@@ -5,32 +5,38 @@ use std::sync::Arc;
 use compose_model::{Diagnostic, Place, text};
 use ssh_key::{PublicKey, public::KeyData};
 
-use super::{Keys, ssh, time};
+use crate::{
+    keys::{Allowed, Keys, Limits},
+    ssh, time,
+};
 
 const EXAMPLE: &str = "a line is `NAME KEYTYPE KEY`, as in `ada@example.org ssh-ed25519 AAAAC3…`";
 
-/// One line: a key that may sign, with the times and the purposes that it may sign for.
-#[derive(Clone, Debug)]
-pub(super) struct Allowed {
-    /// The list of patterns as written. It is shown, not matched: any trusted key may sign.
-    pub(super) principals: String,
-    pub(super) key: KeyData,
-    pub(super) limits: Limits,
+impl Keys {
+    /// Parses a file of trusted keys: lines in OpenSSH's allowed-signers format (ssh-keygen(1), "ALLOWED SIGNERS"), which
+    /// git's `gpg.ssh.allowedSignersFile` also names, and armoured OpenPGP public keys, in any mixture.
+    ///
+    /// Of the format's options `namespaces`, `valid-after` and `valid-before` are honoured (times are UTC), and
+    /// `cert-authority` is refused. A line `@revoked KEYTYPE KEY` revokes a key, as in `known_hosts`; `ssh-keygen` does
+    /// not know it, so a file that git reads as well keeps its revoked keys in a list of their own ([`Keys::revoke`]).
+    ///
+    /// Every mistake is reported with its place. A file that trusts no key is a mistake.
+    pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
+        parse(file_name, bytes)
+    }
+
+    /// Adds a list of revoked keys, one `KEYTYPE KEY [COMMENT]` a line, as `ssh-keygen -Y verify -r` and git's
+    /// `gpg.ssh.revocationFile` do. A binary revocation list (KRL) is refused with a remedy. A revoked OpenPGP key
+    /// carries its own revocation: export it again with `gpg --export`.
+    ///
+    /// If there is any mistake, nothing is revoked.
+    pub fn revoke(&mut self, file_name: &str, bytes: &[u8]) -> Result<(), Vec<Diagnostic>> {
+        self.revoked.extend(parse_revoked(file_name, bytes)?);
+        Ok(())
+    }
 }
 
-/// The options of a line.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Limits {
-    /// `namespaces=`
-    pub(super) namespaces: Option<String>,
-    /// `valid-after=`, seconds since 1970
-    pub(super) after: Option<i64>,
-    /// `valid-before=`, seconds since 1970
-    pub(super) before: Option<i64>,
-}
-
-/// See [`Keys::parse`].
-pub(super) fn parse(file_name: &str, bytes: &[u8]) -> Result<Keys, Vec<Diagnostic>> {
+fn parse(file_name: &str, bytes: &[u8]) -> Result<Keys, Vec<Diagnostic>> {
     let file = File::new(file_name, bytes)?;
     let mut keys = Keys::default();
     let mut errors = Vec::new();
@@ -63,8 +69,7 @@ pub(super) fn parse(file_name: &str, bytes: &[u8]) -> Result<Keys, Vec<Diagnosti
     if errors.is_empty() { Ok(keys) } else { Err(errors) }
 }
 
-/// See [`Keys::revoke`].
-pub(super) fn parse_revoked(file_name: &str, bytes: &[u8]) -> Result<Vec<KeyData>, Vec<Diagnostic>> {
+fn parse_revoked(file_name: &str, bytes: &[u8]) -> Result<Vec<KeyData>, Vec<Diagnostic>> {
     if bytes.starts_with(b"SSHKRL\n\0") {
         return Err(vec![
             Diagnostic::error(format!(
@@ -147,7 +152,7 @@ fn armoured(file: &File, label: &str, line: &str, block: &str, keys: &mut Keys) 
     #[cfg(feature = "openpgp")]
     {
         let certificates =
-            super::openpgp::parse(block).map_err(|why| file.error(why.message, line).hint(why.hint))?;
+            crate::openpgp::parse(block).map_err(|why| file.error(why.message, line).hint(why.hint))?;
         keys.openpgp.extend(certificates);
         Ok(())
     }

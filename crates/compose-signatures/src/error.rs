@@ -4,7 +4,7 @@ use std::fmt;
 
 use compose_model::CommitId;
 
-use super::time;
+use crate::time;
 
 /// The two kinds of object that carry a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `allowed` | the allowed-signers format and lists of revoked keys |
+//! | `keys`, `allowed` | the trusted keys; the allowed-signers format and lists of revoked keys |
+//! | `signer` | who signed |
 //! | `object` | an object, split into the signed bytes and the signature |
 //! | `ssh` | ssh signatures (SSHSIG) |
 //! | `openpgp` | OpenPGP signatures, with the cargo feature of that name |
@@ -46,74 +47,23 @@
 
 mod allowed;
 mod error;
+mod keys;
 mod object;
 #[cfg(feature = "openpgp")]
 mod openpgp;
+mod signer;
 mod ssh;
 mod time;
 
-use compose_model::{CommitId, Diagnostic, text};
+use compose_model::{CommitId, text};
 
 pub use error::{Object, Unverified};
+pub use keys::Keys;
 use object::Signed;
+pub use signer::{Signer, SignerKind};
 
 /// Longer signatures are refused: the largest real ones have a few kilobytes.
 const MAX_SIGNATURE: usize = 64 * 1024;
-
-/// The keys that are trusted to sign, and the revoked ones.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    ssh: Vec<allowed::Allowed>,
-    revoked: Vec<ssh_key::public::KeyData>,
-    #[cfg(feature = "openpgp")]
-    openpgp: Vec<openpgp::Certificate>,
-}
-
-/// The signer of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signer {
-    /// The kind of key.
-    pub kind: SignerKind,
-    /// `SHA256:…` as `ssh-keygen -l` prints it; for OpenPGP the primary key's fingerprint in upper-case hexadecimal
-    /// digits, which stays the same when signing subkeys change.
-    pub fingerprint: String,
-    /// The name of the key in the trusted keys: the principals of an ssh key, the user id of an OpenPGP key. Escaped
-    /// for printing.
-    pub principal: Option<String>,
-}
-
-/// The kinds of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SignerKind {
-    /// An ssh key.
-    Ssh,
-    /// An OpenPGP key.
-    OpenPgp,
-}
-
-impl Keys {
-    /// Parses a file of trusted keys: lines in OpenSSH's allowed-signers format (ssh-keygen(1), "ALLOWED SIGNERS"), which
-    /// git's `gpg.ssh.allowedSignersFile` also names, and armoured OpenPGP public keys, in any mixture.
-    ///
-    /// Of the format's options `namespaces`, `valid-after` and `valid-before` are honoured (times are UTC), and
-    /// `cert-authority` is refused. A line `@revoked KEYTYPE KEY` revokes a key, as in `known_hosts`; `ssh-keygen` does
-    /// not know it, so a file that git reads as well keeps its revoked keys in a list of their own ([`Keys::revoke`]).
-    ///
-    /// Every mistake is reported with its place. A file that trusts no key is a mistake.
-    pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        allowed::parse(file_name, bytes)
-    }
-
-    /// Adds a list of revoked keys, one `KEYTYPE KEY [COMMENT]` a line, as `ssh-keygen -Y verify -r` and git's
-    /// `gpg.ssh.revocationFile` do. A binary revocation list (KRL) is refused with a remedy. A revoked OpenPGP key
-    /// carries its own revocation: export it again with `gpg --export`.
-    ///
-    /// If there is any mistake, nothing is revoked.
-    pub fn revoke(&mut self, file_name: &str, bytes: &[u8]) -> Result<(), Vec<Diagnostic>> {
-        self.revoked.extend(allowed::parse_revoked(file_name, bytes)?);
-        Ok(())
-    }
-}
 
 /// Verifies a commit, given its raw content (without the `commit <size>\0` that it is hashed with).
 pub fn verify_commit(raw: &[u8], keys: &Keys) -> Result<Signer, Unverified> {

@@ -2,7 +2,7 @@
 
 use compose_model::text;
 
-use super::{Object, Unverified};
+use crate::error::{Object, Unverified};
 
 /// Where a signature may begin: git's own list (`gpg-interface.c`).
 const ARMOR: [&[u8]; 4] = [

@@ -12,11 +12,15 @@ use pgp::{
     types::{KeyDetails, SignedUser, Tag, VerifyingKey},
 };
 
-use super::{Signed, Signer, SignerKind, Unverified};
+use crate::{
+    error::Unverified,
+    object::Signed,
+    signer::{Signer, SignerKind},
+};
 
 /// A trusted key with those of its subkeys that may sign.
 #[derive(Clone, Debug)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// The primary key's fingerprint in upper-case hexadecimal digits.
     fingerprint: String,
     user_id: Option<String>,

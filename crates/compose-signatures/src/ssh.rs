@@ -3,7 +3,12 @@
 use compose_model::text;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig, public::KeyData};
 
-use super::{Keys, Signed, Signer, SignerKind, Unverified, allowed::Allowed};
+use crate::{
+    error::Unverified,
+    keys::{Allowed, Keys},
+    object::Signed,
+    signer::{Signer, SignerKind},
+};
 
 /// The label in the first and last line of the armour.
 pub(super) const LABEL: &str = "SSH SIGNATURE";

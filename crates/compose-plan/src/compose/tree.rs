@@ -1,10 +1,14 @@
 //! All contributions of all layers as one directory tree, relative to the operations repo's root.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use compose_model::{TreeFile, TreePath};
 
-use super::configs::{Configs, Cut, Rewrite};
+use super::{
+    composition::Party,
+    configs::{Configs, Rewrite, Rewritten},
+    party::source_party,
+};
 use crate::layer::{Layers, Part, SourceId};
 
 /// What one layer contributes to a path.
@@ -20,13 +24,11 @@ pub(super) struct Contribution<'a> {
     pub(super) rewritten: Option<Rewritten>,
 }
 
-/// A text that was cut before it takes part.
-#[derive(Clone, Debug)]
-pub(super) struct Rewritten {
-    /// The bytes that take part.
-    pub(super) bytes: Arc<[u8]>,
-    /// What was cut, to tell lines of the original.
-    pub(super) cuts: Arc<[Cut]>,
+impl Contribution<'_> {
+    /// The contribution as one side of a conflict.
+    pub(super) fn party(&self) -> Party {
+        source_party(self.source, self.file)
+    }
 }
 
 /// The name under which a source's top-level entry appears: `as` renames deployment directories.

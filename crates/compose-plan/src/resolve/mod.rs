@@ -23,7 +23,9 @@ mod tests;
 mod walk;
 
 use compose_model::{
-    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest, text::escape,
+    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest,
+    refs::{HEADS, TAGS},
+    text::escape,
     version::Kind as VersionKind,
 };
 use semver::{Version, VersionReq};
@@ -34,9 +36,6 @@ pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
 use tags::Tags;
 pub(crate) use tags::named as tag_names;
 pub use tags::tag_version;
-
-const HEADS: &str = "refs/heads/";
-const TAGS: &str = "refs/tags/";
 
 /// What a request resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]

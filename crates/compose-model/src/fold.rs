@@ -1,18 +1,18 @@
-//! When two names are one on a file system that ignores case and Unicode normal form.
+//! Names that are one on a file system that ignores case and Unicode normal form.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What macOS and Windows may take a name for: equal folds may be one file there.
-pub(super) fn fold(name: &str) -> Cow<'_, str> {
+/// Folds a name as macOS and Windows may do: names with equal folds may be one file there.
+pub fn fold_name(name: &str) -> Cow<'_, str> {
     if name.is_ascii() {
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Cow::Owned(name.to_ascii_lowercase());
         }
         return Cow::Borrowed(name);
     }
-    // Lower-casing can compose and decompose, so the normal form is made on both sides of it.
+    // Lower-casing can compose and decompose, so the name is normalised before and after it.
     Cow::Owned(name.nfd().flat_map(char::to_lowercase).nfc().collect())
 }
 
@@ -27,10 +27,10 @@ mod tests {
             ("caf\u{e9}", "cafe\u{301}"),
             ("CAF\u{c9}", "cafe\u{301}"),
         ] {
-            assert_eq!(fold(a), fold(b), "{a} {b}");
+            assert_eq!(fold_name(a), fold_name(b), "{a} {b}");
         }
         for (a, b) in [("a-b", "a_b"), ("\u{e9}", "e"), ("main.tf", "main.tfvars")] {
-            assert_ne!(fold(a), fold(b), "{a} {b}");
+            assert_ne!(fold_name(a), fold_name(b), "{a} {b}");
         }
     }
 }

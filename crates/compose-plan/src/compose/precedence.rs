@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use compose_merge::{Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence};
-use compose_model::{FileMode, OnConflict, TreeFile, TreePath};
+use compose_model::{FileMode, OnConflict, TreePath};
 
 use super::{
     Request,
-    composition::{Action, ComposedFile, Conflict, ConflictKind, Holds, KeyTrace, Party, Provenance, Write},
-    configs::original_line,
+    composition::{Action, ComposedFile, Conflict, ConflictKind, KeyTrace, Party, Provenance, Write},
+    edit::original_line,
+    party::local_party,
     tree::Contribution,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
@@ -113,7 +114,7 @@ impl<'a> Settler<'a> {
         } else {
             ConflictKind::Content { unmerged }
         };
-        let parties = remaining.iter().map(|file| party(file)).collect();
+        let parties = remaining.iter().map(Contribution::party).collect();
         Ok(Err(vec![Conflict {
             path: path.clone(),
             kind,
@@ -154,7 +155,7 @@ impl<'a> Settler<'a> {
             .map(|index| {
                 files
                     .get(index)
-                    .map_or_else(|| local_party(path), |file| party(file))
+                    .map_or_else(|| local_party(path), Contribution::party)
             })
             .collect();
         match merger.merge(&input) {
@@ -395,28 +396,5 @@ fn provenance(file: &Contribution<'_>) -> Provenance {
     Provenance {
         origin: Origin::Source(file.source),
         path: file.file.repo_path.clone(),
-    }
-}
-
-/// A contribution as one side of a conflict.
-pub(super) fn party(file: &Contribution<'_>) -> Party {
-    source_party(file.source, file.file)
-}
-
-pub(super) fn source_party(source: SourceId, file: &TreeFile) -> Party {
-    Party {
-        origin: Origin::Source(source),
-        path: file.repo_path.clone(),
-        holds: Holds::File,
-        line: None,
-    }
-}
-
-pub(super) fn local_party(path: &TreePath) -> Party {
-    Party {
-        origin: Origin::Local,
-        path: path.clone(),
-        holds: Holds::File,
-        line: None,
     }
 }

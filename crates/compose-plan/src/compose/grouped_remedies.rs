@@ -8,7 +8,7 @@ use compose_model::TreePath;
 use super::{
     composition::{Conflict, ConflictKind, Rename},
     filter::glob,
-    wording::label,
+    wording::{label, which},
 };
 use crate::layer::{Layers, Origin, Part, SourceId};
 
@@ -78,18 +78,6 @@ pub(super) fn remedies(
         ))
     };
     places.iter().zip(conflicts).map(told).collect()
-}
-
-/// Of what is left out of one source each, what is to be done.
-pub(super) fn which(each: &[String]) -> String {
-    if each.len() > 2 {
-        format!(
-            "{}: all but one of these, and what the remaining one has is used",
-            each.join("; ")
-        )
-    } else {
-        format!("{}: what the other one has is used then", each.join(", or "))
-    }
 }
 
 /// The directory in the environment: a chart, a role or a module where there is one, else the deployment.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{Diagnostic, TreePath};
+use compose_model::{Diagnostic, TreePath, file_name::CONFIG};
 
 use super::{
-    CONFIG, ComposeError, Request,
+    ComposeError, Request,
     bytes::Bytes,
     composition::{Composition, Rename, Write},
-    unshared, wording, yaml,
+    missing_shared, wording, yaml,
 };
 use crate::layer::{LocalKind, Origin, SourceId};
 
@@ -28,7 +28,7 @@ pub(super) fn warn(request: &Request<'_>, composition: &mut Composition) -> Resu
     let bytes = Bytes::new(request.layers, request.contents, request.local);
     let mut warnings = broken_paths(request, composition, &bytes)?;
     warnings.extend(same_releases(request, composition, &bytes)?);
-    warnings.extend(unshared::warn(request, composition, &bytes)?);
+    warnings.extend(missing_shared::warn(request, composition, &bytes)?);
     composition.warnings.extend(warnings);
     Ok(())
 }
