@@ -1,4 +1,4 @@
-//! Splicing between lines: YAML's block mappings.
+//! Splices lines into YAML's block mappings.
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Emitter<'_, '_> {
-    /// Edits of a block mapping in its own file. `copy`: the text will stand elsewhere.
+    /// Returns the edits of a block mapping in its own file. `copy`: the text goes elsewhere.
     pub(super) fn block_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Refused> {
         let (index, node) = self.frame(merge);
         let map = self.map((index, node));
@@ -18,7 +18,7 @@ impl Emitter<'_, '_> {
         for (at, entry) in map.entries.iter().enumerate() {
             match own.get(&at) {
                 Some(merged) => self.block_entry(merged, copy, &mut edits)?,
-                // A merge key, or a key that a later one of the same file replaces.
+                // A merge key, or a key that a later one in the same file overrides.
                 None => {
                     self.verbatim((index, entry.key), copy, &mut edits)?;
                     self.verbatim((index, entry.value), copy, &mut edits)?;
@@ -59,8 +59,8 @@ impl Emitter<'_, '_> {
         Ok(edits)
     }
 
-    /// Entries as new lines of a block mapping, each after a line break. `keeps`: what stands before ends with a block
-    /// scalar that owns the blank lines behind it.
+    /// Writes entries as new lines of a block mapping, each after a line break. `keeps`: the text before them ends with a
+    /// block scalar that owns the blank lines behind it.
     fn new_lines(
         &mut self,
         entries: &[&MergedEntry],
@@ -81,7 +81,7 @@ impl Emitter<'_, '_> {
         Ok(out)
     }
 
-    /// [`Tree::last_block`] of the text that will stand there.
+    /// [`Tree::last_block`] of the text that an outcome becomes.
     pub(super) fn last_block(&self, outcome: &Outcome) -> Option<bool> {
         match outcome {
             Outcome::Keep((index, node)) => {
@@ -95,7 +95,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Edits of one entry of a block mapping, in its own file.
+    /// Returns the edits of one entry of a block mapping in its own file.
     fn block_entry(
         &mut self,
         merged: &MergedEntry,
@@ -142,7 +142,7 @@ impl Emitter<'_, '_> {
             if text.starts_with('\n') {
                 text = format!(" {said}{text}");
             } else if !text.contains(['\n', '#']) {
-                // With the blanks that were before it.
+                // The spaces before it stay.
                 let before = &tree.text[entry.colon_end..comment.start];
                 text.push_str(&before[before.trim_end_matches([' ', '\t']).len()..]);
                 text.push_str(said);
@@ -158,7 +158,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    /// Comments above a key in the other files that count for it.
+    /// The comments above a key in the other files that contribute to it.
     fn lead_comments(&mut self, merged: &MergedEntry, edits: &mut Vec<Edit>) {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
@@ -191,7 +191,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Comments below a mapping's last entry, at the mapping's own depth.
+    /// The comments below a mapping's last entry, at the mapping's own depth.
     fn tail_comments(&self, index: usize, map: &Map) -> String {
         let tree = &self.trees[index];
         let (false, Some(last)) = (map.flow, map.entries.last()) else {
@@ -201,7 +201,7 @@ impl Emitter<'_, '_> {
         tree.text[from..to].trim_start_matches(['\n', '\r']).to_owned()
     }
 
-    /// Headers of the other files.
+    /// The headers of the other files.
     pub(super) fn header(&mut self, edits: &mut Vec<Edit>) {
         let tree = &self.trees[self.base];
         let (start, place) = (tree.header_start(), tree.header_end());
@@ -226,7 +226,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Whole lines of an entry that its new mapping lacks, comments included; its last line without a break.
+    /// The whole lines of an entry that the target mapping lacks, with their comments, without the last line break.
     fn new_entry(&mut self, merged: &MergedEntry, indent: usize) -> Result<String, Refused> {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
@@ -254,7 +254,7 @@ impl Emitter<'_, '_> {
         ))
     }
 
-    /// A value behind a `:` (or a `-`) at column `indent`: from behind the sign to the end of the last line.
+    /// Writes a value behind a `:` (or a `-`) at column `indent`: from behind the indicator to the end of the last line.
     pub(super) fn block_value(
         &mut self,
         outcome: &Outcome,
@@ -290,7 +290,7 @@ impl Emitter<'_, '_> {
         self.block_text(at, end, edits, indent, in_sequence)
     }
 
-    /// The text of a node, edited, as a value at another place.
+    /// Writes the edited text of a node as a value in another place.
     fn block_text(
         &mut self,
         (index, node): NodeRef,
@@ -301,7 +301,7 @@ impl Emitter<'_, '_> {
     ) -> Result<String, Refused> {
         let tree = &self.trees[index];
         let it = &tree.nodes[node];
-        // What is in brackets or quotes must hang behind the column, a block's own lines may stand at it.
+        // Text in brackets or quotes must be indented beyond the column; the lines of a block may start at it.
         let floor = usize::try_from(indent + isize::from(!tree.is_block(node))).unwrap_or(0);
         if it.in_flow || it.is_key {
             let text = self.copy(index, it.start..it.end, edits)?;
@@ -324,7 +324,7 @@ impl Emitter<'_, '_> {
         Ok(shift(&text, delta, floor))
     }
 
-    /// A merged mapping that was in braces, as lines at `indent`, each after a line break.
+    /// Writes a merged mapping that was in braces as lines at `indent`, each after a line break.
     pub(super) fn unfolded(&mut self, merge: &Merge, indent: usize) -> Result<String, Refused> {
         let frame = self.frame(merge);
         let map = self.map(frame);
@@ -343,7 +343,7 @@ impl Emitter<'_, '_> {
                         self.block_value(&value, indent as isize, false)?
                     );
                 }
-                // A key that is replaced by a later one of the same file.
+                // A key that a later one in the same file overrides.
                 None => {}
             }
         }
@@ -352,8 +352,8 @@ impl Emitter<'_, '_> {
         Ok(out)
     }
 
-    /// Blank lines and comments behind a line, for a block scalar that now ends there: deeper comments would become
-    /// part of it, and so would blank lines behind a `+`.
+    /// Adjusts the blank lines and comments behind a line where a block scalar now ends: deeper comments would become
+    /// part of it, and so would blank lines if it keeps them (`+`).
     pub(super) fn behind_block(
         &self,
         index: usize,

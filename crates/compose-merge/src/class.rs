@@ -1,4 +1,4 @@
-//! What is done with a path that several layers contribute to: one table, for the program and its docs.
+//! How a path that several layers contribute to is composed: one table for the program and its docs.
 
 use std::{fmt, sync::LazyLock};
 
@@ -12,14 +12,14 @@ use crate::{
     tfvars::Tfvars,
 };
 
-/// What is done when several layers contribute to a path.
+/// How a path that several layers contribute to is composed.
 #[derive(Clone, Copy)]
 pub enum Class {
-    /// Merged into one.
+    /// The files are merged into one.
     Merge(&'static dyn Merger),
-    /// Both stay, the lower one under another name (`.tf`, `.tf.json`).
+    /// Both files stay, the lower one under another name (`.tf`, `.tf.json`).
     KeepBoth,
-    /// Rule 5: local over source, source against source a conflict.
+    /// Rule 5: a local file replaces a source's; two sources are a conflict.
     Whole,
 }
 
@@ -28,9 +28,9 @@ pub enum Class {
 pub struct Row {
     /// A glob over the path relative to the environment; `*` stays within a directory.
     pub pattern: &'static str,
-    /// What such files are.
+    /// What these files are.
     pub what: &'static str,
-    /// What is done with them.
+    /// How they are composed.
     pub class: Class,
 }
 
@@ -38,8 +38,8 @@ const fn row(pattern: &'static str, what: &'static str, class: Class) -> Row {
     Row { pattern, what, class }
 }
 
-/// The classes by path; the first row that matches counts. A file that is to be merged and cannot be (it does not
-/// parse, holds several documents, or is no mapping, as a playbook is none) is treated as [`Class::Whole`].
+/// The classes by path; the first matching row counts. A file that should be merged but cannot be (it does not parse,
+/// holds several documents, or is not a mapping, such as a playbook) is treated as [`Class::Whole`].
 pub const TABLE: &[Row] = &[
     row(
         "**/bitops.{before,after}-deploy.d/**",

@@ -7,7 +7,7 @@ use crate::merger::LostComment;
 /// A file's comments: lines and texts.
 pub(crate) type Comments<'a> = Vec<(usize, &'a str)>;
 
-/// Those comments of the contributions that the result does not have, wherever it has them.
+/// Returns the comments of the contributions that are nowhere in the result.
 pub(crate) fn lost_comments(contributions: &[Comments<'_>], result: &Comments<'_>) -> Vec<LostComment> {
     let kept: HashSet<&str> = result.iter().map(|(_, text)| text.trim()).collect();
     let mut lost = Vec::new();

@@ -1,4 +1,4 @@
-//! The deep merge by meaning: which contribution's text each place of the result takes.
+//! The deep merge by meaning: it decides which contribution's text each place of the result takes.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{
     value::{ValueId, Values},
 };
 
-/// What a place of the result holds.
+/// The content of a place in the result.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A contribution's own text.
@@ -22,20 +22,20 @@ pub(super) enum Outcome {
 /// Several mappings in one.
 #[derive(Debug)]
 pub(super) struct Merge {
-    /// The nodes as they stand in their files, aliases perhaps, lowest first. The first one's text is the frame.
+    /// The nodes in their files, possibly aliases, lowest first. The text of the first one is the frame.
     pub parts: Vec<NodeRef>,
-    /// In the order of the result: the frame's, then new ones.
+    /// The entries in the order of the result: the frame's, then new ones.
     pub entries: Vec<MergedEntry>,
-    /// What it must load to.
+    /// The value that it must load to.
     pub value: ValueId,
 }
 
 /// One key of a [`Merge`].
 #[derive(Debug)]
 pub(super) struct MergedEntry {
-    /// The lowest contribution that has the key, and where: its text is the entry's frame.
+    /// The lowest contribution that has the key, with the place: its text is the entry's frame.
     pub frame: (usize, Loaded),
-    /// Who else counts here: contributions whose comments come along.
+    /// The other contributions whose comments come along.
     pub others: Vec<(usize, Loaded)>,
     /// The value.
     pub outcome: Outcome,
@@ -43,13 +43,13 @@ pub(super) struct MergedEntry {
 
 /// The merge of whole files.
 pub(super) struct Deep {
-    /// The result; `None` when no contribution has content.
+    /// The result; `None` if no contribution has content.
     pub outcome: Option<Outcome>,
     pub keys: Vec<KeyOrigin>,
     pub conflicts: Vec<KeyConflict>,
 }
 
-/// Merges the roots of all contributions, each of which is a mapping or nothing.
+/// Merges the roots of all contributions. Each root is a mapping, or missing.
 pub(super) fn merge(
     trees: &[Tree<'_>],
     standing: &Standing,
@@ -92,9 +92,9 @@ struct DeepMerger<'a, 't> {
     path: Vec<String>,
     keys: Vec<KeyOrigin>,
     conflicts: Vec<KeyConflict>,
-    /// Entries looked at: aliases can make it many more than there are in the files.
+    /// The number of visited entries: aliases can make it far larger than the number of entries in the files.
     visited: usize,
-    /// How many are too many.
+    /// The number of visits that ends the merge.
     budget: usize,
 }
 
@@ -110,7 +110,7 @@ impl DeepMerger<'_, '_> {
         map.entries[loaded.entry]
     }
 
-    /// Do mappings say the same, with the same text or with an alias that may stay one? Then there is nothing to merge.
+    /// Are the mappings equal, with the same text or with an alias that may stay one? Then there is nothing to merge.
     fn agree(&self, parts: &[NodeRef]) -> bool {
         let first = self.node(parts[0]);
         let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
@@ -241,7 +241,7 @@ impl DeepMerger<'_, '_> {
         Ok((Outcome::Keep(winner), others))
     }
 
-    /// Records the leaf keys of a node that is taken as it stands.
+    /// Records the leaf keys of a node that is used unchanged.
     fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
         let tree = &self.trees[index];
         let entries = match tree.map(node) {
@@ -274,7 +274,7 @@ impl DeepMerger<'_, '_> {
         }
     }
 
-    /// A key as people write it in a path.
+    /// A key as one component of a key path.
     fn key_text(&self, (index, key): NodeRef) -> String {
         let tree = &self.trees[index];
         let node = &tree.nodes[tree.resolve(key)];

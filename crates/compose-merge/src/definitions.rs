@@ -1,4 +1,4 @@
-//! What Terraform files define, so that two definitions of one thing are found before Terraform finds them.
+//! Lists what Terraform files define, so that duplicate definitions are found before Terraform runs.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,11 @@ use super::{
 pub struct Definition {
     /// What is defined.
     pub kind: DefinitionKind,
-    /// As Terraform addresses it: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
+    /// Its address in Terraform: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
     /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`,
     /// `terraform.provider_meta.aws`, `check.health`, `import.aws_instance.web`.
     pub address: String,
-    /// Its line, from 1.
+    /// The line of the definition, from 1.
     pub line: usize,
 }
 
@@ -33,14 +33,14 @@ pub struct Duplicate {
     pub kind: DefinitionKind,
     /// Its address.
     pub address: String,
-    /// The file (its index, as given) and the line of the first definition.
+    /// The file (the caller's index) and the line of the first definition.
     pub first: (usize, usize),
-    /// Those of the other one.
+    /// The file and the line of the second definition.
     pub second: (usize, usize),
 }
 
-/// What a `.tf` or `.tf.json` file defines, in the order of the file. Blocks of which there may be several for one
-/// thing (`moved`, `removed`) are left out: Terraform takes them as long as they agree. The error's index is 0.
+/// Lists what a `.tf` or `.tf.json` file defines, in the order of the file. Blocks that may be repeated for one thing
+/// (`moved`, `removed`) are left out: Terraform accepts them as long as they agree. The error's index is 0.
 pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
     let file = DefinitionsFile::of_name(path.file_name());
     let found = match file.map(|file| file.syntax) {
@@ -50,8 +50,8 @@ pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unm
     found.map_err(|why| Unmergeable { index: 0, why })
 }
 
-/// The same thing defined more than once: each further definition with the first one. `files` are the definitions of
-/// the files of one directory with an index of the caller's.
+/// Finds things that are defined more than once, and pairs each further definition with the first one. `files` holds the
+/// definitions of the files of one directory, each with an index of the caller's.
 pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     let mut seen: HashMap<(DefinitionKind, &str), (usize, usize)> = HashMap::new();
     let mut found = Vec::new();
@@ -76,7 +76,7 @@ pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     found
 }
 
-/// The address of an `import`'s `to`; `None`: several of it may stand for different things (`for_each`).
+/// The address of an `import`'s `to`; `None` if it may expand to several addresses (`for_each`).
 fn imported(to: &str) -> Option<String> {
     let address: String = to.chars().filter(|c| !c.is_whitespace()).collect();
     let fixed = !address.is_empty()
@@ -222,7 +222,7 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                             address,
                             labelled,
                         }) => {
-                            // A backend's type is its label: `{"local": null}` is none.
+                            // The label of a backend is its type: `{"local": null}` defines none.
                             let blocks = if labelled {
                                 members(&tree, node)?
                             } else {
@@ -240,7 +240,7 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     Ok(found)
 }
 
-/// A node itself, or the items of a list: Terraform's JSON takes both for one block or several, and `null` for none.
+/// The node itself, or the items of a list: in Terraform's JSON both are blocks, and `null` is none.
 fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     let is_null = |node: NodeId| &tree.text[tree.nodes[node].start..tree.nodes[node].end] == "null";
     if is_null(node) {
@@ -256,7 +256,7 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     items.filter(|item| !is_null(*item)).collect()
 }
 
-/// Keys and values of an object, or of a list of objects. Keys that are comments (`//`) are left out.
+/// The keys and values of an object, or of a list of objects. Comments (the key `//`) are left out.
 fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, String> {
     let mut all = Vec::new();
     for body in bodies(tree, node) {
@@ -275,13 +275,13 @@ fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Strin
     Ok(all)
 }
 
-/// The string that an object has under a key.
+/// The string under a key of an object.
 fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, String> {
     let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
     Ok(found.and_then(|(_, node)| json_string(tree, node)))
 }
 
-/// A node's string; `None`: it is something else.
+/// The string of a node; `None` if it is something else.
 fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
     serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
 }

@@ -1,4 +1,4 @@
-//! The mergers of whole documents: YAML and JSON.
+//! Merges whole documents: YAML and JSON.
 
 use super::{
     comments,
@@ -14,9 +14,9 @@ use super::{
 
 /// Deep merge of YAML mappings that keeps their text.
 ///
-/// Maps merge, everything else is replaced by the higher contribution. A file without content (empty, or comments
-/// only) contributes no keys. The result loads, with PyYAML's FullLoader, to the deep merge of what the contributions
-/// load to: that is checked for every result before it is given out.
+/// Mappings are merged; any other value is replaced by the higher contribution's. A file without content (empty, or
+/// comments only) contributes no keys. With PyYAML's FullLoader the result loads to the deep merge of what the
+/// contributions load to: every result is checked for that before it is returned.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Yaml;
 
@@ -68,7 +68,7 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
                 why,
             };
             let text = emitter.file(merge).map_err(refused)?;
-            // No reader of the grammar is trusted blindly, this one included: the result must mean what it should.
+            // No parser is trusted blindly, not even this one: the text must load to the expected value.
             let again = parse(text.as_bytes(), &mut values)
                 .map_err(|why| refused(format!("the merged text: {why}")))?;
             if again.root().map(|root| root.value) != Some(merge.value) {
@@ -88,7 +88,7 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
     }))
 }
 
-/// The comments that the result lacks.
+/// Lists the comments that the result lacks.
 fn lost(trees: &[Tree<'_>], result: &Tree<'_>) -> Vec<LostComment> {
     let all: Vec<_> = trees.iter().map(Tree::all_comments).collect();
     comments::lost_comments(&all, &result.all_comments())

@@ -1,4 +1,4 @@
-//! The result's text: the lowest file's own, with pieces of the others spliced in.
+//! Writes the result: the text of the lowest file, with pieces of the others spliced in.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,19 +8,19 @@ use super::{
     tree::{Entry, Kind, Loaded, MAX_BYTES, Map, Node, NodeId, NodeRef, Tree},
 };
 
-/// Why a text cannot be put where it belongs.
+/// Why a text cannot be written in its new place.
 pub(super) type Refused = String;
 
 /// Writes one merge.
 pub(super) struct Emitter<'a, 't> {
     pub(super) trees: &'a [Tree<'t>],
-    /// The contribution whose text is the frame of all.
+    /// The contribution whose text frames the whole result.
     pub(super) base: usize,
-    /// Names of anchors that must not be given again.
+    /// The names of anchors that are already used.
     names: HashSet<String>,
-    /// Anchored nodes that stand in the result so far, unchanged, and the name they have there.
+    /// Anchored nodes that are in the result so far, unchanged, with their names there.
     pub(super) emitted: HashMap<NodeRef, String>,
-    /// Bytes copied: aliases can make it many more than there are in the files.
+    /// The number of copied bytes: aliases can make it far larger than the files.
     copied: usize,
 }
 
@@ -40,7 +40,7 @@ impl<'a, 't> Emitter<'a, 't> {
         }
     }
 
-    /// The whole result.
+    /// Writes the whole result.
     pub(super) fn file(&mut self, merge: &Merge) -> Result<String, Refused> {
         let tree = &self.trees[self.base];
         let root = &tree.nodes[0];
@@ -87,7 +87,7 @@ impl<'a, 't> Emitter<'a, 't> {
         self.trees[index].map(node).expect("only mappings are merged")
     }
 
-    /// The mapping behind the first part of a merge, aliases followed.
+    /// The mapping of the first part of a merge, after following aliases.
     pub(super) fn frame(&self, merge: &Merge) -> NodeRef {
         let (index, node) = merge.parts[0];
         (index, self.trees[index].resolve(node))
@@ -97,7 +97,7 @@ impl<'a, 't> Emitter<'a, 't> {
         self.map((index, loaded.map)).entries[loaded.entry]
     }
 
-    /// The entries that neither stand in the frame's text nor come, with their value, through a merge key that stands there.
+    /// The entries that are neither in the frame's text nor inherited, with their value, through a merge key there.
     pub(super) fn new_entries<'m>(&self, merge: &'m Merge, frame: NodeRef) -> Vec<&'m MergedEntry> {
         let is_there = |merged: &&MergedEntry| {
             let (index, loaded) = merged.frame;
@@ -111,7 +111,8 @@ impl<'a, 't> Emitter<'a, 't> {
         merge.entries.iter().filter(|merged| !is_there(merged)).collect()
     }
 
-    /// The anchor of a mapping that changes: it stays only where nothing else can take it for its own.
+    /// Handles the anchor of a merged mapping. A copy loses it. In place it stays, and aliases may refer to it only if the
+    /// value is unchanged.
     pub(super) fn frame_anchor(&mut self, merge: &Merge, copy: bool, edits: &mut Vec<Edit>) {
         let (index, node) = self.frame(merge);
         let tree = &self.trees[index];
@@ -126,7 +127,7 @@ impl<'a, 't> Emitter<'a, 't> {
         }
     }
 
-    /// Do two values say the same with the same text? Then the frame's own can stay as it is.
+    /// Are two values equal, with the same text? Then the frame's text can stay.
     pub(super) fn reads_alike(&self, theirs: NodeRef, own: NodeRef) -> bool {
         let text = |(index, node): NodeRef| {
             let tree = &self.trees[index];
@@ -146,7 +147,7 @@ impl<'a, 't> Emitter<'a, 't> {
             && (their_text.0, their_text.2, their_text.3) == (own_text.0, own_text.2, own_text.3)
     }
 
-    /// A key's text, for a place where it stands alone.
+    /// Writes a key for a place in another mapping.
     pub(super) fn key(&mut self, merged: &MergedEntry) -> Result<String, Refused> {
         let entry = self.entry(merged.frame);
         if entry.explicit {
@@ -164,7 +165,7 @@ impl<'a, 't> Emitter<'a, 't> {
         })
     }
 
-    /// The alias itself when its anchor is in the result, else what it stands for.
+    /// The alias itself if its anchor is in the result, else its target.
     pub(super) fn anchor_or_target(&self, (index, node): NodeRef) -> NodeId {
         let target = self.trees[index].resolve(node);
         if self.emitted.contains_key(&(index, target)) {
@@ -174,7 +175,7 @@ impl<'a, 't> Emitter<'a, 't> {
         }
     }
 
-    /// Edits that a node's own text needs at its place: anchors without doubles, aliases that mean the same.
+    /// Adds the edits that keep a node's text valid: anchors stay unique, and aliases keep their meaning.
     pub(super) fn verbatim(
         &mut self,
         (index, node): NodeRef,
@@ -216,7 +217,7 @@ impl<'a, 't> Emitter<'a, 't> {
         Ok(())
     }
 
-    /// An alias replaced by what it stands for.
+    /// Replaces an alias by its target.
     fn expanded(&mut self, (index, alias): NodeRef, there: NodeId) -> Result<Edit, Refused> {
         let tree = &self.trees[index];
         let it = &tree.nodes[alias];
@@ -270,14 +271,14 @@ impl<'a, 't> Emitter<'a, 't> {
         free
     }
 
-    /// An edited piece of a file for another place.
+    /// Copies an edited piece of a file for another place.
     pub(super) fn copy(
         &mut self,
         index: usize,
         region: std::ops::Range<usize>,
         edits: Vec<Edit>,
     ) -> Result<String, Refused> {
-        // What swallows blank lines may reach behind the piece.
+        // An edit that removes blank lines may reach beyond the piece.
         let end = edits
             .iter()
             .map(|edit| edit.range.end)
@@ -293,7 +294,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 }
 
-/// A merge's entries that stand in its frame's own text, by their place there.
+/// The entries of a merge that are in its frame's text, by their index there.
 pub(super) fn own_entries(merge: &Merge, frame: NodeRef) -> HashMap<usize, &MergedEntry> {
     let own = merge
         .entries

@@ -1,4 +1,4 @@
-//! Splicing inside braces: YAML's flow mappings, and all of JSON.
+//! Splices inside braces: YAML's flow mappings, and all of JSON.
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Emitter<'_, '_> {
-    /// Edits of a mapping in braces, in its own file. `copy`: the text will stand elsewhere.
+    /// Returns the edits of a mapping in braces in its own file. `copy`: the text goes elsewhere.
     pub(super) fn flow_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Refused> {
         let frame @ (index, node) = self.frame(merge);
         let map = self.map(frame);
@@ -94,7 +94,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    /// A value's text for a place in braces, on a line that starts with these blanks.
+    /// Writes a value for a place in braces, on a line with this indentation.
     pub(super) fn flow_value(&mut self, outcome: &Outcome, lead: &str) -> Result<String, Refused> {
         let mut edits = Vec::new();
         let (index, node) = match outcome {
@@ -133,7 +133,7 @@ impl Emitter<'_, '_> {
         Ok(format!("{key}{}{value}", layout.colon))
     }
 
-    /// How new entries of a mapping are laid out: as its last one is.
+    /// The layout of new entries of a mapping, which follows its last one.
     fn layout(&self, (index, node): NodeRef, new: &[&MergedEntry]) -> Layout {
         let tree = &self.trees[index];
         let map = self.map((index, node));
@@ -143,7 +143,7 @@ impl Emitter<'_, '_> {
             let between = &tree.text[key.end..tree.nodes[last.value].start];
             let usual =
                 last.colon && !between.is_empty() && between.trim_end() == ":" && !between.contains('\n');
-            // Without a blank only JSON keys, which are all quoted, may stand before a value.
+            // Only JSON's quoted keys need no space before the value.
             let colon = if usual && (between.len() > 1 || tree.json_step.is_some()) {
                 between
             } else {
@@ -181,7 +181,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// A node as a part of what is in brackets, rewritten in brackets where it is a block.
+    /// Writes a node for a place inside brackets; a block is rewritten in brackets.
     pub(super) fn inline(&mut self, (index, node): NodeRef, lead: &str) -> Result<String, Refused> {
         let tree = &self.trees[index];
         let target = tree.resolve(node);
@@ -194,7 +194,7 @@ impl Emitter<'_, '_> {
             return self.flow_value(&Outcome::Keep((index, target)), lead);
         }
         let it = &tree.nodes[target];
-        // Without its anchor: what refers to it is written out as well.
+        // The anchor is dropped: aliases of it are written out as well.
         let tag: String = tree.text[it.start..it.content]
             .split_ascii_whitespace()
             .take_while(|word| !word.starts_with('#'))
@@ -236,7 +236,7 @@ impl Emitter<'_, '_> {
         Ok(format!("{tag}{body}"))
     }
 
-    /// Can a value stand in braces with its own text?
+    /// Can a value keep its text inside braces?
     pub(super) fn fits(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Keep((index, node)) => {
@@ -258,7 +258,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Can a merged mapping that is in braces stay there?
+    /// Can a merged mapping stay in braces?
     pub(super) fn fits_flow(&self, merge: &Merge) -> bool {
         merge.entries.iter().all(|merged| {
             let entry = self.entry(merged.frame);
@@ -268,16 +268,16 @@ impl Emitter<'_, '_> {
 }
 
 struct Layout {
-    /// What stands between a comma and the next key.
+    /// The text between a comma and the next key.
     gap: String,
     colon: String,
-    /// Blanks at the start of the key's line.
+    /// The indentation of the key's line.
     lead: String,
-    /// One more level, in JSON.
+    /// One level of indentation in JSON.
     step: String,
 }
 
-/// JSON of one indentation in another: strings never span lines there, so blanks at a line's start mean nothing.
+/// Changes the indentation of JSON. No string spans lines there, so the blanks at the start of a line mean nothing.
 fn restep(text: &str, first: &str, theirs: &str, base: &str, ours: &str) -> String {
     let mut lines = text
         .split('\n')

@@ -1,4 +1,4 @@
-//! What Terraform's files have in common: parsing with places, and values that can be compared.
+//! What Terraform's files share: parsing with places, and values that can be compared.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -17,7 +17,7 @@ use super::{
 
 /// A parsed file.
 pub(super) struct File<'t> {
-    /// With a line break at its end.
+    /// The text, with a line break at its end.
     pub text: Cow<'t, str>,
     pub bom: bool,
     pub body: Body,
@@ -51,7 +51,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
 }
 
 impl File<'_> {
-    /// The line of a byte, from 1.
+    /// The line number of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= at)
     }
@@ -72,7 +72,7 @@ impl File<'_> {
         }
     }
 
-    /// All comments with their lines, in blocks and values too.
+    /// All comments with their lines, including those in blocks and values.
     pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
         let found = comments(&self.text);
         found
@@ -86,8 +86,8 @@ impl File<'_> {
         Some(self.text[at..self.line_end(at)].trim()).filter(|rest| rest.starts_with(['#', '/']))
     }
 
-    /// Comments and blank lines directly above a byte's line, down to the line `after` ends on. Of those above the
-    /// file's first definition only what no blank line sets off: the rest is the file's header.
+    /// The comments and blank lines directly above a byte's line, back to the line that `after` ends on. Above the file's
+    /// first definition only the comments that no blank line separates from it: the rest is the file's header.
     pub(super) fn lead(&self, at: usize, after: Option<usize>) -> &str {
         let end = self.line_start(at);
         let start = match after {
@@ -121,13 +121,13 @@ pub(super) fn span(part: &impl Span) -> Result<Range<usize>, String> {
         .ok_or_else(|| "HCL that is written in an unusual way".to_owned())
 }
 
-/// What an expression is worth: literals by value, objects without the order of their keys, the rest by its text.
+/// The value of an expression: literals by value, objects without the order of their keys, the rest by its text.
 pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
     match expression {
         Expression::Null(_) => values.scalar(Scalar::Null),
         Expression::Bool(bool) => values.scalar(Scalar::Bool(**bool)),
         Expression::Number(number) => {
-            // Terraform has one type of number.
+            // Terraform has a single number type.
             let text = number.value().to_string();
             let text = if text.contains(['.', 'e', 'E']) {
                 text
@@ -160,11 +160,11 @@ pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
     }
 }
 
-/// Bytes of all comments, with their signs, in text order. The text is one that the HCL library has read.
+/// The bytes of all comments, with their markers, in text order. The HCL library must have accepted the text.
 fn comments(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
-    // For each open template (`"…${`, `%{`): braces that are open in it.
+    // For each open template (`"…${`, `%{`) the number of braces that are open in it.
     let mut templates: Vec<usize> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
@@ -190,14 +190,14 @@ fn comments(text: &str) -> Vec<Range<usize>> {
                 (b'}', Some(open)) => *open -= 1,
                 _ => {}
             }
-            // A name may be of any script.
+            // Names may be in any script.
             at += rest.chars().next().map_or(1, char::len_utf8);
         }
     }
     found
 }
 
-/// The end of what stands in quotes, or of its part before a template, which is opened.
+/// The end of a quoted text, or of its part before a template, which is then opened.
 fn quoted(bytes: &[u8], mut at: usize, templates: &mut Vec<usize>) -> usize {
     loop {
         match bytes.get(at..) {
@@ -214,7 +214,7 @@ fn quoted(bytes: &[u8], mut at: usize, templates: &mut Vec<usize>) -> usize {
     }
 }
 
-/// The length of a heredoc at the start of a text, its mark's second line included.
+/// The length of a heredoc at the start of a text, including the line of its end marker.
 fn heredoc(text: &str) -> Option<usize> {
     let mark = text.strip_prefix("<<")?;
     let (mark, body) = mark.strip_prefix('-').unwrap_or(mark).split_once('\n')?;

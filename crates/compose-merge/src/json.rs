@@ -44,7 +44,7 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     })
 }
 
-/// One level of indentation: the blanks that the first indented line starts with.
+/// One level of indentation: the blanks at the start of the first indented line.
 fn step(text: &str) -> String {
     let indented = text
         .lines()
@@ -64,7 +64,7 @@ struct Builder<'a, 't> {
 }
 
 impl Builder<'_, '_> {
-    /// Adds the node of a piece of the text, and those below it.
+    /// Adds the node of a piece of the text, and its descendants.
     fn value(&mut self, raw: &str, depth: usize) -> Result<NodeId, String> {
         let id = self.nodes.len();
         if id == MAX_NODES {
@@ -73,7 +73,7 @@ impl Builder<'_, '_> {
         if depth == 0 {
             return Err(format!("nested deeper than {MAX_DEPTH}"));
         }
-        // `raw` is a part of `text`: that is what RawValue borrows.
+        // `raw` is a part of `text`, because RawValue borrows.
         let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
         let kind = match raw.as_bytes()[0] {
             b'{' => Kind::Map(Map {

@@ -1,6 +1,6 @@
-//! Key paths, as messages show them.
+//! Key paths in messages.
 
-/// One component of a key path: as it is, or as a JSON string when it holds anything but letters, digits, `_` and `-`.
+/// Writes one component of a key path: unchanged, or as a JSON string if it holds anything but letters, digits, `_` and `-`.
 pub(crate) fn key_component(text: &str) -> String {
     let plain = !text.is_empty()
         && text

@@ -1,4 +1,4 @@
-//! `.terraform.lock.hcl`: provider by provider.
+//! Merges `.terraform.lock.hcl`, provider by provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ use super::{
     splice::{Edit, apply},
 };
 
-/// Unites the providers. Of one version the hashes are united (each is for one platform or way of packing) and
-/// sorted as Terraform sorts them, and so are the constraints; of differing versions the one that counts is taken whole.
+/// Unites the providers. If the versions agree, the hashes are united (each is for one platform or way of packing) and
+/// sorted as Terraform sorts them, and so are the constraints. If they differ, the prevailing block is used unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LockHcl;
 
@@ -105,7 +105,7 @@ impl Merger for LockHcl {
     }
 }
 
-/// The merged text with the origins of its keys; `Err`: the conflicts.
+/// Returns the merged text with the origins of its keys, or the conflicts.
 fn merge(
     files: &[(File<'_>, BTreeMap<String, Provider>)],
     standing: &Standing,
@@ -118,7 +118,7 @@ fn merge(
             .filter(|index| files[*index].1.contains_key(address))
             .collect();
         let of = |index: usize| &files[index].1[address];
-        // Who agrees on the version is united, whatever the order.
+        // Contributions that agree on the version are united, in any order.
         let in_play = standing.in_play(&setters, |lower, higher| of(lower).version != of(higher).version);
         let frame = in_play[0];
         let place = |contribution: usize| KeyPlace {
@@ -177,7 +177,7 @@ fn merge(
     Ok((text.into_bytes(), keys))
 }
 
-/// The block of a provider on whose version the contributions agree.
+/// Writes the block of a provider on whose version the contributions agree.
 fn united(files: &[(File<'_>, BTreeMap<String, Provider>)], address: &str, in_play: &[usize]) -> String {
     let (file, providers) = &files[in_play[0]];
     let frame = &providers[address];

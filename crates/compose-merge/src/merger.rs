@@ -1,4 +1,4 @@
-//! What a merger is given, and what it returns.
+//! The interface of mergers: what they are given, and what they return.
 
 use compose_model::TreePath;
 
@@ -11,22 +11,22 @@ pub struct Contribution<'a> {
     pub bytes: &'a [u8],
 }
 
-/// All that a merger may look at.
+/// Everything that a merger may look at.
 pub struct Input<'a> {
-    /// The path relative to the operations repo's root, which decides nothing but messages.
+    /// The path relative to the operations repo's root. It is used in messages only.
     pub path: &'a TreePath,
-    /// Lowest first; at least two.
+    /// The contributions, lowest first; at least two.
     pub contributions: &'a [Contribution<'a>],
-    /// How the contribution `higher` stands to `lower`: indexes into `contributions`, `lower < higher`.
+    /// Returns the precedence of two contributions, given as indexes `lower < higher`.
     pub precedence: &'a dyn Fn(usize, usize) -> Precedence,
 }
 
-/// What comes of merging a path.
+/// The outcome of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeOutcome {
     /// One file.
     Merged(Merged),
-    /// The keys on which contributions of equal standing disagree, one at least: there is no file.
+    /// There is no file: contributions of equal standing disagree on these keys, of which there is at least one.
     Conflicts(Vec<KeyConflict>),
 }
 
@@ -47,7 +47,7 @@ pub struct Merged {
     pub bytes: Vec<u8>,
     /// Every leaf key of the result, in document order.
     pub keys: Vec<KeyOrigin>,
-    /// Comments that are not in `bytes`, by contribution and line.
+    /// The comments that are not in `bytes`, by contribution and line.
     pub lost: Vec<LostComment>,
 }
 
@@ -56,22 +56,22 @@ pub struct Merged {
 pub struct LostComment {
     /// The contribution that it is from.
     pub contribution: usize,
-    /// Its line there, from 1.
+    /// The line in that contribution, from 1.
     pub line: usize,
-    /// The comment with its sign.
+    /// The comment with its marker.
     pub text: String,
 }
 
-/// Where a key of the result came from.
+/// The origin of a key of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyOrigin {
-    /// The key path: `a.b.c`; components with dots or other signs are quoted as JSON strings.
+    /// The key path: `a.b.c`; components with dots or other special characters are quoted as JSON strings.
     pub key: String,
-    /// The contribution whose value it is.
+    /// The contribution that gave the value.
     pub winner: usize,
-    /// Line of the key in the winner's text, from 1.
+    /// The line of the key in the winner's text, from 1.
     pub line: usize,
-    /// Contributions that set the key to something else and lost, highest first.
+    /// The contributions that set the key to another value and lost, highest first.
     pub overridden: Vec<usize>,
 }
 
@@ -99,9 +99,9 @@ pub struct KeyPlace {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("contribution {index} is not merged: {why}")]
 pub struct Unmergeable {
-    /// Which contribution.
+    /// The contribution.
     pub index: usize,
-    /// Why: `not valid YAML: …`, `several documents`, `not a mapping`, `a merge key (<<)`.
+    /// The reason: `not valid YAML: …`, `several documents`, `not a mapping`, `a merge key (<<)`.
     pub why: String,
 }
 

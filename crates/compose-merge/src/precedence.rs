@@ -1,17 +1,17 @@
-//! Which of several contributions that set one thing count.
+//! Decides which of several contributions that set one thing count.
 
-/// How two contributions of one merge stand to each other.
+/// The precedence of two contributions of one merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
-    /// The higher one wins: it is the local environment, or the source that nests the lower one, or `on-conflict: last`.
+    /// The higher one wins: it is the local environment, or the source that nests the lower one, or has `on-conflict: last`.
     HigherWins,
     /// The lower one stays: `on-conflict: first`.
     LowerStays,
-    /// Two sources of equal standing: different values of one key are a conflict, unless a higher contribution sets the key.
+    /// The sources have equal standing: different values of a key are a conflict unless a higher contribution sets the key.
     Conflict,
 }
 
-/// How all contributions of a merge stand to each other, asked once.
+/// The precedence of all pairs of contributions, computed once.
 pub(super) struct Standing {
     count: usize,
     pairs: Vec<Precedence>,
@@ -32,12 +32,12 @@ impl Standing {
         self.pairs[lower * self.count + higher]
     }
 
-    /// Of contributions that set one thing, lowest first, those that no other one overrides. Never empty unless `all` is.
+    /// Returns those contributions of `all` (lowest first) that no other one overrides: at least one, unless `all` is empty.
     ///
-    /// First those step back that leave the place to a lower one; a contribution that stepped back overrides nothing.
-    /// Then those fall that a higher one wins over. What remains must agree, or it is a conflict: so a conflict
-    /// is settled by a still higher contribution that wins over both. `clash` tells whether two of them exclude
-    /// each other at all: two mappings do not, they are merged.
+    /// First, contributions that yield to a lower one drop out, and override nothing. Then those drop out that a higher one
+    /// overrides. The remaining ones must agree, or they conflict: so an even higher contribution that overrides both
+    /// settles a conflict. `clash` says whether two contributions exclude each other: two mappings do not, as they are
+    /// merged.
     pub(super) fn in_play(&self, all: &[usize], clash: impl Fn(usize, usize) -> bool) -> Vec<usize> {
         let mut stay: Vec<usize> = Vec::with_capacity(all.len());
         for higher in all {

@@ -1,4 +1,4 @@
-//! What a plain scalar is, by YAML 1.1 as PyYAML's FullLoader reads it (`yaml/resolver.py`, `yaml/constructor.py`).
+//! Resolves scalars by YAML 1.1, as PyYAML's FullLoader does (`yaml/resolver.py`, `yaml/constructor.py`).
 
 use std::sync::LazyLock;
 
@@ -10,26 +10,26 @@ pub(super) enum Scalar {
     Null,
     Bool(bool),
     Int(i128),
-    /// An integer beyond 128 bits: its digits, as written.
+    /// An integer beyond 128 bits: its digits as written.
     BigInt(Box<str>),
-    /// The bits of a double; every NaN is one, and there is no negative zero.
+    /// The bits of a double. All NaNs are equal, and there is no negative zero.
     Float(u64),
-    /// A date, or a moment: microseconds since 1970, and whether a zone is given. `None`: midnight is not meant.
+    /// A date, or a time in microseconds since 1970 with a flag for a given zone. `None` is a date without a time.
     Date(i64),
     Moment(i64, bool),
     /// `<<`
     Merge,
     String(Box<str>),
-    /// A scalar with a tag that YAML itself does not know, or whose text does not fit its tag.
+    /// A scalar whose tag is not one of YAML's own, or whose text does not match its tag.
     Tagged(Box<str>, Box<str>),
-    /// A JSON number, by its normal form.
+    /// A JSON number in its normal form.
     Number(Box<str>),
 }
 
-/// Prefix of YAML's own tags.
+/// The prefix of YAML's own tags.
 pub(super) const YAML_TAG: &str = "tag:yaml.org,2002:";
 
-/// The resolvers of `yaml/resolver.py`, white space removed.
+/// The resolvers of `yaml/resolver.py` without their white space.
 struct Patterns {
     bool: Regex,
     float: Regex,
@@ -56,7 +56,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     }
 });
 
-/// A scalar with its tag, if any, resolved (`tag:yaml.org,2002:str`, `!Ref`); `plain`: without quotes.
+/// Loads a scalar. Its tag, if any, is resolved (`tag:yaml.org,2002:str`, `!Ref`); `plain`: it has no quotes.
 pub(super) fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
     let string = || Scalar::String(text.into());
     let Some(tag) = tag else {
@@ -78,7 +78,7 @@ pub(super) fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
     known.unwrap_or_else(|| Scalar::Tagged(tag.into(), text.into()))
 }
 
-/// A plain scalar without a tag.
+/// Loads a plain scalar without a tag.
 fn resolve(text: &str) -> Scalar {
     let found = match text.bytes().next() {
         None => Some(Scalar::Null),
@@ -87,7 +87,7 @@ fn resolve(text: &str) -> Scalar {
             PATTERNS.bool.is_match(text).then(|| bool_of(text)).flatten()
         }
         Some(b'-' | b'+' | b'.' | b'0'..=b'9') => {
-            // The order of `yaml/resolver.py`: the first that matches counts.
+            // In the order of `yaml/resolver.py`: the first match counts.
             if PATTERNS.float.is_match(text) {
                 float_of(text)
             } else if PATTERNS.int.is_match(text) {
@@ -241,7 +241,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(past * 365 + past / 4 - past / 100 + past / 400 + before + day - 1 - 719_162)
 }
 
-/// What Python's dict takes a scalar for, where that is another one: `True` and `1.0` are the key `1`.
+/// The scalar that Python's dict considers the same key, if that is another one: `True` and `1.0` are the key `1`.
 pub(super) fn python_key(scalar: &Scalar) -> Option<Scalar> {
     match scalar {
         Scalar::Bool(value) => Some(Scalar::Int(i128::from(*value))),
@@ -254,12 +254,12 @@ pub(super) fn python_key(scalar: &Scalar) -> Option<Scalar> {
     }
 }
 
-/// A JSON number: its digits without a point and trailing zeros, and its exponent.
+/// Normalises a JSON number: its digits without the point and trailing zeros, and its exponent.
 pub(super) fn json_number(text: &str) -> Scalar {
     let (negative, digits) = sign_of(text);
     let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // Python, which reads the file, tells 1 from 1.0: so do we.
+    // Python, which reads the file, distinguishes 1 from 1.0, and so does this program.
     let kind = if digits.contains(['.', 'e', 'E']) {
         "float"
     } else {

@@ -5,11 +5,11 @@ use crate::tree::MAX_BYTES;
 /// A file's text without its byte-order mark.
 pub(crate) struct SourceText<'t> {
     pub(crate) text: &'t str,
-    /// Did a byte-order mark stand before it?
+    /// Did the file start with a byte-order mark?
     pub(crate) bom: bool,
 }
 
-/// Decodes a file that is not too large; the error is the reason of an [`Unmergeable`](crate::Unmergeable).
+/// Decodes a file, and refuses one that is too large; the error is the reason of an [`Unmergeable`](crate::Unmergeable).
 pub(crate) fn decode(bytes: &[u8]) -> Result<SourceText<'_>, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("larger than {} MiB", MAX_BYTES >> 20));

@@ -1,10 +1,10 @@
-//! Moving pieces of text: edits, indentation, and which comments go with an entry.
+//! Moves pieces of text: edits, indentation, and the comments that belong to an entry.
 
 use std::ops::Range;
 
 use super::tree::{Entry, Kind, Map, NodeId, Tree};
 
-/// A range of a file's text that gets another text.
+/// A replacement for a range of a file's text.
 #[derive(Debug)]
 pub(super) struct Edit {
     pub range: Range<usize>,
@@ -17,10 +17,10 @@ impl Edit {
     }
 }
 
-/// A region of a text with its edits made. Edits outside of the region are left out; of two that overlap, the
-/// outer one stays.
+/// Applies edits to a region of a text. Edits outside of the region are ignored; of two that overlap, the outer one
+/// is applied.
 pub(super) fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> String {
-    // Stable: insertions at one place stay in order. An insertion comes before what replaces the bytes behind it.
+    // The sort is stable, so insertions in one place stay in order. An insertion precedes a replacement of the bytes behind it.
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let mut out = String::with_capacity(region.len());
     let mut at = region.start;
@@ -37,9 +37,9 @@ pub(super) fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> S
 
 /// Moves all lines but the first by `delta` columns.
 ///
-/// Structure moves as a whole, so what is relative in YAML (nesting, block scalars with and without an explicit
-/// indentation) stays as it was. Lines that hang further left than `floor`, the column of what they belong to, as
-/// continuations in quotes and brackets may, are put behind it; comments stay where they can get to.
+/// The text moves as a whole, so relative indentation (nesting, block scalars with and without an explicit indentation)
+/// keeps its meaning. Lines further left than `floor`, the column of their owner, are moved beyond it: continuations in
+/// quotes and brackets may be that far left. Comments move as far as they can.
 pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split('\n').enumerate() {
@@ -62,8 +62,8 @@ pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
     out
 }
 
-/// Moves the comments that a text starts with, and hang further right than `indent`, to that column: behind a block
-/// scalar they would become a part of it.
+/// Moves comments at the start of a text that are further right than `indent` to that column: behind a block scalar
+/// they would become part of it.
 pub(super) fn pull_comments(text: &str, indent: usize) -> String {
     let mut leading = true;
     let line = |line: &str| {
@@ -77,7 +77,7 @@ pub(super) fn pull_comments(text: &str, indent: usize) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The blanks a line starts with.
+/// The blanks at the start of a line.
 pub(super) fn leading(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
@@ -87,7 +87,7 @@ pub(super) fn spaces(count: usize) -> String {
     " ".repeat(count)
 }
 
-/// Lines without blank ones at the start and the end, and without indentation: for comparing comments.
+/// The lines of a text without indentation and without blank lines at both ends, for comparing comments.
 fn bare_lines(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let first = lines
@@ -101,14 +101,14 @@ fn bare_lines(text: &str) -> Vec<&str> {
     lines[first..last].to_vec()
 }
 
-/// Does a piece of text already say what a comment says?
+/// Does a text already contain a comment?
 pub(super) fn says(text: &str, comment: &str) -> bool {
     let (all, sought) = (bare_lines(text), bare_lines(comment));
     sought.is_empty() || all.windows(sought.len()).any(|lines| lines == sought)
 }
 
 impl Tree<'_> {
-    /// The text behind a node on its last line, when it is a comment.
+    /// The comment behind a node on its last line.
     pub(super) fn comment_behind(&self, node: NodeId) -> Option<Range<usize>> {
         let end = self.nodes[node].end;
         self.comment_at(end..self.line_end(end))
@@ -126,11 +126,11 @@ impl Tree<'_> {
         self.comments_in(&rest).first().cloned()
     }
 
-    /// Takes an anchor out.
+    /// Removes an anchor.
     pub(super) fn without_anchor(&self, anchor: Range<usize>) -> Edit {
         let blank = |text: &str| text.len() - text.trim_start_matches(' ').len();
         let end = anchor.end + blank(&self.text[anchor.end..self.line_end(anchor.end)]);
-        // Nothing behind it on its line: then the blank before it goes as well.
+        // If nothing follows it on its line, the blank before it is removed as well.
         let before = if end == self.line_end(end) {
             &self.text[self.line_start(anchor.start)..anchor.start]
         } else {
@@ -152,20 +152,20 @@ impl Tree<'_> {
         }
     }
 
-    /// Where the lines behind an entry of a block mapping end that go with it: comments that are indented deeper
-    /// than its key. Gives the end of the last line, without its break.
+    /// The end of the lines that belong to an entry of a block mapping: the comments behind it that are indented deeper
+    /// than its key. The last line break is not included.
     pub(super) fn tail_end(&self, map: &Map, entry: Entry) -> usize {
         self.comments_behind(self.line_end(self.nodes[entry.value].end), map.indent + 1)
     }
 
-    /// Where new entries of a block mapping go: behind the last entry and the comments at the mapping's own depth.
+    /// The place for new entries of a block mapping: behind the last entry and the comments at the mapping's own depth.
     pub(super) fn map_end(&self, map: &Map) -> usize {
         map.entries.last().map_or(0, |last| {
             self.comments_behind(self.line_end(self.nodes[last.value].end), map.indent)
         })
     }
 
-    /// The end of the last comment at this column or right of it, behind the end of a line and blank lines.
+    /// The end of the last comment behind a line that is indented by at least `indent`; blank lines are skipped.
     pub(super) fn comments_behind(&self, line_end: usize, indent: usize) -> usize {
         let mut end = line_end;
         for start in &self.line_starts[self.line(line_end)..] {
@@ -181,8 +181,8 @@ impl Tree<'_> {
         end
     }
 
-    /// Where the lines before an entry start that go with it: blank ones and comments. The key's own start when
-    /// something else stands before it on its line (`- key: value`).
+    /// The start of the lines that belong to an entry: the blank lines and comments before it. It is the key's own start if
+    /// something else precedes the key on its line (`- key: value`).
     pub(super) fn lead_start(&self, node: NodeId, index: usize) -> usize {
         let Some(map) = self.map(node) else { return 0 };
         let key = self.nodes[map.entries[index].key].start;
@@ -211,7 +211,7 @@ impl Tree<'_> {
         blank.last().map_or(line_end, |(_, end)| end)
     }
 
-    /// The file's own header ends here: comments at its top that a blank line sets off from the first key.
+    /// The end of the file's header: the comments at its top that a blank line separates from the first key.
     pub(super) fn header_end(&self) -> usize {
         let Some(map) = self.map(0) else { return self.body };
         let Some(first) = map.entries.first() else {
@@ -235,7 +235,7 @@ impl Tree<'_> {
         end
     }
 
-    /// The start of the first line behind `---`, or of the file.
+    /// The start of the first line behind `---`, or the start of the file.
     pub(super) fn header_start(&self) -> usize {
         if self.body == 0 {
             0

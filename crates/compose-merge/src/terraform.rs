@@ -1,8 +1,8 @@
-//! Which files hold Terraform's definitions, and which types of blocks they are made of.
+//! The names of files with Terraform's definitions, and the types of blocks in them.
 
 use std::fmt;
 
-/// How a file of definitions is written.
+/// The syntax of a file of definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
     /// `.tf`
@@ -26,12 +26,12 @@ impl Syntax {
 pub struct DefinitionsFile<'n> {
     /// The name without its extension.
     pub stem: &'n str,
-    /// How the file is written.
+    /// The syntax of the file.
     pub syntax: Syntax,
 }
 
 impl<'n> DefinitionsFile<'n> {
-    /// `None`: a file of this name holds no definitions.
+    /// Parses a file name; `None` if such a file holds no definitions.
     pub fn of_name(name: &'n str) -> Option<Self> {
         [Syntax::Hcl, Syntax::Json].into_iter().find_map(|syntax| {
             let stem = name.strip_suffix(syntax.extension())?;
@@ -50,7 +50,7 @@ impl<'n> DefinitionsFile<'n> {
     }
 }
 
-/// What a definition defines: of each, a name may be defined once per directory.
+/// The kinds of definitions. A name may be defined once per kind and directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DefinitionKind {
     /// `resource "type" "name"`
@@ -67,11 +67,11 @@ pub enum DefinitionKind {
     Output,
     /// One entry of `locals`.
     Local,
-    /// `provider "name"`, with its alias.
+    /// `provider "name"`, told apart by its alias.
     Provider,
-    /// `terraform { backend … }` or `terraform { cloud … }`: one in all.
+    /// `terraform { backend … }` or `terraform { cloud … }`: one per directory.
     Backend,
-    /// `terraform { required_providers … }`: one in all.
+    /// `terraform { required_providers … }`: one per directory.
     RequiredProviders,
     /// `terraform { provider_meta "name" … }`
     ProviderMeta,
@@ -101,11 +101,11 @@ impl fmt::Display for DefinitionKind {
     }
 }
 
-/// A type of block at the top of a file that defines something. Blocks of which there may be several for one thing
-/// (`moved`, `removed`) are none: Terraform takes them as long as they agree.
+/// A top-level block that defines something. Blocks that may be repeated for one thing (`moved`, `removed`) do not count:
+/// Terraform accepts them as long as they agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockType {
-    /// Its labels, behind a prefix, are the address.
+    /// The address is a prefix with the labels.
     Labelled {
         kind: DefinitionKind,
         prefix: &'static str,
@@ -119,7 +119,7 @@ pub(crate) enum BlockType {
 /// A block inside `terraform` that defines something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
-    /// There is one in all, whatever its label.
+    /// It may be defined once per directory, whatever its label.
     Once {
         kind: DefinitionKind,
         address: &'static str,

@@ -1,4 +1,4 @@
-//! `terraform.tfvars` and `*.auto.tfvars`: attribute by attribute.
+//! Merges `terraform.tfvars` and `*.auto.tfvars`, attribute by attribute.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -14,18 +14,18 @@ use super::{
     value::{ValueId, Values},
 };
 
-/// Merges variables: the higher contribution's value replaces the lower's as a whole, as Terraform itself does with
-/// several files of variables. Formatting, order and comments are the lowest file's; new variables come after.
+/// Merges variables: the higher contribution's value replaces the lower one's as a whole, as in Terraform itself with
+/// several files of variables. The lowest file gives formatting, order and comments; new variables are appended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tfvars;
 
 struct Variable {
     key: Range<usize>,
     name: String,
-    /// The value's bytes.
+    /// The range of the value.
     text: Range<usize>,
     value: ValueId,
-    /// Where the variable before it ends.
+    /// The end of the preceding variable.
     after: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ struct Merge<'a, 't> {
 }
 
 impl<'a> Merge<'a, '_> {
-    /// Every variable with the contributions that set it, in the order of the result.
+    /// All variables in the order of the result, each with the contributions that set it.
     fn setters(&self) -> Vec<Vec<(usize, &'a Variable)>> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut all: Vec<Vec<(usize, &Variable)>> = Vec::new();
@@ -110,7 +110,7 @@ impl<'a> Merge<'a, '_> {
         all
     }
 
-    /// Who counts for a variable.
+    /// The contributions that count for a variable.
     fn in_play(&self, setters: &[(usize, &'a Variable)]) -> Vec<(usize, &'a Variable)> {
         let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
         let in_play = self.standing.in_play(&all, |_, _| true);
@@ -129,7 +129,7 @@ impl<'a> Merge<'a, '_> {
             .collect()
     }
 
-    /// The merged text with the origins of its keys; `Err`: the conflicts.
+    /// Returns the merged text with the origins of its keys, or the conflicts.
     fn run(&self) -> Result<(Vec<u8>, Vec<KeyOrigin>), Vec<KeyConflict>> {
         let base = &self.files[0].0;
         let (mut edits, mut added) = (Vec::new(), String::new());
@@ -173,7 +173,7 @@ impl<'a> Merge<'a, '_> {
         }
         edits.push(Edit::insert(base.text.len(), added));
         let eol = base.line_break();
-        // A heredoc's line breaks are part of its value.
+        // The line breaks of a heredoc are part of its value.
         for edit in edits.iter_mut().filter(|edit| !edit.text.contains("<<")) {
             edit.text = edit.text.replace("\r\n", "\n").replace('\n', eol);
         }
@@ -182,7 +182,7 @@ impl<'a> Merge<'a, '_> {
         Ok((text.into_bytes(), keys))
     }
 
-    /// A variable that the lowest file lacks, with its comments, as whole lines.
+    /// Writes a variable that the lowest file lacks as whole lines, with its comments.
     fn chunk(&self, (first, frame): (usize, &Variable), (winner, variable): (usize, &Variable)) -> String {
         let file = &self.files[first].0;
         let mut edits = Vec::new();
@@ -201,7 +201,7 @@ impl<'a> Merge<'a, '_> {
         self.replace_in((0, frame), winner, edits);
     }
 
-    /// Puts a winner's value into a variable's place in another file.
+    /// Puts the winning value in the place of a variable of another file.
     fn replace_in(
         &self,
         (first, frame): (usize, &Variable),
@@ -218,7 +218,7 @@ impl<'a> Merge<'a, '_> {
             file.comment_behind(frame.text.end),
             theirs.comment_behind(variable.text.end),
         );
-        // Nothing may stand behind the mark that ends a heredoc.
+        // Nothing may follow the end marker of a heredoc on its line.
         let heredoc = text.starts_with("<<");
         let mut end = frame.text.end;
         let mut text = text.to_owned();

@@ -1,28 +1,28 @@
-//! A file's text as a light tree: every node knows its bytes, so that a merge can move text instead of writing it anew.
+//! A file as a lightweight tree. Every node knows its bytes, so that a merge can move text instead of rewriting it.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::value::{ValueId, Values};
 
-/// Nesting, with aliases followed, beyond which a file is not merged. Real files stay below 20.
+/// A file nested deeper than this, aliases followed, is not merged. Real files stay below 20.
 pub(super) const MAX_DEPTH: usize = 128;
-/// Bytes of one file beyond which it is not merged: far above any configuration that people write.
+/// A file with more bytes than this is not merged: no configuration that people write is nearly so large.
 pub(super) const MAX_BYTES: usize = 4 << 20;
-/// Nodes of one file beyond which it is not merged; keeps a merge of hostile files under about 150 MiB.
+/// A file with more nodes than this is not merged, which keeps a merge of hostile files under about 150 MiB.
 pub(super) const MAX_NODES: usize = 400_000;
 
-/// Index into [`Tree::nodes`]. Nodes stand in text order, a parent before its children.
+/// An index into [`Tree::nodes`]. The nodes are in text order, a parent before its children.
 pub(super) type NodeId = usize;
 
 /// A node of one contribution.
 pub(super) type NodeRef = (usize, NodeId);
 
-/// How a scalar is written.
+/// The style of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
     Quoted,
-    /// `|` and `>`; `keep`: with the `+` that makes the blank lines after it part of the value.
+    /// `|` and `>`. `keep`: a `+` makes the blank lines behind it part of the value.
     Block {
         keep: bool,
     },
@@ -38,13 +38,13 @@ pub(super) enum Kind {
 
 #[derive(Clone, Debug)]
 pub(super) struct Map {
-    /// In braces.
+    /// It is in braces.
     pub flow: bool,
-    /// Has no tag, or one that still makes it a mapping.
+    /// It has no tag, or one that still makes it a mapping.
     pub plain_tag: bool,
-    /// Column of the keys of a block mapping; indentation of the line that it starts on for one in braces.
+    /// The column of the keys of a block mapping; for one in braces the indentation of the line that it starts on.
     pub indent: usize,
-    /// As written, duplicates included.
+    /// The entries as written, including duplicates.
     pub entries: Vec<Entry>,
 }
 
@@ -52,47 +52,47 @@ pub(super) struct Map {
 pub(super) struct Entry {
     pub key: NodeId,
     pub value: NodeId,
-    /// Right behind the `:`; the key's end where there is none (`{a}`).
+    /// The end of the `:`; the key's end if there is none (`{a}`).
     pub colon_end: usize,
-    /// There is a `:`.
+    /// Is there a `:`?
     pub colon: bool,
-    /// Written with `?`.
+    /// Is it written with `?`?
     pub explicit: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// Right behind the indicator that introduces the node (`:`, `-`); the document's start for the root.
+    /// The end of the indicator that introduces the node (`:`, `-`); for the root the start of the document.
     pub lead: usize,
-    /// First byte, tag and anchor included.
+    /// The first byte, including tag and anchor.
     pub start: usize,
-    /// First byte behind tag and anchor.
+    /// The first byte behind tag and anchor.
     pub content: usize,
-    /// Behind the last byte. A block scalar ends with its last line, without the line break.
+    /// The end of the last byte. A block scalar ends with its last line, without the line break.
     pub end: usize,
-    /// The column that the node must be indented beyond, when its collection is a block; -1 for the root.
+    /// The column that the node must be indented beyond if its collection is a block; -1 for the root.
     pub parent_indent: isize,
-    /// Stands directly in a block sequence.
+    /// Is it an item of a block sequence?
     pub in_sequence: bool,
-    /// Stands inside brackets or braces.
+    /// Is it inside brackets or braces?
     pub in_flow: bool,
-    /// Is a mapping's key.
+    /// Is it the key of a mapping?
     pub is_key: bool,
-    /// The first node that is not part of this one.
+    /// The first node behind this one that is not part of it.
     pub next: NodeId,
-    /// Bytes of the anchor with its `&`.
+    /// The bytes of the anchor with its `&`.
     pub anchor: Option<Range<usize>>,
-    /// What it loads to.
+    /// The value that it loads to.
     pub value: ValueId,
     pub kind: Kind,
 }
 
-/// One entry of a mapping as it is loaded: merge keys followed, of duplicates the last.
+/// One entry of a mapping as loaded: merge keys are followed, and the last of several duplicates counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loaded {
     /// The key as Python compares it.
     pub key: ValueId,
-    /// The mapping in which the entry stands: another one for what comes through a merge key.
+    /// The mapping that holds the entry: another one if it is inherited through a merge key.
     pub map: NodeId,
     /// Index into its [`Map::entries`].
     pub entry: usize,
@@ -101,22 +101,22 @@ pub(super) struct Loaded {
 /// A parsed file.
 #[derive(Debug)]
 pub(super) struct Tree<'t> {
-    /// Without byte order mark, with a line break at its end.
+    /// The text without byte-order mark, with a line break at its end.
     pub text: Cow<'t, str>,
     pub nodes: Vec<Node>,
-    /// Behind directives and `---`, where the content starts.
+    /// The start of the content, behind directives and `---`.
     pub body: usize,
-    /// Before `...`, where the content ends.
+    /// The end of the content, before `...`.
     pub body_end: usize,
-    /// Bytes of comments, in text order, with their `#`.
+    /// The bytes of comments, with their `#`, in text order.
     pub comments: Vec<Range<usize>>,
-    /// Mappings with merge keys, as loaded.
+    /// The mappings with merge keys, as loaded.
     pub flattened: HashMap<NodeId, Vec<Loaded>>,
-    /// How many aliases each anchored node has.
+    /// The number of aliases of each anchored node.
     pub aliases: HashMap<NodeId, usize>,
-    /// Starts with a byte order mark.
+    /// Does the file start with a byte-order mark?
     pub bom: bool,
-    /// JSON only: one level of indentation.
+    /// One level of indentation, in JSON only.
     pub json_step: Option<String>,
     pub line_starts: Vec<usize>,
 }
@@ -127,7 +127,7 @@ impl Tree<'_> {
         self.nodes.first()
     }
 
-    /// The node itself, or what its alias stands for.
+    /// The node itself, or the target of its alias.
     pub(super) fn resolve(&self, node: NodeId) -> NodeId {
         match self.nodes[node].kind {
             Kind::Alias(target) => target,
@@ -135,7 +135,7 @@ impl Tree<'_> {
         }
     }
 
-    /// The mapping at this very node: no alias is followed.
+    /// The mapping at this node; aliases are not followed.
     pub(super) fn map(&self, node: NodeId) -> Option<&Map> {
         match &self.nodes[node].kind {
             Kind::Map(map) => Some(map),
@@ -172,7 +172,7 @@ impl Tree<'_> {
         self.line_starts[self.line(at) - 1]
     }
 
-    /// The line break that ends the line of a byte, its carriage return left out.
+    /// The end of the line of a byte, without its line break.
     pub(super) fn line_end(&self, at: usize) -> usize {
         let end = self
             .line_starts
@@ -198,7 +198,7 @@ impl Tree<'_> {
         &self.text[self.line_start(at)..self.line_end(at)]
     }
 
-    /// Is there nothing but blanks before this byte on its line?
+    /// Are there only blanks before this byte on its line?
     pub(super) fn starts_line(&self, at: usize) -> bool {
         self.text[self.line_start(at)..at]
             .bytes()
@@ -212,7 +212,7 @@ impl Tree<'_> {
             .collect()
     }
 
-    /// Comments that start within a range.
+    /// The comments that start within a range.
     pub(super) fn comments_in(&self, range: &Range<usize>) -> &[Range<usize>] {
         let first = self
             .comments
@@ -226,7 +226,7 @@ impl Tree<'_> {
         if self.text.contains("\r\n") { "\r\n" } else { "\n" }
     }
 
-    /// Does the text of a node end with a block scalar, and with one that owns the blank lines behind it?
+    /// `Some` if a node ends with a block scalar: does that own the blank lines behind it?
     pub(super) fn last_block(&self, node: NodeId) -> Option<bool> {
         // The last node in text order is the deepest last one, unless brackets close behind it.
         let last = &self.nodes[self.nodes[node].next - 1];
@@ -237,7 +237,7 @@ impl Tree<'_> {
     }
 }
 
-/// Of entries with one key the last counts, at the first one's place: as Python fills a dict.
+/// Of entries with the same key the last one counts, in the place of the first, as in a Python dict.
 pub(super) fn last_wins(entries: impl Iterator<Item = Loaded>) -> Vec<Loaded> {
     let mut places: HashMap<ValueId, usize> = HashMap::new();
     let mut all: Vec<Loaded> = Vec::new();
@@ -253,7 +253,7 @@ pub(super) fn last_wins(entries: impl Iterator<Item = Loaded>) -> Vec<Loaded> {
     all
 }
 
-/// Where lines start.
+/// The starts of all lines.
 pub(super) fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0)
         .chain(text.match_indices('\n').map(|(at, _)| at + 1))

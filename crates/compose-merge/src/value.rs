@@ -1,25 +1,25 @@
-//! What nodes load to, so that texts can be compared by meaning: equal values have equal ids.
+//! The values that nodes load to, for comparing texts by meaning: equal values have equal ids.
 
 use std::collections::HashMap;
 
 use super::scalar::{self, Scalar};
 
-/// A loaded value. Two nodes with one id load to the same thing, type included.
+/// The id of a loaded value. Two nodes with the same id load to the same value of the same type.
 pub(super) type ValueId = u32;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Value {
     Scalar(Scalar),
     Sequence(Option<Box<str>>, Box<[ValueId]>),
-    /// Sorted: the order of keys is no part of a mapping's value.
+    /// The pairs are sorted: the order of keys is not part of a mapping's value.
     Map(Option<Box<str>>, Box<[(ValueId, ValueId)]>),
 }
 
-/// All values of a merge, each once.
+/// All values of a merge, each stored once.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     ids: HashMap<Value, ValueId>,
-    /// Scalars that are another key for Python than they are a value: `true`, `1.0`.
+    /// The scalars that are a different key in Python than they are a value: `true`, `1.0`.
     keys: HashMap<ValueId, ValueId>,
 }
 
@@ -29,7 +29,7 @@ impl Values {
         *self.ids.entry(value).or_insert(next)
     }
 
-    /// A scalar.
+    /// Returns the id of a scalar.
     pub(super) fn scalar(&mut self, scalar: Scalar) -> ValueId {
         let key = scalar::python_key(&scalar);
         let id = self.id(Value::Scalar(scalar));
@@ -40,18 +40,18 @@ impl Values {
         id
     }
 
-    /// A sequence.
+    /// Returns the id of a sequence.
     pub(super) fn sequence(&mut self, tag: Option<&str>, items: Vec<ValueId>) -> ValueId {
         self.id(Value::Sequence(tag.map(Into::into), items.into()))
     }
 
-    /// A mapping of keys (see [`Values::key`]) to values, each key once.
+    /// Returns the id of a mapping of keys (see [`Values::key`]) to values; each key occurs once.
     pub(super) fn map(&mut self, tag: Option<&str>, mut entries: Vec<(ValueId, ValueId)>) -> ValueId {
         entries.sort_unstable();
         self.id(Value::Map(tag.map(Into::into), entries.into()))
     }
 
-    /// A value as a key of a dict: Python holds `1`, `1.0` and `True` for one key.
+    /// Returns a value as a key of a dict: Python considers `1`, `1.0` and `True` the same key.
     pub(super) fn key(&self, value: ValueId) -> ValueId {
         self.keys.get(&value).copied().unwrap_or(value)
     }

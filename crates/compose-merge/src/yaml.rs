@@ -1,7 +1,7 @@
-//! YAML to a [`Tree`]: saphyr-parser's events say what there is, the text between them says exactly where.
+//! Parses YAML to a [`Tree`]: the events of saphyr-parser give the structure, the text between them the exact places.
 //!
 //! saphyr reads YAML 1.2 and BitOps reads YAML 1.1 with PyYAML. Scalars are resolved by the rules of 1.1
-//! (`scalar`); where the two grammars disagree about a text, it is refused here (see [`check_text`]).
+//! (`scalar`). A text that the two grammars read differently is refused (see [`check_text`]).
 
 use std::{
     borrow::Cow,
@@ -30,8 +30,8 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     if text.is_empty() || text.ends_with('\n') {
         return Builder::new(Cow::Borrowed(text), bom).build(values);
     }
-    // The last line lacks its break, and what is spliced in behind it needs one. For a block scalar the break is
-    // part of the value: then its header has to say that there is none.
+    // The last line has no line break, but text that is spliced in behind it needs one. The break is part of the value of
+    // a block scalar, so its header must then strip it.
     let whole = format!("{text}\n");
     let tree = Builder::new(Cow::Owned(whole.clone()), bom).build(values)?;
     let Some(header) = tree
@@ -43,7 +43,7 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     };
     let last = text.rfind('\n').map_or(0, |at| at + 1);
     if text[last..].trim().is_empty() {
-        // Blanks of the indentation are no content: then the break before them is the last one.
+        // Indentation is not content: the line break before it is the last one.
         let content = is_content(&text[header.content..last], &text[last..]);
         return match content {
             true => Err("a text of several lines that ends with blanks and without a line break".to_owned()),
@@ -63,7 +63,7 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     Builder::new(Cow::Owned(stripped), bom).build(values)
 }
 
-/// May a last line of blanks be more than the indentation of the block scalar that it ends? In doubt it may.
+/// Can a last line of blanks be content of the block scalar that it ends, beyond its indentation? If in doubt, yes.
 fn is_content(scalar: &str, blanks: &str) -> bool {
     let mut lines = scalar.lines();
     let header = lines.next().unwrap_or_default();
@@ -76,7 +76,7 @@ fn is_content(scalar: &str, blanks: &str) -> bool {
     !plain || indent.is_none_or(|indent| blanks.len() > indent)
 }
 
-/// Refuses characters that PyYAML does not read, or reads as line breaks where YAML 1.2 does not.
+/// Refuses characters that PyYAML does not accept, and those that it reads as line breaks but YAML 1.2 does not.
 fn check_text(text: &str) -> Result<(), String> {
     let mut previous = '\0';
     for (at, c) in text.char_indices().chain([(text.len(), '\0')]) {
@@ -96,20 +96,20 @@ fn check_text(text: &str) -> Result<(), String> {
 struct Frame {
     node: NodeId,
     flow: bool,
-    /// Column of the keys or dashes; indentation of the first line for a flow collection.
+    /// The column of the keys or dashes; for a flow collection the indentation of its first line.
     indent: usize,
-    /// `None`: a sequence.
+    /// `None` for a sequence.
     map: Option<OpenMap>,
     items: Vec<NodeId>,
     tag: Option<String>,
-    /// The deepest child's nesting.
+    /// The nesting below the deepest child.
     depth: usize,
 }
 
 #[derive(Default)]
 struct OpenMap {
     entries: Vec<Entry>,
-    /// The key whose value comes next, and whether it has a `?`.
+    /// The key whose value is next, with a flag for a `?`.
     key: Option<(NodeId, bool)>,
     /// A pair in a flow sequence without braces.
     bare: bool,
@@ -118,19 +118,19 @@ struct OpenMap {
 struct Builder<'t> {
     text: Cow<'t, str>,
     bom: bool,
-    /// Everything before it is accounted for.
+    /// All text before it has been processed.
     at: usize,
-    /// Byte of each character; empty for ASCII.
+    /// The byte of each character; empty if the text is ASCII.
     bytes: Vec<usize>,
     line_starts: Vec<usize>,
     nodes: Vec<Node>,
     comments: Vec<Range<usize>>,
     frames: Vec<Frame>,
-    /// By saphyr's number.
+    /// Anchored nodes by saphyr's number of the anchor.
     anchors: HashMap<usize, NodeId>,
     anchor_names: HashSet<String>,
     aliases: HashMap<NodeId, usize>,
-    /// Nesting below each node, aliases followed.
+    /// The nesting below each node, aliases followed.
     depths: Vec<usize>,
     flattened: HashMap<NodeId, Vec<Loaded>>,
     flattened_entries: usize,
@@ -222,7 +222,7 @@ impl<'t> Builder<'t> {
         })
     }
 
-    /// Adds a node; the caller completes it.
+    /// Adds a node, which the caller completes.
     fn node(
         &mut self,
         position: &Position,
@@ -257,7 +257,7 @@ impl<'t> Builder<'t> {
             return Ok(());
         };
         let name = &self.text[range.start + 1..range.end];
-        // PyYAML's rule for names is stricter than YAML's.
+        // PyYAML's rules for names are stricter than YAML's.
         if name.is_empty()
             || !name
                 .bytes()
@@ -342,7 +342,7 @@ impl<'t> Builder<'t> {
             self.at
         };
         let opening = if map { b'{' } else { b'[' };
-        // saphyr's span of a bracket reaches over the blanks and the comment behind it; that of a block is empty here.
+        // saphyr's span of a bracket includes the blanks and the comment behind it; that of a block is empty here.
         let bracketed = self.peek() == Some(opening) && self.byte(span.end.index()) > self.at;
         let flow = bracketed || position.in_flow;
         let bare = flow && !bracketed;
@@ -353,7 +353,7 @@ impl<'t> Builder<'t> {
         };
         let tag = tag.map(tag_text);
         let kind = if map {
-            // `!!map`, and the `!` that means nothing, still make it a dict.
+            // With `!!map`, and with a bare `!`, it is still a dict.
             let plain_tag = tag.as_deref().is_none_or(|tag| {
                 tag == "!" || matches!(tag.strip_prefix(scalar::YAML_TAG), Some("map" | "python/dict"))
             });
@@ -391,7 +391,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// Hands a node to the collection around it.
+    /// Adds a node to the collection around it.
     fn attach(&mut self, id: NodeId, position: &Position) -> Result<(), String> {
         let Some(frame) = self.frames.last_mut() else {
             return Ok(());
@@ -410,7 +410,7 @@ impl<'t> Builder<'t> {
                 if !matches!(self.nodes[key].kind, Kind::Scalar(_)) {
                     return Err("a key that is not a scalar".to_owned());
                 }
-                // PyYAML takes such keys only with a `?`, and an empty one not everywhere.
+                // PyYAML accepts such keys only with a `?`, and an empty key only in some places.
                 if self.nodes[id].content == self.nodes[id].end {
                     return Err("an empty key".to_owned());
                 }
@@ -480,7 +480,7 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// A tag as YAML resolves it: `!Ref`, `tag:yaml.org,2002:str`; `!` for the one that means nothing.
+/// The resolved tag: `!Ref`, `tag:yaml.org,2002:str`, or a bare `!`.
 fn tag_text(tag: &Tag) -> String {
     format!("{}{}", tag.handle, tag.suffix)
 }

@@ -1,19 +1,20 @@
-//! The text between saphyr's events: indicators, comments, tags and anchors, and where a scalar really ends.
+//! Reads the text between saphyr's events: indicators, comments, tags and anchors, and the real end of a scalar.
 
 use std::ops::Range;
 
 use super::{Builder, OpenMap};
 use crate::tree::Style;
 
-/// Where a node stands.
+/// The position of a node.
 pub(super) struct Position {
     pub(super) lead: usize,
     pub(super) parent_indent: isize,
     pub(super) in_sequence: bool,
     pub(super) in_flow: bool,
     pub(super) key: bool,
-    /// For a key: written with `?`. For a value: the colon.
+    /// Is it a key that is written with `?`?
     pub(super) explicit: bool,
+    /// Is there a colon before the value?
     pub(super) colon: bool,
 }
 
@@ -30,7 +31,7 @@ impl Builder<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Is the byte at this distance the end of a word?
+    /// Does a word end at this distance?
     pub(super) fn blank(&self, distance: usize) -> bool {
         self.text
             .as_bytes()
@@ -113,7 +114,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Moves behind the indicators before a node.
+    /// Skips the indicators before a node.
     pub(super) fn place(&mut self) -> Result<Position, String> {
         let start = self.at;
         let Some(frame) = self.frames.last() else {
@@ -170,7 +171,7 @@ impl Builder<'_> {
         Ok(position)
     }
 
-    /// Reads as many properties as the event has. Gives the start of the node and its anchor.
+    /// Reads as many properties as the event has. Returns the start of the node and its anchor.
     pub(super) fn properties(
         &mut self,
         anchor: bool,
@@ -193,7 +194,7 @@ impl Builder<'_> {
                     if self.text[from..].starts_with("!<") {
                         length = self.text[from..].find('>').ok_or_else(|| self.lost())? + 1;
                     } else {
-                        // To PyYAML `,` and brackets are part of a tag, to YAML 1.2 they end it.
+                        // In PyYAML `,` and brackets are part of a tag, in YAML 1.2 they end it.
                         let whole = self.text[from..]
                             .split_ascii_whitespace()
                             .next()
@@ -210,7 +211,7 @@ impl Builder<'_> {
         Ok((start.unwrap_or(self.at), found))
     }
 
-    /// The `+` of a block scalar's header.
+    /// Does the header of a block scalar have a `+`?
     pub(super) fn header_keeps(&self) -> Result<bool, String> {
         let rest = &self.text[self.at..];
         if !rest.starts_with(['|', '>']) {
@@ -223,7 +224,7 @@ impl Builder<'_> {
             .any(|byte| byte == b'+'))
     }
 
-    /// Notes the comment behind a block scalar's header: it is a part of the scalar's text.
+    /// Records the comment behind the header of a block scalar, which is part of the scalar's text.
     pub(super) fn header_comment(&mut self) {
         let header = self.text[self.at..].lines().next().unwrap_or_default();
         if let Some(comment) = header.find('#') {
@@ -231,7 +232,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The end of a scalar that starts at `start` and of which saphyr says that it ends at `end`.
+    /// The real end of a scalar that starts at `start`; `end` is saphyr's.
     pub(super) fn scalar_end(&self, start: usize, end: usize, style: Style) -> Result<usize, String> {
         let text = self
             .text
@@ -240,12 +241,12 @@ impl Builder<'_> {
             .ok_or_else(|| self.lost())?;
         match style {
             Style::Plain => Ok(start + text.trim_end_matches([' ', '\t', '\r', '\n']).len()),
-            // saphyr counts blanks and a comment behind the quote in.
+            // saphyr includes the blanks and the comment behind the quote.
             Style::Quoted => quoted_length(text.as_bytes())
                 .map(|length| start + length)
                 .ok_or_else(|| self.lost()),
             Style::Block { keep } => {
-                // saphyr ends in front of the next token, somewhere in its line.
+                // saphyr's end is before the next token, somewhere in its line.
                 let line = self.line_starts[self.line_starts.partition_point(|start| *start <= end) - 1];
                 let whole = if line > start && self.text[line..end].bytes().all(|byte| byte == b' ') {
                     line
@@ -264,7 +265,7 @@ impl Builder<'_> {
     }
 }
 
-/// The length of a scalar in quotes.
+/// The length of a quoted scalar.
 fn quoted_length(text: &[u8]) -> Option<usize> {
     let quote = *text.first().filter(|quote| matches!(quote, b'"' | b'\''))?;
     let mut at = 1;

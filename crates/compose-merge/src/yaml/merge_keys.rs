@@ -1,4 +1,4 @@
-//! Merge keys (`<<`), as PyYAML's `flatten_mapping` follows them.
+//! Follows merge keys (`<<`), as PyYAML's `flatten_mapping` does.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Builder<'_> {
-    /// The entries of a mapping as PyYAML's `flatten_mapping` leaves them.
+    /// The entries of a mapping after PyYAML's `flatten_mapping`.
     pub(super) fn load(
         &mut self,
         id: NodeId,
@@ -58,7 +58,7 @@ impl Builder<'_> {
         Ok(all)
     }
 
-    /// What a merge key's value brings.
+    /// Adds the entries that a merge key inherits.
     pub(super) fn inherit(
         &self,
         value: NodeId,

@@ -1,9 +1,9 @@
-//! Merges as a user sees them: the text, where keys came from, conflicts, and why a file is not merged.
+//! Merges as users see them: the text, the origin of keys, conflicts, and the reasons why a file is not merged.
 
 use crate::oracle::{Job, ask, merge, merge_last};
 use compose_merge::{Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, Yaml};
 
-/// Merges YAML, compares the text, and has PyYAML say that it means the right thing.
+/// Merges YAML, compares the text, and checks its meaning with PyYAML.
 fn check(texts: &[&str], expected: &str) {
     let result = merge_last("yaml", texts).unwrap();
     let inputs = texts.iter().map(|text| (*text).to_owned()).collect();

@@ -1,7 +1,7 @@
-//! Files in the style of real ones, merged, against what PyYAML makes of them.
+//! Merges files in the style of real ones, and compares them with what PyYAML loads.
 //!
 //! Each directory of `corpus` holds the contributions to one file, lowest first; `unmerged` holds files that
-//! are left to rule 5.
+//! fall under rule 5.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Good files damaged at random and merged: nothing panics, nothing hangs, and what is written can be read again.
+//! Merges valid files that are damaged at random: nothing panics or hangs, and every result can be merged again.
 //!
 //! Deterministic. `BITOPS_COMPOSE_TEST_ROUNDS=1000000 cargo test --release -p compose-merge damaged` looks for longer, from
 //! another place each time that `BITOPS_COMPOSE_TEST_SEED` says so.
@@ -40,7 +40,7 @@ fn damaged_files() {
                     contributions: &contributions,
                     precedence: &move |_, _| precedence,
                 });
-                // What was written can be read: merging it with itself changes nothing.
+                // The result can be read: merging it with itself succeeds.
                 let Some(merged) = merged.ok().and_then(MergeOutcome::merged) else {
                     continue;
                 };

@@ -1,4 +1,4 @@
-//! Merges as a user sees them, judged by PyYAML, which BitOps reads with.
+//! Merges files as users see them, and compares the results with PyYAML, which BitOps uses.
 
 mod cases;
 mod corpus;

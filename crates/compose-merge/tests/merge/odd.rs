@@ -1,8 +1,8 @@
-//! The odd corners of YAML: every odd document below and above some others, against the merge of what PyYAML loads.
+//! The odd corners of YAML: merges every odd document with some others, both ways round, and compares with PyYAML.
 
 use crate::oracle::{Job, ask, merge_last};
 
-/// What BitOps' loader makes of each is asked, not written down.
+/// The expected results are computed by BitOps' loader, not written down.
 const ODD: &[&str] = &[
     "a: {b: 1,\n  c: 2,\n  d: [1,\n    2]}\n",
     "a: {\n  b: 1, # one\n  c: {d: 3},\n}\n",
@@ -110,7 +110,7 @@ const ODD: &[&str] = &[
     "a: 2001-12-14t21:59:43.10-05:00\nb: 2001-13-14\n",
 ];
 
-/// What PyYAML takes and a merge does not: the file stays whole then, which is told.
+/// Documents that PyYAML loads but that are not merged, with the reported reason: the file stays whole.
 const NOT_MERGED: &[(&str, &str)] = &[
     ("? |\n  block key\n: 1\na: 1\n", "a key of several lines"),
     (
@@ -136,7 +136,7 @@ const NOT_MERGED: &[(&str, &str)] = &[
     ),
 ];
 
-/// With which each is merged, both ways round.
+/// The documents that each is merged with, both ways round.
 const OTHERS: &[&str] = &[
     "a: {b: 1, x: [1]} # why\nnew: 1\n",
     "# above\na:\n  b: 2\n\n  # between\n  x:\n  - 1\nb: |\n  text\n",
@@ -166,7 +166,7 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
     let answers = ask(&jobs);
     let (mut merged, mut refused) = (0, Vec::new());
     for (job, answer) in jobs.iter().zip(&answers) {
-        // What PyYAML cannot load BitOps cannot either.
+        // BitOps cannot load what PyYAML cannot load.
         if answer.starts_with("unloadable") {
             continue;
         }
@@ -181,8 +181,8 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
         let error = merge_last("yaml", &[OTHERS[0], text]).unwrap_err();
         assert_eq!((error.index, error.why.as_str()), (1, *why), "{text}");
     }
-    // Of two that are merged elsewhere, and not with one another: each is left alone as a whole, and why is told.
-    let told = |inputs: &&Vec<String>| {
+    // Some documents are merged with others but not with each other: both stay whole, and the reason is reported.
+    let is_explained = |inputs: &&Vec<String>| {
         let error = merge_last("yaml", &[&inputs[0], &inputs[1]]).unwrap_err();
         let mut known = NOT_MERGED.iter();
         known.any(|(text, _)| inputs.iter().any(|input| input == text))
@@ -190,6 +190,6 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
             || (inputs[1].starts_with("&root") || inputs[1].starts_with("!!map"))
                 && error.why.starts_with("the merged text: ")
     };
-    refused.retain(|inputs| !told(inputs));
+    refused.retain(|inputs| !is_explained(inputs));
     assert!(refused.is_empty(), "{refused:#?}");
 }

@@ -1,4 +1,4 @@
-//! Random files, merged, against a reference merge of what PyYAML loads.
+//! Merges random files, and compares with a reference merge of what PyYAML loads.
 
 use crate::oracle::{Job, ask, merge, merge_last};
 use crate::random_files::{json_value, random, write_json};
@@ -11,7 +11,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-/// The shortest wrong case, if any: what to look at first.
+/// Panics with the shortest wrong case, if there is one.
 fn report(jobs: &[Job], answers: &[String]) {
     let wrong = jobs
         .iter()
@@ -57,7 +57,7 @@ fn a_merge_means_the_merge_of_what_was_loaded() {
     );
 }
 
-/// What a merge drops is told: every comment is in the result or in the list of the lost ones.
+/// Dropped comments are reported: every comment is in the result or in the list of lost ones.
 #[test]
 fn no_comment_is_lost_silently() {
     // Not `# far` and `# below`, which may be lines of the text above them.
@@ -100,7 +100,7 @@ fn no_comment_is_lost_silently() {
     assert!(kept > 1000 && told > 50, "{kept} kept, {told} told");
 }
 
-/// Where YAML 1.2, which finds the places, and PyYAML, which counts, read one text differently, the text must be refused.
+/// A text that YAML 1.2 (which gives the places) and PyYAML (which gives the values) read differently must be refused.
 #[test]
 fn a_damaged_file_is_refused_or_merged_as_pyyaml_reads_it() {
     let mut jobs = Vec::new();
@@ -150,7 +150,7 @@ fn merging_is_idempotent_and_associative() {
     let mut jobs = Vec::new();
     for texts in random(3, 150) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        // The same bytes twice are one file, whatever they hold.
+        // A file merged with itself stays the same, whatever it holds.
         if let Ok(twice) = merge_last("yaml", &[texts[0], texts[0]]) {
             assert_eq!(twice, texts[0]);
         }
@@ -163,7 +163,7 @@ fn merging_is_idempotent_and_associative() {
         let steps: Vec<&str> = std::iter::once(two.as_str())
             .chain(texts[2..].iter().copied())
             .collect();
-        // What is merged may be merged again: step by step or all at once is the same.
+        // Merging step by step gives the same as merging all at once.
         let by_steps = if steps.len() == 1 {
             Ok(two.clone())
         } else {
@@ -181,7 +181,7 @@ fn merging_is_idempotent_and_associative() {
             inputs: vec![all.clone()],
             result: Some(by_steps),
         });
-        // A layer that is already in changes nothing.
+        // Merging a layer again changes nothing.
         if let Ok(again) = merge_last("yaml", &[&all, texts[texts.len() - 1]]) {
             jobs.push(Job {
                 format: "yaml",

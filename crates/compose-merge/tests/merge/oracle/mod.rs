@@ -1,4 +1,4 @@
-//! Asks PyYAML whether merges mean what they should.
+//! Compares the meaning of merges with PyYAML.
 
 use std::{
     io::Write,
@@ -29,7 +29,7 @@ pub(crate) fn merge(
     })
 }
 
-/// Merges texts of which each wins over those before it.
+/// Merges texts; each overrides those before it.
 pub(crate) fn merge_last(format: &str, texts: &[&str]) -> Result<String, Unmergeable> {
     let merger: &dyn Merger = if format == "json" { &Json } else { &Yaml };
     let outcome = merge(merger, texts, &|_, _| Precedence::HigherWins)?;
@@ -63,7 +63,7 @@ pub(crate) fn ask(jobs: &[Job]) -> Vec<String> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // The oracle reads all of it before it writes.
+    // The oracle reads all of its input before it writes.
     child
         .stdin
         .take()
