@@ -150,12 +150,25 @@ fn without_a_mount_the_pipeline_has_its_own_message() {
 fn filled_by_hand_in_a_running_container() {
     let world = world();
     let source = format!("--volume={}:/src:ro", world.checkout().display());
-    for fill in [
-        format!("mkdir -p {DEPLOYMENT} && cp -r /src/. {DEPLOYMENT}/"),
-        format!("cp -r /src/. {DEPLOYMENT}"),
-        format!("cd /src && tar cf - . | tar xf - -C {DEPLOYMENT}"),
+    let git = "git -c user.name=x -c user.email=x@example.org";
+    let (root, anyone) = (&["--user=0"][..], &["--user=0", "--user=1000"][..]);
+    for (fill, users) in [
+        (
+            format!("mkdir -p {DEPLOYMENT} && cp -r /src/. {DEPLOYMENT}/"),
+            anyone,
+        ),
+        (format!("cp -r /src/. {DEPLOYMENT}"), anyone),
+        (
+            format!(
+                "cp -r /src /tmp/repo && cd /tmp/repo && git init -q && git add -A && {git} commit -qm x && \
+                 git clone -q /tmp/repo {DEPLOYMENT}"
+            ),
+            anyone,
+        ),
+        // It gives the directory the mode of the other one, which only its owner may.
+        (format!("cd /src && tar cf - . | tar xf - -C {DEPLOYMENT}"), root),
     ] {
-        for user in ["--user=0", "--user=1000"] {
+        for user in users {
             let script = format!("{fill} && exec bitops-compose deploy");
             let options = [&*source, user, "--entrypoint=sh"];
             let arguments = world.arguments(&options, &["-c", &script]);

@@ -178,3 +178,47 @@ fn and_looked_into_while_it_runs() {
         world.fingerprint().assert_same_as(&before);
     }
 }
+
+/// As the steps of a job in one container.
+#[test]
+fn two_environments_at_once_in_one_container() {
+    let world = world_with_a_deployment();
+    let config = fs::read_to_string(world.checkout().join("dev/bitops.config.yaml")).unwrap();
+    world
+        .file("prod/bitops.config.yaml", &config)
+        .file("prod/terraform/mine.txt", "mine");
+    let before = world.fingerprint();
+    let mount = world.bind("", "");
+    let options = world.arguments(&[&mount, "--entrypoint=sleep"], &["600"]);
+    let container = world.engine.start(options);
+    let deploy = |environment: &str| {
+        let dump = format!("--env=STANDIN_DUMP=/out/{environment}.json");
+        let environment = format!("--env=BITOPS_ENVIRONMENT={environment}");
+        let words = [
+            "exec",
+            &dump,
+            &environment,
+            container.name(),
+            "bitops-compose",
+            "deploy",
+        ];
+        world.engine.call(words).expect_code(0)
+    };
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for environment in ["dev", "prod", "dev"] {
+                scope.spawn(move || deploy(environment));
+            }
+        });
+        for environment in ["dev", "prod"] {
+            let path = world.out().join(format!("{environment}.json"));
+            let seen = compose_testkit::standin::Dump::read(&path).unwrap();
+            fs::remove_file(path).unwrap();
+            for (file, text) in [("theirs.txt", "one"), ("mine.txt", "mine")] {
+                let file = format!("{environment}/terraform/{file}");
+                assert_eq!(seen.text(&file), Some(text), "{file}");
+            }
+        }
+    }
+    world.fingerprint().assert_same_as(&before);
+}

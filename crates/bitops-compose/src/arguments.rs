@@ -41,6 +41,10 @@ pub(crate) fn meant(args: Vec<OsString>) -> Meant {
     let Some(first) = args.first().map(|first| first.as_bytes()) else {
         return Meant::Deploy(args);
     };
+    // Asked for alone, help is this program's own: it says what the entrypoint does and where the pipeline's begins.
+    if first == b"--help" && args.len() == 1 {
+        return Meant::Command([OWN, "help", DEPLOY].map(OsString::from).to_vec());
+    }
     if first.is_empty() || first.starts_with(b"-") {
         return Meant::Deploy(args);
     }
@@ -117,7 +121,8 @@ mod tests {
             &[][..],
             &[""],
             &["-c", "plan"],
-            &["--help"],
+            &["-h"],
+            &["--help", "-c"],
             &["--version"],
             &["--", "plan"],
             &["word"],
@@ -138,6 +143,14 @@ mod tests {
         assert_eq!(
             of(&["bitops-compose", "deploy", "x"]),
             Meant::Deploy(words(&["x"]))
+        );
+    }
+
+    #[test]
+    fn help_alone_is_the_entrypoints_own() {
+        assert_eq!(
+            of(&["--help"]),
+            Meant::Command(words(&["bitops-compose", "help", "deploy"]))
         );
     }
 

@@ -23,7 +23,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`image`] | the layout of an image |
-//! | [`mount`] | where the user's repo is, and what the pipeline's path shows |
+//! | [`mod@locate`], [`mount`] | where the user's repo is, and what the pipeline's path shows |
 //! | `link` | the link that is switched, and the lock on it |
 //! | `restart`, `mountinfo` | a container that is started again |
 //! | [`staging`] | a composition being written beside the mount |
@@ -39,6 +39,7 @@ pub mod image;
 mod layout;
 mod link;
 mod links;
+pub mod locate;
 pub mod mount;
 mod mountinfo;
 mod old;
@@ -55,7 +56,8 @@ mod write;
 pub use error::Error;
 pub use link::{Attempt, Busy, SwitchLock};
 pub use links::Links;
-pub use mount::{Located, Mount, Places, Settled, locate, users_path};
+pub use locate::{Located, Places, locate, users_path};
+pub use mount::{Mount, Nothing, Settled};
 pub use staging::{Staged, Staging};
 pub use sweep::Sweep;
 pub use switch::{Switched, SwitchedBack};
