@@ -170,10 +170,10 @@ impl Keyring {
         let host = url.host_str().unwrap_or_default();
         let options = &self.run.options;
         let variable = env::token_variable(host);
-        let token = options.text(&variable).map(Credential::token);
+        let token = options.utf8_variable(&variable).map(Credential::token);
         let token = token.map(|credential| named(&variable, credential));
         let github = options
-            .text(env::GITHUB_TOKEN)
+            .utf8_variable(env::GITHUB_TOKEN)
             .filter(|_| is_github(options, url))
             .map(|token| named(env::GITHUB_TOKEN, Credential::token(token)));
         let given = self
@@ -233,7 +233,7 @@ pub(crate) fn may_carry(url: &Url) -> bool {
 
 fn is_github(options: &Options, url: &Url) -> bool {
     let server = options
-        .text(env::GITHUB_SERVER_URL)
+        .utf8_variable(env::GITHUB_SERVER_URL)
         .unwrap_or("https://github.com");
     Url::parse(server).is_ok_and(|server| authority(&server) == authority(url))
 }

@@ -115,7 +115,10 @@ fn complete(
             }
             Look::Damaged(id, why) => {
                 let why = format!("object {id}: {why}");
-                return Err(Error::Nonsense { at: shared.at(), why });
+                return Err(Error::Nonsense {
+                    at: shared.failed_at(),
+                    why,
+                });
             }
         };
         if survey.incomplete.is_empty() {
@@ -124,7 +127,7 @@ fn complete(
         request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
     }
     Err(Error::TooMuch {
-        at: shared.at(),
+        at: shared.failed_at(),
         what: "the chain of symlinks",
         limit: format!("{MOST_ROUNDS} requests"),
     })
@@ -259,7 +262,7 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
         ),
     };
     Error::Nonsense {
-        at: shared.at(),
+        at: shared.failed_at(),
         why: format!("{what} was asked for and not sent"),
     }
 }

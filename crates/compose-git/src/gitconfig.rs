@@ -146,7 +146,7 @@ fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
     let path = |name: &str| options.variable(name).map(PathBuf::from);
     let mut files = Vec::new();
     let no_system = options
-        .text("GIT_CONFIG_NOSYSTEM")
+        .utf8_variable("GIT_CONFIG_NOSYSTEM")
         .is_some_and(|text| !matches!(text, "0" | "false" | "no" | "off"));
     if !no_system {
         files.push(path("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".into()));

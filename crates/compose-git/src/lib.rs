@@ -12,7 +12,7 @@
 //! | `credentials`, `gitconfig` | who gets which secret; the bits of git's configuration that concern us |
 //! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
 //! | `store`, `object_cache` | objects, verified; those of them that stay in memory |
-//! | `tree`, `names`, `list_tree` | one tree and its names; the files of a commit, links followed |
+//! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, links followed |
 //! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
 //! | `ids`, `sync` | object ids here and in gix; mutexes |
 //! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
@@ -42,7 +42,7 @@ mod store;
 mod strategy;
 mod sync;
 mod tag;
-mod tree;
+mod tree_object;
 mod want;
 mod wire;
 

@@ -16,9 +16,9 @@ use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 use crate::{
     error::TreeProblem,
     ids::to_gix,
-    names::{self, Siblings, shown},
+    names::{self, Siblings, printable_name},
     store::{ReadError, Store},
-    tree::{self, EntryKind, TreeEntry},
+    tree_object::{self, EntryKind, TreeEntry},
     want::Root,
 };
 
@@ -112,7 +112,7 @@ struct Judged {
     is_pointer: bool,
 }
 
-struct Job<'r> {
+struct ListState<'r> {
     root: &'r Root,
     listing: Listing,
     entries: u64,
@@ -135,19 +135,19 @@ impl<'a> TreeLister<'a> {
 
     /// The files of `root`, sorted by path, and what is missing to know them all. Nothing at all when there is no such directory.
     pub(crate) fn list(&self, root: &Root) -> Result<Listing, Stop> {
-        let mut job = Job {
+        let mut state = ListState {
             root,
             listing: Listing::default(),
             entries: 0,
             total: 0,
             active: Vec::new(),
         };
-        if let Target::Tree(dir) = self.find(root, &mut job.listing.missing)? {
-            self.list_dir(&dir, None, &mut job)?;
+        if let Target::Tree(dir) = self.find(root, &mut state.listing.missing)? {
+            self.list_dir(&dir, None, &mut state)?;
         }
-        job.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
-        job.listing.left_out.sort();
-        Ok(job.listing)
+        state.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        state.listing.left_out.sort();
+        Ok(state.listing)
     }
 
     /// Is the commit's top directory there?
@@ -175,18 +175,18 @@ impl<'a> TreeLister<'a> {
                 Problem::Stop(stop) => Err(stop),
                 // A link at the end of the wanted path that leads nowhere.
                 Problem::Dangling => Ok(Target::Nothing),
-                other => Err(other.at(path.to_owned(), path.as_bytes())),
+                other => Err(other.into_stop(path.to_owned(), path.as_bytes())),
             })
     }
 
-    fn list_dir(&self, dir: &Dir, logical: Option<&TreePath>, job: &mut Job<'_>) -> Result<(), Stop> {
+    fn list_dir(&self, dir: &Dir, logical: Option<&TreePath>, state: &mut ListState<'_>) -> Result<(), Stop> {
         let place = place_of(dir);
         let id = dir.last().map_or(self.root, |(_, id)| *id);
         let entries = match self.tree(&id, &place) {
             Ok(entries) => entries,
             Err(Absent::Missing) => {
-                let missing = &mut job.listing.missing;
-                if job.root.keep.is_none() {
+                let missing = &mut state.listing.missing;
+                if state.root.keep.is_none() {
                     &mut missing.whole_trees
                 } else {
                     &mut missing.trees
@@ -196,23 +196,23 @@ impl<'a> TreeLister<'a> {
             }
             Err(Absent::Stop(stop)) => return Err(stop),
         };
-        if job.active.len() >= DEEPEST {
-            return Err(Stop::Tree(shown(place.as_bytes()), TreeProblem::TooDeep));
+        if state.active.len() >= DEEPEST {
+            return Err(Stop::Tree(printable_name(place.as_bytes()), TreeProblem::TooDeep));
         }
         let true_path = match place.as_str() {
             "" => None,
             text => match TreePath::new(text) {
                 Ok(path) => Some(path),
-                Err(_) => return Err(Stop::Tree(shown(text.as_bytes()), TreeProblem::TooDeep)),
+                Err(_) => return Err(Stop::Tree(printable_name(text.as_bytes()), TreeProblem::TooDeep)),
             },
         };
-        job.active.push(place);
+        state.active.push(place);
         let mut siblings = Siblings::default();
         let paths = Paths::new(true_path, logical);
         for entry in entries.iter() {
-            self.list_entry((dir, &paths), entry, &mut siblings, job)?;
+            self.list_entry((dir, &paths), entry, &mut siblings, state)?;
         }
-        job.active.pop();
+        state.active.pop();
         Ok(())
     }
 
@@ -221,18 +221,18 @@ impl<'a> TreeLister<'a> {
         (dir, paths): (&Dir, &Paths<'_>),
         entry: &'e TreeEntry,
         siblings: &mut Siblings<'e>,
-        job: &mut Job<'_>,
+        state: &mut ListState<'_>,
     ) -> Result<(), Stop> {
         // Directories count too, else trees without files could be nested into eternity.
-        job.entries += 1;
-        if job.entries > self.budget.files.saturating_mul(2) {
+        state.entries += 1;
+        if state.entries > self.budget.files.saturating_mul(2) {
             return Err(Stop::Budget(Over::Files));
         }
         let checked = names::check(BStr::new(&entry.name), entry.kind == EntryKind::Link)
             .and_then(|name| siblings.add(name).map(|()| name));
         let name = match checked {
             Ok(name) => name,
-            Err(problem) if is_excluded(entry, paths.logical, job.root) => {
+            Err(problem) if is_excluded(entry, paths.logical, state.root) => {
                 tracing::debug!(%problem, "an excluded name is skipped");
                 return Ok(());
             }
@@ -246,16 +246,16 @@ impl<'a> TreeLister<'a> {
             return refuse(TreeProblem::Kind("its object id is null".to_owned()));
         }
         match entry.kind {
-            EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), job),
-            _ if entry.kind != EntryKind::Link && !job.root.keeps(&path) => {
-                job.listing.left_out.push(path);
+            EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), state),
+            _ if entry.kind != EntryKind::Link && !state.root.keeps(&path) => {
+                state.listing.left_out.push(path);
                 Ok(())
             }
             EntryKind::File(mode) => match repo_path {
-                Ok(repo_path) => self.add(path, repo_path, entry.id, mode, job),
+                Ok(repo_path) => self.add(path, repo_path, entry.id, mode, state),
                 Err(_) => refuse(TreeProblem::TooDeep),
             },
-            EntryKind::Link => self.list_link(dir, entry, &path, job),
+            EntryKind::Link => self.list_link(dir, entry, &path, state),
             EntryKind::Submodule => refuse(TreeProblem::Submodule),
             EntryKind::Unknown(mode) => refuse(TreeProblem::Kind(format!("its mode {mode:o} is unknown"))),
         }
@@ -266,44 +266,44 @@ impl<'a> TreeLister<'a> {
         dir: &Dir,
         entry: &TreeEntry,
         path: &TreePath,
-        job: &mut Job<'_>,
+        state: &mut ListState<'_>,
     ) -> Result<(), Stop> {
-        let wanted = job.root.keeps(path);
+        let wanted = state.root.keeps(path);
         let place = entry_place(dir, &entry.name);
         let target = match self.link_target(&entry.id, &place) {
             Ok(target) => Ok(target),
             Err(Absent::Missing) => {
-                job.listing.missing.blobs.insert(entry.id);
+                state.listing.missing.blobs.insert(entry.id);
                 return Ok(());
             }
             Err(Absent::Stop(stop)) => Err(stop),
         };
         let refused =
-            match target.map(|target| (self.resolve(dir, &target, &mut job.listing.missing), target)) {
+            match target.map(|target| (self.resolve(dir, &target, &mut state.listing.missing), target)) {
                 Ok((Ok(Target::Tree(found)), target)) => {
                     let into = place_of(&found);
-                    if !job
+                    if !state
                         .active
                         .iter()
                         .any(|active| *active == into || is_below(active, &into))
                     {
-                        return self.list_dir(&found, Some(path), job);
+                        return self.list_dir(&found, Some(path), state);
                     }
-                    Problem::Looping.at(place, target.as_bytes())
+                    Problem::Looping.into_stop(place, target.as_bytes())
                 }
                 Ok((Ok(Target::Blob { path: at, blob, mode }), _)) if wanted => {
                     return match TreePath::new(at.as_str()) {
-                        Ok(at) => self.add(path.clone(), at, blob, mode, job),
-                        Err(_) => Err(Stop::Tree(shown(at.as_bytes()), TreeProblem::TooDeep)),
+                        Ok(at) => self.add(path.clone(), at, blob, mode, state),
+                        Err(_) => Err(Stop::Tree(printable_name(at.as_bytes()), TreeProblem::TooDeep)),
                     };
                 }
                 Ok((Ok(Target::Blob { .. }), _)) => {
-                    job.listing.left_out.push(path.clone());
+                    state.listing.left_out.push(path.clone());
                     return Ok(());
                 }
                 Ok((Ok(Target::Unknown), _)) => return Ok(()),
-                Ok((Ok(Target::Nothing), target)) => Problem::Dangling.at(place, target.as_bytes()),
-                Ok((Err(problem), target)) => problem.at(place, target.as_bytes()),
+                Ok((Ok(Target::Nothing), target)) => Problem::Dangling.into_stop(place, target.as_bytes()),
+                Ok((Err(problem), target)) => problem.into_stop(place, target.as_bytes()),
                 Err(stop) => stop,
             };
         // What leads nowhere is no matter where it is excluded; a damaged store always is.
@@ -320,24 +320,24 @@ impl<'a> TreeLister<'a> {
         repo_path: TreePath,
         blob: ObjectId,
         mode: FileMode,
-        job: &mut Job<'_>,
+        state: &mut ListState<'_>,
     ) -> Result<(), Stop> {
-        if job.listing.files.len() as u64 >= self.budget.files {
+        if state.listing.files.len() as u64 >= self.budget.files {
             return Err(Stop::Budget(Over::Files));
         }
         match self.judge(&blob, &repo_path)? {
-            None => _ = job.listing.missing.blobs.insert(blob),
+            None => _ = state.listing.missing.blobs.insert(blob),
             Some(Judged { is_pointer: true, .. }) => {
                 return Err(Stop::Tree(repo_path.to_string(), TreeProblem::Lfs));
             }
             Some(Judged { size, .. }) => {
-                job.total = job.total.saturating_add(size);
-                if job.total > self.budget.total_size {
+                state.total = state.total.saturating_add(size);
+                if state.total > self.budget.total_size {
                     return Err(Stop::Budget(Over::TotalSize));
                 }
             }
         }
-        job.listing.files.push(TreeFile {
+        state.listing.files.push(TreeFile {
             path,
             repo_path,
             mode,
@@ -401,8 +401,8 @@ impl<'a> TreeLister<'a> {
         if let Some(known) = self.trees.borrow().get(&to_gix(id)) {
             return Ok(Rc::clone(known));
         }
-        let place = || shown(place.as_bytes());
-        let entries = match self.store.with(id, Kind::Tree, tree::parse) {
+        let place = || printable_name(place.as_bytes());
+        let entries = match self.store.with(id, Kind::Tree, tree_object::parse) {
             Ok(entries) => entries,
             Err(ReadError::Missing) => return Err(Absent::Missing),
             Err(ReadError::Kind(kind)) => {
@@ -504,7 +504,7 @@ fn join_place(dir: &Dir, name: &str) -> String {
 
 /// The escaped path of an entry.
 fn entry_place(dir: &Dir, name: &[u8]) -> String {
-    join_place(dir, &shown(name))
+    join_place(dir, &printable_name(name))
 }
 
 fn is_below(path: &str, dir: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::error::TreeProblem;
 const SHOWN: usize = 200;
 
 /// A name for people.
-pub(crate) fn shown(name: &[u8]) -> String {
+pub(crate) fn printable_name(name: &[u8]) -> String {
     escape(&name.to_str_lossy(), SHOWN)
 }
 
@@ -40,7 +40,7 @@ impl<'a> Siblings<'a> {
     pub(crate) fn add(&mut self, name: &'a str) -> Result<(), TreeProblem> {
         match self.0.insert(fold_name(name), name) {
             None => Ok(()),
-            Some(other) => Err(TreeProblem::Collision(shown(other.as_bytes()))),
+            Some(other) => Err(TreeProblem::Collision(printable_name(other.as_bytes()))),
         }
     }
 }

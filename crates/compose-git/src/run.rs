@@ -94,7 +94,7 @@ impl Run {
         *self.stall.get_or_init(|| {
             let ours = self.options.tuning.stall;
             let config = || self.git_config().low_speed();
-            let number = |name: &str| self.options.text(name)?.trim().parse::<u64>().ok();
+            let number = |name: &str| self.options.utf8_variable(name)?.trim().parse::<u64>().ok();
             let seconds = number("GIT_HTTP_LOW_SPEED_TIME").or_else(|| config().0);
             let rate = number("GIT_HTTP_LOW_SPEED_LIMIT").or_else(|| config().1);
             // As for git, a zero sets nothing; unlike git, we are never without a bound.

@@ -203,7 +203,7 @@ impl Session {
                     Err(Unusable::TooMany(count)) => {
                         let limit = format!("{most} objects (it announces {count})");
                         refused = Some(Error::TooMuch {
-                            at: wire.at(),
+                            at: wire.failed_at(),
                             what: "the pack",
                             limit,
                         });

@@ -113,7 +113,7 @@ impl Shared {
     }
 
     /// Where an error of now happened.
-    pub(crate) fn at(&self) -> At {
+    pub(crate) fn failed_at(&self) -> At {
         At {
             repo: self.url.clone(),
             stage: self.traffic.stage(),
@@ -124,7 +124,7 @@ impl Shared {
     pub(crate) fn placed(&self, error: Error) -> Error {
         match error {
             Error::TimedOut { timeout, .. } => Error::TimedOut {
-                at: self.at(),
+                at: self.failed_at(),
                 timeout,
             },
             error => error,

@@ -32,12 +32,12 @@ pub(crate) struct Store {
     odb: Arc<gix::odb::Store>,
     cache: Arc<ObjectCache>,
     /// Readers that nobody reads with at the moment.
-    idle: Arc<Mutex<Vec<Reader>>>,
+    idle: Arc<Mutex<Vec<ObjectReader>>>,
 }
 
 /// What is dear to make anew for each object: the list of open packs, zlib's window, and what it takes to go along a chain of
 /// deltas once instead of once for each object in it.
-struct Reader {
+struct ObjectReader {
     handle: gix::odb::HandleArc,
     buffer: Vec<u8>,
 }
@@ -86,14 +86,14 @@ impl Store {
         })
     }
 
-    fn with_reader<T>(&self, read: impl FnOnce(&mut Reader) -> T) -> T {
+    fn with_reader<T>(&self, read: impl FnOnce(&mut ObjectReader) -> T) -> T {
         let idle = lock_unpoisoned(&self.idle).pop();
         let mut reader = idle.unwrap_or_else(|| {
             let mut handle = self.odb.to_cache_arc();
             // A miss would list the packs again. What comes later is seen by a store that is opened later.
             handle.refresh_never();
             handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(CHAINS)));
-            Reader {
+            ObjectReader {
                 handle,
                 buffer: Vec::new(),
             }

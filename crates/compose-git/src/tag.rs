@@ -72,7 +72,7 @@ fn fetch_tag(
 
 fn no_tag(shared: &Shared, tag: ObjectId, refname: &str, why: &str) -> Error {
     Error::Nonsense {
-        at: shared.at(),
+        at: shared.failed_at(),
         why: format!("the tag object {tag} of {}: {why}", escape(refname, 200)),
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
-    splice::{Edit, pull_comments, says, shift, spaces},
+    splice::{Edit, contains_comment, pull_comments, shift, spaces},
     tree::{Map, NodeRef},
 };
 
@@ -39,7 +39,7 @@ impl Emitter<'_, '_> {
             let theirs = self.map((other, part));
             let tail = self.tail_comments(other, theirs);
             let known = &tree.text[map.entries.last().map_or(0, |last| tree.nodes[last.value].end)..end];
-            if !says(known, &tail) && !says(&added, &tail) {
+            if !contains_comment(known, &tail) && !contains_comment(&added, &tail) {
                 let delta = map.indent as isize - theirs.indent as isize;
                 added.push_str(&shift(&format!("\n{tail}"), delta, 0));
             }
@@ -182,7 +182,7 @@ impl Emitter<'_, '_> {
                 continue;
             }
             let comment = their_tree.text[from..to].trim_start_matches(['\n', '\r']);
-            if !says(&known, comment) {
+            if !contains_comment(&known, comment) {
                 let delta = indent as isize - map.indent as isize;
                 let moved = pull_comments(&shift(&format!("\n{comment}"), delta, 0)[1..], indent);
                 known.push_str(&moved);
@@ -218,7 +218,7 @@ impl Emitter<'_, '_> {
                 .get(theirs.header_start()..end)
                 .unwrap_or_default()
                 .trim();
-            if !says(&known, comment) {
+            if !contains_comment(&known, comment) {
                 let text = shift(&format!("{comment}\n\n"), 0, 0);
                 known.push_str(&text);
                 edits.push(Edit::insert(place, text));

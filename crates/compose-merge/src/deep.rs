@@ -6,7 +6,7 @@ use super::{
     key_path::key_component,
     merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
     precedence::Standing,
-    tree::{Entry, Kind, Loaded, Node, NodeId, NodeRef, Style, Tree},
+    tree::{Loaded, MapEntry, Node, NodeId, NodeKind, NodeRef, Style, Tree},
     value::{ValueId, Values},
 };
 
@@ -103,7 +103,7 @@ impl DeepMerger<'_, '_> {
         &self.trees[index].nodes[node]
     }
 
-    fn entry(&self, index: usize, loaded: Loaded) -> Entry {
+    fn entry(&self, index: usize, loaded: Loaded) -> MapEntry {
         let map = self.trees[index]
             .map(loaded.map)
             .expect("entries are listed from mappings");
@@ -115,7 +115,8 @@ impl DeepMerger<'_, '_> {
         let first = self.node(parts[0]);
         let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
         parts.iter().all(|at| self.node(*at).value == first.value)
-            && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
+            && (matches!(first.kind, NodeKind::Alias(_))
+                || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
     fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
@@ -279,7 +280,7 @@ impl DeepMerger<'_, '_> {
         let tree = &self.trees[index];
         let node = &tree.nodes[tree.resolve(key)];
         let text = &tree.text[node.content..node.end];
-        if let Kind::Scalar(Style::Quoted) = node.kind {
+        if let NodeKind::Scalar(Style::Quoted) = node.kind {
             let inner = &text[1..text.len() - 1];
             return if inner.contains(['\\', '\'', '"']) {
                 key_component(text)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     splice::{Edit, apply, leading},
-    tree::{Entry, Kind, Loaded, MAX_BYTES, Map, Node, NodeId, NodeRef, Tree},
+    tree::{Loaded, MAX_BYTES, Map, MapEntry, Node, NodeId, NodeKind, NodeRef, Tree},
 };
 
 /// Why a text cannot be written in its new place.
@@ -93,7 +93,7 @@ impl<'a, 't> Emitter<'a, 't> {
         (index, self.trees[index].resolve(node))
     }
 
-    pub(super) fn entry(&self, (index, loaded): (usize, Loaded)) -> Entry {
+    pub(super) fn entry(&self, (index, loaded): (usize, Loaded)) -> MapEntry {
         self.map((index, loaded.map)).entries[loaded.entry]
     }
 
@@ -203,7 +203,7 @@ impl<'a, 't> Emitter<'a, 't> {
                     self.emitted.insert((index, at), free);
                 }
             }
-            if let Kind::Alias(target) = it.kind {
+            if let NodeKind::Alias(target) = it.kind {
                 match self.emitted.get(&(index, target)) {
                     Some(name) => edits.push(Edit {
                         range: it.start..it.end,

@@ -4,7 +4,7 @@ use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
     splice::{Edit, leading, shift},
-    tree::{Kind, Map, NodeRef, Style},
+    tree::{Map, NodeKind, NodeRef, Style},
 };
 
 impl Emitter<'_, '_> {
@@ -202,7 +202,7 @@ impl Emitter<'_, '_> {
             .map(|word| format!("{word} "))
             .collect();
         let body = match &it.kind {
-            Kind::Map(map) => {
+            NodeKind::Map(map) => {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for entry in &map.entries {
                     let (key, value) = (
@@ -213,7 +213,7 @@ impl Emitter<'_, '_> {
                 }
                 format!("{{{}}}", entries.join(", "))
             }
-            Kind::Sequence { .. } => {
+            NodeKind::Sequence { .. } => {
                 let mut items = Vec::new();
                 let mut item = target + 1;
                 while item < it.next {
@@ -223,10 +223,10 @@ impl Emitter<'_, '_> {
                 }
                 format!("[{}]", items.join(", "))
             }
-            Kind::Scalar(Style::Plain) if !tree.text[it.content..it.end].contains('\n') => {
+            NodeKind::Scalar(Style::Plain) if !tree.text[it.content..it.end].contains('\n') => {
                 format!("'{}'", tree.text[it.content..it.end].replace('\'', "''"))
             }
-            Kind::Scalar(_) | Kind::Alias(_) => {
+            NodeKind::Scalar(_) | NodeKind::Alias(_) => {
                 let line = tree.line(it.start);
                 return Err(format!(
                     "a text of several lines (line {line}) that would have to stand in brackets"
@@ -244,14 +244,14 @@ impl Emitter<'_, '_> {
                 let node = &tree.nodes[tree.resolve(*node)];
                 let text = &tree.text[node.content..node.end];
                 match node.kind {
-                    Kind::Map(Map { flow, .. }) | Kind::Sequence { flow } => flow,
-                    Kind::Scalar(Style::Quoted) => true,
-                    Kind::Scalar(Style::Plain) if text.is_empty() => node.start == node.end,
-                    Kind::Scalar(Style::Plain) => {
+                    NodeKind::Map(Map { flow, .. }) | NodeKind::Sequence { flow } => flow,
+                    NodeKind::Scalar(Style::Quoted) => true,
+                    NodeKind::Scalar(Style::Plain) if text.is_empty() => node.start == node.end,
+                    NodeKind::Scalar(Style::Plain) => {
                         node.in_flow
                             || !text.starts_with(':') && !text.contains([',', '[', ']', '{', '}', '?', '\n'])
                     }
-                    Kind::Scalar(Style::Block { .. }) | Kind::Alias(_) => false,
+                    NodeKind::Scalar(Style::Block { .. }) | NodeKind::Alias(_) => false,
                 }
             }
             Outcome::Merge(merge) => self.map(self.frame(merge)).flow && self.fits_flow(merge),

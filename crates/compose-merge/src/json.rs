@@ -11,7 +11,8 @@ use super::{
     scalar::{self, Scalar},
     source_text::{self, SourceText},
     tree::{
-        Entry, Kind, Loaded, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, last_wins, line_starts,
+        Loaded, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, NodeKind, Style, Tree, last_wins,
+        line_starts,
     },
     value::{ValueId, Values},
 };
@@ -20,14 +21,14 @@ use super::{
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
     let SourceText { text, bom } = source_text::decode(bytes)?;
     let root: &RawValue = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
-    let mut builder = Builder {
+    let mut builder = JsonBuilder {
         text,
         nodes: Vec::new(),
         line_starts: line_starts(text),
         values,
     };
     builder.value(root.get(), MAX_DEPTH)?;
-    let Builder {
+    let JsonBuilder {
         nodes, line_starts, ..
     } = builder;
     Ok(Tree {
@@ -56,14 +57,14 @@ fn step(text: &str) -> String {
         .to_owned()
 }
 
-struct Builder<'a, 't> {
+struct JsonBuilder<'a, 't> {
     text: &'t str,
     nodes: Vec<Node>,
     line_starts: Vec<usize>,
     values: &'a mut Values,
 }
 
-impl Builder<'_, '_> {
+impl JsonBuilder<'_, '_> {
     /// Adds the node of a piece of the text, and its descendants.
     fn value(&mut self, raw: &str, depth: usize) -> Result<NodeId, String> {
         let id = self.nodes.len();
@@ -76,15 +77,15 @@ impl Builder<'_, '_> {
         // `raw` is a part of `text`, because RawValue borrows.
         let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
         let kind = match raw.as_bytes()[0] {
-            b'{' => Kind::Map(Map {
+            b'{' => NodeKind::Map(Map {
                 flow: true,
                 plain_tag: true,
                 indent: 0,
                 entries: Vec::new(),
             }),
-            b'[' => Kind::Sequence { flow: true },
-            b'"' => Kind::Scalar(Style::Quoted),
-            _ => Kind::Scalar(Style::Plain),
+            b'[' => NodeKind::Sequence { flow: true },
+            b'"' => NodeKind::Scalar(Style::Quoted),
+            _ => NodeKind::Scalar(Style::Plain),
         };
         self.nodes.push(Node {
             lead: start,
@@ -128,7 +129,7 @@ impl Builder<'_, '_> {
             let between = self.nodes[key].end..self.nodes[value].start;
             let colon = self.text[between.clone()].find(':').unwrap_or(0);
             let colon_end = between.start + colon + 1;
-            entries.push(Entry {
+            entries.push(MapEntry {
                 key,
                 value,
                 colon_end,
@@ -136,7 +137,7 @@ impl Builder<'_, '_> {
                 explicit: false,
             });
         }
-        let key = |entry: &Entry| self.nodes[entry.key].value;
+        let key = |entry: &MapEntry| self.nodes[entry.key].value;
         let all = entries.iter().enumerate();
         let loaded = last_wins(all.map(|(at, entry)| Loaded {
             key: key(entry),
@@ -149,7 +150,7 @@ impl Builder<'_, '_> {
             .collect();
         let start = self.nodes[id].start;
         let line = self.line_starts[self.line_starts.partition_point(|line| *line <= start) - 1];
-        if let Kind::Map(map) = &mut self.nodes[id].kind {
+        if let NodeKind::Map(map) = &mut self.nodes[id].kind {
             map.indent = self.text[line..].bytes().take_while(|byte| *byte == b' ').count();
             map.entries = entries;
         }

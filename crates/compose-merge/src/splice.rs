@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tree::{Entry, Kind, Map, NodeId, Tree};
+use super::tree::{Map, MapEntry, NodeId, NodeKind, Tree};
 
 /// A replacement for a range of a file's text.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ fn bare_lines(text: &str) -> Vec<&str> {
 }
 
 /// Does a text already contain a comment?
-pub(super) fn says(text: &str, comment: &str) -> bool {
+pub(super) fn contains_comment(text: &str, comment: &str) -> bool {
     let (all, sought) = (bare_lines(text), bare_lines(comment));
     sought.is_empty() || all.windows(sought.len()).any(|lines| lines == sought)
 }
@@ -115,7 +115,7 @@ impl Tree<'_> {
     }
 
     /// The comment on the line of an entry's key in a block mapping, or behind its value.
-    pub(super) fn entry_comment(&self, entry: Entry) -> Option<Range<usize>> {
+    pub(super) fn entry_comment(&self, entry: MapEntry) -> Option<Range<usize>> {
         if self.is_block(entry.value) {
             return self.comment_at(entry.colon_end..self.line_end(entry.colon_end));
         }
@@ -146,15 +146,15 @@ impl Tree<'_> {
     /// Is the node a collection without brackets?
     pub(super) fn is_block(&self, node: NodeId) -> bool {
         match &self.nodes[node].kind {
-            Kind::Map(map) => !map.flow,
-            Kind::Sequence { flow } => !flow,
-            Kind::Scalar(_) | Kind::Alias(_) => false,
+            NodeKind::Map(map) => !map.flow,
+            NodeKind::Sequence { flow } => !flow,
+            NodeKind::Scalar(_) | NodeKind::Alias(_) => false,
         }
     }
 
     /// The end of the lines that belong to an entry of a block mapping: the comments behind it that are indented deeper
     /// than its key. The last line break is not included.
-    pub(super) fn tail_end(&self, map: &Map, entry: Entry) -> usize {
+    pub(super) fn tail_end(&self, map: &Map, entry: MapEntry) -> usize {
         self.comments_behind(self.line_end(self.nodes[entry.value].end), map.indent + 1)
     }
 

@@ -10,7 +10,7 @@ use super::{
     key_path::key_component,
     merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
     precedence::Standing,
-    splice::{Edit, apply, says},
+    splice::{Edit, apply, contains_comment},
     value::{ValueId, Values},
 };
 
@@ -210,7 +210,7 @@ impl<'a> Merge<'a, '_> {
     ) {
         let (file, theirs) = (&self.files[first].0, &self.files[winner].0);
         let lead = theirs.lead(variable.key.start, variable.after);
-        if !says(file.lead(frame.key.start, frame.after), lead) {
+        if !contains_comment(file.lead(frame.key.start, frame.after), lead) {
             edits.push(Edit::insert(file.line_start(frame.key.start), lead.to_owned()));
         }
         let text = &theirs.text[variable.text.clone()];

@@ -29,7 +29,7 @@ pub(super) enum Style {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar(Style),
     Alias(NodeId),
     Sequence { flow: bool },
@@ -45,11 +45,11 @@ pub(super) struct Map {
     /// The column of the keys of a block mapping; for one in braces the indentation of the line that it starts on.
     pub indent: usize,
     /// The entries as written, including duplicates.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<MapEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     pub key: NodeId,
     pub value: NodeId,
     /// The end of the `:`; the key's end if there is none (`{a}`).
@@ -84,7 +84,7 @@ pub(super) struct Node {
     pub anchor: Option<Range<usize>>,
     /// The value that it loads to.
     pub value: ValueId,
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// One entry of a mapping as loaded: merge keys are followed, and the last of several duplicates counts.
@@ -130,7 +130,7 @@ impl Tree<'_> {
     /// The node itself, or the target of its alias.
     pub(super) fn resolve(&self, node: NodeId) -> NodeId {
         match self.nodes[node].kind {
-            Kind::Alias(target) => target,
+            NodeKind::Alias(target) => target,
             _ => node,
         }
     }
@@ -138,7 +138,7 @@ impl Tree<'_> {
     /// The mapping at this node; aliases are not followed.
     pub(super) fn map(&self, node: NodeId) -> Option<&Map> {
         match &self.nodes[node].kind {
-            Kind::Map(map) => Some(map),
+            NodeKind::Map(map) => Some(map),
             _ => None,
         }
     }
@@ -231,7 +231,7 @@ impl Tree<'_> {
         // The last node in text order is the deepest last one, unless brackets close behind it.
         let last = &self.nodes[self.nodes[node].next - 1];
         match last.kind {
-            Kind::Scalar(Style::Block { keep }) if last.end == self.nodes[node].end => Some(keep),
+            NodeKind::Scalar(Style::Block { keep }) if last.end == self.nodes[node].end => Some(keep),
             _ => None,
         }
     }

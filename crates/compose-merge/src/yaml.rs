@@ -14,7 +14,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use super::{
     scalar,
     source_text::{self, SourceText},
-    tree::{Entry, Kind, Loaded, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, line_starts},
+    tree::{Loaded, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, NodeKind, Style, Tree, line_starts},
     value::Values,
 };
 
@@ -28,17 +28,15 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     let SourceText { text, bom } = source_text::decode(bytes)?;
     check_text(text)?;
     if text.is_empty() || text.ends_with('\n') {
-        return Builder::new(Cow::Borrowed(text), bom).build(values);
+        return YamlBuilder::new(Cow::Borrowed(text), bom).build(values);
     }
     // The last line has no line break, but text that is spliced in behind it needs one. The break is part of the value of
     // a block scalar, so its header must then strip it.
     let whole = format!("{text}\n");
-    let tree = Builder::new(Cow::Owned(whole.clone()), bom).build(values)?;
-    let Some(header) = tree
-        .nodes
-        .last()
-        .filter(|last| matches!(last.kind, Kind::Scalar(Style::Block { .. })) && last.end + 1 == whole.len())
-    else {
+    let tree = YamlBuilder::new(Cow::Owned(whole.clone()), bom).build(values)?;
+    let Some(header) = tree.nodes.last().filter(|last| {
+        matches!(last.kind, NodeKind::Scalar(Style::Block { .. })) && last.end + 1 == whole.len()
+    }) else {
         return Ok(tree);
     };
     let last = text.rfind('\n').map_or(0, |at| at + 1);
@@ -47,7 +45,7 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
         let content = is_content(&text[header.content..last], &text[last..]);
         return match content {
             true => Err("a text of several lines that ends with blanks and without a line break".to_owned()),
-            false => Builder::new(Cow::Owned(text[..last].to_owned()), bom).build(values),
+            false => YamlBuilder::new(Cow::Owned(text[..last].to_owned()), bom).build(values),
         };
     }
     let mut stripped = whole;
@@ -60,7 +58,7 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
         .filter(char::is_ascii_digit)
         .collect();
     stripped.replace_range(range, &format!("{indentation}-"));
-    Builder::new(Cow::Owned(stripped), bom).build(values)
+    YamlBuilder::new(Cow::Owned(stripped), bom).build(values)
 }
 
 /// Can a last line of blanks be content of the block scalar that it ends, beyond its indentation? If in doubt, yes.
@@ -108,14 +106,14 @@ struct Frame {
 
 #[derive(Default)]
 struct OpenMap {
-    entries: Vec<Entry>,
+    entries: Vec<MapEntry>,
     /// The key whose value is next, with a flag for a `?`.
     key: Option<(NodeId, bool)>,
     /// A pair in a flow sequence without braces.
     bare: bool,
 }
 
-struct Builder<'t> {
+struct YamlBuilder<'t> {
     text: Cow<'t, str>,
     bom: bool,
     /// All text before it has been processed.
@@ -136,7 +134,7 @@ struct Builder<'t> {
     flattened_entries: usize,
 }
 
-impl<'t> Builder<'t> {
+impl<'t> YamlBuilder<'t> {
     fn new(text: Cow<'t, str>, bom: bool) -> Self {
         let bytes = if text.is_ascii() {
             Vec::new()
@@ -228,7 +226,7 @@ impl<'t> Builder<'t> {
         position: &Position,
         start: usize,
         anchor: Option<Range<usize>>,
-        kind: Kind,
+        kind: NodeKind,
     ) -> Result<NodeId, String> {
         let id = self.nodes.len();
         if id == MAX_NODES {
@@ -299,7 +297,7 @@ impl<'t> Builder<'t> {
                 keep: self.header_keeps()?,
             },
         };
-        let id = self.node(&position, start, name, Kind::Scalar(style))?;
+        let id = self.node(&position, start, name, NodeKind::Scalar(style))?;
         self.anchored(anchor, id)?;
         let tag = tag.map(tag_text);
         let loaded = scalar::load(content, tag.as_deref(), style == Style::Plain);
@@ -321,7 +319,7 @@ impl<'t> Builder<'t> {
         if self.frames.iter().any(|frame| frame.node == target) {
             return Err("an alias of something that it is itself a part of".to_owned());
         }
-        let id = self.node(&position, self.at, None, Kind::Alias(target))?;
+        let id = self.node(&position, self.at, None, NodeKind::Alias(target))?;
         self.expect(b'*')?;
         let name = self.nodes[target].anchor.clone().unwrap_or_default();
         self.at += name.len() - 1;
@@ -357,14 +355,14 @@ impl<'t> Builder<'t> {
             let plain_tag = tag.as_deref().is_none_or(|tag| {
                 tag == "!" || matches!(tag.strip_prefix(scalar::YAML_TAG), Some("map" | "python/dict"))
             });
-            Kind::Map(Map {
+            NodeKind::Map(Map {
                 flow,
                 plain_tag,
                 indent,
                 entries: Vec::new(),
             })
         } else {
-            Kind::Sequence { flow }
+            NodeKind::Sequence { flow }
         };
         let id = self.node(&position, start, name, kind)?;
         self.anchored(anchor, id)?;
@@ -404,10 +402,10 @@ impl<'t> Builder<'t> {
         match map.key.take() {
             None => {
                 let key = match self.nodes[id].kind {
-                    Kind::Alias(target) => target,
+                    NodeKind::Alias(target) => target,
                     _ => id,
                 };
-                if !matches!(self.nodes[key].kind, Kind::Scalar(_)) {
+                if !matches!(self.nodes[key].kind, NodeKind::Scalar(_)) {
                     return Err("a key that is not a scalar".to_owned());
                 }
                 // PyYAML accepts such keys only with a `?`, and an empty key only in some places.
@@ -425,7 +423,7 @@ impl<'t> Builder<'t> {
                 } else {
                     self.nodes[key].end
                 };
-                map.entries.push(Entry {
+                map.entries.push(MapEntry {
                     key,
                     value: id,
                     colon_end,
@@ -463,7 +461,7 @@ impl<'t> Builder<'t> {
             ),
             Some(map) => {
                 let loaded = self.load(id, &map.entries, values)?;
-                if let Kind::Map(it) = &mut self.nodes[id].kind {
+                if let NodeKind::Map(it) = &mut self.nodes[id].kind {
                     it.entries = map.entries;
                 }
                 let plain = tag.filter(|_| !self.plain_tag(id));
@@ -476,7 +474,7 @@ impl<'t> Builder<'t> {
     }
 
     fn plain_tag(&self, map: NodeId) -> bool {
-        matches!(&self.nodes[map].kind, Kind::Map(map) if map.plain_tag)
+        matches!(&self.nodes[map].kind, NodeKind::Map(map) if map.plain_tag)
     }
 }
 

@@ -12,7 +12,7 @@ use compose_plan::{
 
 use super::{
     Gathered,
-    repo::{Fetched, at},
+    repo::{Fetched, with_place},
 };
 use crate::problem::{Failure, Problem};
 
@@ -66,7 +66,7 @@ pub(super) fn layers(
                 gathered.warnings.extend(source.warnings);
                 gathered.warnings.extend(node.warnings);
             }
-            Err(failed) => problems.extend(failed.into_iter().map(|problem| at(problem, &spec))),
+            Err(failed) => problems.extend(failed.into_iter().map(|problem| with_place(problem, &spec))),
         }
     }
     Failure::new(problems).map_or(Ok(gathered), Err)
@@ -78,7 +78,7 @@ pub(super) fn problems(source: &Fetched) -> Vec<Problem> {
     listed
         .into_iter()
         .flatten()
-        .map(|problem| at(problem, &source.spec))
+        .map(|problem| with_place(problem, &source.spec))
         .collect()
 }
 
@@ -191,13 +191,13 @@ fn no_environment(source: &Fetched) -> Problem {
         there.as_slice(),
     ) {
         (_, []) => problem.hint("the repo has no directory that could be an environment"),
-        (Some(near), all) => problem.hint(format!("did you mean `{near}`? There are: {}", some(all))),
-        (None, all) => problem.hint(format!("there are: {}", some(all))),
+        (Some(near), all) => problem.hint(format!("did you mean `{near}`? There are: {}", first_few(all))),
+        (None, all) => problem.hint(format!("there are: {}", first_few(all))),
     }
 }
 
 /// A list for a message: catalogs may have a thousand environments.
-fn some(names: &[String]) -> String {
+fn first_few(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let shown = names
         .iter()

@@ -27,7 +27,7 @@ use compose_plan::{
 };
 use tokio::task::JoinSet;
 
-use self::repo::{Entry, Fetched, Results, at};
+use self::repo::{Entry, Fetched, Results, with_place};
 use crate::{
     job::Job,
     pins::{Pin, Pins},
@@ -336,7 +336,7 @@ fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
         return Ok(Vec::new());
     };
-    let problem = |error| at(Problem::from(error), &source.spec);
+    let problem = |error| with_place(Problem::from(error), &source.spec);
     let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
         return Ok(Vec::new());
     };

@@ -30,7 +30,7 @@ use crate::{
     ids::to_gix,
     run::Run,
     store::Store,
-    tree::{self, EntryKind},
+    tree_object::{self, EntryKind},
 };
 
 /// What became of the packs.
@@ -149,7 +149,7 @@ fn needed(store: &Store, commits: &[CommitId]) -> HashSet<ObjectId> {
         let Ok(bytes) = store.read(&id, Kind::Tree) else {
             continue;
         };
-        for entry in tree::parse(&bytes).unwrap_or_default() {
+        for entry in tree_object::parse(&bytes).unwrap_or_default() {
             match entry.kind {
                 EntryKind::Tree => trees.push(entry.id),
                 _ => _ = needed.insert(entry.id),

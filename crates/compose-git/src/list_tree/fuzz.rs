@@ -16,7 +16,7 @@ use crate::{
     ids::from_gix,
     object_cache::{ObjectCache, Room},
     store::Store,
-    tree::{self, EntryKind},
+    tree_object::{self, EntryKind},
 };
 
 const MODES: [&str; 15] = [
@@ -131,7 +131,7 @@ impl Objects {
         for part in path.components() {
             let (kind, bytes) = &self.all[&found.1];
             assert_eq!((*kind, found.0), (Kind::Tree, EntryKind::Tree));
-            let entries = tree::parse(bytes).ok()?;
+            let entries = tree_object::parse(bytes).ok()?;
             let entry = entries.into_iter().find(|entry| entry.name == part.as_bytes())?;
             found = (entry.kind, entry.id);
         }

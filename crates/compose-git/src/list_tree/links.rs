@@ -8,8 +8,8 @@ use gix::{bstr::BStr, objs::Kind};
 use super::{Absent, Dir, Missing, Stop, TreeLister, damaged, entry_place, join_place, place_of};
 use crate::{
     error::TreeProblem,
-    names::{self, shown},
-    tree::EntryKind,
+    names::{self, printable_name},
+    tree_object::EntryKind,
 };
 
 /// Symlinks that one path may pass, as in the kernel.
@@ -42,8 +42,8 @@ pub(super) enum Problem {
 
 impl Problem {
     /// As the reason to refuse the entry at a place.
-    pub(super) fn at(self, place: String, target: &[u8]) -> Stop {
-        let target = shown(target);
+    pub(super) fn into_stop(self, place: String, target: &[u8]) -> Stop {
+        let target = printable_name(target);
         let problem = match self {
             Problem::Absolute => TreeProblem::AbsoluteLink(target),
             Problem::Escaping => TreeProblem::EscapingLink(target),

@@ -113,7 +113,7 @@ impl Wire {
     }
 
     /// Where an error of now happened.
-    pub(crate) fn at(&self) -> At {
+    pub(crate) fn failed_at(&self) -> At {
         At {
             repo: self.repo.clone(),
             stage: self.traffic.stage(),
@@ -122,7 +122,7 @@ impl Wire {
 
     pub(crate) fn network(&self, why: impl Into<String>) -> Error {
         Error::Network {
-            at: self.at(),
+            at: self.failed_at(),
             why: why.into(),
         }
     }
@@ -133,7 +133,7 @@ impl Wire {
         if let Some(error @ (Error::Cancelled | Error::TimedOut { .. })) = failure {
             return error;
         }
-        let at = self.at();
+        let at = self.failed_at();
         match (lock_unpoisoned(&self.said).take(), failure) {
             (Some(Said::Error(said)), _) => Error::Remote { at, said },
             (_, Some(failure)) => failure,
@@ -160,7 +160,7 @@ impl Wire {
         }
         let (what, bytes) = *lock_unpoisoned(&self.limit);
         Err(Error::TooMuch {
-            at: self.at(),
+            at: self.failed_at(),
             what,
             limit: format!("{bytes} bytes"),
         })

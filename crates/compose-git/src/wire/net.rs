@@ -78,7 +78,9 @@ fn has_proxy(options: &Options) -> bool {
 /// git's configuration comes before the variables; what `NO_PROXY` exempts is exempt from both.
 fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, String> {
     let first = |names: &[&'static str]| {
-        let mut set = names.iter().filter_map(|name| Some((*name, options.text(name)?)));
+        let mut set = names
+            .iter()
+            .filter_map(|name| Some((*name, options.utf8_variable(name)?)));
         set.next()
     };
     let named = match configured {

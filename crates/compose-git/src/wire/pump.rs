@@ -41,7 +41,7 @@ impl Source {
                 let chunk = response
                     .chunk()
                     .await
-                    .map_err(|error| net_error::explain(wire.at(), &error))?;
+                    .map_err(|error| net_error::explain(wire.failed_at(), &error))?;
                 let Some(bytes) = opening else { return Ok(chunk) };
                 bytes.extend_from_slice(chunk.as_deref().unwrap_or_default());
                 if chunk.is_none() || bytes.len() >= VERSION_1.len() {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Builder, OpenMap};
+use super::{OpenMap, YamlBuilder};
 use crate::tree::Style;
 
 /// The position of a node.
@@ -18,7 +18,7 @@ pub(super) struct Position {
     pub(super) colon: bool,
 }
 
-impl Builder<'_> {
+impl YamlBuilder<'_> {
     pub(super) fn byte(&self, char: usize) -> usize {
         if self.bytes.is_empty() {
             char.min(self.text.len())

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::Builder;
+use super::YamlBuilder;
 use crate::{
     scalar::Scalar,
-    tree::{Entry, Kind, Loaded, MAX_NODES, NodeId, last_wins},
+    tree::{Loaded, MAX_NODES, MapEntry, NodeId, NodeKind, last_wins},
     value::Values,
 };
 
-impl Builder<'_> {
+impl YamlBuilder<'_> {
     /// The entries of a mapping after PyYAML's `flatten_mapping`.
     pub(super) fn load(
         &mut self,
         id: NodeId,
-        entries: &[Entry],
+        entries: &[MapEntry],
         values: &mut Values,
     ) -> Result<Vec<Loaded>, String> {
         let merge = values.scalar(Scalar::Merge);
@@ -36,7 +36,7 @@ impl Builder<'_> {
         let mut written = HashMap::new();
         for loaded in inherited.iter().chain(&own) {
             let node = match &self.nodes[loaded.map].kind {
-                Kind::Map(map) if loaded.map != id => &map.entries[loaded.entry],
+                NodeKind::Map(map) if loaded.map != id => &map.entries[loaded.entry],
                 _ => &entries[loaded.entry],
             };
             let value = self.nodes[node.key].value;
@@ -66,12 +66,12 @@ impl Builder<'_> {
         into: &mut Vec<Loaded>,
     ) -> Result<(), String> {
         let resolve = |node: NodeId| match self.nodes[node].kind {
-            Kind::Alias(target) => target,
+            NodeKind::Alias(target) => target,
             _ => node,
         };
         let value = resolve(value);
         let mut maps = Vec::new();
-        if matches!(self.nodes[value].kind, Kind::Sequence { .. }) {
+        if matches!(self.nodes[value].kind, NodeKind::Sequence { .. }) {
             let mut child = value + 1;
             while child < self.nodes[value].next {
                 maps.push(resolve(child));
@@ -82,7 +82,7 @@ impl Builder<'_> {
             maps.push(value);
         }
         for map in maps {
-            let Kind::Map(it) = &self.nodes[map].kind else {
+            let NodeKind::Map(it) = &self.nodes[map].kind else {
                 return Err("a merge key (<<) whose value is not a mapping".to_owned());
             };
             match self.flattened.get(&map) {
@@ -102,9 +102,9 @@ impl Builder<'_> {
         Ok(())
     }
 
-    pub(super) fn entry(&self, loaded: Loaded) -> Option<Entry> {
+    pub(super) fn entry(&self, loaded: Loaded) -> Option<MapEntry> {
         match &self.nodes[loaded.map].kind {
-            Kind::Map(map) => map.entries.get(loaded.entry).copied(),
+            NodeKind::Map(map) => map.entries.get(loaded.entry).copied(),
             _ => None,
         }
     }

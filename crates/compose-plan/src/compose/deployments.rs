@@ -8,9 +8,9 @@ use super::{
     Request,
     composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
+    contributions::Names,
     edit::Declared,
     party::{local_party, source_party},
-    tree::Names,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 

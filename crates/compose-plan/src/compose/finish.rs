@@ -10,12 +10,11 @@ use super::{
         Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
     },
     configs::{Configs, config_conflict, config_path},
+    contributions::Names,
     deployments::Plan,
     duplicates, edit, grouped_remedies,
     party::{local_party, source_party},
-    rename_warnings,
-    tree::Names,
-    wording,
+    rename_warnings, wording,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 

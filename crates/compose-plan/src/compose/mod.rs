@@ -8,13 +8,14 @@
 //! | [`explain`](mod@explain) | where a path or a key came from |
 //! | [`report`] | the plan as JSON and as text, the manifest |
 //!
-//! Composing goes through the contributions as one tree (`tree`), directory by directory beside the user's own
+//! Composing goes through the contributions as one tree (`contributions`), directory by directory beside the user's own
 //! (`walk`), and settles every path by the rules (`precedence`). What the environments' own configs say comes first
 //! (`configs`, `deployments`), because it decides names.
 
 pub mod bytes;
 pub mod composition;
 mod configs;
+mod contributions;
 mod deployments;
 mod duplicates;
 mod edit;
@@ -34,7 +35,6 @@ mod request;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod walk;
 mod wording;
 mod yaml;
@@ -66,7 +66,7 @@ fn compose_with(
     let plan = deployments::plan(request, &configs)?;
     configs.rewrite_all(request.environment);
 
-    let tree = tree::Dir::of(request.layers, request.environment, &plan.names, &configs);
+    let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
     let mut walk = Walk::new(Settler { request, classify });
     walk.dir(None, tree, true)?;
     let local_is_cut = walk.is_cut();

@@ -8,9 +8,9 @@ use compose_model::{FileMode, OnConflict, TreePath};
 use super::{
     Request,
     composition::{Action, ComposedFile, Conflict, ConflictKind, KeyTrace, Party, Provenance, Write},
+    contributions::Contribution,
     edit::original_line,
     party::local_party,
-    tree::Contribution,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
 
@@ -177,7 +177,7 @@ impl<'a> Settler<'a> {
                 "not merged, because {} is {}",
                 parties
                     .get(unmergeable.index)
-                    .map_or_else(|| path.to_string(), |party| self.tell(party)),
+                    .map_or_else(|| path.to_string(), |party| self.describe(party)),
                 compose_model::text::escape(&unmergeable.why, 200)
             ))),
         }
@@ -257,7 +257,7 @@ impl<'a> Settler<'a> {
             let own: Vec<(usize, &str)> = own
                 .map(|comment| (source_line(files, index, comment.line), comment.text.as_str()))
                 .collect();
-            let whose = self.tell(party);
+            let whose = self.describe(party);
             if own.len() > MOST_COMMENTS {
                 let lines: Vec<String> = own.iter().map(|(line, _)| line.to_string()).collect();
                 notes.push(format!(
@@ -276,7 +276,7 @@ impl<'a> Settler<'a> {
     }
 
     /// A party for a sentence.
-    fn tell(&self, party: &Party) -> String {
+    fn describe(&self, party: &Party) -> String {
         match party.origin {
             Origin::Local => format!("your own {}", party.path),
             Origin::Source(source) => {

@@ -12,10 +12,10 @@ use compose_model::{Diagnostic, TreePath, fold::fold_name, path::InvalidPath};
 use super::{
     ComposeError,
     composition::{Action, ComposedFile, Conflict, ConflictKind, Holds, Party},
+    contributions::{Contribution, Dir, Node},
     keep_both,
     party::{local_party, source_party},
     precedence::Settler,
-    tree::{Contribution, Dir, Node},
 };
 use crate::layer::{ContentsError, LocalKind, SourceId};
 

@@ -15,7 +15,7 @@ pub(super) fn label(source: &Source) -> String {
 }
 
 /// A source in few words: its environment, unless another source's has the same name.
-pub(super) fn short(source: &Source, sources: &[Source]) -> String {
+pub(super) fn short_label(source: &Source, sources: &[Source]) -> String {
     let alike = sources
         .iter()
         .filter(|other| other.environment == source.environment);

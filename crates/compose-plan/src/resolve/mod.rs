@@ -5,7 +5,7 @@
 //! | `tags` | which tags may answer an environment's versions |
 //! | `error` | why nothing answers, and what is near |
 //! | `graph` | sources that name sources: which, at which version, in which order |
-//! | `walk` | one walk over all of them, for the graph |
+//! | `replay` | one walk over all of them, for the graph |
 //! | `intersect` | two requests made one |
 //! | `allow` | which repos may be contacted |
 //!
@@ -17,10 +17,10 @@ mod graph;
 #[cfg(test)]
 mod graph_tests;
 mod intersect;
+mod replay;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use compose_model::{
     CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest,

@@ -2,7 +2,7 @@
 
 use compose_model::{FileMode, ObjectId};
 
-use crate::{error::TreeProblem, names::shown};
+use crate::{error::TreeProblem, names::printable_name};
 
 /// What an entry's mode says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<TreeEntry>, TreeProblem> {
         {
             return Err(TreeProblem::Malformed(format!(
                 "`{}` is repeated or out of order",
-                shown(&entry.name)
+                printable_name(&entry.name)
             )));
         }
         entries.push(entry);

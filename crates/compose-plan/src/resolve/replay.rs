@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use compose_model::{Diagnostic, SourceSpec, text::escape};
 
-use super::graph::{Entry, Graph, Key, MAX_DEPTH, NodeId};
+use super::graph::{Graph, GraphEntry, Key, MAX_DEPTH, NodeId};
 use crate::config::MAX_SOURCES;
 
 /// An entry that a walk came to.
@@ -21,7 +21,7 @@ struct Step {
 
 /// All that the root's entries lead to, with the versions assumed. A key without one is recorded and not entered.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub(super) struct Replay {
     steps: Vec<Step>,
     /// Lowest first: what a source names comes before it.
     pub(super) order: Vec<Key>,
@@ -31,7 +31,7 @@ pub(super) struct Walk {
     is_full: bool,
 }
 
-impl Walk {
+impl Replay {
     pub(super) fn new(graph: &Graph, chosen: &HashMap<Key, Option<NodeId>>) -> Self {
         let mut walk = Self::default();
         for entry in graph.root() {
@@ -43,7 +43,7 @@ impl Walk {
     /// At most [`MAX_DEPTH`] calls deep.
     fn visit(
         &mut self,
-        entry: &Entry,
+        entry: &GraphEntry,
         parent: Option<usize>,
         graph: &Graph,
         chosen: &HashMap<Key, Option<NodeId>>,
