@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::ExitCode;
-use compose_plan::lock::{FILE_NAME, Lock, RESTORE};
+use compose_model::{ExitCode, file_name};
+use compose_plan::lock::{Lock, RESTORE};
 
 use crate::{
     job::Job,
@@ -28,8 +28,8 @@ impl LockFile {
     /// The lock of a job's environment.
     pub(crate) fn of(job: &Job) -> Self {
         Self {
-            path: job.root.join(job.environment.as_str()).join(FILE_NAME),
-            name: format!("{}/{FILE_NAME}", job.environment).into(),
+            path: job.root.join(job.environment.as_str()).join(file_name::LOCK),
+            name: format!("{}/{}", job.environment, file_name::LOCK).into(),
         }
     }
 

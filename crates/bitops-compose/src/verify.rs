@@ -9,10 +9,8 @@ use std::{
 
 use compose_git::{Repo, Snapshot};
 use compose_model::{ExitCode, ObjectId, SourceSpec, VerifyMode, env, text};
-use compose_plan::{
-    resolve::{Kind, Resolved},
-    verify::{self, Keys, Object, Signer, Unverified},
-};
+use compose_plan::resolve::{Kind, Resolved};
+use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
 
 use crate::problem::{Failure, Problem};
 
@@ -201,7 +199,7 @@ impl Candidate<'_> {
 
     fn commit(&self) -> Result<Signer, Failure> {
         let raw = self.snapshot.raw_commit()?;
-        verify::verify_commit(&raw, self.keys).map_err(|error| self.refused(&error))
+        verify_commit(&raw, self.keys).map_err(|error| self.refused(&error))
     }
 
     async fn tag(&self) -> Result<(Signer, ObjectId), Failure> {
@@ -216,7 +214,7 @@ impl Candidate<'_> {
         };
         let tag = self.tag_object(refname).await?.ok_or_else(unsigned)?;
         let raw = self.repo.raw_tag(tag, refname).await?;
-        let signer = verify::verify_tag(&raw, &self.resolved.name, self.resolved.commit, self.keys);
+        let signer = verify_tag(&raw, &self.resolved.name, self.resolved.commit, self.keys);
         Ok((signer.map_err(|error| self.refused(&error))?, tag))
     }
 

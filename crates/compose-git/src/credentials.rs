@@ -7,13 +7,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use compose_model::env;
 use reqwest::{
     Url,
@@ -24,9 +22,14 @@ use tokio::{
     process::Command,
 };
 
-use crate::{credentials::netrc::netrc, error::Access, git::Run, options::Options, wire::lock};
+use crate::{error::Access, options::Options, run::Run, sync::lock_unpoisoned};
+use credential::TOKEN_LOGIN;
+use netrc::netrc;
 
+mod credential;
 mod netrc;
+
+pub(crate) use credential::Credential;
 
 /// A helper that says nothing for so long waits for a person.
 const HELPER_PATIENCE: Duration = Duration::from_secs(15);
@@ -41,53 +44,6 @@ const BETWEEN_HOPS: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// What GitHub takes beside a token; GitLab, Gitea and Bitbucket take anything.
-const TOKEN_LOGIN: &str = "x-access-token";
-
-/// What goes into `Authorization`. Its `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credential(HeaderValue);
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credential(…)")
-    }
-}
-
-impl Credential {
-    pub(crate) fn new(login: impl fmt::Display, secret: impl fmt::Display) -> Self {
-        let text = format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{secret}")));
-        // Base64 is fit for a header.
-        Self::header(&text).unwrap_or_else(|| Self(HeaderValue::from_static("Basic")))
-    }
-
-    fn token(secret: &str) -> Self {
-        Self::new(TOKEN_LOGIN, secret)
-    }
-
-    /// As it is; `None` for what no header may hold.
-    fn header(text: &str) -> Option<Self> {
-        let mut header = HeaderValue::from_str(text).ok()?;
-        header.set_sensitive(true);
-        Some(Self(header))
-    }
-}
-
-/// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE_CORP_COM`.
-pub(crate) fn token_variable(host: &str) -> String {
-    let host: String = host
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    format!("{}{host}", env::TOKEN_PREFIX)
-}
-
 /// The credentials of one repo's connection, per host and port.
 pub(crate) struct Keyring {
     run: Arc<Run>,
@@ -127,7 +83,7 @@ impl Keyring {
 
     /// The header for a request to `url`, if there is a credential for its host.
     pub(crate) fn authorization(&self, url: &Url) -> Option<HeaderValue> {
-        lock(&self.slots)
+        lock_unpoisoned(&self.slots)
             .entry(authority(url))
             .or_insert_with(|| self.slot(url))
             .current
@@ -158,14 +114,14 @@ impl Keyring {
 
     /// Was one sent?
     pub(crate) fn has_credential(&self, url: &Url) -> bool {
-        lock(&self.slots)
+        lock_unpoisoned(&self.slots)
             .get(&authority(url))
             .is_some_and(|slot| slot.current.is_some())
     }
 
     /// What it was, to be told.
     pub(crate) fn access(&self, url: &Url) -> Access {
-        let slots = lock(&self.slots);
+        let slots = lock_unpoisoned(&self.slots);
         let current = slots.get(&authority(url)).and_then(|slot| slot.current.as_ref());
         Access {
             sent: current.map(|current| current.of.clone()),
@@ -177,7 +133,7 @@ impl Keyring {
     pub(crate) async fn next(&self, run: &Run, url: &Url) -> bool {
         let authority = authority(url);
         loop {
-            let candidate = lock(&self.slots)
+            let candidate = lock_unpoisoned(&self.slots)
                 .get_mut(&authority)
                 .and_then(|slot| slot.left.pop_front());
             let found = match candidate {
@@ -192,7 +148,7 @@ impl Keyring {
                 }
             };
             let Some(found) = found else { continue };
-            let mut slots = lock(&self.slots);
+            let mut slots = lock_unpoisoned(&self.slots);
             if let Some(slot) = slots.get_mut(&authority).filter(|slot| {
                 slot.current
                     .as_ref()
@@ -213,11 +169,11 @@ impl Keyring {
         }
         let host = url.host_str().unwrap_or_default();
         let options = &self.run.options;
-        let variable = token_variable(host);
-        let token = options.text(&variable).map(Credential::token);
+        let variable = env::token_variable(host);
+        let token = options.utf8_variable(&variable).map(Credential::token);
         let token = token.map(|credential| named(&variable, credential));
         let github = options
-            .text(env::GITHUB_TOKEN)
+            .utf8_variable(env::GITHUB_TOKEN)
             .filter(|_| is_github(options, url))
             .map(|token| named(env::GITHUB_TOKEN, Credential::token(token)));
         let given = self
@@ -277,7 +233,7 @@ pub(crate) fn may_carry(url: &Url) -> bool {
 
 fn is_github(options: &Options, url: &Url) -> bool {
     let server = options
-        .text(env::GITHUB_SERVER_URL)
+        .utf8_variable(env::GITHUB_SERVER_URL)
         .unwrap_or("https://github.com");
     Url::parse(server).is_ok_and(|server| authority(&server) == authority(url))
 }
@@ -362,6 +318,8 @@ async fn ask(run: &Run, helper: &str, question: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
     use super::*;
 
     fn url(text: &str) -> Url {

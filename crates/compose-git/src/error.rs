@@ -490,5 +490,5 @@ pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
 }
 
 fn token_name(repo: &RepoUrl) -> String {
-    crate::credentials::token_variable(repo.host().unwrap_or_default())
+    env::token_variable(repo.host().unwrap_or_default())
 }

@@ -23,31 +23,19 @@ use compose_model::{ObjectId, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Compacted, Entry, Guard, Keep},
+    cache::{Compacted, Guard, KeepAlive, OpenEntry},
     error::Error,
-    repo::{Shared, Want, Work},
+    list_tree::{Listing, Missing, Stop, TreeLister},
     session::{Ask, Session},
+    shared::{Shared, Work},
     snapshot::{Listed, Snapshot},
     store::{ReadError, Store},
-    walk::{Listing, Missing, Stop, Walk},
+    strategy::Strategy,
+    want::Want,
 };
 
 /// Requests for one call. Each hop of a chain of symlinks takes one, and a path may pass 40.
 const MOST_ROUNDS: usize = 64;
-
-/// What the first request leaves out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Strategy {
-    /// Everything below the trees on the way to the wanted directories.
-    #[default]
-    Trees,
-    /// All blobs.
-    Blobs,
-    /// Nothing: the server knows no filter.
-    Nothing,
-    /// Nothing, and the server hands out what it advertised only.
-    Advertised,
-}
 
 /// What the store holds of the wants.
 #[derive(Default)]
@@ -85,7 +73,7 @@ pub(crate) fn fetch(
         _ => {}
     }
     let entry = shared.entry_to_fetch()?;
-    let guard = entry.lock(&shared.run, &shared.url)?;
+    let guard = entry.lock_for_fetch(&shared.run, &shared.url)?;
     let (mut store, survey) = complete(shared, work, runtime, wants, &entry, &guard)?;
     if !work.has_readers {
         let commits: Vec<_> = wants.iter().map(|want| want.commit).collect();
@@ -107,7 +95,7 @@ fn complete(
     work: &mut Work,
     runtime: &Handle,
     wants: &[Want],
-    entry: &Entry,
+    entry: &OpenEntry,
     guard: &Guard,
 ) -> Result<(Store, Survey), Error> {
     let mut asked = HashSet::new();
@@ -121,13 +109,16 @@ fn complete(
             Look::Damaged(id, why) if !healed => {
                 tracing::warn!(%id, why, path = %entry.path().display(), "the cache is damaged; it is fetched again");
                 entry.reset(guard)?;
-                shared.kept.clear();
+                shared.objects.clear();
                 (healed, asked) = (true, HashSet::new());
                 continue;
             }
             Look::Damaged(id, why) => {
                 let why = format!("object {id}: {why}");
-                return Err(Error::Nonsense { at: shared.at(), why });
+                return Err(Error::Nonsense {
+                    at: shared.failed_at(),
+                    why,
+                });
             }
         };
         if survey.incomplete.is_empty() {
@@ -136,7 +127,7 @@ fn complete(
         request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
     }
     Err(Error::TooMuch {
-        at: shared.at(),
+        at: shared.failed_at(),
         what: "the chain of symlinks",
         limit: format!("{MOST_ROUNDS} requests"),
     })
@@ -149,7 +140,7 @@ fn request(
     runtime: &Handle,
     wants: &[Want],
     survey: &Survey,
-    entry: &Entry,
+    entry: &OpenEntry,
     asked: &mut HashSet<ObjectId>,
 ) -> Result<(), Error> {
     if work.strategy == Strategy::Trees && shared.run.is_refusing_trees(&shared.url) {
@@ -214,32 +205,6 @@ fn request(
     }
 }
 
-impl Strategy {
-    fn filter(self, wants: &[Want], which: &[usize]) -> Option<String> {
-        match self {
-            Strategy::Trees => {
-                // A depth of 1 is the top directory with its names, which is enough to know the trees there.
-                let roots = which.iter().flat_map(|at| &wants[*at].roots);
-                let depth = roots.map(|root| root.dir.components().count()).max().unwrap_or(1);
-                Some(format!("tree:{depth}"))
-            }
-            Strategy::Blobs => Some("blob:none".to_owned()),
-            Strategy::Nothing | Strategy::Advertised => None,
-        }
-    }
-
-    /// What to try when the server answered with this text.
-    fn after_refusal(self, said: &str) -> Option<Self> {
-        let about_filters = said.contains("filter");
-        match self {
-            Strategy::Trees if about_filters => Some(Strategy::Blobs),
-            Strategy::Blobs if about_filters => Some(Strategy::Nothing),
-            Strategy::Trees | Strategy::Blobs | Strategy::Nothing => Some(Strategy::Advertised),
-            Strategy::Advertised => None,
-        }
-    }
-}
-
 /// The ids to ask for to get some commits: their own, or where only advertised ids are handed out (or all are at hand
 /// anyway, as in protocol 0) those of refs that point to them, which for an annotated tag is the tag's.
 fn commit_ids(
@@ -275,7 +240,7 @@ fn commit_ids(
 }
 
 fn no_commit(shared: &Shared, want: &Want) -> Error {
-    let reference = want.refname.as_deref().map(short);
+    let reference = want.refname.as_deref().map(ref_name);
     Error::NoCommit {
         repo: shared.url.clone(),
         commit: want.commit,
@@ -297,7 +262,7 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
         ),
     };
     Error::Nonsense {
-        at: shared.at(),
+        at: shared.failed_at(),
         why: format!("{what} was asked for and not sent"),
     }
 }
@@ -322,11 +287,11 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
             }
             Err(ReadError::Damaged(why)) => return Ok(Look::Damaged(want.commit.0, why)),
         };
-        let walk = Walk::new(store, root, shared.run.options.budget, true);
-        let mut complete = walk.is_present(&mut survey.missing);
+        let lister = TreeLister::new(store, root, shared.run.options.budget, true);
+        let mut complete = lister.is_present(&mut survey.missing);
         let mut listed = Vec::new();
         for root in &want.roots {
-            match walk.list(root) {
+            match lister.list(root) {
                 Ok(Listing {
                     files,
                     left_out,
@@ -355,7 +320,7 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
 
 fn snapshots(
     shared: &Shared,
-    entry: &Arc<Entry>,
+    entry: &Arc<OpenEntry>,
     store: &Store,
     wants: &[Want],
     survey: Survey,
@@ -370,8 +335,11 @@ fn snapshots(
                 path: entry.path().to_owned(),
                 why: error.to_string(),
             })?;
-            let reference = want.refname.as_deref().map_or_else(|| want.commit.short(), short);
-            let keep: Keep = Arc::new((Arc::clone(entry), Arc::clone(&shared.run)));
+            let reference = want
+                .refname
+                .as_deref()
+                .map_or_else(|| want.commit.short(), ref_name);
+            let keep: KeepAlive = Arc::new((Arc::clone(entry), Arc::clone(&shared.run)));
             let place = (store.clone(), entry.path().to_owned(), keep);
             Ok(Snapshot::new(
                 shared.url.clone(),
@@ -397,7 +365,7 @@ fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {
                 let name = want
                     .refname
                     .as_deref()
-                    .map(|name| format!("{} ", short(name)))
+                    .map(|name| format!("{} ", ref_name(name)))
                     .unwrap_or_default();
                 let commit = format!("{name}(commit {})", want.commit.short());
                 let dirs: Vec<&str> = want.roots.iter().map(|root| root.dir.as_str()).collect();
@@ -416,45 +384,9 @@ fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {
 }
 
 /// `refs/tags/1.0.0` → `1.0.0`, escaped.
-fn short(refname: &str) -> String {
+fn ref_name(refname: &str) -> String {
     let name = ["refs/tags/", "refs/heads/"]
         .iter()
         .find_map(|prefix| refname.strip_prefix(prefix));
     escape(name.unwrap_or(refname), 200)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_leads_to_the_next_strategy_and_then_to_an_end() {
-        let mut strategy = Strategy::default();
-        let mut seen = vec![strategy];
-        for said in [
-            "filter 'tree' not supported",
-            "filter 'blob:none' not supported",
-            "not our ref",
-            "not our ref",
-        ] {
-            let Some(next) = strategy.after_refusal(said) else {
-                break;
-            };
-            strategy = next;
-            seen.push(strategy);
-        }
-        assert_eq!(
-            seen,
-            [
-                Strategy::Trees,
-                Strategy::Blobs,
-                Strategy::Nothing,
-                Strategy::Advertised
-            ]
-        );
-        assert_eq!(
-            Strategy::Trees.after_refusal("not our ref"),
-            Some(Strategy::Advertised)
-        );
-    }
 }

@@ -3,12 +3,14 @@
 //! remote), and nothing of the `GIT_CONFIG_*` variables that inject values.
 
 mod http;
+mod pattern;
 
 use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice as _;
 
 use crate::options::Options;
+use pattern::matches;
 
 /// Read once per run, when the first connection is made.
 #[derive(Debug, Default)]
@@ -116,34 +118,6 @@ impl GitConfig {
     }
 }
 
-/// `credential.<pattern>.…`: scheme and port must be equal, the host too (a component may be `*`), the path a prefix.
-fn matches(pattern: &str, url: &reqwest::Url) -> bool {
-    // `*` cannot be parsed as a part of a host.
-    let Ok(parsed) = reqwest::Url::parse(&pattern.replace('*', "__any__")) else {
-        return false;
-    };
-    let (Some(host), Some(wanted)) = (url.host_str(), parsed.host_str()) else {
-        return false;
-    };
-    let (mut parts, mut wanted) = (host.split('.'), wanted.split('.'));
-    let hosts = loop {
-        match (parts.next(), wanted.next()) {
-            (None, None) => break true,
-            (Some(part), Some(want)) if want == "__any__" || want == part => {}
-            _ => break false,
-        }
-    };
-    let path = parsed.path().trim_end_matches('/');
-    let below = url
-        .path()
-        .strip_prefix(path)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    hosts
-        && below
-        && parsed.scheme() == url.scheme()
-        && parsed.port_or_known_default() == url.port_or_known_default()
-}
-
 /// What `http.*` of the same files says.
 impl GitConfig {
     /// The proxy for an address; empty: none, whatever the variables say.
@@ -172,7 +146,7 @@ fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
     let path = |name: &str| options.variable(name).map(PathBuf::from);
     let mut files = Vec::new();
     let no_system = options
-        .text("GIT_CONFIG_NOSYSTEM")
+        .utf8_variable("GIT_CONFIG_NOSYSTEM")
         .is_some_and(|text| !matches!(text, "0" | "false" | "no" | "off"));
     if !no_system {
         files.push(path("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".into()));

@@ -2,17 +2,19 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `git` | [`Git`]: a run and what its repos share |
-//! | `repo` | [`Repo`]: refs and fetch, with retries, on the blocking pool |
-//! | `fetch` | which objects are asked for, in which order, and what happens when a server refuses |
-//! | `raw` | signed tags |
+//! | `git`, `run` | [`Git`]: a run of fetching; what its repos share |
+//! | `repo`, `shared` | [`Repo`]: refs and fetch, with retries, on the blocking pool; what its steps share |
+//! | `want` | [`Want`]: commits and directories that are wanted |
+//! | `fetch`, `strategy` | which objects are asked for, in which order; what happens when a server refuses |
+//! | `tag` | signed tags |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | who gets which secret; the bits of git's configuration that concern us |
 //! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
-//! | `store`, `kept` | objects, verified; those of them that stay in memory |
-//! | `tree`, `names`, `walk` | one tree and its names; the files of a commit, links followed |
+//! | `store`, `object_cache` | objects, verified; those of them that stay in memory |
+//! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, links followed |
 //! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
+//! | `ids`, `sync` | object ids here and in gix; mutexes |
 //! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
 
 // An error names its repo and ends that repo's work: it is made once, and boxing it would burden every match.
@@ -24,25 +26,31 @@ mod error;
 mod fetch;
 mod git;
 mod gitconfig;
-mod kept;
+mod ids;
+mod list_tree;
 mod names;
+mod object_cache;
 mod options;
-mod raw;
 mod refs;
 mod repo;
 mod retry;
+mod run;
 mod session;
+mod shared;
 mod snapshot;
 mod store;
-mod tree;
-mod walk;
+mod strategy;
+mod sync;
+mod tag;
+mod tree_object;
+mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{Access, At, Error, TreeProblem};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
-pub use repo::{Looked, Repo, Want};
+pub use repo::{Looked, Repo};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;
-pub use walk::{Keep, Root};
+pub use want::{Keep, Root, Want};

@@ -2,9 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use compose_model::text::escape;
+use compose_model::{fold::fold_name, text::escape};
 use gix::bstr::{BStr, ByteSlice};
-use unicode_normalization::UnicodeNormalization;
 
 use crate::error::TreeProblem;
 
@@ -12,7 +11,7 @@ use crate::error::TreeProblem;
 const SHOWN: usize = 200;
 
 /// A name for people.
-pub(crate) fn shown(name: &[u8]) -> String {
+pub(crate) fn printable_name(name: &[u8]) -> String {
     escape(&name.to_str_lossy(), SHOWN)
 }
 
@@ -39,22 +38,11 @@ pub(crate) struct Siblings<'a>(HashMap<Cow<'a, str>, &'a str>);
 impl<'a> Siblings<'a> {
     /// Adds a name; an error when it collides with one that is there.
     pub(crate) fn add(&mut self, name: &'a str) -> Result<(), TreeProblem> {
-        match self.0.insert(fold(name), name) {
+        match self.0.insert(fold_name(name), name) {
             None => Ok(()),
-            Some(other) => Err(TreeProblem::Collision(shown(other.as_bytes()))),
+            Some(other) => Err(TreeProblem::Collision(printable_name(other.as_bytes()))),
         }
     }
-}
-
-/// APFS and NTFS fold case, HFS+ and APFS normalise: NFC of the lower case of NFC is near enough to both.
-fn fold(name: &str) -> Cow<'_, str> {
-    if !name.is_ascii() {
-        return name.nfc().flat_map(char::to_lowercase).nfc().collect();
-    }
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Cow::Owned(name.to_ascii_lowercase());
-    }
-    Cow::Borrowed(name)
 }
 
 #[cfg(test)]

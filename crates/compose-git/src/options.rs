@@ -120,7 +120,7 @@ impl Options {
     }
 
     /// The same as text.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn utf8_variable(&self, name: &str) -> Option<&str> {
         self.variable(name)?.to_str()
     }
 }

@@ -3,7 +3,7 @@
 use compose_model::{CommitId, ObjectId, RefEntry, Refs};
 use gix::protocol::handshake::Ref;
 
-use crate::store::from_gix;
+use crate::ids::from_gix;
 
 /// What a server advertised. Names that are not UTF-8 cannot be asked for in YAML, and are left out.
 pub(crate) fn from_advertised(refs: &[Ref]) -> Vec<RefEntry> {

@@ -1,54 +1,23 @@
 //! One repo in one run: what is asked of it, in order, with retries.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex as Lock},
-};
+use std::{fmt, sync::Arc};
 
-use compose_model::{CommitId, RefEntry, Refs, RepoUrl};
+use compose_model::{RefEntry, Refs, RepoUrl};
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
-    cache::Entry,
-    error::{At, Error},
-    fetch::{self, Strategy},
-    git::Run,
-    kept::Kept,
-    refs,
-    session::Session,
+    error::Error,
+    fetch, refs,
+    run::Run,
+    shared::{Shared, Work},
     snapshot::Snapshot,
-    store::Store,
-    walk::Root,
-    wire::{Traffic, lock},
+    want::Want,
 };
-
-/// What is wanted of one commit.
-#[derive(Clone)]
-pub struct Want {
-    /// The commit.
-    pub commit: CommitId,
-    /// The full name of a ref that points there: asked for where a server hands out no commit by id, and named in messages.
-    pub refname: Option<String>,
-    /// The directories; none: only the commit and its top.
-    pub roots: Vec<Root>,
-}
 
 /// A repo. Calls are answered one after the other, over one connection.
 pub struct Repo {
     shared: Arc<Shared>,
     work: Arc<Mutex<Work>>,
-}
-
-/// What does not change.
-pub(crate) struct Shared {
-    pub(crate) run: Arc<Run>,
-    pub(crate) url: RepoUrl,
-    pub(crate) traffic: Arc<Traffic>,
-    /// Its objects in memory.
-    pub(crate) kept: Arc<Kept>,
-    /// Its place in the cache, once that was opened.
-    place: Lock<Option<Arc<Entry>>>,
 }
 
 /// The refs of a repo in this run.
@@ -60,115 +29,10 @@ pub struct Looked {
     pub now: Arc<Refs>,
 }
 
-/// What one step leaves for the next.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) session: Option<Session>,
-    pub(crate) strategy: Strategy,
-    /// Was anything handed out that reads the store? Then nothing of it may go.
-    pub(crate) has_readers: bool,
-    /// Prefixes of refs that were asked for.
-    asked: Vec<String>,
-    refs: Vec<RefEntry>,
-    /// What the cache remembered when this run first looked.
-    before: Option<Arc<Refs>>,
-}
-
-impl Shared {
-    /// The repo's place in the cache, opened when it is first needed.
-    pub(crate) fn entry(&self) -> Result<Arc<Entry>, Error> {
-        let mut place = lock(&self.place);
-        if let Some(entry) = &*place {
-            return Ok(Arc::clone(entry));
-        }
-        let entry = Arc::new(Entry::open(&self.run, &self.url)?);
-        *place = Some(Arc::clone(&entry));
-        Ok(entry)
-    }
-
-    /// The same for fetching into: where the cache cannot be written, a private place that reads from the cache.
-    pub(crate) fn entry_to_fetch(&self) -> Result<Arc<Entry>, Error> {
-        let entry = self.entry()?;
-        if entry.is_writable() {
-            return Ok(entry);
-        }
-        let private = Arc::new(Entry::private(&self.run, &self.url, Some(&entry))?);
-        *lock(&self.place) = Some(Arc::clone(&private));
-        Ok(private)
-    }
-
-    /// The entry was removed: the next one to need it makes another.
-    pub(crate) fn forget_entry(&self) {
-        *lock(&self.place) = None;
-    }
-
-    /// The objects that the cache holds now.
-    pub(crate) fn store(&self, entry: &Entry) -> Result<Store, Error> {
-        entry.store(&self.run, &self.kept)
-    }
-
-    /// The connection, opened when it is first needed. The cache's entry is opened while the server is awaited.
-    pub(crate) fn session<'w>(
-        self: &Arc<Self>,
-        work: &'w mut Work,
-        runtime: &Handle,
-    ) -> Result<&'w mut Session, Error> {
-        if work.session.is_none() {
-            let shared = Arc::clone(self);
-            // Whoever needs the entry is told why there is none.
-            let meanwhile = move || drop(shared.entry());
-            work.session = Some(Session::open(
-                &self.run,
-                &self.url,
-                &self.traffic,
-                runtime,
-                meanwhile,
-            )?);
-        }
-        work.session.as_mut().ok_or_else(|| Error::Bug {
-            repo: self.url.clone(),
-            what: "the connection is gone".to_owned(),
-        })
-    }
-
-    /// Where an error of now happened.
-    pub(crate) fn at(&self) -> At {
-        At {
-            repo: self.url.clone(),
-            stage: self.traffic.stage(),
-        }
-    }
-
-    /// The clock, which is the run's, does not know how far a repo came.
-    fn placed(&self, error: Error) -> Error {
-        match error {
-            Error::TimedOut { timeout, .. } => Error::TimedOut {
-                at: self.at(),
-                timeout,
-            },
-            error => error,
-        }
-    }
-
-    /// Must the cache do? A repo on this machine's disk needs no network; one that is gone from there is known from the cache
-    /// alone, too.
-    pub(crate) fn is_offline(&self) -> bool {
-        let at_hand = || self.url.is_local() && Path::new(self.url.path()).exists();
-        self.run.options.offline && !at_hand()
-    }
-}
-
 impl Repo {
     pub(crate) fn new(run: Arc<Run>, url: RepoUrl) -> Self {
-        let shared = Shared {
-            kept: Arc::new(Kept::new(&run.room)),
-            run,
-            url,
-            traffic: Arc::default(),
-            place: Lock::default(),
-        };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(run, url)),
             work: Arc::default(),
         }
     }

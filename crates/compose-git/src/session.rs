@@ -27,8 +27,8 @@ use tokio::runtime::Handle;
 use crate::{
     credentials::Keyring,
     error::{Error, exhausted},
-    git::Run,
     refs,
+    run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
 };
 
@@ -203,7 +203,7 @@ impl Session {
                     Err(Unusable::TooMany(count)) => {
                         let limit = format!("{most} objects (it announces {count})");
                         refused = Some(Error::TooMuch {
-                            at: wire.at(),
+                            at: wire.failed_at(),
                             what: "the pack",
                             limit,
                         });

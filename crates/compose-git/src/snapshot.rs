@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use compose_model::{BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, settings::Budget};
+use compose_model::{
+    BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name, settings::Budget,
+};
 use gix::objs::Kind;
 
 use crate::{
     error::Error,
+    list_tree::{Missing, Over, Stop, Target, TreeLister},
     store::{ReadError, Store},
-    walk::{Missing, Over, Root, Stop, Target, Walk},
+    want::Root,
 };
 
 /// A commit's trees and files. Holds the wanted directories; asking for others is an error.
@@ -39,7 +42,6 @@ pub(crate) struct Listed {
 
 /// What a tree at the top of an environment is called, in BitOps.
 const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
-const CONFIG: &str = "bitops.config.yaml";
 
 impl Snapshot {
     pub(crate) fn new(
@@ -79,7 +81,7 @@ impl Snapshot {
     pub fn tree(&self, dir: &TreePath) -> Result<Option<TreeId>, Error> {
         let mut missing = Missing::default();
         match self
-            .walk()
+            .lister()
             .find(&Root::whole(dir.clone()), &mut missing)
             .map_err(|stop| self.error(stop, dir))?
         {
@@ -96,7 +98,7 @@ impl Snapshot {
             return Ok(Arc::clone(&listed.files));
         }
         let listing = self
-            .walk()
+            .lister()
             .list(root)
             .map_err(|stop| self.error(stop, &root.dir))?;
         if listing.missing.is_empty() {
@@ -117,7 +119,7 @@ impl Snapshot {
 
     /// The names of the directories at the commit's top. Odd ones are left out.
     pub fn top_directories(&self) -> Vec<String> {
-        let all = self.walk().directories(&Vec::new());
+        let all = self.lister().directories(&Vec::new());
         all.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -125,7 +127,7 @@ impl Snapshot {
     pub fn file(&self, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
         let mut missing = Missing::default();
         let found = self
-            .walk()
+            .lister()
             .find_any(path, &mut missing)
             .map_err(|stop| self.error(stop, path))?;
         match found {
@@ -151,17 +153,17 @@ impl Snapshot {
     /// Directories that could be environments, sorted: those at the top that do not start with `_` or `.`, and of
     /// those that hold neither a config nor a tool's directory, the ones below, as far as they were fetched.
     pub fn environments(&self) -> Result<Vec<String>, Error> {
-        let walk = self.walk();
+        let lister = self.lister();
         let mut all = Vec::new();
-        for (name, id) in walk
+        for (name, id) in lister
             .directories(&Vec::new())
             .into_iter()
             .filter(|(name, _)| is_visible(name))
         {
             let dir = vec![(name.clone(), id)];
-            let below = walk.directories(&dir);
-            let is_environment =
-                walk.has_file(&dir, CONFIG) || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
+            let below = lister.directories(&dir);
+            let is_environment = lister.has_file(&dir, file_name::CONFIG)
+                || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
             if is_environment || below.is_empty() {
                 all.push(name);
             } else {
@@ -179,12 +181,12 @@ impl Snapshot {
 
     /// The names of the directories at the commit's top, sorted.
     pub fn directories(&self) -> Vec<String> {
-        let all = self.walk().directories(&Vec::new());
+        let all = self.lister().directories(&Vec::new());
         all.into_iter().map(|(name, _)| name).collect()
     }
 
-    fn walk(&self) -> Walk<'_> {
-        Walk::new(&self.0.store, self.0.root, self.0.budget, false)
+    fn lister(&self) -> TreeLister<'_> {
+        TreeLister::new(&self.0.store, self.0.root, self.0.budget, false)
     }
 
     fn error(&self, stop: Stop, dir: &TreePath) -> Error {

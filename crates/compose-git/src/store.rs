@@ -1,6 +1,6 @@
 //! Reading objects. Everything that leaves a pack is verified against its id: the store is a cache, and caches rot.
 //!
-//! What was verified stays in memory as far as there is room ([`Kept`]), and is not verified again when it is asked for again.
+//! What was verified stays in memory as far as there is room ([`ObjectCache`]), and is not verified again when it is asked for again.
 
 use std::{
     fmt,
@@ -15,7 +15,11 @@ use gix::{
     odb::{Header as _, pack::cache::lru::MemoryCappedHashmap},
 };
 
-use crate::{kept::Kept, wire::lock};
+use crate::{
+    ids::{from_gix, to_gix},
+    object_cache::ObjectCache,
+    sync::lock_unpoisoned,
+};
 
 /// What a reader remembers of the chains of deltas that it has gone along.
 const CHAINS: usize = 1 << 20;
@@ -26,14 +30,14 @@ const BUFFER: usize = 1 << 20;
 #[derive(Clone)]
 pub(crate) struct Store {
     odb: Arc<gix::odb::Store>,
-    kept: Arc<Kept>,
+    cache: Arc<ObjectCache>,
     /// Readers that nobody reads with at the moment.
-    idle: Arc<Mutex<Vec<Reader>>>,
+    idle: Arc<Mutex<Vec<ObjectReader>>>,
 }
 
 /// What is dear to make anew for each object: the list of open packs, zlib's window, and what it takes to go along a chain of
 /// deltas once instead of once for each object in it.
-struct Reader {
+struct ObjectReader {
     handle: gix::odb::HandleArc,
     buffer: Vec<u8>,
 }
@@ -59,19 +63,9 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// Our id as gix's.
-pub(crate) fn to_gix(id: &ObjectId) -> gix::ObjectId {
-    gix::ObjectId::from_bytes_or_panic(id.as_bytes())
-}
-
-/// gix's id as ours; `None` for a hash that is not SHA-1.
-pub(crate) fn from_gix(id: &gix::oid) -> Option<ObjectId> {
-    <[u8; 20]>::try_from(id.as_bytes()).ok().map(ObjectId::from_bytes)
-}
-
 impl Store {
     /// Opens the store in `objects`. No single allocation for an object goes over `allocation` bytes.
-    pub(crate) fn open(objects: &Path, allocation: u64, kept: &Arc<Kept>) -> std::io::Result<Self> {
+    pub(crate) fn open(objects: &Path, allocation: u64, cache: &Arc<ObjectCache>) -> std::io::Result<Self> {
         let options = gix::odb::store::init::Options {
             // Room for packs that other processes add while we run.
             slots: gix::odb::store::init::Slots::AsNeededByDiskState {
@@ -87,19 +81,19 @@ impl Store {
         let odb = gix::odb::Store::at_opts(objects.to_owned(), Hash::Sha1, &mut std::iter::empty(), options)?;
         Ok(Self {
             odb: Arc::new(odb),
-            kept: Arc::clone(kept),
+            cache: Arc::clone(cache),
             idle: Arc::default(),
         })
     }
 
-    fn with_reader<T>(&self, read: impl FnOnce(&mut Reader) -> T) -> T {
-        let idle = lock(&self.idle).pop();
+    fn with_reader<T>(&self, read: impl FnOnce(&mut ObjectReader) -> T) -> T {
+        let idle = lock_unpoisoned(&self.idle).pop();
         let mut reader = idle.unwrap_or_else(|| {
             let mut handle = self.odb.to_cache_arc();
             // A miss would list the packs again. What comes later is seen by a store that is opened later.
             handle.refresh_never();
             handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(CHAINS)));
-            Reader {
+            ObjectReader {
                 handle,
                 buffer: Vec::new(),
             }
@@ -108,18 +102,18 @@ impl Store {
         if reader.buffer.capacity() > BUFFER {
             reader.buffer = Vec::new();
         }
-        lock(&self.idle).push(reader);
+        lock_unpoisoned(&self.idle).push(reader);
         done
     }
 
     /// Gives back the memory of readers: for a while nobody will read.
     pub(crate) fn rest(&self) {
-        lock(&self.idle).clear();
+        lock_unpoisoned(&self.idle).clear();
     }
 
     /// The object's kind and size, when it is there. Not verified.
     pub(crate) fn header(&self, id: &ObjectId) -> Result<Option<(Kind, u64)>, ReadError> {
-        if let Some(object) = self.kept.get(id) {
+        if let Some(object) = self.cache.get(id) {
             return Ok(Some((object.kind, object.bytes.len() as u64)));
         }
         let found = self.with_reader(|reader| reader.handle.try_header(&to_gix(id)));
@@ -139,7 +133,7 @@ impl Store {
         kind: Kind,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ReadError> {
-        if let Some(object) = self.kept.get(id) {
+        if let Some(object) = self.cache.get(id) {
             return match object.kind {
                 same if same == kind => Ok(look(&object.bytes)),
                 other => Err(ReadError::Kind(other)),
@@ -157,7 +151,7 @@ impl Store {
             if actual != wanted {
                 return Err(ReadError::Damaged(format!("its bytes hash to {actual}")));
             }
-            self.kept.add(id, found.kind, found.data);
+            self.cache.add(id, found.kind, found.data);
             if found.kind != kind {
                 return Err(ReadError::Kind(found.kind));
             }

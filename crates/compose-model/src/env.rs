@@ -81,3 +81,18 @@ pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 /// A directory of the runner that lasts for the job.
 pub const RUNNER_TEMP: &str = "RUNNER_TEMP";
+
+/// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE_CORP_COM`.
+pub fn token_variable(host: &str) -> String {
+    let host: String = host
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("{TOKEN_PREFIX}{host}")
+}

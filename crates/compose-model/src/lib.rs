@@ -12,7 +12,8 @@
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
-//! | [`file`](mod@file) | what a layer contributes |
+//! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
+//! | [`fold`] | names that are one on some file systems |
 //! | [`diagnostic`] | a mistake with its place and its remedy |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
@@ -25,6 +26,8 @@ pub mod duration;
 pub mod env;
 pub mod exit;
 pub mod file;
+pub mod file_name;
+pub mod fold;
 pub mod id;
 pub mod path;
 pub mod refs;

@@ -2,6 +2,12 @@
 
 use crate::{CommitId, ObjectId};
 
+/// The prefix of branches.
+pub const HEADS: &str = "refs/heads/";
+
+/// The prefix of tags.
+pub const TAGS: &str = "refs/tags/";
+
 /// One advertised ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefEntry {

@@ -6,14 +6,10 @@
 //! | [`resolve`] | a request and a repo's refs to a commit |
 //! | [`lock`] | `bitops.lock.yaml` |
 //! | [`layer`] | what each source and the local environment contribute |
-//! | [`merge`] | one path's contributions to one file, by type of file |
 //! | [`compose`](mod@compose) | layers to a composition: files, conflicts, warnings, deployments, provenance |
-//! | [`verify`] | signatures of commits and tags |
 
 pub mod compose;
 pub mod config;
 pub mod layer;
 pub mod lock;
-pub mod merge;
 pub mod resolve;
-pub mod verify;

@@ -7,78 +7,11 @@
 use std::sync::Arc;
 
 use compose_model::{Nesting, RepoUrl, TreePath};
-use compose_plan::{
-    config,
-    lock::Lock,
-    merge::{Class, Contribution, Input, Precedence, class, definitions},
-    verify::Keys,
-};
-
-/// What parsers trip over.
-const PIECES: &[&str] = &[
-    "\0",
-    "\u{feff}",
-    "\r",
-    "\t",
-    "\n",
-    "\n\n",
-    "  ",
-    ": ",
-    "- ",
-    "? ",
-    "#",
-    "|",
-    ">",
-    "&a ",
-    "*a",
-    "<<: ",
-    "!!str ",
-    "!Ref ",
-    "{",
-    "}",
-    "[",
-    "]",
-    "\"",
-    "'",
-    "\\",
-    "%",
-    "@",
-    "`",
-    "---\n",
-    "...\n",
-    "~",
-    "null",
-    "1_000",
-    "0x1",
-    "12:30",
-    ".inf",
-    "\u{85}",
-    "\u{2028}",
-    "\u{202e}",
-    "\u{1f600}",
-    "e\u{301}",
-    "<<EOF\n",
-    "EOF\n",
-    "${",
-    "}",
-    "=",
-    "/*",
-    "*/",
-    "//",
-    "://",
-    "..",
-    "/",
-    "^",
-    "~1",
-    "18446744073709551616",
-    "-oProxyCommand=x",
-    "ext::",
-    "%0a",
-    "default-environments:\n",
-];
+use compose_plan::{config, lock::Lock};
+use compose_testkit::fuzz;
 
 fn feed(seeds: &[&str], read: impl Fn(&[u8], &[u8])) {
-    compose_testkit::fuzz::feed(1500, seeds, PIECES, read);
+    fuzz::feed(1500, seeds, fuzz::PIECES, read);
 }
 
 const CONFIGS: &[&str] = &[
@@ -142,69 +75,7 @@ fn locks() {
 }
 
 #[test]
-fn merges() {
-    let seeds = [
-        "a: 1\nb:\n  c: [1, 2]\n  d: &x {e: yes, f: 012}\ng: *x\nh: |\n  text\n  more\ni: \"q\\n\" # note\n",
-        "Resources:\n  Bucket:\n    Type: AWS::S3::Bucket\n    Name: !Sub '${A}-b'\n? complex\n: value\n",
-        "{\"a\": {\"b\": [1, 2.50, null]}, \"c\": \"\\u00e9\"}\n",
-        "r\u{e9}gion = \"\u{e9}\" /* \u{e9} */\n",
-        "region = \"eu\" # note\ntags = {\n  a = \"b\"\n}\nlist = [1, 2]\ntext = <<EOF\nx ${y}\nEOF\n",
-        "resource \"aws_s3_bucket\" \"b\" {\n  name = var.x\n}\nvariable \"x\" {}\noutput \"y\" { value = 1 }\n",
-        "provider \"registry.terraform.io/hashicorp/aws\" {\n  version = \"5.0.0\"\n  hashes = [\"h1:x=\"]\n}\n",
-    ];
-    let paths = [
-        "dev/bitops.config.yaml",
-        "dev/helm/x/values.yaml",
-        "dev/x.json",
-        "dev/terraform/terraform.tfvars",
-        "dev/terraform/.terraform.lock.hcl",
-    ]
-    .map(|path| TreePath::new(path).unwrap());
-    let places =
-        ["dev/terraform/main.tf", "dev/terraform/main.tf.json"].map(|path| TreePath::new(path).unwrap());
-    feed(&seeds, |one, two| {
-        for path in &paths {
-            let Class::Merge(merger) = class(path) else {
-                continue;
-            };
-            let contributions = [one, two].map(|bytes| Contribution { bytes });
-            for precedence in [Precedence::HigherWins, Precedence::Conflict] {
-                let merged = merger.merge(&Input {
-                    path,
-                    contributions: &contributions,
-                    precedence: &move |_, _| precedence,
-                });
-                // What was written can be read: merging it with itself changes nothing.
-                let Some(merged) = merged.ok().filter(|merged| merged.conflicts.is_empty()) else {
-                    continue;
-                };
-                let same = [&merged.bytes, &merged.bytes].map(|bytes| Contribution { bytes });
-                let again = merger.merge(&Input {
-                    path,
-                    contributions: &same,
-                    precedence: &|_, _| Precedence::HigherWins,
-                });
-                assert!(
-                    again.is_ok(),
-                    "{path}: {}: {:?}",
-                    String::from_utf8_lossy(&merged.bytes),
-                    again.err()
-                );
-            }
-        }
-        for path in &places {
-            let _ = definitions(path, one);
-        }
-    });
-}
-
-#[test]
-fn keys_addresses_and_paths() {
-    let keys = "# keys\nada@example.org,*@b namespaces=\"git\",valid-after=\"20200101\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti a\n";
-    assert!(Keys::parse("allowed_signers", keys.as_bytes()).is_ok());
-    feed(&[keys], |text, _| {
-        let _ = Keys::parse("allowed_signers", text);
-    });
+fn addresses_and_paths() {
     let seeds = [
         "https://github.com/org/repo.git",
         "ssh://git@host:22/org/repo",

@@ -3,13 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `repo` | one repo's part: refs, commits, signatures |
-//! | `list` | what the sources of a composition contribute, in its order |
+//! | `layers` | what the sources of a composition contribute, in its order |
 //!
 //! What a source names itself is only known once it was fetched: each repo that answers may bring more sources, which are
 //! under way at once. Entries of one repo that are known at one time are one task, over one connection, with one request for
 //! all wanted commits.
 
-mod list;
+mod layers;
 mod repo;
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 };
 
 use compose_git::{Git, Snapshot, Tidying, Traces};
-use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, text};
+use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, file_name, text};
 use compose_plan::{
     config,
     layer::{Contents, ContentsError, Layers, Part, Source, SourceId},
@@ -27,7 +27,7 @@ use compose_plan::{
 };
 use tokio::task::JoinSet;
 
-use self::repo::{Entry, Fetched, Results, at};
+use self::repo::{Entry, Fetched, Results, with_place};
 use crate::{
     job::Job,
     pins::{Pin, Pins},
@@ -165,7 +165,7 @@ pub(crate) async fn gather(
     }
     let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
     let traces = git.traces();
-    let mut gathered = blocking(move || list::layers(traces, order, fetched)).await?;
+    let mut gathered = blocking(move || layers::layers(traces, order, fetched)).await?;
     warnings.append(&mut gathered.warnings);
     gathered.warnings = warnings;
     let is_locked = |source: &Source| pins.locks(&source.repo, &source.environment, &source.requested);
@@ -299,7 +299,7 @@ impl Discovery {
                 for node in &order {
                     let failed = self.failed.remove(&node.node).or_else(|| {
                         let source = self.fetched.get(&node.node).filter(|_| fails)?;
-                        is_for(source, node).then(|| list::problems(source))
+                        is_for(source, node).then(|| layers::problems(source))
                     });
                     problems.extend(failed.into_iter().flatten());
                 }
@@ -311,7 +311,7 @@ impl Discovery {
                 let told = |node: &NodeId| !explained || self.certain.contains(node);
                 let fetched = self.fetched.iter().filter(|(node, _)| told(node));
                 self.failed
-                    .extend(fetched.map(|(node, source)| (*node, list::problems(source))));
+                    .extend(fetched.map(|(node, source)| (*node, layers::problems(source))));
                 problems.extend(
                     self.failed
                         .into_iter()
@@ -331,12 +331,12 @@ impl Discovery {
 /// The sources that a fetched environment names itself. A config that `include` and `exclude` leave out names none.
 fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name =
-        TreePath::new("bitops.config.yaml").map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
+        TreePath::new(file_name::CONFIG).map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
     let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
     let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
         return Ok(Vec::new());
     };
-    let problem = |error| at(Problem::from(error), &source.spec);
+    let problem = |error| with_place(Problem::from(error), &source.spec);
     let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
         return Ok(Vec::new());
     };

@@ -61,7 +61,7 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
                 parts,
                 warnings,
             }),
-            Err(problem) => results.push((entry.node, Err(at(problem, &entry.spec).into()))),
+            Err(problem) => results.push((entry.node, Err(with_place(problem, &entry.spec).into()))),
         }
     }
     for (wanted, snapshot) in snapshots(repo, wanted).await {
@@ -73,7 +73,7 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
         let placed = |failure: Failure| {
             let problems = failure.into_problems().into_iter();
             problems
-                .map(|problem| at(problem, &spec))
+                .map(|problem| with_place(problem, &spec))
                 .collect::<Vec<_>>()
                 .into()
         };
@@ -291,7 +291,7 @@ fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
 }
 
 /// A problem without a place is about the entry that named the source.
-pub(super) fn at(problem: Problem, spec: &SourceSpec) -> Problem {
+pub(super) fn with_place(problem: Problem, spec: &SourceSpec) -> Problem {
     if problem.place.is_some() {
         problem
     } else {

@@ -21,12 +21,16 @@ use compose_model::{CommitId, ObjectId};
 use gix::{hash::Kind as Hash, objs::Kind, odb::pack::index};
 use rustix::fs::FlockOperation;
 
-use super::{Entry, Guard, Locked, entry::remove_file, failed, is_at, try_lock};
+use super::{
+    entry::{Guard, OpenEntry, remove_file},
+    files::{Locked, failed, is_at, try_flock},
+};
 use crate::{
     error::Error,
-    git::Run,
-    store::{Store, to_gix},
-    tree::{self, EntryKind},
+    ids::to_gix,
+    run::Run,
+    store::Store,
+    tree_object::{self, EntryKind},
 };
 
 /// What became of the packs.
@@ -49,7 +53,7 @@ struct Pack {
     received: Option<SystemTime>,
 }
 
-impl Entry {
+impl OpenEntry {
     /// Drops superseded packs where there are too many. `wanted` is what this run needs of the repo, all of it there.
     pub(crate) fn compact(
         &self,
@@ -69,7 +73,7 @@ impl Entry {
             return Ok(Compacted::No);
         }
         // Turning a shared lock into an exclusive one gives it back first, and keeps none where it fails.
-        if try_lock(&self.in_use, FlockOperation::NonBlockingLockExclusive) != Locked::Held {
+        if try_flock(&self.in_use, FlockOperation::NonBlockingLockExclusive) != Locked::Held {
             return self.hold_again(Compacted::No);
         }
         if !is_at(&self.in_use, &self.dir.join("in-use")) {
@@ -99,7 +103,7 @@ impl Entry {
 
     /// Back to the lock of a reader.
     fn hold_again(&self, done: Compacted) -> Result<Compacted, Error> {
-        try_lock(&self.in_use, FlockOperation::LockShared);
+        try_flock(&self.in_use, FlockOperation::LockShared);
         if is_at(&self.in_use, &self.dir.join("in-use")) {
             Ok(done)
         } else {
@@ -145,7 +149,7 @@ fn needed(store: &Store, commits: &[CommitId]) -> HashSet<ObjectId> {
         let Ok(bytes) = store.read(&id, Kind::Tree) else {
             continue;
         };
-        for entry in tree::parse(&bytes).unwrap_or_default() {
+        for entry in tree_object::parse(&bytes).unwrap_or_default() {
             match entry.kind {
                 EntryKind::Tree => trees.push(entry.id),
                 _ => _ = needed.insert(entry.id),

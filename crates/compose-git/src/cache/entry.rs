@@ -13,11 +13,11 @@ use std::{
 use compose_model::{Refs, RepoUrl, text::escape};
 use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
-use super::{LAYOUT, Locked, age, failed, is_at, random_directory, try_lock, write_aside};
+use super::files::{LAYOUT, Locked, age, failed, is_at, random_directory, try_flock, write_aside};
 use crate::{
     error::{Error, exhausted},
-    git::Run,
-    kept::Kept,
+    object_cache::ObjectCache,
+    run::Run,
     store::Store,
 };
 
@@ -28,7 +28,7 @@ const LEFTOVER: Duration = Duration::from_secs(3600);
 pub(super) const EXACT_TO: Duration = Duration::from_secs(3600);
 
 /// One repo's entry, open for reading.
-pub(crate) struct Entry {
+pub(crate) struct OpenEntry {
     pub(super) dir: PathBuf,
     /// Shared lock: nobody removes the entry while it is held.
     pub(super) in_use: File,
@@ -51,9 +51,9 @@ pub(crate) struct Guard {
     _lock: Option<File>,
 }
 
-impl Entry {
+impl OpenEntry {
     /// Opens or makes the entry of a repo. Where the cache cannot be written, it is opened for reading; where there is
-    /// nothing to read, see [`Entry::private`].
+    /// nothing to read, see [`OpenEntry::private`].
     pub(crate) fn open(run: &Run, repo: &RepoUrl) -> Result<Self, Error> {
         let base = &run.options.cache_dir;
         let dir = base.join(LAYOUT).join(entry_name(repo));
@@ -107,7 +107,7 @@ impl Entry {
                 opened => opened?,
             };
             // Removed between the opening and the lock? Then this is the old entry's file.
-            if try_lock(&in_use, FlockOperation::LockShared) == Locked::Taken || !is_at(&in_use, &path) {
+            if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken || !is_at(&in_use, &path) {
                 continue;
             }
             for below in ["objects/pack", "incoming"] {
@@ -133,7 +133,7 @@ impl Entry {
     /// Writes nothing. Other users' files and file systems without locks are read, too.
     fn open_to_read(dir: &Path) -> io::Result<Self> {
         let in_use = File::open(dir.join("in-use"))?;
-        try_lock(&in_use, FlockOperation::LockShared);
+        try_flock(&in_use, FlockOperation::LockShared);
         fs::read_dir(dir.join("objects/pack"))?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -171,20 +171,20 @@ impl Entry {
     }
 
     /// The objects as they are now.
-    pub(crate) fn store(&self, run: &Run, kept: &Arc<Kept>) -> Result<Store, Error> {
+    pub(crate) fn store(&self, run: &Run, cache: &Arc<ObjectCache>) -> Result<Store, Error> {
         let objects = self.dir.join("objects");
-        Store::open(&objects, run.options.largest_object(), kept)
+        Store::open(&objects, run.options.largest_object(), cache)
             .map_err(|error| failed("open", &objects, error))
     }
 
     /// Waits for the right to fetch. After the bound it is given without the lock: fetching twice does no harm.
-    pub(crate) fn lock(&self, run: &Run, repo: &RepoUrl) -> Result<Guard, Error> {
+    pub(crate) fn lock_for_fetch(&self, run: &Run, repo: &RepoUrl) -> Result<Guard, Error> {
         let path = self.dir.join("lock");
         let mut file = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         let until = Instant::now() + run.options.tuning.lock_wait;
         let mut told = false;
         loop {
-            match try_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match try_flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Locked::Held => break,
                 Locked::Unknown => return Ok(Guard { _lock: None }),
                 Locked::Taken => {}

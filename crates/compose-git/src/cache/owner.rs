@@ -12,11 +12,10 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::{
-    LAYOUT, Locked,
     entry::{EXACT_TO, open_lock},
-    failed, is_at, random_directory, try_lock,
+    files::{LAYOUT, Locked, failed, is_at, random_directory, try_flock},
 };
-use crate::{error::Error, wire::lock};
+use crate::{error::Error, sync::lock_unpoisoned};
 
 const TRASH: &str = ".trash-";
 
@@ -113,7 +112,7 @@ impl Cache {
     fn bound(&self, limit: u64, used: &BTreeSet<PathBuf>) -> Result<Pruned, Error> {
         let path = self.dir.join(LAYOUT).join("prune.lock");
         let lock = open_lock(&path).map_err(|error| failed("open", &path, error))?;
-        if try_lock(&lock, FlockOperation::NonBlockingLockExclusive) == Locked::Taken {
+        if try_flock(&lock, FlockOperation::NonBlockingLockExclusive) == Locked::Taken {
             return Ok(Pruned::default());
         }
         self.remove_leftovers();
@@ -167,7 +166,7 @@ impl Cache {
             }
             Err(error) => return Err(wrap(error)),
         };
-        let locked = try_lock(&in_use, FlockOperation::NonBlockingLockExclusive);
+        let locked = try_flock(&in_use, FlockOperation::NonBlockingLockExclusive);
         // Of an entry that was removed and made anew meanwhile this is the old one's lock.
         if locked != Locked::Held || !is_at(&in_use, &path.join("in-use")) {
             return Ok(None);
@@ -252,12 +251,12 @@ impl Tidying {
 
     /// Waits for its end, however long that takes.
     pub fn finish(self) {
-        _ = lock(&self.done).recv();
+        _ = lock_unpoisoned(&self.done).recv();
     }
 }
 
 impl Drop for Tidying {
     fn drop(&mut self) {
-        _ = lock(&self.done).recv_timeout(MOMENT);
+        _ = lock_unpoisoned(&self.done).recv_timeout(MOMENT);
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use super::Credential;
+use super::credential::Credential;
 use crate::options::Options;
 
 /// `~/.netrc`, the entry of the host, else `default`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::{BStr, ByteSlice as _};
 use reqwest::Url;
 
-use super::matches;
+use super::pattern::matches;
 
 /// In the order of the files: the address they are for, and what is set.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use compose_model::RepoUrl;
 use reqwest::Url;
 
-use crate::{credentials::Credential, error::Error, git::Run};
+use crate::{credentials::Credential, error::Error, run::Run};
 
 /// Where an address really leads, after git's own configuration.
 pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {

@@ -3,7 +3,7 @@
 use compose_model::ObjectId;
 use gix::protocol::fetch::{self, Arguments, Negotiate, negotiate};
 
-use crate::store::to_gix;
+use crate::ids::to_gix;
 
 /// What a pack is to hold.
 pub(crate) struct Ask<'a> {

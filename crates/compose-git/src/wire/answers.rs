@@ -6,13 +6,13 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use super::SAID;
+use super::packets::SAID;
 
 /// How much of an error page is read.
 const ERROR_BODY: usize = 4096;
 
 /// An address without query, fragment, login and the part that every repo has: what a user would write.
-pub(super) fn shown(url: &Url, tail: &str) -> String {
+pub(super) fn printable_url(url: &Url, tail: &str) -> String {
     let mut url =
         Url::parse(url.as_str().strip_suffix(tail).unwrap_or(url.as_str())).unwrap_or_else(|_| url.clone());
     url.set_query(None);

@@ -9,9 +9,10 @@ use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 
 use super::{
-    Wire, lock,
+    connection::Wire,
     packets::{Packets, Said},
 };
+use crate::sync::lock_unpoisoned;
 
 /// What is moved from the task that receives to the thread that reads.
 pub(super) enum Event {
@@ -42,13 +43,13 @@ impl Body {
 
     fn take(&mut self, chunk: Bytes) {
         if let Some(said) = self.packets.observe(&chunk) {
-            *lock(&self.wire.said) = Some(said);
+            *lock_unpoisoned(&self.wire.said) = Some(said);
         }
         self.chunk = chunk;
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let meanwhile = lock(&self.wire.meanwhile).take();
+        let meanwhile = lock_unpoisoned(&self.wire.meanwhile).take();
         if let Some(work) = meanwhile {
             work();
         }
@@ -64,7 +65,7 @@ impl Body {
                 self.take(rest);
                 self.ended = true;
                 if self.packets.is_cut() {
-                    lock(&self.wire.said).get_or_insert(Said::Cut);
+                    lock_unpoisoned(&self.wire.said).get_or_insert(Said::Cut);
                 }
                 Ok(())
             }

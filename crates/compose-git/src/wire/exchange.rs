@@ -12,10 +12,10 @@ use reqwest::{
 use crate::{
     credentials::{self, Keyring},
     error::Error,
-    git::Run,
+    run::Run,
     wire::{
         SAID, Wire,
-        answers::{error_text, retry_after, shown},
+        answers::{error_text, printable_url, retry_after},
         net_error,
     },
 };
@@ -95,7 +95,10 @@ impl Exchange {
         headers: &HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Response, Error> {
-        let client = self.run.net.client(&self.run, self.wire.at(), url)?;
+        let run = &self.run;
+        let client = run
+            .net
+            .client(&run.options, run.git_config(), self.wire.failed_at(), url)?;
         let mut request = client
             .request(method.clone(), url.clone())
             .headers(headers.clone())
@@ -111,7 +114,7 @@ impl Exchange {
         let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
         match tokio::time::timeout(bound, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(net_error::explain(self.wire.at(), &error)),
+            Ok(Err(error)) => Err(net_error::explain(self.wire.failed_at(), &error)),
             Err(_) => {
                 let why = format!(
                     "the server stalled: no answer within {:.1} s",
@@ -138,10 +141,10 @@ impl Exchange {
         let to = from.join(location).ok().filter(|_| !location.is_empty());
         let shown = to
             .as_ref()
-            .map_or_else(|| escape(location, SAID), |to| shown(to, tail));
+            .map_or_else(|| escape(location, SAID), |to| printable_url(to, tail));
         let refuse = |why| {
             Err(Error::Redirect {
-                at: self.wire.at(),
+                at: self.wire.failed_at(),
                 to: shown.clone(),
                 why,
             })
@@ -177,7 +180,7 @@ impl Exchange {
                 format!(", starting: {said}")
             };
             return Err(Error::NotGit {
-                at: self.wire.at(),
+                at: self.wire.failed_at(),
                 why: format!("the server sent {found}{start}"),
             });
         }
@@ -198,7 +201,7 @@ impl Exchange {
         };
         let said = error_text(response).await;
         Error::Unauthenticated {
-            at: self.wire.at(),
+            at: self.wire.failed_at(),
             access: self.keyring.access(url),
             why: why.to_owned(),
             said,
@@ -206,7 +209,7 @@ impl Exchange {
     }
 
     async fn refused(&self, url: &Url, response: Response) -> Error {
-        let at = self.wire.at();
+        let at = self.wire.failed_at();
         let status = response.status();
         let after = retry_after(response.headers());
         let said = error_text(response).await;
@@ -309,7 +312,7 @@ mod tests {
             let Ok(to) = from.join(&String::from_utf8_lossy(text)) else {
                 return;
             };
-            let told = shown(&to, tail);
+            let told = printable_url(&to, tail);
             assert!(!told.chars().any(is_unprintable), "{told}");
             assert!(
                 Url::parse(&told).is_ok_and(|told| told.username().is_empty()),

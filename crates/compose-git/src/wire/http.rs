@@ -22,11 +22,12 @@ use tokio::{
 
 use crate::{
     credentials::Keyring,
-    git::Run,
+    run::Run,
     wire::{
-        Body, Event, IN_FLIGHT, Source, Wire,
+        body::{Body, Event},
+        connection::Wire,
         exchange::{Exchange, Head, Request, wanted_type},
-        pump,
+        pump::{IN_FLIGHT, Source, pump},
     },
 };
 

@@ -15,9 +15,9 @@ use rustls::{
 
 use crate::{
     error::{At, Error},
-    git::Run,
+    gitconfig::GitConfig,
     options::Options,
-    wire::lock,
+    sync::lock_unpoisoned,
 };
 
 /// The clients, and why one could not be made.
@@ -37,8 +37,13 @@ struct Way {
 
 impl Net {
     /// The client for an address.
-    pub(crate) fn client(&self, run: &Run, at: At, url: &Url) -> Result<Client, Error> {
-        let (options, config) = (&run.options, run.git_config());
+    pub(crate) fn client(
+        &self,
+        options: &Options,
+        config: &GitConfig,
+        at: At,
+        url: &Url,
+    ) -> Result<Client, Error> {
         let proxy = config.proxy(url);
         let way = if url.scheme() == "https" || proxy.is_some() || has_proxy(options) {
             Way {
@@ -49,14 +54,14 @@ impl Net {
         } else {
             Way::default()
         };
-        let mut clients = lock(&self.0);
+        let mut clients = lock_unpoisoned(&self.0);
         let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
         made.clone().map_err(|why| Error::Setting { repo: at.repo, why })
     }
 
     /// Was any client made? A run that finds everything in the cache makes none.
     pub(crate) fn is_used(&self) -> bool {
-        !lock(&self.0).is_empty()
+        !lock_unpoisoned(&self.0).is_empty()
     }
 }
 
@@ -73,7 +78,9 @@ fn has_proxy(options: &Options) -> bool {
 /// git's configuration comes before the variables; what `NO_PROXY` exempts is exempt from both.
 fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, String> {
     let first = |names: &[&'static str]| {
-        let mut set = names.iter().filter_map(|name| Some((*name, options.text(name)?)));
+        let mut set = names
+            .iter()
+            .filter_map(|name| Some((*name, options.utf8_variable(name)?)));
         set.next()
     };
     let named = match configured {

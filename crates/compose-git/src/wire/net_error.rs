@@ -5,7 +5,7 @@ use std::{error::Error as StdError, io};
 use compose_model::text::escape;
 use rustls::CertificateError;
 
-use super::SAID;
+use super::packets::SAID;
 use crate::error::{At, Error, exhausted};
 
 type Cause<'e> = &'e (dyn StdError + 'static);

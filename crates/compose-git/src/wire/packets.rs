@@ -16,6 +16,8 @@ pub(super) enum Said {
     Cut,
 }
 
+/// How much of what a server says is shown.
+pub(crate) const SAID: usize = 400;
 /// Text beyond this is not kept.
 const LONGEST: usize = 1000;
 
@@ -84,7 +86,7 @@ impl Packets {
         }
         (self.error.len() > before).then(|| {
             let text = String::from_utf8_lossy(&self.error);
-            Said::Error(escape(text.trim(), super::SAID))
+            Said::Error(escape(text.trim(), SAID))
         })
     }
 

@@ -23,7 +23,12 @@ use tokio::{
 use crate::{
     error::{Access, At, Error},
     options::Options,
-    wire::{Body, Event, IN_FLIGHT, SAID, Source, Wire, pump},
+    wire::{
+        body::{Body, Event},
+        connection::Wire,
+        packets::SAID,
+        pump::{IN_FLIGHT, Source, pump},
+    },
 };
 
 /// How much of what a program says is kept.
@@ -153,7 +158,7 @@ async fn ended(wire: &Wire, scheme: Scheme, mut child: Child, said: JoinHandle<S
         error = wire.interrupted() => return Some(error),
         said = said => said.unwrap_or_default(),
     };
-    Some(judge(wire.at(), scheme, &said))
+    Some(judge(wire.failed_at(), scheme, &said))
 }
 
 fn judge(at: At, scheme: Scheme, said: &str) -> Error {
@@ -283,7 +288,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     };
     if !std::path::Path::new(&path).exists() {
         return Err(Error::NotFound {
-            at: wire.at(),
+            at: wire.failed_at(),
             access: Access::default(),
             said: String::new(),
         });

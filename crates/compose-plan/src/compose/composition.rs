@@ -115,7 +115,7 @@ impl Write {
 /// Where a key of a merged file came from. Numbers are indexes into [`ComposedFile::from`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTrace {
-    /// The key path, as in [`KeyOrigin::key`](crate::merge::KeyOrigin::key).
+    /// The key path, as in [`KeyOrigin::key`](compose_merge::KeyOrigin::key).
     pub key: String,
     /// Whose value it is.
     pub winner: usize,

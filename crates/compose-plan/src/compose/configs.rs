@@ -2,24 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{TreeFile, TreePath, text};
+use compose_model::{
+    TreeFile, TreePath,
+    file_name::{CONFIG, LOCK},
+    text,
+};
 
-pub(super) use super::edit::{Cut, original_line};
 use super::{
     Request,
     composition::{Conflict, ConflictKind, Party},
-    edit::{self, DEPLOYMENTS, Declared},
-    settle::{local_party, source_party},
-    tree::Rewritten,
+    edit::{self, Cut, DEPLOYMENTS, Declared},
+    party::{local_party, source_party},
 };
 use crate::layer::{ContentsError, LocalKind, Part, SourceId};
-
-/// The name of an environment's config.
-pub const CONFIG: &str = "bitops.config.yaml";
-
-/// The name of an environment's lock file. A source's own says how that source was resolved where it was written, which
-/// is nothing to this environment: it takes no part.
-pub const LOCK: &str = "bitops.lock.yaml";
 
 /// Where a config names its sources.
 const SOURCES: [&[&str]; 2] = [&["default-environments"], &["bitops", "default-environments"]];
@@ -33,6 +28,15 @@ pub(super) enum Rewrite {
     To(Rewritten),
     /// Nothing of it is left.
     Drop,
+}
+
+/// A text that was cut before it takes part.
+#[derive(Clone, Debug)]
+pub(super) struct Rewritten {
+    /// The bytes that take part.
+    pub(super) bytes: Arc<[u8]>,
+    /// What was cut, to tell lines of the original.
+    pub(super) cuts: Arc<[Cut]>,
 }
 
 /// The config of one layer.
@@ -157,6 +161,7 @@ impl<'a> Configs<'a> {
     /// What becomes of a file of a layer that lands in the environment.
     pub(super) fn rewrite(&self, layer: usize, file: &TreeFile) -> Rewrite {
         match self.layers.get(&layer) {
+            // A source's own lock says how it was resolved where it was written, which does not concern this environment.
             _ if file.path.as_str() == LOCK => Rewrite::Drop,
             Some(config) if config.file.path == file.path => config.rewrite.clone(),
             _ => Rewrite::Keep,

@@ -2,41 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compose_model::{TreeFile, TreePath};
+use compose_model::{TreeFile, TreePath, file_name::CONFIG};
 
 use super::{
-    CONFIG, Request,
+    Request,
     composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
-    edit::{self, Declared},
-    settle::{local_party, source_party},
-    tree::Names,
+    contributions::Names,
+    edit::Declared,
+    party::{local_party, source_party},
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
-
-/// The image's own `bitops.deployments`, in its order: names and plugins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageDeployments(pub Vec<(String, String)>);
-
-/// What BitOps' official image with all plugins (`omnibus`, which is `latest` as well) deploys, from 2.0.0 to 2.6.0: the
-/// `prebuilt-config/omnibus/bitops.config.yaml` of BitOps. Each name is its plugin's.
-const OMNIBUS: [&str; 4] = ["cloudformation", "terraform", "helm", "ansible"];
-
-impl ImageDeployments {
-    /// Those of the official image with all plugins, for where no image's config can be read.
-    pub fn omnibus() -> Self {
-        let own = |name: &str| (name.to_owned(), name.to_owned());
-        Self(OMNIBUS.into_iter().map(own).collect())
-    }
-
-    /// Reads them from the text of the image's `bitops.config.yaml`; `Err`: why they cannot be told, with the line.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let declared = edit::declared(text)?.unwrap_or_default();
-        Ok(Self(
-            declared.into_iter().map(|one| (one.name, one.plugin)).collect(),
-        ))
-    }
-}
 
 /// What section 8 of the design makes of the declared deployments and of `as`.
 #[derive(Debug, Default)]

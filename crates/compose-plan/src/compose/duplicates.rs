@@ -5,6 +5,7 @@
 
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
 
+use compose_merge::{Definition, DefinitionsFile};
 use compose_model::TreePath;
 
 use super::{
@@ -12,10 +13,7 @@ use super::{
     bytes::Bytes,
     composition::{ComposedFile, Conflict, ConflictKind, Holds, Party, Provenance},
 };
-use crate::{
-    layer::{ContentsError, LocalKind, Origin},
-    merge::{self, Definition},
-};
+use crate::layer::{ContentsError, LocalKind, Origin};
 
 /// One `.tf` file of a directory.
 struct TfFile<'a> {
@@ -54,11 +52,11 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
         for (index, file) in files.iter().enumerate() {
             let text = file.read(request, &bytes)?;
             // What does not parse is Terraform's to tell: it names the place better.
-            if let Ok(definitions) = merge::definitions(&file.path, &text) {
+            if let Ok(definitions) = compose_merge::definitions(&file.path, &text) {
                 defined.push((index, definitions));
             }
         }
-        for duplicate in merge::duplicates(&defined) {
+        for duplicate in compose_merge::duplicates(&defined) {
             let (one, other) = (&files[duplicate.first.0], &files[duplicate.second.0]);
             if one.from.origin == other.from.origin {
                 continue;
@@ -90,8 +88,7 @@ fn party(file: &TfFile<'_>, line: usize) -> Party {
 /// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice. It
 /// passes over the files of editors; of those only `.name.tf` ends as a configuration does.
 fn is_read(name: &str) -> bool {
-    let stem = name.strip_suffix(".json").unwrap_or(name).strip_suffix(".tf");
-    stem.is_some_and(|stem| stem != "override" && !stem.ends_with("_override") && !name.starts_with('.'))
+    DefinitionsFile::of_name(name).is_some_and(|file| file.is_read() && !file.is_override())
 }
 
 /// Directories with a `.tf` file of a source.

@@ -38,14 +38,14 @@ pub(super) fn declared(text: &str) -> Result<Option<Vec<Declared>>, String> {
     };
     let entries = node
         .entries()
-        .ok_or_else(|| at(text, node, "`deployments` is not a mapping"))?;
+        .ok_or_else(|| with_line(text, node, "`deployments` is not a mapping"))?;
     let mut declared: Vec<Declared> = Vec::new();
     for (key, value) in entries {
         let name = key
             .scalar()
-            .ok_or_else(|| at(text, key, "a deployment's name is not a text"))?;
+            .ok_or_else(|| with_line(text, key, "a deployment's name is not a text"))?;
         check_name(name).map_err(|why| {
-            at(
+            with_line(
                 text,
                 key,
                 &format!("the deployment `{}`: {why}", text::escape(name, 80)),
@@ -59,7 +59,7 @@ pub(super) fn declared(text: &str) -> Result<Option<Vec<Declared>>, String> {
         });
         let plugin = plugin
             .filter(|plugin| check_name(plugin).is_ok())
-            .ok_or_else(|| at(text, key, &format!("the deployment `{name}` names no plugin")))?;
+            .ok_or_else(|| with_line(text, key, &format!("the deployment `{name}` names no plugin")))?;
         let keys = value
             .and_then(Node::entries)
             .unwrap_or_default()
@@ -424,13 +424,13 @@ fn column(text: &str, key: &Node) -> Result<usize, String> {
     if before.bytes().all(|byte| byte == b' ') {
         return Ok(before.len());
     }
-    Err(at(text, key, "the layout is too unusual to edit"))
+    Err(with_line(text, key, "the layout is too unusual to edit"))
 }
 
 fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-fn at(text: &str, node: &Node, why: &str) -> String {
+fn with_line(text: &str, node: &Node, why: &str) -> String {
     format!("line {}: {why}", line_of(text, node.span.start))
 }

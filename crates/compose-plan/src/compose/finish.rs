@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compose_model::{Diagnostic, FileMode, TreePath, text};
+use compose_model::{Diagnostic, FileMode, TreePath, file_name::CONFIG, text};
 
 use super::{
-    CONFIG, ComposeError, Request,
+    ComposeError, Request,
     composition::{
         Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
     },
     configs::{Configs, config_conflict, config_path},
+    contributions::Names,
     deployments::Plan,
-    duplicates, edit, hazards,
-    settle::{local_party, source_party},
-    together,
-    tree::Names,
-    wording,
+    duplicates, edit, grouped_remedies,
+    party::{local_party, source_party},
+    rename_warnings, wording,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
@@ -54,7 +53,7 @@ pub(super) fn finish(
     composition
         .conflicts
         .sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
-    let together = together::remedies(
+    let together = grouped_remedies::remedies(
         &composition.conflicts,
         request.environment,
         request.layers,
@@ -71,7 +70,7 @@ pub(super) fn finish(
     }
     mark_present(request, &mut composition)?;
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
-    hazards::warn(request, &mut composition)?;
+    rename_warnings::warn(request, &mut composition)?;
     Ok(composition)
 }
 

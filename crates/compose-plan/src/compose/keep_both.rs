@@ -5,6 +5,8 @@
 //! merges `override.tf` and `*_override.tf` into the other files, by their names: theirs end as before
 //! (`main.eks_override.tf`).
 
+use compose_merge::DefinitionsFile;
+
 use crate::layer::Source;
 
 /// The names for a lower file, best first; the iterator does not end.
@@ -31,11 +33,8 @@ pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String>
 
 /// Stem and extension with its dot; `.tf.json` is one extension.
 fn split(name: &str) -> (&str, &str) {
-    let at = match name.strip_suffix(".json") {
-        Some(rest) if rest.ends_with(".tf") => rest.len() - ".tf".len(),
-        _ => name.rfind('.').unwrap_or(name.len()),
-    };
-    name.split_at(at)
+    let stem = DefinitionsFile::of_name(name).map(|file| file.stem.len());
+    name.split_at(stem.unwrap_or_else(|| name.rfind('.').unwrap_or(name.len())))
 }
 
 /// A repo's name as part of a file name.

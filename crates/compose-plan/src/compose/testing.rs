@@ -7,16 +7,17 @@ use std::{
     sync::Arc,
 };
 
+use compose_merge::{
+    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Precedence,
+    Unmergeable,
+};
 use compose_model::{
     BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, SourceSpec,
     TreeFile, TreeId, TreePath, VersionRequest,
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
-use crate::{
-    layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId},
-    merge::{self, Class, KeyConflict, KeyOrigin, Merged, Merger, Precedence, Unmergeable},
-};
+use crate::layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId};
 
 pub(super) fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap()
@@ -284,7 +285,7 @@ impl LocalTree for World {
 /// makes of a class, and hold whatever classes there are.
 fn classify(path: &TreePath) -> Class {
     let name = path.file_name();
-    if name.ends_with(".tf") || name.ends_with(".tf.json") {
+    if DefinitionsFile::of_name(name).is_some() {
         Class::KeepBoth
     } else if name.ends_with(".kv") {
         Class::Merge(&KeyValues)
@@ -297,7 +298,7 @@ fn classify(path: &TreePath) -> Class {
 struct KeyValues;
 
 impl Merger for KeyValues {
-    fn merge(&self, input: &merge::Input<'_>) -> Result<Merged, Unmergeable> {
+    fn merge(&self, input: &compose_merge::Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         let mut keys: Vec<(String, String, KeyOrigin)> = Vec::new();
         let mut conflicts = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
@@ -339,23 +340,31 @@ impl Merger for KeyValues {
                     Precedence::LowerStays => known.2.overridden.insert(0, index),
                     Precedence::Conflict => conflicts.push(KeyConflict {
                         key: key.to_owned(),
-                        lower: (lower, line),
-                        higher: (index, number + 1),
+                        lower: KeyPlace {
+                            contribution: lower,
+                            line,
+                        },
+                        higher: KeyPlace {
+                            contribution: index,
+                            line: number + 1,
+                        },
                     }),
                 }
             }
+        }
+        if !conflicts.is_empty() {
+            return Ok(MergeOutcome::Conflicts(conflicts));
         }
         let text: String = keys
             .iter()
             .map(|(key, value, _)| format!("{key}={value}\n"))
             .collect();
         let keys = keys.into_iter().map(|(.., origin)| origin).collect();
-        Ok(Merged {
+        Ok(MergeOutcome::Merged(Merged {
             bytes: text.into_bytes(),
             keys,
-            conflicts,
             lost: Vec::new(),
-        })
+        }))
     }
 }
 

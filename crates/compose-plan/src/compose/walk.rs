@@ -6,20 +6,18 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use compose_model::{Diagnostic, TreePath, path::InvalidPath};
+use compose_merge::Class;
+use compose_model::{Diagnostic, TreePath, fold::fold_name, path::InvalidPath};
 
 use super::{
     ComposeError,
     composition::{Action, ComposedFile, Conflict, ConflictKind, Holds, Party},
-    fold::fold,
+    contributions::{Contribution, Dir, Node},
     keep_both,
-    settle::{Settler, local_party, party, source_party},
-    tree::{Contribution, Dir, Node},
+    party::{local_party, source_party},
+    precedence::Settler,
 };
-use crate::{
-    layer::{ContentsError, LocalKind, SourceId},
-    merge::Class,
-};
+use crate::layer::{ContentsError, LocalKind, SourceId};
 
 /// How many purely local files and directories a plan looks at. A loop of symlinks in the user's own tree has no end.
 const MAX_LOCAL_ENTRIES: usize = 100_000;
@@ -291,7 +289,7 @@ impl<'a> Walk<'a> {
 
     /// Rule 6.
     fn file_against_directory(&mut self, path: &TreePath, node: &Node<'a>, local: Option<LocalKind>) {
-        let mut parties: Vec<Party> = node.files.iter().map(|file| party(file)).collect();
+        let mut parties: Vec<Party> = node.files.iter().map(Contribution::party).collect();
         let below = node.dir.as_ref().map(Dir::representatives).unwrap_or_default();
         parties.extend(below.into_iter().map(|(source, file)| Party {
             holds: Holds::Directory,
@@ -358,8 +356,11 @@ impl<'a> Walk<'a> {
 
 /// One party for each source that has something under a name.
 fn representatives(node: &Node<'_>) -> Vec<Party> {
-    let mut parties: BTreeMap<SourceId, Party> =
-        node.files.iter().map(|file| (file.source, party(file))).collect();
+    let mut parties: BTreeMap<SourceId, Party> = node
+        .files
+        .iter()
+        .map(|file| (file.source, file.party()))
+        .collect();
     for (source, file) in node.dir.as_ref().map(Dir::representatives).unwrap_or_default() {
         let directory = Party {
             holds: Holds::Directory,
@@ -388,7 +389,7 @@ fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
 /// user does not have.
 fn collisions(dir: &Dir<'_>, listing: &Listing) -> Vec<BTreeSet<String>> {
     // Different names that are their own folds have different ones, and most directories hold no others.
-    let is_own_fold = |name: &str| fold(name) == name;
+    let is_own_fold = |name: &str| fold_name(name) == name;
     let mut names = dir.children.keys().map(AsRef::as_ref);
     let mut local = listing.iter().map(|(name, _)| name.as_str());
     if dir.children.is_empty() || (names.all(is_own_fold) && local.all(is_own_fold)) {
@@ -410,13 +411,13 @@ impl Taken {
         let mut names: HashMap<String, BTreeSet<String>> = HashMap::new();
         for name in dir.children.keys() {
             names
-                .entry(fold(name).into_owned())
+                .entry(fold_name(name).into_owned())
                 .or_default()
                 .insert(name.to_string());
         }
         // Only what a source brings can collide: the user's other names cost one look each.
         for (name, _) in listing {
-            if let Some(names) = names.get_mut(fold(name).as_ref()) {
+            if let Some(names) = names.get_mut(fold_name(name).as_ref()) {
                 names.insert(name.clone());
             }
         }
@@ -440,17 +441,22 @@ impl Taken {
     }
 
     fn holds(&self, name: &str) -> bool {
-        self.names.contains_key(fold(name).as_ref())
+        self.names.contains_key(fold_name(name).as_ref())
     }
 
     fn is_local(&self, name: &str, listing: &Listing) -> bool {
-        let all = || listing.iter().map(|(name, _)| fold(name).into_owned()).collect();
-        self.local.get_or_init(all).contains(fold(name).as_ref())
+        let all = || {
+            listing
+                .iter()
+                .map(|(name, _)| fold_name(name).into_owned())
+                .collect()
+        };
+        self.local.get_or_init(all).contains(fold_name(name).as_ref())
     }
 
     fn take(&mut self, name: &str) {
         self.names
-            .entry(fold(name).into_owned())
+            .entry(fold_name(name).into_owned())
             .or_default()
             .insert(name.to_owned());
     }

@@ -1,12 +1,11 @@
 //! Sentences about sources and conflicts, and what to do about each.
 
-use compose_model::{TreePath, env::PIPELINE_DIR, text};
+use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, text};
 
 use super::{
     composition::{Conflict, ConflictKind, Holds, Party, Rename},
     configs::config_path,
     filter::glob,
-    together::which,
 };
 use crate::layer::{Origin, Source, SourceId};
 
@@ -16,7 +15,7 @@ pub(super) fn label(source: &Source) -> String {
 }
 
 /// A source in few words: its environment, unless another source's has the same name.
-pub(super) fn short(source: &Source, sources: &[Source]) -> String {
+pub(super) fn short_label(source: &Source, sources: &[Source]) -> String {
     let alike = sources
         .iter()
         .filter(|other| other.environment == source.environment);
@@ -24,6 +23,18 @@ pub(super) fn short(source: &Source, sources: &[Source]) -> String {
         label(source)
     } else {
         source.environment.to_string()
+    }
+}
+
+/// Of what is left out of one source each, what is to be done.
+pub(super) fn which(each: &[String]) -> String {
+    if each.len() > 2 {
+        format!(
+            "{}: all but one of these, and what the remaining one has is used",
+            each.join("; ")
+        )
+    } else {
+        format!("{}: what the other one has is used then", each.join(", or "))
     }
 }
 
@@ -150,18 +161,18 @@ pub(super) fn remedies(
             format!("give one source an `as`: its deployment becomes `NAME-{deployment}`"),
             format!(
                 "exclude {} of a source, and list its deployments in your own",
-                super::CONFIG
+                CONFIG
             ),
         ],
         ConflictKind::DeploymentsUnknown => vec![
             format!(
                 "declare `bitops.deployments` in the source's own {}",
-                super::CONFIG
+                CONFIG
             ),
             about.list_renamed(),
             format!(
                 "run inside the image, whose own deployments are known there, or let {PIPELINE_DIR} name a directory with its {}",
-                super::CONFIG
+                CONFIG
             ),
             "leave out `as`".to_owned(),
         ],

@@ -22,8 +22,6 @@ use crate::resolve::{self, Resolved, tag_version};
 pub use outdated::{Now, Row, outdated, to_json, to_table};
 pub use read::RESTORE;
 
-/// The file's name, beside the environment's `bitops.config.yaml`.
-pub const FILE_NAME: &str = "bitops.lock.yaml";
 /// The format that this program reads and writes.
 pub const FORMAT: u64 = 1;
 

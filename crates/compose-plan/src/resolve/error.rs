@@ -2,10 +2,9 @@
 
 use compose_model::{
     CommitId, Refs, VersionRequest,
+    refs::{HEADS, TAGS},
     text::{escape, nearest},
 };
-
-use super::{HEADS, TAGS};
 
 /// A request that a repo's refs do not answer. Names no repo and no environment: the caller knows both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ use std::{
 
 use compose_model::{Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode};
 
-use super::{Allow, intersect::intersect, walk::Walk};
+use super::{Allow, intersect::intersect, replay::Replay};
 
 /// How long a chain of sources may be: the local config's entry is the first.
 pub const MAX_DEPTH: usize = 16;
@@ -37,11 +37,11 @@ pub(super) type Key = usize;
 #[derive(Debug)]
 pub struct Graph {
     allow: Allow,
-    root: Vec<Entry>,
+    root: Vec<GraphEntry>,
     /// The keys of the local config's entries, which decide.
     decided: HashMap<Key, Arc<SourceSpec>>,
     keys: HashMap<(RepoUrl, TreePath), Key>,
-    nodes: Vec<Node>,
+    nodes: Vec<GraphNode>,
     by_request: HashMap<(Key, Request), NodeId>,
     refused: bool,
     /// The last walk, while no config has come that could change it.
@@ -49,7 +49,7 @@ pub struct Graph {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct GraphEntry {
     pub(super) key: Key,
     pub(super) spec: Arc<SourceSpec>,
     /// The node of the entry's own request.
@@ -57,11 +57,11 @@ pub(super) struct Entry {
 }
 
 #[derive(Debug)]
-struct Node {
+struct GraphNode {
     spec: Arc<SourceSpec>,
     handed_out: bool,
     /// What its own config names; `None`: not known yet.
-    nested: Option<Vec<Entry>>,
+    nested: Option<Vec<GraphEntry>>,
 }
 
 /// A request as a map's key.
@@ -91,12 +91,12 @@ pub struct OrderedNode {
 
 impl Graph {
     /// The local config's entries.
-    pub(super) fn root(&self) -> &[Entry] {
+    pub(super) fn root(&self) -> &[GraphEntry] {
         &self.root
     }
 
     /// What a node's own config names, as far as that is known.
-    pub(super) fn nested(&self, node: NodeId) -> &[Entry] {
+    pub(super) fn nested(&self, node: NodeId) -> &[GraphEntry] {
         self.nodes[node.0].nested.as_deref().unwrap_or_default()
     }
 
@@ -204,7 +204,7 @@ impl Graph {
         Ok(self.order(&settled.walk, &settled.chosen))
     }
 
-    fn admit(&mut self, specs: Vec<SourceSpec>, nested: bool) -> (Vec<Entry>, Vec<Diagnostic>) {
+    fn admit(&mut self, specs: Vec<SourceSpec>, nested: bool) -> (Vec<GraphEntry>, Vec<Diagnostic>) {
         let (mut entries, mut refusals) = (Vec::new(), Vec::new());
         for spec in specs {
             if nested && spec.repo.is_local() {
@@ -223,7 +223,7 @@ impl Graph {
                     .or_insert(fresh);
                 let spec = Arc::new(spec);
                 let node = self.node(key, &spec);
-                entries.push(Entry { key, spec, node });
+                entries.push(GraphEntry { key, spec, node });
             }
         }
         (entries, refusals)
@@ -240,7 +240,7 @@ impl Graph {
         let mut chosen: HashMap<Key, Option<NodeId>> = HashMap::new();
         let mut told: Vec<Diagnostic> = Vec::new();
         for _ in 0..MAX_ROUNDS {
-            let mut walk = Walk::new(self, &chosen);
+            let mut walk = Replay::new(self, &chosen);
             let mut errors = std::mem::take(&mut walk.errors);
             let mut next = HashMap::new();
             for key in &walk.order {
@@ -268,7 +268,7 @@ impl Graph {
             told.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
         }
         Settled {
-            walk: Walk::new(self, &chosen),
+            walk: Replay::new(self, &chosen),
             chosen,
             missing,
             errors: told,
@@ -276,7 +276,7 @@ impl Graph {
     }
 
     /// The node of the request that all entries of a key agree on.
-    fn choose(&mut self, key: Key, walk: &Walk) -> Result<NodeId, Diagnostic> {
+    fn choose(&mut self, key: Key, walk: &Replay) -> Result<NodeId, Diagnostic> {
         let own = walk.node(walk.asked[&key][0]);
         if !self.decided.contains_key(&key) && walk.asked[&key].iter().all(|step| walk.node(*step) == own) {
             return Ok(own);
@@ -285,7 +285,7 @@ impl Graph {
     }
 
     /// The entry that decides for a key, with the request that all entries agree on.
-    fn agree(&self, key: Key, walk: &Walk) -> Result<SourceSpec, Diagnostic> {
+    fn agree(&self, key: Key, walk: &Replay) -> Result<SourceSpec, Diagnostic> {
         if let Some(spec) = self.decided.get(&key) {
             return Ok(SourceSpec::clone(spec));
         }
@@ -313,7 +313,7 @@ impl Graph {
             .entry((key, request(&spec.requested)))
             .or_insert(fresh);
         if node == fresh {
-            self.nodes.push(Node {
+            self.nodes.push(GraphNode {
                 spec: Arc::clone(spec),
                 handed_out: false,
                 nested: None,
@@ -322,7 +322,7 @@ impl Graph {
         node
     }
 
-    fn order(&self, walk: &Walk, chosen: &HashMap<Key, Option<NodeId>>) -> Vec<OrderedNode> {
+    fn order(&self, walk: &Replay, chosen: &HashMap<Key, Option<NodeId>>) -> Vec<OrderedNode> {
         let position: HashMap<Key, usize> = walk
             .order
             .iter()
@@ -371,7 +371,7 @@ impl Graph {
 
 #[derive(Debug)]
 struct Settled {
-    walk: Walk,
+    walk: Replay,
     chosen: HashMap<Key, Option<NodeId>>,
     missing: Vec<NodeId>,
     errors: Vec<Diagnostic>,

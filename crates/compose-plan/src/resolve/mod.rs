@@ -5,7 +5,7 @@
 //! | `tags` | which tags may answer an environment's versions |
 //! | `error` | why nothing answers, and what is near |
 //! | `graph` | sources that name sources: which, at which version, in which order |
-//! | `walk` | one walk over all of them, for the graph |
+//! | `replay` | one walk over all of them, for the graph |
 //! | `intersect` | two requests made one |
 //! | `allow` | which repos may be contacted |
 //!
@@ -17,13 +17,15 @@ mod graph;
 #[cfg(test)]
 mod graph_tests;
 mod intersect;
+mod replay;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use compose_model::{
-    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest, text::escape,
+    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest,
+    refs::{HEADS, TAGS},
+    text::escape,
     version::Kind as VersionKind,
 };
 use semver::{Version, VersionReq};
@@ -34,9 +36,6 @@ pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
 use tags::Tags;
 pub(crate) use tags::named as tag_names;
 pub use tags::tag_version;
-
-const HEADS: &str = "refs/heads/";
-const TAGS: &str = "refs/tags/";
 
 /// What a request resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]

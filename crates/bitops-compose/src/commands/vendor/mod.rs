@@ -4,7 +4,7 @@ mod write;
 
 use std::{path::Path, sync::Arc};
 
-use compose_model::{ExitCode, FileMode, TreePath};
+use compose_model::{ExitCode, FileMode, TreePath, file_name};
 use compose_plan::{
     compose::{self, ComposedFile, Composition, Write, bytes::Bytes},
     layer::{ContentsError, LocalKind, LocalTree},
@@ -79,7 +79,7 @@ fn entries(
     bytes: &Bytes<'_>,
 ) -> Result<Vec<Entry>, Failure> {
     let named = |name: &str| TreePath::new(format!("{}/{name}", job.environment)).ok();
-    let (config, lock) = (named(compose::CONFIG), named(compose::LOCK));
+    let (config, lock) = (named(file_name::CONFIG), named(file_name::LOCK));
     let mut entries = Vec::new();
     for file in &composition.files {
         let path = Some(&file.path);

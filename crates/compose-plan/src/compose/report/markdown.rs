@@ -149,7 +149,7 @@ impl Page<'_> {
         let mut names: Vec<String> = Vec::new();
         for from in &file.from {
             let name = match from.origin {
-                Origin::Source(id) => wording::short(&self.sources[id.0], self.sources),
+                Origin::Source(id) => wording::short_label(&self.sources[id.0], self.sources),
                 Origin::Local => "your own".to_owned(),
             };
             if !names.contains(&name) {

@@ -327,7 +327,7 @@ impl Reader<'_> {
     }
 
     fn short(&self, id: SourceId) -> String {
-        wording::short(&self.sources[id.0], self.sources)
+        wording::short_label(&self.sources[id.0], self.sources)
     }
 
     fn relative(&self, path: &TreePath) -> String {

@@ -2,10 +2,10 @@
 
 mod deployments;
 mod edits;
-mod hazards;
 mod nested;
 mod places;
 mod properties;
+mod rename_warnings;
 mod rules;
 mod told;
 

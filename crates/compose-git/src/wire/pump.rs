@@ -1,0 +1,133 @@
+//! The task that moves an answer from the network, or from a process, to its reader, and watches the bounds.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{io::AsyncReadExt as _, sync::mpsc, time::Instant};
+
+use super::{body::Event, connection::Wire, net_error};
+use crate::error::Error;
+
+/// How often cancellation is looked at. Far below the second that a signal may take.
+const TICK: Duration = Duration::from_millis(20);
+/// Chunks on their way to the reader.
+pub(super) const IN_FLIGHT: usize = 8;
+/// Bytes of an HTTP answer that are handed to its reader at once.
+const TOGETHER: usize = 16 << 10;
+
+/// Where chunks come from.
+pub(super) enum Source {
+    /// With the start of a handshake, until enough of it is there.
+    Http(reqwest::Response, Option<BytesMut>),
+    Process(tokio::process::ChildStdout),
+}
+
+/// How protocol 1 starts. But for the second line it is protocol 0; gix, which never asks for it, does not take that line.
+const VERSION_1: &[u8] = b"001e# service=git-upload-pack\n0000000eversion 1\n";
+
+fn without_version_1(mut opening: BytesMut) -> Bytes {
+    if opening.starts_with(VERSION_1) {
+        let rest = opening.split_off(VERSION_1.len());
+        opening.truncate(VERSION_1.len() - b"000eversion 1\n".len());
+        opening.unsplit(rest);
+    }
+    opening.freeze()
+}
+
+impl Source {
+    async fn next(&mut self, wire: &Wire) -> Result<Option<Bytes>, Error> {
+        match self {
+            Source::Http(response, opening) => loop {
+                let chunk = response
+                    .chunk()
+                    .await
+                    .map_err(|error| net_error::explain(wire.failed_at(), &error))?;
+                let Some(bytes) = opening else { return Ok(chunk) };
+                bytes.extend_from_slice(chunk.as_deref().unwrap_or_default());
+                if chunk.is_none() || bytes.len() >= VERSION_1.len() {
+                    let bytes = opening.take().unwrap_or_default();
+                    return Ok((!bytes.is_empty()).then(|| without_version_1(bytes)));
+                }
+            },
+            Source::Process(stdout) => {
+                let mut chunk = BytesMut::with_capacity(64 << 10);
+                match stdout.read_buf(&mut chunk).await {
+                    Ok(0) => Ok(None),
+                    Ok(_) => Ok(Some(chunk.freeze())),
+                    Err(error) => Err(wire.network(error.to_string())),
+                }
+            }
+        }
+    }
+}
+
+/// Moves chunks into the channel until the end, an error, a broken bound, or until nobody reads any more.
+/// At the end of the stream it returns what the reader still lacks; the caller says [`Event::End`], or why there is none.
+///
+/// Each event wakes the reader, which on a busy machine waits for its turn. An answer by HTTP is asked for whole, so nobody hurries:
+/// its pieces, a dozen for a pack of ten files, are gathered up to [`TOGETHER`]. A process is talked with, and waits for what we say.
+pub(super) async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<Bytes, Error> {
+    let mut held = BytesMut::new();
+    let moved = move_chunks(wire, source, to, &mut held).await;
+    let rest = held.freeze();
+    if moved.is_err() && !rest.is_empty() {
+        // The server may have said why. A reader that is not there, or full to the brim, learns it otherwise.
+        _ = to.try_send(Event::Chunk(rest));
+        return moved.map(|()| Bytes::new());
+    }
+    moved.map(|()| rest)
+}
+
+async fn move_chunks(
+    wire: &Wire,
+    source: &mut Source,
+    to: &mpsc::Sender<Event>,
+    held: &mut BytesMut,
+) -> Result<(), Error> {
+    let stall = wire.run.stall();
+    let mut waited = Duration::ZERO;
+    let mut arrived = 0;
+    let mut before = Instant::now();
+    let mut tick = tokio::time::interval(TICK.max(stall.window / 100).min(Duration::from_millis(250)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            error = wire.interrupted() => return Err(error),
+            () = to.closed() => return Ok(()),
+            chunk = source.next(wire) => chunk?,
+            now = tick.tick() => {
+                if wire.waiting.load(Ordering::Relaxed) {
+                    waited += now.saturating_duration_since(before);
+                }
+                before = now;
+                if waited >= stall.window {
+                    if arrived < stall.bytes {
+                        let why = format!("the server stalled: {arrived} bytes in {:.1} s", waited.as_secs_f32());
+                        return Err(wire.network(why));
+                    }
+                    (waited, arrived) = (Duration::ZERO, 0);
+                }
+                continue;
+            }
+        };
+        let Some(chunk) = chunk else { return Ok(()) };
+        wire.receive(chunk.len())?;
+        arrived += chunk.len() as u64;
+        let chunk = match source {
+            Source::Http(..) => {
+                held.extend_from_slice(&chunk);
+                if held.len() < TOGETHER {
+                    continue;
+                }
+                held.split().freeze()
+            }
+            Source::Process(_) => chunk,
+        };
+        tokio::select! {
+            biased;
+            error = wire.interrupted() => return Err(error),
+            sent = to.send(Event::Chunk(chunk)) => if sent.is_err() { return Ok(()) },
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The deep merge by meaning: it decides which contribution's text each place of the result takes.
+
+use std::collections::HashMap;
+
+use super::{
+    key_path::key_component,
+    merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
+    precedence::Standing,
+    tree::{Loaded, MapEntry, Node, NodeId, NodeKind, NodeRef, Style, Tree},
+    value::{ValueId, Values},
+};
+
+/// The content of a place in the result.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A contribution's own text.
+    Keep(NodeRef),
+    /// Several contributions' mappings in one.
+    Merge(Merge),
+}
+
+/// Several mappings in one.
+#[derive(Debug)]
+pub(super) struct Merge {
+    /// The nodes in their files, possibly aliases, lowest first. The text of the first one is the frame.
+    pub parts: Vec<NodeRef>,
+    /// The entries in the order of the result: the frame's, then new ones.
+    pub entries: Vec<MergedEntry>,
+    /// The value that it must load to.
+    pub value: ValueId,
+}
+
+/// One key of a [`Merge`].
+#[derive(Debug)]
+pub(super) struct MergedEntry {
+    /// The lowest contribution that has the key, with the place: its text is the entry's frame.
+    pub frame: (usize, Loaded),
+    /// The other contributions whose comments come along.
+    pub others: Vec<(usize, Loaded)>,
+    /// The value.
+    pub outcome: Outcome,
+}
+
+/// The merge of whole files.
+pub(super) struct Deep {
+    /// The result; `None` if no contribution has content.
+    pub outcome: Option<Outcome>,
+    pub keys: Vec<KeyOrigin>,
+    pub conflicts: Vec<KeyConflict>,
+}
+
+/// Merges the roots of all contributions. Each root is a mapping, or missing.
+pub(super) fn merge(
+    trees: &[Tree<'_>],
+    standing: &Standing,
+    values: &mut Values,
+) -> Result<Deep, Unmergeable> {
+    let mut merger = DeepMerger {
+        trees,
+        standing,
+        values,
+        path: Vec::new(),
+        keys: Vec::new(),
+        conflicts: Vec::new(),
+        visited: 0,
+        budget: 1000 + 4 * trees.iter().map(|tree| tree.nodes.len()).sum::<usize>(),
+    };
+    let roots: Vec<NodeRef> = (0..trees.len())
+        .filter(|index| trees[*index].root().is_some())
+        .map(|index| (index, 0))
+        .collect();
+    let outcome = match roots[..] {
+        [] => None,
+        [root, ..] if merger.agree(&roots) => {
+            merger.leaves(root, root.1, &[]);
+            Some(Outcome::Keep(root))
+        }
+        _ => Some(Outcome::Merge(merger.maps(roots, &[])?)),
+    };
+    let DeepMerger { keys, conflicts, .. } = merger;
+    Ok(Deep {
+        outcome,
+        keys,
+        conflicts,
+    })
+}
+
+struct DeepMerger<'a, 't> {
+    trees: &'a [Tree<'t>],
+    standing: &'a Standing,
+    values: &'a mut Values,
+    path: Vec<String>,
+    keys: Vec<KeyOrigin>,
+    conflicts: Vec<KeyConflict>,
+    /// The number of visited entries: aliases can make it far larger than the number of entries in the files.
+    visited: usize,
+    /// The number of visits that ends the merge.
+    budget: usize,
+}
+
+impl DeepMerger<'_, '_> {
+    fn node(&self, (index, node): NodeRef) -> &Node {
+        &self.trees[index].nodes[node]
+    }
+
+    fn entry(&self, index: usize, loaded: Loaded) -> MapEntry {
+        let map = self.trees[index]
+            .map(loaded.map)
+            .expect("entries are listed from mappings");
+        map.entries[loaded.entry]
+    }
+
+    /// Are the mappings equal, with the same text or with an alias that may stay one? Then there is nothing to merge.
+    fn agree(&self, parts: &[NodeRef]) -> bool {
+        let first = self.node(parts[0]);
+        let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
+        parts.iter().all(|at| self.node(*at).value == first.value)
+            && (matches!(first.kind, NodeKind::Alias(_))
+                || parts.iter().all(|at| text(at) == text(&parts[0])))
+    }
+
+    fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
+        let mut order: Vec<ValueId> = Vec::new();
+        let mut setters: HashMap<ValueId, Vec<(usize, Loaded)>> = HashMap::new();
+        for (index, node) in &parts {
+            let tree = &self.trees[*index];
+            for loaded in tree.loaded(tree.resolve(*node), self.values) {
+                self.visited += 1;
+                let all = setters.entry(loaded.key).or_default();
+                if all.is_empty() {
+                    order.push(loaded.key);
+                }
+                all.push((*index, loaded));
+            }
+            if self.visited > self.budget {
+                return Err(Unmergeable {
+                    index: *index,
+                    why: "aliases that expand to too many values".to_owned(),
+                });
+            }
+        }
+        let mut entries = Vec::with_capacity(order.len());
+        let mut pairs = Vec::with_capacity(order.len());
+        for key in order {
+            let setters = setters.remove(&key).expect("listed above");
+            let frame = setters[0];
+            let name = self.key_text((frame.0, self.entry(frame.0, frame.1).key));
+            self.path.push(name);
+            let (outcome, others) = self.merge_key(&setters, losers)?;
+            self.path.pop();
+            pairs.push((
+                key,
+                match &outcome {
+                    Outcome::Keep(at) => self.node(*at).value,
+                    Outcome::Merge(merge) => merge.value,
+                },
+            ));
+            entries.push(MergedEntry {
+                frame,
+                others,
+                outcome,
+            });
+        }
+        let value = self.values.map(None, pairs);
+        Ok(Merge {
+            parts,
+            entries,
+            value,
+        })
+    }
+
+    /// Merges one key: returns its value, and the contributions whose comments come along.
+    fn merge_key(
+        &mut self,
+        setters: &[(usize, Loaded)],
+        losers: &[usize],
+    ) -> Result<(Outcome, Vec<(usize, Loaded)>), Unmergeable> {
+        let trees = self.trees;
+        let places: HashMap<usize, (Loaded, NodeId, bool)> = setters
+            .iter()
+            .map(|(index, loaded)| {
+                let value = self.entry(*index, *loaded).value;
+                (*index, (*loaded, value, trees[*index].is_mergeable(value)))
+            })
+            .collect();
+        let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
+        let is_map = |index: usize| places[&index].2;
+        let in_play = self
+            .standing
+            .in_play(&all, |lower, higher| !(is_map(lower) && is_map(higher)));
+        let at = |index: usize| (index, places[&index].1);
+        let value = |index: usize| self.node(at(index)).value;
+
+        let first = in_play[0];
+        let mut conflicts = Vec::new();
+        for higher in &in_play[1..] {
+            let differs = |lower: &&usize| {
+                **lower < *higher && !(is_map(**lower) && is_map(*higher)) && value(**lower) != value(*higher)
+            };
+            if let Some(lower) = in_play.iter().find(differs) {
+                let place = |contribution: usize| {
+                    let key = self.entry(contribution, places[&contribution].0).key;
+                    let line = self.trees[contribution].line(self.node((contribution, key)).start);
+                    KeyPlace { contribution, line }
+                };
+                conflicts.push(KeyConflict {
+                    key: self.path.join("."),
+                    lower: place(*lower),
+                    higher: place(*higher),
+                });
+            }
+        }
+        let conflict = !conflicts.is_empty();
+        self.conflicts.append(&mut conflicts);
+
+        let out: Vec<usize> = all
+            .iter()
+            .filter(|index| !in_play.contains(index))
+            .copied()
+            .collect();
+        let parts: Vec<NodeRef> = in_play.iter().map(|index| at(*index)).collect();
+        if in_play.len() > 1 && !conflict && is_map(first) && !self.agree(&parts) {
+            let mut losers = losers.to_vec();
+            losers.extend(&out);
+            let merge = self.maps(parts, &losers)?;
+            let others = in_play.iter().filter(|index| **index != setters[0].0);
+            let others = others.map(|index| (*index, places[index].0)).collect();
+            return Ok((Outcome::Merge(merge), others));
+        }
+        let (winner, key) = (at(first), self.entry(first, places[&first].0).key);
+        let mut beaten = losers.to_vec();
+        beaten.extend(
+            out.iter()
+                .filter(|index| self.node(at(**index)).value != self.node(winner).value),
+        );
+        self.leaves(winner, key, &beaten);
+        let others = if first == setters[0].0 {
+            Vec::new()
+        } else {
+            vec![(first, places[&first].0)]
+        };
+        Ok((Outcome::Keep(winner), others))
+    }
+
+    /// Records the leaf keys of a node that is used unchanged.
+    fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
+        let tree = &self.trees[index];
+        let entries = match tree.map(node) {
+            Some(map) if map.plain_tag && !map.entries.is_empty() => &map.entries,
+            _ => {
+                let mut overridden = losers.to_vec();
+                overridden.sort_unstable_by(|a, b| b.cmp(a));
+                overridden.dedup();
+                let line = tree.line(tree.nodes[key].start);
+                self.keys.push(KeyOrigin {
+                    key: self.path.join("."),
+                    winner: index,
+                    line,
+                    overridden,
+                });
+                return;
+            }
+        };
+        let mut last: HashMap<ValueId, usize> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            last.insert(self.values.key(tree.nodes[entry.key].value), at);
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            if last[&self.values.key(tree.nodes[entry.key].value)] == at {
+                let name = self.key_text((index, entry.key));
+                self.path.push(name);
+                self.leaves((index, entry.value), entry.key, losers);
+                self.path.pop();
+            }
+        }
+    }
+
+    /// A key as one component of a key path.
+    fn key_text(&self, (index, key): NodeRef) -> String {
+        let tree = &self.trees[index];
+        let node = &tree.nodes[tree.resolve(key)];
+        let text = &tree.text[node.content..node.end];
+        if let NodeKind::Scalar(Style::Quoted) = node.kind {
+            let inner = &text[1..text.len() - 1];
+            return if inner.contains(['\\', '\'', '"']) {
+                key_component(text)
+            } else {
+                key_component(inner)
+            };
+        }
+        key_component(text)
+    }
+}

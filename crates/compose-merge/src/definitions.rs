@@ -1,0 +1,406 @@
+//! Lists what Terraform files define, so that duplicate definitions are found before Terraform runs.
+
+use std::collections::HashMap;
+
+use compose_model::TreePath;
+use hcl_edit::structure::{Block, Structure};
+
+use super::{
+    hcl, json,
+    merger::Unmergeable,
+    terraform::{BlockType, DefinitionKind, DefinitionsFile, Setting, Syntax},
+    tree::{NodeId, NodeKind, Tree},
+    value::Values,
+};
+
+/// One definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// What is defined.
+    pub kind: DefinitionKind,
+    /// Its address in Terraform: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
+    /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`,
+    /// `terraform.provider_meta.aws`, `check.health`, `import.aws_instance.web`.
+    pub address: String,
+    /// The line of the definition, from 1.
+    pub line: usize,
+}
+
+/// One thing that is defined twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// What is defined.
+    pub kind: DefinitionKind,
+    /// Its address.
+    pub address: String,
+    /// The file (the caller's index) and the line of the first definition.
+    pub first: (usize, usize),
+    /// The file and the line of the second definition.
+    pub second: (usize, usize),
+}
+
+/// Lists what a `.tf` or `.tf.json` file defines, in the order of the file. Blocks that may be repeated for one thing
+/// (`moved`, `removed`) are left out: Terraform accepts them as long as they agree. The error's index is 0.
+pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
+    let file = DefinitionsFile::of_name(path.file_name());
+    let found = match file.map(|file| file.syntax) {
+        Some(Syntax::Json) => of_json(bytes),
+        Some(Syntax::Hcl) | None => of_hcl(bytes),
+    };
+    found.map_err(|why| Unmergeable { index: 0, why })
+}
+
+/// Finds things that are defined more than once, and pairs each further definition with the first one. `files` holds the
+/// definitions of the files of one directory, each with an index of the caller's.
+pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
+    let mut seen: HashMap<(DefinitionKind, &str), (usize, usize)> = HashMap::new();
+    let mut found = Vec::new();
+    for (index, definitions) in files {
+        for Definition { kind, address, line } in definitions {
+            match seen.get(&(*kind, address.as_str())) {
+                Some(first) => {
+                    let address = address.clone();
+                    found.push(Duplicate {
+                        kind: *kind,
+                        address,
+                        first: *first,
+                        second: (*index, *line),
+                    });
+                }
+                None => {
+                    seen.insert((*kind, address), (*index, *line));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The address of an `import`'s `to`; `None` if it may expand to several addresses (`for_each`).
+fn imported(to: &str) -> Option<String> {
+    let address: String = to.chars().filter(|c| !c.is_whitespace()).collect();
+    let fixed = !address.is_empty()
+        && !["each.", "var.", "local."]
+            .iter()
+            .any(|part| address.contains(part));
+    fixed.then(|| format!("import.{address}"))
+}
+
+fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+    let file = hcl::parse(bytes)?;
+    let mut found = Vec::new();
+    for block in file.body.iter().filter_map(Structure::as_block) {
+        let line_of = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let line = line_of(block)?;
+        let name = block.ident.as_str();
+        match BlockType::of_name(name) {
+            None => {}
+            Some(BlockType::Labelled { kind, prefix, labels }) => {
+                if block.labels.len() != labels {
+                    return Err(format!(
+                        "line {line}: `{name}` with {} labels",
+                        block.labels.len()
+                    ));
+                }
+                let labels: Vec<&str> = block
+                    .labels
+                    .iter()
+                    .map(hcl_edit::structure::BlockLabel::as_str)
+                    .collect();
+                let mut address = format!("{prefix}{}", labels.join("."));
+                if kind == DefinitionKind::Provider
+                    && let Some(alias) = block
+                        .body
+                        .get_attribute("alias")
+                        .and_then(|alias| alias.value.as_str())
+                {
+                    address = format!("{address}.{alias}");
+                }
+                found.push(Definition { kind, address, line });
+            }
+            Some(BlockType::Import) => {
+                let to = block.body.get_attribute("to");
+                let span = to.map(|to| hcl::span(&to.value)).transpose()?;
+                let address = span.and_then(|span| imported(&file.text[span]));
+                found.extend(address.map(|address| Definition {
+                    kind: DefinitionKind::Import,
+                    address,
+                    line,
+                }));
+            }
+            Some(BlockType::Locals) => {
+                for local in block.body.attributes() {
+                    let line = file.line(hcl::span(&local.key)?.start);
+                    let address = format!("local.{}", local.key.as_str());
+                    found.push(Definition {
+                        kind: DefinitionKind::Local,
+                        address,
+                        line,
+                    });
+                }
+            }
+            Some(BlockType::Terraform) => {
+                for inner in block.body.blocks() {
+                    let line = line_of(inner)?;
+                    let (kind, address) = match (Setting::of_name(inner.ident.as_str()), &*inner.labels) {
+                        (Some(Setting::Once { kind, address, .. }), _) => (kind, address.to_owned()),
+                        (Some(Setting::ProviderMeta), [provider]) => (
+                            DefinitionKind::ProviderMeta,
+                            format!("terraform.provider_meta.{}", provider.as_str()),
+                        ),
+                        (Some(Setting::ProviderMeta) | None, _) => continue,
+                    };
+                    found.push(Definition { kind, address, line });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+    let tree = json::parse(bytes, &mut Values::default())?;
+    let mut found = Vec::new();
+    for (block, content) in members(&tree, 0)? {
+        let mut add = |kind, address: String, node: NodeId| {
+            found.push(Definition {
+                kind,
+                address,
+                line: tree.line(tree.nodes[node].start),
+            });
+        };
+        match BlockType::of_name(&block) {
+            None => {}
+            Some(BlockType::Labelled { kind, prefix, labels }) => {
+                for (name, node) in members(&tree, content)? {
+                    if labels == 2 {
+                        for (second, node) in members(&tree, node)? {
+                            for one in bodies(&tree, node) {
+                                add(kind, format!("{prefix}{name}.{second}"), one);
+                            }
+                        }
+                    } else if kind == DefinitionKind::Provider {
+                        for one in bodies(&tree, node) {
+                            let alias = string_member(&tree, one, "alias")?;
+                            let alias = alias.map(|alias| format!(".{alias}")).unwrap_or_default();
+                            add(kind, format!("{prefix}{name}{alias}"), one);
+                        }
+                    } else {
+                        for one in bodies(&tree, node) {
+                            add(kind, format!("{prefix}{name}"), one);
+                        }
+                    }
+                }
+            }
+            Some(BlockType::Import) => {
+                for one in bodies(&tree, content) {
+                    let to = string_member(&tree, one, "to")?;
+                    if let Some(address) = to.as_deref().and_then(imported) {
+                        add(DefinitionKind::Import, address, one);
+                    }
+                }
+            }
+            Some(BlockType::Locals) => {
+                for (name, node) in members(&tree, content)? {
+                    add(DefinitionKind::Local, format!("local.{name}"), node);
+                }
+            }
+            Some(BlockType::Terraform) => {
+                for (name, node) in members(&tree, content)? {
+                    match Setting::of_name(&name) {
+                        None => {}
+                        Some(Setting::ProviderMeta) => {
+                            for (provider, node) in members(&tree, node)? {
+                                for one in bodies(&tree, node) {
+                                    let address = format!("terraform.provider_meta.{provider}");
+                                    add(DefinitionKind::ProviderMeta, address, one);
+                                }
+                            }
+                        }
+                        Some(Setting::Once {
+                            kind,
+                            address,
+                            labelled,
+                        }) => {
+                            // The label of a backend is its type: `{"local": null}` defines none.
+                            let blocks = if labelled {
+                                members(&tree, node)?
+                            } else {
+                                vec![(name, node)]
+                            };
+                            if blocks.iter().any(|(_, node)| !bodies(&tree, *node).is_empty()) {
+                                add(kind, address.to_owned(), node);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The node itself, or the items of a list: in Terraform's JSON both are blocks, and `null` is none.
+fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
+    let is_null = |node: NodeId| &tree.text[tree.nodes[node].start..tree.nodes[node].end] == "null";
+    if is_null(node) {
+        return Vec::new();
+    }
+    if !matches!(tree.nodes[node].kind, NodeKind::Sequence { .. }) {
+        return vec![node];
+    }
+    let first = Some(node + 1).filter(|first| *first < tree.nodes[node].next);
+    let items = std::iter::successors(first, |item| {
+        Some(tree.nodes[*item].next).filter(|next| *next < tree.nodes[node].next)
+    });
+    items.filter(|item| !is_null(*item)).collect()
+}
+
+/// The keys and values of an object, or of a list of objects. Comments (the key `//`) are left out.
+fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, String> {
+    let mut all = Vec::new();
+    for body in bodies(tree, node) {
+        let map = tree.map(body).ok_or_else(|| {
+            format!(
+                "line {}: not an object, which Terraform expects there",
+                tree.line(tree.nodes[body].start)
+            )
+        })?;
+        let entries = map
+            .entries
+            .iter()
+            .filter_map(|entry| Some((json_string(tree, entry.key)?, entry.value)));
+        all.extend(entries.filter(|(key, _)| key != "//"));
+    }
+    Ok(all)
+}
+
+/// The string under a key of an object.
+fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, String> {
+    let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
+    Ok(found.and_then(|(_, node)| json_string(tree, node)))
+}
+
+/// The string of a node; `None` if it is something else.
+fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+    serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(name: &str, text: &str) -> Vec<(String, usize)> {
+        let found = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap();
+        found.into_iter().map(|it| (it.address, it.line)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_block_has_its_address() {
+        let text = r#"terraform {
+  required_providers { aws = { source = "hashicorp/aws" } }
+  backend "s3" {}
+}
+provider "aws" { region = var.region }
+provider "aws" {
+  alias = "west"
+}
+resource "aws_instance" "web" {}
+data "aws_ami" "this" {}
+module "vpc" { source = "./vpc" }
+variable "region" {}
+output "id" { value = 1 }
+locals {
+  a = 1
+  b = { a = 2 }
+}
+moved {
+  from = a.b
+  to   = a.c
+}
+"#;
+        let expected = [
+            ("terraform.required_providers", 2),
+            ("terraform.backend", 3),
+            ("provider.aws", 5),
+            ("provider.aws.west", 6),
+            ("aws_instance.web", 9),
+            ("data.aws_ami.this", 10),
+            ("module.vpc", 11),
+            ("var.region", 12),
+            ("output.id", 13),
+            ("local.a", 15),
+            ("local.b", 16),
+        ];
+        assert_eq!(
+            addresses("main.tf", text),
+            expected.map(|(address, line)| (address.to_owned(), line))
+        );
+    }
+
+    #[test]
+    fn json_is_read_in_all_its_shapes() {
+        let text = r#"{
+  "//": "a comment",
+  "terraform": [{"cloud": {}}],
+  "provider": {"aws": [{}, {"alias": "west"}]},
+  "resource": {"aws_instance": {"web": {}, "db": [{}]}},
+  "variable": [{"region": {}}],
+  "locals": {"a": 1}
+}"#;
+        let expected = [
+            ("terraform.backend", 3),
+            ("provider.aws", 4),
+            ("provider.aws.west", 4),
+            ("aws_instance.web", 5),
+            ("aws_instance.db", 5),
+            ("var.region", 6),
+            ("local.a", 7),
+        ];
+        assert_eq!(
+            addresses("main.tf.json", text),
+            expected.map(|(address, line)| (address.to_owned(), line))
+        );
+    }
+
+    #[test]
+    fn duplicates_name_both_places_across_the_two_syntaxes() {
+        let of =
+            |name: &str, text: &str| definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap();
+        let files = [
+            (
+                7,
+                of("a.tf", "variable \"x\" {}\nterraform {\n  backend \"s3\" {}\n}\n"),
+            ),
+            (
+                9,
+                of(
+                    "b.tf.json",
+                    "{\"variable\": {\"x\": {}},\n\"terraform\": {\"cloud\": {}}, \"output\": {\"x\": {}}}",
+                ),
+            ),
+        ];
+        let found: Vec<_> = duplicates(&files)
+            .into_iter()
+            .map(|it| (it.address, it.first, it.second))
+            .collect();
+        let expected = [("var.x", (7, 1), (9, 1)), ("terraform.backend", (7, 3), (9, 2))];
+        assert_eq!(
+            found,
+            expected.map(|(address, first, second)| (address.to_owned(), first, second))
+        );
+    }
+
+    #[test]
+    fn what_terraform_would_not_read_says_why() {
+        for (name, text, why) in [
+            ("a.tf", "resource \"x\" {}\n", "with 1 labels"),
+            ("a.tf", "resource {{\n", "not valid HCL"),
+            ("a.tf.json", "{\"resource\": 1}", "not an object"),
+            ("a.tf.json", "{", "not valid JSON"),
+        ] {
+            let error = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap_err();
+            assert!(error.why.contains(why), "{text}: {error}");
+        }
+    }
+}

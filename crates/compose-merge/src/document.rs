@@ -1,0 +1,95 @@
+//! Merges whole documents: YAML and JSON.
+
+use super::{
+    comments,
+    deep::{self, Outcome},
+    emit::Emitter,
+    json,
+    merger::{Input, LostComment, MergeOutcome, Merged, Merger, Unmergeable},
+    precedence::Standing,
+    tree::Tree,
+    value::Values,
+    yaml,
+};
+
+/// Deep merge of YAML mappings that keeps their text.
+///
+/// Mappings are merged; any other value is replaced by the higher contribution's. A file without content (empty, or
+/// comments only) contributes no keys. With PyYAML's FullLoader the result loads to the deep merge of what the
+/// contributions load to: every result is checked for that before it is returned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Yaml;
+
+/// Deep merge of JSON objects that keeps their text: the numbers' digits, the order of keys, the indentation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json;
+
+type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, String>;
+
+impl Merger for Yaml {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
+        merge(input, yaml::parse)
+    }
+}
+
+impl Merger for Json {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
+        merge(input, json::parse)
+    }
+}
+
+fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
+    let mut values = Values::default();
+    let mut trees = Vec::with_capacity(input.contributions.len());
+    for (index, contribution) in input.contributions.iter().enumerate() {
+        let tree = parse(contribution.bytes, &mut values).map_err(|why| Unmergeable { index, why })?;
+        if tree.root().is_some() && !tree.is_mergeable(0) {
+            return Err(Unmergeable {
+                index,
+                why: "not a mapping".to_owned(),
+            });
+        }
+        trees.push(tree);
+    }
+    let standing = Standing::new(trees.len(), input.precedence);
+    let merged = deep::merge(&trees, &standing, &mut values)?;
+    if !merged.conflicts.is_empty() {
+        return Ok(MergeOutcome::Conflicts(merged.conflicts));
+    }
+    let own = |index: usize| input.contributions[index].bytes.to_vec();
+    let (bytes, lost) = match &merged.outcome {
+        None => (own(0), lost(&trees, &trees[0])),
+        Some(Outcome::Keep((index, _))) => (own(*index), lost(&trees, &trees[*index])),
+        Some(Outcome::Merge(merge)) => {
+            let base = merge.parts[0].0;
+            let mut emitter = Emitter::new(&trees, base);
+            let refused = |why| Unmergeable {
+                index: trees.len() - 1,
+                why,
+            };
+            let text = emitter.file(merge).map_err(refused)?;
+            // No parser is trusted blindly, not even this one: the text must load to the expected value.
+            let again = parse(text.as_bytes(), &mut values)
+                .map_err(|why| refused(format!("the merged text: {why}")))?;
+            if again.root().map(|root| root.value) != Some(merge.value) {
+                return Err(refused(
+                    "its text cannot be spliced without changing a value".to_owned(),
+                ));
+            }
+            let lost = lost(&trees, &again);
+            let changed = text.trim_start_matches('\u{feff}') != trees[base].text;
+            (if changed { text.into_bytes() } else { own(base) }, lost)
+        }
+    };
+    Ok(MergeOutcome::Merged(Merged {
+        bytes,
+        keys: merged.keys,
+        lost,
+    }))
+}
+
+/// Lists the comments that the result lacks.
+fn lost(trees: &[Tree<'_>], result: &Tree<'_>) -> Vec<LostComment> {
+    let all: Vec<_> = trees.iter().map(Tree::all_comments).collect();
+    comments::lost_comments(&all, &result.all_comments())
+}

@@ -1,0 +1,129 @@
+//! Merges what several layers contribute to one path into one file, by the path's class: YAML, JSON and Terraform's
+//! files.
+//!
+//! ```
+//! use compose_merge::{Class, Contribution, Input, Precedence, class};
+//! use compose_model::TreePath;
+//!
+//! let path = TreePath::new("dev/helm/web/values.yaml").unwrap();
+//! let Class::Merge(merger) = class(&path) else {
+//!     panic!("Helm values are merged")
+//! };
+//! let catalog = b"replicas: 1 # enough for a start\nimage: {tag: '1.0'}\n";
+//! let local = b"replicas: 3\n";
+//! let outcome = merger.merge(&Input {
+//!     path: &path,
+//!     contributions: &[Contribution { bytes: catalog }, Contribution { bytes: local }],
+//!     precedence: &|_lower, _higher| Precedence::HigherWins,
+//! });
+//! let merged = outcome.unwrap().merged().expect("the higher contribution wins");
+//! assert_eq!(merged.bytes, b"replicas: 3 # enough for a start\nimage: {tag: '1.0'}\n");
+//! assert_eq!((merged.keys[0].key.as_str(), merged.keys[0].winner), ("replicas", 1));
+//! ```
+//!
+//! A [`Merger`] gets all contributions of a path at once, lowest first, and returns the merged text, the origin of each
+//! key, and every conflict.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `class` | which paths are merged, and how: one table |
+//! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
+//! | `tree`, `value`, `scalar` | a file as nodes with their bytes, and what they load to by YAML 1.1 |
+//! | `yaml`, `json` | texts to trees |
+//! | `deep` | the merge by meaning |
+//! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
+//! | `document` | YAML and JSON files: parse, merge, splice, check |
+//! | `source_text`, `comments`, `key_path` | what all types of files share |
+//! | `terraform`, `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
+
+mod block;
+mod class;
+mod comments;
+mod deep;
+mod definitions;
+mod document;
+mod emit;
+mod flow;
+mod hcl;
+mod json;
+mod key_path;
+mod lock_hcl;
+mod merger;
+mod precedence;
+mod scalar;
+mod source_text;
+mod splice;
+mod terraform;
+mod tfvars;
+mod tree;
+mod value;
+mod yaml;
+
+pub use class::{Class, Row, TABLE, class};
+pub use definitions::{Definition, Duplicate, definitions, duplicates};
+pub use document::{Json, Yaml};
+pub use lock_hcl::LockHcl;
+pub use merger::{
+    Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
+    Unmergeable,
+};
+pub use precedence::Precedence;
+pub use terraform::{DefinitionKind, DefinitionsFile, Syntax};
+pub use tfvars::Tfvars;
+
+#[cfg(test)]
+mod tests {
+    use compose_model::TreePath;
+
+    use super::*;
+
+    pub(super) fn last(_: usize, _: usize) -> Precedence {
+        Precedence::HigherWins
+    }
+
+    pub(super) fn equals(_: usize, _: usize) -> Precedence {
+        Precedence::Conflict
+    }
+
+    /// Merges texts, lowest first.
+    pub(super) fn merge_text(
+        merger: &dyn Merger,
+        texts: &[&str],
+        precedence: fn(usize, usize) -> Precedence,
+    ) -> Result<MergeOutcome, Unmergeable> {
+        let contributions: Vec<_> = texts
+            .iter()
+            .map(|text| Contribution {
+                bytes: text.as_bytes(),
+            })
+            .collect();
+        let path = TreePath::new("dev/file").unwrap();
+        merger.merge(&Input {
+            path: &path,
+            contributions: &contributions,
+            precedence: &precedence,
+        })
+    }
+
+    /// Merges texts that leave no conflict.
+    pub(super) fn merged(
+        merger: &dyn Merger,
+        texts: &[&str],
+        precedence: fn(usize, usize) -> Precedence,
+    ) -> Merged {
+        let outcome = merge_text(merger, texts, precedence).unwrap();
+        outcome.merged().unwrap()
+    }
+
+    /// The conflicts of texts that have some.
+    pub(super) fn conflicts(
+        merger: &dyn Merger,
+        texts: &[&str],
+        precedence: fn(usize, usize) -> Precedence,
+    ) -> Vec<KeyConflict> {
+        match merge_text(merger, texts, precedence).unwrap() {
+            MergeOutcome::Conflicts(conflicts) => conflicts,
+            MergeOutcome::Merged(merged) => panic!("{merged:?}"),
+        }
+    }
+}

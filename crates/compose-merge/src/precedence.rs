@@ -1,0 +1,101 @@
+//! Decides which of several contributions that set one thing count.
+
+/// The precedence of two contributions of one merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// The higher one wins: it is the local environment, or the source that nests the lower one, or has `on-conflict: last`.
+    HigherWins,
+    /// The lower one stays: `on-conflict: first`.
+    LowerStays,
+    /// The sources have equal standing: different values of a key are a conflict unless a higher contribution sets the key.
+    Conflict,
+}
+
+/// The precedence of all pairs of contributions, computed once.
+pub(super) struct Standing {
+    count: usize,
+    pairs: Vec<Precedence>,
+}
+
+impl Standing {
+    pub(super) fn new(count: usize, precedence: &dyn Fn(usize, usize) -> Precedence) -> Self {
+        let mut pairs = vec![Precedence::HigherWins; count * count];
+        for lower in 0..count {
+            for higher in lower + 1..count {
+                pairs[lower * count + higher] = precedence(lower, higher);
+            }
+        }
+        Self { count, pairs }
+    }
+
+    fn between(&self, lower: usize, higher: usize) -> Precedence {
+        self.pairs[lower * self.count + higher]
+    }
+
+    /// Returns those contributions of `all` (lowest first) that no other one overrides: at least one, unless `all` is empty.
+    ///
+    /// First, contributions that yield to a lower one drop out, and override nothing. Then those drop out that a higher one
+    /// overrides. The remaining ones must agree, or they conflict: so an even higher contribution that overrides both
+    /// settles a conflict. `clash` says whether two contributions exclude each other: two mappings do not, as they are
+    /// merged.
+    pub(super) fn in_play(&self, all: &[usize], clash: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+        let mut stay: Vec<usize> = Vec::with_capacity(all.len());
+        for higher in all {
+            let yields = |lower: &usize| {
+                self.between(*lower, *higher) == Precedence::LowerStays && clash(*lower, *higher)
+            };
+            if !stay.iter().any(yields) {
+                stay.push(*higher);
+            }
+        }
+        let falls = |(place, lower): (usize, &usize)| {
+            stay[place + 1..].iter().any(|higher| {
+                self.between(*lower, *higher) == Precedence::HigherWins && clash(*lower, *higher)
+            })
+        };
+        stay.iter()
+            .enumerate()
+            .filter(|it| !falls(*it))
+            .map(|(_, lower)| *lower)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Precedence::*, *};
+
+    fn in_play(count: usize, pairs: &[(usize, usize, Precedence)]) -> Vec<usize> {
+        let precedence = |lower, higher| {
+            pairs
+                .iter()
+                .find(|pair| (pair.0, pair.1) == (lower, higher))
+                .map_or(Conflict, |pair| pair.2)
+        };
+        let all: Vec<usize> = (0..count).collect();
+        Standing::new(count, &precedence).in_play(&all, |_, _| true)
+    }
+
+    #[test]
+    fn equals_all_stay_in_play() {
+        assert_eq!(in_play(3, &[]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_higher_one_settles_what_it_wins_over() {
+        assert_eq!(in_play(3, &[(0, 2, HigherWins), (1, 2, HigherWins)]), [2]);
+        assert_eq!(in_play(3, &[(0, 2, HigherWins)]), [1, 2]);
+    }
+
+    #[test]
+    fn who_steps_back_overrides_nothing() {
+        assert_eq!(in_play(2, &[(0, 1, LowerStays)]), [0]);
+        assert_eq!(in_play(3, &[(1, 2, LowerStays), (0, 2, HigherWins)]), [0, 1]);
+    }
+
+    #[test]
+    fn a_nested_source_falls_before_its_parent_meets_the_others() {
+        // 0 is nested in 1; 2 agrees with 1.
+        assert_eq!(in_play(3, &[(0, 1, HigherWins)]), [1, 2]);
+    }
+}

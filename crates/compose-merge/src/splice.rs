@@ -1,0 +1,249 @@
+//! Moves pieces of text: edits, indentation, and the comments that belong to an entry.
+
+use std::ops::Range;
+
+use super::tree::{Map, MapEntry, NodeId, NodeKind, Tree};
+
+/// A replacement for a range of a file's text.
+#[derive(Debug)]
+pub(super) struct Edit {
+    pub range: Range<usize>,
+    pub text: String,
+}
+
+impl Edit {
+    pub(super) fn insert(at: usize, text: String) -> Self {
+        Self { range: at..at, text }
+    }
+}
+
+/// Applies edits to a region of a text. Edits outside of the region are ignored; of two that overlap, the outer one
+/// is applied.
+pub(super) fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> String {
+    // The sort is stable, so insertions in one place stay in order. An insertion precedes a replacement of the bytes behind it.
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut out = String::with_capacity(region.len());
+    let mut at = region.start;
+    for edit in edits {
+        if edit.range.start >= at && edit.range.end <= region.end {
+            out.push_str(&text[at..edit.range.start]);
+            out.push_str(&edit.text);
+            at = edit.range.end;
+        }
+    }
+    out.push_str(&text[at..region.end]);
+    out
+}
+
+/// Moves all lines but the first by `delta` columns.
+///
+/// The text moves as a whole, so relative indentation (nesting, block scalars with and without an explicit indentation)
+/// keeps its meaning. Lines further left than `floor`, the column of their owner, are moved beyond it: continuations in
+/// quotes and brackets may be that far left. Comments move as far as they can.
+pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, line) in text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if index > 0 {
+            out.push('\n');
+        }
+        let spaces = line.bytes().take_while(|byte| *byte == b' ').count();
+        let rest = &line[spaces..];
+        if index == 0 || line.is_empty() {
+            out.push_str(line);
+            continue;
+        }
+        let moved = spaces.saturating_add_signed(delta);
+        let hangs = moved < floor && !rest.is_empty() && !rest.starts_with('#');
+        let moved = if hangs { floor + 1 } else { moved };
+        out.extend(std::iter::repeat_n(' ', moved));
+        out.push_str(rest);
+    }
+    out
+}
+
+/// Moves comments at the start of a text that are further right than `indent` to that column: behind a block scalar
+/// they would become part of it.
+pub(super) fn pull_comments(text: &str, indent: usize) -> String {
+    let mut leading = true;
+    let line = |line: &str| {
+        let rest = line.trim_start_matches(' ');
+        leading &= rest.starts_with('#') || rest.trim().is_empty();
+        match leading && rest.starts_with('#') && line.len() - rest.len() > indent {
+            true => format!("{}{rest}", spaces(indent)),
+            false => line.to_owned(),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The blanks at the start of a line.
+pub(super) fn leading(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+/// `count` spaces.
+pub(super) fn spaces(count: usize) -> String {
+    " ".repeat(count)
+}
+
+/// The lines of a text without indentation and without blank lines at both ends, for comparing comments.
+fn bare_lines(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let first = lines
+        .iter()
+        .position(|line| !line.is_empty())
+        .unwrap_or(lines.len());
+    let last = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(first, |last| last + 1);
+    lines[first..last].to_vec()
+}
+
+/// Does a text already contain a comment?
+pub(super) fn contains_comment(text: &str, comment: &str) -> bool {
+    let (all, sought) = (bare_lines(text), bare_lines(comment));
+    sought.is_empty() || all.windows(sought.len()).any(|lines| lines == sought)
+}
+
+impl Tree<'_> {
+    /// The comment behind a node on its last line.
+    pub(super) fn comment_behind(&self, node: NodeId) -> Option<Range<usize>> {
+        let end = self.nodes[node].end;
+        self.comment_at(end..self.line_end(end))
+    }
+
+    /// The comment on the line of an entry's key in a block mapping, or behind its value.
+    pub(super) fn entry_comment(&self, entry: MapEntry) -> Option<Range<usize>> {
+        if self.is_block(entry.value) {
+            return self.comment_at(entry.colon_end..self.line_end(entry.colon_end));
+        }
+        self.comment_behind(entry.value)
+    }
+
+    fn comment_at(&self, rest: Range<usize>) -> Option<Range<usize>> {
+        self.comments_in(&rest).first().cloned()
+    }
+
+    /// Removes an anchor.
+    pub(super) fn without_anchor(&self, anchor: Range<usize>) -> Edit {
+        let blank = |text: &str| text.len() - text.trim_start_matches(' ').len();
+        let end = anchor.end + blank(&self.text[anchor.end..self.line_end(anchor.end)]);
+        // If nothing follows it on its line, the blank before it is removed as well.
+        let before = if end == self.line_end(end) {
+            &self.text[self.line_start(anchor.start)..anchor.start]
+        } else {
+            ""
+        };
+        let start = anchor.start - (before.len() - before.trim_end_matches(' ').len());
+        Edit {
+            range: start..end,
+            text: String::new(),
+        }
+    }
+
+    /// Is the node a collection without brackets?
+    pub(super) fn is_block(&self, node: NodeId) -> bool {
+        match &self.nodes[node].kind {
+            NodeKind::Map(map) => !map.flow,
+            NodeKind::Sequence { flow } => !flow,
+            NodeKind::Scalar(_) | NodeKind::Alias(_) => false,
+        }
+    }
+
+    /// The end of the lines that belong to an entry of a block mapping: the comments behind it that are indented deeper
+    /// than its key. The last line break is not included.
+    pub(super) fn tail_end(&self, map: &Map, entry: MapEntry) -> usize {
+        self.comments_behind(self.line_end(self.nodes[entry.value].end), map.indent + 1)
+    }
+
+    /// The place for new entries of a block mapping: behind the last entry and the comments at the mapping's own depth.
+    pub(super) fn map_end(&self, map: &Map) -> usize {
+        map.entries.last().map_or(0, |last| {
+            self.comments_behind(self.line_end(self.nodes[last.value].end), map.indent)
+        })
+    }
+
+    /// The end of the last comment behind a line that is indented by at least `indent`; blank lines are skipped.
+    pub(super) fn comments_behind(&self, line_end: usize, indent: usize) -> usize {
+        let mut end = line_end;
+        for start in &self.line_starts[self.line(line_end)..] {
+            let line_end = self.line_end(*start);
+            let line = &self.text[*start..line_end];
+            let rest = line.trim_start_matches([' ', '\t']);
+            if rest.starts_with('#') && line.len() - rest.len() >= indent {
+                end = line_end;
+            } else if !rest.is_empty() {
+                break;
+            }
+        }
+        end
+    }
+
+    /// The start of the lines that belong to an entry: the blank lines and comments before it. It is the key's own start if
+    /// something else precedes the key on its line (`- key: value`).
+    pub(super) fn lead_start(&self, node: NodeId, index: usize) -> usize {
+        let Some(map) = self.map(node) else { return 0 };
+        let key = self.nodes[map.entries[index].key].start;
+        if !self.starts_line(key) {
+            return key;
+        }
+        let before = match index.checked_sub(1) {
+            Some(previous) => self.tail_end(map, map.entries[previous]),
+            None if node == 0 => return self.header_end().min(self.line_start(key)),
+            None => self.nodes[node].lead,
+        };
+        let next_line = self
+            .line_starts
+            .get(self.line(before))
+            .copied()
+            .unwrap_or(self.text.len());
+        next_line.min(self.line_start(key))
+    }
+
+    /// The end of the blank lines behind the end of a line.
+    pub(super) fn blank_end(&self, line_end: usize) -> usize {
+        let next = self.line_starts[self.line(line_end)..].iter();
+        let blank = next.map(|start| (*start, self.line_end(*start)));
+        let blank = blank
+            .take_while(|(start, end)| *start < self.text.len() && self.text[*start..*end].trim().is_empty());
+        blank.last().map_or(line_end, |(_, end)| end)
+    }
+
+    /// The end of the file's header: the comments at its top that a blank line separates from the first key.
+    pub(super) fn header_end(&self) -> usize {
+        let Some(map) = self.map(0) else { return self.body };
+        let Some(first) = map.entries.first() else {
+            return self.body;
+        };
+        let line = self.line_start(self.nodes[first.key].start).max(self.body);
+        let mut end = self.header_start().min(line);
+        for start in &self.line_starts[self.line(end) - 1..] {
+            if *start >= line {
+                break;
+            }
+            if *start >= end && self.text[*start..self.line_end(*start)].trim().is_empty() {
+                end = self
+                    .line_starts
+                    .get(self.line(*start))
+                    .copied()
+                    .unwrap_or(line)
+                    .min(line);
+            }
+        }
+        end
+    }
+
+    /// The start of the first line behind `---`, or the start of the file.
+    pub(super) fn header_start(&self) -> usize {
+        if self.body == 0 {
+            0
+        } else {
+            self.line_starts
+                .get(self.line(self.body))
+                .copied()
+                .unwrap_or(self.body)
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Merges files as users see them, and compares the results with PyYAML, which BitOps uses.
+
+mod cases;
+mod corpus;
+mod damaged;
+mod odd;
+mod oracle;
+mod properties;
+mod random_files;

@@ -1,0 +1,7 @@
+//! The names of files that every environment may have.
+
+/// The config of an environment and of each of its deployments.
+pub const CONFIG: &str = "bitops.config.yaml";
+
+/// The lock file of an environment.
+pub const LOCK: &str = "bitops.lock.yaml";

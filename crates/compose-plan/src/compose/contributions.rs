@@ -1,0 +1,157 @@
+//! All contributions of all layers as one directory tree, relative to the operations repo's root.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use compose_model::{TreeFile, TreePath};
+
+use super::{
+    composition::Party,
+    configs::{Configs, Rewrite, Rewritten},
+    party::source_party,
+};
+use crate::layer::{Layers, Part, SourceId};
+
+/// What one layer contributes to a path.
+#[derive(Clone, Debug)]
+pub(super) struct Contribution<'a> {
+    /// Whose.
+    pub(super) source: SourceId,
+    /// Index of its layer: contributions of one path are in layer order.
+    pub(super) layer: usize,
+    /// The file as the layer lists it.
+    pub(super) file: &'a TreeFile,
+    /// Other bytes than the blob's: an environment's config without what must not leak.
+    pub(super) rewritten: Option<Rewritten>,
+}
+
+impl Contribution<'_> {
+    /// The contribution as one side of a conflict.
+    pub(super) fn party(&self) -> Party {
+        source_party(self.source, self.file)
+    }
+}
+
+/// The name under which a source's top-level entry appears: `as` renames deployment directories.
+pub(super) type Names = BTreeMap<(SourceId, String), String>;
+
+/// What sources have under one name; both a file and a directory only when they disagree.
+#[derive(Debug, Default)]
+pub(super) struct Node<'a> {
+    /// Files, lowest layer first.
+    pub(super) files: Vec<Contribution<'a>>,
+    /// The directory.
+    pub(super) dir: Option<Dir<'a>>,
+}
+
+/// A directory that sources contribute to.
+#[derive(Debug, Default)]
+pub(super) struct Dir<'a> {
+    /// By name.
+    pub(super) children: BTreeMap<Cow<'a, str>, Node<'a>>,
+}
+
+/// The directory that a file is in, as its layer knows it; "" at the top.
+fn above(file: &TreeFile) -> &str {
+    file.path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
+}
+
+impl<'a> Dir<'a> {
+    /// The tree of all layers.
+    pub(super) fn of(
+        layers: &'a Layers,
+        environment: &'a TreePath,
+        names: &'a Names,
+        configs: &Configs<'_>,
+    ) -> Self {
+        let mut root = Dir::default();
+        // The environment is gone through even if no source has anything in it: a plan may list the user's own files.
+        environment
+            .components()
+            .fold(&mut root, |dir, name| dir.enter(name));
+        for (index, layer) in layers
+            .layers
+            .iter()
+            .enumerate()
+            .filter(|(_, layer)| !layer.files.is_empty())
+        {
+            let base = match &layer.part {
+                Part::Shared(dir) => dir,
+                Part::DefaultFolder(_) | Part::Environment => environment,
+            };
+            let in_environment = !matches!(layer.part, Part::Shared(_));
+            let parent = base.components().fold(&mut root, |dir, name| dir.enter(name));
+            let rename = |top: &'a str| {
+                names
+                    .get(&(layer.source, top.to_owned()))
+                    .filter(|_| in_environment)
+                    .map_or(top, |name| name)
+            };
+            // They are sorted, so that a directory's files mostly stand together.
+            for files in layer.files.chunk_by(|one, next| above(one) == above(next)) {
+                let mut inside = files
+                    .iter()
+                    .filter_map(|file| {
+                        let rewritten = match configs.rewrite(index, file) {
+                            Rewrite::Drop if in_environment => return None,
+                            Rewrite::To(rewritten) if in_environment => Some(rewritten),
+                            _ => None,
+                        };
+                        Some(Contribution {
+                            source: layer.source,
+                            layer: index,
+                            file,
+                            rewritten,
+                        })
+                    })
+                    .peekable();
+                // A directory of which nothing takes part is none.
+                if let Some(first) = inside.peek() {
+                    let dir = parent.enter_all(above(first.file), rename);
+                    inside.for_each(|contribution| dir.add(contribution));
+                }
+            }
+        }
+        root
+    }
+
+    /// Goes down a path; `rename` gives the name of the top-level directory.
+    fn enter_all(&mut self, path: &'a str, rename: impl Fn(&'a str) -> &'a str) -> &mut Dir<'a> {
+        let names = path.split('/').filter(|name| !name.is_empty()).enumerate();
+        names.fold(self, |dir, (depth, name)| {
+            dir.enter(if depth == 0 { rename(name) } else { name })
+        })
+    }
+
+    fn add(&mut self, contribution: Contribution<'a>) {
+        let files = &mut self.child(contribution.file.path.file_name()).files;
+        // Nearly always there is no other.
+        files.reserve_exact(1);
+        files.push(contribution);
+    }
+
+    fn enter(&mut self, name: &'a str) -> &mut Dir<'a> {
+        self.child(name).dir.get_or_insert_default()
+    }
+
+    fn child(&mut self, name: &'a str) -> &mut Node<'a> {
+        self.children.entry(Cow::Borrowed(name)).or_default()
+    }
+
+    /// One file of each source that has any below this directory: the first by path.
+    pub(super) fn representatives(&self) -> BTreeMap<SourceId, &'a TreeFile> {
+        let mut found = BTreeMap::new();
+        self.represent(&mut found);
+        found
+    }
+
+    fn represent(&self, found: &mut BTreeMap<SourceId, &'a TreeFile>) {
+        for node in self.children.values() {
+            for contribution in &node.files {
+                found.entry(contribution.source).or_insert(contribution.file);
+            }
+            if let Some(dir) = &node.dir {
+                dir.represent(found);
+            }
+        }
+    }
+}

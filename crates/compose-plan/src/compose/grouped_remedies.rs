@@ -1,0 +1,133 @@
+//! Conflicts that one remedy settles: two catalogs with a chart of one name disagree on most of its files, and what helps
+//! is to leave the whole chart out of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compose_model::TreePath;
+
+use super::{
+    composition::{Conflict, ConflictKind, Rename},
+    filter::glob,
+    wording::{label, which},
+};
+use crate::layer::{Layers, Origin, Part, SourceId};
+
+/// Sources that disagree on files of one directory.
+struct Group<'a> {
+    sources: BTreeSet<SourceId>,
+    paths: BTreeSet<&'a TreePath>,
+}
+
+/// For each conflict the remedy for all in its directory, where there are several between the same sources.
+pub(super) fn remedies(
+    conflicts: &[Conflict],
+    environment: &TreePath,
+    layers: &Layers,
+    renames: &[Rename],
+) -> Vec<Option<String>> {
+    let mut groups: BTreeMap<String, Vec<Group<'_>>> = BTreeMap::new();
+    let places: Vec<Option<String>> = conflicts
+        .iter()
+        .map(|conflict| directory(conflict, environment))
+        .collect();
+    for (dir, conflict) in places.iter().zip(conflicts) {
+        if let (Some(dir), Some(sources)) = (dir, between(conflict)) {
+            let groups = groups.entry(dir.clone()).or_default();
+            let mut group = Group {
+                sources,
+                paths: BTreeSet::from([&conflict.path]),
+            };
+            // Who disagrees with one of them about something else belongs to them.
+            groups.retain_mut(|other| {
+                let apart = other.sources.is_disjoint(&group.sources);
+                if !apart {
+                    group.sources.append(&mut other.sources);
+                    group.paths.append(&mut other.paths);
+                }
+                apart
+            });
+            groups.push(group);
+        }
+    }
+    let told = |(dir, conflict): (&Option<String>, &Conflict)| {
+        let dir = dir.as_ref()?;
+        let sources = between(conflict)?;
+        let mut of_directory = groups.get(dir)?.iter();
+        let Group { sources, paths } = of_directory.find(|group| group.sources.is_superset(&sources))?;
+        let count = paths.len();
+        if count < 2 {
+            return None;
+        }
+        let own = |source: &SourceId| {
+            let own = own_name(dir, *source, renames);
+            format!(
+                "exclude: [\"/{}/\"] in the entry of {} ({} there)",
+                glob(&own),
+                label(&layers.sources[source.0]),
+                match files(&own, *source, layers) {
+                    1 => "its only file".to_owned(),
+                    count => format!("its {count} files"),
+                }
+            )
+        };
+        let own: Vec<String> = sources.iter().map(own).collect();
+        let dir = compose_model::text::escape(dir, 200);
+        Some(format!(
+            "for all {count} files of {dir}/ that are in conflict: {}",
+            which(&own)
+        ))
+    };
+    places.iter().zip(conflicts).map(told).collect()
+}
+
+/// The directory in the environment: a chart, a role or a module where there is one, else the deployment.
+fn directory(conflict: &Conflict, environment: &TreePath) -> Option<String> {
+    let settled = matches!(
+        conflict.kind,
+        ConflictKind::Content { .. }
+            | ConflictKind::Mode
+            | ConflictKind::Key { .. }
+            | ConflictKind::DefinedTwice { .. }
+    );
+    let dir = conflict
+        .path
+        .strip_prefix(environment)?
+        .parent()
+        .filter(|_| settled)?;
+    Some(dir.components().take(2).collect::<Vec<_>>().join("/"))
+}
+
+/// The sources, where no one else takes part: what the user has there stays in conflict.
+fn between(conflict: &Conflict) -> Option<BTreeSet<SourceId>> {
+    let sources: Option<BTreeSet<SourceId>> = conflict
+        .between()
+        .into_iter()
+        .map(|origin| match origin {
+            Origin::Source(source) => Some(source),
+            Origin::Local => None,
+        })
+        .collect();
+    sources.filter(|sources| sources.len() > 1)
+}
+
+/// The directory as the source calls it.
+fn own_name(dir: &str, source: SourceId, renames: &[Rename]) -> String {
+    let (top, rest) = dir.split_at(dir.find('/').unwrap_or(dir.len()));
+    let mut renames = renames.iter().filter(|rename| rename.source == source);
+    let from = renames
+        .find(|rename| rename.to == top)
+        .map_or(top, |rename| &rename.from);
+    format!("{from}{rest}")
+}
+
+/// How many files the source would lose.
+fn files(dir: &str, source: SourceId, layers: &Layers) -> usize {
+    let own = layers
+        .layers
+        .iter()
+        .filter(|layer| layer.source == source && !matches!(layer.part, Part::Shared(_)));
+    let below = format!("{dir}/");
+    let paths = own.flat_map(|layer| layer.files.iter().map(|file| &file.path));
+    let lost: BTreeSet<&TreePath> = paths.filter(|path| path.as_str().starts_with(&below)).collect();
+    lost.len()
+}

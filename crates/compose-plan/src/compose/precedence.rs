@@ -1,0 +1,400 @@
+//! What becomes of one path: the rules of composing, contribution by contribution.
+
+use std::sync::Arc;
+
+use compose_merge::{Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence};
+use compose_model::{FileMode, OnConflict, TreePath};
+
+use super::{
+    Request,
+    composition::{Action, ComposedFile, Conflict, ConflictKind, KeyTrace, Party, Provenance, Write},
+    contributions::Contribution,
+    edit::original_line,
+    party::local_party,
+};
+use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
+
+/// Lost comments of one contribution that are told with their text; of more only the lines are.
+const MOST_COMMENTS: usize = 5;
+
+/// Settles paths. Everything it needs comes from the request, so it can be asked in any order.
+#[derive(Clone, Copy)]
+pub(super) struct Settler<'a> {
+    pub(super) request: &'a Request<'a>,
+    /// The class of a path: [`compose_merge::class`], but for tests.
+    pub(super) classify: fn(&TreePath) -> Class,
+}
+
+/// A path settled, or every reason why it cannot be.
+pub(super) type Settled = Result<ComposedFile, Vec<Conflict>>;
+
+impl<'a> Settler<'a> {
+    /// The class of a path that is relative to the operations repo's root.
+    pub(super) fn class(&self, path: &TreePath) -> Class {
+        match path.strip_prefix(self.request.environment) {
+            Some(relative) => (self.classify)(&relative),
+            None => (self.classify)(path),
+        }
+    }
+
+    /// Settles one path. `files` are lowest first; `local` is no directory. At least one of both is there.
+    pub(super) fn settle(
+        &self,
+        path: &TreePath,
+        files: &[Contribution<'a>],
+        local: Option<LocalKind>,
+    ) -> Result<Settled, ContentsError> {
+        let Some(highest) = files.last() else {
+            return Ok(Ok(local_file(path, Action::Local, files)));
+        };
+        let one_content = self.all_same(files)?;
+        match local {
+            None if one_content => return Ok(Ok(source_file(path, Action::Add, files, highest))),
+            Some(LocalKind::File(mode)) if one_content && self.is_local(path, mode, highest)? => {
+                return Ok(Ok(local_file(path, Action::Local, files)));
+            }
+            _ => {}
+        }
+        let mut unmerged = None;
+        if let (Class::Merge(merger), None | Some(LocalKind::File(_))) = (self.class(path), local) {
+            match self.merge(path, files, local, merger)? {
+                Ok(settled) => return Ok(settled),
+                Err(why) => unmerged = Some(why),
+            }
+        }
+        if local.is_some() {
+            let mut file = local_file(path, Action::Override, files);
+            file.notes.extend(unmerged);
+            return Ok(Ok(file));
+        }
+        self.whole(path, files, unmerged)
+    }
+
+    /// Rule 5 among sources: one content stays, or those left standing are in conflict.
+    fn whole(
+        &self,
+        path: &TreePath,
+        files: &[Contribution<'a>],
+        unmerged: Option<String>,
+    ) -> Result<Settled, ContentsError> {
+        let mut standing: Vec<&Contribution<'a>> = Vec::new();
+        for file in files {
+            let mut beats = vec![false; standing.len()];
+            let mut beaten = false;
+            for (lower, beats) in standing.iter().zip(&mut beats) {
+                if !self.same(lower, file)? {
+                    match self.precedence(file, lower) {
+                        Precedence::HigherWins => *beats = true,
+                        Precedence::LowerStays => beaten = true,
+                        Precedence::Conflict => {}
+                    }
+                }
+            }
+            if !beaten {
+                let mut beats = beats.into_iter();
+                standing.retain(|_| !beats.next().unwrap_or(false));
+                standing.push(file);
+            }
+        }
+        let remaining: Vec<Contribution<'a>> = standing.into_iter().cloned().collect();
+        if self.all_same(&remaining)? {
+            let stands = |file: &Contribution<'_>| remaining.iter().any(|other| other.layer == file.layer);
+            let mut from: Vec<Contribution<'a>> =
+                files.iter().filter(|file| !stands(file)).cloned().collect();
+            from.extend(remaining.iter().cloned());
+            let mut file = source_file(path, Action::Override, &from, &remaining[remaining.len() - 1]);
+            file.notes.extend(unmerged);
+            return Ok(Ok(file));
+        }
+        let same_bytes = remaining
+            .windows(2)
+            .all(|pair| pair[0].file.blob == pair[1].file.blob);
+        let kind = if same_bytes {
+            ConflictKind::Mode
+        } else {
+            ConflictKind::Content { unmerged }
+        };
+        let parties = remaining.iter().map(Contribution::party).collect();
+        Ok(Err(vec![Conflict {
+            path: path.clone(),
+            kind,
+            parties,
+            remedies: Vec::new(),
+        }]))
+    }
+
+    /// `Err`: why the path is not merged, a sentence.
+    fn merge(
+        &self,
+        path: &TreePath,
+        files: &[Contribution<'a>],
+        local: Option<LocalKind>,
+        merger: &dyn Merger,
+    ) -> Result<Result<Settled, String>, ContentsError> {
+        let mut texts = files
+            .iter()
+            .map(|file| self.bytes(file))
+            .collect::<Result<Vec<_>, _>>()?;
+        if local.is_some() {
+            texts.push(self.request.local.read(path)?);
+        }
+        let contributions: Vec<_> = texts
+            .iter()
+            .map(|bytes| compose_merge::Contribution { bytes })
+            .collect();
+        let precedence = |a: usize, b: usize| match files.get(a.max(b)) {
+            Some(higher) => self.precedence(higher, &files[a.min(b)]),
+            None => Precedence::HigherWins,
+        };
+        let input = compose_merge::Input {
+            path,
+            contributions: &contributions,
+            precedence: &precedence,
+        };
+        let parties: Vec<Party> = (0..texts.len())
+            .map(|index| {
+                files
+                    .get(index)
+                    .map_or_else(|| local_party(path), Contribution::party)
+            })
+            .collect();
+        match merger.merge(&input) {
+            Ok(MergeOutcome::Conflicts(conflicts)) => {
+                Ok(Ok(Err(key_conflicts(path, files, conflicts, &parties))))
+            }
+            Ok(MergeOutcome::Merged(merged)) => {
+                let mode = match (local, files.last()) {
+                    (Some(LocalKind::File(mode)), _) => mode,
+                    (_, Some(highest)) => highest.file.mode,
+                    (_, None) => FileMode::Regular,
+                };
+                let local_text = local.and_then(|_| texts.last());
+                let notes = self.lost(&merged.lost, files, &parties);
+                let file = merged_file(path, files, merged, parties, mode, local_text);
+                Ok(Ok(Ok(ComposedFile { notes, ..file })))
+            }
+            Err(unmergeable) => Ok(Err(format!(
+                "not merged, because {} is {}",
+                parties
+                    .get(unmergeable.index)
+                    .map_or_else(|| path.to_string(), |party| self.describe(party)),
+                compose_model::text::escape(&unmergeable.why, 200)
+            ))),
+        }
+    }
+
+    /// How two contributions of sources stand to each other.
+    fn precedence(&self, higher: &Contribution<'_>, lower: &Contribution<'_>) -> Precedence {
+        if higher.layer == lower.layer {
+            // `as` moved one directory of the source onto another: neither is above the other.
+            return Precedence::Conflict;
+        }
+        let layers = self.request.layers;
+        if layers.overrides(Origin::Source(higher.source), Origin::Source(lower.source)) {
+            return Precedence::HigherWins;
+        }
+        match (self.on_conflict(higher.source), self.on_conflict(lower.source)) {
+            (OnConflict::Error, OnConflict::Error) => Precedence::Conflict,
+            (OnConflict::Last, _) | (OnConflict::Error, OnConflict::Last) => Precedence::HigherWins,
+            (OnConflict::First, _) | (OnConflict::Error, OnConflict::First) => Precedence::LowerStays,
+        }
+    }
+
+    /// A source's own setting, else that of the nearest source that nests it: whoever names a catalog can settle
+    /// what the catalog brings along.
+    fn on_conflict(&self, source: SourceId) -> OnConflict {
+        let sources = &self.request.layers.sources;
+        let own = &sources[source.0];
+        let chain = own.via.iter().rev().map(|via| sources[via.0].on_conflict);
+        std::iter::once(own.on_conflict)
+            .chain(chain)
+            .find(|set| *set != OnConflict::Error)
+            .unwrap_or_default()
+    }
+
+    /// Rule 1: the same bytes and mode.
+    pub(super) fn same(&self, a: &Contribution<'_>, b: &Contribution<'_>) -> Result<bool, ContentsError> {
+        if a.file.mode != b.file.mode {
+            return Ok(false);
+        }
+        if a.rewritten.is_none() && b.rewritten.is_none() {
+            return Ok(a.file.blob == b.file.blob);
+        }
+        Ok(self.bytes(a)? == self.bytes(b)?)
+    }
+
+    fn all_same(&self, files: &[Contribution<'_>]) -> Result<bool, ContentsError> {
+        for pair in files.windows(2) {
+            if !self.same(&pair[0], &pair[1])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Is the contribution, byte for byte and in its mode, what the user has at the path?
+    pub(super) fn is_local(
+        &self,
+        path: &TreePath,
+        mode: FileMode,
+        file: &Contribution<'_>,
+    ) -> Result<bool, ContentsError> {
+        Ok(mode == file.file.mode && self.request.local.read(path)? == self.bytes(file)?)
+    }
+
+    fn bytes(&self, file: &Contribution<'_>) -> Result<Arc<[u8]>, ContentsError> {
+        match &file.rewritten {
+            Some(rewritten) => Ok(rewritten.bytes.clone()),
+            None => self.request.contents.read(file.source, file.file),
+        }
+    }
+
+    /// What is said of comments that have no place in a merged file: of a few each, of many their lines.
+    fn lost(&self, lost: &[LostComment], files: &[Contribution<'_>], parties: &[Party]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (index, party) in parties.iter().enumerate() {
+            let own = lost.iter().filter(|comment| comment.contribution == index);
+            let own: Vec<(usize, &str)> = own
+                .map(|comment| (source_line(files, index, comment.line), comment.text.as_str()))
+                .collect();
+            let whose = self.describe(party);
+            if own.len() > MOST_COMMENTS {
+                let lines: Vec<String> = own.iter().map(|(line, _)| line.to_string()).collect();
+                notes.push(format!(
+                    "{} comments of {whose} have no place in the merged file: lines {}",
+                    own.len(),
+                    lines.join(", ")
+                ));
+                continue;
+            }
+            notes.extend(own.iter().map(|(line, text)| {
+                let text = compose_model::text::escape(text, 60);
+                format!("the comment `{text}` of {whose}, line {line}, has no place in the merged file")
+            }));
+        }
+        notes
+    }
+
+    /// A party for a sentence.
+    fn describe(&self, party: &Party) -> String {
+        match party.origin {
+            Origin::Local => format!("your own {}", party.path),
+            Origin::Source(source) => {
+                format!("{} of {}", party.path, self.request.layers.sources[source.0].repo)
+            }
+        }
+    }
+}
+
+/// The line of a contribution's text as it stands in its repo.
+fn source_line(files: &[Contribution<'_>], index: usize, line: usize) -> usize {
+    match files.get(index).and_then(|file| file.rewritten.as_ref()) {
+        Some(rewritten) => original_line(&rewritten.cuts, line),
+        None => line,
+    }
+}
+
+/// The conflicts that a merger found on a path's keys. `parties` stand for its contributions.
+fn key_conflicts(
+    path: &TreePath,
+    files: &[Contribution<'_>],
+    conflicts: Vec<KeyConflict>,
+    parties: &[Party],
+) -> Vec<Conflict> {
+    let side = |place: KeyPlace| Party {
+        line: Some(source_line(files, place.contribution, place.line)),
+        ..parties[place.contribution].clone()
+    };
+    let conflict = |conflict: KeyConflict| Conflict {
+        path: path.clone(),
+        kind: ConflictKind::Key { key: conflict.key },
+        parties: vec![side(conflict.lower), side(conflict.higher)],
+        remedies: Vec::new(),
+    };
+    conflicts.into_iter().map(conflict).collect()
+}
+
+/// The file that a merger made of a path. `parties` stand for its contributions.
+fn merged_file(
+    path: &TreePath,
+    files: &[Contribution<'_>],
+    merged: Merged,
+    parties: Vec<Party>,
+    mode: FileMode,
+    local_text: Option<&Arc<[u8]>>,
+) -> ComposedFile {
+    let keys = merged.keys.into_iter().map(|key| KeyTrace {
+        line: source_line(files, key.winner, key.line),
+        key: key.key,
+        winner: key.winner,
+        overridden: key.overridden,
+    });
+    let unchanged = local_text.is_some_and(|text| **text == *merged.bytes);
+    ComposedFile {
+        path: path.clone(),
+        action: Action::Merge,
+        keys: keys.collect(),
+        from: parties
+            .into_iter()
+            .map(|party| Provenance {
+                origin: party.origin,
+                path: party.path,
+            })
+            .collect(),
+        write: if unchanged {
+            Write::Local
+        } else {
+            Write::Bytes {
+                bytes: merged.bytes,
+                mode,
+            }
+        },
+        notes: Vec::new(),
+    }
+}
+
+fn local_file(path: &TreePath, action: Action, below: &[Contribution<'_>]) -> ComposedFile {
+    let mut from: Vec<Provenance> = below.iter().map(provenance).collect();
+    from.push(Provenance {
+        origin: Origin::Local,
+        path: path.clone(),
+    });
+    composed(path, action, from, Write::Local)
+}
+
+fn source_file(
+    path: &TreePath,
+    action: Action,
+    from: &[Contribution<'_>],
+    decides: &Contribution<'_>,
+) -> ComposedFile {
+    let write = match &decides.rewritten {
+        Some(rewritten) => Write::Bytes {
+            bytes: rewritten.bytes.to_vec(),
+            mode: decides.file.mode,
+        },
+        None => Write::Blob {
+            source: decides.source,
+            file: decides.file.clone(),
+        },
+    };
+    composed(path, action, from.iter().map(provenance).collect(), write)
+}
+
+fn composed(path: &TreePath, action: Action, from: Vec<Provenance>, write: Write) -> ComposedFile {
+    ComposedFile {
+        path: path.clone(),
+        action,
+        from,
+        write,
+        keys: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn provenance(file: &Contribution<'_>) -> Provenance {
+    Provenance {
+        origin: Origin::Source(file.source),
+        path: file.file.repo_path.clone(),
+    }
+}

@@ -1,0 +1,36 @@
+//! What composing is given, and why it fails.
+
+use compose_model::{Cancel, TreePath, cancel::Cancelled};
+
+use super::image_deployments::ImageDeployments;
+use crate::layer::{Contents, ContentsError, Layers, LocalTree};
+
+/// All that composing looks at.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The local environment, relative to the operations repo's root.
+    pub environment: &'a TreePath,
+    /// What sources contribute.
+    pub layers: &'a Layers,
+    /// The bytes of it.
+    pub contents: &'a dyn Contents,
+    /// The user's own operations repo.
+    pub local: &'a dyn LocalTree,
+    /// The image's own `bitops.deployments`; `None`: not known, as when planning outside of the image.
+    pub image_config: Option<&'a ImageDeployments>,
+    /// List the environment's purely local files too.
+    pub list_local: bool,
+    /// Looked at once per path.
+    pub cancel: &'a Cancel,
+}
+
+/// Why there is no composition at all. What is wrong with its files is in [`Composition::conflicts`](super::Composition::conflicts).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// A source's or the user's own file could not be read.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
+    /// The run was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,201 @@
+//! One walk over all sources from the local config down, and what it can tell of the ways it went.
+
+use std::{collections::HashMap, sync::Arc};
+
+use compose_model::{Diagnostic, SourceSpec, text::escape};
+
+use super::graph::{Graph, GraphEntry, Key, MAX_DEPTH, NodeId};
+use crate::config::MAX_SOURCES;
+
+/// An entry that a walk came to.
+#[derive(Debug)]
+struct Step {
+    key: Key,
+    spec: Arc<SourceSpec>,
+    node: NodeId,
+    /// The step to the source whose config holds the entry; `None`: the local config.
+    parent: Option<usize>,
+    /// Entries on the way from the root, with this one.
+    depth: usize,
+}
+
+/// All that the root's entries lead to, with the versions assumed. A key without one is recorded and not entered.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    steps: Vec<Step>,
+    /// Lowest first: what a source names comes before it.
+    pub(super) order: Vec<Key>,
+    /// The steps to each key, the one at its lowest position first.
+    pub(super) asked: HashMap<Key, Vec<usize>>,
+    pub(super) errors: Vec<Diagnostic>,
+    is_full: bool,
+}
+
+impl Replay {
+    pub(super) fn new(graph: &Graph, chosen: &HashMap<Key, Option<NodeId>>) -> Self {
+        let mut walk = Self::default();
+        for entry in graph.root() {
+            walk.visit(entry, None, graph, chosen);
+        }
+        walk
+    }
+
+    /// At most [`MAX_DEPTH`] calls deep.
+    fn visit(
+        &mut self,
+        entry: &GraphEntry,
+        parent: Option<usize>,
+        graph: &Graph,
+        chosen: &HashMap<Key, Option<NodeId>>,
+    ) {
+        let step = self.steps.len();
+        let depth = parent.map_or(1, |parent| self.steps[parent].depth + 1);
+        self.steps.push(Step {
+            key: entry.key,
+            spec: Arc::clone(&entry.spec),
+            node: entry.node,
+            parent,
+            depth,
+        });
+        let is_new = !self.asked.contains_key(&entry.key);
+        if depth > MAX_DEPTH {
+            self.error(step, &format!("a chain of more than {MAX_DEPTH} sources"));
+            return;
+        }
+        if is_new && self.asked.len() == MAX_SOURCES {
+            if !std::mem::replace(&mut self.is_full, true) {
+                self.error(
+                    step,
+                    &format!("more than {MAX_SOURCES} sources, with those that sources name"),
+                );
+            }
+            return;
+        }
+        // An entry that closes a cycle is asked for all the same: otherwise the versions would change by its being refused.
+        if self.above(step).contains(&entry.key) {
+            self.error(step, "sources name each other in a cycle");
+        }
+        self.asked.entry(entry.key).or_default().push(step);
+        if !is_new {
+            return;
+        }
+        if let Some(Some(node)) = chosen.get(&entry.key) {
+            for nested in graph.nested(*node) {
+                self.visit(nested, Some(step), graph, chosen);
+            }
+        }
+        self.order.push(entry.key);
+    }
+
+    fn error(&mut self, step: usize, what: &str) {
+        let message = format!("{what}: {}", self.chain(step));
+        let place = self.spec(step).place.clone();
+        self.errors.push(
+            Diagnostic::error(message)
+                .at(place)
+                .hint("remove one of the entries on the way"),
+        );
+    }
+
+    /// The node of a step's own request.
+    pub(super) fn node(&self, step: usize) -> NodeId {
+        self.steps[step].node
+    }
+
+    pub(super) fn spec(&self, step: usize) -> &SourceSpec {
+        &self.steps[step].spec
+    }
+
+    /// The keys whose configs name this one.
+    pub(super) fn parents(&self, key: Key) -> impl Iterator<Item = Key> {
+        self.asked[&key]
+            .iter()
+            .filter_map(|step| self.steps[*step].parent)
+            .map(|parent| self.steps[parent].key)
+    }
+
+    /// The keys above a step, outermost first.
+    pub(super) fn above(&self, step: usize) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.way(step).skip(1).map(|step| step.key).collect();
+        keys.reverse();
+        keys
+    }
+
+    /// From a step up to the root's entry.
+    fn way(&self, step: usize) -> impl Iterator<Item = &Step> {
+        std::iter::successors(Some(&self.steps[step]), |step| {
+            step.parent.map(|parent| &self.steps[parent])
+        })
+    }
+
+    /// `dev/bitops.config.yaml → https://host/a eks → https://host/b prom`
+    fn chain(&self, step: usize) -> String {
+        let mut parts: Vec<String> = self
+            .way(step)
+            .map(|step| format!("{} {}", step.spec.repo, step.spec.environment))
+            .collect();
+        parts.extend(
+            self.way(step)
+                .last()
+                .map(|first| escape(&first.spec.place.file, 200)),
+        );
+        parts.reverse();
+        parts.join(" → ")
+    }
+
+    /// The chain, with the version that it ends in.
+    pub(super) fn request(&self, step: usize) -> String {
+        format!(
+            "{} (`{}`)",
+            self.chain(step),
+            escape(self.spec(step).requested.as_str(), 80)
+        )
+    }
+
+    pub(super) fn disagreement(&self, one: usize, other: usize) -> Diagnostic {
+        let spec = self.spec(other);
+        let (environment, repo) = (&spec.environment, &spec.repo);
+        let (one, other) = (self.request(one), self.request(other));
+        let message = format!(
+            "`{environment}` of {repo} is asked for in versions that exclude each other: {one}; {other}"
+        );
+        Diagnostic::error(message)
+            .at(spec.place.clone())
+            .hint("name it in the local config too, with the version to use: that entry decides")
+    }
+
+    /// An environment that is reached twice is composed once, with the options of its lowest entry.
+    pub(super) fn other_options(&self, key: Key) -> Vec<Diagnostic> {
+        let asked = &self.asked[&key];
+        let first = self.spec(asked[0]);
+        let warning = |other: &usize| {
+            let spec = self.spec(*other);
+            let message = format!(
+                "`{}` of {} is composed once, with the options of {}; those of {} are not used",
+                spec.environment,
+                spec.repo,
+                self.chain(asked[0]),
+                self.chain(*other)
+            );
+            Diagnostic::warning(message)
+                .at(spec.place.clone())
+                .hint("name it in the local config too, with the options to use: that entry decides")
+        };
+        asked
+            .iter()
+            .filter(|other| !same_options(first, self.spec(**other)))
+            .map(warning)
+            .collect()
+    }
+}
+
+/// Everything but the version, the signature and the place.
+fn same_options(one: &SourceSpec, other: &SourceSpec) -> bool {
+    let alike = SourceSpec {
+        requested: one.requested.clone(),
+        verify: one.verify.clone(),
+        place: one.place.clone(),
+        ..other.clone()
+    };
+    *one == alike
+}
