@@ -315,6 +315,8 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
     world.context.set("BITOPS_LOGGING_LEVEL", "DEBUG");
     world.context.file("dev/notes.txt", "mine\n");
     world.sources(&["{repo: '{repo}/h', environment: web, version: 1.0.0}"]);
+    // A parent would say that `true` makes no copy.
+    world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");
     for (args, code) in [
         (&["plan"][..], 0),
         (&["plan", "--diff"], 0),

@@ -1,26 +1,30 @@
 //! BitOps itself, with its terraform and ansible plugins, where `BITOPS_COMPOSE_TEST_BITOPS` names a directory to take it
 //! from: see docs/testing.md.
 
+use compose_testkit::docker::Image;
 use compose_testkit::{GitServer, example};
 
 use crate::world::{World, required};
 
-#[test]
+/// The image under test with BitOps in the stand-in's place; none, and a line that says so, where there is no BitOps.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn bitops_itself_deploys_what_was_composed() {
+pub(crate) fn image() -> Option<Image> {
     let Some(bitops) = std::env::var_os("BITOPS_COMPOSE_TEST_BITOPS") else {
         eprintln!("skipped: BITOPS_COMPOSE_TEST_BITOPS names no BitOps");
-        return;
+        return None;
     };
-    let mut world = World::new(
-        &required("BITOPS_COMPOSE_TEST_IMAGE"),
-        &mut example::catalogs(),
-        GitServer::start,
-    );
+    let world = World::new(&required("BITOPS_COMPOSE_TEST_IMAGE"), &mut [], GitServer::start);
     // Nothing of the stand-in may be left to answer in BitOps' place.
-    let image = world.derive("RUN rm -rf /opt/bitops\nCOPY . /", bitops.as_ref());
-    image.name().clone_into(&mut world.image);
+    Some(world.derive(
+        "RUN rm -rf /opt/bitops\nCOPY . /\nENV PYTHONUNBUFFERED=1",
+        bitops.as_ref(),
+    ))
+}
 
+#[test]
+fn bitops_itself_deploys_what_was_composed() {
+    let Some(image) = image() else { return };
+    let world = World::new(image.name(), &mut example::catalogs(), GitServer::start);
     world
         .file(
             "dev/bitops.config.yaml",

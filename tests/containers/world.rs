@@ -17,6 +17,8 @@ pub(crate) struct World {
     pub(crate) image: String,
     pub(crate) server: GitServer,
     root: tempfile::TempDir,
+    /// What must live as long as the world.
+    kept: Vec<Image>,
 }
 
 /// The image with the stand-in pipeline, and a checkout whose `dev` names the catalog `c`: its tags `1.0.0` and `2.0.0`
@@ -70,7 +72,20 @@ impl World {
             image: image.to_owned(),
             server: serve(&root.path().join("catalogs")),
             root,
+            kept: Vec::new(),
         }
+    }
+
+    /// Removes an image with this world.
+    pub(crate) fn keep(&mut self, image: Image) {
+        self.kept.push(image);
+    }
+
+    /// The image under test without bitops-compose: what a user has who knows nothing of it.
+    pub(crate) fn bare(&self) -> Image {
+        let lines = "RUN rm -rf /opt/bitops_deployment /opt/bitops-compose /usr/local/bin/bitops-compose\n\
+                     ENTRYPOINT [\"python3\", \"/opt/bitops/scripts/main.py\", \"deploy\"]";
+        self.derive(lines, &self.out())
     }
 
     /// The user's operations repo.

@@ -398,6 +398,7 @@ fn a_path_that_leads_to_the_link_means_the_users_own_repo() {
         "nothing is written into a composition"
     );
     fs::remove_file(&lock).unwrap();
+    world.context.current_dir("");
     waiting.end();
     look(&world, &[&d, &active]);
 }

@@ -1,4 +1,4 @@
-//! The exec of the pipeline.
+//! The pipeline: found before anything is composed, and the exec of it.
 
 use std::{
     convert::Infallible,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use compose_model::{ExitCode, env};
+use compose_parent::Program;
 
 use crate::{problem::Problem, signals};
 
@@ -74,32 +75,51 @@ impl Pipeline {
 
     /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
     ///
-    /// Only returns when that fails. The standard library resets the signal mask and `SIGPIPE`; handlers that
-    /// were installed go back to their defaults by exec itself, and what was ignored when we were started is not any more.
+    /// Only returns when that fails. The standard library resets `SIGPIPE`; handlers that were installed go back to their defaults by
+    /// exec itself, and what was ignored or blocked when we were started is not any more.
     pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Problem> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir);
-        for (name, _) in std::env::vars_os() {
-            if name.as_bytes().starts_with(env::TOKEN_PREFIX.as_bytes()) {
-                command.env_remove(name);
-            }
-        }
+        leave_tokens(&mut command);
         if let Some(manifest) = manifest {
             command.env(env::MANIFEST, manifest);
         }
         signals::reset_ignored();
+        // Where it fails the pipeline gets the mask that we got.
+        let _ = compose_parent::release_signals();
         let error = command.exec();
-        let code = if error.kind() == io::ErrorKind::NotFound {
-            ExitCode::NotFound
-        } else {
-            ExitCode::CannotExec
-        };
-        Err(Problem::new(
-            code,
-            format!("the pipeline `{}` cannot be started", self.program.display()),
-        )
-        .because(error))
+        Err(cannot_start(&self.program, error))
     }
+
+    /// The program as the parent starts it.
+    pub(crate) fn program(self) -> Program {
+        let name = self.program.clone().into_os_string();
+        Program {
+            path: self.program,
+            words: std::iter::once(name).chain(self.args).collect(),
+            dir: self.dir,
+        }
+    }
+}
+
+/// Our tokens are for nobody else.
+pub(crate) fn leave_tokens(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.as_bytes().starts_with(env::TOKEN_PREFIX.as_bytes()) {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// A program that was found cannot be started.
+pub(crate) fn cannot_start(program: &Path, error: io::Error) -> Problem {
+    let code = if error.kind() == io::ErrorKind::NotFound {
+        ExitCode::NotFound
+    } else {
+        ExitCode::CannotExec
+    };
+    let message = format!("the pipeline `{}` cannot be started", program.display());
+    Problem::new(code, message).because(error)
 }
 
 /// Finds a program as `execvp` does, from the pipeline's working directory.

@@ -10,7 +10,8 @@
 //! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
 //! | [`switching`] | waiting for another run, and the last look before the switch |
-//! | [`launch`] | the exec of BitOps |
+//! | [`launch`] | BitOps, found and exec'd |
+//! | [`staying`] | the parent of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
 //! | [`job`], [`environment`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
@@ -35,6 +36,7 @@ mod problem;
 mod report;
 mod runtime;
 mod signals;
+mod staying;
 mod switching;
 mod verify;
 mod workspace;
@@ -54,8 +56,13 @@ use crate::{
 fn main() -> std::process::ExitCode {
     let mut args = std::env::args_os().skip(1);
     // The entrypoint first: with nothing to compose not even the command line is parsed.
-    let code = if args.next().is_some_and(|word| word == "deploy") {
+    let first = args.next().unwrap_or_default();
+    let code = if first == "deploy" {
         entrypoint(args.collect())
+    } else if first == staying::PARENT {
+        staying::run(&args.collect::<Vec<OsString>>())
+    } else if first == staying::TIED {
+        staying::run_tied(&args.collect::<Vec<OsString>>())
     } else {
         command(std::env::args_os())
     };

@@ -33,7 +33,7 @@ pub(crate) fn run<T>(
 /// Runs `work` to its end, or to SIGTERM or SIGINT.
 ///
 /// The runtime has one thread of its own; gix and the file system work on its blocking pool, `blocking` threads at
-/// most. Threads that are still blocked at the end are left behind: the process exits or execs.
+/// most. Threads that are still blocked when it failed are left behind: the process exits or execs.
 pub(crate) fn run_before_launch<T>(
     cancel: &Cancel,
     blocking: usize,
@@ -70,7 +70,12 @@ pub(crate) fn run_before_launch<T>(
         let _ = tokio::time::timeout(GRACE, work).await;
         Err(signals::stopped_by(name, code).into())
     });
-    runtime.shutdown_background();
+    if result.is_ok() {
+        // All work is done. With its threads gone a signal can only wait for this one, and is not lost in the exec that follows.
+        runtime.shutdown_timeout(GRACE);
+    } else {
+        runtime.shutdown_background();
+    }
     result
 }
 

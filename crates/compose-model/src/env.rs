@@ -14,6 +14,10 @@ pub const CACHE_LIMIT: &str = "BITOPS_COMPOSE_CACHE_LIMIT";
 pub const PIPELINE: &str = "BITOPS_COMPOSE_PIPELINE";
 /// The pipeline's working directory. Default `/opt/bitops`.
 pub const PIPELINE_DIR: &str = "BITOPS_COMPOSE_PIPELINE_DIR";
+/// `false`: become the pipeline in every case. `true`: stay as its parent, also with nothing to compose. Default: stay with a composition.
+pub const SUPERVISE: &str = "BITOPS_COMPOSE_SUPERVISE";
+/// How long tools may take to finish after SIGTERM, SIGINT, SIGHUP or SIGQUIT: a duration (`8`, `90s`, `2m`). Default 8 seconds.
+pub const GRACE: &str = "BITOPS_COMPOSE_GRACE";
 /// `true`: a complete lock file is required. Default `false`.
 pub const LOCKED: &str = "BITOPS_COMPOSE_LOCKED";
 /// `true`: no network. Default `false`.

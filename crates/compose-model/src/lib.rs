@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`env`] | every environment variable the program reads, by name |
 //! | [`settings`] | their values, checked |
+//! | [`duration`] | durations as people write them |
 //! | [`size`] | sizes as people write them |
 //! | [`source`] | one entry of `default-environments` |
 //! | [`version`] | what `version:` asks for |
@@ -21,6 +22,7 @@
 
 pub mod cancel;
 pub mod diagnostic;
+pub mod duration;
 pub mod env;
 pub mod exit;
 pub mod file;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::{env, size};
+use crate::{duration, env, size};
 
 /// Default of [`env::OPS_REPO`].
 pub const DEFAULT_OPS_REPO: &str = "/opt/bitops_deployment";
@@ -14,6 +14,9 @@ pub const DEFAULT_PIPELINE: &str = "python3 /opt/bitops/scripts/main.py deploy";
 pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
 /// Default of [`env::CACHE_LIMIT`], in bytes: thousands of environments, and still no burden on a runner's disk.
 pub const DEFAULT_CACHE_LIMIT: u64 = 2 << 30;
+
+/// Default of [`env::GRACE`]: below the ten seconds of `docker stop`, with the time that SIGTERM and SIGKILL then take.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(8);
 
 /// The values, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct Settings {
     pub pipeline: String,
     /// [`env::PIPELINE_DIR`]
     pub pipeline_dir: PathBuf,
+    /// [`env::SUPERVISE`]; `None`: not set.
+    pub supervise: Option<bool>,
+    /// [`env::GRACE`]
+    pub grace: Duration,
     /// [`env::LOCKED`]
     pub locked: bool,
     /// [`env::OFFLINE`]
@@ -105,6 +112,8 @@ impl Settings {
             pipeline_dir: read
                 .path(env::PIPELINE_DIR)
                 .unwrap_or_else(|| DEFAULT_PIPELINE_DIR.into()),
+            supervise: read.switch(env::SUPERVISE),
+            grace: read.duration(env::GRACE, DEFAULT_GRACE),
             locked: read.flag(env::LOCKED),
             offline: read.flag(env::OFFLINE),
             timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),
@@ -139,6 +148,26 @@ pub fn is_off(lookup: Lookup<'_>) -> Result<bool, InvalidSetting> {
     read.errors.pop().map_or(Ok(off), Err)
 }
 
+/// [`env::SUPERVISE`]; `None`: not set. Looked at where there is nothing to compose as well.
+pub fn supervise(lookup: Lookup<'_>) -> Result<Option<bool>, InvalidSetting> {
+    let mut read = Reader {
+        lookup,
+        errors: Vec::new(),
+    };
+    let supervise = read.switch(env::SUPERVISE);
+    read.errors.pop().map_or(Ok(supervise), Err)
+}
+
+/// [`env::GRACE`].
+pub fn grace(lookup: Lookup<'_>) -> Result<Duration, InvalidSetting> {
+    let mut read = Reader {
+        lookup,
+        errors: Vec::new(),
+    };
+    let grace = read.duration(env::GRACE, DEFAULT_GRACE);
+    read.errors.pop().map_or(Ok(grace), Err)
+}
+
 struct Reader<'a> {
     lookup: Lookup<'a>,
     errors: Vec<InvalidSetting>,
@@ -164,9 +193,23 @@ impl Reader<'_> {
     }
 
     fn flag(&mut self, name: &'static str) -> bool {
+        self.switch(name) == Some(true)
+    }
+
+    /// `None`: not set.
+    fn switch(&mut self, name: &'static str) -> Option<bool> {
         let words = ["true", "1", "yes", "on", "false", "0", "no", "off"];
-        self.choice(name, &words, "`true` or `false`")
-            .is_some_and(|at| at < 4)
+        self.choice(name, &words, "`true` or `false`").map(|at| at < 4)
+    }
+
+    fn duration(&mut self, name: &'static str, default: Duration) -> Duration {
+        let Some(text) = self.text(name) else {
+            return default;
+        };
+        duration::parse(&text).unwrap_or_else(|| {
+            self.wrong(name, &text, duration::EXPECTED);
+            default
+        })
     }
 
     fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
@@ -244,6 +287,23 @@ mod tests {
         assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
         assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
         assert_eq!(settings.cache_limit, Some(2 << 30));
+    }
+
+    #[test]
+    fn the_grace_may_be_none_and_staying_is_left_open() {
+        let read = |grace, supervise| {
+            settings(&[
+                ("BITOPS_COMPOSE_GRACE", grace),
+                ("BITOPS_COMPOSE_SUPERVISE", supervise),
+            ])
+            .unwrap()
+        };
+        assert_eq!(read("", "").grace, DEFAULT_GRACE);
+        assert_eq!(read("0", "").grace, Duration::ZERO);
+        assert_eq!(read("1m", "").grace, Duration::from_secs(60));
+        assert_eq!(read("", "").supervise, None);
+        assert_eq!(read("", "false").supervise, Some(false));
+        assert!(settings(&[("BITOPS_COMPOSE_GRACE", "long")]).is_err());
     }
 
     #[test]

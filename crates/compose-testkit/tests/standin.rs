@@ -1,8 +1,10 @@
 //! The stand-in does what BitOps does, as far as can be seen from outside.
 
-use std::process::{Command, Output};
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, Output, Stdio};
 
-use compose_testkit::{Catalog, example, git, standin};
+use compose_testkit::{Catalog, Signal, example, git, standin};
 
 struct OpsRepo(tempfile::TempDir);
 
@@ -215,4 +217,112 @@ fn a_broken_config_a_missing_one_and_a_missing_environment_end_the_run() {
         .unwrap();
     assert_eq!(nameless.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nameless.stderr).contains("BITOPS_ENVIRONMENT"));
+}
+
+#[test]
+fn failures_are_passed_over_where_the_config_says_so() {
+    let ops_repo = OpsRepo::new();
+    ops_repo
+        .file("dev/bitops.config.yaml", "bitops: {fail_fast: false}")
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}")
+        .file("dev/terraform/bitops.before-deploy.d/1.sh", "exit 7")
+        .file("dev/ansible/bitops.config.yaml", "ansible: {}");
+    let output = ops_repo.deploy();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).contains("DEPLOYMENT ansible"), "{output:?}");
+    let output = ops_repo
+        .command(&["deploy"])
+        .env("BITOPS_FAST_FAIL", "false")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+}
+
+#[test]
+fn hooks_run_in_the_copy_and_say_everything_on_one_stream() {
+    let ops_repo = OpsRepo::new();
+    ops_repo
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}")
+        .file(
+            "dev/terraform/bitops.before-deploy.d/1.sh",
+            "[ \"$PWD\" = \"$BITOPS_TEMPDIR/dev/terraform\" ] && echo out && echo err >&2\n\
+             echo back > \"$STANDIN_OPS_REPO/back\"",
+        );
+    let output = ops_repo.deploy();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).contains("out\nerr\n"), "{output:?}");
+    assert_eq!(
+        std::fs::read_to_string(ops_repo.0.path().join("back")).unwrap(),
+        "back\n"
+    );
+}
+
+/// The tool of the terraform plugin at work, and the directory of its state.
+fn tool_at_work() -> (Child, tempfile::TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    std::fs::write(state.path().join("terraform.hold"), "").unwrap();
+    let mut child = Command::new(standin::python())
+        .arg(standin::directory().join("scripts/tool.py"))
+        .arg("terraform")
+        .env("STANDIN_STATE", state.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_line(&mut child, "terraform: applying");
+    (child, state)
+}
+
+/// Reads its output as far as this line.
+fn wait_for_line(child: &mut Child, expected: &str) {
+    // Byte by byte: what a buffer had read on would be lost to the next call.
+    let pipe = child.stdout.as_mut().unwrap();
+    let mut line = Vec::new();
+    loop {
+        let mut byte = [0];
+        assert_eq!(pipe.read(&mut byte).unwrap(), 1, "{expected:?} was not said");
+        if byte == *b"\n" {
+            if line == expected.as_bytes() {
+                return;
+            }
+            line.clear();
+        } else {
+            line.push(byte[0]);
+        }
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn the_tool_saves_after_one_signal() {
+    for number in [Signal::INT, Signal::TERM] {
+        let (mut child, state) = tool_at_work();
+        signal(&child, number);
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let saved = std::fs::read_to_string(state.path().join("terraform.state")).unwrap();
+        assert_eq!(saved, "interrupted");
+        assert!(!state.path().join("terraform.lock").exists());
+    }
+}
+
+#[test]
+fn the_tool_leaves_its_lock_after_two_signals_or_without_a_reader() {
+    for number in [Signal::INT, Signal::TERM] {
+        let (mut child, state) = tool_at_work();
+        std::fs::write(state.path().join("terraform.slow"), "").unwrap();
+        signal(&child, Signal::INT);
+        wait_for_line(&mut child, "terraform: interrupted, stopping");
+        signal(&child, number);
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert!(state.path().join("terraform.lock").exists());
+        assert!(!state.path().join("terraform.state").exists());
+    }
+    let (mut child, state) = tool_at_work();
+    drop(child.stdout.take());
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().unwrap().signal(), Some(13));
+    assert!(state.path().join("terraform.lock").exists());
 }

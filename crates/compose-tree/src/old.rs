@@ -49,6 +49,32 @@ pub(crate) fn remove(dir: &Path) {
     }
 }
 
+/// Removes what a directory holds, and leaves the directory.
+pub(crate) fn empty(dir: &Path) {
+    let emptied = remove_entries(dir).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            open_all(dir);
+            remove_entries(dir)
+        }
+        _ => Err(error),
+    });
+    if let Err(error) = emptied {
+        tracing::debug!(path = %dir.display(), %error, "a composition stays");
+    }
+}
+
+fn remove_entries(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn open_all(dir: &Path) {
     // What cannot be opened is told by the next attempt to remove it.
     let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));

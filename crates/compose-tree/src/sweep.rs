@@ -110,7 +110,10 @@ fn shown(path: &Path) -> String {
     text::escape(&path.to_string_lossy(), LONGEST)
 }
 
-/// Moves, reports, and removes the tree. Nothing that could not be moved is removed with it.
+/// Moves, reports, and empties the tree. Nothing that could not be moved is removed with it.
+///
+/// The tree itself stays, as the end of a path that somebody may be walking: after it has set the times by which the copy's end
+/// is seen, Python's `copystat` asks for the extended attributes of what it copied by its path.
 pub(crate) fn sweep(composition: &Path, since: Moment) -> Sweep {
     let tree = composition.join(TREE);
     let mut sweep = Sweep::default();
@@ -130,7 +133,7 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> Sweep {
             return sweep;
         }
     }
-    old::remove(&tree);
+    old::empty(&tree);
     sweep
 }
 
@@ -313,6 +316,20 @@ mod tests {
         back.forget();
         f.assert_nothing_left(sweep.kept.as_deref());
         (f, sweep)
+    }
+
+    #[test]
+    fn the_emptied_tree_stays_until_the_end_for_a_path_that_is_being_walked() {
+        let f = fixture(&USERS);
+        let switched = f.switched(&["dev/terraform/theirs.tf"]);
+        let tree = std::fs::canonicalize(f.ops_repo()).unwrap();
+        std::fs::set_permissions(tree.join("dev"), std::fs::Permissions::from_mode(0o555)).unwrap();
+        let back = switched.switch_back().unwrap();
+        back.sweep();
+        assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 0);
+        back.forget();
+        assert!(!tree.exists());
+        f.assert_nothing_left(None);
     }
 
     const USERS: [&str; 4] = ["README", "dev/values.yaml", "dev/terraform/mine.tf", "prod/x"];

@@ -202,7 +202,7 @@ pub struct SwitchedBack {
 }
 
 impl SwitchedBack {
-    /// Moves what was written into the composition to the user's repo, at the same path, and removes the composed tree. The
+    /// Moves what was written into the composition to the user's repo, at the same path, and empties the composed tree. The
     /// manifest stays.
     pub fn sweep(&self) -> Sweep {
         sweep::sweep(&self.dir, self.since)

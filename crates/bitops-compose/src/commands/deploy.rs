@@ -8,10 +8,10 @@ use crate::{
     launch::Pipeline,
     pipeline::{self, Prepared},
     problem::{Failure, Problem},
-    runtime, signals,
+    runtime, signals, staying,
 };
 
-/// Composes when there is something to compose, then becomes the pipeline. Returns only the exit code of a failure.
+/// Composes when there is something to compose, then becomes the pipeline or its parent. Returns only the exit code of a failure.
 pub(crate) fn run(args: Vec<OsString>) -> u8 {
     let failed = match bypass::decide() {
         Ok(Start::Bypass) => start(args).map_err(Failure::from),
@@ -25,7 +25,15 @@ pub(crate) fn run(args: Vec<OsString>) -> u8 {
 
 fn start(args: Vec<OsString>) -> Result<Infallible, Problem> {
     let (words, dir) = pipeline_words();
-    Pipeline::find(&words, &dir, args)?.exec(None)
+    start_with(Pipeline::find(&words, &dir, args)?)
+}
+
+/// With nothing to compose.
+fn start_with(pipeline: Pipeline) -> Result<Infallible, Problem> {
+    match staying::asked_for()? {
+        Some(grace) => staying::become_parent(pipeline, grace, None),
+        None => pipeline.exec(None),
+    }
 }
 
 fn compose(found: &Found, args: Vec<OsString>) -> u8 {
@@ -60,10 +68,17 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     }
     let Some(Prepared { staged, lock }) = prepared else {
         bypass::settle(&found.mount)?;
-        return Ok(pipeline.exec(None)?);
+        return Ok(start_with(pipeline)?);
     };
     // Dropped when the exec fails: the mount is switched back and the composition removed.
     let switched = staged.switch(&found.mount, lock)?;
+    if job.settings.supervise != Some(false) {
+        return Ok(staying::become_parent(
+            pipeline,
+            job.settings.grace,
+            Some(switched),
+        )?);
+    }
     switched.hold_through_exec()?;
     Ok(pipeline.exec(Some(switched.manifest()))?)
 }

@@ -12,6 +12,7 @@ pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
 pub(crate) use log::{LogSettings, init};
 pub(crate) use mask::Masks;
+pub(crate) use pipe::hurry;
 pub(crate) use progress::reporter;
 
 use std::{

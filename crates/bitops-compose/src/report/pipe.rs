@@ -1,6 +1,9 @@
 //! Stderr, written so that a reader who stopped reading cannot keep the process from ending.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -16,6 +19,15 @@ const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
+
+/// Nobody waits for a reader any more.
+static HURRY: AtomicBool = AtomicBool::new(false);
+
+/// From here on a reader has a moment for each piece, and what it does not take is dropped: the parent of a running pipeline must not
+/// stand still.
+pub(crate) fn hurry() {
+    HURRY.store(true, Ordering::Relaxed);
+}
 
 /// Writes all of it to stderr. Once SIGTERM or SIGINT came, only as much as is taken without waiting.
 pub(crate) fn write_stderr(mut bytes: &[u8]) -> io::Result<()> {
@@ -49,7 +61,7 @@ fn wait_until_writable(stderr: &io::StderrLock<'_>) -> io::Result<bool> {
             Ok(0) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        if signals::stopped().is_some() {
+        if HURRY.load(Ordering::Relaxed) || signals::stopped().is_some() {
             return Ok(false);
         }
     }

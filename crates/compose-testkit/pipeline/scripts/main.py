@@ -97,21 +97,38 @@ def fail(message, code=1):
     sys.exit(code)
 
 
-def run(command, directory):
-    """Runs a stage with its output passed through; a failing one ends the run with its code."""
-    sys.stdout.flush()
-    code = subprocess.run(command, cwd=directory, stderr=subprocess.STDOUT, check=False).returncode
-    if code != 0:
-        fail(f"{os.path.basename(command[1])} failed", code if code > 0 else 128 - code)
+def run(command):
+    """Runs a stage: both its outputs in one pipe, passed on line by line. Returns its exit code, below 0 for a signal."""
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            for line in process.stdout:
+                sys.stdout.write(line)
+    except Exception as error:
+        fail(f"{os.path.basename(command[1])} could not be run: {error}", 101)
+    return process.returncode
+
+
+def stage(command):
+    """Runs a stage; a failing one ends the run with its code, unless failures are to be passed over."""
+    code = run(command)
+    if code != 0 and FAIL_FAST:
+        fail(f"{os.path.basename(command[1])} failed", code)
 
 
 def run_hooks(deployment_dir, folder):
-    """Runs the scripts of a hook folder in the order of their names, whether executable or not."""
+    """Runs the scripts of a hook folder in the order of their names, whether executable or not, in the deployment."""
     hooks = os.path.join(deployment_dir, folder)
-    if os.path.isdir(hooks):
-        for name in sorted(os.listdir(hooks)):
-            print(f"HOOK {folder}/{name}")
-            run(["bash", os.path.join(hooks, name)], deployment_dir)
+    if not os.path.isdir(hooks):
+        return
+    before = os.getcwd()
+    os.chdir(deployment_dir)
+    for name in sorted(os.listdir(hooks)):
+        print(f"HOOK {folder}/{name}")
+        script = os.path.join(hooks, name)
+        # BitOps writes the mode in decimal.
+        os.chmod(script, 775)
+        stage(["bash", script])
+    os.chdir(before)
 
 
 def run_deployment(name, plugin, environment_dir):
@@ -141,7 +158,7 @@ def run_deployment(name, plugin, environment_dir):
     print(f"DEPLOYMENT {name} ({plugin})")
     if own.get("before_hook_scripts", True):
         run_hooks(deployment_dir, "bitops.before-deploy.d")
-    run(["bash", os.path.join(plugin_dir, "deploy.sh"), str(cli.get("stack-action", ""))], deployment_dir)
+    stage(["bash", os.path.join(plugin_dir, "deploy.sh"), str(cli.get("stack-action", ""))])
     if own.get("after_hook_scripts", True):
         run_hooks(deployment_dir, "bitops.after-deploy.d")
 
@@ -158,6 +175,11 @@ def deploy():
     environment_dir = os.path.join(temp_dir, ENVIRONMENT)
     os.environ["BITOPS_TEMPDIR"] = temp_dir
     os.environ["BITOPS_ENVROOT"] = environment_dir
+    os.environ["BITOPS_DIR"] = os.path.dirname(os.path.dirname(PLUGINS))
+    os.environ["BITOPS_SCRIPTS_DIR"] = os.path.dirname(PLUGINS)
+    os.environ["BITOPS_PLUGINS_DIR"] = PLUGINS + "/"
+    os.environ["BITOPS_FAIL_FAST"] = str(FAIL_FAST)
+    os.environ["BITOPS_KUBE_CONFIG_FILE"] = os.path.join(temp_dir, ".kube/config")
     os.environ["BITOPS_DEFAULT_ROOT_DIR"] = dig(BUILD_CONFIG, "bitops", "default_folder") or "_default"
 
     # An empty mapping is a list of none, and no reason to look further.
@@ -180,8 +202,17 @@ BUILD_CONFIG = load(
     first(os.environ.get("BITOPS_BUILD_CONFIG_YAML"), ARGUMENTS.bitops_config_file, "bitops.config.yaml")
 )
 USER_CONFIG = load_if_there(os.path.join(OPS_REPO, ENVIRONMENT or "", "bitops.config.yaml"))
+# Any text of the variable is true, "false" as well: so it is in BitOps.
+FAIL_FAST = first(
+    os.environ.get("BITOPS_FAST_FAIL"),
+    dig(USER_CONFIG, "bitops", "fail_fast"),
+    dig(BUILD_CONFIG, "bitops", "fail_fast"),
+    True,
+)
 
 if __name__ == "__main__":
+    # Each line at once, as in BitOps' image, which sets PYTHONUNBUFFERED.
+    sys.stdout.reconfigure(write_through=True)
     if sys.argv[1:2] == ["deploy"]:
         deploy()
     else:

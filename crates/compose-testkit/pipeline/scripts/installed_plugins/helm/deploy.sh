@@ -23,6 +23,7 @@ for chart in "$BITOPS_OPSREPO_ENVIRONMENT_DIR"/*/; do
     [ ! -f "$file" ] || values+=" -f ${file#"$BITOPS_TEMPDIR"/}"
   done
   echo "helm upgrade --install $name ${chart#"$BITOPS_TEMPDIR"/}$values"
+  [ -z "${STANDIN_STATE:-}" ] || python3 "$BITOPS_SCRIPTS_DIR/tool.py" helm
   (cd "$chart" && find . -type f | LC_ALL=C sort | sed 's/^/  /')
   run_hooks "$chart/bitops.after-deploy.d"
 done

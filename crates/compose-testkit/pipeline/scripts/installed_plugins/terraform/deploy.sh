@@ -4,3 +4,4 @@ set -euo pipefail
 cd "$BITOPS_OPSREPO_ENVIRONMENT_DIR"
 echo "terraform ${1:-plan} in $(basename "$BITOPS_ENVROOT")/$(basename "$PWD")"
 find . -type f | LC_ALL=C sort | sed 's/^/  /'
+[ -z "${STANDIN_STATE:-}" ] || python3 "$BITOPS_SCRIPTS_DIR/tool.py" "$BITOPS_PLUGIN_NAME"

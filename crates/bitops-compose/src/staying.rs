@@ -1,0 +1,320 @@
+//! The parent of the pipeline: how this program becomes it, and what it does when the copy is done.
+//!
+//! The program execs itself anew, so that no memory of composing is left, and no token of ours: `/proc/1/environ` is readable
+//! to every hook. What the parent has to know is in its words.
+
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    fmt::Write as _,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use compose_model::{ExitCode, Severity, env, settings};
+use compose_parent::{Host, Note, Program, Watch, temporary_directories};
+use compose_tree::{Sweep, Switched, SwitchedBack};
+
+use crate::{
+    launch::{cannot_start, leave_tokens},
+    problem::Problem,
+    report::{self, Printer},
+    signals,
+};
+
+/// The first word of the parent. No command for people.
+pub(crate) const PARENT: &str = "--parent-of-the-pipeline";
+/// The first word of the process that becomes the pipeline and dies with its parent.
+pub(crate) const TIED: &str = "--tied-to-its-parent";
+/// This program, also where its file has been replaced.
+const ITSELF: &str = "/proc/self/exe";
+/// Paths that a message shows.
+const SHOWN: usize = 10;
+
+/// The grace, where the parent is wanted with nothing to compose as well.
+pub(crate) fn asked_for() -> Result<Option<Duration>, Problem> {
+    let lookup = |name: &str| std::env::var_os(name);
+    let read = || {
+        let wanted = settings::supervise(&lookup)? == Some(true) && !settings::is_off(&lookup)?;
+        wanted.then(|| settings::grace(&lookup)).transpose()
+    };
+    read().map_err(|error| Problem::from_error(ExitCode::Usage, &error))
+}
+
+/// Becomes the parent, which starts the pipeline. Returns only when that fails; everything is as it was before then.
+pub(crate) fn become_parent(
+    pipeline: crate::launch::Pipeline,
+    grace: Duration,
+    switched: Option<Switched>,
+) -> Result<Infallible, Problem> {
+    let program = pipeline.program();
+    let manifest = switched.as_ref().map(|switched| switched.manifest().to_owned());
+    let state = switched
+        .map(Switched::into_words)
+        .transpose()?
+        .unwrap_or_default();
+    let mut command = Command::new(ITSELF);
+    command
+        .arg0("bitops-compose")
+        .arg(PARENT)
+        .arg(grace.as_millis().to_string())
+        .arg(state.len().to_string())
+        .args(&state)
+        .arg(&program.dir)
+        .arg(&program.path)
+        .args(&program.words);
+    leave_tokens(&mut command);
+    if let Some(manifest) = manifest {
+        command.env(env::MANIFEST, manifest);
+    }
+    signals::reset_ignored();
+    // One that comes from here on waits for the parent.
+    let held = compose_parent::hold_signals();
+    let problem = match (held, signals::stopped()) {
+        (_, Some(stopped)) => stopped,
+        (Err(error), None) => Problem::from_error(ExitCode::Bug, &error),
+        (Ok(()), None) => {
+            let error = command.exec();
+            Problem::new(ExitCode::CannotExec, "bitops-compose cannot start itself anew")
+                .because(error)
+                .hint(format!(
+                    "{ITSELF} must be there; {}=false does without",
+                    env::SUPERVISE
+                ))
+        }
+    };
+    if !state.is_empty() {
+        // Dropped at once, it switches back.
+        drop(Switched::from_words(&state)?);
+    }
+    Err(problem)
+}
+
+/// The parent's own run, from its words. Returns what to end with.
+pub(crate) fn run(words: &[OsString]) -> u8 {
+    report::hurry();
+    let mut parent = Parent {
+        printer: crate::plain_printer(),
+        switched: None,
+        back: None,
+    };
+    match parent.run(words) {
+        Ok(code) => code,
+        Err(problem) => {
+            // What is switched in is switched back before anything is said.
+            drop(parent.switched.take());
+            parent.printer.problems([&problem]);
+            problem.code.code()
+        }
+    }
+}
+
+/// Becomes the pipeline, tied to its parent. Returns only when that fails.
+pub(crate) fn run_tied(words: &[OsString]) -> u8 {
+    let tied = || {
+        let (parent, rest) = words.split_first()?;
+        Some((parent.to_str()?.parse().ok()?, program(rest)?))
+    };
+    let problem = match tied() {
+        Some((parent, program)) => cannot_start(&program.path, compose_parent::exec_tied(parent, &program)),
+        None => garbled(),
+    };
+    crate::plain_printer().problems([&problem]);
+    problem.code.code()
+}
+
+/// `DIR FILE WORDS...`
+fn program(words: &[OsString]) -> Option<Program> {
+    let (dir, rest) = words.split_first()?;
+    let (path, words) = rest.split_first()?;
+    Some(Program {
+        path: path.into(),
+        words: words.to_vec(),
+        dir: dir.into(),
+    })
+}
+
+fn garbled() -> Problem {
+    Problem::new(
+        ExitCode::Usage,
+        "this is how bitops-compose starts itself, not a command",
+    )
+}
+
+struct Parent {
+    printer: Printer,
+    /// Until the copy is done.
+    switched: Option<Switched>,
+    /// From then on.
+    back: Option<SwitchedBack>,
+}
+
+impl Parent {
+    fn run(&mut self, words: &[OsString]) -> Result<u8, Problem> {
+        let number = |word: Option<&OsString>| word?.to_str()?.parse::<u64>().ok();
+        let (grace, count) = (number(words.first()), number(words.get(1)));
+        let (Some(grace), Some(count)) = (grace, count.and_then(|count| usize::try_from(count).ok())) else {
+            return Err(garbled());
+        };
+        let (state, rest) = words[2..].split_at_checked(count).ok_or_else(garbled)?;
+        let program = program(rest).ok_or_else(garbled)?;
+        if !state.is_empty() {
+            self.switched = Some(Switched::from_words(state)?);
+        }
+        let watch = self.switched.as_ref().map(|switched| Watch {
+            marker: switched.marker(),
+            directories: temporary_directories(&program.dir),
+        });
+        let ended = compose_parent::run(&tie(program), watch.as_ref(), Duration::from_millis(grace), self)
+            .map_err(|error| not_started(&error))?;
+        if let (false, Some(signal)) = (ended.started, ended.stopped_by) {
+            self.printer
+                .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
+        }
+        if self.switched.is_some() && ended.stopped_by.is_none() {
+            self.stayed_until_the_end();
+        }
+        self.switch_back();
+        if let Some(back) = self.back.take() {
+            back.forget();
+        }
+        ended.die_of_interrupt();
+        Ok(ended.code)
+    }
+
+    /// The pipeline has ended and no copy was seen.
+    fn stayed_until_the_end(&self) {
+        self.warn(
+            Problem::new(
+                ExitCode::CannotWrite,
+                format!(
+                    "{} was the composition until the pipeline's end: no copy of it was seen",
+                    ops_repo()
+                ),
+            )
+            .hint("BitOps copies it to a new directory in TMPDIR or /tmp first; what another pipeline writes to it is moved to the operations repo now"),
+        );
+    }
+
+    fn switch_back(&mut self) {
+        let Some(switched) = self.switched.take() else {
+            return;
+        };
+        match switched.switch_back() {
+            Ok(back) => {
+                for problem in swept(&back.sweep()) {
+                    self.warn(problem);
+                }
+                self.back = Some(back);
+            }
+            Err(error) => self.warn(
+                Problem::from(error).hint(format!("until the next deploy {} is the composition", ops_repo())),
+            ),
+        }
+    }
+
+    fn warn(&self, problem: Problem) {
+        self.printer.problems([&Problem {
+            severity: Severity::Warning,
+            ..problem
+        }]);
+    }
+}
+
+impl Host for Parent {
+    fn copied(&mut self) {
+        self.switch_back();
+    }
+
+    fn say(&mut self, note: &Note) {
+        self.warn(described(note));
+    }
+}
+
+/// As PID 1 the pipeline dies with its parent anyway; elsewhere it takes a step more.
+fn tie(program: Program) -> Program {
+    if std::process::id() == 1 {
+        return program;
+    }
+    let words = [
+        "bitops-compose".into(),
+        TIED.into(),
+        std::process::id().to_string().into(),
+    ];
+    let rest = [
+        program.dir.clone().into_os_string(),
+        program.path.into_os_string(),
+    ];
+    Program {
+        path: PathBuf::from(ITSELF),
+        words: words.into_iter().chain(rest).chain(program.words).collect(),
+        dir: program.dir,
+    }
+}
+
+fn not_started(error: &compose_parent::Error) -> Problem {
+    use compose_parent::Error;
+    let code = match error {
+        Error::Signals(_) => ExitCode::Bug,
+        Error::Directory { .. } => ExitCode::NotFound,
+        Error::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ExitCode::NotFound,
+        Error::Start { .. } => ExitCode::CannotExec,
+    };
+    Problem::from_error(code, error)
+}
+
+fn described(note: &Note) -> Problem {
+    let new = |message: String| Problem::new(ExitCode::Terminated, message);
+    let seconds = |grace: &Duration| format!("{} s", grace.as_secs_f32());
+    match note {
+        Note::NotWatched(error) => new(format!(
+            "the end of the pipeline's copy cannot be seen: {} is the composition until the pipeline ends",
+            ops_repo()
+        ))
+        .because(error),
+        Note::Stopping { signal, tools, .. } if tools.is_empty() => new(format!(
+            "{signal}: nothing more is started, and the pipeline ends"
+        )),
+        Note::Stopping { signal, tools, grace } => new(format!(
+            "{signal}: what runs is interrupted and has {} to finish, nothing more is started: {}",
+            seconds(grace),
+            list(tools)
+        ))
+        .hint(format!(
+            "the pipeline may say that it has too many open files; {} is the time to finish",
+            env::GRACE
+        )),
+        Note::Waiting { tools, grace } => new(format!(
+            "the pipeline was interrupted; what still runs has {} to finish: {}",
+            seconds(grace),
+            list(tools)
+        )),
+        Note::Terminating(tools) => new(format!("still running, and terminated: {}", list(tools))),
+        Note::Killing(tools) => new(format!("still running, and killed: {}", list(tools))),
+    }
+}
+
+/// What became of things that were written into the composition.
+fn swept(sweep: &Sweep) -> Vec<Problem> {
+    let described = |(message, hint): (String, Option<String>)| Problem {
+        hints: hint.into_iter().collect(),
+        ..Problem::new(ExitCode::CannotWrite, message)
+    };
+    sweep.notes().into_iter().map(described).collect()
+}
+
+fn list(names: &[String]) -> String {
+    let mut shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        let _ = write!(shown, " and {} more", names.len() - SHOWN);
+    }
+    shown
+}
+
+fn ops_repo() -> String {
+    let set = std::env::var_os(env::OPS_REPO).filter(|value| !value.is_empty());
+    let path = set.unwrap_or_else(|| settings::DEFAULT_OPS_REPO.into());
+    Path::new(&path).display().to_string()
+}

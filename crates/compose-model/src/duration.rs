@@ -1,0 +1,51 @@
+//! Durations as people write them.
+
+use std::time::Duration;
+
+/// What [`parse`] takes, for messages.
+pub const EXPECTED: &str = "a whole number of seconds, or one with a unit: 90, 500ms, 90s, 5m, 1h";
+
+/// `90` or `90s` (seconds), `500ms`, `5m`, `1h`.
+pub fn parse(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let seconds = match text[digits..].trim() {
+        "ms" => return Some(Duration::from_millis(number)),
+        "" | "s" => number,
+        "m" => number.checked_mul(60)?,
+        "h" => number.checked_mul(3600)?,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("8", 8_000),
+            (" 90 s ", 90_000),
+            ("500ms", 500),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(parse(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for wrong in [
+            "",
+            "s",
+            "1.5",
+            "-1",
+            "1d",
+            "99999999999999999999",
+            "18446744073709551615h",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

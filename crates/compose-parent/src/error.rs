@@ -1,0 +1,32 @@
+//! Why the pipeline could not be started.
+
+use std::{io, path::PathBuf};
+
+/// A failure before the pipeline runs. Nothing that happens later is an error: the parent goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The signals cannot be had.
+    #[error("signals cannot be waited for")]
+    Signals(#[source] io::Error),
+    /// The working directory cannot be entered.
+    #[error("cannot enter {dir}", dir = dir.display())]
+    Directory {
+        /// The pipeline's working directory.
+        dir: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The program cannot be started.
+    #[error("cannot start {program}", program = program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// An error of nix as the standard library has it.
+pub(crate) fn io(error: nix::errno::Errno) -> io::Error {
+    io::Error::from_raw_os_error(error as i32)
+}

@@ -1,0 +1,314 @@
+//! The loop: wait for a signal or the end of the copy, act, reap.
+
+use std::{ffi::CStr, fs::File, time::Duration};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fd::AsFd,
+    process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper},
+};
+
+use crate::{
+    Error, Note, Program, Watch, child,
+    copy::Watching,
+    hold::{self, Held, Hold},
+    processes,
+    signals::{self, Arrived, Signals},
+    stop::Stop,
+    terminal::Terminal,
+};
+
+/// The name in `ps`, whatever the file was called that was executed.
+const NAME: &CStr = c"bitops-compose";
+
+/// Whom the parent serves.
+pub trait Host {
+    /// The pipeline's copy is complete: it reads no more of what it copied. Called once at most, and at once.
+    fn copied(&mut self);
+    /// Something that the user should know.
+    fn say(&mut self, note: &Note);
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What to end with: the pipeline's own code, or 128 and the number of a signal, the pipeline's or one that asked for the end.
+    pub code: u8,
+    /// The copy was seen.
+    pub copied: bool,
+    /// The program was started: no signal came before that.
+    pub started: bool,
+    /// The signal that asked for the end, as people write it.
+    pub stopped_by: Option<&'static str>,
+    /// Ctrl-C at the terminal: a shell's script goes on unless its child *dies* of the interrupt.
+    pub interrupted_at_terminal: bool,
+}
+
+impl Ended {
+    /// Dies of the interrupt, where that is how it ended and the system lets it (not PID 1).
+    pub fn die_of_interrupt(&self) {
+        if self.interrupted_at_terminal {
+            signals::take_default(Signal::INT);
+        }
+    }
+}
+
+/// Starts the program and stays until it, or a signal, has ended.
+///
+/// The process must have one thread and no children. `grace` is what tools have to finish after SIGTERM, SIGINT, SIGHUP or
+/// SIGQUIT.
+pub fn run(
+    program: &Program,
+    watch: Option<&Watch>,
+    grace: Duration,
+    host: &mut dyn Host,
+) -> Result<Ended, Error> {
+    let signals = Signals::block()?;
+    // Orphans come here, so that they are found and reaped; as PID 1 they do anyway.
+    let _ = set_child_subreaper(Some(getpid()));
+    let _ = rustix::thread::set_name(NAME);
+    let watching = watch.and_then(|watch| match Watching::begin(watch) {
+        Ok(watching) => Some(watching),
+        Err(error) => {
+            host.say(&Note::NotWatched(error));
+            None
+        }
+    });
+    // One that came before there was anything to interrupt.
+    while let Some(arrived) = signals.next() {
+        if signals::stops(arrived.signal) {
+            return Ok(ended_by(arrived.signal));
+        }
+    }
+    let main = child::start(program)?;
+    let hold = watching.as_ref().and_then(|_| Hold::begin(main));
+    leave_streams();
+    let mut parent = Parent {
+        main: Some(main),
+        status: None,
+        terminal: Terminal::new(main),
+        signals,
+        watching,
+        hold,
+        copied: false,
+        grace,
+        stop: None,
+        interrupted_at_terminal: false,
+        host,
+    };
+    let code = parent.stay();
+    parent.terminal.take_back();
+    Ok(Ended {
+        code,
+        copied: parent.copied,
+        started: true,
+        stopped_by: parent.stop.as_ref().map(|stop| signals::name(stop.signal)),
+        interrupted_at_terminal: parent.interrupted_at_terminal,
+    })
+}
+
+/// Standard input and output are the pipeline's alone: when it closes them, the other side is to notice.
+fn leave_streams() {
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+fn ended_by(signal: Signal) -> Ended {
+    Ended {
+        code: code_of(signal),
+        copied: false,
+        started: false,
+        stopped_by: Some(signals::name(signal)),
+        interrupted_at_terminal: false,
+    }
+}
+
+fn code_of(signal: Signal) -> u8 {
+    u8::try_from(128 + signal.as_raw()).unwrap_or(u8::MAX)
+}
+
+struct Parent<'a> {
+    /// Until it is reaped.
+    main: Option<Pid>,
+    status: Option<WaitStatus>,
+    terminal: Terminal,
+    signals: Signals,
+    /// Until the copy is seen.
+    watching: Option<Watching>,
+    /// Until then as well, where it can be had.
+    hold: Option<Hold>,
+    copied: bool,
+    grace: Duration,
+    stop: Option<Stop>,
+    interrupted_at_terminal: bool,
+    host: &'a mut dyn Host,
+}
+
+impl Parent<'_> {
+    fn stay(&mut self) -> u8 {
+        loop {
+            self.wait();
+            self.look_at_copy();
+            while let Some(arrived) = self.signals.next() {
+                self.on_signal(arrived);
+            }
+            self.reap();
+            if let Some(code) = self.code() {
+                // It may have ended right after the copy.
+                self.look_at_copy();
+                return code;
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let look = self.stop.as_ref().map(|stop| Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(stop.look.subsec_nanos()),
+        });
+        let signals = PollFd::new(&self.signals, PollFlags::IN);
+        // Where it fails, the loop looks for itself.
+        let _ = match &self.watching {
+            Some(watching) => {
+                let copy = PollFd::from_borrowed_fd(watching.as_fd(), PollFlags::IN);
+                poll(&mut [signals, copy], look.as_ref())
+            }
+            None => poll(&mut [signals], look.as_ref()),
+        };
+    }
+
+    fn look_at_copy(&mut self) {
+        let main = self.main;
+        if self
+            .watching
+            .as_mut()
+            .is_some_and(|watching| watching.is_copied(main))
+        {
+            self.host.copied();
+            self.copied = true;
+            self.watching = None;
+            self.let_go();
+        }
+    }
+
+    /// The main process is free to do what it likes.
+    fn let_go(&mut self) {
+        let others = self.hold.take().map(Hold::release).unwrap_or_default();
+        for (pid, status) in others {
+            self.on_status(pid, status);
+        }
+    }
+
+    fn on_signal(&mut self, arrived: Arrived) {
+        let Arrived { signal, by_kernel } = arrived;
+        match signal {
+            Signal::CHILD => {}
+            _ if signals::stops(signal) => self.on_stop(signal, by_kernel),
+            // The pipeline stands still or hurries as the end asks for.
+            Signal::TSTP | Signal::CONT if self.stop.is_some() => {}
+            Signal::TSTP => self.terminal.suspend(by_kernel),
+            Signal::CONT => self.terminal.resume(),
+            Signal::WINCH => self.terminal.signal(signal),
+            // About the parent itself: a message that nobody reads.
+            _ if by_kernel => {}
+            _ => {
+                if let Some(main) = self.main {
+                    let _ = kill_process(main, signal);
+                }
+            }
+        }
+    }
+
+    fn on_stop(&mut self, signal: Signal, by_kernel: bool) {
+        match (&mut self.stop, self.main) {
+            (Some(stop), main) => stop.again(signal, main, self.host),
+            (None, Some(main)) => {
+                self.let_go();
+                self.interrupted_at_terminal = by_kernel && signal == Signal::INT;
+                self.stop = Some(Stop::begin(signal, self.grace, main, self.host));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Takes note of every child that has ended or stopped, its own and adopted ones.
+    fn reap(&mut self) {
+        let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+        while let Ok(Some((pid, status))) = rustix::process::wait(options) {
+            match self.held(pid, status) {
+                Held::Starting => self.on_start(),
+                Held::Done => {}
+                Held::Other => self.on_status(pid, status),
+            }
+        }
+    }
+
+    /// What a status means for the tracing. A process that was forked just before the end of it may come late.
+    fn held(&self, pid: Pid, status: WaitStatus) -> Held {
+        match &self.hold {
+            Some(hold) => hold.on_status(pid, status),
+            None if Some(pid) != self.main && status.stopped() => {
+                hold::let_go_of_new(pid, status.as_raw() >> 16)
+            }
+            None => Held::Other,
+        }
+    }
+
+    /// The main process stands before something that it starts. Whatever it did before is in inotify's queue.
+    fn on_start(&mut self) {
+        let hold = self.hold.take();
+        self.look_at_copy();
+        match hold {
+            Some(hold) if self.copied => hold.release_stopped(),
+            Some(hold) => {
+                hold.go_on();
+                self.hold = Some(hold);
+            }
+            None => {}
+        }
+    }
+
+    fn on_status(&mut self, pid: Pid, status: WaitStatus) {
+        if Some(pid) != self.main {
+            return;
+        }
+        if let Some(signal) = status.stopping_signal() {
+            self.let_go_of_stopped();
+            if self.stop.is_none() {
+                self.terminal.stopped(signal);
+            }
+        } else {
+            self.status = Some(status);
+            self.main = None;
+            self.hold = None;
+            self.terminal.take_back();
+        }
+    }
+
+    fn let_go_of_stopped(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release_stopped();
+        }
+    }
+
+    /// What to end with, once it is time.
+    fn code(&mut self) -> Option<u8> {
+        if let Some(stop) = &mut self.stop {
+            return stop.is_over(self.main, self.host).then(|| code_of(stop.signal));
+        }
+        let status = self.status?;
+        let code = child::code(status);
+        let by = [Signal::INT, Signal::QUIT]
+            .into_iter()
+            .find(|signal| code == code_of(*signal));
+        match by {
+            Some(signal) if self.terminal.was_given() && !processes::descendants(getpid()).is_empty() => {
+                self.stop = Some(Stop::after_main(signal, self.grace, self.host));
+                None
+            }
+            _ => Some(code),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The parent ends as the pipeline does.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{LIMIT, shell, stay, world};
+
+#[test]
+fn every_exit_code_is_the_pipelines() {
+    let world = world();
+    for code in 0..=255 {
+        shell(&world, "0", &format!("exit {code}"))
+            .wait(LIMIT)
+            .expect_code(code);
+    }
+}
+
+#[test]
+fn a_pipeline_that_a_signal_kills_is_128_and_its_number() {
+    let world = world();
+    // What those that are missing do by default is nothing, or to stop.
+    for signal in (1..=31).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal)) {
+        let script = format!("ulimit -c 0; kill -{signal} $$");
+        shell(&world, "0", &script).wait(LIMIT).expect_code(128 + signal);
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_an_error() {
+    for program in ["/nowhere/at/all", "/etc/passwd"] {
+        let run = world().run(stay("0", &[program])).expect_code(127);
+        assert!(
+            run.stderr.contains(&format!("Start {{ program: {program:?}")),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+fn standard_streams_pass_through() {
+    let world = world();
+    let mut command = world.command(stay("0", &["/bin/sh", "-c", "cat; echo err >&2"]));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"through").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (&output.stdout[..], &output.stderr[..]),
+        (&b"through"[..], &b"err\n"[..])
+    );
+}
+
+#[test]
+fn a_standard_input_that_is_closed_is_no_obstacle() {
+    let mut world = world();
+    world.wrap(["sh", "-c", "exec \"$@\" <&-", "sh"]);
+    let run = world.run(stay("0", &["/bin/sh", "-c", "wc -c"])).expect_code(0);
+    assert_eq!(run.stdout.trim(), "0");
+}
+
+#[test]
+fn a_pipe_is_broken_when_the_pipeline_closes_it() {
+    let world = world();
+    // The parent must not hold the other end: the script goes on when the reader has seen the end of its output.
+    let script = "exec 0<&- 1>&-; until [ -e seen ]; do sleep 0.01; done";
+    let mut command = world.command(stay("0", &["/bin/sh", "-c", script]));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text).unwrap();
+    std::fs::write(world.root().join("seen"), "").unwrap();
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,59 @@
+//! The parent on its own, for tests: `stay GRACE_MS [--watch SECONDS.NANOSECONDS] -- PROGRAM ARGS...`.
+//!
+//! Writes to standard error what it is called for. The copy is looked for where Python would make it.
+
+#![allow(clippy::print_stderr)]
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+
+use compose_parent::{Host, Note, Program, Watch, run, temporary_directories};
+
+struct Printing;
+
+impl Host for Printing {
+    fn copied(&mut self) {
+        // As the product does: the link goes back in one rename.
+        if let Some(link) = std::env::var_os("STAY_LINK") {
+            let aside = PathBuf::from(&link).with_extension("new");
+            std::os::unix::fs::symlink("mount", &aside).unwrap();
+            std::fs::rename(&aside, link).unwrap();
+        }
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        eprintln!("stay: copied {}", now.as_nanos());
+    }
+
+    fn say(&mut self, note: &Note) {
+        eprintln!("stay: {note:?}");
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let at = words.iter().position(|word| word == "--").expect("-- PROGRAM");
+    let (options, words) = (&words[..at], words[at + 1..].to_vec());
+    let text = |at: usize| options.get(at).and_then(|word| word.to_str());
+    let grace = Duration::from_millis(text(0).expect("GRACE_MS").parse().expect("a number"));
+    let dir = std::env::current_dir().expect("a working directory");
+    let watch = text(2).map(|marker| {
+        let (seconds, nanoseconds) = marker.split_once('.').expect("SECONDS.NANOSECONDS");
+        Watch {
+            marker: (seconds.parse().unwrap(), nanoseconds.parse().unwrap()),
+            directories: temporary_directories(&dir),
+        }
+    });
+    let program = Program {
+        path: PathBuf::from(&words[0]),
+        words,
+        dir,
+    };
+    match run(&program, watch.as_ref(), grace, &mut Printing) {
+        Ok(ended) => {
+            ended.die_of_interrupt();
+            ended.code.into()
+        }
+        Err(error) => {
+            eprintln!("stay: {error:?}");
+            127.into()
+        }
+    }
+}
