@@ -1,5 +1,6 @@
 //! A home that lives on: several deploys at once, many one after the other, and what changed or went away between them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -276,10 +277,18 @@ fn a_killed_container_started_again_shows_the_users_own_files() {
     container.start_and_wait().expect_code(0);
     assert!(!seen().contains("theirs.txt"), "{}", seen());
 
-    // A run with nothing to compose touches nothing that it need not; the next one that composes clears up.
-    world.version("1.0.0");
-    container.start_and_wait().expect_code(0);
-    assert!(seen().contains("theirs.txt"), "{}", seen());
+    // The engine mounts the repo through the link as the kill has left it, so that one composition is the mount's place for the
+    // rest of the container's life. No other one is left.
+    for version in ["1.0.0", "2.0.0"] {
+        world.version(version);
+        container.start_and_wait().expect_code(0);
+        assert!(seen().contains("theirs.txt"), "{}", seen());
+    }
     let changes = world.engine.expect(["diff", container.name()]);
-    assert!(!changes.contains("/opt/bitops-compose/composition"), "{changes}");
+    let left: BTreeSet<&str> = changes
+        .lines()
+        .filter_map(|line| line.split_once("/opt/bitops-compose/composition"))
+        .filter_map(|(_, rest)| rest.split('/').next())
+        .collect();
+    assert!(left.len() <= 1, "{changes}");
 }

@@ -165,7 +165,9 @@ fn filled_by_hand_in_a_running_container() {
             ),
             anyone,
         ),
-        // It gives the directory the mode of the other one, which only its owner may.
+        (format!("rsync -r /src/ {DEPLOYMENT}"), anyone),
+        // These give the directory the mode of the other one, which only its owner may.
+        (format!("rsync -a /src/ {DEPLOYMENT}/"), root),
         (format!("cd /src && tar cf - . | tar xf - -C {DEPLOYMENT}"), root),
     ] {
         for user in users {

@@ -72,21 +72,22 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         blocking(composed).await?
     };
     let links = links.await.map_err(unexpected)?;
-    let staged = {
+    let (staged, composition, gathered) = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
             let group = job.printer.group("bitops-compose: materialise");
             let staged = materialise(&job, &mount, &gathered, &composition, links)?;
             drop(group);
-            // The exec that follows takes all memory back at once.
-            std::mem::forget(composition);
-            gathered.leave();
-            Ok(staged)
+            Ok((staged, composition, gathered))
         })
         .await?
     };
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
+    crate::report::deliver(&job.printer, &composition, &gathered, Some(&staged.manifest()));
+    // The exec that follows takes all memory back at once.
+    std::mem::forget(composition);
+    gathered.leave();
     Ok(Some(Prepared { staged, lock }))
 }
 
@@ -212,7 +213,6 @@ fn materialise(
     let staged = staging.write(&files, links, content, |out| {
         crate::report::write_json(&manifest, out)
     })?;
-    crate::report::deliver(&job.printer, composition, gathered, Some(&staged.manifest()));
     tracing::info!(
         environment = %composition.environment,
         sources = gathered.layers.sources.len(),
