@@ -137,7 +137,8 @@ fn keys(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
         if word.len() < FOLDED[1].len() - SLIPS || word.contains(&b'#') {
             return None;
         }
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        // Without quotes, hyphens of a list and a byte order mark.
+        let is_part = u8::is_ascii_alphanumeric;
         let first = word.iter().position(is_part)?;
         let last = word.iter().rposition(is_part)?;
         let span = from + begin + first..from + begin + last + 1;
@@ -156,7 +157,7 @@ fn is_alike(key: &str) -> bool {
         .collect();
     FOLDED
         .iter()
-        .filter(|right| folded.len().abs_diff(right.len()) <= SLIPS)
+        .filter(|right| folded.chars().count().abs_diff(right.len()) <= SLIPS)
         .any(|right| text::edit_distance(&folded, right) <= SLIPS)
 }
 
