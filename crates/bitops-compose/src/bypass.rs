@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::{
     environment::Environment,
+    ignored,
     problem::{Failure, Problem},
     signals,
     switching::{POLL, Wait},
@@ -41,7 +42,7 @@ pub(crate) struct Found {
     pub(crate) text: String,
 }
 
-/// Decides. Besides a look at the mount's links it reads one file: the environment's config.
+/// Decides. Besides a look at the mount's links it reads the environment's config, and the configs beside it whose lists would be ignored.
 ///
 /// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
 pub(crate) fn decide() -> Result<Start, Failure> {
@@ -54,18 +55,24 @@ pub(crate) fn decide() -> Result<Start, Failure> {
             return Ok(Start::Bypass);
         }
     };
-    let found = if off { None } else { find(&mount)? };
+    let found = if off { Looked::Nowhere } else { find(&mount)? };
     match found {
-        Some((environment, text)) => {
+        Looked::Sources { environment, text } => {
             // Another run's composition is waited for once there is something to switch to.
             let _ = mount.settle()?;
+            ignored::at_deploy(mount.root(), &environment, text.as_bytes())?;
             Ok(Start::Compose(Found {
                 mount,
                 environment,
                 text,
             }))
         }
-        None => {
+        Looked::Plain { environment, text } => {
+            settle(&mount)?;
+            ignored::at_deploy(mount.root(), &environment, &text)?;
+            Ok(Start::Bypass)
+        }
+        Looked::Nowhere => {
             settle(&mount)?;
             Ok(Start::Bypass)
         }
@@ -160,9 +167,19 @@ pub(crate) fn environment() -> Option<OsString> {
     std::env::var_os(env::BITOPS_ENVIRONMENT).or_else(|| std::env::var_os(env::ENVIRONMENT))
 }
 
-fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
+/// What the environment's config is.
+enum Looked {
+    /// No environment is named, or its name is one that nothing can have.
+    Nowhere,
+    /// No config, or one that names no sources: BitOps' alone.
+    Plain { environment: String, text: Vec<u8> },
+    /// It names sources, or seems to.
+    Sources { environment: String, text: String },
+}
+
+fn find(mount: &Mount) -> Result<Looked, Problem> {
     let Some(environment) = environment().filter(|name| !name.is_empty()) else {
-        return Ok(None);
+        return Ok(Looked::Nowhere);
     };
     // As Python's os.path.join: an absolute name replaces what stands before it.
     let config = mount
@@ -172,15 +189,19 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
     let bytes = match fs::read(&config) {
         Ok(bytes) => bytes,
         // A name that nothing can have; BitOps has its own message for it.
-        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => return Ok(None),
-        // As to BitOps, for which it isn't there either.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
+        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => {
+            return Ok(Looked::Nowhere);
         }
+        // As to BitOps, for which it isn't there either.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(unreadable(&config, &error)),
     };
     if !names_sources(&bytes) {
-        return Ok(None);
+        let environment = environment.into_string();
+        return Ok(environment.map_or(Looked::Nowhere, |environment| Looked::Plain {
+            environment,
+            text: bytes,
+        }));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         Problem::new(
@@ -195,7 +216,7 @@ fn find(mount: &Mount) -> Result<Option<(String, String)>, Problem> {
             format!("the environment's name {} is not valid UTF-8", name.display()),
         )
     })?;
-    Ok(Some((environment, text)))
+    Ok(Looked::Sources { environment, text })
 }
 
 /// A config that cannot be read may name sources: without them another thing would be deployed.

@@ -67,6 +67,13 @@ impl Job {
         let text = fs::read_to_string(&config).map_err(|error| {
             let problem =
                 Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
+            let misnamed = config.with_extension("yml");
+            if misnamed.is_file() {
+                return problem.hint(format!(
+                    "rename {} to bitops.config.yaml: BitOps reads no other name",
+                    misnamed.display()
+                ));
+            }
             match environments(&root).as_slice() {
                 [] => problem.hint("name the operations repo with --ops-repo DIR"),
                 names => problem.hint(format!(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | what the image's arguments mean |
 //! | [`bypass`] | stage 0: is there anything to compose? |
+//! | [`ignored`] | lists of sources where nobody reads them |
 //! | [`pipeline`] | the stages of a run, in order |
 //! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
 //! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
@@ -26,6 +27,7 @@ mod commands;
 mod diff;
 mod environment;
 mod gather;
+mod ignored;
 mod job;
 mod launch;
 mod local;

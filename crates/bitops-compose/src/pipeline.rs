@@ -15,6 +15,7 @@ use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
     gather::{self, Gathered, gather},
+    ignored,
     job::Job,
     local::DiskTree,
     pins::Pins,
@@ -45,7 +46,7 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
 
 /// Stages 1 to 5, everything but the launch. `None`: the config names no sources.
 pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepared>, Failure> {
-    let sources = config(&job)?;
+    let sources = declared(&job)?;
     if sources.is_empty() {
         return Ok(None);
     }
@@ -121,8 +122,22 @@ fn unexpected(error: tokio::task::JoinError) -> Failure {
 }
 
 /// Stage 1: the sources that the environment's config names.
+fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
+    let sources = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
+    if sources.is_empty() {
+        job.warn(compose_plan::config::empty(&job.file, &job.text).as_slice());
+    }
+    Ok(sources)
+}
+
+/// Stage 1 for people, who also learn of lists that would be ignored. A deployment looks for those in its stage 0.
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
-    Ok(compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?)
+    let (sources, mut problems) = match declared(job) {
+        Ok(sources) => (sources, Vec::new()),
+        Err(failure) => (Vec::new(), failure.into_problems()),
+    };
+    problems.extend(ignored::of(job));
+    Failure::new(problems).map_or(Ok(sources), Err)
 }
 
 /// Stages 2 and 3, as the lock says where there is one.

@@ -126,6 +126,7 @@ impl Keyring {
         Access {
             sent: current.map(|current| current.of.clone()),
             is_github: is_github(&self.run.options, url),
+            variable: env::token_variable(url.host_str().unwrap_or_default()),
         }
     }
 
@@ -169,13 +170,14 @@ impl Keyring {
         }
         let host = url.host_str().unwrap_or_default();
         let options = &self.run.options;
-        let variable = env::token_variable(host);
-        let token = options.utf8_variable(&variable).map(Credential::token);
-        let token = token.map(|credential| named(&variable, credential));
-        let github = options
-            .utf8_variable(env::GITHUB_TOKEN)
-            .filter(|_| is_github(options, url))
-            .map(|token| named(env::GITHUB_TOKEN, Credential::token(token)));
+        let variable = |name: &str| {
+            let value = options.utf8_variable(name)?.trim();
+            (!value.is_empty()).then(|| named(name, Credential::of_variable(value)))
+        };
+        let token = env::token_variable(host).and_then(|name| variable(&name));
+        let github = is_github(options, url)
+            .then(|| variable(env::GITHUB_TOKEN))
+            .flatten();
         let given = self
             .given
             .as_ref()
@@ -337,7 +339,7 @@ mod tests {
     #[test]
     fn a_token_goes_to_its_host_only() {
         let keyring = keyring(&[
-            ("BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE_CORP_COM", "t"),
+            ("BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE__CORP_COM", "t"),
             ("GITHUB_TOKEN", "g"),
         ]);
         let sent = |text: &str| keyring.authorization(&url(text)).is_some();
@@ -348,6 +350,45 @@ mod tests {
                 && !sent("https://github.com:8443/x")
         );
         assert!(!sent("http://git.example-corp.com/x"), "not over plain http");
+    }
+
+    #[test]
+    fn a_tokens_name_is_no_other_hosts() {
+        let keyring = keyring(&[("BITOPS_COMPOSE_TOKEN_DEV_AZURE_COM", "t")]);
+        let sent = |text: &str| keyring.authorization(&url(text)).is_some();
+        assert!(
+            sent("https://dev.azure.com/x") && sent("https://dev.azure.com:8443/x"),
+            "any port"
+        );
+        for other in [
+            "dev-azure.com",
+            "dev-azure-com",
+            "dev.azure-com",
+            "dev_azure.com",
+            "dev.azure.com.evil",
+        ] {
+            assert!(!sent(&format!("https://{other}/x")), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_tokens_value_may_name_its_login_and_has_no_space_around_it() {
+        for (value, login) in [
+            ("t", "x-access-token:t"),
+            (" t\r\n", "x-access-token:t"),
+            ("me:t\n", "me:t"),
+            ("oauth2: t", "oauth2:t"),
+            (":t", ":t"),
+        ] {
+            let keyring = keyring(&[("BITOPS_COMPOSE_TOKEN_HOST", value), ("GITHUB_TOKEN", " \n")]);
+            let sent = keyring.authorization(&url("https://host/x")).unwrap();
+            assert_eq!(
+                sent,
+                format!("Basic {}", BASE64_STANDARD.encode(login)),
+                "{value:?}"
+            );
+            assert!(keyring.authorization(&url("https://github.com/x")).is_none());
+        }
     }
 
     #[test]

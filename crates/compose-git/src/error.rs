@@ -21,6 +21,9 @@ impl fmt::Display for At {
     }
 }
 
+/// Where credentials come from that no variable holds.
+const HELPERS: &str = "configure a git credential helper or ~/.netrc";
+
 /// What a host was sent to be let in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
@@ -28,6 +31,8 @@ pub struct Access {
     pub sent: Option<String>,
     /// Is it the host that `GITHUB_TOKEN` is for?
     pub is_github: bool,
+    /// The variable for a token of that host, which after a redirect is not the repo's own. `None`: it has none.
+    pub variable: Option<String>,
 }
 
 impl Access {
@@ -37,13 +42,15 @@ impl Access {
     }
 
     /// What to set for a host that was sent nothing.
-    fn variables(&self, repo: &RepoUrl) -> String {
-        let own = token_name(repo);
-        if self.is_github {
-            format!("{} or {own}", env::GITHUB_TOKEN)
-        } else {
-            own
-        }
+    fn variables(&self) -> Option<String> {
+        let github = self.is_github.then_some(env::GITHUB_TOKEN);
+        let variables: Vec<&str> = github.into_iter().chain(self.variable.as_deref()).collect();
+        (!variables.is_empty()).then(|| format!("set {}", variables.join(" or ")))
+    }
+
+    /// The variable for a token that may more than a workflow's own.
+    fn own_variable(&self) -> &str {
+        self.variable.as_deref().unwrap_or("a git credential helper")
     }
 }
 
@@ -399,23 +406,26 @@ impl Error {
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "check the address; a private repository also answers so to a key that may not read it".to_owned()
             }
-            Error::NotFound { at, access, .. } if access.is_workflow_token() => {
-                format!("check the address; the token of a workflow reads its own repository only: for another private one set {} to a token that may", token_name(&at.repo))
+            Error::NotFound { access, .. } if access.is_workflow_token() => {
+                format!("check the address; the token of a workflow reads its own repository only: for another private one set {} to a token that may", access.own_variable())
             }
             Error::NotFound { access: Access { sent: Some(_), .. }, .. } => {
                 "check the address, and what that credential may read".to_owned()
             }
-            Error::NotFound { at, access, .. } => {
-                format!("check the address; a private repository also answers so to a stranger: set {}", access.variables(&at.repo))
+            Error::NotFound { access, .. } => {
+                format!("check the address; a private repository also answers so to a stranger: {}", access.variables().as_deref().unwrap_or(HELPERS))
             }
             Error::Unauthenticated { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "give the container a key that the host knows (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
             }
-            Error::Unauthenticated { at, access, .. } if access.is_workflow_token() => {
-                format!("{} was sent; the token of a workflow ends with its job, and reads its own repository only: set {} to one that may", env::GITHUB_TOKEN, token_name(&at.repo))
+            Error::Unauthenticated { access, .. } if access.is_workflow_token() => {
+                format!("{} was sent; the token of a workflow ends with its job, and reads its own repository only: set {} to one that may", env::GITHUB_TOKEN, access.own_variable())
             }
-            Error::Unauthenticated { at, access, .. } => {
-                format!("set {}, or configure a git credential helper or ~/.netrc", access.variables(&at.repo))
+            Error::Unauthenticated { access, .. } => {
+                match access.variables() {
+                    Some(set) => format!("{set}, or {HELPERS}"),
+                    None => HELPERS.to_owned(),
+                }
             }
             Error::Forbidden { .. } => "check that the token or key may read this repository".to_owned(),
             Error::Untrusted { remedy, .. } => (*remedy).to_owned(),
@@ -487,8 +497,4 @@ pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
         };
     }
     None
-}
-
-fn token_name(repo: &RepoUrl) -> String {
-    env::token_variable(repo.host().unwrap_or_default())
 }

@@ -32,7 +32,7 @@ pub const ALLOW: &str = "BITOPS_COMPOSE_ALLOW";
 pub const VERIFY_KEYS: &str = "BITOPS_COMPOSE_VERIFY_KEYS";
 /// `text` or `json`. Default `text`.
 pub const LOG_FORMAT: &str = "BITOPS_COMPOSE_LOG_FORMAT";
-/// Prefix of per-host tokens: `BITOPS_COMPOSE_TOKEN_GITHUB_COM`.
+/// Prefix of per-host tokens: `BITOPS_COMPOSE_TOKEN_GITHUB_COM`, see [`token_variable`].
 pub const TOKEN_PREFIX: &str = "BITOPS_COMPOSE_TOKEN_";
 /// Set for the pipeline: a JSON file that tells where every composed path came from.
 pub const MANIFEST: &str = "BITOPS_COMPOSE_MANIFEST";
@@ -82,17 +82,84 @@ pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 /// A directory of the runner that lasts for the job.
 pub const RUNNER_TEMP: &str = "RUNNER_TEMP";
 
-/// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE_CORP_COM`.
-pub fn token_variable(host: &str) -> String {
-    let host: String = host
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
+/// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE__CORP_COM`.
+///
+/// A name stands for one host: `.` is `_`, `-` is `__` and `_` is `___`. `None` for a host that another one could be taken for, or
+/// that a name cannot hold (an IPv6 address).
+pub fn token_variable(host: &str) -> Option<String> {
+    let host = host.to_ascii_lowercase();
+    let mut name = String::with_capacity(host.len());
+    for c in host.chars() {
+        match c {
+            '.' => name.push('_'),
+            '-' => name.push_str("__"),
+            '_' => name.push_str("___"),
+            c if c.is_ascii_alphanumeric() => name.push(c.to_ascii_uppercase()),
+            _ => return None,
+        }
+    }
+    (host_of(&name)? == host).then(|| format!("{TOKEN_PREFIX}{name}"))
+}
+
+/// The one host that a name stands for: a run of underscores is a dot, an underscore, or hyphens.
+fn host_of(name: &str) -> Option<String> {
+    let mut host = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find('_') {
+        host.push_str(&rest[..at]);
+        let after = rest[at..].trim_start_matches('_');
+        match rest.len() - at - after.len() {
+            1 => host.push('.'),
+            3 => host.push('_'),
+            run if run % 2 == 0 => host.extend(std::iter::repeat_n('-', run / 2)),
+            _ => return None,
+        }
+        rest = after;
+    }
+    host.push_str(rest);
+    host.make_ascii_lowercase();
+    Some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tokens_name_stands_for_one_host() {
+        for (host, name) in [
+            ("github.com", "GITHUB_COM"),
+            ("dev.azure.com", "DEV_AZURE_COM"),
+            ("dev-azure.com", "DEV__AZURE_COM"),
+            ("git.example-corp.com", "GIT_EXAMPLE__CORP_COM"),
+            ("Git.Example.com", "GIT_EXAMPLE_COM"),
+            ("xn--mnchen-3ya.de", "XN____MNCHEN__3YA_DE"),
+            ("git_server", "GIT___SERVER"),
+            ("127.0.0.1", "127_0_0_1"),
+            ("localhost", "LOCALHOST"),
+        ] {
+            let name = format!("{TOKEN_PREFIX}{name}");
+            assert_eq!(token_variable(host), Some(name), "{host}");
+        }
+        for host in ["[::1]", "a-.b", "a..b", "a__b", "a._b", "mün.de", "a b"] {
+            assert_eq!(token_variable(host), None, "{host}");
+        }
+    }
+
+    /// Every host of up to seven characters, of which each name has one.
+    #[test]
+    fn no_two_hosts_share_a_name() {
+        let mut hosts = vec![String::new()];
+        let mut names = std::collections::HashMap::new();
+        for _ in 0..7 {
+            let longer = |host: &String| ["a", ".", "-", "_"].map(|c| format!("{host}{c}"));
+            hosts = hosts.iter().flat_map(longer).collect();
+            for host in &hosts {
+                if let Some(name) = token_variable(host) {
+                    assert_eq!(names.insert(name, host.clone()), None, "{host}");
+                }
             }
-        })
-        .collect();
-    format!("{TOKEN_PREFIX}{host}")
+        }
+        assert!(names.len() > 100);
+    }
 }

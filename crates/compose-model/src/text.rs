@@ -51,6 +51,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, co
         .collect()
 }
 
+/// How many slips of the keyboard lie between two words: characters put in, left out, replaced or swapped with their neighbour.
+pub fn edit_distance(one: &str, other: &str) -> usize {
+    strsim::osa_distance(one, other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::{
     DONE,
     cli::{self, Format},
-    gather,
+    gather, ignored,
     job::Job,
     lockfile::LockFile,
     problem::{Failure, Problem},
@@ -29,6 +29,9 @@ type Looked = (HashMap<String, Arc<Refs>>, Vec<Problem>);
 /// Looks at the refs of every locked repo and prints one row a source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let job = Job::of(&args.target)?;
+    if let Some(failure) = Failure::new(ignored::of(&job)) {
+        return Err(failure);
+    }
     let file = LockFile::of(&job);
     let lock = file.require()?;
     let looked = runtime::run(&job.cancel, job.settings.jobs, async {

@@ -18,7 +18,9 @@ use std::{
 };
 
 use compose_git::{Git, Snapshot, Tidying, Traces};
-use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, TreeFile, TreePath, file_name, text};
+use compose_model::{
+    Diagnostic, ExitCode, Nesting, Severity, SourceSpec, TreeFile, TreePath, file_name, text,
+};
 use compose_plan::{
     config,
     layer::{Contents, ContentsError, Layers, Part, Source, SourceId},
@@ -257,7 +259,7 @@ impl Discovery {
     }
 
     fn take(&mut self, node: NodeId, result: Result<Fetched, Failure>) {
-        match result.and_then(|source| Ok((nested(&source)?, source))) {
+        match result.and_then(|mut source| Ok((nested(&mut source)?, source))) {
             Ok((nested, source)) => {
                 self.fetched.insert(node, source);
                 if let Err(diagnostics) = self.graph.expand(node, nested) {
@@ -329,7 +331,7 @@ impl Discovery {
 }
 
 /// The sources that a fetched environment names itself. A config that `include` and `exclude` leave out names none.
-fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
+fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name =
         TreePath::new(file_name::CONFIG).map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
     let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
@@ -343,7 +345,7 @@ fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let Ok(config) = String::from_utf8(bytes) else {
         return Ok(Vec::new());
     };
-    if !config.contains("default-environments") {
+    if !config::seems_to_name_sources(config.as_bytes()) && !config.contains(config::LIST) {
         return Ok(Vec::new());
     }
     let tag = text::escape(&source.resolved.name, 80);
@@ -351,7 +353,14 @@ fn nested(source: &Fetched) -> Result<Vec<SourceSpec>, Failure> {
         "{} @ {tag} : {}/bitops.config.yaml",
         source.spec.repo, source.spec.environment
     );
-    Ok(config::parse(&file.into(), &config.into(), Nesting::Nested)?)
+    let (file, config) = (file.into(), config.into());
+    // The user can mend it in their own config only.
+    let ignored = config::misspelt(&file, &config).into_iter();
+    source.warnings.extend(ignored.map(|mistake| Diagnostic {
+        severity: Severity::Warning,
+        ..mistake
+    }));
+    Ok(config::parse(&file, &config, Nesting::Nested)?)
 }
 
 /// Repos that may not be named: `BITOPS_COMPOSE_ALLOW`, or a local path in a source's own config.

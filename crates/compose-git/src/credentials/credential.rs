@@ -30,6 +30,14 @@ impl Credential {
         Self::new(TOKEN_LOGIN, secret)
     }
 
+    /// What a variable holds: `TOKEN`, or `USER:TOKEN` for a host that wants a certain login.
+    pub(super) fn of_variable(value: &str) -> Self {
+        match value.split_once(':') {
+            Some((login, token)) => Self::new(login.trim(), token.trim()),
+            None => Self::token(value),
+        }
+    }
+
     /// As it is; `None` for what no header may hold.
     pub(super) fn header(text: &str) -> Option<Self> {
         let mut header = HeaderValue::from_str(text).ok()?;

@@ -265,8 +265,11 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
         Action::Answer("302 Found", vec![("location", format!("{to}{tail}"))], Vec::new())
     });
     std::fs::remove_dir_all(lab.cache()).unwrap();
-    fetch(&options, &from.url("repo"), &commit).await.unwrap_err();
+    let error = fetch(&options, &from.url("repo"), &commit).await.unwrap_err();
     assert_eq!(shown(&asking), [None]);
+    // The hint names the variable of the host that asks.
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("set BITOPS_COMPOSE_TOKEN_LOCALHOST,"), "{hint}");
     options
         .environment
         .insert("BITOPS_COMPOSE_TOKEN_LOCALHOST".into(), "for the second".into());

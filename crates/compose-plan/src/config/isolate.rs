@@ -4,7 +4,7 @@
 //! business must not stop us: the other lines are blanked, so that every place stays where it was.
 
 /// The key of the list.
-pub(super) const LIST: &str = "default-environments";
+pub const LIST: &str = "default-environments";
 /// The key under which the list may stand too.
 pub(super) const PARENT: &str = "bitops";
 

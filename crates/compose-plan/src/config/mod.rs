@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `yaml` | the text as a flat list of nodes with places |
+//! | `ignored` | lists that would be ignored |
 //! | `isolate` | the list's lines alone, when the rest is not YAML to our parser |
 //! | `keys` | the table of keys that parser and schema share |
 //! | `forms` | what the schema can say of their texts |
@@ -13,6 +14,7 @@
 
 pub(crate) mod fields;
 pub(crate) mod forms;
+mod ignored;
 mod isolate;
 pub(crate) mod keys;
 pub(crate) mod redact;
@@ -22,14 +24,19 @@ mod source;
 mod tests;
 pub(crate) mod yaml;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use compose_model::{Diagnostic, Nesting, SourceSpec};
 
+pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;
 
 use fields::{Mistakes, describe, is_null};
-use isolate::{LIST, PARENT, isolate, mentions_list};
+pub use isolate::LIST;
+use isolate::{PARENT, isolate, mentions_list};
 use yaml::{Id, Kind, SyntaxError, Tree};
 
 /// The greatest config that is read, in bytes.
@@ -136,10 +143,8 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
     for (_, parent) in of(&root, PARENT) {
         lists.extend(of(&tree.pairs(parent).unwrap_or_default(), LIST));
     }
-    let Some(((_, first), others)) = lists.split_first() else {
-        refuse_misplaced(tree, mistakes);
-        return None;
-    };
+    refuse_misplaced(tree, &lists, mistakes);
+    let ((_, first), others) = lists.split_first()?;
     for (key, _) in others {
         let line = mistakes.line(&tree.get(lists[0].0).span);
         let hint = format!("keep one list, at the root or under `{PARENT}`");
@@ -173,13 +178,22 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
     }
 }
 
-/// The list under any other key would be ignored in silence.
-fn refuse_misplaced(tree: &Tree, mistakes: &mut Mistakes) {
+/// The list under any other key would be ignored in silence. What stands in the first of the `lists` is an entry's own mistake.
+fn refuse_misplaced(tree: &Tree, lists: &[(Id, Id)], mistakes: &mut Mistakes) {
+    let known: HashSet<Id> = lists.iter().map(|(key, _)| *key).collect();
+    let first = lists.first().map(|(_, list)| tree.get(*list).span.clone());
+    let is_known = |key: Id| {
+        let at = tree.get(key).span.start;
+        known.contains(&key) || first.as_ref().is_some_and(|list| list.contains(&at))
+    };
     for node in tree.nodes() {
         let Kind::Mapping(pairs) = &node.kind else {
             continue;
         };
-        for (key, _) in pairs.iter().filter(|(key, _)| tree.text(*key) == Some(LIST)) {
+        let misplaced = pairs
+            .iter()
+            .filter(|(key, _)| tree.text(*key) == Some(LIST) && !is_known(*key));
+        for (key, _) in misplaced {
             let hint = format!("put it at the root of the file, or directly under `{PARENT}:`");
             mistakes.add(
                 &tree.get(*key).span,

@@ -354,6 +354,11 @@ fn one_list_each_source_once() {
     2:1 «default-environments» `default-environments` stands twice, first on line 1
         (keep one list, at the root or under `bitops`)
     ");
+    let other = format!("default-environments: [{entry}]\nterraform:\n  default-environments: []\n");
+    insta::assert_snapshot!(mistakes(&other), @"
+    3:3 «default-environments» `default-environments` has no effect here
+        (put it at the root of the file, or directly under `bitops:`)
+    ");
     insta::assert_snapshot!(mistakes(&format!("bitops:\n  plugins:\n    default-environments: [{entry}]\n")), @"
     3:5 «default-environments» `default-environments` has no effect here
         (put it at the root of the file, or directly under `bitops:`)

@@ -1,0 +1,120 @@
+//! Lists of sources that would be ignored: under a key that is nearly the right one, or in a config that nobody reads for them.
+
+use std::{fs, path::Path, sync::Arc};
+
+use compose_model::{Diagnostic, Severity, env, file_name};
+use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
+
+use crate::{
+    job::Job,
+    problem::{Failure, Problem},
+    report,
+};
+
+/// The name that BitOps does not read.
+const OTHER_NAME: &str = "bitops.config.yml";
+
+/// Warns of them before a pipeline that starts without their sources; with a lock required it does not start.
+pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(), Failure> {
+    let found = lists(root, environment, text);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let locked = crate::settings()?.locked;
+    let told = |mut found: Diagnostic| {
+        if locked {
+            found.message.push_str(&format!(", and {} is set", env::LOCKED));
+        } else {
+            found.severity = Severity::Warning;
+        }
+        Problem::from(found)
+    };
+    let problems: Vec<Problem> = found.into_iter().map(told).collect();
+    if locked {
+        return Err(problems.into());
+    }
+    let mut printer = crate::plain_printer();
+    printer.github = printer.github.map(|_| report::Checkout::of(root));
+    printer.problems(&problems);
+    Ok(())
+}
+
+/// Those of a job's environment, for the commands for people.
+pub(crate) fn of(job: &Job) -> Vec<Problem> {
+    let found = lists(&job.root, job.environment.as_str(), job.text.as_bytes());
+    found.into_iter().map(Problem::from).collect()
+}
+
+/// All of an environment, each an error. `text` is its config's.
+fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
+    let environment = environment.trim_end_matches('/');
+    let config = format!("{environment}/{}", file_name::CONFIG);
+    let mut found = Vec::new();
+    if seems_to_name_sources(text) {
+        let text: Arc<str> = String::from_utf8_lossy(text).into();
+        found.extend(misspelt(&config.as_str().into(), &text));
+    }
+    let dir = root.join(environment);
+    if let Some(text) = alike(&dir.join(OTHER_NAME)) {
+        let hint = if dir.join(file_name::CONFIG).exists() {
+            format!("move it to {config}")
+        } else {
+            format!(
+                "rename the file to {}: BitOps reads no other name",
+                file_name::CONFIG
+            )
+        };
+        found.extend(misplaced(
+            &format!("{environment}/{OTHER_NAME}").into(),
+            &text,
+            &hint,
+        ));
+    }
+    let hint = format!("move it to {config}");
+    // An environment that is the root itself has its config there.
+    let is_root = || fs::canonicalize(&dir).ok() == fs::canonicalize(root).ok();
+    for name in [file_name::CONFIG, OTHER_NAME] {
+        if let Some(text) = alike(&root.join(name)).filter(|_| !is_root()) {
+            found.extend(misplaced(&name.into(), &text, &hint));
+        }
+    }
+    for name in directories(&dir) {
+        for file in [file_name::CONFIG, OTHER_NAME] {
+            // What has deployments is an environment below this one.
+            let text = alike(&dir.join(&name).join(file)).filter(|text| !has_deployments(text));
+            if let Some(text) = text {
+                found.extend(misplaced(
+                    &format!("{environment}/{name}/{file}").into(),
+                    &text,
+                    &hint,
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// The text of a file that has something alike.
+fn alike(file: &Path) -> Option<Arc<str>> {
+    // A pipe of that name would never end.
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let text = fs::read(file).ok()?;
+    seems_to_name_sources(&text).then(|| String::from_utf8_lossy(&text).into())
+}
+
+/// The directories that may be deployments, in the order of their names.
+fn directories(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| {
+            entry
+                .file_type()
+                .is_ok_and(|kind| kind.is_dir() || kind.is_symlink())
+        })
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,279 @@
+//! Lists that would be ignored: under a key that is nearly the right one, or in a file that is not read for it.
+//!
+//! To terraform a source that is left out in silence means that its resources are to be destroyed.
+
+use std::{ops::Range, sync::Arc};
+
+use compose_model::{Diagnostic, Severity, text};
+
+use super::{
+    fields::{Mistakes, is_null},
+    isolate::{LIST, PARENT},
+    redact,
+    yaml::{Id, Kind, Tree},
+};
+
+/// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
+const SLIPS: usize = 2;
+/// The key as [`folded`] makes it, in both numbers.
+const FOLDED: [&str; 2] = ["defaultenvironments", "defaultenvironment"];
+/// No word of more bytes is looked at: [`FOLDED`], the slips, and room for quotes, spaces and hyphens.
+const LONGEST: usize = 48;
+
+/// Does the text have a key that is `default-environments`, or nearly so? One pass over the bytes, without parsing: a config that has
+/// nothing alike costs no more. A comment has no keys.
+pub fn seems_to_name_sources(text: &[u8]) -> bool {
+    keys(text).next().is_some()
+}
+
+/// The keys of an environment's config (at its root or under `bitops`) that are nearly `default-environments`, each an error.
+pub fn misspelt(file: &Arc<str>, text: &Arc<str>) -> Vec<Diagnostic> {
+    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    for (span, key) in found(text).into_iter().filter(|(_, key)| key != LIST) {
+        let message = format!("`{}` has no effect", text::escape(&key, 60));
+        mistakes.add(&span, message, Some(format!("did you mean `{LIST}`?")));
+    }
+    mistakes.finish()
+}
+
+/// The lists of a file that is not read for them, each an error with `hint`. An environment's own config that lies in another one's
+/// directory is none of them: it says itself which deployments it has.
+pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic> {
+    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    for (span, key) in found(text) {
+        let message = format!("`{}` has no effect in this file", text::escape(&key, 60));
+        mistakes.add(&span, message, Some(hint.to_owned()));
+    }
+    mistakes.finish()
+}
+
+/// Is the text the config of an environment, with deployments of its own?
+pub fn has_deployments(text: &str) -> bool {
+    let Ok(tree) = Tree::parse(text) else {
+        return false;
+    };
+    let mut parents = parents(&tree).into_iter();
+    parents.any(|(_, pairs)| {
+        pairs
+            .iter()
+            .any(|(key, _)| tree.text(*key) == Some("deployments"))
+    })
+}
+
+/// A warning that the list is there and names nothing.
+pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
+    let tree = Tree::parse(text).ok()?;
+    let all = root(&tree).into_iter().chain(parents(&tree));
+    let (key, _) = all
+        .flat_map(|(_, pairs)| pairs)
+        .filter(|(key, _)| tree.text(*key) == Some(LIST))
+        .find(|(_, value)| match &tree.get(*value).kind {
+            Kind::Sequence(items) => items.is_empty(),
+            _ => is_null(tree.get(*value)),
+        })?;
+    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let hint = "name sources in it, or take the key out";
+    mistakes.add(
+        &tree.get(key).span,
+        format!("`{LIST}` is empty: nothing is composed"),
+        Some(hint.into()),
+    );
+    let warning = mistakes.finish().pop()?;
+    Some(Diagnostic {
+        severity: Severity::Warning,
+        ..warning
+    })
+}
+
+type Pairs = (Id, Vec<(Id, Id)>);
+
+/// The keys alike with their places: by the parsed text, or, where that is not YAML to our parser, by its bytes.
+fn found(text: &str) -> Vec<(Range<usize>, String)> {
+    if !seems_to_name_sources(text.as_bytes()) {
+        return Vec::new();
+    }
+    let Ok(tree) = Tree::parse(text) else {
+        let word = |span: Range<usize>| text.get(span.clone()).map(|word| (span, word.to_owned()));
+        return keys(text.as_bytes()).filter_map(word).collect();
+    };
+    root(&tree)
+        .into_iter()
+        .chain(parents(&tree))
+        .flat_map(|(_, pairs)| pairs)
+        .filter_map(|(key, _)| {
+            let text = tree.text(key).filter(|text| is_alike(text))?;
+            Some((tree.get(key).span.clone(), text.to_owned()))
+        })
+        .collect()
+}
+
+fn root(tree: &Tree) -> Option<Pairs> {
+    let root = tree.root?;
+    Some((root, tree.pairs(root)?.into_iter().collect()))
+}
+
+/// The mappings under `bitops`.
+fn parents(tree: &Tree) -> Vec<Pairs> {
+    let pairs = root(tree).map(|(_, pairs)| pairs).unwrap_or_default();
+    pairs
+        .into_iter()
+        .filter(|(key, _)| tree.text(*key) == Some(PARENT))
+        .filter_map(|(_, value)| Some((value, tree.pairs(value)?.into_iter().collect())))
+        .collect()
+}
+
+/// What stands before each colon, where it is alike.
+fn keys(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let colons = text.iter().enumerate().filter(|(_, byte)| **byte == b':');
+    colons.filter_map(|(colon, _)| {
+        let from = colon.saturating_sub(LONGEST);
+        let before = text[from..colon].trim_ascii_end();
+        let begin = before
+            .iter()
+            .rposition(|byte| b"\n{,".contains(byte))
+            .map_or(0, |at| at + 1);
+        let word = &before[begin..];
+        // Most keys are shorter than anything alike.
+        if word.len() < FOLDED[1].len() - SLIPS || word.contains(&b'#') {
+            return None;
+        }
+        // Without quotes, hyphens of a list and a byte order mark.
+        let is_part = u8::is_ascii_alphanumeric;
+        let first = word.iter().position(is_part)?;
+        let last = word.iter().rposition(is_part)?;
+        let span = from + begin + first..from + begin + last + 1;
+        is_alike(std::str::from_utf8(&text[span.clone()]).ok()?).then_some(span)
+    })
+}
+
+fn is_alike(key: &str) -> bool {
+    if key.len() > LONGEST {
+        return false;
+    }
+    let folded: String = key
+        .chars()
+        .filter(|c| !"-_ ".contains(*c))
+        .flat_map(char::to_lowercase)
+        .collect();
+    FOLDED
+        .iter()
+        .filter(|right| folded.chars().count().abs_diff(right.len()) <= SLIPS)
+        .any(|right| text::edit_distance(&folded, right) <= SLIPS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        misspelt(&"dev".into(), &text.into())
+            .into_iter()
+            .map(|mistake| {
+                let (line, column) = mistake.place.as_ref().unwrap().line_column();
+                format!("{line}:{column} {} ({})", mistake.message, mistake.hint.unwrap())
+            })
+            .collect()
+    }
+
+    const ALIKE: [&str; 14] = [
+        "default_environments",
+        "defaultEnvironments",
+        "DefaultEnvironments",
+        "defaultenvironments",
+        "default-environment",
+        "default-enviroments",
+        "defualt-environments",
+        "default-enviroment",
+        "DEFAULT_ENVIRONMENTS",
+        "default--environments",
+        "Default-environments",
+        "default environments",
+        "defaults-environments",
+        "default-envrionments",
+    ];
+
+    #[test]
+    fn a_key_that_is_nearly_right_is_told_with_its_place() {
+        for key in ALIKE {
+            let hint = "(did you mean `default-environments`?)";
+            for (text, place) in [
+                (format!("a: 1\n{key}:\n- repo: x\n"), "2:1"),
+                (format!("bitops:\n  {key}: []\n"), "2:3"),
+                (format!("{{\"{key}\" : []}}"), "1:2"),
+                (format!("'{key}': []"), "1:1"),
+                (format!("\u{feff}{key}: []\r\n"), "1:2"),
+                (format!("{key}: []\nx: @no\n"), "1:1"),
+                (format!("? {key}\n: []\n"), "1:3"),
+                (format!("{key}: []\ndefault-environments: []\n"), "1:1"),
+            ] {
+                assert!(seems_to_name_sources(text.as_bytes()), "{text}");
+                let right = format!("{place} `{key}` has no effect {hint}");
+                // A text that is no YAML has no other words than those before colons.
+                assert_eq!(told(&text), [right], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_keys_are_no_concern_of_ours() {
+        for text in [
+            "default-environments: []\n",
+            "# default_environments: []\n",
+            "a: 1 # default_environments:\n",
+            "environments: []\n",
+            "default-env: x\n",
+            "default-folder: x\ndefaults: {environment: x}\n",
+            "x: default_environments\n",
+            "terraform:\n  default_environments: []\n",
+            "default-environments-of-another-tool: []\n",
+        ] {
+            assert_eq!(told(text), [""; 0], "{text}");
+        }
+        for text in [
+            &b""[..],
+            b"a: b\n",
+            b"\xff\xfe: x",
+            b"::::",
+            b": : :",
+            b"# default_environments:",
+        ] {
+            assert!(!seems_to_name_sources(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_another_file_is_told_whatever_its_spelling() {
+        for key in ["default-environments", "default_environments"] {
+            let text = format!("terraform: {{}}\n{key}: []\n");
+            let found = misplaced(&"dev/terraform".into(), &text.as_str().into(), "move it");
+            assert_eq!(found[0].message, format!("`{key}` has no effect in this file"));
+            assert_eq!(found[0].hint.as_deref(), Some("move it"));
+        }
+        assert!(has_deployments("bitops: {deployments: {terraform: {}}}"));
+        assert!(!has_deployments("terraform: {deployments: {}}"));
+    }
+
+    #[test]
+    fn an_empty_list_is_a_warning() {
+        for text in [
+            "default-environments: []\n",
+            "default-environments:\n",
+            "bitops: {default-environments: ~}\n",
+        ] {
+            let found = empty(&"dev".into(), &text.into()).unwrap();
+            assert_eq!(found.severity, Severity::Warning, "{text}");
+            assert_eq!(
+                found.message,
+                "`default-environments` is empty: nothing is composed"
+            );
+        }
+        for text in [
+            "",
+            "a: []\n",
+            "default-environments: [x]\n",
+            "# default-environments:\n",
+        ] {
+            assert_eq!(empty(&"dev".into(), &text.into()), None, "{text}");
+        }
+    }
+}
