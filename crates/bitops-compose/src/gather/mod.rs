@@ -211,6 +211,7 @@ fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
     node.spec
         == SourceSpec {
             place: node.spec.place.clone(),
+            spans: node.spec.spans.clone(),
             ..source.spec.clone()
         }
 }
