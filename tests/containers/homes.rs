@@ -62,13 +62,15 @@ impl Job {
     }
 }
 
-/// A hook that keeps what it sees in its copy, and writes into the operations repo in the ways that go wrong in one that is
-/// being composed: a new file, a new directory, an edit in place, a move.
+/// A hook that keeps what it sees in its copy, and writes into the operations repo: a file and a directory while the other run may
+/// be composing; and once both have copied, for a copy ends at a file that goes away under it, an edit in place and a move.
 const WRITES: &str = r#"
 D=/opt/bitops_deployment T=$BITOPS_TEMPDIR E=$BITOPS_ENVIRONMENT
 ls $T/$E/terraform > /out/$E.copy
 echo "$ROUND" > $D/$E.out
 mkdir -p $D/$E/generated && echo "$ROUND" > $D/$E/generated/file
+touch /out/$E.copied-$ROUND
+until [ -e /out/dev.copied-$ROUND ] && [ -e /out/prod.copied-$ROUND ]; do sleep 0.01; done
 sed -i "s/round .*/round $ROUND/" $D/$E/edited.txt
 echo "$ROUND" > $D/$E/new && mv $D/$E/new $D/$E/moved.txt
 "#;
@@ -100,8 +102,12 @@ fn two_environments_at_once() {
                 WRITES,
             );
     }
-    let mount = world.bind("", "");
-    let job = Job::new(world, &[&mount]);
+    // On the engine's own file system the switch of one run may be two steps for another one (fuse-overlayfs).
+    let mount = format!(
+        "--volume={}:/opt/bitops-compose/mount",
+        world.checkout().display()
+    );
+    let job = Job::new(world, &["--tmpfs=/opt/bitops-compose", &mount]);
     for round in 1..=rounds(5) {
         let round = format!("{round}");
         std::thread::scope(|scope| {

@@ -32,7 +32,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Compose, then become the BitOps pipeline (the image's entrypoint)
     ///
-    /// Every argument goes to the pipeline untouched. With nothing to compose the pipeline is started at once.
+    /// Arguments go to the pipeline untouched, unless the first one is a command of bitops-compose (`plan`), `sh`, `bash` or the
+    /// absolute path of a program: that is run instead. With nothing to compose the pipeline is started at once.
     /// Environment variables (BITOPS_COMPOSE, BITOPS_COMPOSE_LOCKED, BITOPS_COMPOSE_OFFLINE, …) are in the README.
     #[command(disable_help_flag = true)]
     Deploy {

@@ -164,6 +164,7 @@ impl Parent {
             self.switched = Some(Switched::from_words(state)?);
         }
         let watch = self.switched.as_ref().map(|switched| Watch {
+            original: switched.tree(),
             marker: switched.marker(),
             directories: temporary_directories(&program.dir),
         });

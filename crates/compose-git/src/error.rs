@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{CommitId, ExitCode, RepoUrl, env, url::Scheme};
+use compose_model::{CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
 
 use crate::retry::Again;
 
@@ -11,8 +11,8 @@ use crate::retry::Again;
 pub struct At {
     /// The address as the user wrote it.
     pub repo: RepoUrl,
-    /// What was going on: `connecting`, `listing refs`, `fetching` (commits), `fetching files`.
-    pub stage: &'static str,
+    /// What was going on.
+    pub stage: Stage,
 }
 
 impl fmt::Display for At {

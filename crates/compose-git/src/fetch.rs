@@ -19,7 +19,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use compose_model::{ObjectId, text::escape};
+use compose_model::{ObjectId, Stage, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -180,7 +180,11 @@ fn request(
         filter,
         shallow: of_commits,
     };
-    let stage = if of_commits { "fetching" } else { "fetching files" };
+    let stage = if of_commits {
+        Stage::Fetching
+    } else {
+        Stage::FetchingFiles
+    };
     match session.fetch(&ask, incoming.path(), stage) {
         Ok(pack) => {
             asked.extend(ids);

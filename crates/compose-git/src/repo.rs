@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use compose_model::{RefEntry, Refs, RepoUrl};
+use compose_model::{RefEntry, Refs, RepoUrl, Stage};
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
@@ -108,7 +108,7 @@ impl Repo {
                 attempt + 1,
                 run.options.tuning.retry.attempts,
             );
-            run.options.reporter.stage(url, "retrying");
+            run.options.reporter.stage(url, Stage::Retrying);
             tokio::select! {
                 biased;
                 error = run.interrupted(url) => return Err(self.shared.placed(error)),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use compose_model::RepoUrl;
+use compose_model::{RepoUrl, Stage};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -133,7 +133,7 @@ impl Run {
                 // Who knows how far the repo came puts that in.
                 at: At {
                     repo: repo.clone(),
-                    stage: "waiting",
+                    stage: Stage::Waiting,
                 },
                 timeout: self.options.timeout,
             });

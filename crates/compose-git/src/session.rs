@@ -6,7 +6,7 @@ mod wants;
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use compose_model::{RefEntry, RepoUrl, text::escape, url::Scheme};
+use compose_model::{RefEntry, RepoUrl, Stage, text::escape, url::Scheme};
 use gix::error::ErrorExt as _;
 use gix::protocol::{
     Handshake, LsRefsCommand,
@@ -78,7 +78,7 @@ impl Session {
         let wire = Arc::new(Wire::new(Arc::clone(run), repo.clone(), Arc::clone(traffic)));
         wire.meanwhile(meanwhile);
         wire.begin(
-            "connecting",
+            Stage::Connecting,
             "the list of refs",
             run.options.tuning.max_advertisement,
         );
@@ -144,7 +144,7 @@ impl Session {
             return Ok(refs::select(refs::from_advertised(advertised), prefixes));
         }
         let most = self.run.options.tuning.max_advertisement;
-        self.wire.begin("listing refs", "the list of refs", most);
+        self.wire.begin(Stage::ListingRefs, "the list of refs", most);
         let mut wanted = RefPrefixes::new();
         wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
         let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
@@ -178,7 +178,7 @@ impl Session {
         &mut self,
         ask: &Ask<'_>,
         into: &std::path::Path,
-        stage: &'static str,
+        stage: Stage,
     ) -> Result<Option<Pack>, Error> {
         let tuning = &self.run.options.tuning;
         self.wire.begin(stage, "the pack", tuning.max_pack);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_model::{ObjectId, text::escape};
+use compose_model::{ObjectId, Stage, text::escape};
 use gix::objs::Kind;
 use tokio::runtime::Handle;
 
@@ -61,7 +61,7 @@ fn fetch_tag(
         filter: session.can_filter().then(|| "tree:0".to_owned()),
         shallow: true,
     };
-    if let Some(pack) = session.fetch(&ask, incoming.path(), "fetching")? {
+    if let Some(pack) = session.fetch(&ask, incoming.path(), Stage::Fetching)? {
         entry.adopt(&shared.run, &pack.pack, &pack.index)?;
     }
     shared

@@ -4,20 +4,22 @@ use std::time::Duration;
 
 /// What [`parse`] takes, for messages.
 pub const EXPECTED: &str = "a whole number of seconds, or one with a unit: 90, 500ms, 90s, 5m, 1h";
+/// More is a slip of the finger, and could not be added to a moment.
+const MOST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// `90` or `90s` (seconds), `500ms`, `5m`, `1h`.
 pub fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
-    let seconds = match text[digits..].trim() {
-        "ms" => return Some(Duration::from_millis(number)),
-        "" | "s" => number,
-        "m" => number.checked_mul(60)?,
-        "h" => number.checked_mul(3600)?,
+    let duration = match text[digits..].trim() {
+        "ms" => Duration::from_millis(number),
+        "" | "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        "h" => Duration::from_secs(number.checked_mul(3600)?),
         _ => return None,
     };
-    Some(Duration::from_secs(seconds))
+    (duration <= MOST).then_some(duration)
 }
 
 #[cfg(test)]
@@ -43,6 +45,9 @@ mod tests {
             "-1",
             "1d",
             "99999999999999999999",
+            "18446744073709551615",
+            "18446744073709551615ms",
+            "876001h",
             "18446744073709551615h",
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");

@@ -46,7 +46,7 @@ pub use file::{FileMode, TreeFile};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
 pub use refs::{RefEntry, Refs};
-pub use report::Reporter;
+pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
 pub use url::RepoUrl;

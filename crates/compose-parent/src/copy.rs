@@ -2,7 +2,8 @@
 //!
 //! BitOps makes a temporary directory and copies the operations repo into it with Python's `shutil.copytree`, which ends by
 //! giving the copy the times of what it copied. The composition's root has a time that nothing else has, so that this
-//! attribute change says: everything has been read.
+//! attribute change says: everything has been read. An entry that is made in it meanwhile, by a hook of another deploy for example,
+//! changes that time, so it is set again at once.
 //!
 //! Somebody else may copy the same at the same time: another deploy beside this one, or a hook of one. Its copy has the same time,
 //! and must not end this one's early. So the copy must be a directory that came after the pipeline, and where other processes are
@@ -19,7 +20,11 @@ use std::{
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
+    fs::{
+        AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT,
+        inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
+        utimensat,
+    },
     process::Pid,
 };
 
@@ -28,7 +33,9 @@ use crate::processes;
 /// What to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// The modification time of what is copied, in seconds and nanoseconds.
+    /// What is copied.
+    pub original: PathBuf,
+    /// Its modification time, in seconds and nanoseconds.
     pub marker: (i64, u32),
     /// Where the copy may be made; see [`temporary_directories`].
     pub directories: Vec<PathBuf>,
@@ -60,6 +67,9 @@ pub(crate) struct Watching {
     places: Vec<(i32, PathBuf)>,
     /// Directories that were made since it began.
     new: HashSet<(i32, OsString)>,
+    /// What is copied, and its watch, where it can be had.
+    original: PathBuf,
+    changes: Option<i32>,
     marker: (i64, u32),
     owner: u32,
 }
@@ -85,13 +95,35 @@ impl Watching {
         if places.is_empty() {
             return Err(failed);
         }
-        Ok(Self {
+        let changes = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::ONLYDIR;
+        let watching = Self {
+            changes: inotify::add_watch(&fd, &watch.original, changes).ok(),
             fd,
             places,
             new: HashSet::new(),
+            original: watch.original.clone(),
             marker: watch.marker,
             owner: rustix::process::geteuid().as_raw(),
-        })
+        };
+        watching.mark_again();
+        Ok(watching)
+    }
+
+    /// Gives what is copied its time once more: an entry that somebody made or removed in it has changed that, and the copy would have
+    /// a time that nobody knows.
+    fn mark_again(&self) {
+        let times = Timestamps {
+            last_access: Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            last_modification: Timespec {
+                tv_sec: self.marker.0,
+                tv_nsec: i64::from(self.marker.1),
+            },
+        };
+        // Where it fails the copy is not seen, which is said at the end.
+        let _ = utimensat(CWD, &self.original, &times, AtFlags::empty());
     }
 
     /// Reads what has happened. Is the copy that `main` makes complete?
@@ -99,11 +131,15 @@ impl Watching {
         // Room for a handful of events with the longest names.
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut changed = Vec::new();
-        let mut lost = false;
+        let (mut lost, mut remade) = (false, false);
         let mut reader = Reader::new(&self.fd, &mut buffer);
         while let Ok(event) = reader.next() {
             let kind = event.events();
             lost |= kind.contains(ReadFlags::QUEUE_OVERFLOW);
+            if Some(event.wd()) == self.changes {
+                remade = true;
+                continue;
+            }
             let Some(name) = event.file_name().filter(|_| kind.contains(ReadFlags::ISDIR)) else {
                 continue;
             };
@@ -113,6 +149,9 @@ impl Watching {
             } else {
                 self.new.insert(entry);
             }
+        }
+        if remade || lost {
+            self.mark_again();
         }
         let is_ours = |path: &Path| self.is_a_copy(path) && wrote(main, path);
         if lost {

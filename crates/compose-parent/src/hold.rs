@@ -27,12 +27,14 @@ const EVENT_STOP: i32 = 128;
 #[derive(Debug)]
 pub(crate) struct Hold {
     main: Pid,
+    /// It stands still; with the signal that it was about to get, if there was one.
+    still: Option<Option<Named>>,
 }
 
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// The main process stands before something that it starts: it goes on by [`Hold::go_on`] or [`Hold::release`].
+    /// The main process stands still before something that it starts: it goes on by [`Hold::go_on`] or [`Hold::release`].
     Starting,
     /// It was about tracing alone, and is done with.
     Done,
@@ -45,11 +47,11 @@ impl Hold {
     pub(crate) fn begin(main: Pid) -> Option<Self> {
         let options = Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK;
         ptrace::seize(nix_pid(main), options).ok()?;
-        Some(Self { main })
+        Some(Self { main, still: None })
     }
 
     /// Acts on what wait(2) tells of a process.
-    pub(crate) fn on_status(&self, pid: Pid, status: WaitStatus) -> Held {
+    pub(crate) fn on_status(&mut self, pid: Pid, status: WaitStatus) -> Held {
         let Some(signal) = status.stopping_signal() else {
             return Held::Other;
         };
@@ -57,59 +59,65 @@ impl Hold {
         if pid != self.main {
             return let_go_of_new(pid, event);
         }
+        self.still = Some(None);
         match event {
             EVENT_FORK | EVENT_VFORK => return Held::Starting,
-            0 => self.deliver(signal),
+            // It gets a signal only now.
+            0 => self.still = Some(named(signal)),
             // The whole group was stopped by a signal: it stays so, as without a tracer.
             EVENT_STOP if signal != Named::SIGTRAP as i32 => return Held::Other,
-            _ => self.go_on(),
+            _ => {}
         }
+        self.go_on();
         Held::Done
     }
 
     /// Lets the main process go on, still held.
-    pub(crate) fn go_on(&self) {
-        // Fails where it was killed.
-        let _ = ptrace::cont(nix_pid(self.main), None);
+    pub(crate) fn go_on(&mut self) {
+        if let Some(signal) = self.still.take() {
+            // Fails where it was killed.
+            let _ = ptrace::cont(nix_pid(self.main), signal);
+        }
     }
 
-    /// A signal for the main process, which it gets only now.
-    fn deliver(&self, signal: i32) {
-        // A real-time signal has no name here; nobody sends one to a pipeline that copies.
-        let _ = ptrace::cont(nix_pid(self.main), Named::try_from(signal).ok());
-    }
-
-    /// Lets go of the main process, which stands still.
-    pub(crate) fn release_stopped(self) {
-        let _ = ptrace::detach(nix_pid(self.main), None);
-    }
-
-    /// Lets go of the main process, wherever it is. Every status that is about something else is returned.
-    pub(crate) fn release(self) -> Vec<(Pid, WaitStatus)> {
+    /// Stops the main process, wherever it is. Every status that is about something else is returned.
+    pub(crate) fn stop(&mut self) -> Vec<(Pid, WaitStatus)> {
         let mut others = Vec::new();
-        if ptrace::interrupt(nix_pid(self.main)).is_err() {
+        if self.still.is_some() || ptrace::interrupt(nix_pid(self.main)).is_err() {
             return others;
         }
         // It stops at once, or when what it has forked has become its own program, which needs to be let go for that.
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::UNTRACED) {
-            let stopped = status.stopping_signal();
-            if pid != self.main {
-                if self.on_status(pid, status) == Held::Other {
-                    others.push((pid, status));
+            match (pid == self.main, status.stopping_signal()) {
+                (true, Some(signal)) => {
+                    let delivered = status.as_raw() >> 16 == 0;
+                    self.still = Some(delivered.then(|| named(signal)).flatten());
+                    return others;
                 }
-                continue;
+                (true, None) => {
+                    others.push((pid, status));
+                    return others;
+                }
+                (false, _) if self.on_status(pid, status) == Held::Other => others.push((pid, status)),
+                (false, _) => {}
             }
-            let Some(signal) = stopped else {
-                others.push((pid, status));
-                return others;
-            };
-            // A signal that it was about to get.
-            let pending = (status.as_raw() >> 16 == 0).then(|| Named::try_from(signal).ok());
-            let _ = ptrace::detach(nix_pid(self.main), pending.flatten());
-            return others;
         }
         others
     }
+
+    /// Lets go of the main process, wherever it is. Every status that is about something else is returned.
+    pub(crate) fn release(mut self) -> Vec<(Pid, WaitStatus)> {
+        let others = self.stop();
+        if let Some(signal) = self.still {
+            let _ = ptrace::detach(nix_pid(self.main), signal);
+        }
+        others
+    }
+}
+
+/// A real-time signal has no name here; nobody sends one to a pipeline that copies.
+fn named(signal: i32) -> Option<Named> {
+    Named::try_from(signal).ok()
 }
 
 /// Lets go of a process that the main process has started, at its first stop.

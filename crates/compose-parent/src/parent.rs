@@ -186,17 +186,24 @@ impl Parent<'_> {
             .as_mut()
             .is_some_and(|watching| watching.is_copied(main))
         {
+            // Whoever looks while a link is renamed may find none: on some file systems (FUSE) that is not one step.
+            let others = self.hold.as_mut().map(Hold::stop).unwrap_or_default();
             self.host.copied();
             self.copied = true;
             self.watching = None;
             self.let_go();
+            self.on_statuses(others);
         }
     }
 
     /// The main process is free to do what it likes.
     fn let_go(&mut self) {
         let others = self.hold.take().map(Hold::release).unwrap_or_default();
-        for (pid, status) in others {
+        self.on_statuses(others);
+    }
+
+    fn on_statuses(&mut self, statuses: Vec<(Pid, WaitStatus)>) {
+        for (pid, status) in statuses {
             self.on_status(pid, status);
         }
     }
@@ -246,8 +253,8 @@ impl Parent<'_> {
     }
 
     /// What a status means for the tracing. A process that was forked just before the end of it may come late.
-    fn held(&self, pid: Pid, status: WaitStatus) -> Held {
-        match &self.hold {
+    fn held(&mut self, pid: Pid, status: WaitStatus) -> Held {
+        match &mut self.hold {
             Some(hold) => hold.on_status(pid, status),
             None if Some(pid) != self.main && status.stopped() => {
                 hold::let_go_of_new(pid, status.as_raw() >> 16)
@@ -258,15 +265,9 @@ impl Parent<'_> {
 
     /// The main process stands before something that it starts. Whatever it did before is in inotify's queue.
     fn on_start(&mut self) {
-        let hold = self.hold.take();
         self.look_at_copy();
-        match hold {
-            Some(hold) if self.copied => hold.release_stopped(),
-            Some(hold) => {
-                hold.go_on();
-                self.hold = Some(hold);
-            }
-            None => {}
+        if let Some(hold) = &mut self.hold {
+            hold.go_on();
         }
     }
 
@@ -275,7 +276,8 @@ impl Parent<'_> {
             return;
         }
         if let Some(signal) = status.stopping_signal() {
-            self.let_go_of_stopped();
+            // It stays stopped: it is held no more.
+            self.let_go();
             if self.stop.is_none() {
                 self.terminal.stopped(signal);
             }
@@ -284,12 +286,6 @@ impl Parent<'_> {
             self.main = None;
             self.hold = None;
             self.terminal.take_back();
-        }
-    }
-
-    fn let_go_of_stopped(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.release_stopped();
         }
     }
 

@@ -79,6 +79,26 @@ fn the_copy_is_seen_wherever_python_makes_it() {
 }
 
 #[test]
+fn the_copy_is_seen_also_where_somebody_has_written_into_what_is_copied() {
+    let mut world = world();
+    marked(&world);
+    world.set("COPY", world.root().join("source"));
+    let marker = format!("{SECONDS}.{NANOSECONDS}");
+    // A new entry changes the directory's time; so does one that is removed or moved.
+    let set_again = format!("until stat -c %y source | grep -q {NANOSECONDS}; do :; done");
+    let script = format!(
+        ": >source/stray; {set_again}; mv source/stray source/moved; {set_again}; : >source/x; rm source/x; {set_again}; \
+         exec \"$0\" \"$@\""
+    );
+    let pipeline = program("pipeline.py");
+    let mut words = vec!["0", "--watch", &marker, "--", "/bin/bash", "-c", &script];
+    words.extend([standin::python(), pipeline.to_str().unwrap(), "ls $COPIED"]);
+    let run = world.spawn(words).wait(LIMIT).expect_code(0);
+    assert!(run.stderr.contains("stay: copied"), "{run}");
+    assert!(run.stdout.contains("below\nmoved\n"), "{run}");
+}
+
+#[test]
 fn the_first_tool_starts_after_the_switch_however_late_the_parent_is_woken() {
     let mut world = world();
     marked(&world);

@@ -25,6 +25,7 @@ use crate::{
     Error, Mount, SwitchLock,
     link::Link,
     old,
+    record::TREE,
     staging::{MANIFEST, Staged},
     sweep::{self, Sweep},
 };
@@ -150,6 +151,13 @@ impl Switched {
     /// The modification time of the composition's root, which a complete copy of it has.
     pub fn marker(&self) -> Moment {
         self.0.as_ref().map_or((0, 0), |state| state.marker)
+    }
+
+    /// The composed operations repo, which has that time.
+    pub fn tree(&self) -> PathBuf {
+        self.0
+            .as_ref()
+            .map_or_else(PathBuf::new, |state| state.dir.join(TREE))
     }
 
     /// The manifest file. It stays until [`SwitchedBack::forget`].
@@ -283,7 +291,8 @@ mod tests {
         );
         assert!(back.sweep().is_empty());
         assert!(manifest.exists(), "until the pipeline's end");
-        assert!(!manifest.with_file_name("tree").exists());
+        let tree = fs::read_dir(manifest.with_file_name("tree")).unwrap();
+        assert_eq!(tree.count(), 0, "emptied");
         back.forget();
         f.assert_nothing_left(None);
     }
@@ -322,6 +331,7 @@ mod tests {
         let f = fixture(&["dev/x"]);
         let switched = f.switched(&["dev/y"]);
         let marker = switched.marker();
+        assert_eq!(switched.tree(), fs::canonicalize(f.ops_repo()).unwrap());
         let words = switched.into_words().unwrap();
         assert!(
             f.ops_repo().join("dev/y").exists(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use compose_model::{RepoUrl, Reporter, report::Silent};
+use compose_model::{RepoUrl, Reporter, Stage, report::Silent};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Bars where somebody looks at stderr, else nothing. Log lines of a CI are no place for them.
@@ -47,8 +47,8 @@ impl Bars {
 }
 
 impl Reporter for Bars {
-    fn stage(&self, repo: &RepoUrl, stage: &str) {
-        self.with(repo, |bar| bar.set_message(stage.to_owned()));
+    fn stage(&self, repo: &RepoUrl, stage: Stage) {
+        self.with(repo, |bar| bar.set_message(stage.to_string()));
     }
 
     fn bytes(&self, repo: &RepoUrl, received: u64) {

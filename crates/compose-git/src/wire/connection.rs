@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use compose_model::{RepoUrl, text::escape};
+use compose_model::{RepoUrl, Stage, text::escape};
 
 use super::packets::{SAID, Said};
 use crate::{
@@ -36,21 +36,11 @@ pub(crate) struct Wire {
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// What a repo cost in this run, and how far it came.
+#[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) requests: AtomicU64,
     pub(crate) bytes: AtomicU64,
-    stage: Mutex<&'static str>,
-}
-
-impl Default for Traffic {
-    fn default() -> Self {
-        Self {
-            requests: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            // For its turn, or for another process's lock.
-            stage: Mutex::new("waiting"),
-        }
-    }
+    stage: Mutex<Stage>,
 }
 
 impl Traffic {
@@ -63,7 +53,7 @@ impl Traffic {
     }
 
     /// What is going on.
-    pub(crate) fn stage(&self) -> &'static str {
+    pub(crate) fn stage(&self) -> Stage {
         *lock_unpoisoned(&self.stage)
     }
 }
@@ -89,7 +79,7 @@ impl Wire {
     }
 
     /// A new stage begins: at most this many bytes of `what`, and what was heard before does not concern it.
-    pub(crate) fn begin(&self, stage: &'static str, what: &'static str, bytes: u64) {
+    pub(crate) fn begin(&self, stage: Stage, what: &'static str, bytes: u64) {
         self.run.options.reporter.stage(&self.repo, stage);
         *lock_unpoisoned(&self.traffic.stage) = stage;
         *lock_unpoisoned(&self.said) = None;

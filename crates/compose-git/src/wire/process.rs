@@ -316,6 +316,8 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
 
 #[cfg(test)]
 mod tests {
+    use compose_model::Stage;
+
     use super::*;
 
     fn parts(url: &str) -> (String, String) {
@@ -371,7 +373,7 @@ mod tests {
     fn what_ssh_says_decides_the_error() {
         let at = At {
             repo: RepoUrl::parse("git@host:repo").unwrap(),
-            stage: "connecting",
+            stage: Stage::Connecting,
         };
         let code = |said: &str| judge(at.clone(), Scheme::Ssh, said).exit_code().code();
         assert_eq!(code("Host key verification failed."), 69);

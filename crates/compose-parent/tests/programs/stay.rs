@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let watch = text(2).map(|marker| {
         let (seconds, nanoseconds) = marker.split_once('.').expect("SECONDS.NANOSECONDS");
         Watch {
+            original: dir.join("source"),
             marker: (seconds.parse().unwrap(), nanoseconds.parse().unwrap()),
             directories: temporary_directories(&dir),
         }
