@@ -7,7 +7,7 @@ use std::fs;
 use common::{World, catalog, world};
 use compose_testkit::{
     Catalog,
-    server::{ClosedPort, Fault},
+    server::{ClosedPort, Fault, Kind, Rule},
 };
 
 /// Runs `deploy`, which must fail with `code`, start no pipeline, leave nothing and touch nothing; yields its output.
@@ -381,6 +381,55 @@ fn a_repo_that_policy_refuses() {
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     insta::assert_snapshot!(refused(&world, 77));
     assert_eq!(world.server.requests().len(), 0);
+}
+
+/// The first look at `c` is redirected to this machine's other name.
+fn redirected(world: &World, code: u16) -> String {
+    let to = world.server.address().replace("127.0.0.1", "localhost");
+    let fault = Fault::Redirect { code, to: to.clone() };
+    world
+        .server
+        .inject("c", Rule::from(fault).on(Kind::InfoRefs).times(1));
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    format!("{to}/c")
+}
+
+#[test]
+fn a_redirect_to_what_policy_does_not_allow() {
+    for code in [301, 302, 307, 308] {
+        let mut world = world(&mut [eks()]);
+        redirected(&world, code);
+        let allowed = format!("{}/*", world.server.address());
+        world.context.set("BITOPS_COMPOSE_ALLOW", &allowed);
+        let told = refused(&world, 77);
+        assert!(
+            told.contains("which BITOPS_COMPOSE_ALLOW does not allow"),
+            "{told}"
+        );
+        assert!(told.contains("redirects to http://localhost:[PORT]/c,"), "{told}");
+        let told = world.context.run(["plan"]).expect_code(0);
+        assert_eq!(
+            told.stderr.matches("localhost").count(),
+            0,
+            "it redirects no more: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_repo_that_has_moved_for_good_is_a_warning() {
+    for (code, warned) in [(301, true), (308, true), (302, false), (307, false)] {
+        let world = world(&mut [eks()]);
+        let to = redirected(&world, code);
+        let run = world.context.run(["deploy"]).expect_code(0);
+        let warning = format!("has moved to {to} for good");
+        assert_eq!(run.stderr.matches(&warning).count(), usize::from(warned), "{run}");
+        assert_eq!(
+            run.stderr.matches(&format!("is redirected to {to}")).count(),
+            1,
+            "{run}"
+        );
+    }
 }
 
 #[test]

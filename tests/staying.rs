@@ -124,6 +124,14 @@ fn a_pipeline_that_does_not_copy_keeps_the_composition_to_its_end() {
 }
 
 #[test]
+fn a_pipeline_that_fails_before_it_copies_is_not_taken_for_one_that_makes_no_copy() {
+    let world = with_pipeline("exit 3");
+    let run = world.context.run(["deploy"]).expect_code(3);
+    assert!(!run.stderr.contains("no copy of it was seen"), "{run}");
+    world.assert_nothing_left();
+}
+
+#[test]
 fn without_supervision_the_pipeline_takes_the_programs_place() {
     let mut world = with_hook("");
     world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");

@@ -194,7 +194,7 @@ fn a_failure_closes_its_group_and_is_on_the_page() {
         "{page}"
     );
     assert!(
-        page.contains("in <code>mount/dev/bitops.config.yaml&#58;2&#58;4</code>\n  - hint: "),
+        page.contains("in <code>mount/dev/bitops.config.yaml&#58;2&#58;65</code>\n  - hint: "),
         "{page}"
     );
 

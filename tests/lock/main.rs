@@ -206,6 +206,83 @@ fn a_request_that_the_lock_does_not_answer_is_resolved_live_or_refused() {
     );
 }
 
+/// What a deployment would warn of is a warning, what it would refuse is an error; without any network.
+#[test]
+fn check_compares_the_lock_with_the_config() {
+    let mut world = locked();
+    let silent = world.context.run(["check"]).expect_code(0);
+    assert_eq!(silent.stderr, "");
+    let changed = [
+        (
+            "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+            "`eks` of http",
+            "is asked for as `1.0.0` and locked at `1.1.0`",
+        ),
+        (
+            "{repo: '{repo}/new', environment: eks, version: 1.0.0}",
+            "/new",
+            "is not in the lock",
+        ),
+    ];
+    for (entry, of, why) in changed {
+        world.sources(&[entry, "{repo: '{repo}/d', environment: web, version: 1.0.0}"]);
+        world.context.unset("BITOPS_COMPOSE_LOCKED");
+        let warned = world.context.run(["check"]).expect_code(0);
+        let told = &warned.stderr;
+        assert!(
+            told.contains("warning") && told.contains(of) && told.contains(why),
+            "{warned}"
+        );
+        assert!(told.contains("--> dev/bitops.config.yaml:2"), "{warned}");
+        world.context.set("BITOPS_COMPOSE_LOCKED", "true");
+        let refused = world.context.run(["check"]).expect_code(65);
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("{why}, and BITOPS_COMPOSE_LOCKED is set")),
+            "{refused}"
+        );
+    }
+    world.context.unset("BITOPS_COMPOSE_LOCKED");
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: ^1.0}"]);
+    let unused = world.context.run(["check"]).expect_code(0);
+    assert!(unused.stderr.contains("which nothing names"), "{unused}");
+    fs::write(lock_path(&world), "format: 1\nsources: [\n").unwrap();
+    world.context.run(["check"]).expect_code(65);
+    fs::remove_file(lock_path(&world)).unwrap();
+    assert_eq!(world.context.run(["check"]).expect_code(0).stderr, "");
+    world.context.set("BITOPS_COMPOSE_LOCKED", "true");
+    let missing = world.context.run(["check"]).expect_code(65);
+    assert!(
+        missing.stderr.contains("there is no dev/bitops.lock.yaml"),
+        "{missing}"
+    );
+    assert_eq!(world.server.requests().len(), 0);
+}
+
+/// What a source brings is in the lock, and not in the config.
+#[test]
+fn check_takes_no_nested_source_for_one_that_nothing_names() {
+    let inner = catalog("inner", "base", "terraform/x.txt", "x");
+    let world = world(&mut [inner]);
+    let mut outer = catalog("outer", "eks", "terraform/y.txt", "y");
+    let nested = format!(
+        "{{repo: '{}/inner', environment: base, version: 1.0.0}}",
+        world.server.address()
+    );
+    outer
+        .file(
+            "eks/bitops.config.yaml",
+            format!("default-environments:\n- {nested}\n"),
+        )
+        .tag("2.0.0");
+    let mut world = world.with(outer);
+    world.sources(&["{repo: '{repo}/outer', environment: eks, version: 2.0.0}"]);
+    world.context.run(["lock"]).expect_code(0);
+    world.context.set("BITOPS_COMPOSE_LOCKED", "true");
+    assert_eq!(world.context.run(["check"]).expect_code(0).stderr, "");
+}
+
 #[test]
 fn a_request_that_the_locked_version_answers_needs_no_new_lock() {
     let mut world = locked();

@@ -451,6 +451,63 @@ fn schema_and_completions_are_for_editors_and_shells() {
     }
 }
 
+/// In the real bash: the options of a command, also of one below another, and also where the program is called by its path.
+#[test]
+fn bash_completes_what_follows_the_first_word() {
+    const TRY: &str = r#"
+        eval "$1"; shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _bitops__compose "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        echo "${COMPREPLY[*]}"
+    "#;
+    let world = world(&mut []);
+    let script = run(&world, &["completions", "bash"], 0).stdout;
+    for (words, offered) in [
+        (&["bitops-compose", "pl"][..], "plan"),
+        (&["bitops-compose", "plan", "--dif"], "--diff"),
+        (&["/usr/bin/bitops-compose", "plan", "--dif"], "--diff"),
+        (&["bitops-compose", "plan", "--format", "j"], "json"),
+        (&["bitops-compose", "cache", "pru"], "prune"),
+        (&["bitops-compose", "cache", "prune", "--unu"], "--unused-for"),
+        (&["bitops-compose", "help", "pl"], "plan"),
+    ] {
+        let bash = std::process::Command::new("bash")
+            .args(["--norc", "--noprofile", "-c", TRY, "bash", &script])
+            .args(words)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&bash.stderr);
+        assert_eq!(
+            String::from_utf8_lossy(&bash.stdout).trim(),
+            offered,
+            "{words:?} {told}"
+        );
+    }
+}
+
+/// The hint is not what was done already.
+#[test]
+fn an_operations_repo_that_is_not_there() {
+    let world = world(&mut []);
+    let empty = world.context.root().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    for (dir, why) in [
+        ("/nowhere", "/nowhere is not a directory".to_owned()),
+        (
+            empty,
+            format!("{empty} has no directory with a bitops.config.yaml"),
+        ),
+    ] {
+        let run = world
+            .context
+            .run(["check", "--ops-repo", dir, "dev"])
+            .expect_code(65);
+        assert!(run.stderr.contains(&format!("hint: {why}")), "{run}");
+        assert!(!run.stderr.contains("--ops-repo"), "{run}");
+    }
+}
+
 #[test]
 fn help_is_worth_reading() {
     let world = world(&mut []);

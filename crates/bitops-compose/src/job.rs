@@ -75,6 +75,11 @@ impl Job {
                 ));
             }
             match environments(&root).as_slice() {
+                _ if !root.is_dir() => problem.hint(format!("{} is not a directory", root.display())),
+                [] if target.ops_repo.is_some() => problem.hint(format!(
+                    "{} has no directory with a bitops.config.yaml",
+                    root.display()
+                )),
                 [] => problem.hint("name the operations repo with --ops-repo DIR"),
                 names => problem.hint(format!(
                     "environments of {}: {}",

@@ -1,7 +1,7 @@
 //! What the lock answers.
 
 use compose_model::{Diagnostic, ExitCode, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
-use compose_plan::lock::{Answer, Lock, Locked};
+use compose_plan::lock::{Answer, Lock, Locked, Via};
 
 use crate::{
     job::Job,
@@ -106,6 +106,31 @@ impl Pins {
             .collect();
         live.chain(self.lock.unused(&named)).collect()
     }
+}
+
+/// How the lock and the config disagree, as far as that can be seen without the sources' own configs: warnings, or errors where a
+/// deployment would be refused for them.
+pub(crate) fn check(job: &Job, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
+    let mut pins = Pins::of(job)?;
+    let refused: Vec<Problem> = specs
+        .iter()
+        .filter_map(|spec| match pins.pin(spec) {
+            Pin::Refused(problem) => Some(problem),
+            Pin::Locked(_) | Pin::Live => None,
+        })
+        .collect();
+    if let Some(failure) = Failure::new(refused) {
+        return Err(failure);
+    }
+    // What a source that the config still names brought is the source's own affair.
+    pins.lock.sources.retain(|locked| {
+        let is_named = |via: &Via| {
+            let mut specs = specs.iter();
+            specs.any(|spec| spec.repo == via.repo && spec.environment == via.environment)
+        };
+        !locked.via.first().is_some_and(is_named)
+    });
+    Ok(pins.warnings(specs.iter()))
 }
 
 fn refusal(told: Diagnostic) -> Problem {

@@ -154,15 +154,16 @@ struct Parent {
 impl Parent {
     fn run(&mut self, words: &[OsString]) -> Result<u8, Problem> {
         let number = |word: Option<&OsString>| word?.to_str()?.parse::<u64>().ok();
-        let (grace, count) = (number(words.first()), number(words.get(1)));
-        let (Some(grace), Some(count)) = (grace, count.and_then(|count| usize::try_from(count).ok())) else {
-            return Err(garbled());
-        };
-        let (state, rest) = words[2..].split_at_checked(count).ok_or_else(garbled)?;
-        let program = program(rest).ok_or_else(garbled)?;
+        let count = number(words.get(1)).and_then(|count| usize::try_from(count).ok());
+        let (state, rest) = count
+            .and_then(|count| words[2..].split_at_checked(count))
+            .ok_or_else(garbled)?;
+        // Before anything else can fail: what is known of the switch is what undoes it.
         if !state.is_empty() {
             self.switched = Some(Switched::from_words(state)?);
         }
+        let grace = number(words.first()).ok_or_else(garbled)?;
+        let program = program(rest).ok_or_else(garbled)?;
         let watch = self.switched.as_ref().map(|switched| Watch {
             original: switched.tree(),
             marker: switched.marker(),
@@ -174,7 +175,8 @@ impl Parent {
             self.printer
                 .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
         }
-        if self.switched.is_some() && ended.stopped_by.is_none() {
+        // One that failed before it came to copy is no pipeline of another kind.
+        if self.switched.is_some() && ended.stopped_by.is_none() && ended.code == 0 {
             self.stayed_until_the_end();
         }
         self.switch_back();

@@ -147,6 +147,16 @@ pub enum Error {
         /// Which, and why not. Never its value when that may hold a secret.
         why: String,
     },
+    /// Policy does not name an address that another one leads to.
+    #[error("{repo}: {way} {to}, which {} does not allow", env::ALLOW)]
+    NotAllowed {
+        /// The address as it was written.
+        repo: RepoUrl,
+        /// Where it leads.
+        to: String,
+        /// How.
+        way: &'static str,
+    },
     /// A redirect that is not followed.
     #[error("{at}: redirected to {to}, which is not followed: {why}")]
     Redirect {
@@ -370,7 +380,8 @@ impl Error {
             Error::Unauthenticated { .. }
             | Error::Forbidden { .. }
             | Error::ProxyLogin { .. }
-            | Error::Redirect { .. } => ExitCode::Refused,
+            | Error::Redirect { .. }
+            | Error::NotAllowed { .. } => ExitCode::Refused,
             Error::NoCommit { .. }
             | Error::NotACommit { .. }
             | Error::Setting { .. }
@@ -439,6 +450,9 @@ impl Error {
                         || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
             {
                 format!("write {to} as the repo, if that is where it lives now")
+            }
+            Error::NotAllowed { to, .. } => {
+                format!("if {to} is to be fetched from, let {} name it too", env::ALLOW)
             }
             Error::Redirect { .. } => {
                 "a mistake on the server, or something on the way that wants a login: ask who runs it".to_owned()

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use compose_model::{Cancel, Reporter, report::Silent, settings::Budget};
+use compose_model::{Cancel, RepoUrl, Reporter, report::Silent, settings::Budget};
 
 use crate::retry::RetryPolicy;
 
@@ -30,6 +30,9 @@ pub struct Options {
     pub budget: Budget,
     /// The process's environment, copied. Tokens, proxies, CA files, `HOME` and `PATH` are read from here only.
     pub environment: HashMap<OsString, OsString>,
+    /// Which addresses may be contacted. Asked after git's configuration has rewritten an address and at each redirect; the address as it was
+    /// written is the caller's to ask about.
+    pub allow: Arc<dyn Fn(&RepoUrl) -> bool + Send + Sync>,
     /// Raised: every call ends with [`crate::Error::Cancelled`].
     pub cancel: Cancel,
     /// Told what goes on.
@@ -99,6 +102,7 @@ impl Options {
             jobs: 16,
             budget: Budget::default(),
             environment: HashMap::new(),
+            allow: Arc::new(|_| true),
             cancel: Cancel::new(),
             reporter: Arc::new(Silent),
             tuning: Tuning::default(),

@@ -34,6 +34,8 @@ pub(crate) struct Run {
     stall: OnceLock<Stall>,
     /// Hosts that refused to filter trees: their other repos need not be asked.
     refusing_trees: Mutex<HashSet<String>>,
+    /// Repos that were told to be redirected.
+    redirected: Mutex<HashSet<String>>,
     /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
     pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
     /// Entries of the cache that this run has opened.
@@ -43,6 +45,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Is this the first time that a redirect of the repo is told?
+    pub(crate) fn is_first_redirect_of(&self, repo: &str) -> bool {
+        lock_unpoisoned(&self.redirected).insert(repo.to_owned())
+    }
+
     pub(crate) fn new(options: Options) -> Self {
         let now = Instant::now();
         // A century is as good as forever, and fits.
@@ -59,6 +66,7 @@ impl Run {
             config: OnceLock::new(),
             stall: OnceLock::new(),
             refusing_trees: Mutex::default(),
+            redirected: Mutex::default(),
             private: OnceLock::new(),
             used: Mutex::default(),
             fetched: AtomicBool::new(false),

@@ -48,6 +48,6 @@ pub use path::TreePath;
 pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;
-pub use source::{Nesting, OnConflict, Requested, SourceSpec, Verify, VerifyMode};
+pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
 pub use url::RepoUrl;
 pub use version::VersionRequest;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Place, RepoUrl, TreePath, VersionRequest};
+use crate::{Place, RepoUrl, Span, TreePath, VersionRequest};
 
 /// What an entry asks for. Exactly one of `version` and `ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,4 +92,36 @@ pub struct SourceSpec {
     pub verify: Option<Verify>,
     /// Where the entry stands.
     pub place: Place,
+    /// Where its values stand, in the text of `place`.
+    pub spans: ValueSpans,
+}
+
+/// The bytes of those values of an entry that a message may be about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValueSpans {
+    /// `environment`
+    pub environment: Span,
+    /// `version` or `ref`
+    pub requested: Span,
+}
+
+impl SourceSpec {
+    /// Where its `environment` stands.
+    pub fn environment_place(&self) -> Place {
+        self.value_place(&self.spans.environment)
+    }
+
+    /// Where its `version` or `ref` stands.
+    pub fn requested_place(&self) -> Place {
+        self.value_place(&self.spans.requested)
+    }
+
+    /// A value that came by an alias or a merge key may have no place of its own.
+    fn value_place(&self, span: &Span) -> Place {
+        let span = if span.is_empty() { &self.place.span } else { span };
+        Place {
+            span: span.clone(),
+            ..self.place.clone()
+        }
+    }
 }

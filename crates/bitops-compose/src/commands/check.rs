@@ -1,4 +1,4 @@
-//! `check`: the config, without any network.
+//! `check`: the config and its lock, without any network.
 
 use serde::Serialize;
 
@@ -6,14 +6,21 @@ use crate::{
     DONE,
     cli::{Format, Target},
     job::Job,
-    pipeline,
+    pins, pipeline,
     problem::Failure,
 };
 
-/// Validates the environment's config and says what it names.
+/// Validates the environment's config, compares the lock with it, and says what it names.
 pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let job = Job::of(target)?;
-    let sources = match pipeline::config(&job) {
+    let checked = pipeline::config(&job).and_then(|sources| {
+        // Without sources a deployment reads no lock.
+        if !sources.is_empty() {
+            job.warn(&pins::check(&job, &sources)?);
+        }
+        Ok(sources)
+    });
+    let sources = match checked {
         Ok(sources) => sources,
         Err(failure) => {
             job.printer.problems(failure.problems());

@@ -54,6 +54,13 @@ pub(crate) fn schema() -> Result<u8, Failure> {
 pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
+    if shell == Shell::Bash {
+        // clap_complete takes the name's hyphen for the one before a subcommand, in one of the two places that must agree.
+        let text = String::from_utf8_lossy(&script);
+        script = text
+            .replace("bitops__subcmd__compose", "bitops__compose")
+            .into_bytes();
+    }
     match format {
         Format::Text => to_stdout(&script)?,
         Format::Json => {

@@ -183,7 +183,8 @@ fn no_environment(source: &Fetched) -> Problem {
     let problem = Problem::new(
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
-    );
+    )
+    .at(spec.environment_place());
     let there = source.snapshot.environments().unwrap_or_default();
     let wanted = spec.environment.as_str();
     match (

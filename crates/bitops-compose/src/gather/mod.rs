@@ -108,6 +108,7 @@ impl Gathered {
 
 /// The door to the repos of a job: gathering twice through one looks at each repo once.
 pub(crate) fn git(job: &Job) -> Result<Git, Failure> {
+    let allow = Allow::new(&job.settings.allow);
     Ok(Git::new(compose_git::Options {
         cache_limit: job.settings.cache_limit,
         offline: job.settings.offline,
@@ -115,6 +116,7 @@ pub(crate) fn git(job: &Job) -> Result<Git, Failure> {
         jobs: job.settings.jobs,
         budget: job.settings.budget,
         environment: std::env::vars_os().collect(),
+        allow: Arc::new(move |repo| allow.allows(repo)),
         cancel: job.cancel.clone(),
         reporter: Arc::clone(&job.reporter),
         ..compose_git::Options::new(job.cache_dir())
@@ -209,6 +211,7 @@ fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
     node.spec
         == SourceSpec {
             place: node.spec.place.clone(),
+            spans: node.spec.spans.clone(),
             ..source.spec.clone()
         }
 }

@@ -224,7 +224,8 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
                 Ok((resolved, warnings))
             }
             Err(error) => {
-                let mut problem = Problem::new(ExitCode::Config, format!("{}: {error}", entry.spec.repo));
+                let problem = Problem::new(ExitCode::Config, format!("{}: {error}", entry.spec.repo));
+                let mut problem = problem.at(entry.spec.requested_place());
                 problem.hints.extend(error.hint());
                 Err(problem)
             }
@@ -235,7 +236,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
 }
 
 fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {
-    let warning = |message: String| Diagnostic::warning(message).at(spec.place.clone());
+    let warning = |message: String| Diagnostic::warning(message).at(spec.requested_place());
     let moved = before
         .filter(|_| resolved.kind == resolve::Kind::Tag)
         .and_then(|before| before.tag(&resolved.name))

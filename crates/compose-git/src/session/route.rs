@@ -18,6 +18,13 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Creden
             "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
         ),
     })?;
+    if !(run.options.allow)(&url) {
+        return Err(Error::NotAllowed {
+            repo: repo.clone(),
+            to: url.to_string(),
+            way: "url.*.insteadOf of git's configuration rewrites the address to",
+        });
+    }
     tracing::debug!(to = %url, "git's configuration rewrites the address");
     Ok((url, given))
 }

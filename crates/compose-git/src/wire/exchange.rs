@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use compose_model::text::escape;
+use compose_model::{RepoUrl, text::escape};
 use reqwest::{
     Method, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION},
@@ -67,13 +67,18 @@ impl Exchange {
         } = request;
         let mut url = Url::parse(&url).map_err(|error| self.wire.network(error.to_string()))?;
         let mut redirects = 0;
+        let mut moved = Moved::default();
         loop {
             let response = self.send(&method, &url, &headers, body.clone()).await?;
             match response.status() {
-                StatusCode::OK => return self.accept(&method, url, response).await,
+                StatusCode::OK => {
+                    self.tell(&moved, &tail);
+                    return self.accept(&method, url, response).await;
+                }
                 status if status.is_redirection() => {
                     redirects += 1;
                     url = self.redirect(&method, &url, &response, &tail, redirects)?;
+                    moved.follow(status, &url);
                 }
                 StatusCode::UNAUTHORIZED => {
                     let tried = self.keyring.has_credential(&url);
@@ -161,8 +166,30 @@ impl Exchange {
         if let Some(why) = objection(from, &to, tail) {
             return refuse(why);
         }
-        tracing::debug!(to = shown, "redirected");
+        let address = RepoUrl::parse(&printable_url(&to, tail));
+        if !address.is_ok_and(|address| (self.run.options.allow)(&address)) {
+            return Err(Error::NotAllowed {
+                repo: self.wire.failed_at().repo,
+                to: shown,
+                way: "the server redirects to",
+            });
+        }
         Ok(to)
+    }
+
+    /// Tells of an address that leads elsewhere, once a run.
+    fn tell(&self, moved: &Moved, tail: &str) {
+        let repo = self.wire.failed_at().repo;
+        let Some(last) = moved.last.as_ref().map(|url| printable_url(url, tail)) else {
+            return;
+        };
+        if !self.run.is_first_redirect_of(repo.as_str()) {
+            return;
+        }
+        tracing::info!("{repo} is redirected to {last}");
+        if let Some(home) = moved.home.as_ref().map(|url| printable_url(url, tail)) {
+            tracing::warn!("{repo} has moved to {home} for good: write that address as the `repo`");
+        }
     }
 
     async fn accept(&self, method: &Method, url: Url, response: Response) -> Result<(Head, Response), Error> {
@@ -236,6 +263,27 @@ impl Exchange {
                 Error::NotGit { at, why }
             }
         }
+    }
+}
+
+/// Where an address was found to lead.
+#[derive(Default)]
+struct Moved {
+    last: Option<Url>,
+    /// The last address before any redirect that is for now only.
+    home: Option<Url>,
+}
+
+impl Moved {
+    fn follow(&mut self, status: StatusCode, to: &Url) {
+        let is_permanent = matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
+        );
+        if is_permanent && self.home == self.last {
+            self.home = Some(to.clone());
+        }
+        self.last = Some(to.clone());
     }
 }
 

@@ -276,6 +276,55 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
     fetch(&options, &from.url("repo"), &commit).await.unwrap();
 }
 
+/// Every address that is contacted, not only the one that was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_holds_for_redirected_and_rewritten_addresses() {
+    let (lab, commit) = lab();
+    let target = Server::start(&lab.dir.path().join("srv"));
+    let to = target.url("repo");
+    let from = Server::with(&lab.dir.path().join("srv"), move |request: &Request| {
+        let tail = request.target.strip_prefix("/repo").unwrap_or_default();
+        Action::Answer(
+            "301 Moved Permanently",
+            vec![("location", format!("{to}{tail}"))],
+            Vec::new(),
+        )
+    });
+    let allowing = |address: String| {
+        let mut options = lab.options();
+        options.allow = std::sync::Arc::new(move |repo| repo.as_str().starts_with(&address));
+        options
+    };
+    let error = fetch(&allowing(from.url("")), &from.url("repo"), &commit)
+        .await
+        .unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Refused, "{error}");
+    assert!(error.to_string().contains(&target.url("repo")), "{error}");
+    assert!(
+        error.to_string().contains("BITOPS_COMPOSE_ALLOW does not allow"),
+        "{error}"
+    );
+    assert_eq!(target.requests().len(), 0, "it is not contacted");
+    fetch(&allowing("http://".to_owned()), &from.url("repo"), &commit)
+        .await
+        .unwrap();
+
+    let mut options = allowing("https://written/".to_owned());
+    let config = lab.dir.path().join("rewriting");
+    let text = format!("[url \"{}\"]\n insteadOf = https://written/\n", target.url(""));
+    std::fs::write(&config, text).unwrap();
+    options
+        .environment
+        .insert("GIT_CONFIG_GLOBAL".into(), config.into());
+    let before = target.requests().len();
+    let error = fetch(&options, "https://written/repo", &commit)
+        .await
+        .unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Refused, "{error}");
+    assert!(error.to_string().contains("insteadOf"), "{error}");
+    assert_eq!(target.requests().len(), before, "it is not contacted");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_is_none_is_named_without_its_value() {
     let (lab, commit) = lab();

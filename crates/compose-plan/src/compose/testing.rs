@@ -45,6 +45,7 @@ pub(super) fn spec(repo: &str, environment: &str) -> SourceSpec {
         hooks: true,
         verify: None,
         place: place(),
+        spans: compose_model::ValueSpans::default(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use compose_model::{
-    Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode, VersionRequest,
-    text::escape,
+    Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify, VerifyMode,
+    VersionRequest, text::escape,
 };
 use ignore::gitignore::GitignoreBuilder;
 
@@ -44,7 +44,18 @@ pub(super) fn read(tree: &Tree, id: Id, nesting: Nesting, mistakes: &mut Mistake
         hooks: fields.flag(keys::HOOKS).unwrap_or(true),
         verify,
         place: mistakes.place(&fields.head),
+        spans: spans(&fields),
     })
+}
+
+fn spans(fields: &Fields) -> ValueSpans {
+    let span = |key: &str| fields.text(key).map(|text| text.span);
+    ValueSpans {
+        environment: span(keys::ENVIRONMENT).unwrap_or_default(),
+        requested: span(keys::VERSION)
+            .or_else(|| span(keys::REF))
+            .unwrap_or_default(),
+    }
 }
 
 fn repo(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<RepoUrl> {

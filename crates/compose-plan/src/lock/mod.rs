@@ -179,17 +179,20 @@ impl Lock {
     pub fn unanswered(&self, spec: &SourceSpec) -> Option<Diagnostic> {
         let (environment, repo) = (&spec.environment, &spec.repo);
         let asked = escape(spec.requested.as_str(), 80);
-        let message = match self.answer(repo, environment, &spec.requested) {
+        let (message, place) = match self.answer(repo, environment, &spec.requested) {
             Answer::Locked(_) => return None,
-            Answer::Missing => format!("`{environment}` of {repo} is not in the lock"),
+            Answer::Missing => (
+                format!("`{environment}` of {repo} is not in the lock"),
+                spec.place.clone(),
+            ),
             Answer::Disagrees(locked) => {
-                format!(
-                    "`{environment}` of {repo} is asked for as `{asked}` and locked at {}",
-                    locked.name()
-                )
+                let locked = locked.name();
+                let message =
+                    format!("`{environment}` of {repo} is asked for as `{asked}` and locked at {locked}");
+                (message, spec.requested_place())
             }
         };
-        Some(Diagnostic::warning(message).at(spec.place.clone()).hint(RUN_LOCK))
+        Some(Diagnostic::warning(message).at(place).hint(RUN_LOCK))
     }
 
     /// Locked sources that are none of a composition's, one warning each.

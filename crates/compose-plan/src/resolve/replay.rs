@@ -160,7 +160,7 @@ impl Replay {
             "`{environment}` of {repo} is asked for in versions that exclude each other: {one}; {other}"
         );
         Diagnostic::error(message)
-            .at(spec.place.clone())
+            .at(spec.requested_place())
             .hint("name it in the local config too, with the version to use: that entry decides")
     }
 
@@ -195,6 +195,7 @@ fn same_options(one: &SourceSpec, other: &SourceSpec) -> bool {
         requested: one.requested.clone(),
         verify: one.verify.clone(),
         place: one.place.clone(),
+        spans: one.spans.clone(),
         ..other.clone()
     };
     *one == alike
