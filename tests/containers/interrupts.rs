@@ -1,6 +1,7 @@
 //! A deploy that is asked to end: the tools let go of their locks and save, and nothing else is started. docs/interrupts.md has
 //! what comes of it with BitOps and terraform themselves, beside the bare image.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
@@ -305,8 +306,17 @@ impl Deploy {
     fn wait_for_the_tool(&self, container: &Container) {
         let at_work = match (self.pipeline, self.moment) {
             (Pipeline::BitOps, Moment::Helm) => {
-                // Kept open with the listener's backlog: nothing is ever read.
-                self.chart_server.accept().map(std::mem::forget).unwrap();
+                self.chart_server.set_nonblocking(true).unwrap();
+                let asked = Cell::new(false);
+                wait_until(|| {
+                    if let Ok((connection, _)) = self.chart_server.accept() {
+                        // Kept open, and never answered.
+                        std::mem::forget(connection);
+                        asked.set(true);
+                    }
+                    asked.get() || self.has_ended(container)
+                });
+                assert!(asked.get(), "{}", container.logs());
                 return;
             }
             (Pipeline::BitOps, Moment::Terraform) => self.state("held"),
@@ -473,7 +483,11 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/interrupts.md");
     let page = fs::read_to_string(page).unwrap();
     let mut wrong = String::new();
-    for moment in Moment::ALL {
+    let helm = real_bitops::has_plugin("helm");
+    for moment in Moment::ALL
+        .into_iter()
+        .filter(|moment| helm || *moment != Moment::Helm)
+    {
         for way in moment.ways() {
             for init in [false, true] {
                 let composed = Deploy::new(image.name(), Side::Composed, Pipeline::BitOps, moment);

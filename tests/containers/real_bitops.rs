@@ -1,6 +1,8 @@
 //! BitOps itself, with its terraform and ansible plugins, where `BITOPS_COMPOSE_TEST_BITOPS` names a directory to take it
 //! from: see docs/testing.md.
 
+use std::path::Path;
+
 use compose_testkit::docker::Image;
 use compose_testkit::{GitServer, example};
 
@@ -19,6 +21,13 @@ pub(crate) fn image() -> Option<Image> {
         "RUN rm -rf /opt/bitops\nCOPY . /\nENV PYTHONUNBUFFERED=1",
         bitops.as_ref(),
     ))
+}
+
+/// Whether the BitOps that [`image`] has comes with this plugin.
+pub(crate) fn has_plugin(name: &str) -> bool {
+    let bitops = std::env::var_os("BITOPS_COMPOSE_TEST_BITOPS").unwrap_or_default();
+    let plugins = Path::new(&bitops).join("opt/bitops/scripts/installed_plugins");
+    plugins.join(name).is_dir()
 }
 
 #[test]
