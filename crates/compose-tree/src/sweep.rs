@@ -77,17 +77,17 @@ impl Sweep {
         for (path, error) in self.failed.iter().take(TOLD) {
             let cause =
                 std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            let kept = self
-                .kept
-                .as_ref()
-                .map(|kept| format!("it is kept as {}", shown(&kept.join(path))));
+            let hint = match &self.kept {
+                Some(kept) => format!("it is kept as {}", shown(&kept.join(path))),
+                None => "it is lost: let this user write the operations repo, or free space beside the compositions, and run again".to_owned(),
+            };
             notes.push((
                 format!(
                     "{} was written into the composition and cannot be moved to the operations repo: {}",
                     shown(path),
                     text::escape(&format!("{error}{cause}"), 2 * LONGEST)
                 ),
-                kept,
+                Some(hint),
             ));
         }
         if let Some(more @ 1..) = self.failed.len().checked_sub(TOLD) {
@@ -316,6 +316,24 @@ mod tests {
         back.forget();
         f.assert_nothing_left(sweep.kept.as_deref());
         (f, sweep)
+    }
+
+    #[test]
+    fn what_could_not_be_moved_is_a_message_that_says_what_to_do() {
+        let failed = |kept: Option<PathBuf>| {
+            let error = Error::io("move", "/mount/a")(io::ErrorKind::StorageFull.into());
+            let sweep = Sweep {
+                failed: vec![("a".into(), error)],
+                kept,
+                ..Sweep::default()
+            };
+            sweep.notes().remove(0).1.unwrap()
+        };
+        assert_eq!(
+            failed(Some("/home/kept.1".into())),
+            "it is kept as /home/kept.1/a"
+        );
+        assert!(failed(None).starts_with("it is lost: let this user write"));
     }
 
     #[test]
