@@ -195,6 +195,25 @@ fn other_files_are_no_concern_of_this_environment() {
 }
 
 #[test]
+fn a_link_counts_as_a_deployment_where_it_leads_to_no_environment() {
+    let world = with("prod/bitops.config.yaml", "default-environments: []\n");
+    let list = "default-environments:\n- {repo: https://example.org/r, environment: e, version: 1.0.0}\n";
+    world
+        .context
+        .file("dev/bitops.config.yaml", list)
+        .file("_shared/terraform/bitops.config.yaml", list)
+        .symlink("dev/again", ".")
+        .symlink("dev/above", "..")
+        .symlink("dev/other", "../prod");
+    let check = world.context.run(["check"]).expect_code(0);
+    assert!(!check.stderr.contains("has no effect"), "{check}");
+    world.context.symlink("dev/ansible", "../_shared/terraform");
+    let check = world.context.run(["check"]).expect_code(65);
+    let place = "dev/ansible/bitops.config.yaml:1:1";
+    assert!(check.stderr.contains(place), "{check}");
+}
+
+#[test]
 fn an_empty_list_is_a_warning() {
     for text in [
         "default-environments: []\n",

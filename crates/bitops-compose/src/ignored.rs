@@ -81,8 +81,9 @@ fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
     for name in directories(&dir) {
         for file in [file_name::CONFIG, OTHER_NAME] {
             // What has deployments is an environment below this one.
-            let text = alike(&dir.join(&name).join(file)).filter(|text| !has_deployments(text));
-            if let Some(text) = text {
+            let path = dir.join(&name);
+            let text = alike(&path.join(file)).filter(|text| !has_deployments(text));
+            if let Some(text) = text.filter(|_| !leads_to_an_environment(&path, &dir, root)) {
                 found.extend(misplaced(
                     &format!("{environment}/{name}/{file}").into(),
                     &text,
@@ -92,6 +93,18 @@ fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// Is it a link to the environment itself, to what holds it, or to another environment? The list there has an effect of its own.
+fn leads_to_an_environment(link: &Path, environment: &Path, root: &Path) -> bool {
+    if !fs::symlink_metadata(link).is_ok_and(|meta| meta.is_symlink()) {
+        return false;
+    }
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let (Some(target), Some(environment), Some(root)) = (real(link), real(environment), real(root)) else {
+        return false;
+    };
+    environment.starts_with(&target) || target.parent() == Some(&root)
 }
 
 /// The text of a file that has something alike.
