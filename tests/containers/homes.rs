@@ -175,7 +175,7 @@ fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition() {
     );
 }
 
-/// A job in which two checkouts of one repo are at `/work/a` and `/work/b`.
+/// A job in which two checkouts of one repo are at `/out/a` and `/out/b`.
 fn job_with_workspaces() -> Job {
     let world = world();
     for name in ["a", "b"] {
