@@ -1,4 +1,4 @@
-//! Lists of sources that would be ignored: under a key that is nearly the right one, or in a config that nobody reads for them.
+//! Finds lists of sources that would be ignored: under a misspelt key, or in a config whose list has no effect.
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -102,7 +102,7 @@ impl Pipeline {
     }
 }
 
-/// Our tokens are for nobody else.
+/// Removes the program's own tokens (`BITOPS_COMPOSE_TOKEN_*`) from the environment that a command gets.
 pub(crate) fn leave_tokens(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.as_bytes().starts_with(env::TOKEN_PREFIX.as_bytes()) {

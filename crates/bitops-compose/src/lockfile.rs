@@ -55,7 +55,7 @@ impl LockFile {
         }
     }
 
-    /// `None`: there is none. Every mistake in it is told with its place.
+    /// Reads the lock; `None` where there is no such file. Every mistake in it is reported with its place.
     pub(crate) fn read(&self) -> Result<Option<Lock>, Failure> {
         let Some(bytes) = self.bytes()? else {
             return Ok(None);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | what the image's arguments mean |
 //! | [`bypass`] | stage 0: is there anything to compose? |
-//! | [`ignored`] | lists of sources where nobody reads them |
+//! | [`ignored`] | lists of sources that would have no effect |
 //! | [`pipeline`] | the stages of a run, in order |
 //! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
 //! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |

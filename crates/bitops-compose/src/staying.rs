@@ -175,7 +175,7 @@ impl Parent {
             self.printer
                 .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
         }
-        // One that failed before it came to copy is no pipeline of another kind.
+        // A pipeline that failed may have ended before its copy, which says nothing about whether it makes one.
         if self.switched.is_some() && ended.stopped_by.is_none() && ended.code == 0 {
             self.stayed_until_the_end();
         }

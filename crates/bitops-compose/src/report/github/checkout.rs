@@ -50,7 +50,7 @@ impl Checkout {
         }
     }
 
-    /// The path in the checkout of a file of the operations repo; none for what is no file of it.
+    /// Returns the path, relative to the checkout, of a file of the operations repo; `None` if the file is outside of it.
     pub(super) fn file(&self, file: &str) -> Option<String> {
         let there = match &self.root {
             Some(root) => root.join(file).is_file(),

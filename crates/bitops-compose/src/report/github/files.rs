@@ -52,8 +52,8 @@ pub(super) fn outputs(values: &[(&str, &str)]) {
     }
 }
 
-/// The lines of several outputs. The delimiter is one that nobody can know beforehand, so that no value ends early and
-/// brings outputs of its own.
+/// The lines of several outputs. The delimiter is random, so that no value can end early and
+/// add outputs of its own.
 fn entries(values: &[(&str, &str)], delimiter: &str) -> String {
     let mut out = String::new();
     for (name, value) in values {

@@ -18,7 +18,7 @@ impl Group {
     pub(crate) fn open(title: &str) -> Self {
         close();
         OPEN.store(true, Ordering::SeqCst);
-        // Where nobody listens, nobody misses it.
+        // A closed stderr is no reason to fail: the group only folds the log.
         let _ = write_stderr(format!("::group::{}\n", data(title)).as_bytes());
         Self(())
     }
