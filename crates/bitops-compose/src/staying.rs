@@ -206,7 +206,7 @@ impl Parent {
             return;
         };
         match switched.switch_back() {
-            Ok(back) => {
+            Ok(mut back) => {
                 for problem in swept(&back.sweep()) {
                     self.warn(problem);
                 }
