@@ -1,11 +1,9 @@
 //! What stands behind the image's name: `docker run IMAGE ARGUMENTS` is `bitops-compose deploy ARGUMENTS`.
 
-mod common;
-
 use std::io::Write as _;
 use std::process::Stdio;
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::standin;
 
 fn ready() -> World {

@@ -2,11 +2,9 @@
 //!
 //! The whole messages are in a snapshot; their first lines make the table of `docs/fetching.md`, which is compared with it.
 
-mod common;
-
 use std::{fmt::Write as _, path::Path, sync::Mutex, time::Duration};
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog, Context, GitServer, Sshd, git,
     server::{At, Authority, ClosedPort, Fault, Identity, Kind, Protocol, Proxy, Rule},

@@ -2,8 +2,6 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
-mod common;
-
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, chown, lchown},
@@ -11,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use common::{World, catalog, six_sources, world};
+use crate::common::{World, catalog, six_sources, world};
 use compose_testkit::{Run, figures};
 
 /// The run ends for want of something: nothing is left, nothing was started, and the hint names the remedy.

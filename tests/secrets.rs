@@ -1,10 +1,8 @@
 //! Secrets in every place that they can come from, and searched for in every place that they could end up in.
 
-mod common;
-
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{
     figures,
     server::{Fault, Kind, Proxy, Rule},

@@ -1,7 +1,5 @@
 //! Closed, broken and full streams; what the pipeline inherits, and what must not be inherited.
 
-mod common;
-
 use std::{
     fs::File,
     io::Write as _,
@@ -10,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{figures, standin};
 
 fn ready() -> World {

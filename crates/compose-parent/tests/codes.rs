@@ -1,10 +1,8 @@
 //! The parent ends as the pipeline does.
 
-mod common;
-
 use std::process::Stdio;
 
-use common::{LIMIT, shell, stay, world};
+use crate::common::{LIMIT, shell, stay, world};
 
 #[test]
 fn every_exit_code_is_the_pipelines() {
