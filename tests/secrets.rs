@@ -101,7 +101,7 @@ fn planted(right: From) -> World {
             format!("{MARK}-elsewhere"),
         )
         .set("HTTPS_PROXY", format!("http://me:{MARK}-proxy@proxy.example:1"))
-        .set("SSH_AUTH_SOCK", format!("/nonexistent/{MARK}-agent"))
+        .set("SSH_AUTH_SOCK", root.join(format!("{MARK}-agent")))
         .set("AWS_SECRET_ACCESS_KEY", format!("{MARK}-cloud"))
         .set("GITHUB_STEP_SUMMARY", root.join("summary.md"))
         .set("GITHUB_ACTIONS", "true")

@@ -379,10 +379,11 @@ fn the_environment_and_the_operations_repo_are_found_or_asked_for() {
     insta::assert_snapshot!("no_such_environment", run(&world, &["plan", "prod"], 65));
     // Outside of the image the current directory is the operations repo, and --ops-repo names another.
     let repo = world.context.ops_repo();
+    let absent = world.context.root().join("absent");
     world
         .context
-        .set("BITOPS_COMPOSE_OPS_REPO", "/nonexistent")
-        .set("BITOPS_COMPOSE_HOME", "/nonexistent");
+        .set("BITOPS_COMPOSE_OPS_REPO", &absent)
+        .set("BITOPS_COMPOSE_HOME", &absent);
     let named = world
         .context
         .run(["check", "dev", "--ops-repo", repo.to_str().unwrap()]);
@@ -490,8 +491,10 @@ fn an_operations_repo_that_is_not_there() {
     let empty = world.context.root().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let empty = empty.to_str().unwrap();
+    let absent = world.context.root().join("absent");
+    let absent = absent.to_str().unwrap();
     for (dir, why) in [
-        ("/nowhere", "/nowhere is not a directory".to_owned()),
+        (absent, format!("{absent} is not a directory")),
         (
             empty,
             format!("{empty} has no directory with a bitops.config.yaml"),
