@@ -20,6 +20,7 @@ mod machine;
 mod mistakes;
 mod nesting;
 mod people;
+mod project;
 mod secrets;
 mod signals;
 mod signatures;
