@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::project;
+use super::project;
 
 #[test]
 fn every_row_names_a_test_that_exists() {
