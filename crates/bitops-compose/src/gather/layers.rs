@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use compose_git::Traces;
-use compose_model::{ExitCode, SourceSpec, TreePath, text};
+use compose_model::{
+    ExitCode, SourceSpec, TreePath,
+    filter::{glob, is_hook},
+    text,
+};
 use compose_plan::{
-    compose::filter::{Filter, glob, is_hook},
-    layer::{Layer, Layers, LeftOut, Part, Source, SourceId},
+    layer::{Layer, Layers, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
 
@@ -95,7 +98,6 @@ fn list(
     else {
         return Err(one(no_environment(source)));
     };
-    let filter = Filter::new(spec).map_err(|error| one(Problem::from_error(ExitCode::Config, &error)))?;
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in &source.parts {
@@ -113,7 +115,7 @@ fn list(
                 source: id,
                 part: part.clone(),
                 files,
-                left_out: left_out(source.snapshot.left_out(root), &filter),
+                left_out: source.snapshot.left_out(root).to_vec(),
             }),
             Err(error) => problems.push(unfit(error, part, &root.dir)),
         }
@@ -123,17 +125,6 @@ fn list(
     } else {
         Err(problems)
     }
-}
-
-/// What the entry leaves out, with the key that says so.
-fn left_out(paths: &[TreePath], filter: &Filter) -> Vec<LeftOut> {
-    let one = |path: &TreePath| {
-        Some(LeftOut {
-            path: path.clone(),
-            by: filter.left_out_by(path)?,
-        })
-    };
-    paths.iter().filter_map(one).collect()
 }
 
 /// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are

@@ -338,7 +338,7 @@ fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name =
         TreePath::new(file_name::CONFIG).map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
     let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
-    let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
+    let Some((_, root)) = environment.filter(|(_, root)| root.filter.keeps(&name)) else {
         return Ok(Vec::new());
     };
     let problem = |error| with_place(Problem::from(error), &source.spec);

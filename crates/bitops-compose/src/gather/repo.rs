@@ -5,7 +5,6 @@ use std::sync::Arc;
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
 use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
-    compose::filter::Filter,
     layer::Part,
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
@@ -53,14 +52,17 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
     let mut results = Vec::new();
     let mut wanted = Vec::new();
     for (entry, resolved) in resolve(repo, entries).await {
-        match resolved.and_then(|resolved| Ok((resolved, parts(&entry.spec)?))) {
-            Ok(((resolved, warnings), parts)) => wanted.push(Wanted {
-                want: want(&resolved, &parts),
-                entry,
-                resolved,
-                parts,
-                warnings,
-            }),
+        match resolved {
+            Ok((resolved, warnings)) => {
+                let parts = parts(&entry.spec);
+                wanted.push(Wanted {
+                    want: want(&resolved, &parts),
+                    entry,
+                    resolved,
+                    parts,
+                    warnings,
+                });
+            }
             Err(problem) => results.push((entry.node, Err(with_place(problem, &entry.spec).into()))),
         }
     }
@@ -266,19 +268,11 @@ fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
     }
 }
 
-/// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
-fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
-    let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
-    // Without a filter the fetch need not learn names before it asks for blobs: one request less.
-    let filtered = |dir: &TreePath| {
-        if filter.keeps_all() {
-            return Root::whole(dir.clone());
-        }
-        let filter = Arc::clone(&filter);
-        Root {
-            dir: dir.clone(),
-            keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
-        }
+/// The directories of a source, lowest layer first, with what its filter leaves of each.
+fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
+    let filtered = |dir: &TreePath| Root {
+        dir: dir.clone(),
+        filter: spec.filter.clone(),
     };
     let mut parts = Vec::new();
     if let Some(dir) = &spec.default_folder {
@@ -288,7 +282,7 @@ fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
     for dir in &spec.shared {
         parts.push((Part::Shared(dir.clone()), Root::whole(dir.clone())));
     }
-    Ok(parts)
+    parts
 }
 
 /// A problem without a place is about the entry that named the source.
