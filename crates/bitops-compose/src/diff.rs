@@ -13,9 +13,10 @@ use compose_plan::{
     lock::Locked,
 };
 
+use compose_sources::Gathered;
+
 use crate::{
     commands::update::Change,
-    gather::Gathered,
     job::Job,
     local::DiskTree,
     problem::{Failure, Problem},

@@ -8,7 +8,8 @@ use std::{
 };
 
 use compose_model::{Cancel, Diagnostic, ExitCode, Reporter, Settings, TreePath, env, settings};
-use compose_plan::compose::ImageDeployments;
+use compose_plan::{compose::ImageDeployments, resolve::Allow};
+use compose_sources::{Gatherer, LockFile, Verifier};
 
 use crate::{
     build_config::BuildConfig,
@@ -158,6 +159,29 @@ impl Job {
     pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
         let warnings: Vec<Problem> = warnings.iter().cloned().map(Problem::from).collect();
         self.printer.problems(&warnings);
+    }
+
+    /// What decides about its sources.
+    pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
+        let settings = &self.settings;
+        let options = compose_git::Options {
+            cache_limit: settings.cache_limit,
+            offline: settings.offline,
+            timeout: settings.timeout,
+            jobs: settings.jobs,
+            budget: settings.budget,
+            environment: std::env::vars_os().collect(),
+            cancel: self.cancel.clone(),
+            reporter: Arc::clone(&self.reporter),
+            ..compose_git::Options::new(self.cache_dir())
+        };
+        let verifier = Verifier::new(&self.root, settings.verify_keys.as_deref());
+        Gatherer::new(options, Allow::new(&settings.allow), verifier)
+    }
+
+    /// The environment's lock.
+    pub(crate) fn lock_file(&self) -> LockFile {
+        LockFile::of(&self.root, &self.environment)
     }
 
     /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.

@@ -6,9 +6,6 @@
 //! | [`bypass`] | stage 0: is there anything to compose? |
 //! | [`ignored`] | lists of sources that would have no effect |
 //! | [`pipeline`] | the stages of a run, in order |
-//! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
-//! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
-//! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
 //! | [`switching`] | waiting for another run, and the last look before the switch |
 //! | [`launch`] | BitOps, found and exec'd |
@@ -26,22 +23,22 @@ mod cli;
 mod commands;
 mod diff;
 mod environment;
-mod gather;
 mod ignored;
 mod job;
 mod launch;
 mod local;
-mod lockfile;
-mod pins;
 mod pipeline;
-mod problem;
 mod report;
 mod runtime;
 mod signals;
 mod staying;
 mod switching;
-mod verify;
 mod workspace;
+
+/// What ends a run.
+mod problem {
+    pub(crate) use compose_model::{Failure, Problem};
+}
 
 use std::ffi::OsString;
 

@@ -1,6 +1,6 @@
 //! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
 //!
-//! Each is a function whose output is the next one's input. Resolve and fetch are [`gather`](crate::gather::gather):
+//! Each is a function whose output is the next one's input. Resolve and fetch are [`Gatherer::gather`](compose_sources::Gatherer::gather):
 //! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
 //! on the blocking pool, so that a signal is heard meanwhile.
 
@@ -11,14 +11,13 @@ use std::{
 
 use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
+use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
-    gather::{self, Gathered, gather},
     ignored,
     job::Job,
     local::DiskTree,
-    pins::Pins,
     problem::{Failure, Problem},
     switching::{self, Inputs},
 };
@@ -106,15 +105,6 @@ pub(crate) struct Prepared {
     pub(crate) lock: SwitchLock,
 }
 
-/// Runs work that never waits for the network.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(unexpected(error)))
-}
-
 fn unexpected(error: tokio::task::JoinError) -> Failure {
     Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
         .because(error)
@@ -142,8 +132,8 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
 
 /// Stages 2 and 3, as the lock says where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
-    let pins = Pins::of(job)?;
-    let gathered = gather(job, &gather::git(job)?, sources, &pins).await?;
+    let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?;
     job.warn(&gathered.warnings);
     Ok(gathered)
 }

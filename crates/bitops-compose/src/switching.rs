@@ -13,7 +13,6 @@ use compose_tree::{Attempt, Busy, Mount, SwitchLock};
 
 use crate::{
     job::Job,
-    lockfile::LockFile,
     problem::{Failure, Problem},
     report::Printer,
 };
@@ -118,7 +117,7 @@ impl Inputs {
         Ok(Self {
             config: environment.join("bitops.config.yaml"),
             text: Arc::clone(&job.text),
-            lock: LockFile::of(job).bytes()?,
+            lock: job.lock_file().bytes()?,
             dirs: dirs.collect::<Result<_, Problem>>()?,
         })
     }
@@ -135,7 +134,7 @@ impl Inputs {
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }
-        let lock = LockFile::of(job);
+        let lock = job.lock_file();
         let what = match (&self.lock, lock.bytes()?) {
             (before, now) if *before == now => return Ok(()),
             (Some(_), None) => "is gone",

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
+use compose_model::{CommitId, ExitCode, Problem, RepoUrl, Stage, env, url::Scheme};
 
 use crate::retry::Again;
 
@@ -511,4 +511,17 @@ pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
         };
     }
     None
+}
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let mut problem = Self::from_error(error.exit_code(), error);
+        problem.hints.extend(error.hint());
+        problem
+    }
 }

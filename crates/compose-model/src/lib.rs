@@ -16,6 +16,7 @@
 //! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
 //! | [`fold`] | names that are one on some file systems |
 //! | [`diagnostic`] | a mistake with its place and its remedy |
+//! | [`problem`] | what ends a run |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
 //! | [`exit`] | exit codes |
@@ -32,6 +33,7 @@ pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod path;
+pub mod problem;
 pub mod refs;
 pub mod report;
 pub mod settings;
@@ -48,6 +50,7 @@ pub use file::{FileMode, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
+pub use problem::{Failure, Problem};
 pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;

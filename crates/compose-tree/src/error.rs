@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use compose_model::{ExitCode, Problem};
+
 use crate::{
     link::{ACTIVE, MOUNT},
     record::COMPOSITION,
@@ -141,6 +143,14 @@ impl Error {
                 }
             }
         }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let mut problem = Self::from_error(ExitCode::CannotWrite, &error);
+        problem.hints.extend(error.hint());
+        problem
     }
 }
 

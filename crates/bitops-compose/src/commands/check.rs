@@ -1,12 +1,13 @@
 //! `check`: the config and its lock, without any network.
 
+use compose_sources::check_lock;
 use serde::Serialize;
 
 use crate::{
     DONE,
     cli::{Format, Target},
     job::Job,
-    pins, pipeline,
+    pipeline,
     problem::Failure,
 };
 
@@ -16,7 +17,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let checked = pipeline::config(&job).and_then(|sources| {
         // Without sources a deployment reads no lock.
         if !sources.is_empty() {
-            job.warn(&pins::check(&job, &sources)?);
+            job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
         }
         Ok(sources)
     });

@@ -35,7 +35,7 @@ fn composed(
         let job = Arc::clone(&job);
         async move {
             let planned = pipeline::plan(Arc::clone(&job)).await?;
-            pipeline::blocking(move || act(&job, planned)).await
+            compose_sources::blocking(move || act(&job, planned)).await
         }
     };
     runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {

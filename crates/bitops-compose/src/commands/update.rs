@@ -7,18 +7,15 @@ use compose_plan::{
     compose::report,
     lock::{Lock, Locked},
 };
+use compose_sources::{Gathered, LockFile, Pins, blocking, refuse_moved};
 use serde_json::json;
 
-use super::lock::refuse_moved;
 use crate::{
     DONE,
     cli::{self, Target, UpdateFormat},
     diff::{self, FileDiff},
-    gather::{self, Gathered},
     job::{self, Job},
-    lockfile::LockFile,
-    pins::Pins,
-    pipeline::{self, Local, blocking},
+    pipeline::{self, Local},
     problem::{Failure, Problem},
     runtime,
 };
@@ -37,7 +34,7 @@ struct Updated {
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let (target, sources) = what(args)?;
     let job = Arc::new(Job::of(&target)?);
-    let file = LockFile::of(&job);
+    let file = job.lock_file();
     let old = file.require()?;
     let work = update(&job, args, sources, &file, old);
     let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
@@ -88,9 +85,7 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
 /// Is it a locked source of the environment that the variable names?
 fn is_source(target: &Target, name: &str) -> bool {
     // What is wrong there is told when it turns out to be the environment that is meant.
-    let lock = Job::of(target)
-        .ok()
-        .and_then(|job| LockFile::of(&job).read().ok()?);
+    let lock = Job::of(target).ok().and_then(|job| job.lock_file().read().ok()?);
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
@@ -116,13 +111,15 @@ async fn update(
             .cloned()
             .collect(),
     };
-    let git = gather::git(job)?;
-    let gathered = gather::gather(job, &git, specs.clone(), &Pins::to(kept)).await?;
+    let gatherer = job.gatherer()?;
+    let gathered = gatherer.gather(specs.clone(), &Pins::to(kept)).await?;
     job.warn(&gathered.warnings);
     let new = gathered.lock();
     refuse_moved(&old, &new, args.accept_moved)?;
     let diff = if args.dry_run {
-        let before = gather::gather(job, &git, as_locked(specs, &old), &Pins::to(old.clone())).await?;
+        let before = gatherer
+            .gather(as_locked(specs, &old), &Pins::to(old.clone()))
+            .await?;
         let job = Arc::clone(job);
         Some(blocking(move || compare(&job, &before, &gathered)).await?)
     } else {

@@ -9,7 +9,9 @@ use compose_plan::compose::{
 };
 
 use super::{Checkout, files};
-use crate::{gather::Gathered, problem::Problem, report::Printer};
+use compose_sources::Gathered;
+
+use crate::{problem::Problem, report::Printer};
 
 /// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
 pub(crate) fn deliver(

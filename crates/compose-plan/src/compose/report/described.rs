@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::Place;
+use compose_model::{ExitCode, Place, Problem};
 
 use crate::{
     compose::{Composition, Conflict, wording},
@@ -20,6 +20,18 @@ pub struct Described {
     pub remedies: Vec<String>,
     /// The entry of the highest source that is a party to it.
     pub place: Option<Place>,
+}
+
+impl From<Described> for Problem {
+    fn from(conflict: Described) -> Self {
+        Self {
+            causes_are: "in",
+            causes: conflict.sides,
+            place: conflict.place,
+            hints: conflict.remedies,
+            ..Self::new(ExitCode::Config, conflict.message)
+        }
+    }
 }
 
 /// Every conflict; those between the same sources stand together.

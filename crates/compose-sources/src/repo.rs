@@ -3,36 +3,33 @@
 use std::sync::Arc;
 
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
-use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
+use compose_model::{Diagnostic, ExitCode, Failure, Problem, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
     layer::Part,
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::{
-    problem::{Failure, Problem},
-    verify::{Verified, Verifier},
-};
+use crate::verify::{Verified, Verifier};
 
 /// One entry on its way through the stages of its repo.
-pub(super) struct Entry {
-    pub(super) node: NodeId,
-    pub(super) spec: SourceSpec,
+pub(crate) struct Entry {
+    pub(crate) node: NodeId,
+    pub(crate) spec: SourceSpec,
     /// What the lock answers; such an entry needs no look at the refs.
-    pub(super) locked: Option<Locked>,
+    pub(crate) locked: Option<Locked>,
 }
 
 /// One source whose bytes are at hand.
-pub(super) struct Fetched {
-    pub(super) spec: SourceSpec,
-    pub(super) resolved: Resolved,
-    pub(super) snapshot: Snapshot,
+pub(crate) struct Fetched {
+    pub(crate) spec: SourceSpec,
+    pub(crate) resolved: Resolved,
+    pub(crate) snapshot: Snapshot,
     /// Its directories, lowest layer first: what was fetched, and what it contributes.
-    pub(super) parts: Vec<(Part, Root)>,
-    pub(super) verified: Option<Verified>,
+    pub(crate) parts: Vec<(Part, Root)>,
+    pub(crate) verified: Option<Verified>,
     /// What the user should know of, if the source is a part of the composition.
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// An entry whose commit is known.
@@ -45,10 +42,10 @@ struct Wanted {
 }
 
 /// What became of each entry.
-pub(super) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
-pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
+pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
     let mut results = Vec::new();
     let mut wanted = Vec::new();
     for (entry, resolved) in resolve(repo, entries).await {
@@ -286,7 +283,7 @@ fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
 }
 
 /// A problem without a place is about the entry that named the source.
-pub(super) fn with_place(problem: Problem, spec: &SourceSpec) -> Problem {
+pub(crate) fn with_place(problem: Problem, spec: &SourceSpec) -> Problem {
     if problem.place.is_some() {
         problem
     } else {

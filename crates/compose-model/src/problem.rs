@@ -2,24 +2,30 @@
 
 use std::error::Error as StdError;
 
-use compose_model::{Diagnostic, ExitCode, Place, Severity};
+use crate::{Diagnostic, ExitCode, Place, Severity};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    pub(crate) severity: Severity,
-    pub(crate) message: String,
+pub struct Problem {
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
     /// What `causes` are: a chain, or the sides of a conflict.
-    pub(crate) causes_are: &'static str,
-    pub(crate) causes: Vec<String>,
-    pub(crate) place: Option<Place>,
+    pub causes_are: &'static str,
+    /// Its causes, outermost first.
+    pub causes: Vec<String>,
+    /// Where, when it has a place in a file.
+    pub place: Option<Place>,
     /// What to do: any one of these.
-    pub(crate) hints: Vec<String>,
-    pub(crate) code: ExitCode,
+    pub hints: Vec<String>,
+    /// The exit code of a run that it ends.
+    pub code: ExitCode,
 }
 
 impl Problem {
-    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
+    /// An error.
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             message: message.into(),
@@ -32,7 +38,7 @@ impl Problem {
     }
 
     /// An error with its chain of causes.
-    pub(crate) fn from_error(code: ExitCode, error: &dyn StdError) -> Self {
+    pub fn from_error(code: ExitCode, error: &dyn StdError) -> Self {
         let mut problem = Self::new(code, error.to_string());
         let mut next = error.source();
         while let Some(cause) = next {
@@ -44,17 +50,23 @@ impl Problem {
         problem
     }
 
-    pub(crate) fn because(mut self, cause: impl ToString) -> Self {
+    /// With a cause, after those that it has.
+    #[must_use]
+    pub fn because(mut self, cause: impl ToString) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// With a remedy, after those that it has.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    pub(crate) fn at(mut self, place: Place) -> Self {
+    /// With its place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
@@ -71,59 +83,28 @@ impl From<Diagnostic> for Problem {
     }
 }
 
-impl From<compose_plan::compose::report::Described> for Problem {
-    fn from(conflict: compose_plan::compose::report::Described) -> Self {
-        Self {
-            causes_are: "in",
-            causes: conflict.sides,
-            place: conflict.place,
-            hints: conflict.remedies,
-            ..Self::new(ExitCode::Config, conflict.message)
-        }
-    }
-}
-
-impl From<compose_git::Error> for Problem {
-    fn from(error: compose_git::Error) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<&compose_git::Error> for Problem {
-    fn from(error: &compose_git::Error) -> Self {
-        let mut problem = Self::from_error(error.exit_code(), error);
-        problem.hints.extend(error.hint());
-        problem
-    }
-}
-
-impl From<compose_tree::Error> for Problem {
-    fn from(error: compose_tree::Error) -> Self {
-        let mut problem = Self::from_error(ExitCode::CannotWrite, &error);
-        problem.hints.extend(error.hint());
-        problem
-    }
-}
-
 /// All that is wrong: a run tells every failing source, not just the first.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure(Vec<Problem>);
+pub struct Failure(Vec<Problem>);
 
 impl Failure {
     /// `None` when there is no problem.
-    pub(crate) fn new(problems: Vec<Problem>) -> Option<Self> {
+    pub fn new(problems: Vec<Problem>) -> Option<Self> {
         (!problems.is_empty()).then_some(Self(problems))
     }
 
-    pub(crate) fn problems(&self) -> &[Problem] {
+    /// All of them.
+    pub fn problems(&self) -> &[Problem] {
         &self.0
     }
 
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
+    /// All of them, by value.
+    pub fn into_problems(self) -> Vec<Problem> {
         self.0
     }
 
-    pub(crate) fn code(&self) -> ExitCode {
+    /// The exit code of the run.
+    pub fn code(&self) -> ExitCode {
         ExitCode::most_telling(self.0.iter().map(|problem| problem.code)).unwrap_or(ExitCode::Bug)
     }
 }

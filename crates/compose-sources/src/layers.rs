@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use compose_git::Traces;
 use compose_model::{
-    ExitCode, SourceSpec, TreePath,
+    ExitCode, Failure, Problem, SourceSpec, TreePath,
     filter::{glob, is_hook},
     text,
 };
@@ -13,14 +13,13 @@ use compose_plan::{
     resolve::{NodeId, OrderedNode},
 };
 
-use super::{
-    Gathered,
+use crate::{
+    gathered::Gathered,
     repo::{Fetched, with_place},
 };
-use crate::problem::{Failure, Problem};
 
 /// Lists what every source contributes, in composition order.
-pub(super) fn layers(
+pub(crate) fn layers(
     traces: Traces,
     order: Vec<OrderedNode>,
     mut fetched: BTreeMap<NodeId, Fetched>,
@@ -76,7 +75,7 @@ pub(super) fn layers(
 }
 
 /// What keeps a source that was fetched from taking part.
-pub(super) fn problems(source: &Fetched) -> Vec<Problem> {
+pub(crate) fn problems(source: &Fetched) -> Vec<Problem> {
     let listed = list(source, &source.spec, SourceId(0)).err();
     listed
         .into_iter()
