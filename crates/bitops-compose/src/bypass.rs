@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{ExitCode, env, settings};
+use compose_model::{ExitCode, env, settings as model};
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
@@ -16,8 +16,9 @@ use crate::{
     environment::Environment,
     ignored,
     problem::{Failure, Problem},
-    signals,
-    switching::{POLL, Wait},
+    report::Printer,
+    settings, signals,
+    wait::{POLL, Wait},
     workspace::Workspaces,
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct Found {
 /// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
 pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
-    let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    let off = model::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
     let mount = match locate(off)? {
         Located::Repo(mount) => mount,
         Located::Nothing(nothing) => {
@@ -117,8 +118,8 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
         !mount.is_candidate_shown() || busy.environment.as_ref().is_none_or(same)
     };
     signals::watch();
-    let printer = crate::plain_printer();
-    let mut wait = Wait::new(&printer, crate::settings()?.timeout);
+    let printer = Printer::plain();
+    let mut wait = Wait::new(&printer, settings::read()?.timeout);
     while concerns(&busy) {
         if let Some(stopped) = signals::stopped() {
             return Err(stopped.into());
@@ -149,8 +150,8 @@ fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located,
         place.components().collect()
     };
     Ok(compose_tree::locate(&Places {
-        ops_repo: &place(env::OPS_REPO, settings::DEFAULT_OPS_REPO),
-        home: &place(env::HOME, settings::DEFAULT_HOME),
+        ops_repo: &place(env::OPS_REPO, model::DEFAULT_OPS_REPO),
+        home: &place(env::HOME, model::DEFAULT_HOME),
         environment,
         candidates,
     })?)
@@ -158,7 +159,7 @@ fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located,
 
 /// Does this run in the image, or in what is laid out as one?
 pub(crate) fn in_image() -> bool {
-    let home = set(env::HOME).unwrap_or_else(|| settings::DEFAULT_HOME.into());
+    let home = set(env::HOME).unwrap_or_else(|| model::DEFAULT_HOME.into());
     Path::new(&home).join("active").is_symlink()
 }
 

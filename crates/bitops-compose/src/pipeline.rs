@@ -15,7 +15,6 @@ use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
-    ignored,
     job::Job,
     local::DiskTree,
     problem::{Failure, Problem},
@@ -84,7 +83,12 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     };
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
-    crate::report::deliver(&job.printer, &composition, &gathered, Some(&staged.manifest()));
+    crate::report::deliver(
+        &job.printer.masks,
+        &composition,
+        &gathered,
+        Some(&staged.manifest()),
+    );
     // The exec that follows takes all memory back at once.
     std::mem::forget(composition);
     gathered.leave();
@@ -126,7 +130,7 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
         Ok(sources) => (sources, Vec::new()),
         Err(failure) => (Vec::new(), failure.into_problems()),
     };
-    problems.extend(ignored::of(job));
+    problems.extend(job.ignored_lists());
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 

@@ -3,8 +3,8 @@
 use compose_sources::check_lock;
 use serde::Serialize;
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Format, Target},
     job::Job,
     pipeline,

@@ -4,10 +4,11 @@ use std::{convert::Infallible, ffi::OsString, sync::Arc};
 
 use crate::{
     bypass::{self, Found, Start},
-    job::{Job, pipeline_words},
-    launch::Pipeline,
+    job::Job,
+    launch::{Pipeline, pipeline_words},
     pipeline::{self, Prepared},
     problem::{Failure, Problem},
+    report::Printer,
     runtime, signals, staying,
 };
 
@@ -19,7 +20,7 @@ pub(crate) fn run(args: Vec<OsString>) -> u8 {
         Err(failure) => Err(failure),
     };
     let Err(failure) = failed;
-    crate::plain_printer().problems(failure.problems());
+    Printer::plain().problems(failure.problems());
     failure.code().code()
 }
 
@@ -46,7 +47,7 @@ fn compose(found: &Found, args: Vec<OsString>) -> u8 {
             failure
         }
         Err(failure) => {
-            crate::plain_printer().problems(failure.problems());
+            Printer::plain().problems(failure.problems());
             failure
         }
     };

@@ -6,8 +6,8 @@ use compose_plan::lock::Lock;
 use compose_sources::{LockFile, Pins, refuse_moved};
 use serde_json::json;
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{self, Format},
     job::Job,
     pipeline,

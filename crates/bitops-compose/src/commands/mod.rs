@@ -16,7 +16,6 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::{
-    DONE,
     cli::{Cli, Format, Target},
     job::Job,
     pipeline::{self, Planned},
@@ -24,6 +23,9 @@ use crate::{
     report::{self, to_stdout},
     runtime,
 };
+
+/// The code of a run that did what it should.
+const DONE: u8 = 0;
 
 /// Composes for a command that shows or writes the result. Its problems are told by the job's own printer, which masks.
 fn composed(

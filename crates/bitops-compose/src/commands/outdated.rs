@@ -4,10 +4,9 @@ use compose_model::Failure;
 use compose_plan::lock;
 use compose_sources::LockedRefs;
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{self, Format},
-    ignored,
     job::Job,
     runtime,
 };
@@ -18,7 +17,7 @@ const OUTDATED: u8 = 1;
 /// Looks at the refs of every locked repo and prints one row a source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let job = Job::of(&args.target)?;
-    if let Some(failure) = Failure::new(ignored::of(&job)) {
+    if let Some(failure) = Failure::new(job.ignored_lists()) {
         return Err(failure);
     }
     let file = job.lock_file();
