@@ -2,11 +2,10 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use compose_model::{Diagnostic, Severity, env, file_name};
+use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
 
 use crate::{
-    problem::{Failure, Problem},
     report::{Checkout, Printer},
     settings,
 };
@@ -25,11 +24,11 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
         } else {
-            found.severity = Severity::Warning;
+            found = found.into_warning();
         }
-        Problem::from(found)
+        found
     };
-    let problems: Vec<Problem> = found.into_iter().map(told).collect();
+    let problems: Vec<Diagnostic> = found.into_iter().map(told).collect();
     if locked {
         return Err(problems.into());
     }

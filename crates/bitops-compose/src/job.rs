@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cancel, Diagnostic, ExitCode, Reporter, Settings, TreePath};
+use compose_model::{Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath};
 use compose_plan::{compose::ImageDeployments, resolve::Allow};
 use compose_sources::{Gatherer, LockFile, Verifier};
 
@@ -16,7 +16,6 @@ use crate::{
     cli::Target,
     environment::Environment,
     ignored,
-    problem::{Failure, Problem},
     report::{self, LogSettings, Masks, Printer},
     settings, target,
 };
@@ -66,8 +65,11 @@ impl Job {
         }
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
-            let problem =
-                Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
+            let is_missing = error.exit_code() == ExitCode::Config;
+            let problem = bypass::unreadable(&config, error);
+            if !is_missing {
+                return problem;
+            }
             let misnamed = config.with_extension("yml");
             if misnamed.is_file() {
                 return problem.hint(format!(
@@ -106,7 +108,7 @@ impl Job {
         root: &Path,
         environment: &str,
         text: String,
-        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Problem>,
+        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
     ) -> Result<Self, Failure> {
         let build_config = build_config(&settings)?;
         let Environment {
@@ -157,14 +159,12 @@ impl Job {
 
     /// Tells what is wrong without being an error.
     pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
-        let warnings: Vec<Problem> = warnings.iter().cloned().map(Problem::from).collect();
-        self.printer.problems(&warnings);
+        self.printer.problems(warnings);
     }
 
     /// Lists of sources that would have no effect, each an error.
-    pub(crate) fn ignored_lists(&self) -> Vec<Problem> {
-        let found = ignored::lists(&self.root, self.environment.as_str(), self.text.as_bytes());
-        found.into_iter().map(Problem::from).collect()
+    pub(crate) fn ignored_lists(&self) -> Vec<Diagnostic> {
+        ignored::lists(&self.root, self.environment.as_str(), self.text.as_bytes())
     }
 
     /// What decides about its sources.

@@ -41,20 +41,14 @@ mod target;
 mod wait;
 mod workspace;
 
-/// What ends a run.
-mod problem {
-    pub(crate) use compose_model::{Failure, Problem};
-}
-
 use std::ffi::OsString;
 
 use clap::{Parser, error::ErrorKind};
-use compose_model::ExitCode;
+use compose_model::{Diagnostic, ExitCode, Failure};
 
 use crate::{
     arguments::Meant,
     cli::{Cli, Command},
-    problem::Failure,
     report::Printer,
 };
 
@@ -111,7 +105,7 @@ fn run(command: Command) -> u8 {
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
     };
     done.unwrap_or_else(|failure| {
-        Printer::plain().problems(failure.problems());
+        Printer::plain().problems(failure.diagnostics());
         failure.code().code()
     })
 }
@@ -129,10 +123,8 @@ fn usage(error: &clap::Error) -> u8 {
         _ => parts.next().unwrap_or_default(),
     };
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let problem = problem::Problem {
-        hints: parts.next().map(str::to_owned).into_iter().collect(),
-        ..problem::Problem::new(ExitCode::Usage, message)
-    };
+    let mut problem = Diagnostic::new(ExitCode::Usage, message);
+    problem.hints.extend(parts.next().map(str::to_owned));
     printer.problems([&problem]);
     ExitCode::Usage.code()
 }

@@ -9,15 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
-use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
+use compose_model::{Diagnostic, ExitCode, Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
 use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
     job::Job,
     local::DiskTree,
-    problem::{Failure, Problem},
     switching::{self, Inputs},
 };
 
@@ -110,7 +109,7 @@ pub(crate) struct Prepared {
 }
 
 fn unexpected(error: tokio::task::JoinError) -> Failure {
-    Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
+    Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
         .because(error)
         .into()
 }
@@ -128,7 +127,7 @@ fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     let (sources, mut problems) = match declared(job) {
         Ok(sources) => (sources, Vec::new()),
-        Err(failure) => (Vec::new(), failure.into_problems()),
+        Err(failure) => (Vec::new(), failure.into_diagnostics()),
     };
     problems.extend(job.ignored_lists());
     Failure::new(problems).map_or(Ok(sources), Err)
@@ -162,13 +161,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         list_local: local == Local::Listed,
         cancel: &job.cancel,
     };
-    compose::compose(&request).map_err(|error| {
-        let code = match &error {
-            ComposeError::Cancelled(_) => ExitCode::Terminated,
-            _ => ExitCode::Config,
-        };
-        Problem::from_error(code, &error).into()
-    })
+    Ok(compose::compose(&request)?)
 }
 
 /// A composition without conflicts, or all of them.
@@ -179,10 +172,7 @@ pub(crate) fn refuse_conflicts(
 ) -> Result<Composition, Failure> {
     job.warn(&composition.warnings);
     let conflicts = report::conflicts(&composition, &gathered.layers.sources);
-    match Failure::new(conflicts.into_iter().map(Problem::from).collect()) {
-        Some(failure) => Err(failure),
-        None => Ok(composition),
-    }
+    Failure::check(conflicts).map(|()| composition)
 }
 
 /// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
@@ -206,13 +196,9 @@ fn materialise(
         .collect();
     let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
     let content = |at: usize, put: &mut Put<'_>| -> Result<(), Failure> {
-        job.cancel
-            .check()
-            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel.check()?;
         match &changed[at].0.write {
-            Write::Blob { source, file } => gathered
-                .with(*source, file, put)
-                .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))??,
+            Write::Blob { source, file } => gathered.with(*source, file, put)??,
             Write::Bytes { bytes, .. } => put(bytes)?,
             Write::Local => {}
         }

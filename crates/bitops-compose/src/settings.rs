@@ -2,16 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use compose_model::{ExitCode, Settings};
-
-use crate::problem::{Failure, Problem};
+use compose_model::{Diagnostic, Failure, Settings};
 
 /// Reads the settings; every wrong value is an error.
 pub(crate) fn read() -> Result<Settings, Failure> {
-    Settings::from_env(&|name| std::env::var_os(name)).map_err(|errors| {
-        let problem = |error| Problem::from_error(ExitCode::Usage, &error);
-        Failure::from(errors.into_iter().map(problem).collect::<Vec<_>>())
-    })
+    Settings::from_env(&|name| std::env::var_os(name))
+        .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
 }
 
 /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.

@@ -7,12 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::ExitCode;
+use compose_model::{Cause, Diagnostic, ExitCode, Failure};
 use compose_tree::{Attempt, Mount, SwitchLock};
 
 use crate::{
     job::Job,
-    problem::{Failure, Problem},
     wait::{POLL, Wait},
 };
 
@@ -20,9 +19,7 @@ use crate::{
 pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
     let mut wait = Wait::new(&job.printer, job.settings.timeout);
     loop {
-        job.cancel
-            .check()
-            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel.check()?;
         match mount.try_lock()? {
             Attempt::Locked(lock) => return Ok(lock),
             Attempt::Busy(busy) => wait.again(&busy)?,
@@ -52,26 +49,26 @@ impl Inputs {
         let environment = job.root.join(job.environment.as_str());
         let dirs = [job.root.clone(), environment.clone()];
         let dirs = dirs.into_iter().map(|dir| {
-            let identity = identity(&dir).map_err(|error| gone(&dir, &error))?;
+            let identity = identity(&dir).map_err(|error| gone(&dir, error))?;
             Ok((dir, identity))
         });
         Ok(Self {
             config: environment.join("bitops.config.yaml"),
             text: Arc::clone(&job.text),
             lock: job.lock_file().bytes()?,
-            dirs: dirs.collect::<Result<_, Problem>>()?,
+            dirs: dirs.collect::<Result<_, Diagnostic>>()?,
         })
     }
 
     /// Are they still the same? Else the composition would be of two states of the user's repo.
     pub(crate) fn check(&self, job: &Job) -> Result<(), Failure> {
         for (dir, before) in &self.dirs {
-            let now = identity(dir).map_err(|error| gone(dir, &error))?;
+            let now = identity(dir).map_err(|error| gone(dir, error))?;
             if now.inode != before.inode && now.changed != before.changed {
                 return Err(changed(dir, "is another directory now").into());
             }
         }
-        let text = fs::read(&self.config).map_err(|error| gone(&self.config, &error))?;
+        let text = fs::read(&self.config).map_err(|error| gone(&self.config, error))?;
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }
@@ -94,12 +91,15 @@ fn identity(dir: &Path) -> io::Result<Identity> {
     })
 }
 
-fn gone(path: &Path, error: &io::Error) -> Problem {
-    changed(path, "cannot be read any more").because(error)
+/// A file that is not there any more was changed; one that cannot be read is the machine's fault.
+fn gone(path: &Path, error: io::Error) -> Diagnostic {
+    let mut diagnostic = changed(path, "cannot be read any more");
+    diagnostic.code = error.exit_code();
+    diagnostic.because(error)
 }
 
-fn changed(path: &Path, what: &str) -> Problem {
-    Problem::new(
+fn changed(path: &Path, what: &str) -> Diagnostic {
+    Diagnostic::new(
         ExitCode::Config,
         format!(
             "the operations repo changed during the run: {} {what}",

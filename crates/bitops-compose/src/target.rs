@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::ExitCode;
+use compose_model::{Diagnostic, ExitCode};
 
-use crate::{bypass, cli::Target, problem::Problem, workspace::Workspaces};
+use crate::{bypass, cli::Target, workspace::Workspaces};
 
 /// The operations repo of a command for people. A place in a composition means the user's own repo below it.
-pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
+pub(crate) fn root(target: &Target) -> Result<PathBuf, Diagnostic> {
     if let Some(dir) = &target.ops_repo {
         return Ok(compose_tree::users_path(dir));
     }
@@ -21,7 +21,8 @@ pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
     if let Some(mount) = bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
         return Ok(mount.root().to_owned());
     }
-    let dir = std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    let dir = std::env::current_dir()
+        .map_err(|error| Diagnostic::because_of("the current directory cannot be found", error))?;
     Ok(compose_tree::users_path(&dir))
 }
 
@@ -33,7 +34,7 @@ fn workspaces() -> Option<Workspaces> {
 }
 
 /// That nothing is mounted, and that no workspace has the environment.
-pub(crate) fn nowhere(target: &Target, environment: &str) -> Result<Option<Problem>, Problem> {
+pub(crate) fn nowhere(target: &Target, environment: &str) -> Result<Option<Diagnostic>, Diagnostic> {
     let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
         return Ok(None);
     };
@@ -58,8 +59,8 @@ pub(crate) fn is_environment(root: &Path, name: &str) -> bool {
 }
 
 /// That no environment is named, with those that there are.
-pub(crate) fn no_environment(root: &Path) -> Problem {
-    let problem = Problem::new(ExitCode::Usage, "no environment is named");
+pub(crate) fn no_environment(root: &Path) -> Diagnostic {
+    let problem = Diagnostic::new(ExitCode::Usage, "no environment is named");
     match environments(root).as_slice() {
         [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
         names => problem.hint(format!(

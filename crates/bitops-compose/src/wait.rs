@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use compose_model::{ExitCode, Severity, env};
+use compose_model::{Diagnostic, ExitCode, env};
 use compose_tree::Busy;
 
-use crate::{problem::Problem, report::Printer};
+use crate::report::Printer;
 
 /// Another run holds the link about as long as its pipeline's copy takes.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
@@ -31,13 +31,13 @@ impl<'a> Wait<'a> {
     }
 
     /// The other run is still there: explains it once, and fails when the time is over.
-    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Problem> {
+    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Diagnostic> {
         let who = match &busy.environment {
             Some(environment) => format!("another run, which deploys {environment}"),
             None => "another run".to_owned(),
         };
         if self.started.elapsed() >= self.limit {
-            let problem = Problem::new(
+            let problem = Diagnostic::new(
                 ExitCode::TimedOut,
                 format!(
                     "the operations repo is in use by {who}, for more than {} seconds",
@@ -46,19 +46,17 @@ impl<'a> Wait<'a> {
             )
             .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
             return Err(match &busy.composition {
-                Some(composition) => problem.because(format!("it uses {}", composition.display())),
+                Some(composition) => problem.reason(format!("it uses {}", composition.display())),
                 None => problem,
             });
         }
         if !self.explained && self.started.elapsed() >= EXPLAIN {
             self.explained = true;
-            let waiting = Problem {
-                severity: Severity::Warning,
-                ..Problem::new(
-                    ExitCode::TimedOut,
-                    format!("waiting for {who}: BitOps still copies the operations repo there"),
-                )
-            };
+            let waiting = Diagnostic::new(
+                ExitCode::TimedOut,
+                format!("waiting for {who}: BitOps still copies the operations repo there"),
+            )
+            .into_warning();
             self.printer.problems([&waiting]);
         }
         Ok(())

@@ -3,7 +3,7 @@
 mod support;
 
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
-use compose_model::{ExitCode, FileMode, Filter, Globs};
+use compose_model::{Cause, ExitCode, FileMode, Filter, Globs};
 use support::{Catalog, Lab, contents, id, path, text, url, want};
 
 async fn fetch_with(options: Options, catalog: &Catalog, commit: &str, root: &Root) -> Snapshot {

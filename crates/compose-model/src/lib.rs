@@ -15,8 +15,7 @@
 //! | [`filter`] | which files of a source take part |
 //! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
 //! | [`fold`] | names that are one on some file systems |
-//! | [`diagnostic`] | a mistake with its place and its remedy |
-//! | [`problem`] | what ends a run |
+//! | [`diagnostic`] | what is wrong: cause, exit code, place, remedies |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
 //! | [`exit`] | exit codes |
@@ -33,7 +32,6 @@ pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod path;
-pub mod problem;
 pub mod refs;
 pub mod report;
 pub mod settings;
@@ -44,13 +42,12 @@ pub mod url;
 pub mod version;
 
 pub use cancel::Cancel;
-pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use diagnostic::{Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span};
 pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
-pub use problem::{Failure, Problem};
 pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;

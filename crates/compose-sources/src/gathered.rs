@@ -41,12 +41,10 @@ impl Gathered {
         file: &TreeFile,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ContentsError> {
-        self.snapshots[source.0]
-            .with(&file.blob, look)
-            .map_err(|error| ContentsError {
-                what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
-                why: error.to_string(),
-            })
+        self.snapshots[source.0].with(&file.blob, look).map_err(|error| {
+            let repo = &self.layers.sources[source.0].repo;
+            ContentsError::new(format!("{} in {repo}", file.repo_path), error)
+        })
     }
 
     /// Ends what must not outlast this process, which becomes another program: that takes back memory, open files and locks at

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use compose_git::Traces;
 use compose_model::{
-    ExitCode, Failure, Problem, SourceSpec, TreePath,
+    Diagnostic, ExitCode, Failure, SourceSpec, TreePath,
     filter::{glob, is_hook},
     text,
 };
@@ -36,7 +36,7 @@ pub(crate) fn layers(
     let mut problems = Vec::new();
     for node in order {
         let Some(source) = fetched.remove(&node.node) else {
-            return Err(Problem::new(ExitCode::Bug, "a source was ordered and not fetched").into());
+            return Err(Diagnostic::new(ExitCode::Bug, "a source was ordered and not fetched").into());
         };
         let id = SourceId(gathered.snapshots.len());
         let spec = node.spec;
@@ -75,7 +75,7 @@ pub(crate) fn layers(
 }
 
 /// What keeps a source that was fetched from taking part.
-pub(crate) fn problems(source: &Fetched) -> Vec<Problem> {
+pub(crate) fn problems(source: &Fetched) -> Vec<Diagnostic> {
     let listed = list(source, &source.spec, SourceId(0)).err();
     listed
         .into_iter()
@@ -88,8 +88,8 @@ fn list(
     source: &Fetched,
     spec: &SourceSpec,
     id: SourceId,
-) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Problem>> {
-    let one = |problem: Problem| vec![problem];
+) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Diagnostic>> {
+    let one = |problem: Diagnostic| vec![problem];
     let Some(tree) = source
         .snapshot
         .tree(&spec.environment)
@@ -128,7 +128,7 @@ fn list(
 
 /// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are
 /// none for a shared one.
-fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
+fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
     let remedy = match (&error, part) {
         (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
             .strip_prefix(dir.as_str())
@@ -141,7 +141,7 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
             }),
         _ => None,
     };
-    let problem = Problem::from(error);
+    let problem = Diagnostic::from(error);
     match remedy {
         Some(remedy) => problem.hint(remedy),
         None => problem,
@@ -149,7 +149,7 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
 }
 
 /// What an entry names and is not there is a slip, or was there in another version: without it, other files would be deployed.
-fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Problem {
+fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Diagnostic {
     let key = match part {
         Part::DefaultFolder(_) => "default-folder",
         Part::Environment | Part::Shared(_) => "shared",
@@ -161,16 +161,16 @@ fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Problem {
     );
     let there = source.snapshot.directories();
     let near = text::did_you_mean(dir.as_str(), there.iter().map(String::as_str));
-    Problem::new(ExitCode::Config, message).hint(match near {
+    Diagnostic::new(ExitCode::Config, message).hint(match near {
         Some(near) => format!("did you mean `{}`?", text::escape(near, 80)),
         None => "correct the name, leave it out, or take a version that has it".to_owned(),
     })
 }
 
-fn no_environment(source: &Fetched) -> Problem {
+fn no_environment(source: &Fetched) -> Diagnostic {
     let spec = &source.spec;
     let tag = text::escape(&source.resolved.name, 80);
-    let problem = Problem::new(
+    let problem = Diagnostic::new(
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
     )

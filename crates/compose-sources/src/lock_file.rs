@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, Failure, Problem, TreePath, file_name};
+use compose_model::{Diagnostic, ExitCode, Failure, TreePath, file_name};
 use compose_plan::lock::{Lock, RESTORE};
 
 /// The lock file of an environment, whether or not it is there.
@@ -46,7 +46,7 @@ impl LockFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
             Err(error) => {
                 let message = format!("cannot read {}", self.name);
-                Err(Problem::new(ExitCode::Config, message).because(error).into())
+                Err(Diagnostic::because_of(message, error).into())
             }
         }
     }
@@ -57,7 +57,7 @@ impl LockFile {
             return Ok(None);
         };
         let text = String::from_utf8(bytes).map_err(|error| {
-            Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+            Diagnostic::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
                 .because(error.utf8_error())
                 .hint(RESTORE)
         })?;
@@ -67,7 +67,7 @@ impl LockFile {
     /// The lock that there must be.
     pub fn require(&self) -> Result<Lock, Failure> {
         self.read()?.ok_or_else(|| {
-            Problem::new(ExitCode::Config, format!("there is no {}", self.name))
+            Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
                 .hint("run `bitops-compose lock` first")
                 .into()
         })
@@ -84,7 +84,7 @@ impl LockFile {
             return Ok(false);
         }
         write_aside(&path, &text).map_err(|error| {
-            Problem::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+            Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
         })?;
         Ok(true)
     }

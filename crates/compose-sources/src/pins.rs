@@ -1,8 +1,6 @@
 //! What the lock answers.
 
-use compose_model::{
-    Diagnostic, ExitCode, Failure, Problem, RepoUrl, Requested, Severity, SourceSpec, TreePath, env,
-};
+use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
 use crate::LockFile;
@@ -34,7 +32,7 @@ pub enum Pin {
     /// Look at the refs.
     Live,
     /// No lock, no deployment.
-    Refused(Problem),
+    Refused(Diagnostic),
 }
 
 impl Pins {
@@ -50,7 +48,7 @@ impl Pins {
                     Unanswered::Warn
                 },
             }),
-            None if required => Err(Problem::new(
+            None if required => Err(Diagnostic::new(
                 ExitCode::Config,
                 format!("there is no {}, and {} asks for one", file.name(), env::LOCKED),
             )
@@ -107,7 +105,7 @@ impl Pins {
 /// deployment would be refused for them because the lock is `required`.
 pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
     let mut pins = Pins::read(file, required)?;
-    let refused: Vec<Problem> = specs
+    let refused: Vec<Diagnostic> = specs
         .iter()
         .filter_map(|spec| match pins.pin(spec) {
             Pin::Refused(problem) => Some(problem),
@@ -128,10 +126,9 @@ pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Resu
     Ok(pins.warnings(specs.iter()))
 }
 
-fn refusal(told: Diagnostic) -> Problem {
-    Problem::from(Diagnostic {
-        severity: Severity::Error,
-        message: format!("{}, and {} is set", told.message, env::LOCKED),
-        ..told
-    })
+/// The same as an error, with the setting that makes it one.
+fn refusal(mut told: Diagnostic) -> Diagnostic {
+    told.severity = Severity::Error;
+    told.message.push_str(&format!(", and {} is set", env::LOCKED));
+    told
 }

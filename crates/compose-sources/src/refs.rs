@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use compose_git::Git;
-use compose_model::{Diagnostic, ExitCode, Failure, Problem, Refs, RepoUrl, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Refs, RepoUrl};
 use compose_plan::{
     lock::{Lock, LockedRef},
     resolve::{Allow, all_tags_prefix},
@@ -16,7 +16,7 @@ pub struct LockedRefs {
     /// All tags of the repos that answered, and the branches that the lock names, by [`RepoUrl::key`].
     pub refs: HashMap<String, Arc<Refs>>,
     /// What is wrong with the others, in the lock's order.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
 }
 
 /// One look at each repo, all at once.
@@ -34,10 +34,10 @@ pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<Locked
     }
     let mut tasks = JoinSet::new();
     let mut refs = HashMap::new();
-    let mut problems: Vec<(usize, Problem)> = Vec::new();
+    let mut problems: Vec<(usize, Diagnostic)> = Vec::new();
     for (at, (url, prefixes)) in repos.into_iter().enumerate() {
-        if !allow.allows(&url) {
-            problems.push((at, refused(&url)));
+        if let Err(error) = allow.check(&url) {
+            problems.push((at, error.into()));
             continue;
         }
         let repo = git.repo(&url);
@@ -49,7 +49,7 @@ pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<Locked
             Ok((at, _, Err(error))) => problems.push((at, error.into())),
             Err(error) => {
                 return Err(
-                    Problem::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
+                    Diagnostic::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
                         .because(error)
                         .into(),
                 );
@@ -61,12 +61,4 @@ pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<Locked
         refs,
         problems: problems.into_iter().map(|(_, problem)| problem).collect(),
     })
-}
-
-fn refused(repo: &RepoUrl) -> Problem {
-    let message = format!("{repo} is not among the repos that {} allows", env::ALLOW);
-    Problem {
-        code: ExitCode::Refused,
-        ..Diagnostic::error(message).into()
-    }
 }

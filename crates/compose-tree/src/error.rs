@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{ExitCode, Problem};
+use compose_model::{Cause, ExitCode};
 
 use crate::{
     link::{ACTIVE, MOUNT},
@@ -107,9 +107,14 @@ impl Error {
             writable
         }
     }
+}
 
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Cause for Error {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::CannotWrite
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Error::NotALink { .. } => Some(
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"
@@ -143,14 +148,6 @@ impl Error {
                 }
             }
         }
-    }
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        let mut problem = Self::from_error(ExitCode::CannotWrite, &error);
-        problem.hints.extend(error.hint());
-        problem
     }
 }
 

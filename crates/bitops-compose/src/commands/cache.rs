@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compose_git::{Cache as Objects, CacheEntry, Prune, Pruned};
+use compose_model::Failure;
 use indicatif::{HumanBytes, HumanDuration};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use super::DONE;
 use crate::{
     cli::{Cache, CacheAct, Format},
-    problem::Failure,
     report::Printer,
     settings,
 };

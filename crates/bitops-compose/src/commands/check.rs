@@ -1,5 +1,6 @@
 //! `check`: the config and its lock, without any network.
 
+use compose_model::Failure;
 use compose_sources::check_lock;
 use serde::Serialize;
 
@@ -8,7 +9,6 @@ use crate::{
     cli::{Format, Target},
     job::Job,
     pipeline,
-    problem::Failure,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
@@ -24,7 +24,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let sources = match checked {
         Ok(sources) => sources,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };

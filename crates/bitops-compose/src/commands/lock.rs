@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compose_model::Failure;
 use compose_plan::lock::Lock;
 use compose_sources::{LockFile, Pins, refuse_moved};
 use serde_json::json;
@@ -10,9 +11,7 @@ use super::DONE;
 use crate::{
     cli::{self, Format},
     job::Job,
-    pipeline,
-    problem::Failure,
-    runtime,
+    pipeline, runtime,
 };
 
 /// Resolves every source live and writes the lock.
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let (lock, changed) = match locked {
         Ok(locked) => locked,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };

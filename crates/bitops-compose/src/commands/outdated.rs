@@ -28,7 +28,7 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let LockedRefs { refs, problems } = match looked {
         Ok(looked) => looked,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };
