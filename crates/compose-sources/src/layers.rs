@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use compose_git::Traces;
-use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec, TreePath, text};
+use compose_model::{
+    Diagnostic, ExitCode, Failure, SourceSpec, TreePath,
+    filter::{glob, is_hook},
+    text,
+};
 use compose_plan::{
-    compose::filter::{Filter, glob, is_hook},
-    layer::{Layer, Layers, LeftOut, Part, Source, SourceId},
+    layer::{Layer, Layers, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
 
-use super::{
-    Gathered,
+use crate::{
+    gathered::Gathered,
     repo::{Fetched, with_place},
 };
 
 /// Lists what every source contributes, in composition order.
-pub(super) fn layers(
+pub(crate) fn layers(
     traces: Traces,
     order: Vec<OrderedNode>,
     mut fetched: BTreeMap<NodeId, Fetched>,
@@ -72,7 +75,7 @@ pub(super) fn layers(
 }
 
 /// What keeps a source that was fetched from taking part.
-pub(super) fn problems(source: &Fetched) -> Vec<Diagnostic> {
+pub(crate) fn problems(source: &Fetched) -> Vec<Diagnostic> {
     let listed = list(source, &source.spec, SourceId(0)).err();
     listed
         .into_iter()
@@ -94,7 +97,6 @@ fn list(
     else {
         return Err(one(no_environment(source)));
     };
-    let filter = Filter::new(spec).map_err(|error| one(error.into()))?;
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in &source.parts {
@@ -112,7 +114,7 @@ fn list(
                 source: id,
                 part: part.clone(),
                 files,
-                left_out: left_out(source.snapshot.left_out(root), &filter),
+                left_out: source.snapshot.left_out(root).to_vec(),
             }),
             Err(error) => problems.push(unfit(error, part, &root.dir)),
         }
@@ -122,17 +124,6 @@ fn list(
     } else {
         Err(problems)
     }
-}
-
-/// What the entry leaves out, with the key that says so.
-fn left_out(paths: &[TreePath], filter: &Filter) -> Vec<LeftOut> {
-    let one = |path: &TreePath| {
-        Some(LeftOut {
-            path: path.clone(),
-            by: filter.left_out_by(path)?,
-        })
-    };
-    paths.iter().filter_map(one).collect()
 }
 
 /// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are

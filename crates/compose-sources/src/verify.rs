@@ -13,7 +13,7 @@ use compose_plan::resolve::{Kind, Resolved};
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
 
 /// The trusted keys of a run, each file read once.
-pub(crate) struct Verifier {
+pub struct Verifier {
     /// The operations repo, where relative paths of a source's `keys` start.
     root: PathBuf,
     /// `BITOPS_COMPOSE_VERIFY_KEYS`
@@ -22,11 +22,11 @@ pub(crate) struct Verifier {
 }
 
 /// A source whose signatures are good.
-pub(crate) struct Verified {
+pub struct Verified {
     /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
-    pub(crate) signer: String,
+    pub signer: String,
     /// The annotated tag that was verified.
-    pub(crate) tag: Option<ObjectId>,
+    pub tag: Option<ObjectId>,
 }
 
 /// What must be signed.
@@ -40,7 +40,7 @@ enum Needs {
 
 impl Verifier {
     /// Reads nothing yet.
-    pub(crate) fn new(root: &Path, for_all: Option<&Path>) -> Self {
+    pub fn new(root: &Path, for_all: Option<&Path>) -> Self {
         Self {
             root: root.to_owned(),
             for_all: for_all.map(Path::to_owned),
@@ -49,7 +49,7 @@ impl Verifier {
     }
 
     /// Reads the keys that these sources are verified with, so that a run without good ones ends before it contacts any repo.
-    pub(crate) fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
+    pub fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
         let mut problems = Vec::new();
         let mut told = HashSet::new();
         for spec in specs {
@@ -89,7 +89,7 @@ impl Verifier {
     }
 
     /// `None`: the source needs no signature. Everything that is not provably signed by a trusted key is an error.
-    pub(crate) async fn verify(
+    pub async fn verify(
         &self,
         repo: &Repo,
         spec: &SourceSpec,

@@ -1,208 +1,142 @@
 //! Resolve and fetch, repo by repo, sources of sources included.
 //!
-//! | module | holds |
-//! |---|---|
-//! | `repo` | one repo's part: refs, commits, signatures |
-//! | `layers` | what the sources of a composition contribute, in its order |
-//!
 //! What a source names itself is only known once it was fetched: each repo that answers may bring more sources, which are
 //! under way at once. Entries of one repo that are known at one time are one task, over one connection, with one request for
 //! all wanted commits.
-
-mod layers;
-mod repo;
 
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
-use compose_git::{Git, Snapshot, Tidying, Traces};
+use compose_git::Git;
 use compose_model::{
-    Background, Diagnostic, ExitCode, Failure, Nesting, SourceSpec, TreeFile, TreePath, file_name, text,
+    Background, Diagnostic, ExitCode, Failure, Nesting, SourceSpec, TreePath, file_name, text,
 };
 use compose_plan::{
     config,
-    layer::{Contents, ContentsError, Layers, Part, Source, SourceId},
-    lock::{Lock, Locked, LockedRef, Via},
-    resolve::{Allow, Graph, NodeId, OrderedNode, Resolved},
+    layer::{Part, Source},
+    lock::Lock,
+    resolve::{Allow, Graph, NodeId, OrderedNode},
 };
 use tokio::task::JoinSet;
 
-use self::repo::{Entry, Fetched, Results, with_place};
 use crate::{
-    job::Job,
+    blocking::blocking,
+    gathered::Gathered,
+    layers,
     pins::{Pin, Pins},
-    pipeline::blocking,
-    verify::{Verified, Verifier},
+    refs::{self, LockedRefs},
+    repo::{self, Entry, Fetched, Results, with_place},
+    verify::Verifier,
 };
 
-/// All that sources contribute, with access to their bytes.
-pub(crate) struct Gathered {
-    pub(crate) layers: Layers,
-    /// By source: does the lock answer its request?
-    pub(crate) locked: Vec<bool>,
-    /// What is wrong without being an error.
-    pub(crate) warnings: Vec<Diagnostic>,
-    snapshots: Vec<Snapshot>,
-    resolved: Vec<(Resolved, Option<Verified>)>,
-    traces: Traces,
-    /// The cache is brought under its limit while the rest is done.
-    tidying: Option<Tidying>,
+/// What decides about sources, for all environments of a run: gathering several looks at each repo once.
+pub struct Gatherer {
+    git: Git,
+    allow: Allow,
+    verifier: Arc<Verifier>,
 }
 
-impl Contents for Gathered {
-    fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError> {
-        self.with(source, file, |bytes| Arc::from(bytes))
-    }
-}
-
-impl Gathered {
-    /// Lends the bytes of a file to `look`, without a copy.
-    pub(crate) fn with<T>(
-        &self,
-        source: SourceId,
-        file: &TreeFile,
-        look: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T, ContentsError> {
-        self.snapshots[source.0].with(&file.blob, look).map_err(|error| {
-            let repo = &self.layers.sources[source.0].repo;
-            ContentsError::new(format!("{} in {repo}", file.repo_path), error)
+impl Gatherer {
+    /// Contacts repos as `options` say, those that `allow` allows alone, and trusts the keys of `verifier`.
+    pub fn new(options: compose_git::Options, allow: Allow, verifier: Verifier) -> Result<Self, Failure> {
+        let allowed = allow.clone();
+        let git = Git::new(compose_git::Options {
+            allow: Arc::new(move |repo| allowed.allows(repo)),
+            ..options
+        })?;
+        Ok(Self {
+            git,
+            allow,
+            verifier: Arc::new(verifier),
         })
     }
 
-    /// Ends what must not outlast this process, which becomes another program: that takes back memory, open files and locks at
-    /// once, much faster than they are given back one by one.
-    pub(crate) fn leave(mut self) {
-        drop(self.tidying.take());
-        self.traces.remove();
-        std::mem::forget(self);
-    }
-
-    /// What to lock of it.
-    pub(crate) fn lock(&self) -> Lock {
-        let via = |id: &SourceId| Via {
-            repo: self.layers.sources[id.0].repo.clone(),
-            environment: self.layers.sources[id.0].environment.clone(),
+    /// Finds the commits of these sources and of those that they name themselves, fetches and verifies them, and lists what
+    /// they contribute. Every failing source is reported, in declared order.
+    pub async fn gather(&self, specs: Vec<SourceSpec>, pins: &Pins) -> Result<Gathered, Failure> {
+        self.verifier.prepare(&specs)?;
+        let graph = Graph::new(specs, self.allow.clone())?;
+        let mut discovery = Discovery {
+            graph,
+            fetched: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            refused: Vec::new(),
+            certain: HashSet::new(),
         };
-        let sources = self.layers.sources.iter().zip(&self.resolved);
-        let locked = sources.map(|(source, (resolved, verified))| Locked {
-            repo: source.repo.clone(),
-            environment: source.environment.clone(),
-            requested: source.requested.clone(),
-            resolved: LockedRef::of(resolved),
-            commit: source.commit,
-            tree: source.tree,
-            via: source.via.iter().map(via).collect(),
-            signer: verified.as_ref().map(|verified| verified.signer.clone()),
-            tag_object: verified.as_ref().and_then(|verified| verified.tag),
-        });
-        Lock {
-            sources: locked.collect(),
-        }
-    }
-}
-
-/// The door to the repos of a job: gathering twice through one looks at each repo once.
-pub(crate) fn git(job: &Job) -> Result<Git, Failure> {
-    let allow = Allow::new(&job.settings.allow);
-    Ok(Git::new(compose_git::Options {
-        cache_limit: job.settings.cache_limit,
-        offline: job.settings.offline,
-        timeout: job.settings.timeout,
-        jobs: job.settings.jobs,
-        budget: job.settings.budget,
-        environment: std::env::vars_os().collect(),
-        allow: Arc::new(move |repo| allow.allows(repo)),
-        cancel: job.cancel.clone(),
-        reporter: Arc::clone(&job.reporter),
-        ..compose_git::Options::new(job.cache_dir())
-    })?)
-}
-
-/// Stages 2 and 3. Every failing source is told, in declared order.
-pub(crate) async fn gather(
-    job: &Job,
-    git: &Git,
-    specs: Vec<SourceSpec>,
-    pins: &Pins,
-) -> Result<Gathered, Failure> {
-    let verifier = Arc::new(Verifier::new(&job.root, job.settings.verify_keys.as_deref()));
-    verifier.prepare(&specs)?;
-    let graph = Graph::new(specs, Allow::new(&job.settings.allow))?;
-    let mut discovery = Discovery {
-        graph,
-        fetched: BTreeMap::new(),
-        failed: BTreeMap::new(),
-        refused: Vec::new(),
-        certain: HashSet::new(),
-    };
-    let mut tasks: JoinSet<Results> = JoinSet::new();
-    loop {
-        for (repo, entries) in discovery.ready(git, pins) {
-            let verifier = Arc::clone(&verifier);
-            tasks.spawn(async move { repo::fetch(&repo, entries, &verifier).await });
-        }
-        match tasks.join_next().await {
-            Some(Ok(results)) => results
-                .into_iter()
-                .for_each(|(node, result)| discovery.take(node, result)),
-            Some(Err(error)) => {
-                return Err(
-                    Diagnostic::new(ExitCode::Bug, "a fetch ended in an unexpected way")
-                        .because(error)
-                        .into(),
-                );
+        let mut tasks: JoinSet<Results> = JoinSet::new();
+        loop {
+            for (repo, entries) in discovery.ready(&self.git, pins) {
+                let verifier = Arc::clone(&self.verifier);
+                tasks.spawn(async move { repo::fetch(&repo, entries, &verifier).await });
             }
-            None => break,
+            match tasks.join_next().await {
+                Some(Ok(results)) => results
+                    .into_iter()
+                    .for_each(|(node, result)| discovery.take(node, result)),
+                Some(Err(error)) => {
+                    return Err(
+                        Diagnostic::new(ExitCode::Bug, "a fetch ended in an unexpected way")
+                            .because(error)
+                            .into(),
+                    );
+                }
+                None => break,
+            }
         }
+        let (order, mut fetched) = if discovery.fails() {
+            // It looks through what was fetched.
+            blocking(move || discovery.finish()).await?
+        } else {
+            discovery.finish()?
+        };
+        for node in &order {
+            self.decide(pins, node, &mut fetched).await?;
+        }
+        let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
+        let traces = self.git.traces();
+        let mut gathered = blocking(move || layers::layers(traces, order, fetched)).await?;
+        warnings.append(&mut gathered.warnings);
+        gathered.warnings = warnings;
+        let is_locked = |source: &Source| pins.locks(&source.repo, &source.environment, &source.requested);
+        gathered.locked = gathered.layers.sources.iter().map(is_locked).collect();
+        gathered.tidying = self.git.tidy();
+        Ok(gathered)
     }
-    let (order, mut fetched) = if discovery.fails() {
-        // It looks through what was fetched.
-        blocking(move || discovery.finish()).await?
-    } else {
-        discovery.finish()?
-    };
-    for node in &order {
-        decide(git, pins, &verifier, node, &mut fetched).await?;
-    }
-    let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
-    let traces = git.traces();
-    let mut gathered = blocking(move || layers::layers(traces, order, fetched)).await?;
-    warnings.append(&mut gathered.warnings);
-    gathered.warnings = warnings;
-    let is_locked = |source: &Source| pins.locks(&source.repo, &source.environment, &source.requested);
-    gathered.locked = gathered.layers.sources.iter().map(is_locked).collect();
-    gathered.tidying = git.tidy();
-    Ok(gathered)
-}
 
-/// Sees to it that a source is what its deciding entry asks for, where it was fetched for another one: that may leave
-/// out files that this one wants, or ask for no signature. What is there already costs no request.
-async fn decide(
-    git: &Git,
-    pins: &Pins,
-    verifier: &Verifier,
-    node: &OrderedNode,
-    fetched: &mut BTreeMap<NodeId, Fetched>,
-) -> Result<(), Failure> {
-    if fetched.get(&node.node).is_none_or(|source| is_for(source, node)) {
-        return Ok(());
+    /// Sees to it that a source is what its deciding entry asks for, where it was fetched for another one: that may leave
+    /// out files that this one wants, or ask for no signature. What is there already costs no request.
+    async fn decide(
+        &self,
+        pins: &Pins,
+        node: &OrderedNode,
+        fetched: &mut BTreeMap<NodeId, Fetched>,
+    ) -> Result<(), Failure> {
+        if fetched.get(&node.node).is_none_or(|source| is_for(source, node)) {
+            return Ok(());
+        }
+        let locked = match pins.pin(&node.spec) {
+            Pin::Locked(locked) => Some(locked),
+            Pin::Live => None,
+            Pin::Refused(problem) => return Err(problem.into()),
+        };
+        let entry = Entry {
+            node: node.node,
+            spec: node.spec.clone(),
+            locked,
+        };
+        let repo = self.git.repo(&node.spec.repo);
+        for (node, result) in repo::fetch(&repo, vec![entry], &self.verifier).await {
+            fetched.insert(node, result?);
+        }
+        Ok(())
     }
-    let locked = match pins.pin(&node.spec) {
-        Pin::Locked(locked) => Some(locked),
-        Pin::Live => None,
-        Pin::Refused(problem) => return Err(problem.into()),
-    };
-    let entry = Entry {
-        node: node.node,
-        spec: node.spec.clone(),
-        locked,
-    };
-    for (node, result) in repo::fetch(&git.repo(&node.spec.repo), vec![entry], verifier).await {
-        fetched.insert(node, result?);
+
+    /// The refs of every repo that a lock names, with what is wrong with those that do not answer. One look at each, all at once.
+    pub async fn refs(&self, lock: &Lock) -> Result<LockedRefs, Failure> {
+        refs::look(&self.git, &self.allow, lock).await
     }
-    Ok(())
 }
 
 /// Was the source fetched as its deciding entry asks for it?
@@ -336,7 +270,7 @@ fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name = TreePath::new(file_name::CONFIG)
         .map_err(|error| Diagnostic::new(ExitCode::Bug, "the config's name is not a path").because(error))?;
     let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
-    let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
+    let Some((_, root)) = environment.filter(|(_, root)| root.filter.keeps(&name)) else {
         return Ok(Vec::new());
     };
     let problem = |error| with_place(Diagnostic::from(error), &source.spec);

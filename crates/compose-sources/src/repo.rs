@@ -5,7 +5,6 @@ use std::sync::Arc;
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
-    compose::filter::Filter,
     layer::Part,
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
@@ -14,23 +13,23 @@ use compose_plan::{
 use crate::verify::{Verified, Verifier};
 
 /// One entry on its way through the stages of its repo.
-pub(super) struct Entry {
-    pub(super) node: NodeId,
-    pub(super) spec: SourceSpec,
+pub(crate) struct Entry {
+    pub(crate) node: NodeId,
+    pub(crate) spec: SourceSpec,
     /// What the lock answers; such an entry needs no look at the refs.
-    pub(super) locked: Option<Locked>,
+    pub(crate) locked: Option<Locked>,
 }
 
 /// One source whose bytes are at hand.
-pub(super) struct Fetched {
-    pub(super) spec: SourceSpec,
-    pub(super) resolved: Resolved,
-    pub(super) snapshot: Snapshot,
+pub(crate) struct Fetched {
+    pub(crate) spec: SourceSpec,
+    pub(crate) resolved: Resolved,
+    pub(crate) snapshot: Snapshot,
     /// Its directories, lowest layer first: what was fetched, and what it contributes.
-    pub(super) parts: Vec<(Part, Root)>,
-    pub(super) verified: Option<Verified>,
+    pub(crate) parts: Vec<(Part, Root)>,
+    pub(crate) verified: Option<Verified>,
     /// What the user should know of, if the source is a part of the composition.
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// An entry whose commit is known.
@@ -43,21 +42,24 @@ struct Wanted {
 }
 
 /// What became of each entry.
-pub(super) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
-pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
+pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
     let mut results = Vec::new();
     let mut wanted = Vec::new();
     for (entry, resolved) in resolve(repo, entries).await {
-        match resolved.and_then(|resolved| Ok((resolved, parts(&entry.spec)?))) {
-            Ok(((resolved, warnings), parts)) => wanted.push(Wanted {
-                want: want(&resolved, &parts),
-                entry,
-                resolved,
-                parts,
-                warnings,
-            }),
+        match resolved {
+            Ok((resolved, warnings)) => {
+                let parts = parts(&entry.spec);
+                wanted.push(Wanted {
+                    want: want(&resolved, &parts),
+                    entry,
+                    resolved,
+                    parts,
+                    warnings,
+                });
+            }
             Err(problem) => results.push((entry.node, Err(with_place(problem, &entry.spec).into()))),
         }
     }
@@ -262,19 +264,11 @@ fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
     }
 }
 
-/// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
-fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Diagnostic> {
-    let filter = Arc::new(Filter::new(spec)?);
-    // Without a filter the fetch need not learn names before it asks for blobs: one request less.
-    let filtered = |dir: &TreePath| {
-        if filter.keeps_all() {
-            return Root::whole(dir.clone());
-        }
-        let filter = Arc::clone(&filter);
-        Root {
-            dir: dir.clone(),
-            keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
-        }
+/// The directories of a source, lowest layer first, with what its filter leaves of each.
+fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
+    let filtered = |dir: &TreePath| Root {
+        dir: dir.clone(),
+        filter: spec.filter.clone(),
     };
     let mut parts = Vec::new();
     if let Some(dir) = &spec.default_folder {
@@ -284,10 +278,10 @@ fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Diagnostic> {
     for dir in &spec.shared {
         parts.push((Part::Shared(dir.clone()), Root::whole(dir.clone())));
     }
-    Ok(parts)
+    parts
 }
 
 /// A problem without a place is about the entry that named the source.
-pub(super) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
+pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
     problem.or_at(&spec.place)
 }
