@@ -23,8 +23,11 @@ const NAME: &CStr = c"bitops-compose";
 
 /// Whom the parent serves.
 pub trait Host {
-    /// The pipeline's copy is complete: it reads no more of what it copied. Called once at most, and at once.
+    /// The pipeline's copy is complete: it reads no more of what it copied. Called once at most, and at once. Where the pipeline's main
+    /// process can be held, it stands still until this returns.
     fn copied(&mut self);
+    /// The pipeline goes on after [`Host::copied`]: the place for what may take longer.
+    fn went_on(&mut self) {}
     /// Something that the user should know.
     fn say(&mut self, note: &Note);
 }
@@ -192,6 +195,7 @@ impl Parent<'_> {
             self.copied = true;
             self.watching = None;
             self.let_go();
+            self.host.went_on();
             self.on_statuses(others);
         }
     }

@@ -119,13 +119,10 @@ fn shown(path: &Path) -> String {
     text::escape(&path.to_string_lossy(), LONGEST)
 }
 
-/// Moves, reports, and empties the tree. Nothing that could not be moved is removed with it.
+/// Moves what was written into a composition, and reports it. What is left is for [`empty`].
 ///
 /// What can be neither moved nor kept elsewhere, as on a full disk, stays where it is: the whole composition is then kept, under the
 /// name that [`kept_name`] gives it.
-///
-/// The tree itself stays, as the end of a path that somebody may be walking: after it has set the times by which the copy's end
-/// is seen, Python's `copystat` asks for the extended attributes of what it copied by its path.
 pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     let tree = composition.join(TREE);
     let mut sweep = Sweep::default();
@@ -143,9 +140,6 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             };
             sweeper.all();
             let rest = sweeper.rest;
-            if rest == Rest::Nothing {
-                old::empty(&tree);
-            }
             (sweep, rest)
         }
         Err(error) => {
@@ -158,6 +152,14 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             (sweep, Rest::Unmoved)
         }
     }
+}
+
+/// Empties the tree of a composition that has been swept.
+///
+/// The tree itself stays, as the end of a path that somebody may be walking: after it has set the times by which the copy's end
+/// is seen, Python's `copystat` asks for the extended attributes of what it copied by its path.
+pub(crate) fn empty(composition: &Path) {
+    old::empty(&composition.join(TREE));
 }
 
 /// What a composition still holds after it has been swept.
@@ -400,6 +402,7 @@ mod tests {
         std::fs::set_permissions(tree.join("dev"), std::fs::Permissions::from_mode(0o555)).unwrap();
         let mut back = switched.switch_back().unwrap();
         back.sweep();
+        back.empty();
         assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 0);
         back.forget();
         assert!(!tree.exists());

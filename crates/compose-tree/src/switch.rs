@@ -212,12 +212,18 @@ pub struct SwitchedBack {
 }
 
 impl SwitchedBack {
-    /// Moves what was written into the composition to the user's repo, at the same path, and empties the composed tree. The
-    /// manifest stays.
+    /// Moves what was written into the composition to the user's repo, at the same path.
     pub fn sweep(&mut self) -> Sweep {
         let (sweep, rest) = sweep::sweep(&self.dir, self.since);
         self.rest = rest;
         sweep
+    }
+
+    /// Removes what the composed tree holds, unless the sweep could put some of it nowhere else. The manifest stays.
+    pub fn empty(&self) {
+        if self.rest == Rest::Nothing {
+            sweep::empty(&self.dir);
+        }
     }
 
     /// Removes what is left of the composition, with the manifest: the pipeline has ended. Where it holds what the sweep could put
@@ -303,6 +309,7 @@ mod tests {
             Path::new("mount")
         );
         assert!(back.sweep().is_empty());
+        back.empty();
         assert!(manifest.exists(), "until the pipeline's end");
         let tree = fs::read_dir(manifest.with_file_name("tree")).unwrap();
         assert_eq!(tree.count(), 0, "emptied");
