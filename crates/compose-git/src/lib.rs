@@ -84,4 +84,4 @@ pub use options::{Options, Stall, Tuning};
 pub use repo::{Looked, Repo};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;
-pub use want::{Keep, Root, Want};
+pub use want::{Root, Want};

@@ -8,7 +8,7 @@ use crate::support::{
     url, want,
 };
 use compose_git::{Error, Git, Root};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 fn six(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {

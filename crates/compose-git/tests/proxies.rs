@@ -2,7 +2,7 @@
 
 use crate::support::{Lab, contents, socks::Socks, url, want};
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
     server::{Authority, ClosedPort, Proxy},

@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{Lab, contents, url, want};
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use compose_testkit::Sshd;
 
 /// Options whose `ssh` uses these lines of configuration.

@@ -26,9 +26,10 @@
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
+//! | [`filter`] | which files of a source take part |
 //! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
 //! | [`fold`] | names that are one on some file systems |
-//! | [`diagnostic`] | a mistake with its place and its remedy |
+//! | [`diagnostic`] | what is wrong: cause, exit code, place, remedies |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
 //! | [`exit`] | exit codes |
@@ -41,6 +42,7 @@ pub mod env;
 pub mod exit;
 pub mod file;
 pub mod file_name;
+pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod path;
@@ -54,9 +56,10 @@ pub mod url;
 pub mod version;
 
 pub use cancel::Cancel;
-pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use diagnostic::{Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span};
 pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
+pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
 pub use refs::{RefEntry, Refs};

@@ -11,7 +11,7 @@ use std::{
 
 use crate::support::{Lab, contents, server::Server, url, want};
 use compose_git::{Cache, Error, Git, Prune, Root};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 struct Scene {
     lab: Lab,

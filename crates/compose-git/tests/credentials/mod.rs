@@ -11,7 +11,7 @@ use crate::support::{
     url, want,
 };
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 /// `Basic` of a login.
 fn basic(login: &str, secret: &str) -> String {

@@ -15,7 +15,7 @@ use crate::support::{
     url, want,
 };
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 struct Scene {
     lab: Lab,

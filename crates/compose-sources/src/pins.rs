@@ -1,17 +1,13 @@
 //! What the lock answers.
 
-use compose_model::{Diagnostic, ExitCode, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
+use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
-use crate::{
-    job::Job,
-    lockfile::LockFile,
-    problem::{Failure, Problem},
-};
+use crate::LockFile;
 
 /// The commits to take as they were locked, and what becomes of everything else.
 #[derive(Debug, Default)]
-pub(crate) struct Pins {
+pub struct Pins {
     lock: Lock,
     unanswered: Unanswered,
 }
@@ -29,20 +25,20 @@ enum Unanswered {
 }
 
 /// What the lock says to one source.
-pub(crate) enum Pin {
+#[derive(Debug)]
+pub enum Pin {
     /// This commit.
     Locked(Locked),
     /// Look at the refs.
     Live,
     /// No lock, no deployment.
-    Refused(Problem),
+    Refused(Diagnostic),
 }
 
 impl Pins {
-    /// For deployments and plans: as the lock file says, where there is one.
-    pub(crate) fn of(job: &Job) -> Result<Self, Failure> {
-        let file = LockFile::of(job);
-        let required = job.settings.locked;
+    /// For deployments and plans: as the lock file says, where there is one. It is an error that there is none where it is
+    /// `required`, which also makes an error of each request that it does not answer.
+    pub fn read(file: &LockFile, required: bool) -> Result<Self, Failure> {
         match file.read()? {
             Some(lock) => Ok(Self {
                 lock,
@@ -52,7 +48,7 @@ impl Pins {
                     Unanswered::Warn
                 },
             }),
-            None if required => Err(Problem::new(
+            None if required => Err(Diagnostic::new(
                 ExitCode::Config,
                 format!("there is no {}, and {} asks for one", file.name(), env::LOCKED),
             )
@@ -63,7 +59,7 @@ impl Pins {
     }
 
     /// These commits; everything else is resolved live.
-    pub(crate) fn to(lock: Lock) -> Self {
+    pub fn to(lock: Lock) -> Self {
         Self {
             lock,
             unanswered: Unanswered::Resolve,
@@ -71,12 +67,12 @@ impl Pins {
     }
 
     /// Is the request answered by the lock?
-    pub(crate) fn locks(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> bool {
+    pub fn locks(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> bool {
         matches!(self.lock.answer(repo, environment, requested), Answer::Locked(_))
     }
 
     /// What to do about a source.
-    pub(crate) fn pin(&self, spec: &SourceSpec) -> Pin {
+    pub fn pin(&self, spec: &SourceSpec) -> Pin {
         let answer = self.lock.answer(&spec.repo, &spec.environment, &spec.requested);
         match (answer, self.unanswered, self.lock.unanswered(spec)) {
             (Answer::Locked(locked), ..) => Pin::Locked(locked.clone()),
@@ -86,10 +82,7 @@ impl Pins {
     }
 
     /// How the lock and a composition disagree; nothing where that is what is being mended.
-    pub(crate) fn warnings<'a>(
-        &self,
-        specs: impl Iterator<Item = &'a SourceSpec> + Clone,
-    ) -> Vec<Diagnostic> {
+    pub fn warnings<'a>(&self, specs: impl Iterator<Item = &'a SourceSpec> + Clone) -> Vec<Diagnostic> {
         if self.unanswered == Unanswered::Resolve {
             return Vec::new();
         }
@@ -109,10 +102,10 @@ impl Pins {
 }
 
 /// How the lock and the config disagree, as far as that can be seen without the sources' own configs: warnings, or errors where a
-/// deployment would be refused for them.
-pub(crate) fn check(job: &Job, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
-    let mut pins = Pins::of(job)?;
-    let refused: Vec<Problem> = specs
+/// deployment would be refused for them because the lock is `required`.
+pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
+    let mut pins = Pins::read(file, required)?;
+    let refused: Vec<Diagnostic> = specs
         .iter()
         .filter_map(|spec| match pins.pin(spec) {
             Pin::Refused(problem) => Some(problem),
@@ -133,10 +126,9 @@ pub(crate) fn check(job: &Job, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, 
     Ok(pins.warnings(specs.iter()))
 }
 
-fn refusal(told: Diagnostic) -> Problem {
-    Problem::from(Diagnostic {
-        severity: Severity::Error,
-        message: format!("{}, and {} is set", told.message, env::LOCKED),
-        ..told
-    })
+/// The same as an error, with the setting that makes it one.
+fn refusal(mut told: Diagnostic) -> Diagnostic {
+    told.severity = Severity::Error;
+    told.message.push_str(&format!(", and {} is set", env::LOCKED));
+    told
 }

@@ -9,59 +9,55 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, file_name};
+use compose_model::{Diagnostic, ExitCode, Failure, TreePath, file_name};
 use compose_plan::lock::{Lock, RESTORE};
 
-use crate::{
-    job::Job,
-    problem::{Failure, Problem},
-};
-
-/// Where it is.
-pub(crate) struct LockFile {
+/// The lock file of an environment, whether or not it is there.
+#[derive(Clone, Debug)]
+pub struct LockFile {
     path: PathBuf,
     /// As the user would name it: `dev/bitops.lock.yaml`.
     name: Arc<str>,
 }
 
 impl LockFile {
-    /// The lock of a job's environment.
-    pub(crate) fn of(job: &Job) -> Self {
+    /// The lock file of an environment in the operations repo at `root`.
+    pub fn of(root: &Path, environment: &TreePath) -> Self {
         Self {
-            path: job.root.join(job.environment.as_str()).join(file_name::LOCK),
-            name: format!("{}/{}", job.environment, file_name::LOCK).into(),
+            path: root.join(environment.as_str()).join(file_name::LOCK),
+            name: format!("{environment}/{}", file_name::LOCK).into(),
         }
     }
 
     /// As the user would name it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `None`: there is none.
-    pub(crate) fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
+    /// Its bytes; `None` where there is no such file.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
             Err(error) => {
                 let message = format!("cannot read {}", self.name);
-                Err(Problem::new(ExitCode::Config, message).because(error).into())
+                Err(Diagnostic::because_of(message, error).into())
             }
         }
     }
 
     /// Reads the lock; `None` where there is no such file. Every mistake in it is reported with its place.
-    pub(crate) fn read(&self) -> Result<Option<Lock>, Failure> {
+    pub fn read(&self) -> Result<Option<Lock>, Failure> {
         let Some(bytes) = self.bytes()? else {
             return Ok(None);
         };
         let text = String::from_utf8(bytes).map_err(|error| {
-            Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+            Diagnostic::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
                 .because(error.utf8_error())
                 .hint(RESTORE)
         })?;
@@ -69,16 +65,16 @@ impl LockFile {
     }
 
     /// The lock that there must be.
-    pub(crate) fn require(&self) -> Result<Lock, Failure> {
+    pub fn require(&self) -> Result<Lock, Failure> {
         self.read()?.ok_or_else(|| {
-            Problem::new(ExitCode::Config, format!("there is no {}", self.name))
+            Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
                 .hint("run `bitops-compose lock` first")
                 .into()
         })
     }
 
     /// Writes it aside, then renames it; a file with this text stays untouched. `false`: nothing changed.
-    pub(crate) fn write(&self, lock: &Lock) -> Result<bool, Failure> {
+    pub fn write(&self, lock: &Lock) -> Result<bool, Failure> {
         let text = lock.to_text();
         // A link is the user's own: what it points to is written.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -88,7 +84,7 @@ impl LockFile {
             return Ok(false);
         }
         write_aside(&path, &text).map_err(|error| {
-            Problem::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+            Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
         })?;
         Ok(true)
     }

@@ -3,37 +3,33 @@
 use std::sync::Arc;
 
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
-use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
-    compose::filter::Filter,
     layer::Part,
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::{
-    problem::{Failure, Problem},
-    verify::{Verified, Verifier},
-};
+use crate::verify::{Verified, Verifier};
 
 /// One entry on its way through the stages of its repo.
-pub(super) struct Entry {
-    pub(super) node: NodeId,
-    pub(super) spec: SourceSpec,
+pub(crate) struct Entry {
+    pub(crate) node: NodeId,
+    pub(crate) spec: SourceSpec,
     /// What the lock answers; such an entry needs no look at the refs.
-    pub(super) locked: Option<Locked>,
+    pub(crate) locked: Option<Locked>,
 }
 
 /// One source whose bytes are at hand.
-pub(super) struct Fetched {
-    pub(super) spec: SourceSpec,
-    pub(super) resolved: Resolved,
-    pub(super) snapshot: Snapshot,
+pub(crate) struct Fetched {
+    pub(crate) spec: SourceSpec,
+    pub(crate) resolved: Resolved,
+    pub(crate) snapshot: Snapshot,
     /// Its directories, lowest layer first: what was fetched, and what it contributes.
-    pub(super) parts: Vec<(Part, Root)>,
-    pub(super) verified: Option<Verified>,
+    pub(crate) parts: Vec<(Part, Root)>,
+    pub(crate) verified: Option<Verified>,
     /// What the user should know of, if the source is a part of the composition.
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// An entry whose commit is known.
@@ -46,21 +42,24 @@ struct Wanted {
 }
 
 /// What became of each entry.
-pub(super) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
-pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
+pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
     let mut results = Vec::new();
     let mut wanted = Vec::new();
     for (entry, resolved) in resolve(repo, entries).await {
-        match resolved.and_then(|resolved| Ok((resolved, parts(&entry.spec)?))) {
-            Ok(((resolved, warnings), parts)) => wanted.push(Wanted {
-                want: want(&resolved, &parts),
-                entry,
-                resolved,
-                parts,
-                warnings,
-            }),
+        match resolved {
+            Ok((resolved, warnings)) => {
+                let parts = parts(&entry.spec);
+                wanted.push(Wanted {
+                    want: want(&resolved, &parts),
+                    entry,
+                    resolved,
+                    parts,
+                    warnings,
+                });
+            }
             Err(problem) => results.push((entry.node, Err(with_place(problem, &entry.spec).into()))),
         }
     }
@@ -71,7 +70,7 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
             Err(problem) => Err(problem.into()),
         };
         let placed = |failure: Failure| {
-            let problems = failure.into_problems().into_iter();
+            let problems = failure.into_diagnostics().into_iter();
             problems
                 .map(|problem| with_place(problem, &spec))
                 .collect::<Vec<_>>()
@@ -107,7 +106,7 @@ async fn verified(
 }
 
 /// The commit is the locked one, so its trees are: where they are not, somebody edited the lock.
-fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Problem> {
+fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Diagnostic> {
     let tree = snapshot.tree(&spec.environment)?;
     if tree == Some(locked.tree) {
         return Ok(());
@@ -121,27 +120,27 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
     let message = format!(
         "`{environment}` of {repo} is not what was locked: in commit {commit} {found}, and the lock says {wanted}"
     );
-    Err(Problem::new(ExitCode::Config, message).hint(lock::RESTORE))
+    Err(Diagnostic::new(ExitCode::Config, message).hint(lock::RESTORE))
 }
 
 /// One request for all; where that fails for a reason that is one source's own, one for each, so that only those
 /// fail that must.
-async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Problem>)> {
+async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Diagnostic>)> {
     let wants: Vec<Want> = wanted.iter().map(|wanted| wanted.want.clone()).collect();
     if wants.is_empty() {
         return Vec::new();
     }
     let error = match repo.fetch(&wants).await {
         Ok(snapshots) => return wanted.into_iter().zip(snapshots.into_iter().map(Ok)).collect(),
-        Err(error) => error,
+        Err(error) => Arc::new(error),
     };
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
     for wanted in wanted {
-        let all = || not_fetched(&error, &wanted.entry);
+        let all = || not_fetched(Arc::clone(&error), &wanted.entry);
         let one = if is_of_one {
             let one = repo.fetch(std::slice::from_ref(&wanted.want)).await;
-            one.map_err(|error| not_fetched(&error, &wanted.entry))
+            one.map_err(|error| not_fetched(Arc::new(error), &wanted.entry))
         } else {
             Err(all())
         };
@@ -151,9 +150,10 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     results
 }
 
-fn not_fetched(error: &compose_git::Error, entry: &Entry) -> Problem {
-    let mut problem = Problem::from(error);
-    if entry.locked.is_some() && matches!(error, compose_git::Error::NoCommit { .. }) {
+fn not_fetched(error: Arc<compose_git::Error>, entry: &Entry) -> Diagnostic {
+    let is_gone = matches!(*error, compose_git::Error::NoCommit { .. });
+    let mut problem = Diagnostic::from(error);
+    if entry.locked.is_some() && is_gone {
         problem.hints = vec![
             "the lock names it: `bitops-compose outdated` tells what became of its tag or branch, and `bitops-compose update` locks what the repo has now"
                 .to_owned(),
@@ -163,7 +163,7 @@ fn not_fetched(error: &compose_git::Error, entry: &Entry) -> Problem {
 }
 
 /// The commit of each entry, with what there is to say of it.
-type Resolution = Result<(Resolved, Vec<Diagnostic>), Problem>;
+type Resolution = Result<(Resolved, Vec<Diagnostic>), Diagnostic>;
 
 /// Stage 2: what the lock answers, and for the rest one look at just the refs that they need.
 async fn resolve(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolution)> {
@@ -194,7 +194,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
     let Looked { before, now: refs } = match looked {
         Ok(looked) => looked,
         Err(error) => {
-            let problem = Problem::from(error);
+            let problem = Diagnostic::from(error);
             return entries
                 .into_iter()
                 .map(|entry| (entry, Err(problem.clone())))
@@ -224,10 +224,8 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
                 Ok((resolved, warnings))
             }
             Err(error) => {
-                let problem = Problem::new(ExitCode::Config, format!("{}: {error}", entry.spec.repo));
-                let mut problem = problem.at(entry.spec.requested_place());
-                problem.hints.extend(error.hint());
-                Err(problem)
+                let message = format!("{}: {error}", entry.spec.repo);
+                Err(Diagnostic::because_of(message, error).at(entry.spec.requested_place()))
             }
         };
         results.push((entry, resolved));
@@ -266,19 +264,11 @@ fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
     }
 }
 
-/// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
-fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
-    let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
-    // Without a filter the fetch need not learn names before it asks for blobs: one request less.
-    let filtered = |dir: &TreePath| {
-        if filter.keeps_all() {
-            return Root::whole(dir.clone());
-        }
-        let filter = Arc::clone(&filter);
-        Root {
-            dir: dir.clone(),
-            keep: Some(Arc::new(move |path: &TreePath| filter.keeps(path))),
-        }
+/// The directories of a source, lowest layer first, with what its filter leaves of each.
+fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
+    let filtered = |dir: &TreePath| Root {
+        dir: dir.clone(),
+        filter: spec.filter.clone(),
     };
     let mut parts = Vec::new();
     if let Some(dir) = &spec.default_folder {
@@ -288,14 +278,10 @@ fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
     for dir in &spec.shared {
         parts.push((Part::Shared(dir.clone()), Root::whole(dir.clone())));
     }
-    Ok(parts)
+    parts
 }
 
 /// A problem without a place is about the entry that named the source.
-pub(super) fn with_place(problem: Problem, spec: &SourceSpec) -> Problem {
-    if problem.place.is_some() {
-        problem
-    } else {
-        problem.at(spec.place.clone())
-    }
+pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
+    problem.or_at(&spec.place)
 }
