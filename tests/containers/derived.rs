@@ -225,7 +225,7 @@ fn the_file_for_several_platforms_fits_the_dockerfile() {
 /// is not the file's part.
 #[test]
 fn buildx_bakes_the_file_for_several_platforms() {
-    let world = world();
+    let world = world(Engine::Docker);
     if !world.engine.call(["buildx", "version"]).success() {
         eprintln!("skipped: docker has no buildx here");
         return;

@@ -109,7 +109,6 @@ impl Error {
             writable
         }
     }
-}
 
     /// Whether the link cannot be switched because others may write its directory, and not replace what isn't theirs.
     fn is_kept_by_a_sticky_directory(&self) -> bool {
