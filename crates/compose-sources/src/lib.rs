@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `gather` | [`Gatherer`]: resolve and fetch, repo by repo, sources of sources included |
+//! | `discovery`, `nested` | which sources there are, as far as it is known; those that a source names itself |
 //! | `repo` | one repo's part: refs, commits, signatures |
 //! | `layers` | what the sources of a composition contribute, in its order |
 //! | `gathered` | [`Gathered`]: all of that, with access to the bytes |
@@ -12,11 +13,13 @@
 //! | `blocking` | work that never waits for the network |
 
 mod blocking;
+mod discovery;
 mod gather;
 mod gathered;
 mod layers;
 mod lock_file;
 mod moved;
+mod nested;
 mod pins;
 mod refs;
 mod repo;
