@@ -1,5 +1,9 @@
 //! `bitops-compose`: composes a BitOps environment from other repos' environments, then becomes BitOps.
 //!
+//! ```sh
+//! cargo run -p bitops-compose -- check dev --ops-repo docs/examples/six-sources
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`arguments`] | what the image's arguments mean |

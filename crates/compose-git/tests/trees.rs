@@ -1,10 +1,8 @@
 //! What a source's tree may hold: links followed inside the commit, everything hostile refused with its path.
 
-mod support;
-
+use crate::support::{Catalog, Lab, contents, id, path, text, url, want};
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
 use compose_model::{Cause, ExitCode, FileMode, Filter, Globs};
-use support::{Catalog, Lab, contents, id, path, text, url, want};
 
 async fn fetch_with(options: Options, catalog: &Catalog, commit: &str, root: &Root) -> Snapshot {
     let git = compose_git::Git::new(options).unwrap();
@@ -260,7 +258,7 @@ async fn excluded_files_are_not_fetched() {
         .write("env/terraform/main.tf", "ok");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
     let commit = catalog.commit();
-    let server = support::server::Server::start(&lab.dir.path().join("srv"));
+    let server = crate::support::server::Server::start(&lab.dir.path().join("srv"));
     let repo = lab.git().repo(&url(server.url("repo")));
     let root = Root {
         dir: path("env"),

@@ -1,5 +1,19 @@
 //! The nouns of bitops-compose. Nothing here reads a file, a clock or the network.
 //!
+//! ```
+//! use compose_model::{RepoUrl, TreePath, VersionRequest};
+//!
+//! let repo = RepoUrl::parse("https://git.example.com/org/kubernetes").unwrap();
+//! assert_eq!(repo.name(), "kubernetes");
+//! // A password has no place in a config, and none in a message.
+//! let error = RepoUrl::parse("https://me:secret@git.example.com/org/kubernetes").unwrap_err();
+//! assert!(!error.to_string().contains("secret"));
+//!
+//! assert!(TreePath::new("stacks/eks").is_ok());
+//! assert!(TreePath::new("../etc").is_err());
+//! assert!(VersionRequest::parse("^1.2").is_ok());
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`env`] | every environment variable the program reads, by name |
