@@ -1,24 +1,24 @@
-//! The nouns of bitops-compose. Nothing here reads a file, a clock or the network.
+//! The types that all crates share. Nothing here reads files, the clock or the network.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`env`] | every environment variable the program reads, by name |
-//! | [`settings`] | their values, checked |
-//! | [`duration`] | durations as people write them |
-//! | [`size`] | sizes as people write them |
+//! | [`env`] | the names of all environment variables that are read |
+//! | [`settings`] | the values of these variables, checked |
+//! | [`duration`] | parsing of durations |
+//! | [`size`] | parsing of sizes |
 //! | [`source`] | one entry of `default-environments` |
-//! | [`version`] | what `version:` asks for |
-//! | [`url`] | where a repo is, never printing a credential |
+//! | [`version`] | a `version:` request |
+//! | [`url`] | a repo's address, which never prints a credential |
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
-//! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
-//! | [`fold`] | names that are one on some file systems |
-//! | [`diagnostic`] | a mistake with its place and its remedy |
-//! | [`report`] | progress, injected |
-//! | [`cancel`] | the one way to stop |
+//! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
+//! | [`fold`] | folding of names that are the same on some file systems |
+//! | [`diagnostic`] | an error or warning with its place and its hints |
+//! | [`report`] | the interface for progress |
+//! | [`cancel`] | the flag that cancels a run |
 //! | [`exit`] | exit codes |
-//! | [`text`] | remote text made printable, and "did you mean" |
+//! | [`text`] | escaping of untrusted text, and "did you mean" |
 
 pub mod cancel;
 pub mod diagnostic;
