@@ -1,10 +1,10 @@
-//! The container engine, where there is one.
+//! The container engine, if there is one.
 //!
-//! Whatever is made here carries the label `compose-testkit` and is removed when its handle is dropped; images that were
-//! named by the caller stay, to be built from next time. After a killed test run,
-//! `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
+//! Everything created here has the label `compose-testkit` and is removed when its handle is
+//! dropped; images that the caller named are kept as a cache for the next build. To clean up after
+//! a killed test run: `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
 //!
-//! Containers reach a [`GitServer`](crate::GitServer) of this machine with `--network=host`.
+//! Containers reach a [`GitServer`](crate::GitServer) on this machine with `--network=host`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,19 +16,19 @@ use crate::process::Spawned;
 use crate::redact::Redactor;
 use crate::run::Run;
 
-/// How long one call of the engine may take; a build may pull and compile.
+/// The time limit of one call; a build may pull and compile.
 const LIMIT: Duration = Duration::from_secs(600);
 
 const LABEL: &str = "compose-testkit";
 
-/// An engine that answers.
+/// An available engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Engine {
     program: &'static str,
 }
 
 impl Engine {
-    /// Docker, else Podman; none where neither answers.
+    /// Returns Docker, or else Podman, if one of them works.
     pub fn find() -> Option<Self> {
         ["docker", "podman"]
             .into_iter()
@@ -44,12 +44,13 @@ impl Engine {
             })
     }
 
-    /// The engine behind a program that takes Docker's arguments; whether it answers is for the caller to know.
+    /// Returns the engine with this program, which accepts Docker's arguments. It is not checked
+    /// whether it works.
     pub const fn of(program: &'static str) -> Self {
         Self { program }
     }
 
-    /// The engine's program, to be given arguments.
+    /// Returns a command of the engine without arguments.
     pub fn command(&self) -> Command {
         Command::new(self.program)
     }
@@ -57,7 +58,8 @@ impl Engine {
     /// Calls the engine with any arguments, and waits.
     ///
     /// # Panics
-    /// Where it takes longer than ten minutes.
+    ///
+    /// If it takes longer than ten minutes.
     pub fn call<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
@@ -68,10 +70,12 @@ impl Engine {
         Spawned::start(command, Redactor::new(None)).wait(LIMIT)
     }
 
-    /// As [`Engine::call`]; returns the standard output without the newline at its end.
+    /// Calls the engine like [`Engine::call`], and returns its standard output without the final
+    /// newline.
     ///
     /// # Panics
-    /// Where the engine fails.
+    ///
+    /// If the engine fails.
     #[track_caller]
     pub fn expect<I, S>(&self, args: I) -> String
     where
@@ -85,10 +89,12 @@ impl Engine {
             .to_owned()
     }
 
-    /// Runs a container to its end (`run --rm`) with arguments from the options on: `["--user=1000", "image", "arg"]`.
+    /// Runs a container to its end (`run --rm`). The arguments are options, image and command:
+    /// `["--user=1000", "image", "arg"]`.
     ///
     /// # Panics
-    /// Where it takes longer than ten minutes; the container is removed then.
+    ///
+    /// If it takes longer than ten minutes; the container is then removed.
     pub fn run<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
@@ -106,7 +112,8 @@ impl Engine {
     /// Starts a container in the background (`run --detach`), with arguments as in [`Engine::run`].
     ///
     /// # Panics
-    /// Where it does not start.
+    ///
+    /// If it does not start.
     pub fn start<I, S>(&self, args: I) -> Container
     where
         I: IntoIterator<Item = S>,
@@ -115,10 +122,12 @@ impl Engine {
         self.make(&["run", "--detach"], args)
     }
 
-    /// Makes a container and does not start it (`create`), to copy into it first.
+    /// Creates a container without starting it (`create`), so that files can be copied into it
+    /// first.
     ///
     /// # Panics
-    /// Where it is not made.
+    ///
+    /// If the engine fails.
     pub fn create<I, S>(&self, args: I) -> Container
     where
         I: IntoIterator<Item = S>,
@@ -142,10 +151,11 @@ impl Engine {
         container
     }
 
-    /// Makes an empty named volume.
+    /// Creates an empty named volume.
     ///
     /// # Panics
-    /// Where the engine refuses.
+    ///
+    /// If the engine fails.
     pub fn volume(&self) -> Volume {
         let volume = Volume {
             engine: *self,
@@ -155,16 +165,17 @@ impl Engine {
         volume
     }
 
-    /// Whether there is an image of the name.
+    /// Returns whether there is an image with this name.
     pub fn has_image(&self, name: &str) -> bool {
         self.call(["image", "inspect", "--format", "{{.Id}}", name])
             .success()
     }
 
-    /// Builds the `Dockerfile` of a directory.
+    /// Builds the `Dockerfile` in a directory.
     ///
     /// # Panics
-    /// Where the build fails; the message holds its output.
+    ///
+    /// If the build fails; the message contains its output.
     pub fn build(&self, directory: &Path, tag: &str) {
         self.call([
             OsStr::new("build"),
@@ -177,10 +188,11 @@ impl Engine {
         .expect_code(0);
     }
 
-    /// Builds a directory, by the `Dockerfile` that stands in it or elsewhere, under a name of its own.
+    /// Builds a directory by a `Dockerfile` in it or elsewhere, under a unique name.
     ///
     /// # Panics
-    /// Where the build fails; the message holds its output.
+    ///
+    /// If the build fails; the message contains its output.
     pub fn image(&self, directory: &Path, dockerfile: &Path) -> Image {
         let image = Image {
             engine: *self,
@@ -194,10 +206,11 @@ impl Engine {
         image
     }
 
-    /// Gives an image another name: `FROM` takes no id everywhere.
+    /// Gives an image a unique name, because not all engines accept an id in `FROM`.
     ///
     /// # Panics
-    /// Where there is no such image.
+    ///
+    /// If there is no such image.
     pub fn tag(&self, image: &str) -> Image {
         let tagged = Image {
             engine: *self,
@@ -207,11 +220,12 @@ impl Engine {
         tagged
     }
 
-    /// Builds an image of a `Dockerfile`'s text and of files by the names that it copies them by. With `FROM scratch`
-    /// and a static binary that is an image with nothing else in it.
+    /// Builds an image from the text of a `Dockerfile` and from files, each with the name by which
+    /// it is copied. With `FROM scratch` and a static binary, the image contains nothing else.
     ///
     /// # Panics
-    /// Where a file cannot be read, or the build fails.
+    ///
+    /// If a file cannot be read, or the build fails.
     pub fn build_from(&self, tag: &str, dockerfile: &str, files: &[(&str, &Path)]) {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         std::fs::write(directory.path().join("Dockerfile"), dockerfile)
@@ -224,7 +238,7 @@ impl Engine {
     }
 }
 
-/// A container; removed, running or not, when this is dropped.
+/// A container, which is removed when this value is dropped, even while it is running.
 #[derive(Debug)]
 pub struct Container {
     engine: Engine,
@@ -232,12 +246,12 @@ pub struct Container {
 }
 
 impl Container {
-    /// Its name, for [`Engine::call`].
+    /// Returns the container's name, for [`Engine::call`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The verb, the name and the label: what the caller's arguments follow.
+    /// Returns the verb, the name and the label, which precede the caller's arguments.
     fn arguments(&self, verb: &[&str]) -> Vec<OsString> {
         let own = ["--name", &self.name, "--label", LABEL];
         verb.iter()
@@ -246,39 +260,42 @@ impl Container {
             .collect()
     }
 
-    /// Starts a created container and waits for its end; the output is the container's.
+    /// Starts a created container and waits for its end. The result contains the container's
+    /// output.
     pub fn start_and_wait(&self) -> Run {
         self.engine.call(["start", "--attach", &self.name])
     }
 
-    /// What it has said so far.
+    /// Returns the container's output so far.
     pub fn logs(&self) -> Run {
         self.engine.call(["logs", &self.name])
     }
 
-    /// Asks it to end (SIGTERM), and kills it after `seconds`.
+    /// Stops the container by SIGTERM, and by SIGKILL after `seconds`.
     ///
     /// # Panics
-    /// Where it does not run.
+    ///
+    /// If it is not running.
     pub fn stop(&self, seconds: u32) {
         self.engine
             .expect(["stop", "--time", &seconds.to_string(), &self.name]);
     }
 
-    /// Waits for its end, and returns the exit code.
+    /// Waits for the container's end and returns its exit code.
     ///
     /// # Panics
-    /// Where the engine does not know it any more.
+    ///
+    /// If the engine no longer knows the container.
     pub fn wait(&self) -> i32 {
         let code = self.engine.expect(["wait", &self.name]);
         code.parse()
-            .unwrap_or_else(|_| panic!("{code:?} is no exit code"))
+            .unwrap_or_else(|_| panic!("{code:?} is not an exit code"))
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Fails where it is gone already, as after `run --rm`.
+        // This fails if the container is already gone, as after `run --rm`.
         let _ = self
             .engine
             .command()
@@ -287,7 +304,8 @@ impl Drop for Container {
     }
 }
 
-/// A name of an image; removed when this is dropped, and with its last name the image.
+/// The name of an image. It is removed when this value is dropped; the image goes with its last
+/// name.
 #[derive(Debug)]
 pub struct Image {
     engine: Engine,
@@ -295,7 +313,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -303,7 +321,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // Fails where a container that outlives it still has it.
+        // This fails if a container that outlives the value still uses the image.
         let _ = self
             .engine
             .command()
@@ -312,7 +330,7 @@ impl Drop for Image {
     }
 }
 
-/// A named volume; removed when this is dropped.
+/// A named volume, which is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Volume {
     engine: Engine,
@@ -320,7 +338,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Its name, for `--volume` and `--mount`.
+    /// Returns the volume's name, for `--volume` and `--mount`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -328,7 +346,7 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        // Fails where a container that outlives it still has it.
+        // This fails if a container that outlives the value still uses the volume.
         let _ = self
             .engine
             .command()
@@ -337,7 +355,7 @@ impl Drop for Volume {
     }
 }
 
-/// A name that nobody else on this machine has.
+/// Returns a name that is unique on this machine.
 fn unique_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!(
