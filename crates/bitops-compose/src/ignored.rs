@@ -2,13 +2,12 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use compose_model::{Diagnostic, Severity, env, file_name};
+use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
 
 use crate::{
-    job::Job,
-    problem::{Failure, Problem},
-    report,
+    report::{Checkout, Printer},
+    settings,
 };
 
 /// The name that BitOps does not read.
@@ -20,33 +19,27 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     if found.is_empty() {
         return Ok(());
     }
-    let locked = crate::settings()?.locked;
+    let locked = settings::read()?.locked;
     let told = |mut found: Diagnostic| {
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
         } else {
-            found.severity = Severity::Warning;
+            found = found.into_warning();
         }
-        Problem::from(found)
+        found
     };
-    let problems: Vec<Problem> = found.into_iter().map(told).collect();
+    let problems: Vec<Diagnostic> = found.into_iter().map(told).collect();
     if locked {
         return Err(problems.into());
     }
-    let mut printer = crate::plain_printer();
-    printer.github = printer.github.map(|_| report::Checkout::of(root));
+    let mut printer = Printer::plain();
+    printer.github = printer.github.map(|_| Checkout::of(root));
     printer.problems(&problems);
     Ok(())
 }
 
-/// Those of a job's environment, for the commands for people.
-pub(crate) fn of(job: &Job) -> Vec<Problem> {
-    let found = lists(&job.root, job.environment.as_str(), job.text.as_bytes());
-    found.into_iter().map(Problem::from).collect()
-}
-
 /// All of an environment, each an error. `text` is its config's.
-fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
+pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
     let environment = environment.trim_end_matches('/');
     let config = format!("{environment}/{}", file_name::CONFIG);
     let mut found = Vec::new();

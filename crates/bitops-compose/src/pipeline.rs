@@ -1,6 +1,6 @@
 //! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
 //!
-//! Each is a function whose output is the next one's input. Resolve and fetch are [`gather`](crate::gather::gather):
+//! Each is a function whose output is the next one's input. Resolve and fetch are [`Gatherer::gather`](compose_sources::Gatherer::gather):
 //! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
 //! on the blocking pool, so that a signal is heard meanwhile.
 
@@ -9,17 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
-use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
+use compose_model::{Diagnostic, ExitCode, Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
+use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
-    gather::{self, Gathered, gather},
-    ignored,
     job::Job,
     local::DiskTree,
-    pins::Pins,
-    problem::{Failure, Problem},
     switching::{self, Inputs},
 };
 
@@ -85,7 +82,12 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     };
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
-    crate::report::deliver(&job.printer, &composition, &gathered, Some(&staged.manifest()));
+    crate::report::deliver(
+        &job.printer.masks,
+        &composition,
+        &gathered,
+        Some(&staged.manifest()),
+    );
     // The exec that follows takes all memory back at once.
     std::mem::forget(composition);
     gathered.leave();
@@ -106,17 +108,8 @@ pub(crate) struct Prepared {
     pub(crate) lock: SwitchLock,
 }
 
-/// Runs work that never waits for the network.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(unexpected(error)))
-}
-
 fn unexpected(error: tokio::task::JoinError) -> Failure {
-    Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
+    Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
         .because(error)
         .into()
 }
@@ -134,16 +127,16 @@ fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     let (sources, mut problems) = match declared(job) {
         Ok(sources) => (sources, Vec::new()),
-        Err(failure) => (Vec::new(), failure.into_problems()),
+        Err(failure) => (Vec::new(), failure.into_diagnostics()),
     };
-    problems.extend(ignored::of(job));
+    problems.extend(job.ignored_lists());
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
 /// Stages 2 and 3, as the lock says where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
-    let pins = Pins::of(job)?;
-    let gathered = gather(job, &gather::git(job)?, sources, &pins).await?;
+    let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?;
     job.warn(&gathered.warnings);
     Ok(gathered)
 }
@@ -168,13 +161,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         list_local: local == Local::Listed,
         cancel: &job.cancel,
     };
-    compose::compose(&request).map_err(|error| {
-        let code = match &error {
-            ComposeError::Cancelled(_) => ExitCode::Terminated,
-            _ => ExitCode::Config,
-        };
-        Problem::from_error(code, &error).into()
-    })
+    Ok(compose::compose(&request)?)
 }
 
 /// A composition without conflicts, or all of them.
@@ -185,10 +172,7 @@ pub(crate) fn refuse_conflicts(
 ) -> Result<Composition, Failure> {
     job.warn(&composition.warnings);
     let conflicts = report::conflicts(&composition, &gathered.layers.sources);
-    match Failure::new(conflicts.into_iter().map(Problem::from).collect()) {
-        Some(failure) => Err(failure),
-        None => Ok(composition),
-    }
+    Failure::check(conflicts).map(|()| composition)
 }
 
 /// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
@@ -212,13 +196,9 @@ fn materialise(
         .collect();
     let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
     let content = |at: usize, put: &mut Put<'_>| -> Result<(), Failure> {
-        job.cancel
-            .check()
-            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel.check()?;
         match &changed[at].0.write {
-            Write::Blob { source, file } => gathered
-                .with(*source, file, put)
-                .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))??,
+            Write::Blob { source, file } => gathered.with(*source, file, put)??,
             Write::Bytes { bytes, .. } => put(bytes)?,
             Write::Local => {}
         }

@@ -1,6 +1,11 @@
 //! Measures this program against the alternatives, alternating in one run, against one local
 //! server.
 //!
+//! ```sh
+//! scripts/bench --quick      # one tiny run, which shows that it works
+//! scripts/bench              # all of it, written to docs/benchmark.md
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`world`] | catalogs behind a server, and the sources to fetch |

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
+use compose_model::{Cause, CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
 
 use crate::retry::Retryable;
 
@@ -365,9 +365,8 @@ fn it_said(text: &str) -> String {
     }
 }
 
-impl Error {
-    /// Returns the exit code of a run that ends with this error.
-    pub fn exit_code(&self) -> ExitCode {
+impl Cause for Error {
+    fn exit_code(&self) -> ExitCode {
         match self {
             Error::Cancelled => ExitCode::Terminated,
             Error::TimedOut { .. } => ExitCode::TimedOut,
@@ -397,8 +396,7 @@ impl Error {
         }
     }
 
-    /// Returns the advice to the user.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let text = match self {
             Error::Cancelled => return None,
             Error::Remote { .. } => {
@@ -482,7 +480,9 @@ impl Error {
         };
         Some(text)
     }
+}
 
+impl Error {
     /// Returns whether a retry may succeed.
     pub(crate) fn again(&self) -> Retryable {
         match self {

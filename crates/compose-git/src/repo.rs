@@ -65,8 +65,8 @@ impl Repo {
 
     /// Fetches all files of the wanted directories, and the files that symlinks there point to,
     /// into the cache. Objects that the cache holds are verified and not requested; the rest takes
-    /// one request for the commits and one for their content (more only if symlinks or `keep` make
-    /// content depend on other content). A directory that does not exist is not an error here;
+    /// one request for the commits and one for their content (more only if symlinks or a filter
+    /// make content depend on other content). A directory that does not exist is not an error here;
     /// [`Snapshot::files`] reports it.
     ///
     /// Returns one snapshot per want, in order.

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use compose_model::{
-    BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name, settings::Budget,
+    BlobId, CommitId, LeftOut, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name,
+    settings::Budget,
 };
 use gix::objs::Kind;
 
@@ -37,7 +38,7 @@ struct Inner {
 pub(crate) struct Listed {
     pub(crate) root: Root,
     pub(crate) files: Arc<[TreeFile]>,
-    pub(crate) left_out: Vec<TreePath>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// The tool directories at the top of an environment, as BitOps names them.
@@ -94,7 +95,7 @@ impl Snapshot {
     }
 
     /// Returns the files of a root, sorted by path; empty if there is no such directory. A root
-    /// that was fetched with the same `keep` has been listed then; any other one is listed now.
+    /// that was fetched with the same filter has been listed then; any other one is listed now.
     pub fn files(&self, root: &Root) -> Result<Arc<[TreeFile]>, Error> {
         if let Some(listed) = self.listed(root) {
             return Ok(Arc::clone(&listed.files));
@@ -110,14 +111,14 @@ impl Snapshot {
         }
     }
 
-    /// Returns the files that the filter of a fetched root leaves out, relative to its directory
-    /// and sorted.
-    pub fn left_out(&self, root: &Root) -> &[TreePath] {
+    /// Returns the files that the filter of a fetched root leaves out, sorted by path, each with the
+    /// key that excludes it.
+    pub fn left_out(&self, root: &Root) -> &[LeftOut] {
         self.listed(root).map_or(&[], |listed| &listed.left_out)
     }
 
     fn listed(&self, root: &Root) -> Option<&Listed> {
-        self.0.listed.iter().find(|listed| listed.root.is_same(root))
+        self.0.listed.iter().find(|listed| listed.root == *root)
     }
 
     /// Returns the names of the directories at the commit's top, except invalid ones.

@@ -1,11 +1,9 @@
 //! The commits and directories to fetch from a repo.
 
-use std::sync::Arc;
-
-use compose_model::{CommitId, TreePath};
+use compose_model::{CommitId, Filter, TreePath};
 
 /// What to fetch of one commit.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Want {
     /// The commit.
     pub commit: CommitId,
@@ -16,38 +14,21 @@ pub struct Want {
     pub roots: Vec<Root>,
 }
 
-/// A filter that returns whether a path, relative to a root, is wanted.
-pub type Keep = Arc<dyn Fn(&TreePath) -> bool + Send + Sync>;
-
 /// A wanted directory of a commit.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     /// The path from the repo's top.
     pub dir: TreePath,
-    /// The `include` and `exclude` filter for files, by paths relative to `dir`; `None` for
-    /// everything.
-    pub keep: Option<Keep>,
+    /// The filter for its files, by paths relative to `dir`.
+    pub filter: Filter,
 }
 
 impl Root {
     /// Returns a root for a whole directory.
     pub fn whole(dir: TreePath) -> Self {
-        Self { dir, keep: None }
-    }
-
-    /// Returns whether a file is wanted. `path` is relative to `dir`.
-    pub fn keeps(&self, path: &TreePath) -> bool {
-        self.keep.as_ref().is_none_or(|keep| keep(path))
-    }
-
-    /// Returns whether both roots certainly want the same files. Two filters are only known to
-    /// agree if they are the same one.
-    pub(crate) fn is_same(&self, other: &Root) -> bool {
-        let same = match (&self.keep, &other.keep) {
-            (None, None) => true,
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        same && self.dir == other.dir
+        Self {
+            dir,
+            filter: Filter::all(),
+        }
     }
 }

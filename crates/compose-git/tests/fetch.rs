@@ -1,16 +1,14 @@
 //! Refs and exact fetches over every transport.
 
-mod support;
-
 use std::sync::Arc;
 
-use compose_git::{Error, Git, Root};
-use compose_model::ExitCode;
-use support::{
+use crate::support::{
     Catalog, Lab, contents, id, path,
     server::{Action, Server},
     url, want,
 };
+use compose_git::{Error, Git, Root};
+use compose_model::{Cause, ExitCode};
 
 fn two_versions(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {
@@ -168,7 +166,7 @@ async fn refs_are_requested_once_per_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_without_filters_and_with_old_protocols_are_supported() {
     // The server pretends not to know protocol 2.
-    let old = |_: &support::server::Request| {
+    let old = |_: &crate::support::server::Request| {
         Action::ServeWith(vec![
             ("GIT_PROTOCOL", String::new()),
             ("HTTP_GIT_PROTOCOL", String::new()),

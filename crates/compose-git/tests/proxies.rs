@@ -1,15 +1,13 @@
 //! Real proxies between the client and a real server: `CONNECT`, SOCKS, refusing, exempt and
 //! missing ones.
 
-mod support;
-
+use crate::support::{Lab, contents, socks::Socks, url, want};
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
     server::{Authority, ClosedPort, Proxy},
 };
-use support::{Lab, contents, socks::Socks, url, want};
 
 struct Scene {
     lab: Lab,

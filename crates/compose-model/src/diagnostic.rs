@@ -1,32 +1,39 @@
-//! A mistake, its place and its remedy.
+//! Errors and warnings for the user: message, cause, exit code, place and hints.
+//!
+//! An error type that can end a run implements [`Cause`]: it knows the exit code and the hint. `?`
+//! converts it into a [`Diagnostic`]; other diagnostics are constructed where the mistake is found.
+//! No caller chooses an exit code for an error that it passes on.
 
-use std::{ops::Range, sync::Arc};
+use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc};
+
+use crate::ExitCode;
 
 /// A range of bytes in a config's text.
 pub type Span = Range<usize>;
 
-/// How bad.
+/// How severe a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The run ends.
     Error,
-    /// The run goes on.
+    /// The run continues.
     Warning,
 }
 
-/// Where in a text. The text is shared, so that a place can show its line without reading the file again.
+/// A place in a file. It shares the file's text, so that its line can be shown without reading the
+/// file again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file as the user would name it: a path, or `repo @ tag : path` for a source's config.
+    /// The file's name for the user: a path, or `repo @ tag : path` for a source's config.
     pub file: Arc<str>,
     /// The whole text of the file.
     pub text: Arc<str>,
-    /// Bytes of `text`.
+    /// The range of bytes in `text`.
     pub span: Span,
 }
 
 impl Place {
-    /// Line and column, both from 1; the column counts characters.
+    /// Returns the line and the column, both counted from 1; columns are characters.
     pub fn line_column(&self) -> (usize, usize) {
         let start = self.span.start.min(self.text.len());
         let before = &self.text[..self.text.floor_char_boundary_stable(start)];
@@ -37,61 +44,365 @@ impl Place {
 }
 
 trait FloorCharBoundary {
-    fn floor_char_boundary_stable(&self, at: usize) -> usize;
+    /// Returns the last character boundary at or before `index`. The standard library's
+    /// `floor_char_boundary` is newer than the oldest Rust that this workspace supports.
+    fn floor_char_boundary_stable(&self, index: usize) -> usize;
 }
 
 impl FloorCharBoundary for str {
-    fn floor_char_boundary_stable(&self, at: usize) -> usize {
-        (0..=at.min(self.len()))
+    fn floor_char_boundary_stable(&self, index: usize) -> usize {
+        (0..=index.min(self.len()))
             .rev()
-            .find(|at| self.is_char_boundary(*at))
+            .find(|index| self.is_char_boundary(*index))
             .unwrap_or(0)
     }
 }
 
-/// One thing to tell the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An error that knows the exit code of a run that it ends, and a remedy.
+///
+/// Both are properties of the error and do not depend on the caller. An error that wraps another
+/// `Cause` returns the inner one's.
+pub trait Cause: Error + Send + Sync + 'static {
+    /// Returns the exit code of a run that this error ends.
+    fn exit_code(&self) -> ExitCode;
+
+    /// Returns a remedy for the user.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<C: Cause + ?Sized> Cause for Arc<C> {
+    fn exit_code(&self) -> ExitCode {
+        (**self).exit_code()
+    }
+
+    fn hint(&self) -> Option<String> {
+        (**self).hint()
+    }
+}
+
+/// An error while reading a file that the user named. A file that does not exist, or is not text, is
+/// the user's mistake ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many
+/// open files) is a failure of this machine ([`ExitCode::CannotWrite`]).
+impl Cause for io::Error {
+    fn exit_code(&self) -> ExitCode {
+        match self.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidFilename
+            | io::ErrorKind::InvalidInput => ExitCode::Config,
+            _ => ExitCode::CannotWrite,
+        }
+    }
+}
+
+/// A file of this machine that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", path.display())]
+pub struct ReadError {
+    /// The file.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+impl ReadError {
+    /// Returns a function for `map_err` that adds the file's path.
+    pub fn of(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self { path, source }
+    }
+}
+
+impl Cause for ReadError {
+    fn exit_code(&self) -> ExitCode {
+        self.source.exit_code()
+    }
+}
+
+/// The lines below a message that do not come from the error's chain of sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// No lines.
+    #[default]
+    None,
+    /// The reasons.
+    Reasons(Vec<String>),
+    /// The layers in conflict, lowest first.
+    Parties(Vec<String>),
+    /// The chains of sources that request the failed source.
+    AskedForBy(Vec<String>),
+    /// The existing paths that prevent the operation.
+    InTheWay(Vec<String>),
+}
+
+impl Background {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::None | Self::Reasons(_) => "caused by",
+            Self::Parties(_) => "in",
+            Self::AskedForBy(_) => "asked for by",
+            Self::InTheWay(_) => "there is",
+        }
+    }
+
+    fn lines(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::Reasons(lines) | Self::Parties(lines) | Self::AskedForBy(lines) | Self::InTheWay(lines) => {
+                lines
+            }
+        }
+    }
+}
+
+/// An error or a warning.
+#[derive(Clone, Debug)]
 pub struct Diagnostic {
-    /// Error or warning.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, in one sentence without a full stop.
+    /// The exit code of a run that this ends; the cause's if there is one.
+    pub code: ExitCode,
+    /// The message: one sentence without a full stop.
     pub message: String,
-    /// Where, when it has a place in a file.
+    /// The error that this reports, or that caused it.
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    /// Further lines below the message.
+    pub background: Background,
+    /// The place in a file, if there is one.
     pub place: Option<Place>,
-    /// What to do about it.
-    pub hint: Option<String>,
+    /// Alternative remedies.
+    pub hints: Vec<String>,
 }
 
 impl Diagnostic {
-    /// An error.
-    pub fn error(message: impl Into<String>) -> Self {
+    /// Creates an error that ends the run with this code.
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code,
             message: message.into(),
+            source: None,
+            background: Background::None,
             place: None,
-            hint: None,
+            hints: Vec::new(),
         }
     }
 
-    /// A warning.
+    /// Creates an error about a config, or about something that it names.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Config, message)
+    }
+
+    /// Creates a warning.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(message)
-        }
+        Self::error(message).into_warning()
     }
 
-    /// With its place.
+    /// Creates an error with the exit code and the hint of `cause` but a different message. The
+    /// message of `cause` becomes the first cause.
+    pub fn because_of(message: impl Into<String>, cause: impl Cause) -> Self {
+        let hint = cause.hint();
+        let mut diagnostic = Self::new(cause.exit_code(), message).because(cause);
+        diagnostic.hints.extend(hint);
+        diagnostic
+    }
+
+    /// Turns this into a warning.
+    #[must_use]
+    pub fn into_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Sets the error that caused this, and keeps the exit code.
+    #[must_use]
+    pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Adds a reason that is not an error.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        match &mut self.background {
+            Background::Reasons(reasons) => reasons.push(reason.into()),
+            other => *other = Background::Reasons(vec![reason.into()]),
+        }
+        self
+    }
+
+    /// Sets the place.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
-    /// With a remedy.
+    /// Sets the place unless there is one.
+    #[must_use]
+    pub fn or_at(mut self, place: &Place) -> Self {
+        self.place.get_or_insert_with(|| place.clone());
+        self
+    }
+
+    /// Adds a hint after the existing ones.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hints.push(hint.into());
         self
+    }
+
+    /// Returns the underlying error; `None` if there is none or it has a different type.
+    pub fn source<E: Error + 'static>(&self) -> Option<&E> {
+        self.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
+    /// Returns the chain of causes below the message, outermost first. A cause that repeats the text
+    /// before it is left out, because many libraries repeat their cause in their own message.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        let mut next: Option<&(dyn Error + 'static)> = self.source.as_deref().map(|source| source as _);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if text != *causes.last().unwrap_or(&self.message) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+
+    /// Returns the lines between the message and the hints, each with its label.
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        let causes = self.causes().into_iter().map(|cause| ("caused by", cause));
+        let label = self.background.label();
+        let lines = self.background.lines().iter();
+        causes.chain(lines.map(|line| (label, line.clone()))).collect()
+    }
+}
+
+/// Diagnostics are equal if they are displayed alike and end the run with the same code.
+impl PartialEq for Diagnostic {
+    fn eq(&self, other: &Self) -> bool {
+        self.severity == other.severity
+            && self.code == other.code
+            && self.message == other.message
+            && self.notes() == other.notes()
+            && self.place == other.place
+            && self.hints == other.hints
+    }
+}
+
+impl Eq for Diagnostic {}
+
+impl<C: Cause> From<C> for Diagnostic {
+    fn from(cause: C) -> Self {
+        Self::because_of(cause.to_string(), cause)
+    }
+}
+
+/// All diagnostics of a failed run. A run reports every failing source, not just the first.
+#[derive(Clone, Debug)]
+pub struct Failure(Vec<Diagnostic>);
+
+impl Failure {
+    /// Returns a failure with these diagnostics; `None` if there are none.
+    pub fn new(diagnostics: Vec<Diagnostic>) -> Option<Self> {
+        (!diagnostics.is_empty()).then_some(Self(diagnostics))
+    }
+
+    /// Returns `Ok` if there are no diagnostics.
+    pub fn check(diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
+        Self::new(diagnostics).map_or(Ok(()), Err)
+    }
+
+    /// Returns the diagnostics in the order in which they are reported.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.0
+    }
+
+    /// Returns the diagnostics, to be reported together with others.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.0
+    }
+
+    /// Returns the exit code of a run that this ends.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::most_telling(self.0.iter().map(|diagnostic| diagnostic.code)).unwrap_or(ExitCode::Bug)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages: Vec<&str> = self.0.iter().map(|one| one.message.as_str()).collect();
+        f.write_str(&messages.join("; "))
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(vec![diagnostic])
+    }
+}
+
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self(diagnostics)
+    }
+}
+
+impl<C: Cause> From<C> for Failure {
+    fn from(cause: C) -> Self {
+        Diagnostic::from(cause).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the lamp is off")]
+    struct Off {
+        source: io::Error,
+    }
+
+    impl Cause for Off {
+        fn exit_code(&self) -> ExitCode {
+            self.source.exit_code()
+        }
+
+        fn hint(&self) -> Option<String> {
+            Some("switch it on".to_owned())
+        }
+    }
+
+    fn off(kind: io::ErrorKind) -> Off {
+        Off { source: kind.into() }
+    }
+
+    #[test]
+    fn an_error_keeps_its_code_its_hint_and_its_type() {
+        let diagnostic = Diagnostic::from(off(io::ErrorKind::PermissionDenied));
+        assert_eq!(diagnostic.code, ExitCode::CannotWrite);
+        assert_eq!(diagnostic.message, "the lamp is off");
+        assert_eq!(diagnostic.causes(), ["permission denied"]);
+        assert_eq!(diagnostic.hints, ["switch it on"]);
+        assert!(diagnostic.source::<Off>().is_some());
+        assert!(diagnostic.source::<io::Error>().is_none());
+
+        let diagnostic = Diagnostic::because_of("it is dark", off(io::ErrorKind::NotFound));
+        assert_eq!(diagnostic.code, ExitCode::Config);
+        assert_eq!(diagnostic.causes(), ["the lamp is off", "entity not found"]);
+    }
+
+    #[test]
+    fn a_cause_that_is_passed_on_is_reported_once() {
+        let wrapped = Arc::new(io::Error::other(off(io::ErrorKind::NotFound)));
+        let diagnostic = Diagnostic::error("it is dark").because(wrapped);
+        assert_eq!(diagnostic.causes(), ["the lamp is off", "entity not found"]);
     }
 }

@@ -14,7 +14,7 @@ pub enum ExitCode {
     Unreachable = 69,
     /// A bug in this program.
     Bug = 70,
-    /// A file or directory cannot be written.
+    /// A file or directory of this machine cannot be written, or exists and cannot be read.
     CannotWrite = 73,
     /// The time limit was reached.
     TimedOut = 75,

@@ -1,5 +1,19 @@
 //! The types that all crates share. Nothing here reads files, the clock or the network.
 //!
+//! ```
+//! use compose_model::{RepoUrl, TreePath, VersionRequest};
+//!
+//! let repo = RepoUrl::parse("https://git.example.com/org/kubernetes").unwrap();
+//! assert_eq!(repo.name(), "kubernetes");
+//! // A password is refused in an address, and never printed in a message.
+//! let error = RepoUrl::parse("https://me:secret@git.example.com/org/kubernetes").unwrap_err();
+//! assert!(!error.to_string().contains("secret"));
+//!
+//! assert!(TreePath::new("stacks/eks").is_ok());
+//! assert!(TreePath::new("../etc").is_err());
+//! assert!(VersionRequest::parse("^1.2").is_ok());
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`env`] | the names of all environment variables that are read |
@@ -12,9 +26,10 @@
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
+//! | [`filter`] | the filter for a source's files |
 //! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
 //! | [`fold`] | folding of names that are the same on some file systems |
-//! | [`diagnostic`] | an error or warning with its place and its hints |
+//! | [`diagnostic`] | an error or warning: its cause, exit code, place and hints |
 //! | [`report`] | the interface for progress |
 //! | [`cancel`] | the flag that cancels a run |
 //! | [`exit`] | exit codes |
@@ -27,6 +42,7 @@ pub mod env;
 pub mod exit;
 pub mod file;
 pub mod file_name;
+pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod path;
@@ -40,9 +56,10 @@ pub mod url;
 pub mod version;
 
 pub use cancel::Cancel;
-pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use diagnostic::{Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span};
 pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
+pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
 pub use refs::{RefEntry, Refs};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Place, RepoUrl, Span, TreePath, VersionRequest};
+use crate::{Filter, Place, RepoUrl, Span, TreePath, VersionRequest};
 
 /// What an entry requests: either a `version` or a `ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +76,8 @@ pub struct SourceSpec {
     pub environment: TreePath,
     /// `version` or `ref`
     pub requested: Requested,
-    /// `include`: gitignore-style globs relative to the environment; empty means everything.
-    pub include: Vec<String>,
-    /// `exclude`: gitignore-style globs relative to the environment.
-    pub exclude: Vec<String>,
+    /// `include`, `exclude` and `hooks`: the filter for the files of the environment and of `default_folder`.
+    pub filter: Filter,
     /// `as`: its deployments become `<as>-<deployment>`.
     pub rename: Option<String>,
     /// `shared`: top-level directories of that repo to compose beside the environment.
@@ -88,8 +86,6 @@ pub struct SourceSpec {
     pub default_folder: Option<TreePath>,
     /// `on-conflict`
     pub on_conflict: OnConflict,
-    /// `hooks`: `false` leaves out hook directories.
-    pub hooks: bool,
     /// `verify`
     pub verify: Option<Verify>,
     /// The place of the entry in its config.

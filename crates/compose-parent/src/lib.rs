@@ -5,6 +5,27 @@
 //! and compositions: it calls the caller's [`Host`] when the copy is complete and when there is
 //! something to report.
 //!
+//! ```standalone_crate
+//! use std::time::Duration;
+//!
+//! use compose_parent::{Host, Note, Program, run};
+//!
+//! struct Quiet;
+//!
+//! impl Host for Quiet {
+//!     fn copied(&mut self) {}
+//!     fn say(&mut self, _: &Note) {}
+//! }
+//!
+//! let program = Program {
+//!     path: "/bin/sh".into(),
+//!     words: ["sh", "-c", "exit 3"].map(Into::into).to_vec(),
+//!     dir: std::env::current_dir().unwrap(),
+//! };
+//! let ended = run(&program, None, Duration::from_secs(8), &mut Quiet).unwrap();
+//! assert_eq!(ended.code, 3);
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `parent` | the main loop |

@@ -1,8 +1,6 @@
 //! Signals that are forwarded to the pipeline, and the reaping of its orphans.
 
-mod common;
-
-use common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
+use crate::common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
 use compose_testkit::{Signal, standin};
 
 /// Signals that the parent forwards to the pipeline's main process.
@@ -172,7 +170,7 @@ fn with_another_namespaces_proc_only_the_pipeline_is_ended() {
         "trap 'echo ended; exit 0' TERM; echo ready; while :; do sleep 0.02; done",
     );
     run.wait_for_output("ready", LIMIT);
-    let parent = common::child_of(run.id());
+    let parent = crate::common::child_of(run.id());
     let parent = rustix::process::Pid::from_raw(parent).unwrap();
     rustix::process::kill_process(parent, Signal::TERM).unwrap();
     let run = run.wait(LIMIT).expect_code(143);

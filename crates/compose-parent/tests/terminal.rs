@@ -1,8 +1,6 @@
 //! The parent at a terminal: Ctrl-C, Ctrl-\, Ctrl-Z, prompts and resizing.
 
-mod common;
-
-use common::{LIMIT, program, tool, world};
+use crate::common::{LIMIT, program, tool, world};
 use compose_testkit::{Context, Run, standin};
 
 /// Runs a program at a terminal with the given `steps` of `at_terminal.py`.

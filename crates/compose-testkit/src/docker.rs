@@ -21,38 +21,72 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 const LABEL: &str = "compose-testkit";
 
-/// An available engine.
-#[derive(Debug, Clone, Copy)]
-pub struct Engine {
-    program: &'static str,
+/// A container engine. Both accept Docker's arguments; methods here describe the differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Docker: a daemon and runc.
+    Docker,
+    /// podman: no daemon, crun, and builds by buildah. It has its own image store.
+    Podman,
 }
 
 impl Engine {
-    /// Returns Docker, or else Podman, if one of them works.
+    /// Returns Docker, or else podman, if one of them works.
     pub fn find() -> Option<Self> {
-        ["docker", "podman"]
-            .into_iter()
-            .map(|program| Self { program })
-            .find(|engine| {
-                let mut command = engine.command();
-                command
-                    .arg("info")
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null());
-                command.status().is_ok_and(|status| status.success())
-            })
+        [Self::Docker, Self::Podman].into_iter().find(|engine| {
+            let mut command = engine.command();
+            command
+                .arg("info")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        })
     }
 
-    /// Returns the engine with this program, which accepts Docker's arguments. It is not checked
-    /// whether it works.
-    pub const fn of(program: &'static str) -> Self {
-        Self { program }
+    /// Returns the engine's program. podman's is the project's `scripts/podman`, which makes up for
+    /// what podman lacks on some machines.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/podman"),
+        }
     }
 
     /// Returns a command of the engine without arguments.
     pub fn command(&self) -> Command {
-        Command::new(self.program)
+        Command::new(self.program())
+    }
+
+    /// Returns the arguments that remove a container even if it is running. By default podman, unlike
+    /// Docker, stops the container and waits.
+    const fn remove_at_once(self) -> &'static [&'static str] {
+        match self {
+            Self::Docker => &["rm", "--force", "--volumes"],
+            Self::Podman => &["rm", "--force", "--volumes", "--time=0"],
+        }
+    }
+
+    /// Returns further arguments for `build`. By default podman commits a layer after each line of a
+    /// `Dockerfile` and caches it, which no test needs; and its default image format (OCI) has no
+    /// `ONBUILD`.
+    fn build_options(self, dockerfile: &str) -> &'static [&'static str] {
+        match self {
+            Self::Docker => &[],
+            Self::Podman if dockerfile.contains("ONBUILD") => &["--layers=false", "--format=docker"],
+            Self::Podman => &["--layers=false"],
+        }
+    }
+
+    /// Returns whether a `--tmpfs` gets the mode 1777 and a copy of the image's content there. Docker's
+    /// is empty and has the mode of the directory that it hides.
+    pub const fn makes_each_tmpfs_sticky(self) -> bool {
+        matches!(self, Self::Podman)
+    }
+
+    /// Returns whether `cp` out of a container follows a link at the end of its path.
+    pub const fn copies_what_a_link_leads_to(self) -> bool {
+        matches!(self, Self::Podman)
     }
 
     /// Calls the engine with any arguments, and waits.
@@ -188,7 +222,8 @@ impl Engine {
         .expect_code(0);
     }
 
-    /// Builds a directory by a `Dockerfile` in it or elsewhere, under a unique name.
+    /// Builds a directory without any network, by a `Dockerfile` in it or elsewhere, under a unique
+    /// name.
     ///
     /// # Panics
     ///
@@ -198,10 +233,21 @@ impl Engine {
             engine: *self,
             name: unique_name(),
         };
-        let mut arguments = ["build", "--label", LABEL, "--tag", &image.name, "--file"]
-            .map(OsStr::new)
-            .to_vec();
+        let mut arguments = [
+            "build",
+            "--network=none",
+            "--label",
+            LABEL,
+            "--tag",
+            &image.name,
+            "--file",
+        ]
+        .map(OsStr::new)
+        .to_vec();
         arguments.extend([dockerfile.as_os_str(), directory.as_os_str()]);
+        let text = std::fs::read_to_string(dockerfile)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", dockerfile.display()));
+        arguments.extend(self.build_options(&text).iter().map(OsStr::new));
         self.call(arguments).expect_code(0);
         image
     }
@@ -246,6 +292,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// Returns the engine that the container runs in.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Returns the container's name, for [`Engine::call`].
     pub fn name(&self) -> &str {
         &self.name
@@ -299,7 +350,8 @@ impl Drop for Container {
         let _ = self
             .engine
             .command()
-            .args(["rm", "--force", "--volumes", &self.name])
+            .args(self.engine.remove_at_once())
+            .arg(&self.name)
             .output();
     }
 }

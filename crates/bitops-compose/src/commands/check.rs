@@ -1,13 +1,14 @@
 //! `check`: the config and its lock, without any network.
 
+use compose_model::Failure;
+use compose_sources::check_lock;
 use serde::Serialize;
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Format, Target},
     job::Job,
-    pins, pipeline,
-    problem::Failure,
+    pipeline,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
@@ -16,14 +17,14 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let checked = pipeline::config(&job).and_then(|sources| {
         // Without sources a deployment reads no lock.
         if !sources.is_empty() {
-            job.warn(&pins::check(&job, &sources)?);
+            job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
         }
         Ok(sources)
     });
     let sources = match checked {
         Ok(sources) => sources,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };

@@ -2,25 +2,21 @@
 
 use std::sync::Arc;
 
-use compose_model::{ExitCode, SourceSpec};
+use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
 use compose_plan::{
     compose::report,
-    lock::{Lock, Locked},
+    lock::{Change, Lock, Locked},
 };
+use compose_sources::{Gathered, LockFile, Pins, blocking, refuse_moved};
 use serde_json::json;
 
-use super::lock::refuse_moved;
+use super::DONE;
 use crate::{
-    DONE,
     cli::{self, Target, UpdateFormat},
     diff::{self, FileDiff},
-    gather::{self, Gathered},
-    job::{self, Job},
-    lockfile::LockFile,
-    pins::Pins,
-    pipeline::{self, Local, blocking},
-    problem::{Failure, Problem},
-    runtime,
+    job::Job,
+    pipeline::{self, Local},
+    runtime, target,
 };
 
 /// What an update does.
@@ -28,7 +24,7 @@ struct Updated {
     old: Lock,
     new: Lock,
     /// With `--dry-run`.
-    diff: Option<(Vec<FileDiff>, Vec<Problem>)>,
+    diff: Option<(Vec<FileDiff>, Vec<Diagnostic>)>,
     /// Did the file change?
     written: bool,
 }
@@ -37,17 +33,17 @@ struct Updated {
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let (target, sources) = what(args)?;
     let job = Arc::new(Job::of(&target)?);
-    let file = LockFile::of(&job);
+    let file = job.lock_file();
     let old = file.require()?;
     let work = update(&job, args, sources, &file, old);
     let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
         Ok(updated) => updated,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };
-    let changes = changes(&updated.old, &updated.new);
+    let changes = updated.old.changes(&updated.new);
     let (files, conflicts) = updated.diff.unwrap_or_default();
     let environment = job.environment.as_str();
     match args.format {
@@ -70,7 +66,7 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
     let target = args.target();
     if let Some((first, sources)) = args.sources.split_first()
         && args.environment.is_none()
-        && job::is_environment(&job::root(&target)?, first)
+        && target::is_environment(&target::root(&target)?, first)
         && !is_source(&target, first)
     {
         let environment = Some(first.clone());
@@ -88,9 +84,7 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
 /// Is it a locked source of the environment that the variable names?
 fn is_source(target: &Target, name: &str) -> bool {
     // What is wrong there is told when it turns out to be the environment that is meant.
-    let lock = Job::of(target)
-        .ok()
-        .and_then(|job| LockFile::of(&job).read().ok()?);
+    let lock = Job::of(target).ok().and_then(|job| job.lock_file().read().ok()?);
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
@@ -116,13 +110,15 @@ async fn update(
             .cloned()
             .collect(),
     };
-    let git = gather::git(job)?;
-    let gathered = gather::gather(job, &git, specs.clone(), &Pins::to(kept)).await?;
+    let gatherer = job.gatherer()?;
+    let gathered = gatherer.gather(specs.clone(), &Pins::to(kept)).await?;
     job.warn(&gathered.warnings);
     let new = gathered.lock();
     refuse_moved(&old, &new, args.accept_moved)?;
     let diff = if args.dry_run {
-        let before = gather::gather(job, &git, as_locked(specs, &old), &Pins::to(old.clone())).await?;
+        let before = gatherer
+            .gather(as_locked(specs, &old), &Pins::to(old.clone()))
+            .await?;
         let job = Arc::clone(job);
         Some(blocking(move || compare(&job, &before, &gathered)).await?)
     } else {
@@ -147,12 +143,16 @@ fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
 }
 
 /// The composed files before and after, and why the ones after could not be deployed.
-fn compare(job: &Job, before: &Gathered, after: &Gathered) -> Result<(Vec<FileDiff>, Vec<Problem>), Failure> {
+fn compare(
+    job: &Job,
+    before: &Gathered,
+    after: &Gathered,
+) -> Result<(Vec<FileDiff>, Vec<Diagnostic>), Failure> {
     let old = pipeline::compose(job, before, Local::WhereTouched)?;
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
     let conflicts = report::conflicts(&new, &after.layers.sources);
     let files = diff::files(job, (&old, before), (&new, after))?;
-    Ok((files, conflicts.into_iter().map(Problem::from).collect()))
+    Ok((files, conflicts.into_iter().map(Diagnostic::from).collect()))
 }
 
 /// Is it the source that a person means: a repo's URL or name, or an environment?
@@ -162,7 +162,7 @@ fn names(name: &str, locked: &Locked) -> bool {
     by_url || repo.name() == name || locked.environment.as_str() == name
 }
 
-fn no_source(name: &str, lock: &Lock) -> Problem {
+fn no_source(name: &str, lock: &Lock) -> Diagnostic {
     let mut known: Vec<&str> = lock
         .sources
         .iter()
@@ -172,26 +172,7 @@ fn no_source(name: &str, lock: &Lock) -> Problem {
     known.dedup();
     let hint = format!("there are: {}", known.join(", "));
     let name = compose_model::text::escape(name, 120);
-    Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
-}
-
-/// One source's change: before, after.
-pub(crate) type Change<'a> = (Option<&'a Locked>, Option<&'a Locked>);
-
-/// Sources whose commit or name changed, in composition order; then those that are gone.
-fn changes<'a>(old: &'a Lock, new: &'a Lock) -> Vec<Change<'a>> {
-    let changed = new.sources.iter().filter_map(|after| {
-        let before = old.get(&after.repo, &after.environment);
-        let same =
-            before.is_some_and(|before| (before.commit, &before.resolved) == (after.commit, &after.resolved));
-        (!same).then_some((before, Some(after)))
-    });
-    let gone = old
-        .sources
-        .iter()
-        .filter(|before| new.get(&before.repo, &before.environment).is_none())
-        .map(|before| (Some(before), None));
-    changed.chain(gone).collect()
+    Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
 
 fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
@@ -203,8 +184,10 @@ fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bo
         (count, false) => format!("{}: {count} sources updated\n", file.name()),
     };
     for change in changes {
-        let (repo, environment) = diff::source(change);
-        let (from, to) = diff::versions(change);
+        let (from, to) = change.versions();
+        let Locked {
+            repo, environment, ..
+        } = change.source();
         text.push_str(&format!("  {repo} {environment}: {from} -> {to}\n"));
     }
     for file in files {
@@ -220,8 +203,15 @@ fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], written: bo
         })
     };
     let change = |change: &Change<'_>| {
-        let (repo, environment) = diff::source(change);
-        json!({ "repo": repo, "environment": environment, "before": side(change.0), "after": side(change.1) })
+        let Locked {
+            repo, environment, ..
+        } = change.source();
+        json!({
+            "repo": repo.to_string(),
+            "environment": environment.as_str(),
+            "before": side(change.before()),
+            "after": side(change.after()),
+        })
     };
     let diff = |file: &FileDiff| json!({ "path": file.path, "diff": file.text });
     json!({

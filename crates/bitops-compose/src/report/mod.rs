@@ -21,9 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, Severity};
-
-use crate::problem::{Failure, Problem};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, env};
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -42,6 +40,20 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
+    /// A printer for what is said before any config is read.
+    pub(crate) fn plain() -> Self {
+        let set = |name: &str, value: &str| {
+            std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
+        };
+        Self {
+            json: set(env::LOG_FORMAT, "json"),
+            colour: has_colour(&std::io::stderr()),
+            stdout_colour: has_colour(&std::io::stdout()),
+            masks: Arc::default(),
+            github: set(env::GITHUB_ACTIONS, "true").then(Checkout::default),
+        }
+    }
+
     /// A result, on stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
@@ -88,8 +100,8 @@ impl Printer {
     }
 
     /// Problems, on stderr. Errors end the stage's group, which would fold them away, and stand on the run's page, too.
-    pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
-        let problems: Vec<&Problem> = problems.into_iter().collect();
+    pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
+        let problems: Vec<&Diagnostic> = problems.into_iter().collect();
         let mut out = String::new();
         for problem in &problems {
             let text = if self.json {
@@ -112,11 +124,11 @@ impl Printer {
         // Where nobody listens, the exit code still tells.
         let _ = pipe::write_stderr(out.as_bytes());
         let elsewhere = Checkout::default();
-        github::failures(self, self.github.as_ref().unwrap_or(&elsewhere), &problems);
+        github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
     /// Problems that the result tells: only their annotations, on stderr.
-    pub(crate) fn annotations(&self, problems: &[Problem]) {
+    pub(crate) fn annotations(&self, problems: &[Diagnostic]) {
         if let Some(checkout) = &self.github {
             let out: String = problems
                 .iter()
@@ -138,7 +150,7 @@ fn stdout_is_a_file() -> bool {
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Diagnostic::new(
             ExitCode::CannotWrite,
             "the result cannot be written to standard output",
         )
@@ -149,10 +161,12 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// A result for programs: indented JSON with a final newline.
-pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Problem> {
+pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Diagnostic> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => Ok(text + "\n"),
-        Err(error) => Err(Problem::from_error(ExitCode::Bug, &error)),
+        Err(error) => {
+            Err(Diagnostic::new(ExitCode::Bug, "a result cannot be written as JSON").because(error))
+        }
     }
 }
 
@@ -166,15 +180,6 @@ pub(crate) fn write_json(
 }
 
 /// Colours where somebody looks: a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-pub(crate) fn stderr_has_colour() -> bool {
-    has_colour(&std::io::stderr())
-}
-
-/// As [`stderr_has_colour`].
-pub(crate) fn stdout_has_colour() -> bool {
-    has_colour(&std::io::stdout())
-}
-
 fn has_colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")

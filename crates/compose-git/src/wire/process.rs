@@ -324,7 +324,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
 
 #[cfg(test)]
 mod tests {
-    use compose_model::Stage;
+    use compose_model::{Cause as _, Stage};
 
     use super::*;
 
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn ssh_gets_no_secrets_and_never_prompts() {
-        let mut options = Options::new("/nowhere");
+        let mut options = Options::new("unused");
         for name in [
             "PATH",
             "AWS_SECRET_ACCESS_KEY",

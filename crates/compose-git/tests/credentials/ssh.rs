@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use compose_git::{Error, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
-use super::{fetch, lab, support::Lab};
+use super::{fetch, lab};
+use crate::support::Lab;
 
 /// Installs a replacement for `ssh` that records its arguments and environment and then runs
 /// `script`.

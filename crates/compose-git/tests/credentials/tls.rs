@@ -6,11 +6,10 @@ use std::{
 };
 
 use compose_git::Error;
+use compose_model::Cause;
 
-use super::{
-    fetch, lab,
-    support::{Lab, server::Server},
-};
+use super::{fetch, lab};
+use crate::support::{Lab, server::Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_private_ca_is_trusted_and_bad_certificates_are_not_retried() {

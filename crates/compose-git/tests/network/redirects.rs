@@ -1,14 +1,12 @@
 //! The addresses that a redirect may lead to.
 
 use compose_git::Error;
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
-use super::{
-    Scene, answer, scene,
-    support::{
-        Lab,
-        server::{Action, Request, Server},
-    },
+use super::{Scene, answer, scene};
+use crate::support::{
+    Lab,
+    server::{Action, Request, Server},
 };
 
 #[tokio::test(flavor = "multi_thread")]

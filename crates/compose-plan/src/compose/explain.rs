@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use compose_model::{TreePath, text};
+use compose_model::{Cause, ExitCode, TreePath, text};
 use serde::Serialize;
 
 use super::{
@@ -98,6 +98,12 @@ pub enum ExplainError {
     },
 }
 
+impl Cause for ExplainError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Config
+    }
+}
+
 fn did_you_mean(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default()
@@ -173,7 +179,7 @@ impl Reader<'_> {
             who: wording::label_of(Origin::Source(file.source), self.sources),
             version: Some(wording::version(&self.sources[file.source.0])),
             path: file.repo_path.to_string(),
-            outcome: format!("left out: `{}` of its entry says so", file.by),
+            outcome: format!("left out: `{}` of its entry says so", file.by.as_str()),
         };
         self.left_out(path).map(story).collect()
     }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
+    io,
     sync::Arc,
 };
 
@@ -12,8 +13,8 @@ use compose_merge::{
     Unmergeable,
 };
 use compose_model::{
-    BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, SourceSpec,
-    TreeFile, TreeId, TreePath, VersionRequest,
+    BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
+    TreePath, VersionRequest,
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
@@ -28,24 +29,6 @@ fn place() -> Place {
         file: "dev/bitops.config.yaml".into(),
         text: "default-environments: []\n".into(),
         span: 0..20,
-    }
-}
-
-pub(super) fn spec(repo: &str, environment: &str) -> SourceSpec {
-    SourceSpec {
-        repo: RepoUrl::parse(repo).unwrap(),
-        environment: path(environment),
-        requested: Requested::Version(VersionRequest::parse("1.0.0").unwrap()),
-        include: Vec::new(),
-        exclude: Vec::new(),
-        rename: None,
-        shared: Vec::new(),
-        default_folder: None,
-        on_conflict: OnConflict::Error,
-        hooks: true,
-        verify: None,
-        place: place(),
-        spans: compose_model::ValueSpans::default(),
     }
 }
 
@@ -228,15 +211,16 @@ fn mode_of(name: &str) -> (&str, FileMode) {
         .map_or((name, FileMode::Regular), |name| (name, FileMode::Executable))
 }
 
+fn gone(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, why)
+}
+
 impl Contents for World {
     fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError> {
         self.reads
             .borrow_mut()
             .push(format!("{} {}", source.0, file.repo_path));
-        let missing = || ContentsError {
-            what: file.repo_path.to_string(),
-            why: "no such blob".to_owned(),
-        };
+        let missing = || ContentsError::new(file.repo_path.to_string(), gone("no such blob"));
         self.blobs.get(&file.blob).cloned().ok_or_else(missing)
     }
 }
@@ -274,10 +258,7 @@ impl LocalTree for World {
         self.calls.borrow_mut().push(format!("read {path}"));
         match self.local.get(path) {
             Some((LocalKind::File(_), bytes)) => Ok(bytes.clone()),
-            _ => Err(ContentsError {
-                what: path.to_string(),
-                why: "no such file".to_owned(),
-            }),
+            _ => Err(ContentsError::new(path.to_string(), gone("no such file"))),
         }
     }
 }

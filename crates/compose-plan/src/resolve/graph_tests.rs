@@ -90,8 +90,8 @@ impl World {
             Err(errors) => {
                 let hint = |error: &compose_model::Diagnostic| {
                     error
-                        .hint
-                        .clone()
+                        .hints
+                        .first()
                         .map_or(String::new(), |hint| format!(" ({hint})"))
                 };
                 errors
@@ -257,7 +257,7 @@ fn what_must_not_be_contacted_never_becomes_ready() {
     let refused = Graph::new(config("dev", "a/e@1.0.0 b/e@1.0.0"), allow.clone())
         .map(|_| ())
         .unwrap_err();
-    insta::assert_snapshot!(format!("{} ({})", refused[0].message, refused[0].hint.clone().unwrap()), @"https://host/b is not among the repos that BITOPS_COMPOSE_ALLOW allows (add a glob for it to BITOPS_COMPOSE_ALLOW, or remove the source)");
+    insta::assert_snapshot!(format!("{} ({})", refused[0].message, refused[0].hints[0]), @"https://host/b is not among the repos that BITOPS_COMPOSE_ALLOW allows (add a glob for it to BITOPS_COMPOSE_ALLOW, or remove the source)");
     let mut graph = Graph::new(config("dev", "a/e@1.0.0"), allow).unwrap();
     let node = graph.ready()[0];
     let local = Arc::from("default-environments: [{repo: /etc, environment: e, version: 1.0.0}]");
@@ -304,7 +304,11 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
     let order = world.compose("a/e@1.0.0 b/e@1.0.0", |_| 0).unwrap();
     let p = &order[0].spec;
     assert_eq!(
-        (p.exclude.len(), p.on_conflict, p.verify.as_ref().unwrap().mode),
+        (
+            p.filter.excluded().len(),
+            p.on_conflict,
+            p.verify.as_ref().unwrap().mode
+        ),
         (1, OnConflict::Error, VerifyMode::Both)
     );
     insta::assert_snapshot!(order[0].warnings[0].message, @"`e` of https://host/p is composed once, with the options of dev → https://host/a e → https://host/p e; those of dev → https://host/b e → https://host/p e are not used");
@@ -314,7 +318,7 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
         .unwrap();
     let hooks: Vec<_> = order
         .iter()
-        .map(|node| (node.spec.repo.name(), node.spec.hooks))
+        .map(|node| (node.spec.repo.name(), node.spec.filter.keeps_hooks()))
         .collect();
     assert_eq!(
         hooks,

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use compose_model::{Severity, text};
+use compose_model::{Diagnostic, Severity, text};
 use compose_plan::compose::{
     Composition, Write, report,
     report::markdown::{Page, code, plain},
 };
 
-use super::{Checkout, files};
-use crate::{gather::Gathered, problem::Problem, report::Printer};
+use super::{checkout::Checkout, files};
+use compose_sources::Gathered;
+
+use crate::report::mask::Masks;
 
 /// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
 pub(crate) fn deliver(
-    printer: &Printer,
+    masks: &Masks,
     composition: &Composition,
     gathered: &Gathered,
     manifest: Option<&Path>,
@@ -25,14 +27,14 @@ pub(crate) fn deliver(
             sources,
             locked: &gathered.locked,
         };
-        printer.masks.apply(&page.render()).into_owned()
+        masks.apply(&page.render()).into_owned()
     });
     if !files::wants_outputs() || !composition.conflicts.is_empty() {
         return;
     }
     let told = report::json::manifest(composition, sources);
     let json = |value: serde_json::Result<String>| match value {
-        Ok(text) => printer.masks.apply_to_json(&text),
+        Ok(text) => masks.apply_to_json(&text),
         // A map of strings has no reason to fail.
         Err(error) => error.to_string(),
     };
@@ -58,8 +60,8 @@ pub(crate) fn deliver(
 }
 
 /// What went wrong, for the run's page; warnings alone leave it as it is.
-pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Problem]) {
-    let errors: Vec<&&Problem> = problems
+pub(crate) fn failures(masks: &Masks, checkout: &Checkout, problems: &[&Diagnostic]) {
+    let errors: Vec<&&Diagnostic> = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .collect();
@@ -75,14 +77,14 @@ pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Prob
             out.push_str(&format!("- and {} more\n", errors.len() - MOST));
         }
         out.push('\n');
-        printer.masks.apply(&out).into_owned()
+        masks.apply(&out).into_owned()
     });
 }
 
 /// Problems on the page; the log has all of them.
 const MOST: usize = 50;
 
-fn item(problem: &Problem, checkout: &Checkout) -> String {
+fn item(problem: &Diagnostic, checkout: &Checkout) -> String {
     // Messages are made of lines now and then; each is escaped on its own.
     let cut = |value: &str| text::escape(value, 2000);
     let mut out = format!("- **{}**", plain(&cut(&problem.message)));
@@ -94,8 +96,8 @@ fn item(problem: &Problem, checkout: &Checkout) -> String {
         out.push_str(&format!(" in {}", code(&format!("{file}:{line}:{column}"))));
     }
     out.push('\n');
-    for cause in problem.causes.iter().take(MOST) {
-        out.push_str(&format!("  - {}: {}\n", problem.causes_are, plain(&cut(cause))));
+    for (label, note) in problem.notes().iter().take(MOST) {
+        out.push_str(&format!("  - {label}: {}\n", plain(&cut(note))));
     }
     for hint in &problem.hints {
         out.push_str(&format!("  - hint: {}\n", plain(&cut(hint))));

@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             let own = composition.left_out.iter().filter(|file| file.source == id);
             own.map(|file| PlanLeftOut {
                 path: file.repo_path.relative_to(&source.environment).into_owned(),
-                by: file.by,
+                by: file.by.as_str(),
             })
             .collect()
         };
@@ -393,7 +393,7 @@ fn deployments(composition: &Composition) -> Vec<PlanDeployment<'_>> {
 fn warning(warning: &Diagnostic) -> PlanWarning {
     PlanWarning {
         message: warning.message.clone(),
-        hint: warning.hint.clone(),
+        hint: (!warning.hints.is_empty()).then(|| warning.hints.join("; ")),
         file: warning.place.as_ref().map(|place| place.file.to_string()),
         line: warning.place.as_ref().map(|place| place.line_column().0),
     }

@@ -3,11 +3,11 @@
 //! All that is not this file's own text goes through [`code`] or [`plain`]: names come from remotes, and the page renders
 //! Markdown and HTML.
 
-use compose_model::text;
+use compose_model::{filter::is_hook, text};
 
 use super::graph;
 use crate::{
-    compose::{Action, ComposedFile, Composition, Write, filter::is_hook, wording},
+    compose::{Action, ComposedFile, Composition, Write, wording},
     layer::{Origin, Source, SourceId},
 };
 
@@ -111,8 +111,9 @@ impl Page<'_> {
         let conflicts: Vec<String> = super::conflicts(self.composition, self.sources)
             .into_iter()
             .map(|conflict| {
-                let more = conflict.sides.iter().map(|side| format!("\n  - {}", plain(side)));
-                let remedies = conflict.remedies.iter();
+                let notes = conflict.notes().into_iter();
+                let more = notes.map(|(_, party)| format!("\n  - {}", plain(&party)));
+                let remedies = conflict.hints.iter();
                 let remedies = remedies.map(|remedy| format!("\n  - remedy: {}", plain(remedy)));
                 plain(&conflict.message) + &more.chain(remedies).collect::<String>()
             })

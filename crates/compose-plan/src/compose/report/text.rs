@@ -239,7 +239,10 @@ impl Reader<'_> {
         for file in own {
             let path = file.repo_path.relative_to(environment);
             let place = directory(&path);
-            places.entry((place, file.by)).or_insert((0, path.into_owned())).0 += 1;
+            places
+                .entry((place, file.by.as_str()))
+                .or_insert((0, path.into_owned()))
+                .0 += 1;
             count += 1;
         }
         if count == 0 {
@@ -356,7 +359,7 @@ fn capped(lines: &mut Lines, told: impl ExactSizeIterator<Item = String>) {
 }
 
 fn warning(warning: &Diagnostic) -> Vec<String> {
-    let hint = warning.hint.as_ref().map(|hint| format!("  hint: {hint}"));
+    let hint = warning.hints.iter().map(|hint| format!("  hint: {hint}"));
     std::iter::once(warning.message.clone()).chain(hint).collect()
 }
 
