@@ -1,4 +1,4 @@
-//! The names of files that every environment may have.
+//! The names of files that any environment may have.
 
 /// The config of an environment and of each of its deployments.
 pub const CONFIG: &str = "bitops.config.yaml";
