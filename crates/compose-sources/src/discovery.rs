@@ -14,7 +14,7 @@ use compose_plan::resolve::{Graph, NodeId, OrderedNode};
 use crate::{
     layers,
     nested::nested,
-    pins::{Pin, Pins},
+    pins::Pins,
     repo::{Entry, Fetched},
 };
 
@@ -63,10 +63,9 @@ impl Discovery {
             let mut refused = false;
             for node in ready {
                 let spec = self.graph.spec(node).clone();
-                let locked = match pins.pin(&spec) {
-                    Pin::Locked(locked) => Some(locked),
-                    Pin::Live => None,
-                    Pin::Refused(problem) => {
+                let locked = match pins.answer(&spec) {
+                    Ok(locked) => locked.cloned(),
+                    Err(problem) => {
                         self.fail(node, vec![problem]);
                         refused = true;
                         continue;

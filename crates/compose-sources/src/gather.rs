@@ -19,7 +19,7 @@ use crate::{
     discovery::{Discovery, is_for},
     gathered::Gathered,
     layers,
-    pins::{Pin, Pins},
+    pins::Pins,
     refs::{self, LockedRefs},
     repo::{self, Entry, Fetched, Results},
     verify::Verifier,
@@ -101,15 +101,10 @@ impl Gatherer {
         if fetched.get(&node.node).is_none_or(|source| is_for(source, node)) {
             return Ok(());
         }
-        let locked = match pins.pin(&node.spec) {
-            Pin::Locked(locked) => Some(locked),
-            Pin::Live => None,
-            Pin::Refused(problem) => return Err(problem.into()),
-        };
         let entry = Entry {
             node: node.node,
             spec: node.spec.clone(),
-            locked,
+            locked: pins.answer(&node.spec)?.cloned(),
         };
         let repo = self.git.repo(&node.spec.repo);
         for (node, result) in repo::fetch(&repo, vec![entry], &self.verifier).await {
