@@ -338,7 +338,7 @@ fn classes() -> Vec<Class> {
             )]);
             scene
         }),
-        class("no such directory", 69, || scene("/nowhere")),
+        class("no such directory", 65, || scene("/nowhere")),
         class("sha256 repository", 69, || {
             let mut scene = scene("{repo}");
             let mut catalog = eks();

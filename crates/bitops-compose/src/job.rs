@@ -3,13 +3,12 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use compose_model::{
-    Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath, env, settings,
-};
+use compose_model::{Cancel, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath, env, settings};
 use compose_plan::compose::ImageDeployments;
 
 use crate::{
@@ -66,7 +65,7 @@ impl Job {
         }
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
-            let is_missing = error.exit_code() == ExitCode::Config;
+            let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             let problem = bypass::unreadable(&config, error);
             if !is_missing {
                 return problem;

@@ -47,7 +47,7 @@ mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Access, At, Error, TreeProblem};
+pub use error::{Access, At, Error, SettingProblem, TreeProblem};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
 pub use repo::{Looked, Repo};

@@ -321,8 +321,8 @@ async fn unreachable_repos_say_which_and_why() {
     for (address, code) in [
         (format!("http://{closed}/x"), ExitCode::Unreachable),
         (server.url("nope"), ExitCode::Unreachable),
-        (format!("{}-nope", catalog.url()), ExitCode::Unreachable),
-        (format!("file://{}", lab.home().display()), ExitCode::Unreachable),
+        (format!("{}-nope", catalog.url()), ExitCode::Config),
+        (format!("file://{}", lab.home().display()), ExitCode::Config),
     ] {
         let error = lab
             .git()

@@ -2,7 +2,7 @@
 
 mod support;
 
-use compose_git::{Error, Git, Options};
+use compose_git::{Error, Git, Options, SettingProblem};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
@@ -228,7 +228,13 @@ async fn what_is_no_proxys_address_is_refused_by_name_and_not_gone_around() {
     for address in ["ftp://user:s3cret@proxy:21", "http://user:s3cret@[", "http://"] {
         let error = scene.fails(&[("HTTPS_PROXY", address)]).await;
         assert!(
-            matches!(&error, Error::Setting { why, .. } if why.starts_with("HTTPS_PROXY is no proxy's address")),
+            matches!(
+                &error,
+                Error::Setting {
+                    source: SettingProblem::Proxy { name: "HTTPS_PROXY" },
+                    ..
+                }
+            ),
             "{error:?}"
         );
         assert_eq!(error.exit_code(), ExitCode::Config);

@@ -78,14 +78,15 @@ impl<C: Cause + ?Sized> Cause for Arc<C> {
     }
 }
 
-/// An error of reading what somebody named. A file that is not there, or is not text, is a mistake in what was named
-/// ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many open files) is this machine's
+/// An error of reading what somebody named. Nothing there, a directory, or a file that is not text is a mistake in what
+/// was named ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many open files) is this machine's
 /// ([`ExitCode::CannotWrite`]).
 impl Cause for io::Error {
     fn exit_code(&self) -> ExitCode {
         match self.kind() {
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidFilename
             | io::ErrorKind::InvalidInput => ExitCode::Config,
@@ -255,14 +256,14 @@ impl Diagnostic {
         self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// The chain of causes below the message, outermost first. Many libraries repeat their cause in their own message:
+    /// The chain of causes below the message, outermost first. Many errors end with their cause in their own message:
     /// what was said is not said again.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();
         let mut next: Option<&(dyn Error + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(cause) = next {
             let text = cause.to_string();
-            if text != *causes.last().unwrap_or(&self.message) {
+            if !causes.last().unwrap_or(&self.message).ends_with(&text) {
                 causes.push(text);
             }
             next = cause.source();
