@@ -15,6 +15,7 @@
 //! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
 //! | [`fold`] | names that are one on some file systems |
 //! | [`diagnostic`] | what is wrong: cause, exit code, place, remedies |
+//! | [`styled`] | text with styles |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
 //! | [`exit`] | exit codes |
@@ -35,6 +36,7 @@ pub mod report;
 pub mod settings;
 pub mod size;
 pub mod source;
+pub mod styled;
 pub mod text;
 pub mod url;
 pub mod version;
@@ -49,5 +51,6 @@ pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
+pub use styled::StyledText;
 pub use url::RepoUrl;
 pub use version::VersionRequest;

@@ -10,7 +10,6 @@ use crate::{
     DONE,
     cli::{Explain, Format, Target},
     job,
-    report::paint,
 };
 
 /// How many paths are offered for one that does not exist.
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
         let answer = explain(&planned.composition, sources, &question)
             .map_err(|error| unanswered(error, &question, &planned.composition))?;
         match format {
-            Format::Text => job.printer.painted(&answer.to_text(), paint::explanation)?,
+            Format::Text => job.printer.styled(answer.to_text())?,
             Format::Json => job.printer.json(&answer)?,
         }
         Ok(DONE)
