@@ -378,7 +378,9 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
             0,
         ),
         ("BITOPS_COMPOSE_OPS_REPO", vec!["/dev/null"], 73),
-        ("BITOPS_COMPOSE_VERIFY_KEYS", vec![&absent, "/dev/null", "/"], 65),
+        ("BITOPS_COMPOSE_VERIFY_KEYS", vec![&absent, "/dev/null"], 65),
+        // As a config that is a directory.
+        ("BITOPS_COMPOSE_VERIFY_KEYS", vec!["/"], 73),
         ("BITOPS_BUILD_CONFIG_YAML", vec![&absent, "/", &long], 0),
         // No environment of that name, or none that is one: the pipeline says so.
         (

@@ -52,9 +52,8 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     job.warn(job.image_warning.as_slice());
     let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
-    job.printer.tell(group.as_ref(), || {
-        report::text::sources(&gathered.layers.sources, &gathered.locked)
-    });
+    job.printer
+        .tell(group.as_ref(), || report::text::sources(&gathered.layers.sources));
     drop(group);
     let (composition, gathered) = {
         let job = Arc::clone(&job);

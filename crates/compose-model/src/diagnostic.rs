@@ -78,15 +78,14 @@ impl<C: Cause + ?Sized> Cause for Arc<C> {
     }
 }
 
-/// An error of reading what somebody named. Nothing there, a directory, or a file that is not text is a mistake in what
-/// was named ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many open files) is this machine's
+/// An error of reading what somebody named. Nothing there, or a file that is not text, is a mistake in what was named
+/// ([`ExitCode::Config`]); everything else (a directory in its place, permissions, a broken disk, too many open files) is this machine's
 /// ([`ExitCode::CannotWrite`]).
 impl Cause for io::Error {
     fn exit_code(&self) -> ExitCode {
         match self.kind() {
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidFilename
             | io::ErrorKind::InvalidInput => ExitCode::Config,

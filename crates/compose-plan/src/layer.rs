@@ -26,6 +26,8 @@ pub struct Source {
     pub via: Vec<SourceId>,
     /// Every source that names it, directly or through others, by any way: all of them win over it.
     pub below: Vec<SourceId>,
+    /// Does the lock answer its request?
+    pub is_locked: bool,
     /// `as`
     pub rename: Option<String>,
     /// `on-conflict`

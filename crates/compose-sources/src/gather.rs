@@ -15,7 +15,7 @@ use compose_model::{
 };
 use compose_plan::{
     config,
-    layer::{Part, Source},
+    layer::Part,
     lock::Lock,
     resolve::{Allow, Graph, NodeId, OrderedNode},
 };
@@ -99,8 +99,6 @@ impl Gatherer {
         let mut gathered = blocking(move || layers::layers(traces, order, fetched)).await?;
         warnings.append(&mut gathered.warnings);
         gathered.warnings = warnings;
-        let is_locked = |source: &Source| pins.locks(&source.repo, &source.environment, &source.requested);
-        gathered.locked = gathered.layers.sources.iter().map(is_locked).collect();
         gathered.tidying = self.git.tidy();
         Ok(gathered)
     }

@@ -16,15 +16,20 @@ use crate::verify::Verified;
 pub struct Gathered {
     /// What they contribute.
     pub layers: Layers,
-    /// By source: does the lock answer its request?
-    pub locked: Vec<bool>,
     /// What is wrong without being an error.
     pub warnings: Vec<Diagnostic>,
-    pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) resolved: Vec<(Resolved, Option<Verified>)>,
+    /// Where the bytes of each source are, and how it was chosen; by [`SourceId`], as [`Layers::sources`].
+    pub(crate) origins: Vec<FetchedSource>,
     pub(crate) traces: Traces,
     /// The cache is brought under its limit while the rest is done.
     pub(crate) tidying: Option<Tidying>,
+}
+
+/// What was fetched of a source.
+pub(crate) struct FetchedSource {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) resolved: Resolved,
+    pub(crate) verified: Option<Verified>,
 }
 
 impl Contents for Gathered {
@@ -41,7 +46,8 @@ impl Gathered {
         file: &TreeFile,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ContentsError> {
-        self.snapshots[source.0].with(&file.blob, look).map_err(|error| {
+        let snapshot = &self.origins[source.0].snapshot;
+        snapshot.with(&file.blob, look).map_err(|error| {
             let repo = &self.layers.sources[source.0].repo;
             ContentsError::new(format!("{} in {repo}", file.repo_path), error)
         })
@@ -61,17 +67,17 @@ impl Gathered {
             repo: self.layers.sources[id.0].repo.clone(),
             environment: self.layers.sources[id.0].environment.clone(),
         };
-        let sources = self.layers.sources.iter().zip(&self.resolved);
-        let locked = sources.map(|(source, (resolved, verified))| Locked {
+        let sources = self.layers.sources.iter().zip(&self.origins);
+        let locked = sources.map(|(source, origin)| Locked {
             repo: source.repo.clone(),
             environment: source.environment.clone(),
             requested: source.requested.clone(),
-            resolved: LockedRef::of(resolved),
+            resolved: LockedRef::of(&origin.resolved),
             commit: source.commit,
             tree: source.tree,
             via: source.via.iter().map(via).collect(),
-            signer: verified.as_ref().map(|verified| verified.signer.clone()),
-            tag_object: verified.as_ref().and_then(|verified| verified.tag),
+            signer: origin.verified.as_ref().map(|verified| verified.signer.clone()),
+            tag_object: origin.verified.as_ref().and_then(|verified| verified.tag),
         });
         Lock {
             sources: locked.collect(),

@@ -14,7 +14,7 @@ use compose_plan::{
 };
 
 use crate::{
-    gathered::Gathered,
+    gathered::{FetchedSource, Gathered},
     repo::{Fetched, with_place},
 };
 
@@ -26,10 +26,8 @@ pub(crate) fn layers(
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered {
         layers: Layers::default(),
-        locked: Vec::new(),
         warnings: Vec::new(),
-        snapshots: Vec::new(),
-        resolved: Vec::new(),
+        origins: Vec::new(),
         traces,
         tidying: None,
     };
@@ -38,7 +36,7 @@ pub(crate) fn layers(
         let Some(source) = fetched.remove(&node.node) else {
             return Err(Diagnostic::new(ExitCode::Bug, "a source was ordered and not fetched").into());
         };
-        let id = SourceId(gathered.snapshots.len());
+        let id = SourceId(gathered.origins.len());
         let spec = node.spec;
         match list(&source, &spec, id) {
             Ok((tree, layers)) => {
@@ -50,6 +48,7 @@ pub(crate) fn layers(
                 };
                 gathered.layers.layers.extend(layers);
                 gathered.layers.sources.push(Source {
+                    is_locked: source.is_locked,
                     repo: spec.repo,
                     environment: spec.environment,
                     requested: spec.requested,
@@ -63,8 +62,11 @@ pub(crate) fn layers(
                     place: spec.place,
                     top,
                 });
-                gathered.snapshots.push(source.snapshot);
-                gathered.resolved.push((source.resolved, source.verified));
+                gathered.origins.push(FetchedSource {
+                    snapshot: source.snapshot,
+                    resolved: source.resolved,
+                    verified: source.verified,
+                });
                 gathered.warnings.extend(source.warnings);
                 gathered.warnings.extend(node.warnings);
             }

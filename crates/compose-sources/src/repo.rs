@@ -28,6 +28,8 @@ pub(crate) struct Fetched {
     /// Its directories, lowest layer first: what was fetched, and what it contributes.
     pub(crate) parts: Vec<(Part, Root)>,
     pub(crate) verified: Option<Verified>,
+    /// Is its commit the lock's?
+    pub(crate) is_locked: bool,
     /// What the user should know of, if the source is a part of the composition.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -101,6 +103,7 @@ async fn verified(
         snapshot,
         parts: wanted.parts,
         verified,
+        is_locked: locked.is_some(),
         warnings: wanted.warnings,
     })
 }

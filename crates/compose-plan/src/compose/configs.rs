@@ -10,7 +10,7 @@ use compose_model::{
 
 use super::{
     Request,
-    composition::{Conflict, ConflictKind, Party},
+    composition::{Clash, ConflictKind, Party},
     edit::{self, Cut, DEPLOYMENTS, Declared},
     party::{local_party, source_party},
 };
@@ -57,7 +57,7 @@ pub(super) struct Configs<'a> {
     pub(super) declared: BTreeMap<SourceId, Vec<(Declared, &'a TreeFile)>>,
     /// What the local environment declares; `None`: it has no list.
     pub(super) local: Option<Vec<Declared>>,
-    pub(super) conflicts: Vec<Conflict>,
+    pub(super) conflicts: Vec<Clash>,
 }
 
 impl<'a> Configs<'a> {
@@ -221,13 +221,12 @@ fn text_of(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Conflict {
-    Conflict {
+pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Clash {
+    Clash {
         path: config_path(environment),
         kind: ConflictKind::Config {
             why: text::escape(why, 200),
         },
         parties: vec![party],
-        remedies: Vec::new(),
     }
 }

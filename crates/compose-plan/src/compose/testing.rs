@@ -55,6 +55,7 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
         rename: None,
         on_conflict: OnConflict::Error,
         place: place(),
+        is_locked: false,
         top: Vec::new(),
     }
 }
