@@ -6,11 +6,8 @@ use compose_git::{Snapshot, Tidying, Traces};
 use compose_model::{Diagnostic, TreeFile};
 use compose_plan::{
     layer::{Contents, ContentsError, Layers, SourceId},
-    lock::{Lock, Locked, LockedRef, Via},
-    resolve::Resolved,
+    lock::Lock,
 };
-
-use crate::verify::Verified;
 
 /// All that sources contribute, with access to their bytes.
 pub struct Gathered {
@@ -18,18 +15,11 @@ pub struct Gathered {
     pub layers: Layers,
     /// What is wrong without being an error.
     pub warnings: Vec<Diagnostic>,
-    /// Where the bytes of each source are, and how it was chosen; by [`SourceId`], as [`Layers::sources`].
-    pub(crate) origins: Vec<FetchedSource>,
+    /// By source.
+    pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) traces: Traces,
     /// The cache is brought under its limit while the rest is done.
     pub(crate) tidying: Option<Tidying>,
-}
-
-/// What was fetched of a source.
-pub(crate) struct FetchedSource {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) resolved: Resolved,
-    pub(crate) verified: Option<Verified>,
 }
 
 impl Contents for Gathered {
@@ -46,8 +36,7 @@ impl Gathered {
         file: &TreeFile,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ContentsError> {
-        let snapshot = &self.origins[source.0].snapshot;
-        snapshot.with(&file.blob, look).map_err(|error| {
+        self.snapshots[source.0].with(&file.blob, look).map_err(|error| {
             let repo = &self.layers.sources[source.0].repo;
             ContentsError::new(format!("{} in {repo}", file.repo_path), error)
         })
@@ -63,24 +52,6 @@ impl Gathered {
 
     /// What to lock of it.
     pub fn lock(&self) -> Lock {
-        let via = |id: &SourceId| Via {
-            repo: self.layers.sources[id.0].repo.clone(),
-            environment: self.layers.sources[id.0].environment.clone(),
-        };
-        let sources = self.layers.sources.iter().zip(&self.origins);
-        let locked = sources.map(|(source, origin)| Locked {
-            repo: source.repo.clone(),
-            environment: source.environment.clone(),
-            requested: source.requested.clone(),
-            resolved: LockedRef::of(&origin.resolved),
-            commit: source.commit,
-            tree: source.tree,
-            via: source.via.iter().map(via).collect(),
-            signer: origin.verified.as_ref().map(|verified| verified.signer.clone()),
-            tag_object: origin.verified.as_ref().and_then(|verified| verified.tag),
-        });
-        Lock {
-            sources: locked.collect(),
-        }
+        Lock::of(&self.layers.sources)
     }
 }

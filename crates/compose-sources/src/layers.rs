@@ -14,7 +14,7 @@ use compose_plan::{
 };
 
 use crate::{
-    gathered::{FetchedSource, Gathered},
+    gathered::Gathered,
     repo::{Fetched, with_place},
 };
 
@@ -27,7 +27,7 @@ pub(crate) fn layers(
     let mut gathered = Gathered {
         layers: Layers::default(),
         warnings: Vec::new(),
-        origins: Vec::new(),
+        snapshots: Vec::new(),
         traces,
         tidying: None,
     };
@@ -36,7 +36,7 @@ pub(crate) fn layers(
         let Some(source) = fetched.remove(&node.node) else {
             return Err(Diagnostic::new(ExitCode::Bug, "a source was ordered and not fetched").into());
         };
-        let id = SourceId(gathered.origins.len());
+        let id = SourceId(gathered.snapshots.len());
         let spec = node.spec;
         match list(&source, &spec, id) {
             Ok((tree, layers)) => {
@@ -48,12 +48,12 @@ pub(crate) fn layers(
                 };
                 gathered.layers.layers.extend(layers);
                 gathered.layers.sources.push(Source {
-                    is_locked: source.is_locked,
                     repo: spec.repo,
                     environment: spec.environment,
                     requested: spec.requested,
-                    resolved: source.resolved.name.clone(),
-                    commit: source.resolved.commit,
+                    resolved: source.resolved,
+                    is_locked: source.is_locked,
+                    signature: source.signature,
                     tree,
                     via: node.via.into_iter().map(SourceId).collect(),
                     below: node.below.into_iter().map(SourceId).collect(),
@@ -62,11 +62,7 @@ pub(crate) fn layers(
                     place: spec.place,
                     top,
                 });
-                gathered.origins.push(FetchedSource {
-                    snapshot: source.snapshot,
-                    resolved: source.resolved,
-                    verified: source.verified,
-                });
+                gathered.snapshots.push(source.snapshot);
                 gathered.warnings.extend(source.warnings);
                 gathered.warnings.extend(node.warnings);
             }

@@ -1,6 +1,6 @@
 //! What the lock answers.
 
-use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, SourceSpec, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
 use crate::LockFile;
@@ -64,11 +64,6 @@ impl Pins {
             lock,
             unanswered: Unanswered::Resolve,
         }
-    }
-
-    /// Is the request answered by the lock?
-    pub fn locks(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> bool {
-        matches!(self.lock.answer(repo, environment, requested), Answer::Locked(_))
     }
 
     /// What to do about a source.

@@ -1,5 +1,5 @@
-//! The HTTP clients: one for each way that requests take (with or without TLS, by which proxy, with whose certificates), made
-//! when it is first needed. Nearly every run has one, so that all repos of a host share its connections.
+//! The HTTP clients. There is one for each combination of TLS, proxy and certificates, made on
+//! first use. Nearly every run has one, so that all repos of a host share its connections.
 
 use std::{
     collections::HashMap,
@@ -14,45 +14,45 @@ use rustls::{
 };
 
 use crate::{
-    error::{At, Error, SettingProblem},
+    error::{Error, FailedAt, SettingProblem},
     gitconfig::GitConfig,
     options::Options,
     sync::lock_unpoisoned,
 };
 
-/// The clients, and why one could not be made.
+/// The clients, or the reason why one could not be made.
 #[derive(Default)]
-pub(crate) struct Net(Mutex<HashMap<Way, Result<Client, SettingProblem>>>);
+pub(crate) struct HttpClients(Mutex<HashMap<ClientKey, Result<Client, SettingProblem>>>);
 
-/// What a client is made for.
+/// The settings that a client is made for.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-struct Way {
-    /// Certificates are read only where they are needed: that takes milliseconds.
+struct ClientKey {
+    /// Whether the client loads certificates, which takes milliseconds.
     tls: bool,
-    /// What git's configuration says for the address; empty: none at all. May hold a login.
+    /// The proxy from git's configuration; an empty one means no proxy. May hold a login.
     proxy: Option<String>,
-    /// Likewise.
+    /// The file of CA certificates from git's configuration.
     authorities: Option<PathBuf>,
 }
 
-impl Net {
-    /// The client for an address.
+impl HttpClients {
+    /// Returns the client for an address.
     pub(crate) fn client(
         &self,
         options: &Options,
         config: &GitConfig,
-        at: At,
+        at: FailedAt,
         url: &Url,
     ) -> Result<Client, Error> {
         let proxy = config.proxy(url);
         let way = if url.scheme() == "https" || proxy.is_some() || has_proxy(options) {
-            Way {
+            ClientKey {
                 tls: true,
                 proxy,
                 authorities: config.authorities(url),
             }
         } else {
-            Way::default()
+            ClientKey::default()
         };
         let mut clients = lock_unpoisoned(&self.0);
         let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
@@ -62,13 +62,14 @@ impl Net {
         })
     }
 
-    /// Was any client made? A run that finds everything in the cache makes none.
+    /// Returns whether any client was made. A run that finds everything in the cache makes none.
     pub(crate) fn is_used(&self) -> bool {
         !lock_unpoisoned(&self.0).is_empty()
     }
 }
 
-/// Both spellings, as curl knows them; curl reads `http_proxy` in lower case only, which serves nobody here.
+/// Both spellings, as in curl. (curl reads `http_proxy` in lower case only, to protect CGI
+/// programs.)
 const HTTPS_PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
@@ -78,7 +79,8 @@ fn has_proxy(options: &Options) -> bool {
     names.any(|name| options.variable(name).is_some())
 }
 
-/// git's configuration comes before the variables; what `NO_PROXY` exempts is exempt from both.
+/// Returns the proxies. git's configuration takes precedence over the variables, and hosts in
+/// `NO_PROXY` are exempt from both.
 fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, SettingProblem> {
     let first = |names: &[&'static str]| {
         let mut set = names
@@ -108,7 +110,8 @@ fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, Se
         .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
-/// Judged here: reqwest goes straight to the host where it does not understand the proxy.
+/// Parses a proxy's address. It is checked here because reqwest connects directly if it does not
+/// understand the proxy.
 fn proxy_address(name: &'static str, text: &str) -> Result<Url, SettingProblem> {
     let whole = if text.contains("://") {
         text.to_owned()
@@ -121,7 +124,7 @@ fn proxy_address(name: &'static str, text: &str) -> Result<Url, SettingProblem> 
         .ok_or(SettingProblem::Proxy { name })
 }
 
-fn build(options: &Options, way: &Way) -> Result<Client, SettingProblem> {
+fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
     let mut builder = Client::builder()
         // Some hosts choose the smart protocol by this prefix.
         .user_agent(concat!(
@@ -158,9 +161,10 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, SettingProblem> {
     Ok(config)
 }
 
-/// `GIT_SSL_CAINFO` (or `http.sslCAInfo`, which it outdoes) and `SSL_CERT_FILE` replace the machine's certificates, as
-/// they do for git and OpenSSL; without any, the machine's; on a machine without any (slim images), Mozilla's.
-/// Nothing switches verification off: neither `GIT_SSL_NO_VERIFY` nor `http.sslVerify`.
+/// Returns the trusted certificates. `GIT_SSL_CAINFO` (or `http.sslCAInfo`, over which it takes
+/// precedence) and `SSL_CERT_FILE` replace the machine's certificates, as for git and OpenSSL.
+/// Without them the machine's are used, and on a machine without any (slim images) Mozilla's.
+/// Verification cannot be switched off, neither by `GIT_SSL_NO_VERIFY` nor by `http.sslVerify`.
 fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, SettingProblem> {
     let mut roots = RootCertStore::empty();
     let variable = |name: &'static str| Some((name, options.variable(name).map(Path::new)?));

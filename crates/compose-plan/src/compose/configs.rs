@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{
     TreeFile, TreePath,
+    config_key::{LIST, PARENT},
     file_name::{CONFIG, LOCK},
     text,
 };
@@ -17,7 +18,7 @@ use super::{
 use crate::layer::{ContentsError, LocalKind, Part, SourceId};
 
 /// Where a config names its sources.
-const SOURCES: [&[&str]; 2] = [&["default-environments"], &["bitops", "default-environments"]];
+const SOURCES: [&[&str]; 2] = [&[LIST], &[PARENT, LIST]];
 
 /// What becomes of a layer's config before it takes part.
 #[derive(Clone, Debug)]

@@ -151,7 +151,10 @@ fn of_directory<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compose::testing::World, layer::SourceId};
+    use crate::{
+        compose::{Conflict, testing::World},
+        layer::SourceId,
+    };
 
     /// Whose, which file, which line.
     type Place<'a> = (Origin, &'a str, Option<usize>);

@@ -61,8 +61,8 @@ impl Page<'_> {
                 code(source.environment.as_str()),
                 code(source.repo.as_str()),
                 code(source.requested.as_str()),
-                code(&source.resolved),
-                code(&source.commit.short()),
+                code(&source.resolved.name),
+                code(&source.resolved.commit.short()),
                 wording::locked(source),
                 files.count(),
             ));
