@@ -237,7 +237,7 @@ impl Parent<'_> {
 
     fn on_stop(&mut self, signal: Signal, by_kernel: bool) {
         match (&mut self.stop, self.main) {
-            (Some(stop), main) => stop.again(signal, main, self.host),
+            (Some(stop), main) => stop.on_further_signal(signal, main, self.host),
             (None, Some(main)) => {
                 self.let_go();
                 self.interrupted_at_terminal = by_kernel && signal == Signal::INT;
@@ -251,7 +251,7 @@ impl Parent<'_> {
     fn reap(&mut self) {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         while let Ok(Some((pid, status))) = rustix::process::wait(options) {
-            match self.held(pid, status) {
+            match self.tracing_status(pid, status) {
                 Held::Starting => self.on_start(),
                 Held::Done => {}
                 Held::Other => self.on_status(pid, status),
@@ -261,7 +261,7 @@ impl Parent<'_> {
 
     /// Returns what a status means for the tracing. The status of a process that was forked just
     /// before the tracing ended may come later.
-    fn held(&mut self, pid: Pid, status: WaitStatus) -> Held {
+    fn tracing_status(&mut self, pid: Pid, status: WaitStatus) -> Held {
         match &mut self.hold {
             Some(hold) => hold.on_status(pid, status),
             None if Some(pid) != self.main && status.stopped() => {
