@@ -120,7 +120,7 @@ fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
         .filter(|url| SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
         .ok_or_else(|| {
             format!(
-                "{name} is no proxy's address (http://HOST:PORT, https:// or socks5://; its value is not shown, it may hold a login)"
+                "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
             )
         })
 }
@@ -181,7 +181,7 @@ fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, 
             .collect::<Result<_, _>>()
             .map_err(|error| unusable(&error))?;
         if roots.add_parsable_certificates(found).0 == 0 {
-            return Err(unusable(&"it holds no certificate"));
+            return Err(unusable(&"it contains no certificate"));
         }
     }
     if named.iter().all(Option::is_none) {
