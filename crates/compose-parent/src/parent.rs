@@ -24,8 +24,11 @@ const NAME: &CStr = c"bitops-compose";
 /// The caller's side of the parent.
 pub trait Host {
     /// Called as soon as the pipeline's copy is complete, when the pipeline reads no more of the
-    /// original; once at most.
+    /// original; once at most. If the pipeline's main process can be held, it stands still until
+    /// this returns.
     fn copied(&mut self);
+    /// Called after [`Host::copied`] when the pipeline goes on: the place for slower work.
+    fn went_on(&mut self) {}
     /// Reports a note for the user.
     fn say(&mut self, note: &Note);
 }
@@ -197,8 +200,11 @@ impl Parent<'_> {
             let others = self.hold.as_mut().map(Hold::stop).unwrap_or_default();
             self.host.copied();
             self.copied = true;
-            self.watching = None;
+            // The kernel takes 10 ms and more to close an inotify descriptor: not while the pipeline waits.
+            let watching = self.watching.take();
             self.let_go();
+            drop(watching);
+            self.host.went_on();
             self.on_statuses(others);
         }
     }

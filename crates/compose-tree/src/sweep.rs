@@ -126,15 +126,10 @@ fn printable(path: &Path) -> String {
     text::escape(&path.to_string_lossy(), MAX_SHOWN_PATH)
 }
 
-/// Moves and reports what was written, then empties the tree. Files that could not be moved are not
-/// removed.
+/// Moves and reports what was written into a composition. The rest is left for [`empty`].
 ///
 /// Files that can be neither moved nor kept elsewhere, as on a full disk, stay in the composition,
 /// which is then kept under the name that [`kept_name`] returns.
-///
-/// The tree's root itself stays, because another process may still use its path: after it has set
-/// the times by which the end of the copy is detected, Python's `copystat` reads the extended
-/// attributes of the directory that it copied.
 pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     let tree = composition.join(TREE);
     let mut sweep = Sweep::default();
@@ -152,9 +147,6 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             };
             sweeper.all();
             let rest = sweeper.rest;
-            if rest == Rest::Nothing {
-                old::empty(&tree);
-            }
             (sweep, rest)
         }
         Err(error) => {
@@ -167,6 +159,15 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             (sweep, Rest::Unmoved)
         }
     }
+}
+
+/// Empties the tree of a composition that has been swept.
+///
+/// The tree's root itself stays, because another process may still use its path: after it has set
+/// the times by which the end of the copy is detected, Python's `copystat` reads the extended
+/// attributes of the directory that it copied.
+pub(crate) fn empty(composition: &Path) {
+    old::empty(&composition.join(TREE));
 }
 
 /// What a composition still holds after it was swept.
@@ -415,6 +416,7 @@ mod tests {
         std::fs::set_permissions(tree.join("dev"), std::fs::Permissions::from_mode(0o555)).unwrap();
         let mut back = switched.switch_back().unwrap();
         back.sweep();
+        back.empty();
         assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 0);
         back.forget();
         assert!(!tree.exists());

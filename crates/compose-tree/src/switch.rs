@@ -221,12 +221,18 @@ pub struct SwitchedBack {
 }
 
 impl SwitchedBack {
-    /// Moves files that were written into the composition to the same paths in the user's repo, and
-    /// empties the composed tree. The manifest stays.
+    /// Moves files that were written into the composition to the same paths in the user's repo.
     pub fn sweep(&mut self) -> Sweep {
         let (sweep, rest) = sweep::sweep(&self.dir, self.since);
         self.rest = rest;
         sweep
+    }
+
+    /// Empties the composed tree, unless it holds files that could not be moved. The manifest stays.
+    pub fn empty(&self) {
+        if self.rest == Rest::Nothing {
+            sweep::empty(&self.dir);
+        }
     }
 
     /// Removes the rest of the composition with the manifest, once the pipeline has ended. If it
@@ -313,6 +319,7 @@ mod tests {
             Path::new("mount")
         );
         assert!(back.sweep().is_empty());
+        back.empty();
         assert!(manifest.exists(), "until the pipeline's end");
         let tree = fs::read_dir(manifest.with_file_name("tree")).unwrap();
         assert_eq!(tree.count(), 0, "emptied");

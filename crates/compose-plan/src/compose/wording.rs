@@ -47,9 +47,9 @@ pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
 
 /// A tag, a branch or a commit, and the commit.
 pub(super) fn version(source: &Source) -> String {
-    let resolved = text::escape(&source.resolved, 80);
-    let short = source.commit.short();
-    if resolved == source.commit.to_string() {
+    let resolved = text::escape(&source.resolved.name, 80);
+    let short = source.resolved.commit.short();
+    if resolved == source.resolved.commit.to_string() {
         short
     } else {
         format!("{resolved} ({short})")

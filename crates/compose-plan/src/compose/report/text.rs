@@ -51,13 +51,9 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
 }
 
 /// The sources alone, one a line: environment, version with its commit, repo, what was asked for, locked or not.
-pub fn sources(sources: &[Source], locked: &[bool]) -> String {
-    let line = |(index, source): (usize, &Source)| {
-        let locked = if locked.get(index).copied().unwrap_or_default() {
-            "locked"
-        } else {
-            "not locked"
-        };
+pub fn sources(sources: &[Source]) -> String {
+    let line = |source: &Source| {
+        let locked = if source.is_locked { "locked" } else { "not locked" };
         format!(
             "{}  {}  {}  (asked for {}, {locked})\n",
             source.environment,
@@ -66,7 +62,7 @@ pub fn sources(sources: &[Source], locked: &[bool]) -> String {
             text::escape(source.requested.as_str(), 80)
         )
     };
-    sources.iter().enumerate().map(line).collect()
+    sources.iter().map(line).collect()
 }
 
 /// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.

@@ -53,7 +53,7 @@ fn the_plan_is_read_at_a_glance() {
         .layers
         .sources
         .iter()
-        .map(|source| source.commit.short())
+        .map(|source| source.resolved.commit.short())
         .collect();
     let expected = format!(
         "dev: 3 sources, 9 files composed
@@ -140,7 +140,7 @@ fn a_long_list_is_cut() {
 fn names_of_a_remote_cannot_drive_the_terminal() {
     let world = World::new(&[]).source_with(
         "a",
-        |source| source.resolved = "v1\u{1b}[2J".to_owned(),
+        |source| source.resolved.name = "v1\u{1b}[2J".to_owned(),
         &[("x", "1")],
     );
     let told = text::plan(&world.composed(), &world.layers.sources);
