@@ -200,8 +200,10 @@ impl Parent<'_> {
             let others = self.hold.as_mut().map(Hold::stop).unwrap_or_default();
             self.host.copied();
             self.copied = true;
-            self.watching = None;
+            // The kernel takes 10 ms and more to close an inotify descriptor: not while the pipeline waits.
+            let watching = self.watching.take();
             self.let_go();
+            drop(watching);
             self.host.went_on();
             self.on_statuses(others);
         }

@@ -26,8 +26,10 @@ pub(crate) fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     }
     let tag = text::escape(&source.resolved.name, 80);
     let file = format!(
-        "{} @ {tag} : {}/bitops.config.yaml",
-        source.spec.repo, source.spec.environment
+        "{} @ {tag} : {}/{}",
+        source.spec.repo,
+        source.spec.environment,
+        file_name::CONFIG
     );
     let (file, config) = (file.into(), config.into());
     // The user cannot edit this config, so its misspelt keys are warnings.
