@@ -62,7 +62,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
             let composition = compose(&job, &gathered, Local::WhereTouched)?;
             let composition = refuse_conflicts(&job, &gathered, composition)?;
             job.printer.tell(group.as_ref(), || {
-                report::text::plan(&composition, &gathered.layers.sources)
+                report::text::plan(&composition, &gathered.layers.sources).into_string()
             });
             Ok((composition, gathered))
         };

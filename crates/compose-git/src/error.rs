@@ -1,8 +1,11 @@
 //! The errors of this crate: the repo each is about, its exit code and its hint.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use compose_model::{Cause, CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
+use compose_model::{
+    Cause, CommitId, ExitCode, RepoUrl, Stage, env,
+    url::{InvalidUrl, Scheme},
+};
 
 use crate::retry::Retryable;
 
@@ -101,6 +104,14 @@ pub enum Error {
         /// The server's text, or empty.
         said: String,
     },
+    /// A repo on this machine's own disk that is not there, is no repo, or cannot be read.
+    #[error("{at}: {}", if is_missing(source) { "no such repository" } else { "the repository cannot be read" })]
+    Local {
+        /// Which repo, and what was going on.
+        at: FailedAt,
+        /// The system's reason, or git's words.
+        source: io::Error,
+    },
     /// Credentials are missing or were refused.
     #[error("{at}: {why}{}", it_said(said))]
     Unauthenticated {
@@ -143,12 +154,12 @@ pub enum Error {
         said: String,
     },
     /// A variable or a line of git's configuration is invalid.
-    #[error("{repo}: {why}")]
+    #[error("{repo}: {source}")]
     Setting {
         /// The address that needed the setting.
         repo: RepoUrl,
-        /// The setting and what is wrong with it. Never its value if that may hold a secret.
-        why: String,
+        /// The setting and what is wrong with it.
+        source: SettingProblem,
     },
     /// An address leads to another one that the policy does not allow.
     #[error("{repo}: {way} {to}, which {} does not allow", env::ALLOW)]
@@ -310,6 +321,62 @@ pub enum Error {
     },
 }
 
+/// Why a variable or a line of git's configuration cannot be used. Values that may hold a secret are not shown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SettingProblem {
+    /// Not the address of a proxy.
+    #[error(
+        "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
+    )]
+    Proxy {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+    },
+    /// A file of certificates that cannot be read.
+    #[error("{name} is {}, which cannot be used: {source}", path.display())]
+    Certificates {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<rustls::pki_types::pem::Error>,
+    },
+    /// A file of certificates that holds none.
+    #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
+    NoCertificate {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The TLS library refuses what it was given.
+    #[error(transparent)]
+    Tls(#[from] Arc<rustls::Error>),
+    /// The HTTP client refuses what it was given.
+    #[error("{0}")]
+    Client(String),
+    /// An address that `url.*.insteadOf` gives.
+    #[error("url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {0}")]
+    InsteadOf(#[source] InvalidUrl),
+}
+
+impl Cause for SettingProblem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Certificates { source, .. } => match &**source {
+                rustls::pki_types::pem::Error::Io(error) => error.exit_code(),
+                _ => ExitCode::Config,
+            },
+            Self::Proxy { .. }
+            | Self::NoCertificate { .. }
+            | Self::Tls(_)
+            | Self::Client(_)
+            | Self::InsteadOf(_) => ExitCode::Config,
+        }
+    }
+}
+
 /// What is wrong with an entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeProblem {
@@ -377,7 +444,6 @@ impl Cause for Error {
             | Error::Remote { .. }
             | Error::TooMuch { .. }
             | Error::Nonsense { .. }
-            | Error::Program { .. }
             | Error::ObjectFormat { .. }
             | Error::Offline { .. }
             | Error::Untrusted { .. } => ExitCode::Unreachable,
@@ -386,12 +452,12 @@ impl Cause for Error {
             | Error::ProxyLogin { .. }
             | Error::Redirect { .. }
             | Error::NotAllowed { .. } => ExitCode::Refused,
-            Error::NoCommit { .. }
-            | Error::NotACommit { .. }
-            | Error::Setting { .. }
-            | Error::Tree { .. }
-            | Error::Budget { .. } => ExitCode::Config,
-            Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
+            Error::NoCommit { .. } | Error::NotACommit { .. } | Error::Tree { .. } | Error::Budget { .. } => {
+                ExitCode::Config
+            }
+            Error::Setting { source, .. } => source.exit_code(),
+            Error::Local { source, .. } => source.exit_code(),
+            Error::Program { .. } | Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
             Error::Bug { .. } => ExitCode::Bug,
         }
     }
@@ -414,9 +480,10 @@ impl Cause for Error {
                 format!("the server asks to retry in {} s", after.as_secs())
             }
             Error::Overloaded { .. } => "try again later".to_owned(),
-            Error::NotFound { at, .. } if at.repo.is_local() => {
+            Error::Local { source, .. } if is_missing(source) => {
                 "check the path; in a container it must be mounted".to_owned()
             }
+            Error::Local { .. } => "let this user read it, with the directories above it".to_owned(),
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "check the address; the answer is the same for a private repository that the key has no access to".to_owned()
             }
@@ -462,6 +529,9 @@ impl Cause for Error {
             }
             Error::NotGit { .. } => "check the address: it must be one that works with `git clone`".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
+            Error::Program { source, .. } | Error::Cache { source, .. } if exhausted(source).is_some() => {
+                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
+            }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
             Error::NoCommit { .. } => {
@@ -471,9 +541,6 @@ impl Cause for Error {
             Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
-            Error::Cache { source, .. } if exhausted(source).is_some() => {
-                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to a lower number", env::JOBS)
-            }
             Error::Cache { .. } => format!("set {} to a writable directory with enough free space", env::CACHE),
             Error::Damaged { .. } => "run again: the cache repairs itself when it is opened".to_owned(),
             Error::Bug { .. } => "please report it".to_owned(),
@@ -497,17 +564,26 @@ impl Error {
     }
 }
 
+/// Returns whether nothing is there that could be read.
+fn is_missing(error: &io::Error) -> bool {
+    error.exit_code() == ExitCode::Config
+}
+
 /// Returns the errno if the system has no more files, threads or memory for the process, however
 /// deeply it is wrapped.
 pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
     use rustix::io::Errno;
+    system_error(error).filter(|number| {
+        [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM].contains(&Errno::from_raw_os_error(*number))
+    })
+}
+
+/// The number of the system's error, however deep it is wrapped.
+pub(crate) fn system_error(error: &io::Error) -> Option<i32> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         let found = current.downcast_ref::<io::Error>();
-        if let Some(number) = found.and_then(io::Error::raw_os_error)
-            && [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
-                .contains(&Errno::from_raw_os_error(number))
-        {
+        if let Some(number) = found.and_then(io::Error::raw_os_error) {
             return Some(number);
         }
         // An `io::Error` that wraps another one skips it in `source()`, so the inner error is taken

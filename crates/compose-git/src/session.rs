@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     credentials::Keyring,
-    error::{Error, exhausted},
+    error::{Error, system_error},
     refs,
     run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
@@ -315,12 +315,13 @@ impl std::fmt::Display for ErrorChain<'_> {
 }
 
 /// Returns the error if this machine caused the failure and not the server: its disk, or its limits
-/// of open files, threads and memory.
+/// of open files, threads and memory. Errors of the connection itself
+/// ([`Body`](crate::wire::body::Body)) have no errno.
 fn local_failure(error: &gix::Error) -> Option<io::Error> {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let found = error.downcast_any_ref::<io::Error>()?;
     let kind = found.kind();
-    if let Some(number) = exhausted(found) {
+    if let Some(number) = system_error(found) {
         return Some(io::Error::from_raw_os_error(number));
     }
     matches!(
@@ -347,6 +348,11 @@ mod tests {
             Some(io::ErrorKind::QuotaExceeded)
         );
         assert_eq!(kind(io::ErrorKind::ConnectionAborted), None);
+        // ENOENT and EIO: the cache's directory is gone, the disk is broken.
+        for number in [2, 5] {
+            let found = deep(io::Error::from_raw_os_error(number)).unwrap();
+            assert_eq!(found.raw_os_error(), Some(number));
+        }
         // Wrapped twice, as by `tempfile`.
         let open_files = io::Error::from_raw_os_error(24);
         let wrapped = io::Error::new(open_files.kind(), io::Error::other(open_files));

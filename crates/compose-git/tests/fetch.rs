@@ -319,8 +319,8 @@ async fn errors_name_the_unreachable_repo_and_the_reason() {
     for (address, code) in [
         (format!("http://{closed}/x"), ExitCode::Unreachable),
         (server.url("nope"), ExitCode::Unreachable),
-        (format!("{}-nope", catalog.url()), ExitCode::Unreachable),
-        (format!("file://{}", lab.home().display()), ExitCode::Unreachable),
+        (format!("{}-nope", catalog.url()), ExitCode::Config),
+        (format!("file://{}", lab.home().display()), ExitCode::Config),
     ] {
         let error = lab
             .git()

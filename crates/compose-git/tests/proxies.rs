@@ -2,7 +2,7 @@
 //! missing ones.
 
 use crate::support::{Lab, contents, socks::Socks, url, want};
-use compose_git::{Error, Git, Options};
+use compose_git::{Error, Git, Options, SettingProblem};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
@@ -227,7 +227,13 @@ async fn an_invalid_proxy_address_is_refused_and_not_bypassed() {
     for address in ["ftp://user:s3cret@proxy:21", "http://user:s3cret@[", "http://"] {
         let error = scene.fails(&[("HTTPS_PROXY", address)]).await;
         assert!(
-            matches!(&error, Error::Setting { why, .. } if why.starts_with("HTTPS_PROXY is not a proxy's address")),
+            matches!(
+                &error,
+                Error::Setting {
+                    source: SettingProblem::Proxy { name: "HTTPS_PROXY" },
+                    ..
+                }
+            ),
             "{error:?}"
         );
         assert_eq!(error.exit_code(), ExitCode::Config);

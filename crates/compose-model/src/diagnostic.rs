@@ -83,8 +83,8 @@ impl<C: Cause + ?Sized> Cause for Arc<C> {
 }
 
 /// An error while reading a file that the user named. A file that does not exist, or is not text, is
-/// the user's mistake ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many
-/// open files) is a failure of this machine ([`ExitCode::CannotWrite`]).
+/// the user's mistake ([`ExitCode::Config`]); everything else (a directory in its place, permissions,
+/// a broken disk, too many open files) is a failure of this machine ([`ExitCode::CannotWrite`]).
 impl Cause for io::Error {
     fn exit_code(&self) -> ExitCode {
         match self.kind() {
@@ -260,14 +260,14 @@ impl Diagnostic {
         self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// Returns the chain of causes below the message, outermost first. A cause that repeats the text
-    /// before it is left out, because many libraries repeat their cause in their own message.
+    /// Returns the chain of causes below the message, outermost first. A cause is left out if the
+    /// text before it ends with it, because many errors repeat their cause in their own message.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();
         let mut next: Option<&(dyn Error + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(cause) = next {
             let text = cause.to_string();
-            if text != *causes.last().unwrap_or(&self.message) {
+            if !causes.last().unwrap_or(&self.message).ends_with(&text) {
                 causes.push(text);
             }
             next = cause.source();

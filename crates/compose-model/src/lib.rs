@@ -28,14 +28,17 @@
 //! | [`refs`] | a repo's advertised refs |
 //! | [`filter`] | the filter for a source's files |
 //! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
+//! | [`config_key`] | the keys under which a config names sources |
 //! | [`fold`] | folding of names that are the same on some file systems |
 //! | [`diagnostic`] | an error or warning: its cause, exit code, place and hints |
+//! | [`styled`] | text with styles |
 //! | [`report`] | the interface for progress |
 //! | [`cancel`] | the flag that cancels a run |
 //! | [`exit`] | exit codes |
 //! | [`text`] | escaping of untrusted text, and "did you mean" |
 
 pub mod cancel;
+pub mod config_key;
 pub mod diagnostic;
 pub mod duration;
 pub mod env;
@@ -51,6 +54,7 @@ pub mod report;
 pub mod settings;
 pub mod size;
 pub mod source;
+pub mod styled;
 pub mod text;
 pub mod url;
 pub mod version;
@@ -66,5 +70,6 @@ pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
+pub use styled::StyledText;
 pub use url::RepoUrl;
 pub use version::VersionRequest;

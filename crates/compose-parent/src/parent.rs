@@ -75,7 +75,7 @@ pub fn run(
     // anyway.
     let _ = set_child_subreaper(Some(getpid()));
     let _ = rustix::thread::set_name(NAME);
-    let watching = watch.and_then(|watch| match Watching::begin(watch) {
+    let mut watching = watch.and_then(|watch| match Watching::begin(watch) {
         Ok(watching) => Some(watching),
         Err(error) => {
             host.say(&Note::NotWatched(error));
@@ -91,6 +91,9 @@ pub fn run(
     let main = child::start(program)?;
     let hold = watching.as_ref().and_then(|_| Hold::begin(main));
     leave_streams();
+    if let Some(watching) = &mut watching {
+        watching.measure();
+    }
     let mut parent = Parent {
         main: Some(main),
         status: None,

@@ -3,7 +3,11 @@
 use compose_model::RepoUrl;
 use reqwest::Url;
 
-use crate::{credentials::Credential, error::Error, run::Run};
+use crate::{
+    credentials::Credential,
+    error::{Error, SettingProblem},
+    run::Run,
+};
 
 /// Returns the address to which git's configuration rewrites the repo's, and the login in it.
 pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
@@ -14,9 +18,7 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Creden
     // The rewritten address is not shown: it may hold a secret.
     let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
         repo: repo.clone(),
-        why: format!(
-            "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
-        ),
+        source: SettingProblem::InsteadOf(why),
     })?;
     if !(run.options.allow)(&url) {
         return Err(Error::NotAllowed {

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use reqwest::{Client, NoProxy, Proxy, Url, redirect};
@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use crate::{
-    error::{Error, FailedAt},
+    error::{Error, FailedAt, SettingProblem},
     gitconfig::GitConfig,
     options::Options,
     sync::lock_unpoisoned,
@@ -22,7 +22,7 @@ use crate::{
 
 /// The clients, or the reason why one could not be made.
 #[derive(Default)]
-pub(crate) struct HttpClients(Mutex<HashMap<ClientKey, Result<Client, String>>>);
+pub(crate) struct HttpClients(Mutex<HashMap<ClientKey, Result<Client, SettingProblem>>>);
 
 /// The settings that a client is made for.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -56,7 +56,10 @@ impl HttpClients {
         };
         let mut clients = lock_unpoisoned(&self.0);
         let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
-        made.clone().map_err(|why| Error::Setting { repo: at.repo, why })
+        made.clone().map_err(|source| Error::Setting {
+            repo: at.repo,
+            source,
+        })
     }
 
     /// Returns whether any client was made. A run that finds everything in the cache makes none.
@@ -78,7 +81,7 @@ fn has_proxy(options: &Options) -> bool {
 
 /// Returns the proxies. git's configuration takes precedence over the variables, and hosts in
 /// `NO_PROXY` are exempt from both.
-fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, String> {
+fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, SettingProblem> {
     let first = |names: &[&'static str]| {
         let mut set = names
             .iter()
@@ -104,12 +107,12 @@ fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, St
         .into_iter()
         .map(|proxy| proxy.map(|proxy| proxy.no_proxy(exempt.clone())))
         .collect::<Result<_, _>>()
-        .map_err(|error| super::net_error::chain(&error))
+        .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
 /// Parses a proxy's address. It is checked here because reqwest connects directly if it does not
 /// understand the proxy.
-fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
+fn proxy_address(name: &'static str, text: &str) -> Result<Url, SettingProblem> {
     let whole = if text.contains("://") {
         text.to_owned()
     } else {
@@ -118,14 +121,10 @@ fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
     Url::parse(&whole)
         .ok()
         .filter(|url| SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
-        .ok_or_else(|| {
-            format!(
-                "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
-            )
-        })
+        .ok_or(SettingProblem::Proxy { name })
 }
 
-fn build(options: &Options, way: &ClientKey) -> Result<Client, String> {
+fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
     let mut builder = Client::builder()
         // Some hosts choose the smart protocol by this prefix.
         .user_agent(concat!(
@@ -148,14 +147,14 @@ fn build(options: &Options, way: &ClientKey) -> Result<Client, String> {
     builder
         .tls_backend_preconfigured(tls(roots)?)
         .build()
-        .map_err(|error| super::net_error::chain(&error))
+        .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
-fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+fn tls(roots: RootCertStore) -> Result<ClientConfig, SettingProblem> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(Arc::new)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -166,22 +165,25 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
 /// precedence) and `SSL_CERT_FILE` replace the machine's certificates, as for git and OpenSSL.
 /// Without them the machine's are used, and on a machine without any (slim images) Mozilla's.
 /// Verification cannot be switched off, neither by `GIT_SSL_NO_VERIFY` nor by `http.sslVerify`.
-fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, String> {
+fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, SettingProblem> {
     let mut roots = RootCertStore::empty();
     let variable = |name: &'static str| Some((name, options.variable(name).map(Path::new)?));
     let for_git = variable("GIT_SSL_CAINFO")
         .or_else(|| configured.map(|path| ("http.sslCAInfo of git's configuration", path)));
     let named = [for_git, variable("SSL_CERT_FILE")];
     for (name, path) in named.iter().flatten() {
-        let unusable = |why: &dyn std::fmt::Display| {
-            format!("{name} is {}, which cannot be used: {why}", path.display())
+        let unusable = |error| SettingProblem::Certificates {
+            name,
+            path: path.to_path_buf(),
+            source: Arc::new(error),
         };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?;
-        let found: Vec<_> = certificates
-            .collect::<Result<_, _>>()
-            .map_err(|error| unusable(&error))?;
+        let certificates = CertificateDer::pem_file_iter(path).map_err(unusable)?;
+        let found: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unusable)?;
         if roots.add_parsable_certificates(found).0 == 0 {
-            return Err(unusable(&"it contains no certificate"));
+            return Err(SettingProblem::NoCertificate {
+                name,
+                path: path.to_path_buf(),
+            });
         }
     }
     if named.iter().all(Option::is_none) {

@@ -176,20 +176,36 @@ fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
         .collect();
     let text = escape(&lines.join("; "), MAX_SHOWN_MESSAGE);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&[
+    let is_missing = has(&[
         "does not appear to be a git repository",
         "not a git repository",
         "Repository not found",
         "No such file",
-    ]) {
+    ]);
+    if scheme != Scheme::Ssh {
+        // `LC_ALL=C`: the system's own words for what keeps git from a repo on this machine.
+        let kind = if is_missing {
+            io::ErrorKind::NotFound
+        } else if has(&["Permission denied", "Operation not permitted"]) {
+            io::ErrorKind::PermissionDenied
+        } else if has(&[
+            "Input/output error",
+            "Too many open files",
+            "Cannot allocate memory",
+        ]) {
+            io::ErrorKind::Other
+        } else {
+            return Error::Remote { at, said: text };
+        };
+        let source = io::Error::new(kind, text);
+        return Error::Local { at, source };
+    }
+    if is_missing {
         return Error::NotFound {
             at,
             access: Access::default(),
             said: text,
         };
-    }
-    if scheme != Scheme::Ssh {
-        return Error::Remote { at, said: text };
     }
     // OpenSSH's own messages; its exit code is 255 for all of them.
     if has(&[
@@ -293,13 +309,11 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     } else {
         url.path().to_owned()
     };
-    if !std::path::Path::new(&path).exists() {
-        return Err(Error::NotFound {
-            at: wire.failed_at(),
-            access: Access::default(),
-            said: String::new(),
-        });
-    }
+    // git has many messages for a path that leads nowhere.
+    std::fs::metadata(&path).map_err(|source| Error::Local {
+        at: wire.failed_at(),
+        source,
+    })?;
     let mut command = clean_command("git", options, &["PATH", "HOME", "LANG", "TMPDIR"]);
     command
         .env("LC_ALL", "C")
@@ -401,5 +415,30 @@ mod tests {
             classify_failure(at, Scheme::Ssh, "ERROR: Repository not found."),
             Error::NotFound { .. }
         ));
+    }
+
+    #[test]
+    fn a_repo_on_this_machine_is_never_unreachable() {
+        let at = FailedAt {
+            repo: RepoUrl::parse("file:///catalog").unwrap(),
+            stage: Stage::Connecting,
+        };
+        for (said, code) in [
+            ("fatal: '/catalog' does not appear to be a git repository", 65),
+            (
+                "fatal: Unable to open '/catalog/HEAD': No such file or directory",
+                65,
+            ),
+            ("fatal: Unable to open '/catalog/HEAD': Permission denied", 73),
+            ("error: unable to read /catalog/HEAD: Input/output error", 73),
+            ("fatal: open /catalog/HEAD failed: Too many open files", 73),
+        ] {
+            let error = classify_failure(at.clone(), Scheme::File, said);
+            assert_eq!(error.exit_code().code(), code, "{said}");
+            assert!(
+                error.hint().is_some() && !error.to_string().contains("server"),
+                "{error}"
+            );
+        }
     }
 }

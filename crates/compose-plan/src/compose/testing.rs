@@ -175,10 +175,19 @@ impl World {
     }
 
     pub(super) fn try_compose(&self, cancel: &Cancel) -> Result<Composition, ComposeError> {
+        self.compose_from(self, cancel)
+    }
+
+    /// The composition of other bytes than its own.
+    pub(super) fn compose_from(
+        &self,
+        contents: &dyn Contents,
+        cancel: &Cancel,
+    ) -> Result<Composition, ComposeError> {
         let request = Request {
             environment: &self.environment,
             layers: &self.layers,
-            contents: self,
+            contents,
             local: self,
             image_config: self.image.as_ref(),
             list_local: self.list_local,

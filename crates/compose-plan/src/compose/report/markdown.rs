@@ -63,7 +63,7 @@ impl Page<'_> {
                 code(source.requested.as_str()),
                 code(&source.resolved.name),
                 code(&source.resolved.commit.short()),
-                if source.is_locked { "locked" } else { "not locked" },
+                wording::locked(source),
                 files.count(),
             ));
         }
