@@ -78,7 +78,7 @@ impl<C: Cause + ?Sized> Cause for Arc<C> {
     }
 }
 
-/// An error of reading what somebody named. A file that is not there, or is not text, is a mistake in what was named
+/// An error of reading what somebody named. What is not there, or is no file of text, is a mistake in what was named
 /// ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many open files) is this machine's
 /// ([`ExitCode::CannotWrite`]).
 impl Cause for io::Error {
@@ -86,6 +86,7 @@ impl Cause for io::Error {
         match self.kind() {
             io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidFilename
             | io::ErrorKind::InvalidInput => ExitCode::Config,

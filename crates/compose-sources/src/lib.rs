@@ -1,5 +1,35 @@
 //! What decides about the sources of an environment: which there are, at which commits, and whether they may be used.
 //!
+//! ```
+//! use compose_git::Options;
+//! use compose_model::Nesting;
+//! use compose_plan::{config, resolve::Allow};
+//! use compose_sources::{Gatherer, Pins, Verifier};
+//! use compose_testkit::Catalog;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let mut catalog = Catalog::new("kubernetes");
+//! catalog.file("eks/main.tf", "# eks\n").tag("1.0.0").tag("1.2.0");
+//! let catalog = catalog.build(dir.path());
+//! let text = format!(
+//!     "default-environments:\n- {{repo: {}, environment: eks, version: ^1}}\n",
+//!     catalog.path().display()
+//! );
+//! let sources = config::parse(&"dev/bitops.config.yaml".into(), &text.into(), Nesting::Root).unwrap();
+//!
+//! let mut options = Options::new(dir.path().join("cache"));
+//! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
+//! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
+//! let gatherer = Gatherer::new(options, Allow::new(&[]), Verifier::new(dir.path(), None)).unwrap();
+//! let gathering = gatherer.gather(sources, &Pins::default());
+//! let gathered = tokio::runtime::Runtime::new()?.block_on(gathering).unwrap();
+//! assert_eq!(gathered.layers.sources[0].resolved, "1.2.0");
+//! assert_eq!(gathered.layers.layers[0].files[0].path.as_str(), "main.tf");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `gather` | [`Gatherer`]: resolve and fetch, repo by repo, sources of sources included |
