@@ -21,9 +21,9 @@
 //! let mut options = Options::new(dir.path().join("cache"));
 //! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
 //! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
-//! let gatherer = Gatherer::new(options, Allow::new(&[]), Verifier::new(dir.path(), None)).unwrap();
-//! let gathering = gatherer.gather(sources, &Pins::default());
-//! let gathered = tokio::runtime::Runtime::new()?.block_on(gathering).unwrap();
+//! let gatherer = Gatherer::new(options, Allow::new(["*"]), Verifier::new(dir.path(), None)).unwrap();
+//! let pins = Pins::default();
+//! let gathered = tokio::runtime::Runtime::new()?.block_on(gatherer.gather(sources, &pins)).unwrap();
 //! assert_eq!(gathered.layers.sources[0].resolved, "1.2.0");
 //! assert_eq!(gathered.layers.layers[0].files[0].path.as_str(), "main.tf");
 //! # Ok(())
