@@ -337,7 +337,7 @@ fn classes() -> Vec<Class> {
             )]);
             scene
         }),
-        class("no such directory", 69, || {
+        class("no such directory", 65, || {
             let mut scene = scene("{absent}");
             // As many as the temporary directory's path is long.
             scene.world.context.filter(r"\^{5,}", "^^^^^");

@@ -8,7 +8,9 @@ use std::{
 };
 
 use compose_model::{
-    Cause, Diagnostic, ExitCode, Failure, ReadError, env,
+    Cause, Diagnostic, ExitCode, Failure, ReadError,
+    config_key::LIST,
+    env, file_name,
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
 use compose_tree::{Busy, Located, Mount, Places, Settled};
@@ -23,9 +25,6 @@ use crate::{
     wait::{POLL, Wait},
     workspace::Workspaces,
 };
-
-/// The key that makes a config ours. A config without this text is BitOps' alone.
-const KEY: &str = "default-environments";
 
 /// What stage 0 found.
 #[derive(Debug)]
@@ -188,10 +187,7 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         return Ok(Looked::Nowhere);
     };
     // As Python's os.path.join: an absolute name replaces what stands before it.
-    let config = mount
-        .root()
-        .join(Path::new(&environment))
-        .join("bitops.config.yaml");
+    let config = mount.root().join(Path::new(&environment)).join(file_name::CONFIG);
     let bytes = match fs::read(&config) {
         Ok(bytes) => bytes,
         // A name that nothing can have; BitOps has its own message for it.
@@ -243,7 +239,7 @@ pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
 
 /// Does the text hold the key outside of a comment?
 fn names_sources(text: &[u8]) -> bool {
-    let holds = |line: &[u8]| line.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+    let holds = |line: &[u8]| line.windows(LIST.len()).any(|window| window == LIST.as_bytes());
     text.split(|byte| *byte == b'\n').any(|line| {
         let line = line.trim_ascii_start();
         !line.starts_with(b"#") && holds(line)

@@ -1,4 +1,4 @@
-//! The tables, and everything as JSON.
+//! The report: tables in Markdown, and all results as JSON.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::measure::{Series, Spread};
 use crate::scenarios::{Results, Scenario};
 use crate::targets::{self, Target};
 
-/// A Markdown page.
+/// Returns the report as a Markdown page.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut page = String::from("# Benchmark\n\n");
     intro(results, &mut page);
@@ -44,7 +44,7 @@ pub(crate) fn markdown(results: &Results) -> String {
     page
 }
 
-/// Everything, for other programs.
+/// Returns all results as JSON.
 pub(crate) fn json(results: &Results) -> String {
     #[derive(Serialize)]
     struct Document<'a> {
@@ -90,7 +90,7 @@ fn intro(results: &Results, page: &mut String) {
     page.push_str(CONTENDERS);
 }
 
-/// How much faster than the loop of clones anybody could be.
+/// Reports the upper bound of the speed-up over the loop of clones.
 fn floor(results: &Results, page: &mut String) {
     let series = |contender| results.six.as_ref()?.series(contender);
     if let (Some(bare), Some(clones)) = (series(Contender::ColdBare), series(Contender::CloneLoop)) {
@@ -105,7 +105,7 @@ fn floor(results: &Results, page: &mut String) {
     }
 }
 
-/// What the rows of the tables are.
+/// The explanation of the tables' rows.
 const CONTENDERS: &str = "
 A run of `bitops-compose` is a whole `deploy`, from the start of the process to the end of a pipeline that is `true`: cold with an empty
 cache, warm with one that holds everything, with `version`s or with the lock that `bitops-compose lock` has made of them. The bare client
@@ -139,7 +139,7 @@ fn table(scenario: &Scenario, page: &mut String) {
     }
 }
 
-/// What the rows say of resolving alone.
+/// Reports the cost of resolving alone.
 fn resolving(tags: &Scenario, page: &mut String) {
     let (Some(live), Some(locked)) = (
         tags.series(Contender::Offline),
@@ -214,5 +214,5 @@ fn spread(figures: Spread, digits: usize) -> String {
 }
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(page, "{text}").expect("a string takes everything");
+    writeln!(page, "{text}").expect("writing to a string cannot fail");
 }

@@ -6,22 +6,17 @@ use compose_git::{Snapshot, Tidying, Traces};
 use compose_model::{Diagnostic, TreeFile};
 use compose_plan::{
     layer::{Contents, ContentsError, Layers, SourceId},
-    lock::{Lock, Locked, LockedRef, Via},
-    resolve::Resolved,
+    lock::Lock,
 };
-
-use crate::verify::Verified;
 
 /// All that sources contribute, with access to their bytes.
 pub struct Gathered {
     /// What they contribute.
     pub layers: Layers,
-    /// By source: does the lock answer its request?
-    pub locked: Vec<bool>,
     /// What is wrong without being an error.
     pub warnings: Vec<Diagnostic>,
+    /// By source.
     pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) resolved: Vec<(Resolved, Option<Verified>)>,
     pub(crate) traces: Traces,
     /// The cache is brought under its limit while the rest is done.
     pub(crate) tidying: Option<Tidying>,
@@ -57,24 +52,6 @@ impl Gathered {
 
     /// What to lock of it.
     pub fn lock(&self) -> Lock {
-        let via = |id: &SourceId| Via {
-            repo: self.layers.sources[id.0].repo.clone(),
-            environment: self.layers.sources[id.0].environment.clone(),
-        };
-        let sources = self.layers.sources.iter().zip(&self.resolved);
-        let locked = sources.map(|(source, (resolved, verified))| Locked {
-            repo: source.repo.clone(),
-            environment: source.environment.clone(),
-            requested: source.requested.clone(),
-            resolved: LockedRef::of(resolved),
-            commit: source.commit,
-            tree: source.tree,
-            via: source.via.iter().map(via).collect(),
-            signer: verified.as_ref().map(|verified| verified.signer.clone()),
-            tag_object: verified.as_ref().and_then(|verified| verified.tag),
-        });
-        Lock {
-            sources: locked.collect(),
-        }
+        Lock::of(&self.layers.sources)
     }
 }

@@ -26,10 +26,8 @@ pub(crate) fn layers(
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered {
         layers: Layers::default(),
-        locked: Vec::new(),
         warnings: Vec::new(),
         snapshots: Vec::new(),
-        resolved: Vec::new(),
         traces,
         tidying: None,
     };
@@ -53,8 +51,9 @@ pub(crate) fn layers(
                     repo: spec.repo,
                     environment: spec.environment,
                     requested: spec.requested,
-                    resolved: source.resolved.name.clone(),
-                    commit: source.resolved.commit,
+                    resolved: source.resolved,
+                    is_locked: source.is_locked,
+                    signature: source.signature,
                     tree,
                     via: node.via.into_iter().map(SourceId).collect(),
                     below: node.below.into_iter().map(SourceId).collect(),
@@ -64,7 +63,6 @@ pub(crate) fn layers(
                     top,
                 });
                 gathered.snapshots.push(source.snapshot);
-                gathered.resolved.push((source.resolved, source.verified));
                 gathered.warnings.extend(source.warnings);
                 gathered.warnings.extend(node.warnings);
             }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use compose_git::Options;
-//! use compose_model::Nesting;
+//! use compose_model::{FilterKey, Nesting};
 //! use compose_plan::{config, resolve::Allow};
 //! use compose_sources::{Gatherer, Pins, Verifier};
 //! use compose_testkit::Catalog;
@@ -10,22 +10,24 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let dir = tempfile::tempdir()?;
 //! let mut catalog = Catalog::new("kubernetes");
-//! catalog.file("eks/main.tf", "# eks\n").tag("1.0.0").tag("1.2.0");
+//! catalog.file("eks/main.tf", "# eks\n").file("eks/README.md", "eks").tag("1.2.0");
 //! let catalog = catalog.build(dir.path());
-//! let text = format!(
-//!     "default-environments:\n- {{repo: {}, environment: eks, version: ^1}}\n",
-//!     catalog.path().display()
-//! );
-//! let sources = config::parse(&"dev/bitops.config.yaml".into(), &text.into(), Nesting::Root).unwrap();
+//! let entry = "environment: eks, version: ^1, exclude: ['*.md']";
+//! let text = format!("default-environments:\n- {{repo: '{}', {entry}}}\n", catalog.path().display());
+//! let specs = config::parse(&"dev/bitops.config.yaml".into(), &text.into(), Nesting::Root).unwrap();
 //!
+//! // No key is trusted for all sources, and any repo may be contacted.
 //! let mut options = Options::new(dir.path().join("cache"));
 //! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
 //! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
-//! let gatherer = Gatherer::new(options, Allow::new(["*"]), Verifier::new(dir.path(), None)).unwrap();
-//! let pins = Pins::default();
-//! let gathered = tokio::runtime::Runtime::new()?.block_on(gatherer.gather(sources, &pins)).unwrap();
-//! assert_eq!(gathered.layers.sources[0].resolved, "1.2.0");
-//! assert_eq!(gathered.layers.layers[0].files[0].path.as_str(), "main.tf");
+//! let gatherer = Gatherer::new(options, Allow::default(), Verifier::new(dir.path(), None)).unwrap();
+//! let gathering = gatherer.gather(specs, &Pins::default());
+//! let gathered = tokio::runtime::Runtime::new()?.block_on(gathering).unwrap();
+//!
+//! let layer = &gathered.layers.layers[0];
+//! assert_eq!(layer.files[0].path.as_str(), "main.tf");
+//! assert_eq!(layer.left_out[0].by, FilterKey::Exclude);
+//! assert_eq!(gathered.lock().sources[0].commit.to_string(), catalog.commit("1.2.0"));
 //! # Ok(())
 //! # }
 //! ```
@@ -33,6 +35,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `gather` | [`Gatherer`]: resolve and fetch, repo by repo, sources of sources included |
+//! | `discovery`, `nested` | which sources there are, as far as it is known; those that a source names itself |
 //! | `repo` | one repo's part: refs, commits, signatures |
 //! | `layers` | what the sources of a composition contribute, in its order |
 //! | `gathered` | [`Gathered`]: all of that, with access to the bytes |
@@ -42,11 +45,13 @@
 //! | `blocking` | work that never waits for the network |
 
 mod blocking;
+mod discovery;
 mod gather;
 mod gathered;
 mod layers;
 mod lock_file;
 mod moved;
+mod nested;
 mod pins;
 mod refs;
 mod repo;

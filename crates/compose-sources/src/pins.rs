@@ -1,6 +1,6 @@
 //! What the lock answers.
 
-use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, SourceSpec, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
 use crate::LockFile;
@@ -22,17 +22,6 @@ enum Unanswered {
     Warn,
     /// An error.
     Refuse,
-}
-
-/// What the lock says to one source.
-#[derive(Debug)]
-pub enum Pin {
-    /// This commit.
-    Locked(Locked),
-    /// Look at the refs.
-    Live,
-    /// No lock, no deployment.
-    Refused(Diagnostic),
 }
 
 impl Pins {
@@ -66,18 +55,14 @@ impl Pins {
         }
     }
 
-    /// Is the request answered by the lock?
-    pub fn locks(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> bool {
-        matches!(self.lock.answer(repo, environment, requested), Answer::Locked(_))
-    }
-
-    /// What to do about a source.
-    pub fn pin(&self, spec: &SourceSpec) -> Pin {
+    /// What the lock answers to a source's request; `None`: the repo's refs answer it. `Err`: without an answer of the lock the
+    /// source is not deployed.
+    pub(crate) fn answer(&self, spec: &SourceSpec) -> Result<Option<&Locked>, Diagnostic> {
         let answer = self.lock.answer(&spec.repo, &spec.environment, &spec.requested);
         match (answer, self.unanswered, self.lock.unanswered(spec)) {
-            (Answer::Locked(locked), ..) => Pin::Locked(locked.clone()),
-            (_, Unanswered::Refuse, Some(told)) => Pin::Refused(refusal(told)),
-            _ => Pin::Live,
+            (Answer::Locked(locked), ..) => Ok(Some(locked)),
+            (_, Unanswered::Refuse, Some(told)) => Err(refusal(told)),
+            _ => Ok(None),
         }
     }
 
@@ -105,16 +90,8 @@ impl Pins {
 /// deployment would be refused for them because the lock is `required`.
 pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
     let mut pins = Pins::read(file, required)?;
-    let refused: Vec<Diagnostic> = specs
-        .iter()
-        .filter_map(|spec| match pins.pin(spec) {
-            Pin::Refused(problem) => Some(problem),
-            Pin::Locked(_) | Pin::Live => None,
-        })
-        .collect();
-    if let Some(failure) = Failure::new(refused) {
-        return Err(failure);
-    }
+    let refused: Vec<Diagnostic> = specs.iter().filter_map(|spec| pins.answer(spec).err()).collect();
+    Failure::check(refused)?;
     // What a source that the config still names brought is the source's own affair.
     pins.lock.sources.retain(|locked| {
         let is_named = |via: &Via| {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
-    layer::Part,
+    layer::{Part, Signature},
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::verify::{Verified, Verifier};
+use crate::verify::Verifier;
 
 /// One entry on its way through the stages of its repo.
 pub(crate) struct Entry {
@@ -27,7 +27,9 @@ pub(crate) struct Fetched {
     pub(crate) snapshot: Snapshot,
     /// Its directories, lowest layer first: what was fetched, and what it contributes.
     pub(crate) parts: Vec<(Part, Root)>,
-    pub(crate) verified: Option<Verified>,
+    pub(crate) signature: Option<Signature>,
+    /// Was its commit the lock's answer?
+    pub(crate) is_locked: bool,
     /// What the user should know of, if the source is a part of the composition.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -37,8 +39,17 @@ struct Wanted {
     entry: Entry,
     resolved: Resolved,
     parts: Vec<(Part, Root)>,
-    want: Want,
     warnings: Vec<Diagnostic>,
+}
+
+impl Wanted {
+    fn want(&self) -> Want {
+        Want {
+            commit: self.resolved.commit,
+            refname: self.resolved.refname.clone(),
+            roots: self.parts.iter().map(|(_, root)| root.clone()).collect(),
+        }
+    }
 }
 
 /// What became of each entry.
@@ -53,7 +64,6 @@ pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
             Ok((resolved, warnings)) => {
                 let parts = parts(&entry.spec);
                 wanted.push(Wanted {
-                    want: want(&resolved, &parts),
                     entry,
                     resolved,
                     parts,
@@ -92,7 +102,7 @@ async fn verified(
     if let Some(locked) = &locked {
         as_locked(&spec, locked, &snapshot)?;
     }
-    let verified = verifier
+    let signature = verifier
         .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
         .await?;
     Ok(Fetched {
@@ -100,7 +110,8 @@ async fn verified(
         resolved: wanted.resolved,
         snapshot,
         parts: wanted.parts,
-        verified,
+        signature,
+        is_locked: locked.is_some(),
         warnings: wanted.warnings,
     })
 }
@@ -126,7 +137,7 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
 /// One request for all; where that fails for a reason that is one source's own, one for each, so that only those
 /// fail that must.
 async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Diagnostic>)> {
-    let wants: Vec<Want> = wanted.iter().map(|wanted| wanted.want.clone()).collect();
+    let wants: Vec<Want> = wanted.iter().map(Wanted::want).collect();
     if wants.is_empty() {
         return Vec::new();
     }
@@ -136,10 +147,10 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     };
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
-    for wanted in wanted {
+    for (wanted, want) in wanted.into_iter().zip(&wants) {
         let all = || not_fetched(Arc::clone(&error), &wanted.entry);
         let one = if is_of_one {
-            let one = repo.fetch(std::slice::from_ref(&wanted.want)).await;
+            let one = repo.fetch(std::slice::from_ref(want)).await;
             one.map_err(|error| not_fetched(Arc::new(error), &wanted.entry))
         } else {
             Err(all())
@@ -254,14 +265,6 @@ fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Ve
         .as_ref()
         .map(|told| warning(format!("{}: {told}", spec.repo)));
     moved.into_iter().chain(told).collect()
-}
-
-fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
-    Want {
-        commit: resolved.commit,
-        refname: resolved.refname.clone(),
-        roots: parts.iter().map(|(_, root)| root.clone()).collect(),
-    }
 }
 
 /// The directories of a source, lowest layer first, with what its filter leaves of each.

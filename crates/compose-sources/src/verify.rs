@@ -9,7 +9,10 @@ use std::{
 
 use compose_git::{Repo, Snapshot};
 use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
-use compose_plan::resolve::{Kind, Resolved};
+use compose_plan::{
+    layer::Signature,
+    resolve::{Kind, Resolved},
+};
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
 
 /// The trusted keys of a run, each file read once.
@@ -19,14 +22,6 @@ pub struct Verifier {
     /// `BITOPS_COMPOSE_VERIFY_KEYS`
     for_all: Option<PathBuf>,
     read: Mutex<HashMap<PathBuf, Result<Arc<Keys>, Failure>>>,
-}
-
-/// A source whose signatures are good.
-pub struct Verified {
-    /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
-    pub signer: String,
-    /// The annotated tag that was verified.
-    pub tag: Option<ObjectId>,
 }
 
 /// What must be signed.
@@ -96,7 +91,7 @@ impl Verifier {
         resolved: &Resolved,
         is_locked: bool,
         snapshot: &Snapshot,
-    ) -> Result<Option<Verified>, Failure> {
+    ) -> Result<Option<Signature>, Failure> {
         let (needs, Some(path)) = self.keys_for(spec)? else {
             return Ok(None);
         };
@@ -121,7 +116,7 @@ impl Verifier {
             principal = signers.iter().find_map(|signer| signer.principal.as_deref()),
             "the signature is good"
         );
-        Ok(Some(Verified { signer, tag }))
+        Ok(Some(Signature { signer, tag }))
     }
 
     fn keys(&self, path: &Path) -> Result<Arc<Keys>, Failure> {

@@ -1,4 +1,4 @@
-//! What can go wrong on disk.
+//! The errors of this crate.
 
 use std::{
     io,
@@ -13,20 +13,20 @@ use crate::{
     record::COMPOSITION,
 };
 
-/// A failure to read or write, with the path it is about.
+/// A failure to read or write, with the path that it is about.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file, directory or link cannot be made.
+    /// A file, directory or link could not be read or written.
     #[error("cannot {action} {path}", path = path.display())]
     Io {
-        /// `create`, `write`, `link`…
+        /// The failed action: `create`, `write`, `link`, …
         action: &'static str,
-        /// What could not be handled.
+        /// The file, directory or link.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// The link cannot be switched.
+    /// The link could not be switched.
     #[error("cannot switch {path}", path = path.display())]
     Switch {
         /// The link.
@@ -34,7 +34,7 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The link names a composition that is gone, and with it what the link named before.
+    /// The link names a composition that no longer exists, so the user's repo cannot be found.
     #[error("{path} leads to a composition that is gone: {composition}", path = path.display(), composition = composition.display())]
     Lost {
         /// The link.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The composition's directory.
         composition: PathBuf,
     },
-    /// There is no operations repo, and an empty directory in its place would be deployed.
+    /// There is no operations repo, and the pipeline would deploy the empty directory in its place.
     #[error("there is no operations repo, and the empty directory {path} in its place cannot be removed", path = path.display())]
     Empty {
         /// The directory.
@@ -50,23 +50,23 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The place where the pipeline looks is a directory, so nothing can be switched.
+    /// The pipeline's path is a directory, so nothing can be switched.
     #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
     NotALink {
         /// The operations repo's path.
         path: PathBuf,
     },
-    /// The place where the pipeline looks is a file or the like.
+    /// The pipeline's path is neither a directory nor a link.
     #[error("{path} is neither a directory nor a link to one", path = path.display())]
     NotADirectory {
         /// The operations repo's path.
         path: PathBuf,
     },
-    /// The user's repo is mounted, and another mount lies over it: an engine that was given both sorts them by depth,
-    /// and equally deep ones not at all.
+    /// The user's repo is mounted, but a later mount hides it. Container engines mount in order of
+    /// depth, and equally deep mounts in no fixed order.
     #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
     Hidden {
-        /// Where it is mounted.
+        /// Where the repo is mounted.
         path: PathBuf,
     },
 }
@@ -82,8 +82,8 @@ impl Error {
         move |source| Self::Switch { path, source }
     }
 
-    /// What to do where nothing can be written. A `--tmpfs` hides what is below: it is for a home, and for no other directory.
-    /// The mode is for podman, which gives each tmpfs a sticky one.
+    /// Returns the hint for a read-only file system. A `--tmpfs` hides what is below it, so it is
+    /// only suggested for a home. The mode is for podman, which gives each tmpfs a sticky one.
     fn read_only(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default();
         let parent = path.parent().unwrap_or(path);
@@ -110,7 +110,8 @@ impl Error {
         }
     }
 
-    /// Whether the link cannot be switched because others may write its directory, and not replace what isn't theirs.
+    /// Returns whether the link cannot be replaced because its directory is sticky: others may
+    /// write to the directory, but only replace what they own.
     fn is_kept_by_a_sticky_directory(&self) -> bool {
         let Error::Switch { path, .. } = self else {
             return false;
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tmpfs_is_advised_for_a_home_alone() {
+    fn a_tmpfs_is_suggested_for_a_home_only() {
         let read_only = || io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
         let switch = |path: &str| Error::switch(path)(read_only()).hint().unwrap();
         let advised = switch("/opt/bitops-compose/active");
@@ -181,7 +182,7 @@ mod tests {
             ),
             "{advised}"
         );
-        // With another home the link itself is what cannot be switched.
+        // With another home, the pipeline's path itself is the link that cannot be switched.
         let advised = switch("/opt/bitops_deployment");
         assert!(
             advised.contains("/opt must be writable") && !advised.contains("tmpfs"),

@@ -1,17 +1,17 @@
-//! What a failed request means, in words for people: bad TLS is final, the rest may pass.
+//! Describes failed requests for users. TLS failures are final; others may be retried.
 
 use std::{error::Error as StdError, io};
 
 use compose_model::text::escape;
 use rustls::CertificateError;
 
-use super::packets::SAID;
-use crate::error::{At, Error, exhausted};
+use super::packets::MAX_SHOWN_MESSAGE;
+use crate::error::{Error, FailedAt, exhausted};
 
 type Cause<'e> = &'e (dyn StdError + 'static);
 
-/// The error for a request that got no answer, or lost it half-way.
-pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
+/// Returns the error for a request that got no answer or only a part of one.
+pub(crate) fn explain(at: FailedAt, error: &reqwest::Error) -> Error {
     let causes = causes(error);
     if let Some(tls) = causes
         .iter()
@@ -19,7 +19,8 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
     {
         return untrusted(at, tls);
     }
-    // This machine has no file or thread left for a connection, whatever the server would have said.
+    // This machine has no file or thread left for a connection, whatever the server would have
+    // answered.
     let own = causes
         .iter()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
@@ -30,11 +31,11 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
             source: io::Error::from_raw_os_error(number),
         };
     }
-    let says = |words: &[&str]| {
+    let mentions = |words: &[&str]| {
         let mut texts = causes.iter().map(ToString::to_string);
         texts.any(|text| words.iter().any(|word| text.contains(word)))
     };
-    if says(&[
+    if mentions(&[
         "proxy authorization required",
         "credentials not accepted",
         "does not support user/pass authentication",
@@ -42,27 +43,27 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
         let said = String::new();
         return Error::ProxyLogin { at, said };
     }
-    // hyper's words for an answer that does not start as one of HTTP does.
-    if says(&["invalid HTTP version"]) {
+    // hyper's message for an answer that does not start like HTTP.
+    if mentions(&["invalid HTTP version"]) {
         let why =
             "what came is no HTTP; where a server speaks TLS, the address starts with https://".to_owned();
         return Error::NotGit { at, why };
     }
-    let plain = plainly(error, &causes);
-    let why = if says(&["tunnel error: unsuccessful"]) {
+    let plain = describe(error, &causes);
+    let why = if mentions(&["tunnel error: unsuccessful"]) {
         "the proxy could not, or would not, connect to the host".to_owned()
-    } else if says(&["tunnel error", "error connecting to socks proxy"]) {
+    } else if mentions(&["tunnel error", "error connecting to socks proxy"]) {
         format!("the way to the proxy: {plain}")
     } else {
         plain
     };
     Error::Network {
         at,
-        why: escape(&why, SAID),
+        why: escape(&why, MAX_SHOWN_MESSAGE),
     }
 }
 
-fn untrusted(at: At, error: &rustls::Error) -> Error {
+fn untrusted(at: FailedAt, error: &rustls::Error) -> Error {
     const PRIVATE: &str = "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate";
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     let (why, remedy) = match error {
@@ -95,12 +96,12 @@ fn untrusted(at: At, error: &rustls::Error) -> Error {
     };
     Error::Untrusted {
         at,
-        why: escape(&why, SAID),
+        why: escape(&why, MAX_SHOWN_MESSAGE),
         remedy,
     }
 }
 
-fn plainly(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
+fn describe(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
         NetworkUnreachable, TimedOut, UnexpectedEof,
@@ -130,7 +131,8 @@ fn plainly(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
     }
 }
 
-/// All causes. What an I/O error wraps is not its source (that is the wrapped one's), but it is one of them.
+/// Returns all causes. The error that an I/O error wraps is not its `source` (which skips to that
+/// one's cause), so it is added.
 fn causes(error: &reqwest::Error) -> Vec<Cause<'_>> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -144,7 +146,8 @@ fn causes(error: &reqwest::Error) -> Vec<Cause<'_>> {
     causes
 }
 
-/// The causes in one line, without the address (its query is ours, and the error names the repo anyway).
+/// Returns the causes in one line, without the address: its query is internal, and the error names
+/// the repo anyway.
 pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = causes(error).iter().map(ToString::to_string).collect();
     parts.dedup();

@@ -4,11 +4,14 @@
 
 use std::{ops::Range, sync::Arc};
 
-use compose_model::{Diagnostic, text};
+use compose_model::{
+    Diagnostic,
+    config_key::{LIST, PARENT},
+    text,
+};
 
 use super::{
     fields::{Mistakes, is_null},
-    isolate::{LIST, PARENT},
     redact,
     yaml::{Id, Kind, Tree},
 };

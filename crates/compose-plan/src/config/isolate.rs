@@ -3,10 +3,7 @@
 //! BitOps reads the config with PyYAML, which takes some texts that other parsers refuse. What is none of our
 //! business must not stop us: the other lines are blanked, so that every place stays where it was.
 
-/// The key of the list.
-pub const LIST: &str = "default-environments";
-/// The key under which the list may stand too.
-pub(super) const PARENT: &str = "bitops";
+use compose_model::config_key::{LIST, PARENT};
 
 /// The text with every line blanked that does not belong to the list. `None`: the list's lines cannot be told
 /// from the others (a list inside a flow mapping, behind an alias…).

@@ -29,14 +29,14 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, Nesting, SourceSpec};
+use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
 
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;
 
+pub use compose_model::config_key::LIST;
 use fields::{Mistakes, describe, is_null};
-pub use isolate::LIST;
-use isolate::{PARENT, isolate, mentions_list};
+use isolate::{isolate, mentions_list};
 use yaml::{Id, Kind, SyntaxError, Tree};
 
 /// The greatest config that is read, in bytes.

@@ -1,10 +1,10 @@
 //! The JSON Schema of a config, for editors.
 
+use compose_model::config_key::{LIST, PARENT};
 use serde_json::{Map, Value, json};
 
 use super::{
     forms::Form,
-    isolate::{LIST, PARENT},
     keys::{self, Key, Shape},
 };
 
