@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use compose_testkit::{GitServer, server::Seen};
+use compose_testkit::{GitServer, server::ReceivedRequest};
 
 /// The requests for one repo in order, as sent over the wire.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Script {
 
 impl Script {
     /// Returns a script for each repo that the server has received requests for.
-    pub(crate) fn of_all(server: &GitServer) -> Vec<Self> {
+    pub(crate) fn of_all_repos(server: &GitServer) -> Vec<Self> {
         let mut repos: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
         for seen in server.requests() {
             repos.entry(seen.repo.clone()).or_default().push(encode(&seen));
@@ -56,7 +56,7 @@ impl Script {
 }
 
 /// Encodes a request as it was, except for the encoding of its body.
-fn encode(seen: &Seen) -> Vec<u8> {
+fn encode(seen: &ReceivedRequest) -> Vec<u8> {
     let mut bytes = format!("{} {} HTTP/1.1\r\n", seen.method, seen.target).into_bytes();
     for (name, value) in &seen.headers {
         let packing = ["content-length", "content-encoding", "transfer-encoding"];

@@ -153,7 +153,7 @@ impl<'a> Race<'a> {
     fn recorded(&self, contender: Contender) -> Vec<Script> {
         self.server.clear_requests();
         self.context(contender).run(["deploy"]).expect_code(0);
-        Script::of_all(self.server)
+        Script::of_all_repos(self.server)
     }
 
     /// Sends the requests of all repos at once.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use compose_testkit::GitServer;
-use compose_testkit::server::{ANY, Kind};
+use compose_testkit::server::{ANY, RequestKind};
 use serde::Serialize;
 
 /// One run of one contender.
@@ -27,7 +27,7 @@ impl Sample {
     pub(crate) fn with_traffic(duration: Duration, server: &GitServer) -> Self {
         let mut repos: BTreeMap<String, u64> = BTreeMap::new();
         for request in server.requests() {
-            if request.kind != Kind::Other {
+            if request.kind != RequestKind::Other {
                 *repos.entry(request.repo).or_default() += 1;
             }
         }

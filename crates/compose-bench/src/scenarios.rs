@@ -117,7 +117,7 @@ pub(crate) struct Results {
 pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
     let asked = |key: &str| key.contains(only);
     let mut results = Results {
-        machine: Machine::here(program),
+        machine: Machine::describe(program),
         latency_millis: scale.latency.as_millis(),
         six: None,
         sizes: Vec::new(),
@@ -160,7 +160,7 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
     }
     if asked("many") {
         let (repos, each) = scale.many;
-        let world = World::many(repos, each, scale.environments, scale.latency);
+        let world = World::of_many_repos(repos, each, scale.environments, scale.latency);
         for &count in &scale.asked {
             let title = format!(
                 "{count} sources, {each} of each repo with {} other environments",

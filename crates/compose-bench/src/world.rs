@@ -96,13 +96,13 @@ impl World {
     }
 
     /// `each` sources in each of `count` repos, which have `environments` other environments.
-    pub(crate) fn many(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
+    pub(crate) fn of_many_repos(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
         Self::repos(count, each, environments, latency, VERSION, |catalog| {
             catalog.tag(VERSION);
         })
     }
 
-    /// Like [`World::many`], with `tags` tags in each repo; each source requests the highest
+    /// Like [`World::of_many_repos`], with `tags` tags in each repo; each source requests the highest
     /// version below 6.
     pub(crate) fn tags(count: usize, each: usize, tags: usize, latency: Duration) -> Self {
         Self::repos(count, each, each, latency, ">=0.0.1, <6", |catalog| {

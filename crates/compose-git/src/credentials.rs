@@ -104,7 +104,7 @@ impl Keyring {
         for (name, value) in self.run.git_config().extra_headers(url) {
             let (Ok(name), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
             else {
-                tracing::debug!(name, "http.extraHeader of git's configuration is no header");
+                tracing::debug!(name, "http.extraHeader of git's configuration is not a header");
                 continue;
             };
             if name == AUTHORIZATION || HOP_BY_HOP_HEADERS.contains(&name.as_str()) {
@@ -147,10 +147,10 @@ impl Keyring {
                 Some(Candidate::Known(named)) => Some(named),
                 Some(Candidate::Helpers) => {
                     let found = query_helpers(run, url).await;
-                    found.map(|credential| named("what git's credential helper gave", credential))
+                    found.map(|credential| named("the login from git's credential helper", credential))
                 }
                 Some(Candidate::Netrc) => {
-                    netrc(&run.options, url).map(|credential| named("the login of ~/.netrc", credential))
+                    netrc(&run.options, url).map(|credential| named("the login from ~/.netrc", credential))
                 }
             };
             let Some(found) = found else { continue };
@@ -187,7 +187,7 @@ impl Keyring {
             .given
             .as_ref()
             .filter(|(of, _)| *of == authority(url))
-            .map(|(_, given)| named("the login of git's url.*.insteadOf", given.clone()));
+            .map(|(_, given)| named("the login from git's url.*.insteadOf", given.clone()));
         let configured = self
             .run
             .git_config()
@@ -279,7 +279,7 @@ async fn query_helpers(run: &Run, url: &Url) -> Option<Credential> {
                     return None;
                 }
             }
-            Ok(None) => tracing::debug!("a git credential helper had no answer"),
+            Ok(None) => tracing::debug!("a git credential helper had no login"),
             Err(_) => tracing::warn!("a git credential helper did not answer in time"),
         }
     }

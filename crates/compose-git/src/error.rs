@@ -67,7 +67,7 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// The time for all fetching is used up.
-    #[error("{at}: not done after {} s, the limit for all fetching", timeout.as_secs_f64())]
+    #[error("{at}: not finished after {} s, the time limit for all fetching", timeout.as_secs_f64())]
     TimedOut {
         /// The repo and the stage.
         at: FailedAt,
@@ -144,7 +144,7 @@ pub enum Error {
     },
     /// The proxy asks for a login or refuses the one that was sent.
     #[error(
-        "{at}: the proxy asks for a login, or does not take the one it was sent{}",
+        "{at}: the proxy requires a login, or refused the one that was sent{}",
         it_said(said)
     )]
     ProxyLogin {
@@ -182,7 +182,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The answer does not come from a git server.
-    #[error("{at}: this is no git repository: {why}")]
+    #[error("{at}: this is not a git repository: {why}")]
     NotGit {
         /// The repo and the stage.
         at: FailedAt,
@@ -209,7 +209,7 @@ pub enum Error {
         limit: String,
     },
     /// An answer is invalid: a broken protocol or pack, or other objects than those requested.
-    #[error("{at}: the server sent an answer that cannot be used: {why}")]
+    #[error("{at}: the server sent an invalid answer: {why}")]
     Nonsense {
         /// The repo and the stage.
         at: FailedAt,
@@ -326,7 +326,7 @@ pub enum Error {
 pub enum SettingProblem {
     /// Not the address of a proxy.
     #[error(
-        "{name} is no proxy's address (http://HOST:PORT, https:// or socks5://; its value is not shown, it may hold a login)"
+        "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
     )]
     Proxy {
         /// The variable, or the key of git's configuration.
@@ -343,7 +343,7 @@ pub enum SettingProblem {
         source: Arc<rustls::pki_types::pem::Error>,
     },
     /// A file of certificates that holds none.
-    #[error("{name} is {}, which cannot be used: it holds no certificate", path.display())]
+    #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
     NoCertificate {
         /// The variable, or the key of git's configuration.
         name: &'static str,
@@ -408,7 +408,7 @@ pub enum TreeProblem {
     #[error("the symlink's target `{0}` does not exist")]
     DanglingLink(String),
     /// A symlink that leads to itself or to a directory around it.
-    #[error("the symlink's target `{0}` leads in a circle")]
+    #[error("the symlink's target `{0}` leads into a loop")]
     LoopingLink(String),
     /// A mode that git does not write, or an object of another type than the mode says.
     #[error("{0}")]
@@ -420,7 +420,7 @@ pub enum TreeProblem {
 fn may_not_read(access: &Access) -> String {
     let sent = access.sent.as_deref();
     sent.map_or_else(String::new, |sent| {
-        format!(", or none that {sent}, which was sent, may read")
+        format!(", or {sent}, which was sent, has no access to it")
     })
 }
 
@@ -466,18 +466,18 @@ impl Cause for Error {
         let text = match self {
             Error::Cancelled => return None,
             Error::Remote { .. } => {
-                "these are the server's own words: ask who runs it, unless they say what to do".to_owned()
+                "this is the server's own message: if it does not say what to do, ask the server's operator".to_owned()
             }
             Error::Nonsense { .. } => {
-                "try again; when it stays so, see whether `git clone` takes the address, and what stands between here and the server".to_owned()
+                "try again; if it persists, check whether `git clone` works with this address, and whether something between this machine and the server changes the answers".to_owned()
             }
-            Error::TimedOut { .. } => format!("set {} to more seconds, or look at why the server is slow", env::TIMEOUT),
+            Error::TimedOut { .. } => format!("set {} to more seconds, or find out why the server is slow", env::TIMEOUT),
             Error::Network { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "check the address, and that `ssh` reaches the host from here".to_owned()
+                "check the address, and that `ssh` reaches the host from this machine".to_owned()
             }
             Error::Network { .. } => "check the address, the network, and HTTPS_PROXY and NO_PROXY".to_owned(),
             Error::Overloaded { after: Some(after), .. } => {
-                format!("the server asks to come back in {} s", after.as_secs())
+                format!("the server asks to retry in {} s", after.as_secs())
             }
             Error::Overloaded { .. } => "try again later".to_owned(),
             Error::Local { source, .. } if is_missing(source) => {
@@ -485,22 +485,22 @@ impl Cause for Error {
             }
             Error::Local { .. } => "let this user read it, with the directories above it".to_owned(),
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "check the address; a private repository also answers so to a key that may not read it".to_owned()
+                "check the address; the answer is the same for a private repository that the key has no access to".to_owned()
             }
             Error::NotFound { access, .. } if access.is_workflow_token() => {
-                format!("check the address; the token of a workflow reads its own repository only: for another private one set {} to a token that may", access.own_variable())
+                format!("check the address; a workflow's token can only read the workflow's own repository: for another private one set {} to a token with access", access.own_variable())
             }
             Error::NotFound { access: Access { sent: Some(_), .. }, .. } => {
-                "check the address, and what that credential may read".to_owned()
+                "check the address, and that this credential has access".to_owned()
             }
             Error::NotFound { access, .. } => {
-                format!("check the address; a private repository also answers so to a stranger: {}", access.variables().as_deref().unwrap_or(HELPERS))
+                format!("check the address; if the repository is private, {}", access.variables().as_deref().unwrap_or(HELPERS))
             }
             Error::Unauthenticated { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "give the container a key that the host knows (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
+                "give the container a key that the host accepts (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
             }
             Error::Unauthenticated { access, .. } if access.is_workflow_token() => {
-                format!("{} was sent; the token of a workflow ends with its job, and reads its own repository only: set {} to one that may", env::GITHUB_TOKEN, access.own_variable())
+                format!("{} was sent; a workflow's token expires with its job, and can only read the workflow's own repository: set {} to a token with access", env::GITHUB_TOKEN, access.own_variable())
             }
             Error::Unauthenticated { access, .. } => {
                 match access.variables() {
@@ -513,21 +513,21 @@ impl Cause for Error {
             Error::ProxyLogin { .. } => {
                 "put the login into the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
             }
-            Error::Setting { .. } => "correct it, or take it out".to_owned(),
+            Error::Setting { .. } => "correct it or remove it".to_owned(),
             Error::Redirect { at, to, .. }
                 if to != at.repo.as_str()
                     && (to.starts_with("https://")
                         || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
             {
-                format!("write {to} as the repo, if that is where it lives now")
+                format!("write {to} as the repo, if it has moved there")
             }
             Error::NotAllowed { to, .. } => {
-                format!("if {to} is to be fetched from, let {} name it too", env::ALLOW)
+                format!("to fetch from {to}, add it to {}", env::ALLOW)
             }
             Error::Redirect { .. } => {
-                "a mistake on the server, or something on the way that wants a login: ask who runs it".to_owned()
+                "the server is misconfigured, or something on the way requires a login: ask the server's operator".to_owned()
             }
-            Error::NotGit { .. } => "check the address: it must be the one that `git clone` takes".to_owned(),
+            Error::NotGit { .. } => "check the address: it must be one that works with `git clone`".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
             Error::Program { source, .. } | Error::Cache { source, .. } if exhausted(source).is_some() => {
                 format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
@@ -541,7 +541,7 @@ impl Cause for Error {
             Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
-            Error::Cache { .. } => format!("set {} to a directory that can be written, and check its space", env::CACHE),
+            Error::Cache { .. } => format!("set {} to a writable directory with enough free space", env::CACHE),
             Error::Damaged { .. } => "run again: the cache repairs itself when it is opened".to_owned(),
             Error::Bug { .. } => "please report it".to_owned(),
         };
@@ -551,7 +551,7 @@ impl Cause for Error {
 
 impl Error {
     /// Returns whether a retry may succeed.
-    pub(crate) fn again(&self) -> Retryable {
+    pub(crate) fn retryable(&self) -> Retryable {
         match self {
             Error::Network { .. } => Retryable::Yes,
             Error::Overloaded {

@@ -281,7 +281,7 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
     };
     Error::Nonsense {
         at: shared.failed_at(),
-        why: format!("{what} was asked for and not sent"),
+        why: format!("{what} was requested but not sent"),
     }
 }
 

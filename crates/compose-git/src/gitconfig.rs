@@ -52,7 +52,7 @@ impl GitConfig {
                     config.take(&file);
                     config.http.take(&file, home.as_deref());
                 }
-                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is left out"),
+                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is ignored"),
             }
         }
         config

@@ -59,7 +59,7 @@ impl Repo {
     /// Returns the refs as [`Repo::refs`] does, together with those that the cache held before.
     pub async fn look(&self, prefixes: &[String]) -> Result<Looked, Error> {
         let prefixes = prefixes.to_vec();
-        self.step(move |shared, work, runtime| look(shared, work, runtime, &prefixes))
+        self.step(move |shared, work, runtime| request_refs(shared, work, runtime, &prefixes))
             .await
     }
 
@@ -100,7 +100,7 @@ impl Repo {
                 Ok(value) => return Ok(value),
                 Err(error) => self.shared.placed(error),
             };
-            let wait = run.options.tuning.retry.wait(attempt, error.again());
+            let wait = run.options.tuning.retry.wait(attempt, error.retryable());
             let Some(wait) = wait.filter(|wait| *wait < run.left()) else {
                 return Err(error);
             };
@@ -158,7 +158,7 @@ impl Repo {
     }
 }
 
-fn look(
+fn request_refs(
     shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,

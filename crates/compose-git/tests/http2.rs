@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Catalog, Lab, contents, h2::H2, path, text, url, want};
+use crate::support::{Catalog, Lab, contents, h2::H2, path, read_text, url, want};
 use compose_git::{Git, Options};
 use compose_testkit::server::Authority;
 
@@ -92,6 +92,6 @@ async fn a_pack_larger_than_the_flow_control_windows_is_received() {
     let got = repo.fetch(&[want(&commit, &["env"])]).await.unwrap();
     let files = got[0].files(&compose_git::Root::whole(path("env"))).unwrap();
     let found = files.iter().find(|file| file.path.as_str() == "noise").unwrap();
-    assert!(text(&got[0], found) == noise);
+    assert!(read_text(&got[0], found) == noise);
     assert!(repo.traffic().1 > 2 << 20, "{:?}", repo.traffic());
 }

@@ -1,6 +1,7 @@
 //! Fetching from all kinds of repos, servers and networks.
 //!
-//! `fuzz` and `processes` are separate binaries: the former counts the panics of its process, the latter starts itself.
+//! `fuzz` and `processes` are separate binaries: the former counts the panics of its process, the
+//! latter starts itself.
 
 mod cache;
 mod credentials;

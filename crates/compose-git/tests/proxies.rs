@@ -154,7 +154,7 @@ async fn an_unreachable_proxy_is_named_and_retried() {
     let gone = ClosedPort::new();
     let error = scene.fails(&[("HTTPS_PROXY", &gone.address())]).await;
     assert!(
-        matches!(&error, Error::Network { why, .. } if why == "the way to the proxy: the connection was refused"),
+        matches!(&error, Error::Network { why, .. } if why == "the connection to the proxy failed: the connection was refused"),
         "{error:?}"
     );
     assert_eq!(scene.waits(), 3);
@@ -243,7 +243,7 @@ async fn an_invalid_proxy_address_is_refused_and_not_bypassed() {
     assert!(
         error
             .to_string()
-            .contains("http.proxy of git's configuration is no proxy's address"),
+            .contains("http.proxy of git's configuration is not a proxy's address"),
         "{error}"
     );
     assert_eq!(scene.server.requests().len(), 0);

@@ -1,7 +1,7 @@
 //! The entries that a source's tree may hold: symlinks are followed inside the commit, and hostile
 //! entries are refused with their path.
 
-use crate::support::{Catalog, Lab, contents, id, path, text, url, want};
+use crate::support::{Catalog, Lab, contents, id, path, read_text, url, want};
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
 use compose_model::{Cause, ExitCode, FileMode, Filter, Globs};
 
@@ -276,7 +276,7 @@ async fn excluded_files_are_not_fetched() {
     };
     let got = repo.fetch(&[want]).await.unwrap();
     let files = got[0].files(&root).unwrap();
-    assert_eq!((files.len(), text(&got[0], &files[0])), (1, "ok".to_owned()));
+    assert_eq!((files.len(), read_text(&got[0], &files[0])), (1, "ok".to_owned()));
     assert!(server.bytes() < 5_000, "{} bytes", server.bytes());
     // The whole root was not fetched; listing it fails.
     assert!(got[0].files(&Root::whole(path("env"))).is_err());

@@ -41,7 +41,7 @@ pub enum InvalidPath {
     #[error("`.git` is not allowed in the path")]
     DotGit,
     /// The path contains a backslash, a control character or a bidirectional override.
-    #[error("the path holds a backslash or a control character")]
+    #[error("the path contains a backslash or a control character")]
     Character,
     /// A component has over 255 bytes, or the path over 4,096.
     #[error("the path is too long")]

@@ -115,7 +115,7 @@ impl Settings {
             cache: read.path(env::CACHE),
             cache_limit: Some(read.size(env::CACHE_LIMIT, DEFAULT_CACHE_LIMIT)).filter(|limit| *limit > 0),
             pipeline: read
-                .text(env::PIPELINE)
+                .utf8(env::PIPELINE)
                 .unwrap_or_else(|| DEFAULT_PIPELINE.into()),
             pipeline_dir: read
                 .path(env::PIPELINE_DIR)
@@ -192,7 +192,7 @@ impl VariableReader<'_> {
         self.lookup_set(name).map(PathBuf::from)
     }
 
-    fn text(&mut self, name: &'static str) -> Option<String> {
+    fn utf8(&mut self, name: &'static str) -> Option<String> {
         match self.lookup_set(name)?.into_string() {
             Ok(text) => Some(text),
             Err(value) => {
@@ -214,7 +214,7 @@ impl VariableReader<'_> {
     }
 
     fn duration(&mut self, name: &'static str, default: Duration) -> Duration {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         duration::parse(&text).unwrap_or_else(|| {
@@ -224,7 +224,7 @@ impl VariableReader<'_> {
     }
 
     fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
-        let text = self.text(name)?;
+        let text = self.utf8(name)?;
         let found = words
             .iter()
             .position(|word| text.trim().eq_ignore_ascii_case(word));
@@ -235,7 +235,7 @@ impl VariableReader<'_> {
     }
 
     fn number(&mut self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         match text.trim().parse::<u64>() {
@@ -248,7 +248,7 @@ impl VariableReader<'_> {
     }
 
     fn size(&mut self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         size::parse(&text).unwrap_or_else(|| {
@@ -260,7 +260,7 @@ impl VariableReader<'_> {
     /// A list without items (`,` from two empty variables) is an error: it must not mean "no
     /// restriction".
     fn list(&mut self, name: &'static str) -> Vec<String> {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return Vec::new();
         };
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

@@ -47,13 +47,13 @@ pub enum InvalidUrl {
     #[error("a relative path is not allowed; write an absolute path or a URL")]
     Relative,
     /// The address contains a space, a backslash or a control character, possibly encoded as `%0a`.
-    #[error("the address holds a space, a backslash or a control character")]
+    #[error("the address contains a space, a backslash or a control character")]
     Character,
     /// A part of the address could be taken for an option.
     #[error("a part of the address starts with `-`")]
     LeadingDash,
     /// The address contains a password or token.
-    #[error("the address holds a password")]
+    #[error("the address contains a password")]
     Secret,
     /// The host is missing or invalid.
     #[error("the address has no valid host")]
@@ -65,7 +65,7 @@ pub enum InvalidUrl {
     #[error("the address has no path to a repo")]
     Path,
     /// The address contains `?` or `#`.
-    #[error("the address holds a query or a fragment")]
+    #[error("the address contains a query or a fragment")]
     Query,
 }
 
@@ -74,12 +74,12 @@ impl InvalidUrl {
     pub fn hint(self) -> Option<&'static str> {
         match self {
             InvalidUrl::Secret => Some(
-                "take it out and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc",
+                "remove and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc",
             ),
             InvalidUrl::Scheme | InvalidUrl::Relative | InvalidUrl::Empty => {
                 Some("for example https://github.com/ORG/REPO or git@github.com:ORG/REPO")
             }
-            InvalidUrl::Query => Some("name the version with `version` or `ref`"),
+            InvalidUrl::Query => Some("use `version` or `ref` to request a version"),
             _ => None,
         }
     }

@@ -38,7 +38,7 @@ pub enum InvalidVersion {
     Unknown(String),
     /// A version without an operator among comparators, which Cargo treats as `^`, npm as `=`, and
     /// users as either.
-    #[error("`{bare}` stands in the range `{range}` without an operator")]
+    #[error("`{bare}` has no operator in the range `{range}`")]
     Bare {
         /// The version without an operator.
         bare: String,
@@ -51,16 +51,19 @@ impl InvalidVersion {
     /// Returns what to write instead.
     pub fn hint(&self) -> String {
         match self {
-            Self::Bare { bare, .. } => format!("write `={bare}` or `^{bare}` there; alone, `{bare}` is exact"),
+            Self::Bare { bare, .. } => {
+                format!("write `={bare}` or `^{bare}` there; alone, `{bare}` is exact")
+            }
             Self::Unknown(text) if text.contains("~>") => explain_terraform_operator(text),
             Self::Unknown(text) if text.contains("||") => {
-                "there is no `||`: a range has one lower and one upper bound, such as `>=1.0, <3`".to_owned()
+                "`||` is not supported: a range has one lower and one upper bound, such as `>=1.0, <3`"
+                    .to_owned()
             }
             Self::Unknown(text) if text.contains(" - ") => {
                 "write both bounds with operators, such as `>=1.0, <=2.0`".to_owned()
             }
             Self::Unknown(_) | Self::Empty => {
-                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; a branch or any other tag is named with `ref`"
+                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; use `ref` for a branch or any other tag"
                     .to_owned()
             }
         }
@@ -276,7 +279,7 @@ mod tests {
             ("~> 0.2", "`>=0.2, <1` is the same"),
             ("~> 1", "`^1` is the same"),
             ("~> x.y.z!", "write `^1.2` for `~> 1.2`"),
-            ("^1 || ^2", "there is no `||`"),
+            ("^1 || ^2", "`||` is not supported"),
             ("1.0 - 2.0", "`>=1.0, <=2.0`"),
         ] {
             let error = VersionRequest::parse(text).unwrap_err();

@@ -62,6 +62,9 @@ pub fn temporary_directories(working: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The most entries of the original that are measured: a signal waits until that is done.
+const MAX_MEASURED: usize = 2_000;
+
 /// The watched directories.
 #[derive(Debug)]
 pub(crate) struct Watching {
@@ -75,6 +78,8 @@ pub(crate) struct Watching {
     changes: Option<i32>,
     marker: (i64, u32),
     owner: u32,
+    /// The size of the original's files in bytes, if it was measured.
+    size: Option<u64>,
 }
 
 impl Watching {
@@ -107,6 +112,7 @@ impl Watching {
             original: watch.original.clone(),
             marker: watch.marker,
             owner: rustix::process::geteuid().as_raw(),
+            size: None,
         };
         watching.mark_again();
         Ok(watching)
@@ -157,7 +163,7 @@ impl Watching {
         if original_changed || lost {
             self.mark_again();
         }
-        let is_our_copy = |path: &Path| self.is_a_copy(path) && wrote(main, path);
+        let is_our_copy = |path: &Path| self.is_a_copy(path) && self.can_be_written_by(main, path);
         if lost {
             let watched = self.watched.iter();
             let entries = watched.filter_map(|(_, directory)| fs::read_dir(directory).ok());
@@ -177,6 +183,29 @@ impl Watching {
             })
     }
 
+    /// Measures the original while the pipeline starts, so that less is left to do at the end of the
+    /// copy. Without other processes the size is of no use.
+    pub(crate) fn measure(&mut self) {
+        if !processes::are_ours_alone() {
+            self.size = size(&self.original, true, MAX_MEASURED);
+        }
+    }
+
+    /// Returns whether the pipeline can have written all files in a copy. Without other processes,
+    /// no other one can have.
+    fn can_be_written_by(&self, main: Option<Pid>, copy: &Path) -> bool {
+        if processes::are_ours_alone() {
+            return true;
+        }
+        // If the pipeline has ended, or the kernel does not count its output, this cannot be checked.
+        let Some(written) = main.and_then(processes::bytes_written) else {
+            return true;
+        };
+        // A file may have shrunk since the original was measured.
+        self.size.is_some_and(|size| size <= written)
+            || size(copy, false, usize::MAX).is_none_or(|size| size <= written)
+    }
+
     /// Returns whether a path is a directory of this user with the marker's time. Other users'
     /// directories and links are not.
     fn is_a_copy(&self, path: &Path) -> bool {
@@ -189,31 +218,29 @@ impl Watching {
     }
 }
 
-/// Returns whether the pipeline can have written all files in this directory. Without other
-/// processes, no other one can have.
-fn wrote(main: Option<Pid>, copy: &Path) -> bool {
-    if processes::are_ours_alone() {
-        return true;
-    }
-    // If the pipeline has ended, or the kernel does not count its output, this cannot be checked.
-    let Some(mut left) = main.and_then(processes::bytes_written) else {
-        return true;
-    };
-    let mut below = vec![copy.to_owned()];
+/// Returns the size of all regular files below a directory, in bytes; `None` if it has more entries
+/// than `limit`. Symbolic links are followed if `follow` is set, as a copy follows them.
+fn size(directory: &Path, follow: bool, limit: usize) -> Option<u64> {
+    let mut left = limit;
+    let mut size = 0;
+    let mut below = vec![directory.to_owned()];
     while let Some(directory) = below.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                below.push(entry.path());
-            } else if meta.is_file() {
-                match left.checked_sub(meta.len()) {
-                    Some(rest) => left = rest,
-                    None => return false,
-                }
+            left = left.checked_sub(1)?;
+            let path = entry.path();
+            let meta = if follow {
+                fs::metadata(&path)
+            } else {
+                entry.metadata()
+            };
+            match meta {
+                Ok(meta) if meta.is_dir() => below.push(path),
+                Ok(meta) if meta.is_file() => size += meta.len(),
+                _ => {}
             }
         }
     }
-    true
+    Some(size)
 }
 
 impl AsFd for Watching {

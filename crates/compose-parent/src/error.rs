@@ -8,7 +8,7 @@ use compose_model::{Cause, ExitCode};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Signals cannot be received.
-    #[error("signals cannot be waited for")]
+    #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
     /// The working directory cannot be entered.
     #[error("cannot enter {dir}", dir = dir.display())]

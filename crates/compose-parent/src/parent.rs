@@ -75,7 +75,7 @@ pub fn run(
     // anyway.
     let _ = set_child_subreaper(Some(getpid()));
     let _ = rustix::thread::set_name(NAME);
-    let watching = watch.and_then(|watch| match Watching::begin(watch) {
+    let mut watching = watch.and_then(|watch| match Watching::begin(watch) {
         Ok(watching) => Some(watching),
         Err(error) => {
             host.say(&Note::NotWatched(error));
@@ -91,6 +91,9 @@ pub fn run(
     let main = child::start(program)?;
     let hold = watching.as_ref().and_then(|_| Hold::begin(main));
     leave_streams();
+    if let Some(watching) = &mut watching {
+        watching.measure();
+    }
     let mut parent = Parent {
         main: Some(main),
         status: None,
@@ -243,7 +246,7 @@ impl Parent<'_> {
 
     fn on_stop(&mut self, signal: Signal, by_kernel: bool) {
         match (&mut self.stop, self.main) {
-            (Some(stop), main) => stop.again(signal, main, self.host),
+            (Some(stop), main) => stop.on_further_signal(signal, main, self.host),
             (None, Some(main)) => {
                 self.let_go();
                 self.interrupted_at_terminal = by_kernel && signal == Signal::INT;
@@ -257,7 +260,7 @@ impl Parent<'_> {
     fn reap(&mut self) {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         while let Ok(Some((pid, status))) = rustix::process::wait(options) {
-            match self.held(pid, status) {
+            match self.tracing_status(pid, status) {
                 Held::Starting => self.on_start(),
                 Held::Done => {}
                 Held::Other => self.on_status(pid, status),
@@ -267,7 +270,7 @@ impl Parent<'_> {
 
     /// Returns what a status means for the tracing. The status of a process that was forked just
     /// before the tracing ended may come later.
-    fn held(&mut self, pid: Pid, status: WaitStatus) -> Held {
+    fn tracing_status(&mut self, pid: Pid, status: WaitStatus) -> Held {
         match &mut self.hold {
             Some(hold) => hold.on_status(pid, status),
             None if Some(pid) != self.main && status.stopped() => {

@@ -134,7 +134,7 @@ impl Stop {
     }
 
     /// Handles a further signal, which asks to hurry.
-    pub(crate) fn again(&mut self, signal: Signal, main: Option<Pid>, host: &mut dyn Host) {
+    pub(crate) fn on_further_signal(&mut self, signal: Signal, main: Option<Pid>, host: &mut dyn Host) {
         if signal == self.signal && self.began.elapsed() < REPEAT_WINDOW {
             return;
         }

@@ -1,10 +1,11 @@
-//! Work that never waits for the network.
+//! Work for the blocking pool.
 
 use std::future::Future;
 
 use compose_model::{Diagnostic, ExitCode, Failure};
 
-/// Begins it on the blocking pool, so that a signal is heard meanwhile. The future is its end.
+/// Starts work that never waits for the network on the blocking pool, so that signals are handled
+/// in the meantime. The returned future resolves to the result of the work.
 pub fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> impl Future<Output = Result<T, Failure>> {

@@ -1,6 +1,7 @@
-//! Which sources there are, as far as it is known.
+//! The state of discovering sources.
 //!
-//! What a source names itself is only known once it was fetched: each repo that answers may bring more sources.
+//! The sources that a source names itself are only known after it was fetched, so each repo that
+//! answers may add sources.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,7 +19,7 @@ use crate::{
     repo::{Entry, Fetched},
 };
 
-/// Was the source fetched as its deciding entry asks for it?
+/// Returns whether the source was fetched with the options of the entry that decides for it.
 pub(crate) fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
     node.spec
         == SourceSpec {
@@ -28,20 +29,21 @@ pub(crate) fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
         }
 }
 
-/// What is known of the sources so far.
+/// The sources that are known so far.
 pub(crate) struct Discovery {
     graph: Graph,
     fetched: BTreeMap<NodeId, Fetched>,
-    /// Told only if the composition needs the node: a config that comes later may rule its version out.
+    /// The failures by node. They are reported only if the composition needs the node, because a config
+    /// that arrives later may rule its version out.
     failed: BTreeMap<NodeId, Vec<Diagnostic>>,
-    /// Repos that policy refuses.
+    /// The repos that `BITOPS_COMPOSE_ALLOW` refuses, or that only the local config may name.
     refused: Vec<Diagnostic>,
-    /// The nodes of the local config's own entries, which nothing rules out.
+    /// The nodes of the local config's own entries, which no other config rules out.
     certain: HashSet<NodeId>,
 }
 
 impl Discovery {
-    /// Nothing is known yet but the local config's own entries.
+    /// Starts with the local config's own entries.
     pub(crate) fn new(graph: Graph) -> Self {
         Self {
             graph,
@@ -52,7 +54,7 @@ impl Discovery {
         }
     }
 
-    /// What is to be fetched next, by repo.
+    /// Returns the entries to fetch next, grouped by repo.
     pub(crate) fn ready(&mut self, git: &Git, pins: &Pins) -> Vec<(Arc<Repo>, Vec<Entry>)> {
         let mut repos: BTreeMap<String, (Arc<Repo>, Vec<Entry>)> = BTreeMap::new();
         loop {
@@ -76,7 +78,7 @@ impl Discovery {
                     .or_insert_with(|| (git.repo(&spec.repo), Vec::new()));
                 entries.push(Entry { node, spec, locked });
             }
-            // A refusal is an answer, which may make others ready.
+            // A refused entry names no sources, which may make other nodes ready.
             if !refused {
                 return repos.into_values().collect();
             }
@@ -97,17 +99,21 @@ impl Discovery {
 
     fn fail(&mut self, node: NodeId, problems: Vec<Diagnostic>) {
         self.failed.insert(node, problems);
-        // It names nothing, which is never refused.
+        // An empty list is never refused.
         let _ = self.graph.expand(node, Vec::new());
     }
 
-    /// Did a source fail so far?
+    /// Returns whether any source failed so far.
     pub(crate) fn fails(&self) -> bool {
         !self.failed.is_empty() || !self.refused.is_empty()
     }
 
-    /// The composition's order, with what was fetched for it. A run that fails tells of the sources that were fetched, too,
-    /// what keeps them from taking part.
+    /// Returns the sources in composition order, and what was fetched for them.
+    ///
+    /// # Errors
+    ///
+    /// If any source failed. Then the sources that were fetched are checked as well, so that all
+    /// problems are reported together.
     pub(crate) fn finish(mut self) -> Result<(Vec<OrderedNode>, BTreeMap<NodeId, Fetched>), Failure> {
         for (node, problems) in &mut self.failed {
             let askers = self.graph.askers(*node);
@@ -147,7 +153,7 @@ impl Discovery {
                 Vec::new()
             }
         };
-        // A repo that fails as a whole fails for each of its entries: it is told once, at the first.
+        // A repo that fails as a whole fails for each of its entries. It is reported once, at the first.
         let mut told = HashSet::new();
         problems.retain(|problem| told.insert((problem.message.clone(), problem.notes())));
         Failure::new(problems).map_or(Ok((order, self.fetched)), Err)

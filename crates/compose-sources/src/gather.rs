@@ -1,8 +1,8 @@
-//! Resolve and fetch, repo by repo, sources of sources included.
+//! Resolving and fetching sources, repo by repo, nested sources included.
 //!
-//! What a source names itself is only known once it was fetched: each repo that answers may bring more sources, which are
-//! under way at once. Entries of one repo that are known at one time are one task, over one connection, with one request for
-//! all wanted commits.
+//! The sources that a source names itself are only known after it was fetched, and are fetched as soon
+//! as they are known. Entries of the same repo that are known at the same time share a task, a connection
+//! and a request.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,7 +25,8 @@ use crate::{
     verify::Verifier,
 };
 
-/// What decides about sources, for all environments of a run: gathering several looks at each repo once.
+/// Resolves, fetches and verifies the sources of all environments of a run. The refs of each repo are
+/// requested once, however many environments are gathered.
 pub struct Gatherer {
     git: Git,
     allow: Allow,
@@ -33,7 +34,8 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// Contacts repos as `options` say, those that `allow` allows alone, and trusts the keys of `verifier`.
+    /// Returns a gatherer that fetches with `options`, but only from repos that `allow` permits, and checks
+    /// signatures with `verifier`. `options.allow` is replaced.
     pub fn new(options: compose_git::Options, allow: Allow, verifier: Verifier) -> Result<Self, Failure> {
         let allowed = allow.clone();
         let git = Git::new(compose_git::Options {
@@ -47,8 +49,12 @@ impl Gatherer {
         })
     }
 
-    /// Finds the commits of these sources and of those that they name themselves, fetches and verifies them, and lists what
-    /// they contribute. Every failing source is reported, in declared order.
+    /// Resolves, fetches and verifies these sources and the sources that they name themselves, and lists
+    /// their files.
+    ///
+    /// # Errors
+    ///
+    /// If any source fails. Every failing source is reported, in declared order.
     pub async fn gather(&self, specs: Vec<SourceSpec>, pins: &Pins) -> Result<Gathered, Failure> {
         self.verifier.prepare(&specs)?;
         let mut discovery = Discovery::new(Graph::new(specs, self.allow.clone())?);
@@ -73,7 +79,7 @@ impl Gatherer {
             }
         }
         let (order, mut fetched) = if discovery.fails() {
-            // It looks through what was fetched.
+            // This reads trees from the disk.
             blocking(move || discovery.finish()).await?
         } else {
             discovery.finish()?
@@ -90,8 +96,9 @@ impl Gatherer {
         Ok(gathered)
     }
 
-    /// Sees to it that a source is what its deciding entry asks for, where it was fetched for another one: that may leave
-    /// out files that this one wants, or ask for no signature. What is there already costs no request.
+    /// Fetches a source again if it was fetched for another entry than the one that decides for it: the
+    /// other entry may exclude files that this one includes, or require no signature. Objects that are
+    /// already there are not requested again.
     async fn decide(
         &self,
         pins: &Pins,
@@ -113,7 +120,8 @@ impl Gatherer {
         Ok(())
     }
 
-    /// The refs of every repo that a lock names, with what is wrong with those that do not answer. One look at each, all at once.
+    /// Returns the refs of every repo in a lock, and the failures of the repos that do not answer. All repos
+    /// are asked concurrently, each once.
     pub async fn refs(&self, lock: &Lock) -> Result<LockedRefs, Failure> {
         refs::look(&self.git, &self.allow, lock).await
     }

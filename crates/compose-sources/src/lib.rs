@@ -1,4 +1,5 @@
-//! What decides about the sources of an environment: which there are, at which commits, and whether they may be used.
+//! Decides about the sources of an environment: which there are, at which commits, and whether they may
+//! be used.
 //!
 //! ```
 //! use compose_git::Options;
@@ -34,15 +35,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `gather` | [`Gatherer`]: resolve and fetch, repo by repo, sources of sources included |
-//! | `discovery`, `nested` | which sources there are, as far as it is known; those that a source names itself |
-//! | `repo` | one repo's part: refs, commits, signatures |
-//! | `layers` | what the sources of a composition contribute, in its order |
-//! | `gathered` | [`Gathered`]: all of that, with access to the bytes |
-//! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: what the lock answers |
-//! | `refs`, `moved` | what the repos of a lock have now; tags that were moved |
-//! | `verify` | [`Verifier`]: which signatures a source needs, and whether it has them |
-//! | `blocking` | work that never waits for the network |
+//! | `gather` | [`Gatherer`]: resolving and fetching, repo by repo, nested sources included |
+//! | `discovery`, `nested` | the state of discovering sources; the sources that a source's own config names |
+//! | `repo` | resolving, fetching and verifying the entries of one repo |
+//! | `layers` | the layers of fetched sources, in composition order |
+//! | `gathered` | [`Gathered`]: the result, with access to the bytes |
+//! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: the commits that the lock pins |
+//! | `refs`, `moved` | the current refs of the repos in a lock; tags that moved |
+//! | `verify` | [`Verifier`]: which signatures are required, and whether they are valid |
+//! | `blocking` | work for the blocking pool |
 
 mod blocking;
 mod discovery;

@@ -1,11 +1,12 @@
-//! The sources that a source names itself.
+//! The sources that a source's own config names.
 
 use compose_model::{Diagnostic, ExitCode, Failure, Nesting, SourceSpec, TreePath, file_name, text};
 use compose_plan::{config, layer::Part};
 
 use crate::repo::{Fetched, with_place};
 
-/// The sources that a fetched environment names itself. A config that `include` and `exclude` leave out names none.
+/// Reads the sources that a fetched environment's own config names. A config that the source's filter
+/// excludes names none.
 pub(crate) fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let name = TreePath::new(file_name::CONFIG)
         .map_err(|error| Diagnostic::new(ExitCode::Bug, "the config's name is not a path").because(error))?;
@@ -31,7 +32,7 @@ pub(crate) fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
         file_name::CONFIG
     );
     let (file, config) = (file.into(), config.into());
-    // The user can mend it in their own config only.
+    // The user cannot edit this config, so its misspelt keys are warnings.
     let ignored = config::misspelt(&file, &config).into_iter();
     source.warnings.extend(ignored.map(Diagnostic::into_warning));
     Ok(config::parse(&file, &config, Nesting::Nested)?)

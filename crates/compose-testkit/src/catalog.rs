@@ -84,22 +84,22 @@ impl Catalog {
 
     /// Adds or replaces a file of mode 100644.
     pub fn file(&mut self, path: &str, content: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "100644", Content::Blob(content.as_ref().to_vec()))
+        self.insert(path, "100644", Content::Blob(content.as_ref().to_vec()))
     }
 
     /// Adds or replaces a file of mode 100755.
     pub fn executable(&mut self, path: &str, content: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "100755", Content::Blob(content.as_ref().to_vec()))
+        self.insert(path, "100755", Content::Blob(content.as_ref().to_vec()))
     }
 
     /// Adds or replaces a symlink.
     pub fn symlink(&mut self, path: &str, target: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "120000", Content::Blob(target.as_ref().to_vec()))
+        self.insert(path, "120000", Content::Blob(target.as_ref().to_vec()))
     }
 
     /// Adds or replaces a submodule at `commit`, given as 40 hexadecimal digits.
     pub fn submodule(&mut self, path: &str, commit: &str) -> &mut Self {
-        self.put(path, "160000", Content::Commit(commit.to_owned()))
+        self.insert(path, "160000", Content::Commit(commit.to_owned()))
     }
 
     /// Adds every file below a directory of this machine, with its executable bit; symlinks stay
@@ -144,7 +144,7 @@ impl Catalog {
             } else {
                 "100755"
             };
-            self.put(path, mode, Content::Blob(content));
+            self.insert(path, mode, Content::Blob(content));
         }
     }
 
@@ -186,7 +186,7 @@ impl Catalog {
         self
     }
 
-    fn put(&mut self, path: &str, mode: &'static str, content: Content) -> &mut Self {
+    fn insert(&mut self, path: &str, mode: &'static str, content: Content) -> &mut Self {
         self.files.insert(path.to_owned(), CatalogEntry { mode, content });
         self.changed = true;
         self

@@ -63,14 +63,14 @@ pub struct Dump {
     /// The process id.
     pub pid: i32,
     /// The operations repo as seen by following symlinks, by path relative to its root.
-    pub ops_repo: BTreeMap<String, Seen>,
+    pub ops_repo: BTreeMap<String, DumpedPath>,
 }
 
 /// One path of the operations repo, with symlinks followed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Seen {
+pub struct DumpedPath {
     /// The type of the path's target.
-    pub kind: Kind,
+    pub kind: DumpedKind,
     /// The permission bits as four octal digits; `None` for a dangling symlink.
     pub mode: Option<String>,
     /// The content, if it is a file.
@@ -82,7 +82,7 @@ pub struct Seen {
 /// The type of a path's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum DumpedKind {
     /// A file.
     File,
     /// A directory.
@@ -111,7 +111,10 @@ impl Dump {
 
     /// Returns the files of the operations repo, sorted.
     pub fn files(&self) -> Vec<&str> {
-        let files = self.ops_repo.iter().filter(|(_, seen)| seen.kind == Kind::File);
+        let files = self
+            .ops_repo
+            .iter()
+            .filter(|(_, seen)| seen.kind == DumpedKind::File);
         files.map(|(path, _)| path.as_str()).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use compose_testkit::standin::Kind;
+use compose_testkit::standin::DumpedKind;
 use compose_testkit::{Context, Signal, git, standin};
 
 fn shell() -> Context {
@@ -140,7 +140,7 @@ fn the_stand_in_reports_what_it_received() {
             .as_deref(),
         Some("0755")
     );
-    assert_eq!(pipeline.ops_repo["dev"].kind, Kind::Directory);
+    assert_eq!(pipeline.ops_repo["dev"].kind, DumpedKind::Directory);
     assert_eq!(pipeline.files().len(), 4);
 }
 

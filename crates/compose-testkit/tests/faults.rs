@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use compose_testkit::server::{ANY, At, ClosedPort, Fault, Kind, Rule};
+use compose_testkit::server::{ANY, BodyOffset, ClosedPort, Fault, RequestKind, Rule};
 use compose_testkit::{Catalog, GitServer, Repo, git};
 
 struct World {
@@ -91,7 +91,9 @@ fn a_reset_comes_instead_of_a_response() {
 #[test]
 fn a_reset_comes_at_its_byte() {
     let world = world();
-    world.server.inject("kubernetes", Fault::ResetAt(At::Body(10)));
+    world
+        .server
+        .inject("kubernetes", Fault::ResetAt(BodyOffset::Body(10)));
     let (answer, ended) = world.handshake();
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(body(&answer), "001e# serv");
@@ -103,12 +105,14 @@ fn a_reset_comes_at_its_byte() {
 #[test]
 fn a_body_is_closed_or_truncated_at_its_byte() {
     let world = world();
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::CloseAt(At::Body(10))).times(1));
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::TruncateAt(At::Body(10))).times(1));
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::CloseAt(BodyOffset::Body(10))).times(1),
+    );
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::TruncateAt(BodyOffset::Body(10))).times(1),
+    );
     let (closed, ended) = world.handshake();
     assert!(ended.is_ok());
     let (truncated, ended) = world.handshake();
@@ -124,7 +128,7 @@ fn a_truncated_pack_makes_a_clone_fail() {
     let world = world();
     world
         .server
-        .inject("kubernetes", Fault::TruncateAt(At::Pack(1_000)));
+        .inject("kubernetes", Fault::TruncateAt(BodyOffset::Pack(1_000)));
     let output = world.clone();
     assert!(
         stderr(&output).contains("early EOF") || stderr(&output).contains("unexpected disconnect"),
@@ -137,7 +141,9 @@ fn a_truncated_pack_makes_a_clone_fail() {
 #[test]
 fn a_flipped_bit_breaks_the_pack() {
     let world = world();
-    world.server.inject("kubernetes", Fault::FlipBit(At::Pack(1_000)));
+    world
+        .server
+        .inject("kubernetes", Fault::FlipBit(BodyOffset::Pack(1_000)));
     let output = world.clone();
     let said = stderr(&output);
     assert!(
@@ -146,7 +152,9 @@ fn a_flipped_bit_breaks_the_pack() {
     );
 
     world.server.heal("kubernetes");
-    world.server.inject("kubernetes", Fault::FlipBit(At::Body(6)));
+    world
+        .server
+        .inject("kubernetes", Fault::FlipBit(BodyOffset::Body(6)));
     let (answer, _) = world.handshake();
     assert!(body(&answer).starts_with("001e# rervice=git"), "{answer:?}");
 }
@@ -154,16 +162,18 @@ fn a_flipped_bit_breaks_the_pack() {
 #[test]
 fn bytes_are_overwritten() {
     let world = world();
-    world
-        .server
-        .inject("kubernetes", Fault::Overwrite(At::Body(2), b"XYZ".to_vec()));
+    world.server.inject(
+        "kubernetes",
+        Fault::Overwrite(BodyOffset::Body(2), b"XYZ".to_vec()),
+    );
     assert!(body(&world.handshake().0).starts_with("00XYZ service="));
 
     world.server.heal("kubernetes");
     // The number of objects is in the pack's bytes 8 to 11.
-    world
-        .server
-        .inject("kubernetes", Fault::Overwrite(At::Pack(8), vec![0, 0, 0, 1]));
+    world.server.inject(
+        "kubernetes",
+        Fault::Overwrite(BodyOffset::Pack(8), vec![0, 0, 0, 1]),
+    );
     let output = world.clone();
     assert!(!output.status.success(), "{output:?}");
 }
@@ -174,7 +184,9 @@ fn a_stall_lasts_until_the_client_gives_up() {
     world
         .server
         .inject("kubernetes", Rule::from(Fault::Stall).times(1));
-    world.server.inject("kubernetes", Fault::StallAt(At::Body(10)));
+    world
+        .server
+        .inject("kubernetes", Fault::StallAt(BodyOffset::Body(10)));
     for expected in ["", "001e# serv"] {
         let mut stream = world.connect();
         stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -263,7 +275,7 @@ fn only_the_second_fetch_gets_the_fault() {
         code: 500,
         retry_after: None,
     })
-    .on(Kind::Fetch)
+    .on(RequestKind::Fetch)
     .after(1)
     .times(1);
     world.server.inject("kubernetes", rule);
@@ -289,7 +301,7 @@ fn login_pages_errors_and_other_answers_reach_the_client() {
         .inject("kubernetes", Rule::from(error.clone()).times(1));
     world
         .server
-        .inject("kubernetes", Rule::from(error).on(Kind::Fetch).times(1));
+        .inject("kubernetes", Rule::from(error).on(RequestKind::Fetch).times(1));
     for _ in 0..2 {
         let output = world.clone();
         assert!(stderr(&output).contains("remote error: the repo"), "{output:?}");
@@ -369,9 +381,10 @@ fn an_endless_advertisement_does_not_end() {
     drop(stream);
 
     world.server.heal("kubernetes");
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::EndlessRefs).on(Kind::LsRefs));
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::EndlessRefs).on(RequestKind::LsRefs),
+    );
     let url = world.server.url("kubernetes");
     let mut child = git::command(world.root.path())
         .args(["ls-remote", &url])
@@ -380,7 +393,7 @@ fn an_endless_advertisement_does_not_end() {
         .unwrap();
     world.server.wait_for(Duration::from_secs(30), |seen| {
         seen.iter()
-            .any(|seen| seen.kind == Kind::LsRefs && seen.bytes_sent > 3_000_000)
+            .any(|seen| seen.kind == RequestKind::LsRefs && seen.bytes_sent > 3_000_000)
     });
     child.kill().unwrap();
     child.wait().unwrap();

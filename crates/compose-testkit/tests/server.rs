@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use compose_testkit::server::{ANY, Kind, Protocol};
+use compose_testkit::server::{ANY, Protocol, RequestKind};
 use compose_testkit::{Catalog, GitServer, Repo, git};
 
 struct World {
@@ -72,8 +72,11 @@ fn a_clone_is_complete_and_counted() {
     assert_eq!(world.server.stats("other").requests(), 0);
     assert_eq!(world.server.stats(ANY), stats);
 
-    let kinds: Vec<Kind> = world.server.requests().iter().map(|seen| seen.kind).collect();
-    assert_eq!(kinds, [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch]);
+    let kinds: Vec<RequestKind> = world.server.requests().iter().map(|seen| seen.kind).collect();
+    assert_eq!(
+        kinds,
+        [RequestKind::InfoRefs, RequestKind::LsRefs, RequestKind::Fetch]
+    );
     world.server.clear_requests();
     assert_eq!(world.server.stats(ANY).requests(), 0);
 }
@@ -156,7 +159,7 @@ fn a_compressed_request_is_decompressed() {
     let seen = server
         .requests()
         .into_iter()
-        .find(|seen| seen.kind == Kind::Fetch)
+        .find(|seen| seen.kind == RequestKind::Fetch)
         .unwrap();
     assert_eq!(seen.header("content-encoding"), Some("gzip"));
     assert!(

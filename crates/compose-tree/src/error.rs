@@ -35,7 +35,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The link names a composition that no longer exists, so the user's repo cannot be found.
-    #[error("{path} leads to a composition that is gone: {composition}", path = path.display(), composition = composition.display())]
+    #[error("{path} points to a composition that no longer exists: {composition}", path = path.display(), composition = composition.display())]
     Lost {
         /// The link.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The pipeline's path is a directory, so nothing can be switched.
-    #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
+    #[error("{path} is a directory, not the symlink through which a composition is switched in", path = path.display())]
     NotALink {
         /// The operations repo's path.
         path: PathBuf,
@@ -90,7 +90,7 @@ impl Error {
         let in_home = name == ACTIVE || name.as_encoded_bytes().starts_with(COMPOSITION.as_bytes());
         if matches!(self, Error::Switch { .. }) && !in_home {
             return format!(
-                "{} is the link that is switched, so that {} must be writable: run the container without `--read-only`, or let BITOPS_COMPOSE_OPS_REPO name a link elsewhere",
+                "{} is the link that is switched, so {} must be writable: run the container without `--read-only`, or set BITOPS_COMPOSE_OPS_REPO to a link elsewhere",
                 path.display(),
                 parent.display()
             );
@@ -133,13 +133,13 @@ impl Cause for Error {
                     .into(),
             ),
             Error::NotADirectory { .. } => {
-                Some("it is where the operations repo is expected; BITOPS_COMPOSE_OPS_REPO names another place".into())
+                Some("the operations repo is expected there; set BITOPS_COMPOSE_OPS_REPO to use another place".into())
             }
             Error::Hidden { .. } => {
-                Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
+                Some("container engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose, mount the operations repo at /opt/bitops-compose/mount".into())
             }
             Error::Lost { path, .. } => Some(format!(
-                "let it name your operations repo again: ln -sfn DIR {}",
+                "point it to your operations repo again: ln -sfn DIR {}",
                 path.display()
             )),
             Error::Empty { .. } => Some("mount the operations repo at /opt/bitops_deployment".into()),
@@ -148,17 +148,17 @@ impl Cause for Error {
                 match source.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => Some(self.read_only(path)),
                     io::ErrorKind::PermissionDenied if self.is_kept_by_a_sticky_directory() => Some(format!(
-                        "{dir} is sticky, so that only the owner of {} may replace it: give {dir} the mode 0777; for a tmpfs, `--tmpfs {dir}:mode=0777`",
+                        "{dir} is sticky, so only the owner of {} may replace it: give {dir} the mode 0777; for a tmpfs, `--tmpfs {dir}:mode=0777`",
                         path.display()
                     )),
                     io::ErrorKind::PermissionDenied => Some(format!(
-                        "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
+                        "allow this user to write to {dir}, or set BITOPS_COMPOSE_HOME to a writable directory"
                     )),
                     io::ErrorKind::DirectoryNotEmpty => {
-                        Some("the base image brings an operations repo: move it to /opt/bitops-compose/mount".into())
+                        Some("the base image contains an operations repo: move it to /opt/bitops-compose/mount".into())
                     }
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a larger disk"))
+                        Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a directory on a larger disk"))
                     }
                     _ => None,
                 }

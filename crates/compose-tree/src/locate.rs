@@ -523,7 +523,7 @@ mod tests {
             error
                 .hint()
                 .unwrap()
-                .starts_with("let it name your operations repo again: ln -sfn DIR ")
+                .starts_with("point it to your operations repo again: ln -sfn DIR ")
         );
     }
 

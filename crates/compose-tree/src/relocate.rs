@@ -126,7 +126,7 @@ fn copy_owner(path: &Path, meta: &fs::Metadata) {
         chown(path, Some(meta.uid()), Some(meta.gid()))
     };
     if let Err(error) = done {
-        tracing::debug!(path = %path.display(), %error, "the owner is another one now");
+        tracing::debug!(path = %path.display(), %error, "the owner could not be kept");
     }
 }
 

@@ -323,7 +323,7 @@ fn new_held(home: &Path) -> Result<HeldDir, Error> {
             .map_err(Error::io("create", home.join(COMPOSITION)))?
             .keep();
         // It may have been removed before it was locked.
-        let held = switch::hold(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
+        let held = switch::lock_composition(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
         left -= 1;
         match held {
             Ok(held) => {

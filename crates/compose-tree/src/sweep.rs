@@ -69,10 +69,10 @@ impl Sweep {
         if !self.changed.is_empty() {
             notes.push((
                 format!(
-                    "composed files were changed, which is lost with the composition: {}",
+                    "composed files were changed, and the changes are lost with the composition: {}",
                     list_paths(&self.changed)
                 ),
-                Some("change them below $BITOPS_TEMPDIR, or give the environment a file of its own".into()),
+                Some("change them below $BITOPS_TEMPDIR, or put your own files into the environment".into()),
             ));
         }
         if !self.removed.is_empty() {
@@ -89,7 +89,9 @@ impl Sweep {
                 std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
             let hint = match kept {
                 Some(kept) => format!("it is kept as {}", printable(kept)),
-                None => "it is lost: let this user write the operations repo, and run again".to_owned(),
+                None => {
+                    "it is lost: allow this user to write to the operations repo, and run again".to_owned()
+                }
             };
             notes.push((
                 format!(
@@ -334,7 +336,7 @@ impl Sweeper<'_> {
         let from = self.tree.join(&path);
         let kept = fs::symlink_metadata(&from).is_ok().then(|| {
             self.keep_elsewhere(&from, &path).unwrap_or_else(|error| {
-                tracing::debug!(%error, "what could not be moved stays in the composition");
+                tracing::debug!(%error, "a path that could not be moved stays in the composition");
                 self.rest = Rest::Unmoved;
                 kept_name(self.composition).join(TREE).join(&path)
             })

@@ -133,7 +133,7 @@ impl Switched {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
             return Err(Error::io("take over", STATE_VERSION)(error));
         };
-        let held = hold(&dir).map_err(Error::io("lock", &dir))?;
+        let held = lock_composition(&dir).map_err(Error::io("lock", &dir))?;
         Ok(Self(Some(SwitchedState {
             manifest: dir.join(MANIFEST),
             dir,
@@ -243,7 +243,7 @@ impl SwitchedBack {
             Rest::Unmoved => {
                 let kept = sweep::kept_name(&self.dir);
                 if let Err(error) = fs::rename(&self.dir, &kept) {
-                    tracing::warn!(path = %self.dir.display(), %error, "a composition that holds what was written into it cannot be renamed, and the next run removes it");
+                    tracing::warn!(path = %self.dir.display(), %error, "a composition that contains files written into it cannot be renamed, and the next run removes it");
                 }
             }
         }
@@ -277,7 +277,7 @@ fn set_marker(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
 }
 
 /// Locks a composition, so that no other run removes it or switches from it.
-pub(crate) fn hold(dir: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn lock_composition(dir: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let held = rustix::fs::open(dir, flags, Mode::empty())?;
     rustix::fs::flock(&held, FlockOperation::NonBlockingLockShared)?;

@@ -82,7 +82,7 @@ impl OpenEntry {
     /// from `other`.
     pub(crate) fn private(run: &Run, repo: &RepoUrl, other: Option<&Self>) -> Result<Self, Error> {
         let private = run.private.get_or_init(|| {
-            tracing::warn!(path = %run.options.cache_dir.display(), "the cache cannot be written; what is fetched is forgotten after this run");
+            tracing::warn!(path = %run.options.cache_dir.display(), "the cache cannot be written; fetched objects are not kept after this run");
             let parent = run.options.variable("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
             tempfile::Builder::new().prefix("bitops-compose-").tempdir_in(&parent).map_err(|error| (parent, error.kind()))
         });
@@ -133,7 +133,7 @@ impl OpenEntry {
                 place,
             });
         }
-        Err(io::Error::other("it is removed again and again"))
+        Err(io::Error::other("it was removed repeatedly"))
     }
 
     /// Opens an entry without writing to it. It also works on other users' files and on file
@@ -199,11 +199,11 @@ impl OpenEntry {
             }
             if !has_reported {
                 let process = holder(&mut file);
-                tracing::info!(repo = %repo, process, "waiting for another process that fetches this repo");
+                tracing::info!(repo = %repo, process, "waiting for another process that is fetching this repo");
                 has_reported = true;
             }
             if Instant::now() >= until {
-                tracing::warn!(repo = %repo, "another process holds the cache entry's lock for too long: fetching beside it");
+                tracing::warn!(repo = %repo, "another process has held the cache entry's lock for too long: fetching without the cache entry");
                 return Ok(FetchLock { _lock: None });
             }
             run.check(repo)?;

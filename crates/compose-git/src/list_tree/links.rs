@@ -142,7 +142,7 @@ impl TreeLister<'_> {
             Ok(None) => return Err(Absent::Missing),
             Ok(Some((Kind::Blob, size))) if size <= LONGEST_TARGET => {}
             Ok(Some((Kind::Blob, _))) => return Err(refuse("the symlink's target is over 4,096 bytes long")),
-            Ok(Some(_)) => return Err(refuse("its mode says symlink, but its object is none")),
+            Ok(Some(_)) => return Err(refuse("its mode says symlink, but its object is not a blob")),
             Err(error) => return Err(Absent::ListError(damaged(*id, &error))),
         }
         let bytes = self

@@ -158,7 +158,7 @@ impl HttpExchange {
             })
         };
         let Some(to) = to else {
-            return refuse("it names no address");
+            return refuse("it has no address");
         };
         if *method != Method::GET {
             return refuse("only the first request of a fetch may be redirected");
@@ -191,7 +191,7 @@ impl HttpExchange {
         }
         tracing::info!("{repo} is redirected to {last}");
         if let Some(home) = moved.home.as_ref().map(|url| printable_url(url, tail)) {
-            tracing::warn!("{repo} has moved to {home} for good: write that address as the `repo`");
+            tracing::warn!("{repo} has permanently moved to {home}: use that address as the `repo`");
         }
     }
 
@@ -298,14 +298,14 @@ fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
         _ => return Some("only http and https are followed"),
     }
     if !to.username().is_empty() || to.password().is_some() {
-        return Some("it holds a login");
+        return Some("it contains a login");
     }
     // The parts are compared one by one: a query or fragment that ends in the same text could lead
     // anywhere.
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     let same =
         to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
-    (!same).then_some("it does not lead to the same file of another repository")
+    (!same).then_some("it does not point to the same file of another repository")
 }
 
 #[cfg(test)]

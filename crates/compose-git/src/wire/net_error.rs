@@ -46,14 +46,14 @@ pub(crate) fn explain(at: FailedAt, error: &reqwest::Error) -> Error {
     // hyper's message for an answer that does not start like HTTP.
     if mentions(&["invalid HTTP version"]) {
         let why =
-            "what came is no HTTP; where a server speaks TLS, the address starts with https://".to_owned();
+            "the answer is not HTTP; if the server uses TLS, the address must start with https://".to_owned();
         return Error::NotGit { at, why };
     }
     let plain = describe(error, &causes);
     let why = if mentions(&["tunnel error: unsuccessful"]) {
         "the proxy could not, or would not, connect to the host".to_owned()
     } else if mentions(&["tunnel error", "error connecting to socks proxy"]) {
-        format!("the way to the proxy: {plain}")
+        format!("the connection to the proxy failed: {plain}")
     } else {
         plain
     };
@@ -69,16 +69,16 @@ fn untrusted(at: FailedAt, error: &rustls::Error) -> Error {
     let (why, remedy) = match error {
         InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
             "the server's certificate has expired".to_owned(),
-            "it must be renewed on the server, unless this machine's clock is wrong",
+            "renew it on the server, or correct this machine's clock if it is wrong",
         ),
         InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => (
-            format!("the server's certificate is another host's ({error})"),
-            "write the host's name as in the certificate, or have it corrected on the server",
+            format!("the server's certificate is for another host ({error})"),
+            "use the host's name from the certificate, or correct the certificate on the server",
         ),
         InvalidCertificate(CertificateError::UnknownIssuer) => (
-            "the server's certificate comes from an authority that is not trusted here".to_owned(),
+            "the server's certificate is signed by an authority that this machine does not trust".to_owned(),
             PRIVATE,
         ),
         InvalidCertificate(_) => (
@@ -86,12 +86,12 @@ fn untrusted(at: FailedAt, error: &rustls::Error) -> Error {
             PRIVATE,
         ),
         InvalidMessage(_) => (
-            "the server does not speak TLS there".to_owned(),
+            "the server does not use TLS on this port".to_owned(),
             "check the address and its port",
         ),
         _ => (
-            format!("no TLS connection could be agreed on ({error})"),
-            "see which versions the server speaks: here it is TLS 1.2 and 1.3",
+            format!("the TLS handshake failed ({error})"),
+            "check which versions the server supports: this program supports TLS 1.2 and 1.3",
         ),
     };
     Error::Untrusted {
@@ -117,15 +117,15 @@ fn describe(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
     match kinds.find(|kind| *kind != io::ErrorKind::Other) {
         Some(ConnectionRefused) => "the connection was refused".to_owned(),
         Some(ConnectionReset | ConnectionAborted | BrokenPipe) => "the connection was reset".to_owned(),
-        Some(HostUnreachable | NetworkUnreachable) => "no way leads to the host".to_owned(),
-        Some(TimedOut) => "the connection was not made in time".to_owned(),
-        Some(UnexpectedEof) => "the connection was closed before all was there".to_owned(),
-        _ if error.is_timeout() => "the connection was not made in time".to_owned(),
+        Some(HostUnreachable | NetworkUnreachable) => "there is no route to the host".to_owned(),
+        Some(TimedOut) => "the connection timed out".to_owned(),
+        Some(UnexpectedEof) => "the connection was closed before the answer was complete".to_owned(),
+        _ if error.is_timeout() => "the connection timed out".to_owned(),
         _ if texts
             .iter()
             .any(|text| text.starts_with("connection closed before")) =>
         {
-            "the connection was closed before all was there".to_owned()
+            "the connection was closed before the answer was complete".to_owned()
         }
         _ => chain(error),
     }

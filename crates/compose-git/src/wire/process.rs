@@ -224,7 +224,7 @@ fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
         "Too many authentication failures",
         "No supported authentication methods",
     ]) {
-        let why = "ssh found no key or agent that the host takes".to_owned();
+        let why = "ssh has no key, in a file or an agent, that the host accepts".to_owned();
         return Error::Unauthenticated {
             at,
             access: Access::default(),

@@ -180,7 +180,7 @@ async fn permanent_failures_are_not_retried() {
         (
             answer("407 Proxy Authentication Required", &[], "no login"),
             ExitCode::Refused,
-            "the proxy asks for a login, or does not take the one it was sent (it said: no login)",
+            "the proxy requires a login, or refused the one that was sent (it said: no login)",
         ),
     ];
     for (action, code, words) in cases {

@@ -120,10 +120,10 @@ pub fn contents(snapshot: &Snapshot, dir: &str) -> Vec<String> {
     let files = snapshot.files(&Root::whole(path(dir))).unwrap();
     files
         .iter()
-        .map(|file| format!("{}={}", file.path, text(snapshot, file)))
+        .map(|file| format!("{}={}", file.path, read_text(snapshot, file)))
         .collect()
 }
 
-pub fn text(snapshot: &Snapshot, file: &TreeFile) -> String {
+pub fn read_text(snapshot: &Snapshot, file: &TreeFile) -> String {
     String::from_utf8(snapshot.read(&file.blob).unwrap()).unwrap()
 }

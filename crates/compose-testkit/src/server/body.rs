@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use super::ServerState;
-use super::fault::{At, Fault};
+use super::fault::{BodyOffset, Fault};
 use super::http::Connection;
 use super::log::LogEntry;
 
@@ -95,7 +95,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    fn cut(&self) -> Option<At> {
+    fn cut(&self) -> Option<BodyOffset> {
         match self.fault {
             Some(Fault::ResetAt(at) | Fault::CloseAt(at) | Fault::TruncateAt(at) | Fault::StallAt(at)) => {
                 Some(at)
@@ -144,10 +144,10 @@ impl<'a> Response<'a> {
     }
 
     /// Returns the byte's position in the body, once it is known.
-    fn position(&self, at: At) -> Option<u64> {
+    fn position(&self, at: BodyOffset) -> Option<u64> {
         match at {
-            At::Body(offset) => Some(offset),
-            At::Pack(offset) => self.pack.map(|pack| pack + offset),
+            BodyOffset::Body(offset) => Some(offset),
+            BodyOffset::Pack(offset) => self.pack.map(|pack| pack + offset),
         }
     }
 

@@ -9,7 +9,7 @@ use super::backend::{self, BackendOptions};
 use super::body::Response;
 use super::fault::Fault;
 use super::http::{self, Connection, Request, Socket, Stream};
-use super::log::{Kind, LogEntry, Seen};
+use super::log::{LogEntry, ReceivedRequest, RequestKind};
 use super::{Behaviour, Protocol, ServerState, pkt};
 
 /// Serves a connection until either side ends it.
@@ -39,7 +39,7 @@ fn serve_socket(shared: &ServerState, socket: Socket, number: u64) -> io::Result
     let mut connection = Connection::new(stream, socket);
     while let Some(request) = next_request(shared, &mut connection)? {
         let (repo, kind) = purpose(&request);
-        let entry = shared.log.add(Seen {
+        let entry = shared.log.add(ReceivedRequest {
             connection: number,
             repo: repo.clone(),
             kind,
@@ -85,18 +85,25 @@ fn next_request(shared: &ServerState, connection: &mut Connection) -> io::Result
 }
 
 /// Returns the repo that a request is about, and the type of the request.
-fn purpose(request: &Request) -> (String, Kind) {
+fn purpose(request: &Request) -> (String, RequestKind) {
     let path = request.target.split('?').next().unwrap_or_default();
     let (repo, kind) = if let Some(repo) = path.strip_suffix("/info/refs") {
-        (repo, Kind::InfoRefs)
+        (repo, RequestKind::InfoRefs)
     } else if let Some(repo) = path.strip_suffix("/git-upload-pack") {
         let ls_refs = request
             .body
             .get(4..)
             .is_some_and(|body| body.starts_with(b"command=ls-refs"));
-        (repo, if ls_refs { Kind::LsRefs } else { Kind::Fetch })
+        (
+            repo,
+            if ls_refs {
+                RequestKind::LsRefs
+            } else {
+                RequestKind::Fetch
+            },
+        )
     } else {
-        (path, Kind::Other)
+        (path, RequestKind::Other)
     };
     let repo = repo.trim_matches('/');
     (repo.strip_suffix(".git").unwrap_or(repo).to_owned(), kind)
@@ -105,7 +112,7 @@ fn purpose(request: &Request) -> (String, Kind) {
 struct Exchange<'a> {
     shared: &'a ServerState,
     request: &'a Request,
-    kind: Kind,
+    kind: RequestKind,
     entry: LogEntry,
     behaviour: Behaviour,
 }
@@ -185,7 +192,7 @@ impl Exchange<'_> {
 
     /// Answers with a git message instead of what was requested.
     fn answer_git(&self, response: Response<'_>, message: &[u8]) -> io::Result<()> {
-        if self.kind == Kind::InfoRefs {
+        if self.kind == RequestKind::InfoRefs {
             let body = [&pkt::line(SERVICE), pkt::FLUSH, message, pkt::FLUSH].concat();
             response.answer(200, &[("Content-Type", ADVERTISEMENT)], &body)
         } else {
@@ -207,7 +214,7 @@ impl Exchange<'_> {
     }
 
     fn answer_endlessly(&self, mut response: Response<'_>) -> io::Result<()> {
-        let advertises = self.kind == Kind::InfoRefs;
+        let advertises = self.kind == RequestKind::InfoRefs;
         response.start(
             200,
             &[("Content-Type", if advertises { ADVERTISEMENT } else { RESULT })],

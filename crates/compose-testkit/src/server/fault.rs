@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::log::Kind;
+use super::log::RequestKind;
 
 /// A byte of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
+pub enum BodyOffset {
     /// Counted from the start of the body.
     Body(u64),
     /// Counted from the `P` of the pack's signature `PACK`, including side-band framing. If there
@@ -22,19 +22,19 @@ pub enum Fault {
     /// The request is read and never answered.
     Stall,
     /// The connection is reset before the given byte of the body.
-    ResetAt(At),
+    ResetAt(BodyOffset),
     /// The connection is closed regularly before the given byte; the response is incomplete.
-    CloseAt(At),
+    CloseAt(BodyOffset),
     /// The body ends before the given byte as if it were complete: valid HTTP, but a truncated
     /// pack.
-    TruncateAt(At),
+    TruncateAt(BodyOffset),
     /// Nothing is sent from the given byte on, and the connection stays open.
-    StallAt(At),
+    StallAt(BodyOffset),
     /// The lowest bit of the given byte is flipped.
-    FlipBit(At),
-    /// The bytes at the given place are replaced: `Overwrite(At::Pack(8), vec![0xff; 4])` announces
+    FlipBit(BodyOffset),
+    /// The bytes at the given place are replaced: `Overwrite(BodyOffset::Pack(8), vec![0xff; 4])` announces
     /// 2^32-1 objects.
-    Overwrite(At, Vec<u8>),
+    Overwrite(BodyOffset, Vec<u8>),
     /// The body is sent one byte at a time, with this pause before each.
     Drip(Duration),
     /// A status without a useful body; 401 comes with a challenge for Basic credentials.
@@ -73,16 +73,16 @@ pub enum Fault {
 
 impl Fault {
     /// Returns whether the fault applies to requests of this kind.
-    fn concerns(&self, kind: Kind) -> bool {
+    fn concerns(&self, kind: RequestKind) -> bool {
         match self {
-            Self::SideBandError(_) | Self::Pack(_) => kind == Kind::Fetch,
-            Self::EndlessRefs => matches!(kind, Kind::InfoRefs | Kind::LsRefs),
+            Self::SideBandError(_) | Self::Pack(_) => kind == RequestKind::Fetch,
+            Self::EndlessRefs => matches!(kind, RequestKind::InfoRefs | RequestKind::LsRefs),
             Self::ResetAt(at)
             | Self::CloseAt(at)
             | Self::TruncateAt(at)
             | Self::StallAt(at)
             | Self::FlipBit(at)
-            | Self::Overwrite(at, _) => matches!(at, At::Body(_)) || kind == Kind::Fetch,
+            | Self::Overwrite(at, _) => matches!(at, BodyOffset::Body(_)) || kind == RequestKind::Fetch,
             _ => true,
         }
     }
@@ -91,14 +91,14 @@ impl Fault {
 /// A fault, and the requests of a repo that it applies to: all possible ones, or fewer.
 ///
 /// ```
-/// # use compose_testkit::server::{Fault, Kind, Rule};
+/// # use compose_testkit::server::{Fault, RequestKind, Rule};
 /// The second and the third fetch.
-/// let rule = Rule::from(Fault::Reset).on(Kind::Fetch).after(1).times(2);
+/// let rule = Rule::from(Fault::Reset).on(RequestKind::Fetch).after(1).times(2);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rule {
     fault: Fault,
-    kind: Option<Kind>,
+    kind: Option<RequestKind>,
     skip: u32,
     times: Option<u32>,
 }
@@ -116,7 +116,7 @@ impl From<Fault> for Rule {
 
 impl Rule {
     /// Limits the rule to requests of this kind.
-    pub fn on(mut self, kind: Kind) -> Self {
+    pub fn on(mut self, kind: RequestKind) -> Self {
         self.kind = Some(kind);
         self
     }
@@ -134,7 +134,7 @@ impl Rule {
     }
 
     /// Returns the fault for a request, if the rule applies, and counts the request.
-    pub(crate) fn apply(&mut self, kind: Kind) -> Option<Fault> {
+    pub(crate) fn apply(&mut self, kind: RequestKind) -> Option<Fault> {
         if !self.fault.concerns(kind) || self.kind.is_some_and(|only| only != kind) {
             return None;
         }
@@ -157,14 +157,14 @@ mod tests {
 
     #[test]
     fn a_rule_counts_only_requests_of_its_kind() {
-        let mut rule = Rule::from(Fault::Stall).on(Kind::Fetch).after(1).times(2);
+        let mut rule = Rule::from(Fault::Stall).on(RequestKind::Fetch).after(1).times(2);
         let suffered: Vec<bool> = [
-            Kind::InfoRefs,
-            Kind::Fetch,
-            Kind::LsRefs,
-            Kind::Fetch,
-            Kind::Fetch,
-            Kind::Fetch,
+            RequestKind::InfoRefs,
+            RequestKind::Fetch,
+            RequestKind::LsRefs,
+            RequestKind::Fetch,
+            RequestKind::Fetch,
+            RequestKind::Fetch,
         ]
         .into_iter()
         .map(|kind| rule.apply(kind).is_some())
@@ -175,12 +175,12 @@ mod tests {
     #[test]
     fn faults_in_a_pack_do_not_apply_to_handshakes() {
         assert_eq!(
-            Rule::from(Fault::TruncateAt(At::Pack(9))).apply(Kind::InfoRefs),
+            Rule::from(Fault::TruncateAt(BodyOffset::Pack(9))).apply(RequestKind::InfoRefs),
             None
         );
         assert!(
-            Rule::from(Fault::TruncateAt(At::Body(9)))
-                .apply(Kind::InfoRefs)
+            Rule::from(Fault::TruncateAt(BodyOffset::Body(9)))
+                .apply(RequestKind::InfoRefs)
                 .is_some()
         );
     }

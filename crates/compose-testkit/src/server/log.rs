@@ -8,7 +8,7 @@ use super::http;
 
 /// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RequestKind {
     /// `GET .../info/refs`: the handshake; on protocol v0 and v1 with all refs.
     InfoRefs,
     /// `POST .../git-upload-pack` with protocol v2's `ls-refs`.
@@ -21,13 +21,13 @@ pub enum Kind {
 
 /// A request as the server received it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// The number of its connection.
     pub connection: u64,
     /// The repo's name: the path without git's suffixes and without `.git`.
     pub repo: String,
     /// Its purpose.
-    pub kind: Kind,
+    pub kind: RequestKind,
     /// The method: `GET` or `POST`.
     pub method: String,
     /// The path and the query.
@@ -44,7 +44,7 @@ pub struct Seen {
     pub bytes_sent: u64,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         http::header(&self.headers, name)
@@ -85,16 +85,16 @@ impl Stats {
         self.info_refs + self.ls_refs + self.fetches
     }
 
-    pub(crate) fn of<'a>(seen: impl Iterator<Item = &'a Seen>) -> Self {
+    pub(crate) fn of<'a>(seen: impl Iterator<Item = &'a ReceivedRequest>) -> Self {
         let mut stats = Self::default();
         let mut connections = BTreeSet::new();
         for seen in seen {
             connections.insert(seen.connection);
             match seen.kind {
-                Kind::InfoRefs => stats.info_refs += 1,
-                Kind::LsRefs => stats.ls_refs += 1,
-                Kind::Fetch => stats.fetches += 1,
-                Kind::Other => {}
+                RequestKind::InfoRefs => stats.info_refs += 1,
+                RequestKind::LsRefs => stats.ls_refs += 1,
+                RequestKind::Fetch => stats.fetches += 1,
+                RequestKind::Other => {}
             }
             stats.bytes_received += seen.bytes_received;
             stats.bytes_sent += seen.bytes_sent;
@@ -113,7 +113,7 @@ pub(crate) struct Log {
 
 #[derive(Debug, Default)]
 struct LogState {
-    seen: Vec<Seen>,
+    seen: Vec<ReceivedRequest>,
     /// The number of times that the log was cleared, which invalidates earlier entries.
     generation: u64,
 }
@@ -126,7 +126,7 @@ pub(crate) struct LogEntry {
 }
 
 impl Log {
-    pub(crate) fn add(&self, seen: Seen) -> LogEntry {
+    pub(crate) fn add(&self, seen: ReceivedRequest) -> LogEntry {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.seen.push(seen);
         self.changed.notify_all();
@@ -136,7 +136,7 @@ impl Log {
         }
     }
 
-    pub(crate) fn update(&self, entry: LogEntry, change: impl FnOnce(&mut Seen)) {
+    pub(crate) fn update(&self, entry: LogEntry, change: impl FnOnce(&mut ReceivedRequest)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation == entry.generation {
             change(&mut state.seen[entry.index]);
@@ -150,11 +150,11 @@ impl Log {
         state.generation += 1;
     }
 
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&[Seen]) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[ReceivedRequest]) -> T) -> T {
         read(&self.state.lock().unwrap_or_else(PoisonError::into_inner).seen)
     }
 
-    pub(crate) fn wait(&self, limit: Duration, condition: impl Fn(&[Seen]) -> bool) -> bool {
+    pub(crate) fn wait(&self, limit: Duration, condition: impl Fn(&[ReceivedRequest]) -> bool) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, _) = self
             .changed

@@ -23,8 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use fault::{At, Fault, Rule};
-pub use log::{Kind, Seen, Stats};
+pub use fault::{BodyOffset, Fault, Rule};
+pub use log::{ReceivedRequest, RequestKind, Stats};
 pub use proxy::{Proxy, Tunnel};
 pub use sockets::ClosedPort;
 pub use tls::{Authority, Identity};
@@ -76,7 +76,7 @@ impl ServerState {
 
     /// Returns how a request is answered, by the settings for its repo and then those for any repo,
     /// and the fault that is applied.
-    fn behaviour(&self, repo: &str, kind: Kind) -> (Behaviour, Option<Fault>) {
+    fn behaviour(&self, repo: &str, kind: RequestKind) -> (Behaviour, Option<Fault>) {
         let mut behaviours = self.behaviours.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fault = None;
         for name in [repo, ANY] {
@@ -219,8 +219,8 @@ impl GitServer {
     }
 
     /// Returns all requests so far, in order.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.shared.log.read(<[Seen]>::to_vec)
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.shared.log.read(<[ReceivedRequest]>::to_vec)
     }
 
     /// Returns the sums over a repo's requests, or over all of them ([`ANY`]).
@@ -241,7 +241,7 @@ impl GitServer {
     ///
     /// If they do not within `limit`.
     #[track_caller]
-    pub fn wait_for(&self, limit: Duration, condition: impl Fn(&[Seen]) -> bool) {
+    pub fn wait_for(&self, limit: Duration, condition: impl Fn(&[ReceivedRequest]) -> bool) {
         let satisfied = self.shared.log.wait(limit, condition);
         assert!(
             satisfied,
