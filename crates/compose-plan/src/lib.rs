@@ -15,7 +15,7 @@
 //! // Every mistake has its place and is reported with all others.
 //! let text = text.replace("version:", "hook: false, version:");
 //! let mistakes = config::parse(&file, &text.into(), Nesting::Root).unwrap_err();
-//! assert_eq!(mistakes[0].message, "unknown key `hook`");
+//! assert_eq!(mistakes[0].message, "unknown key `hook` in a source");
 //! assert_eq!(mistakes[0].place.as_ref().unwrap().line_column(), (2, 70));
 //! ```
 //!
