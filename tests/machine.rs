@@ -296,7 +296,7 @@ fn a_file_that_may_not_be_read_has_one_code_at_every_stage() {
         }
         let path = world.context.ops_repo().join(unreadable);
         as_stranger(&mut world, &["home", "tmp", "cache", "opt"], &[]);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         for command in commands {
             let run = world.context.run(*command);
             assert_eq!(run.code, Some(73), "{unreadable}: {command:?}\n{run}");

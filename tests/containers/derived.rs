@@ -224,6 +224,7 @@ fn the_file_for_several_platforms_fits_the_dockerfile() {
 /// What buildx makes of the file, and an image by BuildKit for this platform: with the binary of the image under test, as compiling
 /// is not the file's part.
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn buildx_bakes_the_file_for_several_platforms() {
     let world = world(Engine::Docker);
     if !world.engine.call(["buildx", "version"]).success() {
