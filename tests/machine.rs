@@ -167,6 +167,40 @@ fn a_full_disk() {
 }
 
 #[test]
+fn what_can_be_moved_nowhere_is_kept_with_the_composition() {
+    let mut world = six_sources();
+    let home = world.context.home();
+    let pipeline = world.context.root().join("pipeline.sh");
+    // Its file cannot be moved to the operations repo, which may not be written, nor elsewhere: the disk is full.
+    let script = "set -e; echo precious > \"$BITOPS_COMPOSE_OPS_REPO/dev/terraform/bo-out.env\"\n\
+        i=0; while (: > \"$BITOPS_COMPOSE_HOME/fill.$i\") 2>/dev/null; do i=$((i+1)); done";
+    fs::write(&pipeline, script).unwrap();
+    let words = format!("/bin/sh '{}'", pipeline.display());
+    world.context.set("BITOPS_COMPOSE_PIPELINE", words);
+    if !mounted(&mut world, "size=4m,nr_inodes=1000", "opt/bitops-compose") {
+        return;
+    }
+    let home = home.display();
+    world.context.within(&format!(
+        "mount --bind {home}/mount {home}/mount; mount -o remount,bind,ro {home}/mount\n\
+         \"$@\"; code=$?; cd {home}; ls; cat kept.*/tree/dev/terraform/bo-out.env; exit $code"
+    ));
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(run.stdout.ends_with("\nprecious\n"), "{run}");
+    assert!(!run.stdout.contains("composition."), "{run}");
+    assert!(
+        run.stderr.contains(
+            "bo-out.env was written into the composition and cannot be moved to the operations repo"
+        ),
+        "{run}"
+    );
+    assert!(
+        run.stderr.contains("it is kept as ") && run.stderr.contains("/tree/dev/terraform/bo-out.env"),
+        "{run}"
+    );
+}
+
+#[test]
 fn disks_that_execute_nothing_or_take_nothing() {
     for over in ["tmp", "cache", "opt/bitops-compose"] {
         let mut world = six_sources();

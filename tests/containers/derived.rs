@@ -195,7 +195,7 @@ fn the_image_is_labelled_and_its_base_can_be_pinned() {
     }
 }
 
-/// There is no buildx everywhere, so that the file is read here: it gives the Dockerfile only arguments that this one has.
+/// The file gives the Dockerfile only arguments that this one has. It is read here, as there is no buildx everywhere.
 #[test]
 fn the_file_for_several_platforms_fits_the_dockerfile() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -217,4 +217,51 @@ fn the_file_for_several_platforms_fits_the_dockerfile() {
         });
         assert!(declared, "{name} is no argument of docker/Dockerfile");
     }
+}
+
+/// What buildx makes of the file, and an image by BuildKit for this platform: with the binary of the image under test, as compiling
+/// is not the file's part.
+#[test]
+fn buildx_bakes_the_file_for_several_platforms() {
+    let world = world();
+    if !world.engine.call(["buildx", "version"]).success() {
+        eprintln!("skipped: docker has no buildx here");
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let bake = |arguments: &[&str]| {
+        let file = root.join("docker/docker-bake.hcl");
+        let words = ["buildx", "bake", "--file", file.to_str().unwrap()];
+        world.engine.expect(words.iter().chain(arguments))
+    };
+    let printed = bake(&["--print"]);
+    let json: serde_json::Value = serde_json::from_str(&printed[printed.find('{').unwrap()..]).unwrap();
+    let image = &json["target"]["image"];
+    assert_eq!(
+        image["platforms"],
+        serde_json::json!(["linux/amd64", "linux/arm64"])
+    );
+    assert_eq!(image["dockerfile"], "docker/Dockerfile");
+    assert_eq!(json["group"]["default"]["targets"], serde_json::json!(["image"]));
+
+    let (base, context) = (world.engine.tag(&world.image), world.beside("context"));
+    let container = world.create(&[]);
+    let from = format!("{}:/usr/local/bin/bitops-compose", container.name());
+    world.engine.expect(["cp", &from, context.to_str().unwrap()]);
+    let baked = format!("{}-baked", base.name());
+    bake(&[
+        "--load",
+        &format!("--set=image.tags={baked}"),
+        "--set=image.platform=",
+        &format!("--set=image.context={}", context.display()),
+        &format!(
+            "--set=image.dockerfile={}",
+            root.join("docker/Dockerfile.prebuilt").display()
+        ),
+        &format!("--set=image.args.BITOPS_IMAGE={}", base.name()),
+        "--set=image.args.BITOPS_COMPOSE_COMMIT=abc",
+    ]);
+    let label = "--format={{index .Config.Labels \"org.opencontainers.image.revision\"}}";
+    assert_eq!(world.engine.expect(["image", "inspect", label, &baked]), "abc");
+    world.engine.expect(["image", "rm", &baked]);
 }

@@ -8,7 +8,8 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use compose_testkit::docker::{Container, Image};
 use compose_testkit::{Catalog, GitServer, figures, standin};
@@ -267,9 +268,11 @@ impl Deploy {
         let container = self.world.create(&options);
         let mut terminal = Terminal::start(&container);
         let mut sent = Instant::now();
+        let mut released = None;
         if self.moment != Moment::Between {
             self.wait_for_the_tool(&container);
             sent = Instant::now();
+            released = Some(when_gone(self.lock(), sent));
             match way {
                 Way::Stop => container.stop(3),
                 Way::Interrupt => drop(
@@ -290,15 +293,22 @@ impl Deploy {
             another_started: self.state("next").exists()
                 || (self.moment != Moment::Between && self.state("after").exists()),
         };
+        let ended = sent.elapsed();
+        let run = format!("{way}{}, {}", if init { ", `--init`" } else { "" }, self.moment);
         figures::record(
             0,
-            format!(
-                "{way}, {}, {}: signal to the container's end",
-                if init { "--init" } else { "" },
-                self.moment
-            ),
-            format!("{} ms", sent.elapsed().as_millis()),
+            format!("{run}: signal to the container's end"),
+            format!("{} ms", ended.as_millis()),
         );
+        // Where the container has left a lock, nobody releases it any more.
+        let released = released.filter(|_| outcome.tool.as_ref().is_some_and(|tool| !tool.locked));
+        if let Some(released) = released {
+            figures::record(
+                0,
+                format!("{run}: signal to the lock's release"),
+                format!("{} ms", released.join().unwrap().as_millis()),
+            );
+        }
         self.assert_home_is_clean(&container, &outcome);
         outcome
     }
@@ -359,6 +369,16 @@ impl Deploy {
             "{outcome}\n{changes}"
         );
     }
+}
+
+/// How long after `since` a file is gone, to a millisecond.
+fn when_gone(file: PathBuf, since: Instant) -> JoinHandle<Duration> {
+    thread::spawn(move || {
+        while file.exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        since.elapsed()
+    })
 }
 
 /// A terminal with the container's output, where it has one; its keyboard is a pipe.

@@ -14,9 +14,9 @@ use std::{
 };
 
 use clap::CommandFactory;
-use compose_model::ExitCode;
+use compose_model::{Diagnostic, ExitCode};
 
-use crate::{cli::Cli, problem::Problem, signals};
+use crate::{cli::Cli, signals};
 
 /// This program's own name.
 const OWN: &str = "bitops-compose";
@@ -87,7 +87,7 @@ fn is_program(word: &OsStr) -> bool {
 
 /// Becomes the program. It gets everything as it is, our tokens as well: it is the user's own, who may run this program from
 /// it. Only returns when that fails.
-pub(crate) fn exec(words: &[OsString]) -> Result<Infallible, Problem> {
+pub(crate) fn exec(words: &[OsString]) -> Result<Infallible, Diagnostic> {
     let (program, args) = words
         .split_first()
         .map_or((OsStr::new("sh"), &[][..]), |(program, args)| {
@@ -100,7 +100,7 @@ pub(crate) fn exec(words: &[OsString]) -> Result<Infallible, Problem> {
     } else {
         ExitCode::CannotExec
     };
-    Err(Problem::new(code, format!("`{}` cannot be started", program.display())).because(error))
+    Err(Diagnostic::new(code, format!("`{}` cannot be started", program.display())).because(error))
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, Settings, env};
 use compose_plan::compose::ImageDeployments;
 
-use crate::problem::Problem;
-
 /// The options that BitOps has; all but the first take no part here.
 const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
 
@@ -46,15 +44,15 @@ impl BuildConfig {
     }
 
     /// One that was named for a command for people; it must be there.
-    pub(crate) fn named(path: &Path) -> Result<Self, Problem> {
+    pub(crate) fn named(path: &Path) -> Result<Self, Diagnostic> {
         let read = fs::read_to_string(path).map_err(|error| error.to_string());
         let known = read.and_then(|text| ImageDeployments::parse(&text).map(|_| text));
         let text = known.map_err(|why| {
-            Problem::new(
+            Diagnostic::new(
                 ExitCode::Config,
                 format!("the deployments of {} cannot be read", path.display()),
             )
-            .because(compose_model::text::escape(&why, 200))
+            .reason(compose_model::text::escape(&why, 200))
             .hint("`--image-config` names the bitops.config.yaml that a BitOps image was built with")
         })?;
         Ok(Self {

@@ -7,16 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{ExitCode, env, settings};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, ReadError, env, settings};
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
 
 use crate::{
     environment::Environment,
-    ignored,
-    problem::{Failure, Problem},
-    signals,
+    ignored, signals,
     switching::{POLL, Wait},
     workspace::Workspaces,
 };
@@ -47,7 +45,7 @@ pub(crate) struct Found {
 /// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
 pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
-    let off = settings::is_off(&lookup).map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    let off = settings::is_off(&lookup)?;
     let mount = match locate(off)? {
         Located::Repo(mount) => mount,
         Located::Nothing(nothing) => {
@@ -134,7 +132,10 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
 }
 
 /// The operations repo, mounted or one of the places; nothing is written for it.
-pub(crate) fn locate_only(environment: Option<&OsStr>, places: &[PathBuf]) -> Result<Option<Mount>, Problem> {
+pub(crate) fn locate_only(
+    environment: Option<&OsStr>,
+    places: &[PathBuf],
+) -> Result<Option<Mount>, Diagnostic> {
     Ok(match mount(environment, places)? {
         Located::Repo(mount) => Some(mount),
         Located::Nothing(_) => None,
@@ -142,7 +143,7 @@ pub(crate) fn locate_only(environment: Option<&OsStr>, places: &[PathBuf]) -> Re
 }
 
 /// Finds the mount as the environment variables name it.
-fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located, Problem> {
+fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located, Diagnostic> {
     // Without a trailing slash, which would lead through the link that is to be switched.
     let place = |name: &str, default: &str| -> PathBuf {
         let place = PathBuf::from(set(name).unwrap_or_else(|| default.into()));
@@ -177,7 +178,7 @@ enum Looked {
     Sources { environment: String, text: String },
 }
 
-fn find(mount: &Mount) -> Result<Looked, Problem> {
+fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
     let Some(environment) = environment().filter(|name| !name.is_empty()) else {
         return Ok(Looked::Nowhere);
     };
@@ -194,7 +195,7 @@ fn find(mount: &Mount) -> Result<Looked, Problem> {
         }
         // As to BitOps, for which it isn't there either.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
-        Err(error) => return Err(unreadable(&config, &error)),
+        Err(error) => return Err(unreadable(&config, error)),
     };
     if !names_sources(&bytes) {
         let environment = environment.into_string();
@@ -204,14 +205,14 @@ fn find(mount: &Mount) -> Result<Looked, Problem> {
         }));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        Problem::new(
+        Diagnostic::new(
             ExitCode::Config,
             format!("{} is not valid UTF-8", config.display()),
         )
         .because(error.utf8_error())
     })?;
     let environment = environment.into_string().map_err(|name| {
-        Problem::new(
+        Diagnostic::new(
             ExitCode::Config,
             format!("the environment's name {} is not valid UTF-8", name.display()),
         )
@@ -220,7 +221,7 @@ fn find(mount: &Mount) -> Result<Looked, Problem> {
 }
 
 /// A config that cannot be read may name sources: without them another thing would be deployed.
-fn unreadable(config: &Path, error: &io::Error) -> Problem {
+pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
     let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::ACCESS | Errno::PERM) => {
             "let this user read it and the directories above it, or run the container with `--user`"
@@ -229,11 +230,10 @@ fn unreadable(config: &Path, error: &io::Error) -> Problem {
         Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
         Some(Errno::STALE) => "mount the operations repo again",
         Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
+        _ if error.exit_code() == ExitCode::Config => return ReadError::of(config)(error).into(),
         _ => "look at the disk, or the server, that the operations repo is on",
     };
-    Problem::new(ExitCode::CannotWrite, format!("cannot read {}", config.display()))
-        .because(error)
-        .hint(hint)
+    Diagnostic::from(ReadError::of(config)(error)).hint(hint)
 }
 
 /// Does the text hold the key outside of a comment?

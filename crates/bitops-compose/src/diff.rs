@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{ExitCode, FileMode, TreePath};
+use compose_model::{Failure, FileMode, TreePath};
 use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
@@ -13,13 +13,7 @@ use compose_plan::{
     lock::Locked,
 };
 
-use crate::{
-    commands::update::Change,
-    gather::Gathered,
-    job::Job,
-    local::DiskTree,
-    problem::{Failure, Problem},
-};
+use crate::{commands::update::Change, gather::Gathered, job::Job, local::DiskTree};
 
 /// GitHub takes 65,536 characters for the text of a pull request; this leaves room for what others add.
 const MOST_MARKDOWN: usize = 60_000;
@@ -93,7 +87,7 @@ fn content(
             Err(error) => Err(error),
         },
     };
-    found.map_err(|error| Problem::from_error(ExitCode::Unreachable, &error).into())
+    Ok(found?)
 }
 
 fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<String> {

@@ -2,9 +2,7 @@
 
 use std::{fs, path::Path};
 
-use compose_model::{ExitCode, TreePath, path::InvalidPath};
-
-use crate::problem::Problem;
+use compose_model::{Diagnostic, ExitCode, TreePath, path::InvalidPath};
 
 /// The environment that a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +16,9 @@ pub(crate) struct Environment {
 impl Environment {
     /// `./dev`, `dev/`, `dev/.` and `.//dev` are `dev`, as to BitOps. So is `prod/../dev` where `prod` is a directory and no link,
     /// from which `..` would lead elsewhere.
-    pub(crate) fn named(root: &Path, name: &str) -> Result<Self, Problem> {
+    pub(crate) fn named(root: &Path, name: &str) -> Result<Self, Diagnostic> {
         let wrong = |error: InvalidPath| {
-            Problem::new(
+            Diagnostic::new(
                 ExitCode::Config,
                 format!("the environment's name `{name}` is not a directory of the operations repo"),
             )
@@ -38,7 +36,7 @@ impl Environment {
                 ".." => {
                     let left = TreePath::new(names.join("/")).map_err(|_| wrong(InvalidPath::Dots))?;
                     if fs::symlink_metadata(root.join(left.as_str())).is_ok_and(|meta| meta.is_symlink()) {
-                        return Err(wrong(InvalidPath::Dots).because(format!("{left} is a link")));
+                        return Err(wrong(InvalidPath::Dots).reason(format!("{left} is a link")));
                     }
                     names.pop();
                     passed.push(left);

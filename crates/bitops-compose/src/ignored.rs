@@ -2,14 +2,10 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use compose_model::{Diagnostic, Severity, env, file_name};
+use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
 
-use crate::{
-    job::Job,
-    problem::{Failure, Problem},
-    report,
-};
+use crate::{job::Job, report};
 
 /// The name that BitOps does not read.
 const OTHER_NAME: &str = "bitops.config.yml";
@@ -25,11 +21,11 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
         } else {
-            found.severity = Severity::Warning;
+            found = found.into_warning();
         }
-        Problem::from(found)
+        found
     };
-    let problems: Vec<Problem> = found.into_iter().map(told).collect();
+    let problems: Vec<Diagnostic> = found.into_iter().map(told).collect();
     if locked {
         return Err(problems.into());
     }
@@ -40,9 +36,8 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
 }
 
 /// Those of a job's environment, for the commands for people.
-pub(crate) fn of(job: &Job) -> Vec<Problem> {
-    let found = lists(&job.root, job.environment.as_str(), job.text.as_bytes());
-    found.into_iter().map(Problem::from).collect()
+pub(crate) fn of(job: &Job) -> Vec<Diagnostic> {
+    lists(&job.root, job.environment.as_str(), job.text.as_bytes())
 }
 
 /// All of an environment, each an error. `text` is its config's.

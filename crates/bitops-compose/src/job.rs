@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cancel, Diagnostic, ExitCode, Reporter, Settings, TreePath, env, settings};
+use compose_model::{
+    Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath, env, settings,
+};
 use compose_plan::compose::ImageDeployments;
 
 use crate::{
@@ -15,7 +17,6 @@ use crate::{
     bypass,
     cli::Target,
     environment::Environment,
-    problem::{Failure, Problem},
     report::{self, LogSettings, Masks, Printer},
     workspace::Workspaces,
 };
@@ -65,8 +66,11 @@ impl Job {
         }
         let config = root.join(&environment).join("bitops.config.yaml");
         let text = fs::read_to_string(&config).map_err(|error| {
-            let problem =
-                Problem::new(ExitCode::Config, format!("cannot read {}", config.display())).because(error);
+            let is_missing = error.exit_code() == ExitCode::Config;
+            let problem = bypass::unreadable(&config, error);
+            if !is_missing {
+                return problem;
+            }
             let misnamed = config.with_extension("yml");
             if misnamed.is_file() {
                 return problem.hint(format!(
@@ -105,7 +109,7 @@ impl Job {
         root: &Path,
         environment: &str,
         text: String,
-        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Problem>,
+        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
     ) -> Result<Self, Failure> {
         let build_config = build_config(&settings)?;
         let Environment {
@@ -156,8 +160,7 @@ impl Job {
 
     /// Tells what is wrong without being an error.
     pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
-        let warnings: Vec<Problem> = warnings.iter().cloned().map(Problem::from).collect();
-        self.printer.problems(&warnings);
+        self.printer.problems(warnings);
     }
 
     /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
@@ -167,7 +170,7 @@ impl Job {
 }
 
 /// The operations repo of a command for people. A place in a composition means the user's own repo below it.
-pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
+pub(crate) fn root(target: &Target) -> Result<PathBuf, Diagnostic> {
     if let Some(dir) = &target.ops_repo {
         return Ok(compose_tree::users_path(dir));
     }
@@ -177,7 +180,8 @@ pub(crate) fn root(target: &Target) -> Result<PathBuf, Problem> {
     if let Some(mount) = bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
         return Ok(mount.root().to_owned());
     }
-    let dir = std::env::current_dir().map_err(|error| Problem::from_error(ExitCode::Usage, &error))?;
+    let dir = std::env::current_dir()
+        .map_err(|error| Diagnostic::because_of("the current directory cannot be found", error))?;
     Ok(compose_tree::users_path(&dir))
 }
 
@@ -189,7 +193,7 @@ fn workspaces() -> Option<Workspaces> {
 }
 
 /// That nothing is mounted, and that no workspace has the environment.
-fn nowhere(target: &Target, environment: &str) -> Result<Option<Problem>, Problem> {
+fn nowhere(target: &Target, environment: &str) -> Result<Option<Diagnostic>, Diagnostic> {
     let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
         return Ok(None);
     };
@@ -235,8 +239,8 @@ pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
     })
 }
 
-fn no_environment(root: &Path) -> Problem {
-    let problem = Problem::new(ExitCode::Usage, "no environment is named");
+fn no_environment(root: &Path) -> Diagnostic {
+    let problem = Diagnostic::new(ExitCode::Usage, "no environment is named");
     match environments(root).as_slice() {
         [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
         names => problem.hint(format!(

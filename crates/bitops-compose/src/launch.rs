@@ -9,10 +9,10 @@ use std::{
     process::Command,
 };
 
-use compose_model::{ExitCode, env};
+use compose_model::{Diagnostic, ExitCode, env};
 use compose_parent::Program;
 
-use crate::{problem::Problem, signals};
+use crate::signals;
 
 /// What is exec'd, found before anything is composed for it.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ impl Pipeline {
     /// Reads [`env::PIPELINE`] (shell words) and [`env::PIPELINE_DIR`] and looks the program up.
     ///
     /// `args` are the user's own, appended untouched.
-    pub(crate) fn find(words: &str, dir: &Path, args: Vec<OsString>) -> Result<Self, Problem> {
+    pub(crate) fn find(words: &str, dir: &Path, args: Vec<OsString>) -> Result<Self, Diagnostic> {
         let split = shell_words::split(words).map_err(|error| {
-            Problem::new(
+            Diagnostic::new(
                 ExitCode::Usage,
                 format!("{} cannot be split into words", env::PIPELINE),
             )
@@ -36,13 +36,13 @@ impl Pipeline {
             .hint("quote it as a shell would need it, for example: python3 '/opt/my bitops/main.py' deploy")
         })?;
         let Some((program, own)) = split.split_first().filter(|(program, _)| !program.is_empty()) else {
-            return Err(Problem::new(
+            return Err(Diagnostic::new(
                 ExitCode::Usage,
                 format!("{} names no program", env::PIPELINE),
             ));
         };
         if !dir.is_dir() {
-            return Err(Problem::new(
+            return Err(Diagnostic::new(
                 ExitCode::NotFound,
                 format!(
                     "the pipeline's working directory {} does not exist",
@@ -60,7 +60,7 @@ impl Pipeline {
             } else {
                 "is not executable"
             };
-            Problem::new(code, format!("the pipeline's program `{program}` {what}")).hint(format!(
+            Diagnostic::new(code, format!("the pipeline's program `{program}` {what}")).hint(format!(
                 "is this a BitOps image? {} says what is run",
                 env::PIPELINE
             ))
@@ -77,7 +77,7 @@ impl Pipeline {
     ///
     /// Only returns when that fails. The standard library resets `SIGPIPE`; handlers that were installed go back to their defaults by
     /// exec itself, and what was ignored or blocked when we were started is not any more.
-    pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Problem> {
+    pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Diagnostic> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir);
         leave_tokens(&mut command);
@@ -112,14 +112,14 @@ pub(crate) fn leave_tokens(command: &mut Command) {
 }
 
 /// A program that was found cannot be started.
-pub(crate) fn cannot_start(program: &Path, error: io::Error) -> Problem {
+pub(crate) fn cannot_start(program: &Path, error: io::Error) -> Diagnostic {
     let code = if error.kind() == io::ErrorKind::NotFound {
         ExitCode::NotFound
     } else {
         ExitCode::CannotExec
     };
     let message = format!("the pipeline `{}` cannot be started", program.display());
-    Problem::new(code, message).because(error)
+    Diagnostic::new(code, message).because(error)
 }
 
 /// Finds a program as `execvp` does, from the pipeline's working directory.

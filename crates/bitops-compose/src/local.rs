@@ -30,10 +30,7 @@ impl DiskTree {
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ContentsError {
     let what = path.display().to_string();
-    move |error| ContentsError {
-        what,
-        why: error.to_string(),
-    }
+    move |error| ContentsError::new(what, error)
 }
 
 fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {

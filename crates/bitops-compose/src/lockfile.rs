@@ -9,13 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, file_name};
+use compose_model::{Diagnostic, ExitCode, Failure, file_name};
 use compose_plan::lock::{Lock, RESTORE};
 
-use crate::{
-    job::Job,
-    problem::{Failure, Problem},
-};
+use crate::job::Job;
 
 /// Where it is.
 pub(crate) struct LockFile {
@@ -50,7 +47,7 @@ impl LockFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
             Err(error) => {
                 let message = format!("cannot read {}", self.name);
-                Err(Problem::new(ExitCode::Config, message).because(error).into())
+                Err(Diagnostic::because_of(message, error).into())
             }
         }
     }
@@ -61,7 +58,7 @@ impl LockFile {
             return Ok(None);
         };
         let text = String::from_utf8(bytes).map_err(|error| {
-            Problem::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+            Diagnostic::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
                 .because(error.utf8_error())
                 .hint(RESTORE)
         })?;
@@ -71,7 +68,7 @@ impl LockFile {
     /// The lock that there must be.
     pub(crate) fn require(&self) -> Result<Lock, Failure> {
         self.read()?.ok_or_else(|| {
-            Problem::new(ExitCode::Config, format!("there is no {}", self.name))
+            Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
                 .hint("run `bitops-compose lock` first")
                 .into()
         })
@@ -88,7 +85,7 @@ impl LockFile {
             return Ok(false);
         }
         write_aside(&path, &text).map_err(|error| {
-            Problem::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+            Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
         })?;
         Ok(true)
     }

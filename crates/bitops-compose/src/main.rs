@@ -34,7 +34,6 @@ mod local;
 mod lockfile;
 mod pins;
 mod pipeline;
-mod problem;
 mod report;
 mod runtime;
 mod signals;
@@ -46,12 +45,11 @@ mod workspace;
 use std::ffi::OsString;
 
 use clap::{Parser, error::ErrorKind};
-use compose_model::{ExitCode, env};
+use compose_model::{Diagnostic, ExitCode, Failure, env};
 
 use crate::{
     arguments::Meant,
     cli::{Cli, Command},
-    problem::Failure,
     report::Printer,
 };
 
@@ -108,7 +106,7 @@ fn run(command: Command) -> u8 {
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
     };
     done.unwrap_or_else(|failure| {
-        plain_printer().problems(failure.problems());
+        plain_printer().problems(failure.diagnostics());
         failure.code().code()
     })
 }
@@ -126,10 +124,8 @@ fn usage(error: &clap::Error) -> u8 {
         _ => parts.next().unwrap_or_default(),
     };
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let problem = problem::Problem {
-        hints: parts.next().map(str::to_owned).into_iter().collect(),
-        ..problem::Problem::new(ExitCode::Usage, message)
-    };
+    let mut problem = Diagnostic::new(ExitCode::Usage, message);
+    problem.hints.extend(parts.next().map(str::to_owned));
     printer.problems([&problem]);
     ExitCode::Usage.code()
 }
@@ -153,8 +149,6 @@ const DONE: u8 = 0;
 
 /// Turns wrong settings into problems.
 fn settings() -> Result<compose_model::Settings, Failure> {
-    compose_model::Settings::from_env(&|name| std::env::var_os(name)).map_err(|errors| {
-        let problem = |error| problem::Problem::from_error(ExitCode::Usage, &error);
-        Failure::from(errors.into_iter().map(problem).collect::<Vec<_>>())
-    })
+    compose_model::Settings::from_env(&|name| std::env::var_os(name))
+        .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
 }

@@ -1,13 +1,9 @@
 //! What the lock answers.
 
-use compose_model::{Diagnostic, ExitCode, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
+use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
-use crate::{
-    job::Job,
-    lockfile::LockFile,
-    problem::{Failure, Problem},
-};
+use crate::{job::Job, lockfile::LockFile};
 
 /// The commits to take as they were locked, and what becomes of everything else.
 #[derive(Debug, Default)]
@@ -35,7 +31,7 @@ pub(crate) enum Pin {
     /// Look at the refs.
     Live,
     /// No lock, no deployment.
-    Refused(Problem),
+    Refused(Diagnostic),
 }
 
 impl Pins {
@@ -52,7 +48,7 @@ impl Pins {
                     Unanswered::Warn
                 },
             }),
-            None if required => Err(Problem::new(
+            None if required => Err(Diagnostic::new(
                 ExitCode::Config,
                 format!("there is no {}, and {} asks for one", file.name(), env::LOCKED),
             )
@@ -112,7 +108,7 @@ impl Pins {
 /// deployment would be refused for them.
 pub(crate) fn check(job: &Job, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
     let mut pins = Pins::of(job)?;
-    let refused: Vec<Problem> = specs
+    let refused: Vec<Diagnostic> = specs
         .iter()
         .filter_map(|spec| match pins.pin(spec) {
             Pin::Refused(problem) => Some(problem),
@@ -133,10 +129,9 @@ pub(crate) fn check(job: &Job, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, 
     Ok(pins.warnings(specs.iter()))
 }
 
-fn refusal(told: Diagnostic) -> Problem {
-    Problem::from(Diagnostic {
-        severity: Severity::Error,
-        message: format!("{}, and {} is set", told.message, env::LOCKED),
-        ..told
-    })
+/// The same as an error, with the setting that makes it one.
+fn refusal(mut told: Diagnostic) -> Diagnostic {
+    told.severity = Severity::Error;
+    told.message.push_str(&format!(", and {} is set", env::LOCKED));
+    told
 }

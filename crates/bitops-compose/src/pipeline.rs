@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, FileMode, Nesting, SourceSpec, TreePath};
-use compose_plan::compose::{self, ComposeError, ComposedFile, Composition, Request, Write, report};
+use compose_model::{Diagnostic, ExitCode, Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
     job::Job,
     local::DiskTree,
     pins::Pins,
-    problem::{Failure, Problem},
     switching::{self, Inputs},
 };
 
@@ -116,7 +115,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 fn unexpected(error: tokio::task::JoinError) -> Failure {
-    Problem::new(ExitCode::Bug, "a stage ended in an unexpected way")
+    Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
         .because(error)
         .into()
 }
@@ -134,7 +133,7 @@ fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     let (sources, mut problems) = match declared(job) {
         Ok(sources) => (sources, Vec::new()),
-        Err(failure) => (Vec::new(), failure.into_problems()),
+        Err(failure) => (Vec::new(), failure.into_diagnostics()),
     };
     problems.extend(ignored::of(job));
     Failure::new(problems).map_or(Ok(sources), Err)
@@ -168,13 +167,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         list_local: local == Local::Listed,
         cancel: &job.cancel,
     };
-    compose::compose(&request).map_err(|error| {
-        let code = match &error {
-            ComposeError::Cancelled(_) => ExitCode::Terminated,
-            _ => ExitCode::Config,
-        };
-        Problem::from_error(code, &error).into()
-    })
+    Ok(compose::compose(&request)?)
 }
 
 /// A composition without conflicts, or all of them.
@@ -185,10 +178,7 @@ pub(crate) fn refuse_conflicts(
 ) -> Result<Composition, Failure> {
     job.warn(&composition.warnings);
     let conflicts = report::conflicts(&composition, &gathered.layers.sources);
-    match Failure::new(conflicts.into_iter().map(Problem::from).collect()) {
-        Some(failure) => Err(failure),
-        None => Ok(composition),
-    }
+    Failure::check(conflicts).map(|()| composition)
 }
 
 /// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
@@ -212,13 +202,9 @@ fn materialise(
         .collect();
     let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
     let content = |at: usize, put: &mut Put<'_>| -> Result<(), Failure> {
-        job.cancel
-            .check()
-            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel.check()?;
         match &changed[at].0.write {
-            Write::Blob { source, file } => gathered
-                .with(*source, file, put)
-                .map_err(|error| Problem::from_error(ExitCode::Unreachable, &error))??,
+            Write::Blob { source, file } => gathered.with(*source, file, put)??,
             Write::Bytes { bytes, .. } => put(bytes)?,
             Write::Local => {}
         }

@@ -5,13 +5,10 @@
 
 use std::{future::Future, time::Duration};
 
-use compose_model::{Cancel, ExitCode};
+use compose_model::{Cancel, Diagnostic, ExitCode, Failure};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{
-    problem::{Failure, Problem},
-    signals,
-};
+use crate::signals;
 
 /// How long a cancelled run may take to remove what it staged. Blocked sockets are not waited for.
 const GRACE: Duration = Duration::from_millis(700);
@@ -47,7 +44,7 @@ pub(crate) fn run_before_launch<T>(
         .thread_keep_alive(KEEP_THREADS)
         .build()
         .map_err(|error| {
-            Problem::new(ExitCode::CannotWrite, "the run cannot be started")
+            Diagnostic::new(ExitCode::CannotWrite, "the run cannot be started")
                 .because(error)
                 .hint("allow more open files: `ulimit -n`")
         })?;
@@ -80,16 +77,16 @@ pub(crate) fn run_before_launch<T>(
 }
 
 /// tokio panics where the first thread of its pool cannot be started. This is the same question, with an answer.
-fn a_thread_can_be_started() -> Result<(), Problem> {
+fn a_thread_can_be_started() -> Result<(), Diagnostic> {
     let started = std::thread::Builder::new().stack_size(64 << 10).spawn(|| ());
     match started.map(std::thread::JoinHandle::join) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Problem::new(ExitCode::CannotWrite, "no thread can be started")
+        Err(error) => Err(Diagnostic::new(ExitCode::CannotWrite, "no thread can be started")
             .because(error)
             .hint("allow more processes: `ulimit -u`, or `docker run --pids-limit`")),
     }
 }
 
-fn no_signals(error: std::io::Error) -> Problem {
-    Problem::new(ExitCode::Bug, "signal handlers cannot be installed").because(error)
+fn no_signals(error: std::io::Error) -> Diagnostic {
+    Diagnostic::new(ExitCode::Bug, "signal handlers cannot be installed").because(error)
 }

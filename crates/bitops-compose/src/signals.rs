@@ -11,11 +11,9 @@ use std::{
     },
 };
 
-use compose_model::ExitCode;
+use compose_model::{Diagnostic, ExitCode};
 use rustix::process::Signal;
 use signal_hook::flag;
-
-use crate::problem::Problem;
 
 /// The number of the signal that asked for the end; 0: none did.
 static STOP: AtomicUsize = AtomicUsize::new(0);
@@ -52,7 +50,7 @@ pub(crate) fn leave_at_once() {
 }
 
 /// The end that a signal asked for, if one did.
-pub(crate) fn stopped() -> Option<Problem> {
+pub(crate) fn stopped() -> Option<Diagnostic> {
     let number = STOP.load(Ordering::SeqCst);
     STOPPING
         .into_iter()
@@ -61,8 +59,8 @@ pub(crate) fn stopped() -> Option<Problem> {
 }
 
 /// A run that a signal ended.
-pub(crate) fn stopped_by(name: &str, code: ExitCode) -> Problem {
-    Problem::new(code, format!("stopped by {name} before the pipeline was started"))
+pub(crate) fn stopped_by(name: &str, code: ExitCode) -> Diagnostic {
+    Diagnostic::new(code, format!("stopped by {name} before the pipeline was started"))
 }
 
 /// Lets the process that is exec'd next start with no signal ignored, whatever was inherited: exec keeps what is

@@ -13,13 +13,12 @@ use std::{
     time::Duration,
 };
 
-use compose_model::{ExitCode, Severity, env, settings};
+use compose_model::{Diagnostic, ExitCode, env, settings};
 use compose_parent::{Host, Note, Program, Watch, temporary_directories};
 use compose_tree::{Sweep, Switched, SwitchedBack};
 
 use crate::{
     launch::{cannot_start, leave_tokens},
-    problem::Problem,
     report::{self, Printer},
     signals,
 };
@@ -34,13 +33,13 @@ const ITSELF: &str = "/proc/self/exe";
 const SHOWN: usize = 10;
 
 /// The grace, where the parent is wanted with nothing to compose as well.
-pub(crate) fn asked_for() -> Result<Option<Duration>, Problem> {
+pub(crate) fn asked_for() -> Result<Option<Duration>, Diagnostic> {
     let lookup = |name: &str| std::env::var_os(name);
     let read = || {
         let wanted = settings::supervise(&lookup)? == Some(true) && !settings::is_off(&lookup)?;
         wanted.then(|| settings::grace(&lookup)).transpose()
     };
-    read().map_err(|error| Problem::from_error(ExitCode::Usage, &error))
+    Ok(read()?)
 }
 
 /// Becomes the parent, which starts the pipeline. Returns only when that fails; everything is as it was before then.
@@ -48,7 +47,7 @@ pub(crate) fn become_parent(
     pipeline: crate::launch::Pipeline,
     grace: Duration,
     switched: Option<Switched>,
-) -> Result<Infallible, Problem> {
+) -> Result<Infallible, Diagnostic> {
     let program = pipeline.program();
     let manifest = switched.as_ref().map(|switched| switched.manifest().to_owned());
     let state = switched
@@ -74,10 +73,10 @@ pub(crate) fn become_parent(
     let held = compose_parent::hold_signals();
     let problem = match (held, signals::stopped()) {
         (_, Some(stopped)) => stopped,
-        (Err(error), None) => Problem::from_error(ExitCode::Bug, &error),
+        (Err(error), None) => error.into(),
         (Ok(()), None) => {
             let error = command.exec();
-            Problem::new(ExitCode::CannotExec, "bitops-compose cannot start itself anew")
+            Diagnostic::new(ExitCode::CannotExec, "bitops-compose cannot start itself anew")
                 .because(error)
                 .hint(format!(
                     "{ITSELF} must be there; {}=false does without",
@@ -136,8 +135,8 @@ fn program(words: &[OsString]) -> Option<Program> {
     })
 }
 
-fn garbled() -> Problem {
-    Problem::new(
+fn garbled() -> Diagnostic {
+    Diagnostic::new(
         ExitCode::Usage,
         "this is how bitops-compose starts itself, not a command",
     )
@@ -152,7 +151,7 @@ struct Parent {
 }
 
 impl Parent {
-    fn run(&mut self, words: &[OsString]) -> Result<u8, Problem> {
+    fn run(&mut self, words: &[OsString]) -> Result<u8, Diagnostic> {
         let number = |word: Option<&OsString>| word?.to_str()?.parse::<u64>().ok();
         let count = number(words.get(1)).and_then(|count| usize::try_from(count).ok());
         let (state, rest) = count
@@ -169,8 +168,7 @@ impl Parent {
             marker: switched.marker(),
             directories: temporary_directories(&program.dir),
         });
-        let ended = compose_parent::run(&tie(program), watch.as_ref(), Duration::from_millis(grace), self)
-            .map_err(|error| not_started(&error))?;
+        let ended = compose_parent::run(&tie(program), watch.as_ref(), Duration::from_millis(grace), self)?;
         if let (false, Some(signal)) = (ended.started, ended.stopped_by) {
             self.printer
                 .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
@@ -190,7 +188,7 @@ impl Parent {
     /// The pipeline has ended and no copy was seen.
     fn stayed_until_the_end(&self) {
         self.warn(
-            Problem::new(
+            Diagnostic::new(
                 ExitCode::CannotWrite,
                 format!(
                     "{} was the composition until the pipeline's end: no copy of it was seen",
@@ -206,23 +204,21 @@ impl Parent {
             return;
         };
         match switched.switch_back() {
-            Ok(back) => {
+            Ok(mut back) => {
                 for problem in swept(&back.sweep()) {
                     self.warn(problem);
                 }
                 self.back = Some(back);
             }
             Err(error) => self.warn(
-                Problem::from(error).hint(format!("until the next deploy {} is the composition", ops_repo())),
+                Diagnostic::from(error)
+                    .hint(format!("until the next deploy {} is the composition", ops_repo())),
             ),
         }
     }
 
-    fn warn(&self, problem: Problem) {
-        self.printer.problems([&Problem {
-            severity: Severity::Warning,
-            ..problem
-        }]);
+    fn warn(&self, problem: Diagnostic) {
+        self.printer.problems([&problem.into_warning()]);
     }
 }
 
@@ -257,26 +253,15 @@ fn tie(program: Program) -> Program {
     }
 }
 
-fn not_started(error: &compose_parent::Error) -> Problem {
-    use compose_parent::Error;
-    let code = match error {
-        Error::Signals(_) => ExitCode::Bug,
-        Error::Directory { .. } => ExitCode::NotFound,
-        Error::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ExitCode::NotFound,
-        Error::Start { .. } => ExitCode::CannotExec,
-    };
-    Problem::from_error(code, error)
-}
-
-fn described(note: &Note) -> Problem {
-    let new = |message: String| Problem::new(ExitCode::Terminated, message);
+fn described(note: &Note) -> Diagnostic {
+    let new = |message: String| Diagnostic::new(ExitCode::Terminated, message);
     let seconds = |grace: &Duration| format!("{} s", grace.as_secs_f32());
     match note {
         Note::NotWatched(error) => new(format!(
             "the end of the pipeline's copy cannot be seen: {} is the composition until the pipeline ends",
             ops_repo()
         ))
-        .because(error),
+        .reason(error.to_string()),
         Note::Stopping { signal, tools, .. } if tools.is_empty() => new(format!(
             "{signal}: nothing more is started, and the pipeline ends"
         )),
@@ -300,10 +285,11 @@ fn described(note: &Note) -> Problem {
 }
 
 /// What became of things that were written into the composition.
-fn swept(sweep: &Sweep) -> Vec<Problem> {
-    let described = |(message, hint): (String, Option<String>)| Problem {
-        hints: hint.into_iter().collect(),
-        ..Problem::new(ExitCode::CannotWrite, message)
+fn swept(sweep: &Sweep) -> Vec<Diagnostic> {
+    let described = |(message, hint): (String, Option<String>)| {
+        let mut diagnostic = Diagnostic::new(ExitCode::CannotWrite, message);
+        diagnostic.hints.extend(hint);
+        diagnostic
     };
     sweep.notes().into_iter().map(described).collect()
 }

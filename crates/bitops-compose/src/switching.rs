@@ -8,15 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compose_model::{ExitCode, Severity, env};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, env};
 use compose_tree::{Attempt, Busy, Mount, SwitchLock};
 
-use crate::{
-    job::Job,
-    lockfile::LockFile,
-    problem::{Failure, Problem},
-    report::Printer,
-};
+use crate::{job::Job, lockfile::LockFile, report::Printer};
 
 /// Another run holds the link about as long as its pipeline's copy takes.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
@@ -42,13 +37,13 @@ impl<'a> Wait<'a> {
     }
 
     /// The other run is still there: explains it once, and fails when the time is over.
-    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Problem> {
+    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Diagnostic> {
         let who = match &busy.environment {
             Some(environment) => format!("another run, which deploys {environment}"),
             None => "another run".to_owned(),
         };
         if self.started.elapsed() >= self.limit {
-            let problem = Problem::new(
+            let problem = Diagnostic::new(
                 ExitCode::TimedOut,
                 format!(
                     "the operations repo is in use by {who}, for more than {} seconds",
@@ -57,19 +52,17 @@ impl<'a> Wait<'a> {
             )
             .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
             return Err(match &busy.composition {
-                Some(composition) => problem.because(format!("it uses {}", composition.display())),
+                Some(composition) => problem.reason(format!("it uses {}", composition.display())),
                 None => problem,
             });
         }
         if !self.explained && self.started.elapsed() >= EXPLAIN {
             self.explained = true;
-            let waiting = Problem {
-                severity: Severity::Warning,
-                ..Problem::new(
-                    ExitCode::TimedOut,
-                    format!("waiting for {who}: BitOps still copies the operations repo there"),
-                )
-            };
+            let waiting = Diagnostic::new(
+                ExitCode::TimedOut,
+                format!("waiting for {who}: BitOps still copies the operations repo there"),
+            )
+            .into_warning();
             self.printer.problems([&waiting]);
         }
         Ok(())
@@ -80,9 +73,7 @@ impl<'a> Wait<'a> {
 pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
     let mut wait = Wait::new(&job.printer, job.settings.timeout);
     loop {
-        job.cancel
-            .check()
-            .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?;
+        job.cancel.check()?;
         match mount.try_lock()? {
             Attempt::Locked(lock) => return Ok(lock),
             Attempt::Busy(busy) => wait.again(&busy)?,
@@ -112,26 +103,26 @@ impl Inputs {
         let environment = job.root.join(job.environment.as_str());
         let dirs = [job.root.clone(), environment.clone()];
         let dirs = dirs.into_iter().map(|dir| {
-            let identity = identity(&dir).map_err(|error| gone(&dir, &error))?;
+            let identity = identity(&dir).map_err(|error| gone(&dir, error))?;
             Ok((dir, identity))
         });
         Ok(Self {
             config: environment.join("bitops.config.yaml"),
             text: Arc::clone(&job.text),
             lock: LockFile::of(job).bytes()?,
-            dirs: dirs.collect::<Result<_, Problem>>()?,
+            dirs: dirs.collect::<Result<_, Diagnostic>>()?,
         })
     }
 
     /// Are they still the same? Else the composition would be of two states of the user's repo.
     pub(crate) fn check(&self, job: &Job) -> Result<(), Failure> {
         for (dir, before) in &self.dirs {
-            let now = identity(dir).map_err(|error| gone(dir, &error))?;
+            let now = identity(dir).map_err(|error| gone(dir, error))?;
             if now.inode != before.inode && now.changed != before.changed {
                 return Err(changed(dir, "is another directory now").into());
             }
         }
-        let text = fs::read(&self.config).map_err(|error| gone(&self.config, &error))?;
+        let text = fs::read(&self.config).map_err(|error| gone(&self.config, error))?;
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }
@@ -154,12 +145,15 @@ fn identity(dir: &Path) -> io::Result<Identity> {
     })
 }
 
-fn gone(path: &Path, error: &io::Error) -> Problem {
-    changed(path, "cannot be read any more").because(error)
+/// A file that is not there any more was changed; one that cannot be read is the machine's fault.
+fn gone(path: &Path, error: io::Error) -> Diagnostic {
+    let mut diagnostic = changed(path, "cannot be read any more");
+    diagnostic.code = error.exit_code();
+    diagnostic.because(error)
 }
 
-fn changed(path: &Path, what: &str) -> Problem {
-    Problem::new(
+fn changed(path: &Path, what: &str) -> Diagnostic {
+    Diagnostic::new(
         ExitCode::Config,
         format!(
             "the operations repo changed during the run: {} {what}",

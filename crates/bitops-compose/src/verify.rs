@@ -8,11 +8,9 @@ use std::{
 };
 
 use compose_git::{Repo, Snapshot};
-use compose_model::{ExitCode, ObjectId, SourceSpec, VerifyMode, env, text};
+use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
 use compose_plan::resolve::{Kind, Resolved};
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
-
-use crate::problem::{Failure, Problem};
 
 /// The trusted keys of a run, each file read once.
 pub(crate) struct Verifier {
@@ -65,7 +63,7 @@ impl Verifier {
                         .keys(&path)
                         .err()
                         .into_iter()
-                        .flat_map(Failure::into_problems);
+                        .flat_map(Failure::into_diagnostics);
                     let named = spec.verify.as_ref().is_some_and(|verify| verify.keys.is_some());
                     problems.extend(wrong.map(|problem| match problem.place {
                         None if named => problem.at(spec.place.clone()),
@@ -79,7 +77,7 @@ impl Verifier {
     }
 
     /// What must be signed, and the file of the keys that are trusted with it; no file: nothing.
-    fn keys_for(&self, spec: &SourceSpec) -> Result<(Needs, Option<PathBuf>), Problem> {
+    fn keys_for(&self, spec: &SourceSpec) -> Result<(Needs, Option<PathBuf>), Diagnostic> {
         let Some(verify) = &spec.verify else {
             return Ok((Needs::Either, self.for_all.clone()));
         };
@@ -136,18 +134,17 @@ impl Verifier {
 
 fn read_keys(path: &Path) -> Result<Keys, Failure> {
     let bytes = fs::read(path).map_err(|error| {
-        Problem::new(
-            ExitCode::Config,
+        Diagnostic::because_of(
             format!("cannot read the trusted keys in {}", path.display()),
+            error,
         )
-        .because(error)
         .hint("the file comes from the image, a mount or the operations repo")
     })?;
     Ok(Keys::parse(&path.display().to_string(), &bytes)?)
 }
 
-fn no_keys(spec: &SourceSpec) -> Problem {
-    Problem::new(
+fn no_keys(spec: &SourceSpec) -> Diagnostic {
+    Diagnostic::new(
         ExitCode::Config,
         format!(
             "`{}` of {} must be signed, and no keys are trusted",
@@ -189,7 +186,7 @@ impl Candidate<'_> {
                 Err(of_commit) => match self.tag().await {
                     Ok((signer, tag)) => Ok((vec![signer], Some(tag))),
                     Err(of_tag) if self.resolved.kind == Kind::Tag => {
-                        Err([of_commit, of_tag].map(Failure::into_problems).concat().into())
+                        Err([of_commit, of_tag].map(Failure::into_diagnostics).concat().into())
                     }
                     Err(_) => Err(of_commit),
                 },
@@ -199,11 +196,11 @@ impl Candidate<'_> {
 
     fn commit(&self) -> Result<Signer, Failure> {
         let raw = self.snapshot.raw_commit()?;
-        verify_commit(&raw, self.keys).map_err(|error| self.refused(&error))
+        verify_commit(&raw, self.keys).map_err(|error| self.refused(error))
     }
 
     async fn tag(&self) -> Result<(Signer, ObjectId), Failure> {
-        let unsigned = || self.refused(&Unverified::Unsigned { object: Object::Tag });
+        let unsigned = || self.refused(Unverified::Unsigned { object: Object::Tag });
         let Some(refname) = self
             .resolved
             .refname
@@ -215,7 +212,7 @@ impl Candidate<'_> {
         let tag = self.tag_object(refname).await?.ok_or_else(unsigned)?;
         let raw = self.repo.raw_tag(tag, refname).await?;
         let signer = verify_tag(&raw, &self.resolved.name, self.resolved.commit, self.keys);
-        Ok((signer.map_err(|error| self.refused(&error))?, tag))
+        Ok((signer.map_err(|error| self.refused(error))?, tag))
     }
 
     /// The annotated tag. A lock that was written before signatures were asked for does not hold it: then the refs tell.
@@ -230,13 +227,9 @@ impl Candidate<'_> {
             .map(|entry| entry.object))
     }
 
-    fn refused(&self, error: &Unverified) -> Failure {
+    fn refused(&self, error: Unverified) -> Failure {
         let (spec, name) = (self.spec, text::escape(&self.resolved.name, 80));
-        Problem::new(
-            ExitCode::Refused,
-            format!("{} @ {name} is not signed as it must be: {error}", spec.repo),
-        )
-        .hint(error.hint())
-        .into()
+        let message = format!("{} @ {name} is not signed as it must be: {error}", spec.repo);
+        Diagnostic::because_of(message, error).into()
     }
 }

@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{ExitCode, env, settings::Lookup, text};
+use compose_model::{Diagnostic, ExitCode, env, settings::Lookup, text};
 use compose_tree::Mount;
-
-use crate::problem::Problem;
 
 /// The directory of a checkout that holds the operations repo where the checkout isn't one: the convention of BitOps' actions.
 const OPERATIONS: &str = "operations";
@@ -68,8 +66,8 @@ impl Workspaces {
     }
 
     /// That the environment is in none of them, which BitOps would pass over with success.
-    pub(crate) fn nowhere(&self, environment: &str) -> Problem {
-        let problem = Problem::new(
+    pub(crate) fn nowhere(&self, environment: &str) -> Diagnostic {
+        let problem = Diagnostic::new(
             ExitCode::Config,
             format!("there is no environment `{}`", text::escape(environment, 200)),
         );
@@ -81,7 +79,7 @@ impl Workspaces {
                 format!("{place} (of {name}) is not there")
             }
         });
-        seen.fold(problem, Problem::because).hint(format!(
+        seen.fold(problem, Diagnostic::reason).hint(format!(
             "nothing is mounted as the operations repo: mount it, check it out there, or name its directory in {}",
             env::WORKSPACE
         ))

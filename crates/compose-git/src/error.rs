@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
+use compose_model::{Cause, CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
 
 use crate::retry::Again;
 
@@ -360,9 +360,8 @@ fn it_said(text: &str) -> String {
     }
 }
 
-impl Error {
-    /// How the run ends.
-    pub fn exit_code(&self) -> ExitCode {
+impl Cause for Error {
+    fn exit_code(&self) -> ExitCode {
         match self {
             Error::Cancelled => ExitCode::Terminated,
             Error::TimedOut { .. } => ExitCode::TimedOut,
@@ -392,8 +391,7 @@ impl Error {
         }
     }
 
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let text = match self {
             Error::Cancelled => return None,
             Error::Remote { .. } => {
@@ -477,7 +475,9 @@ impl Error {
         };
         Some(text)
     }
+}
 
+impl Error {
     /// May it pass by itself?
     pub(crate) fn again(&self) -> Again {
         match self {

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use compose_git::{Error, Git, Root};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use support::{
     Catalog, Lab, contents, id, path,
     server::{Action, Server},

@@ -3,7 +3,7 @@
 mod support;
 
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
     server::{Authority, ClosedPort, Proxy},

@@ -10,7 +10,7 @@ use std::{
 };
 
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use compose_testkit::Sshd;
 use support::{Lab, contents, url, want};
 

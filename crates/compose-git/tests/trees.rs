@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
-use compose_model::{ExitCode, FileMode};
+use compose_model::{Cause, ExitCode, FileMode};
 use support::{Catalog, Lab, contents, id, path, text, url, want};
 
 async fn fetch_with(options: Options, catalog: &Catalog, commit: &str, root: &Root) -> Snapshot {

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use crate::{Cause, ExitCode};
+
 /// A flag that is raised once, by a signal or the deadline, and looked at by every stage.
 ///
 /// Clones share the flag. gix takes it as its interrupt flag through [`Cancel::flag`].
@@ -15,6 +17,12 @@ pub struct Cancel(Arc<AtomicBool>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
 pub struct Cancelled;
+
+impl Cause for Cancelled {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Terminated
+    }
+}
 
 impl Cancel {
     /// A flag that is not raised.

@@ -12,7 +12,7 @@ pub enum ExitCode {
     Unreachable = 69,
     /// A bug in this program.
     Bug = 70,
-    /// Something cannot be written.
+    /// This machine: something cannot be written, or is there and cannot be read.
     CannotWrite = 73,
     /// Timed out.
     TimedOut = 75,

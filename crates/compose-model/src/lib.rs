@@ -14,7 +14,7 @@
 //! | [`refs`] | a repo's advertised refs |
 //! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
 //! | [`fold`] | names that are one on some file systems |
-//! | [`diagnostic`] | a mistake with its place and its remedy |
+//! | [`diagnostic`] | what is wrong: cause, exit code, place, remedies |
 //! | [`report`] | progress, injected |
 //! | [`cancel`] | the one way to stop |
 //! | [`exit`] | exit codes |
@@ -40,7 +40,7 @@ pub mod url;
 pub mod version;
 
 pub use cancel::Cancel;
-pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use diagnostic::{Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span};
 pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::{duration, env, size};
+use crate::{Cause, ExitCode, duration, env, size};
 
 /// Default of [`env::OPS_REPO`].
 pub const DEFAULT_OPS_REPO: &str = "/opt/bitops_deployment";
@@ -86,6 +86,12 @@ pub struct InvalidSetting {
     pub value: String,
     /// What it takes.
     pub expected: &'static str,
+}
+
+impl Cause for InvalidSetting {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
 }
 
 /// Looks a variable up; the process's environment outside of tests.

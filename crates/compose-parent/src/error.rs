@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use compose_model::{Cause, ExitCode};
+
 /// A failure before the pipeline runs. Nothing that happens later is an error: the parent goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,17 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl Cause for Error {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Signals(_) => ExitCode::Bug,
+            Self::Directory { .. } => ExitCode::NotFound,
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => ExitCode::NotFound,
+            Self::Start { .. } => ExitCode::CannotExec,
+        }
+    }
 }
 
 /// An error of nix as the standard library has it.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use compose_model::{CommitId, FileMode, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId, TreePath};
+use compose_model::{
+    Cause, CommitId, ExitCode, FileMode, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId, TreePath,
+};
 
 /// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
 #[derive(Clone, Debug)]
@@ -131,12 +133,33 @@ pub enum LocalKind {
     Other,
 }
 
-/// Bytes that could not be read.
+/// Bytes that could not be read. The code and the hint are those of the reason: an object cache that is damaged and a
+/// file that may not be read are the same failure in every stage that meets them.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot read {what}: {why}")]
+#[error("cannot read {what}")]
 pub struct ContentsError {
     /// The path, with its repo for a source's.
     pub what: String,
     /// The reason.
-    pub why: String,
+    pub source: Arc<dyn Cause>,
+}
+
+impl ContentsError {
+    /// With its reason.
+    pub fn new(what: impl Into<String>, source: impl Cause) -> Self {
+        Self {
+            what: what.into(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+impl Cause for ContentsError {
+    fn exit_code(&self) -> ExitCode {
+        self.source.exit_code()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.source.hint()
+    }
 }

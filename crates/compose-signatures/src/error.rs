@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use compose_model::CommitId;
+use compose_model::{Cause, CommitId, ExitCode};
 
 use crate::time;
 
@@ -144,10 +144,13 @@ pub enum Unverified {
     },
 }
 
-impl Unverified {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
-        match self {
+impl Cause for Unverified {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Unverified::Unsigned { object: Object::Commit } => {
                 "have it signed (`git commit -S`), or verify the tag instead".into()
             }
@@ -187,6 +190,7 @@ impl Unverified {
                     .into()
             }
             Unverified::Malformed { .. } => "have it signed again by git itself".into(),
-        }
+        };
+        Some(hint)
     }
 }

@@ -178,6 +178,12 @@ impl Context {
         self
     }
 
+    /// Puts a shell with this script, for which the program with its words is `"$@"`, within what it is wrapped in already.
+    pub fn within(&mut self, script: &str) -> &mut Self {
+        self.wrapper.extend(["sh", "-c", script, "sh"].map(Into::into));
+        self
+    }
+
     /// [`Context::wrap`] in a shell that first does this: `ulimit -n 16`.
     pub fn after(&mut self, script: &str) -> &mut Self {
         self.wrap(["sh", "-c", &format!("{script}\nexec \"$@\""), "sh"])

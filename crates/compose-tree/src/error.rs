@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use compose_model::{Cause, ExitCode};
+
 use crate::{
     link::{ACTIVE, MOUNT},
     record::COMPOSITION,
@@ -105,9 +107,14 @@ impl Error {
             writable
         }
     }
+}
 
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Cause for Error {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::CannotWrite
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Error::NotALink { .. } => Some(
                 "mount the operations repo at /opt/bitops-compose/mount instead, or run `bitops-compose image install` when the image is built"

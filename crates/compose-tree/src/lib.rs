@@ -59,6 +59,6 @@ pub use links::Links;
 pub use locate::{Located, Places, locate, users_path};
 pub use mount::{Mount, Nothing, Settled};
 pub use staging::{Staged, Staging};
-pub use sweep::Sweep;
+pub use sweep::{Sweep, Unmoved};
 pub use switch::{Switched, SwitchedBack};
 pub use write::{NewFile, Put};

@@ -323,6 +323,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use compose_model::Cause as _;
+
     use super::*;
     use crate::{
         Settled, image,

@@ -13,7 +13,7 @@ use compose_model::text;
 
 use crate::{
     Error, old,
-    record::{Kind, Listing, Record, TREE},
+    record::{COMPOSITION, Kind, Listing, Record, TREE},
     relocate::{copy, relocate},
     switch::Moment,
 };
@@ -34,9 +34,18 @@ pub struct Sweep {
     pub changed: Vec<PathBuf>,
     /// What was removed from the composition: the user's own is still there.
     pub removed: Vec<PathBuf>,
-    /// What could not be moved, and why.
-    pub failed: Vec<(PathBuf, Error)>,
-    /// The directory that keeps it, at the same paths.
+    /// What could not be moved.
+    pub failed: Vec<Unmoved>,
+}
+
+/// Something that was written into the composition and could not be moved to the user's repo.
+#[derive(Debug)]
+pub struct Unmoved {
+    /// Its path, relative to the operations repo's root.
+    pub path: PathBuf,
+    /// Why it could not be moved.
+    pub error: Error,
+    /// Where it is kept once the pipeline has ended; `None`: it is not there any more.
     pub kept: Option<PathBuf>,
 }
 
@@ -74,12 +83,12 @@ impl Sweep {
                 Some("remove them below $BITOPS_TEMPDIR, or from the operations repo itself".into()),
             ));
         }
-        for (path, error) in self.failed.iter().take(TOLD) {
+        for Unmoved { path, error, kept } in self.failed.iter().take(TOLD) {
             let cause =
                 std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            let hint = match &self.kept {
-                Some(kept) => format!("it is kept as {}", shown(&kept.join(path))),
-                None => "it is lost: let this user write the operations repo, or free space beside the compositions, and run again".to_owned(),
+            let hint = match kept {
+                Some(kept) => format!("it is kept as {}", shown(kept)),
+                None => "it is lost: let this user write the operations repo, and run again".to_owned(),
             };
             notes.push((
                 format!(
@@ -112,37 +121,69 @@ fn shown(path: &Path) -> String {
 
 /// Moves, reports, and empties the tree. Nothing that could not be moved is removed with it.
 ///
+/// What can be neither moved nor kept elsewhere, as on a full disk, stays where it is: the whole composition is then kept, under the
+/// name that [`kept_name`] gives it.
+///
 /// The tree itself stays, as the end of a path that somebody may be walking: after it has set the times by which the copy's end
 /// is seen, Python's `copystat` asks for the extended attributes of what it copied by its path.
-pub(crate) fn sweep(composition: &Path, since: Moment) -> Sweep {
+pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     let tree = composition.join(TREE);
     let mut sweep = Sweep::default();
     match Record::read_all(composition) {
-        Ok((record, listing)) => Sweeper {
-            tree: &tree,
-            root: &record.root,
-            home: composition.parent().unwrap_or(Path::new("/")),
-            listing: &listing,
-            since,
-            sweep: &mut sweep,
+        Ok((record, listing)) => {
+            let mut sweeper = Sweeper {
+                composition,
+                tree: &tree,
+                root: &record.root,
+                listing: &listing,
+                since,
+                elsewhere: None,
+                rest: Rest::Nothing,
+                sweep: &mut sweep,
+            };
+            sweeper.all();
+            let rest = sweeper.rest;
+            if rest == Rest::Nothing {
+                old::empty(&tree);
+            }
+            (sweep, rest)
         }
-        .all(),
         Err(error) => {
-            let error = Error::io("read what was staged in", composition)(error);
-            sweep.failed.push((PathBuf::new(), error));
-            return sweep;
+            // Nobody knows what was written into it.
+            sweep.failed.push(Unmoved {
+                path: PathBuf::from("."),
+                error: Error::io("read what was staged in", composition)(error),
+                kept: Some(kept_name(composition).join(TREE)),
+            });
+            (sweep, Rest::Unmoved)
         }
     }
-    old::empty(&tree);
-    sweep
+}
+
+/// What a composition still holds after it has been swept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing that anybody could miss.
+    Nothing,
+    /// Something that could be put nowhere else.
+    Unmoved,
+}
+
+/// The name that a composition gets when it keeps what was written into it: a rename needs no space, and no later run removes it.
+pub(crate) fn kept_name(composition: &Path) -> PathBuf {
+    let name = composition.file_name().unwrap_or_default().to_string_lossy();
+    composition.with_file_name(format!("{KEPT}{}", name.trim_start_matches(COMPOSITION)))
 }
 
 struct Sweeper<'a> {
+    composition: &'a Path,
     tree: &'a Path,
     root: &'a Path,
-    home: &'a Path,
     listing: &'a Listing,
     since: Moment,
+    /// The directory beside the compositions that keeps what could not be moved, once there is one.
+    elsewhere: Option<PathBuf>,
+    rest: Rest,
     sweep: &'a mut Sweep,
 }
 
@@ -275,25 +316,33 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Keeps what could not be moved beside the compositions.
+    /// Keeps what could not be moved: beside the compositions, else where it is.
     fn fail(&mut self, path: PathBuf, error: Error) {
         let from = self.tree.join(&path);
-        if fs::symlink_metadata(&from).is_ok() {
-            let kept = match &self.sweep.kept {
-                Some(kept) => Some(kept.clone()),
-                None => tempfile::Builder::new()
-                    .prefix(KEPT)
-                    .tempdir_in(self.home)
-                    .ok()
-                    .map(tempfile::TempDir::keep),
-            };
-            if let Some(kept) = kept
-                && relocate(&from, &kept.join(&path), self.since).is_ok()
-            {
-                self.sweep.kept = Some(kept);
+        let kept = fs::symlink_metadata(&from).is_ok().then(|| {
+            self.keep_elsewhere(&from, &path).unwrap_or_else(|error| {
+                tracing::debug!(%error, "what could not be moved stays in the composition");
+                self.rest = Rest::Unmoved;
+                kept_name(self.composition).join(TREE).join(&path)
+            })
+        });
+        self.sweep.failed.push(Unmoved { path, error, kept });
+    }
+
+    /// Moves one path to the directory that keeps what could not be moved, and yields its place there.
+    fn keep_elsewhere(&mut self, from: &Path, path: &Path) -> Result<PathBuf, Error> {
+        let home = self.composition.parent().unwrap_or(Path::new("/"));
+        let elsewhere = match &self.elsewhere {
+            Some(elsewhere) => elsewhere,
+            None => {
+                let new = tempfile::Builder::new().prefix(KEPT).tempdir_in(home);
+                self.elsewhere
+                    .insert(new.map_err(Error::io("create a directory in", home))?.keep())
             }
-        }
-        self.sweep.failed.push((path, error));
+        };
+        let to = elsewhere.join(path);
+        relocate(from, &to, self.since)?;
+        Ok(to)
     }
 }
 
@@ -311,10 +360,14 @@ mod tests {
         // What is staged in the same tick of the system's clock cannot be told apart from what changed in it.
         f.tick();
         write(&f.ops_repo());
-        let back = switched.switch_back().unwrap();
+        let mut back = switched.switch_back().unwrap();
         let sweep = back.sweep();
         back.forget();
-        f.assert_nothing_left(sweep.kept.as_deref());
+        let kept = sweep.failed.iter().find_map(|unmoved| unmoved.kept.as_deref());
+        // The directory in the home that holds it.
+        let home = f.mount.home();
+        let kept = kept.map(|kept| home.join(kept.strip_prefix(home).unwrap().iter().next().unwrap()));
+        f.assert_nothing_left(kept.as_deref());
         (f, sweep)
     }
 
@@ -323,14 +376,17 @@ mod tests {
         let failed = |kept: Option<PathBuf>| {
             let error = Error::io("move", "/mount/a")(io::ErrorKind::StorageFull.into());
             let sweep = Sweep {
-                failed: vec![("a".into(), error)],
-                kept,
+                failed: vec![Unmoved {
+                    path: "a".into(),
+                    error,
+                    kept,
+                }],
                 ..Sweep::default()
             };
             sweep.notes().remove(0).1.unwrap()
         };
         assert_eq!(
-            failed(Some("/home/kept.1".into())),
+            failed(Some("/home/kept.1/a".into())),
             "it is kept as /home/kept.1/a"
         );
         assert!(failed(None).starts_with("it is lost: let this user write"));
@@ -342,7 +398,7 @@ mod tests {
         let switched = f.switched(&["dev/terraform/theirs.tf"]);
         let tree = std::fs::canonicalize(f.ops_repo()).unwrap();
         std::fs::set_permissions(tree.join("dev"), std::fs::Permissions::from_mode(0o555)).unwrap();
-        let back = switched.switch_back().unwrap();
+        let mut back = switched.switch_back().unwrap();
         back.sweep();
         assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 0);
         back.forget();
@@ -497,9 +553,9 @@ mod tests {
         });
         assert_eq!(sweep.moved, [PathBuf::from("a\n::error::\u{1b}[31m")]);
         assert_eq!(sweep.failed.len(), 1);
-        assert_eq!(sweep.failed[0].0, Path::new("prod"));
-        let kept = sweep.kept.clone().unwrap();
-        assert_eq!(fs::read_to_string(kept.join("prod")).unwrap(), "a file");
+        assert_eq!(sweep.failed[0].path, Path::new("prod"));
+        let kept = sweep.failed[0].kept.clone().unwrap();
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "a file");
         let notes = sweep.notes();
         assert!(
             notes.iter().all(|(text, _)| !text.contains(['\n', '\u{1b}'])),
@@ -511,11 +567,31 @@ mod tests {
             "{text}"
         );
         assert!(
-            hint.as_ref()
-                .unwrap()
-                .contains(&kept.join("prod").display().to_string()),
+            hint.as_ref().unwrap().contains(&kept.display().to_string()),
             "{hint:?}"
         );
+    }
+
+    #[test]
+    fn what_was_staged_cannot_be_read_so_all_is_kept() {
+        let f = fixture(&USERS);
+        let switched = f.switched(&["dev/terraform/theirs.tf"]);
+        let tree = fs::canonicalize(f.ops_repo()).unwrap();
+        let composition = tree.parent().unwrap();
+        fs::write(tree.join("bo-out.env"), "precious").unwrap();
+        for entry in fs::read_dir(composition).unwrap() {
+            let path = entry.unwrap().path();
+            // The record, and whatever else is a file beside the tree.
+            if path.is_file() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        let mut back = switched.switch_back().unwrap();
+        let sweep = back.sweep();
+        back.forget();
+        let kept = sweep.failed[0].kept.as_ref().unwrap();
+        assert_eq!(fs::read_to_string(kept.join("bo-out.env")).unwrap(), "precious");
+        assert!(!composition.exists());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     old,
     record::TREE,
     staging::{MANIFEST, Staged},
-    sweep::{self, Sweep},
+    sweep::{self, Rest, Sweep},
 };
 
 /// The links that are put in the place of the switched one lie ready in the composition's directory, so that a switch is one rename
@@ -176,6 +176,7 @@ impl Switched {
         Ok(SwitchedBack {
             dir: state.dir,
             since: state.since,
+            rest: Rest::Nothing,
             _held: state.held,
         })
     }
@@ -206,19 +207,31 @@ impl Drop for Switched {
 pub struct SwitchedBack {
     dir: PathBuf,
     since: Moment,
+    rest: Rest,
     _held: OwnedFd,
 }
 
 impl SwitchedBack {
     /// Moves what was written into the composition to the user's repo, at the same path, and empties the composed tree. The
     /// manifest stays.
-    pub fn sweep(&self) -> Sweep {
-        sweep::sweep(&self.dir, self.since)
+    pub fn sweep(&mut self) -> Sweep {
+        let (sweep, rest) = sweep::sweep(&self.dir, self.since);
+        self.rest = rest;
+        sweep
     }
 
-    /// Removes what is left of the composition, with the manifest: the pipeline has ended.
+    /// Removes what is left of the composition, with the manifest: the pipeline has ended. Where it holds what the sweep could put
+    /// nowhere else, it is kept under another name.
     pub fn forget(self) {
-        old::remove(&self.dir);
+        match self.rest {
+            Rest::Nothing => old::remove(&self.dir),
+            Rest::Unmoved => {
+                let kept = sweep::kept_name(&self.dir);
+                if let Err(error) = fs::rename(&self.dir, &kept) {
+                    tracing::warn!(path = %self.dir.display(), %error, "a composition that holds what was written into it cannot be renamed, and the next run removes it");
+                }
+            }
+        }
     }
 }
 
@@ -283,7 +296,7 @@ mod tests {
         assert_eq!(root.mtime(), users.mtime());
         assert_ne!(root.mtime_nsec(), users.mtime_nsec());
         let manifest = switched.manifest().to_owned();
-        let back = switched.switch_back().unwrap();
+        let mut back = switched.switch_back().unwrap();
         assert!(ops.join("dev/x").exists() && !ops.join("dev/y").exists());
         assert_eq!(
             fs::read_link(f.mount.home().join("active")).unwrap(),

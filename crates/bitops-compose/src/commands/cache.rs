@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compose_git::{Cache as Objects, CacheEntry, Prune, Pruned};
-use compose_model::size;
+use compose_model::{Failure, size};
 use indicatif::{HumanBytes, HumanDuration};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::Serialize;
@@ -12,7 +12,6 @@ use crate::{
     DONE,
     cli::{Cache, CacheAct, Format},
     job,
-    problem::Failure,
 };
 
 /// What is not used for so long is taken for forgotten.

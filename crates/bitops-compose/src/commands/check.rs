@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
+use compose_model::Failure;
+
 use crate::{
     DONE,
     cli::{Format, Target},
     job::Job,
     pins, pipeline,
-    problem::Failure,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
@@ -23,7 +24,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let sources = match checked {
         Ok(sources) => sources,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };

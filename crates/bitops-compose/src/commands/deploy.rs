@@ -2,12 +2,13 @@
 
 use std::{convert::Infallible, ffi::OsString, sync::Arc};
 
+use compose_model::{Diagnostic, Failure};
+
 use crate::{
     bypass::{self, Found, Start},
     job::{Job, pipeline_words},
     launch::Pipeline,
     pipeline::{self, Prepared},
-    problem::{Failure, Problem},
     runtime, signals, staying,
 };
 
@@ -19,17 +20,17 @@ pub(crate) fn run(args: Vec<OsString>) -> u8 {
         Err(failure) => Err(failure),
     };
     let Err(failure) = failed;
-    crate::plain_printer().problems(failure.problems());
+    crate::plain_printer().problems(failure.diagnostics());
     failure.code().code()
 }
 
-fn start(args: Vec<OsString>) -> Result<Infallible, Problem> {
+fn start(args: Vec<OsString>) -> Result<Infallible, Diagnostic> {
     let (words, dir) = pipeline_words();
     start_with(Pipeline::find(&words, &dir, args)?)
 }
 
 /// With nothing to compose.
-fn start_with(pipeline: Pipeline) -> Result<Infallible, Problem> {
+fn start_with(pipeline: Pipeline) -> Result<Infallible, Diagnostic> {
     match staying::asked_for()? {
         Some(grace) => staying::become_parent(pipeline, grace, None),
         None => pipeline.exec(None),
@@ -42,11 +43,11 @@ fn compose(found: &Found, args: Vec<OsString>) -> u8 {
         Ok(job) => {
             let job = Arc::new(job);
             let Err(failure) = compose_and_start(&job, found, args);
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             failure
         }
         Err(failure) => {
-            crate::plain_printer().problems(failure.problems());
+            crate::plain_printer().problems(failure.diagnostics());
             failure
         }
     };

@@ -1,6 +1,6 @@
 //! `explain PATH[:KEY]`: where a file came from, or a key of it.
 
-use compose_model::{ExitCode, text};
+use compose_model::{Diagnostic, ExitCode, Failure, text};
 use compose_plan::compose::{
     Composition,
     explain::{ExplainError, explain},
@@ -10,7 +10,6 @@ use crate::{
     DONE,
     cli::{Explain, Format, Target},
     job,
-    problem::{Failure, Problem},
     report::paint,
 };
 
@@ -24,7 +23,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
     super::composed(&target, move |job, planned| {
         let sources = &planned.gathered.layers.sources;
         let answer = explain(&planned.composition, sources, &question)
-            .map_err(|error| unanswered(&error, &question, &planned.composition))?;
+            .map_err(|error| unanswered(error, &question, &planned.composition))?;
         match format {
             Format::Text => job.printer.painted(&answer.to_text(), paint::explanation)?,
             Format::Json => job.printer.json(&answer)?,
@@ -53,9 +52,9 @@ fn asked(args: &Explain) -> Result<(String, Target), Failure> {
     ))
 }
 
-fn unanswered(error: &ExplainError, question: &str, composition: &Composition) -> Problem {
+fn unanswered(error: ExplainError, question: &str, composition: &Composition) -> Diagnostic {
     let ExplainError::NoSuchPath { path, .. } = error else {
-        return Problem::from_error(ExitCode::Config, error);
+        return error.into();
     };
     let all: Vec<String> = composition
         .files
@@ -76,10 +75,10 @@ fn unanswered(error: &ExplainError, question: &str, composition: &Composition) -
         })
         .collect();
     if !below.is_empty() {
-        return Problem::new(ExitCode::Config, format!("{path} is a directory"))
+        return Diagnostic::new(ExitCode::Config, format!("{path} is a directory"))
             .hint(format!("ask for a file of it: {}", some(&below)));
     }
-    let problem = Problem::new(ExitCode::Config, format!("no layer has {path}"));
+    let problem = Diagnostic::new(ExitCode::Config, format!("no layer has {path}"));
     match nearest(asked, &all).as_slice() {
         [] => problem.hint("`bitops-compose plan --format json` lists all files"),
         near => problem.hint(format!("did you mean {}?", near.join(", "))),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use compose_plan::lock::Lock;
 use serde_json::json;
 
+use compose_model::{Diagnostic, Failure};
+
 use crate::{
     DONE,
     cli::{self, Format},
@@ -12,9 +14,7 @@ use crate::{
     job::Job,
     lockfile::LockFile,
     pins::Pins,
-    pipeline,
-    problem::{Failure, Problem},
-    runtime,
+    pipeline, runtime,
 };
 
 /// Resolves every source live and writes the lock.
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let (lock, changed) = match locked {
         Ok(locked) => locked,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };
@@ -48,10 +48,10 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
 
 /// A tag that points elsewhere than when it was locked is news, and nothing to be taken in passing.
 pub(super) fn refuse_moved(old: &Lock, new: &Lock, accept: bool) -> Result<(), Failure> {
-    let moved: Vec<Problem> = old
+    let moved: Vec<Diagnostic> = old
         .moved_tags(new)
         .iter()
-        .map(|moved| Problem::from(moved.to_diagnostic()))
+        .map(|moved| Diagnostic::from(moved.to_diagnostic()))
         .collect();
     if accept {
         for problem in moved {

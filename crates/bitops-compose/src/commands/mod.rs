@@ -15,12 +15,13 @@ use std::{path::Path, sync::Arc};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use compose_model::Failure;
+
 use crate::{
     DONE,
     cli::{Cli, Format, Target},
     job::Job,
     pipeline::{self, Planned},
-    problem::Failure,
     report::{self, to_stdout},
     runtime,
 };
@@ -39,7 +40,7 @@ fn composed(
         }
     };
     runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {
-        job.printer.problems(failure.problems());
+        job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())
     })
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use compose_git::Git;
-use compose_model::{Diagnostic, ExitCode, Refs, RepoUrl, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Refs, RepoUrl};
 use compose_plan::{
     lock::{self, Lock, LockedRef},
     resolve::{Allow, all_tags_prefix},
@@ -16,7 +16,6 @@ use crate::{
     gather, ignored,
     job::Job,
     lockfile::LockFile,
-    problem::{Failure, Problem},
     runtime,
 };
 
@@ -24,7 +23,7 @@ use crate::{
 const OUTDATED: u8 = 1;
 
 /// The refs of the repos that answered, and what is wrong with the others.
-type Looked = (HashMap<String, Arc<Refs>>, Vec<Problem>);
+type Looked = (HashMap<String, Arc<Refs>>, Vec<Diagnostic>);
 
 /// Looks at the refs of every locked repo and prints one row a source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let (refs, problems) = match looked {
         Ok(looked) => looked,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };
@@ -77,10 +76,10 @@ async fn look(git: &Git, lock: &Lock, allow: &Allow) -> Result<Looked, Failure> 
     }
     let mut tasks = JoinSet::new();
     let mut refs = HashMap::new();
-    let mut problems: Vec<(usize, Problem)> = Vec::new();
+    let mut problems: Vec<(usize, Diagnostic)> = Vec::new();
     for (at, (url, prefixes)) in repos.into_iter().enumerate() {
-        if !allow.allows(&url) {
-            problems.push((at, refused(&url)));
+        if let Err(error) = allow.check(&url) {
+            problems.push((at, error.into()));
             continue;
         }
         let repo = git.repo(&url);
@@ -92,7 +91,7 @@ async fn look(git: &Git, lock: &Lock, allow: &Allow) -> Result<Looked, Failure> 
             Ok((at, _, Err(error))) => problems.push((at, error.into())),
             Err(error) => {
                 return Err(
-                    Problem::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
+                    Diagnostic::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
                         .because(error)
                         .into(),
                 );
@@ -101,12 +100,4 @@ async fn look(git: &Git, lock: &Lock, allow: &Allow) -> Result<Looked, Failure> 
     }
     problems.sort_by_key(|(at, _)| *at);
     Ok((refs, problems.into_iter().map(|(_, problem)| problem).collect()))
-}
-
-fn refused(repo: &RepoUrl) -> Problem {
-    let message = format!("{repo} is not among the repos that {} allows", env::ALLOW);
-    Problem {
-        code: ExitCode::Refused,
-        ..Diagnostic::error(message).into()
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::ExitCode;
+use compose_model::{Diagnostic, ExitCode, Failure};
 use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
 
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     job::Job,
     local::DiskTree,
     pipeline::Planned,
-    problem::{Failure, Problem},
     report::{deliver, paint},
 };
 
@@ -19,7 +18,7 @@ use crate::{
 pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
     let (diff, graph, format) = (args.diff, args.graph, args.target.format);
     if graph.is_some() && format == Format::Json {
-        return Err(Problem::new(ExitCode::Usage, "a graph is no JSON")
+        return Err(Diagnostic::new(ExitCode::Usage, "a graph is no JSON")
             .hint("leave out one of --graph and --format json")
             .into());
     }
@@ -91,8 +90,7 @@ fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Fa
     let local = DiskTree::new(&job.root);
     let bytes = Bytes::new(&planned.gathered.layers, &planned.gathered, &local);
     let sources = &planned.gathered.layers.sources;
-    report::diff::diffs(&planned.composition, sources, &bytes)
-        .map_err(|error| Problem::from_error(ExitCode::Config, &error).into())
+    Ok(report::diff::diffs(&planned.composition, sources, &bytes)?)
 }
 
 /// On stderr, where the result has no room for them.
@@ -104,11 +102,10 @@ fn tell_conflicts(job: &Job, planned: &Planned) {
 fn annotate(job: &Job, planned: &Planned) {
     let warnings = planned.composition.warnings.iter().cloned();
     let mut problems = conflicts(planned);
-    problems.extend(warnings.map(Problem::from));
+    problems.extend(warnings);
     job.printer.annotations(&problems);
 }
 
-fn conflicts(planned: &Planned) -> Vec<Problem> {
-    let conflicts = report::conflicts(&planned.composition, &planned.gathered.layers.sources);
-    conflicts.into_iter().map(Problem::from).collect()
+fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
+    report::conflicts(&planned.composition, &planned.gathered.layers.sources)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_model::{ExitCode, SourceSpec};
+use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
 use compose_plan::{
     compose::report,
     lock::{Lock, Locked},
@@ -19,7 +19,6 @@ use crate::{
     lockfile::LockFile,
     pins::Pins,
     pipeline::{self, Local, blocking},
-    problem::{Failure, Problem},
     runtime,
 };
 
@@ -28,7 +27,7 @@ struct Updated {
     old: Lock,
     new: Lock,
     /// With `--dry-run`.
-    diff: Option<(Vec<FileDiff>, Vec<Problem>)>,
+    diff: Option<(Vec<FileDiff>, Vec<Diagnostic>)>,
     /// Did the file change?
     written: bool,
 }
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
         Ok(updated) => updated,
         Err(failure) => {
-            job.printer.problems(failure.problems());
+            job.printer.problems(failure.diagnostics());
             return Ok(failure.code().code());
         }
     };
@@ -147,12 +146,16 @@ fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
 }
 
 /// The composed files before and after, and why the ones after could not be deployed.
-fn compare(job: &Job, before: &Gathered, after: &Gathered) -> Result<(Vec<FileDiff>, Vec<Problem>), Failure> {
+fn compare(
+    job: &Job,
+    before: &Gathered,
+    after: &Gathered,
+) -> Result<(Vec<FileDiff>, Vec<Diagnostic>), Failure> {
     let old = pipeline::compose(job, before, Local::WhereTouched)?;
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
     let conflicts = report::conflicts(&new, &after.layers.sources);
     let files = diff::files(job, (&old, before), (&new, after))?;
-    Ok((files, conflicts.into_iter().map(Problem::from).collect()))
+    Ok((files, conflicts.into_iter().map(Diagnostic::from).collect()))
 }
 
 /// Is it the source that a person means: a repo's URL or name, or an environment?
@@ -162,7 +165,7 @@ fn names(name: &str, locked: &Locked) -> bool {
     by_url || repo.name() == name || locked.environment.as_str() == name
 }
 
-fn no_source(name: &str, lock: &Lock) -> Problem {
+fn no_source(name: &str, lock: &Lock) -> Diagnostic {
     let mut known: Vec<&str> = lock
         .sources
         .iter()
@@ -172,7 +175,7 @@ fn no_source(name: &str, lock: &Lock) -> Problem {
     known.dedup();
     let hint = format!("there are: {}", known.join(", "));
     let name = compose_model::text::escape(name, 120);
-    Problem::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
+    Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
 
 /// One source's change: before, after.

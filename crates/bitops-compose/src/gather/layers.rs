@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use compose_git::Traces;
-use compose_model::{ExitCode, SourceSpec, TreePath, text};
+use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec, TreePath, text};
 use compose_plan::{
     compose::filter::{Filter, glob, is_hook},
     layer::{Layer, Layers, LeftOut, Part, Source, SourceId},
@@ -14,7 +14,6 @@ use super::{
     Gathered,
     repo::{Fetched, with_place},
 };
-use crate::problem::{Failure, Problem};
 
 /// Lists what every source contributes, in composition order.
 pub(super) fn layers(
@@ -34,7 +33,7 @@ pub(super) fn layers(
     let mut problems = Vec::new();
     for node in order {
         let Some(source) = fetched.remove(&node.node) else {
-            return Err(Problem::new(ExitCode::Bug, "a source was ordered and not fetched").into());
+            return Err(Diagnostic::new(ExitCode::Bug, "a source was ordered and not fetched").into());
         };
         let id = SourceId(gathered.snapshots.len());
         let spec = node.spec;
@@ -73,7 +72,7 @@ pub(super) fn layers(
 }
 
 /// What keeps a source that was fetched from taking part.
-pub(super) fn problems(source: &Fetched) -> Vec<Problem> {
+pub(super) fn problems(source: &Fetched) -> Vec<Diagnostic> {
     let listed = list(source, &source.spec, SourceId(0)).err();
     listed
         .into_iter()
@@ -86,8 +85,8 @@ fn list(
     source: &Fetched,
     spec: &SourceSpec,
     id: SourceId,
-) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Problem>> {
-    let one = |problem: Problem| vec![problem];
+) -> Result<(compose_model::TreeId, Vec<Layer>), Vec<Diagnostic>> {
+    let one = |problem: Diagnostic| vec![problem];
     let Some(tree) = source
         .snapshot
         .tree(&spec.environment)
@@ -95,7 +94,7 @@ fn list(
     else {
         return Err(one(no_environment(source)));
     };
-    let filter = Filter::new(spec).map_err(|error| one(Problem::from_error(ExitCode::Config, &error)))?;
+    let filter = Filter::new(spec).map_err(|error| one(error.into()))?;
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (part, root) in &source.parts {
@@ -138,7 +137,7 @@ fn left_out(paths: &[TreePath], filter: &Filter) -> Vec<LeftOut> {
 
 /// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are
 /// none for a shared one.
-fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
+fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
     let remedy = match (&error, part) {
         (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
             .strip_prefix(dir.as_str())
@@ -151,7 +150,7 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
             }),
         _ => None,
     };
-    let problem = Problem::from(error);
+    let problem = Diagnostic::from(error);
     match remedy {
         Some(remedy) => problem.hint(remedy),
         None => problem,
@@ -159,7 +158,7 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Problem {
 }
 
 /// What an entry names and is not there is a slip, or was there in another version: without it, other files would be deployed.
-fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Problem {
+fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Diagnostic {
     let key = match part {
         Part::DefaultFolder(_) => "default-folder",
         Part::Environment | Part::Shared(_) => "shared",
@@ -171,16 +170,16 @@ fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Problem {
     );
     let there = source.snapshot.directories();
     let near = text::did_you_mean(dir.as_str(), there.iter().map(String::as_str));
-    Problem::new(ExitCode::Config, message).hint(match near {
+    Diagnostic::new(ExitCode::Config, message).hint(match near {
         Some(near) => format!("did you mean `{}`?", text::escape(near, 80)),
         None => "correct the name, leave it out, or take a version that has it".to_owned(),
     })
 }
 
-fn no_environment(source: &Fetched) -> Problem {
+fn no_environment(source: &Fetched) -> Diagnostic {
     let spec = &source.spec;
     let tag = text::escape(&source.resolved.name, 80);
-    let problem = Problem::new(
+    let problem = Diagnostic::new(
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
     )

@@ -19,7 +19,7 @@ use std::{
 
 use compose_git::{Git, Snapshot, Tidying, Traces};
 use compose_model::{
-    Diagnostic, ExitCode, Nesting, Severity, SourceSpec, TreeFile, TreePath, file_name, text,
+    Background, Diagnostic, ExitCode, Failure, Nesting, SourceSpec, TreeFile, TreePath, file_name, text,
 };
 use compose_plan::{
     config,
@@ -34,7 +34,6 @@ use crate::{
     job::Job,
     pins::{Pin, Pins},
     pipeline::blocking,
-    problem::{Failure, Problem},
     verify::{Verified, Verifier},
 };
 
@@ -66,12 +65,10 @@ impl Gathered {
         file: &TreeFile,
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ContentsError> {
-        self.snapshots[source.0]
-            .with(&file.blob, look)
-            .map_err(|error| ContentsError {
-                what: format!("{} in {}", file.repo_path, self.layers.sources[source.0].repo),
-                why: error.to_string(),
-            })
+        self.snapshots[source.0].with(&file.blob, look).map_err(|error| {
+            let repo = &self.layers.sources[source.0].repo;
+            ContentsError::new(format!("{} in {repo}", file.repo_path), error)
+        })
     }
 
     /// Ends what must not outlast this process, which becomes another program: that takes back memory, open files and locks at
@@ -132,7 +129,7 @@ pub(crate) async fn gather(
 ) -> Result<Gathered, Failure> {
     let verifier = Arc::new(Verifier::new(&job.root, job.settings.verify_keys.as_deref()));
     verifier.prepare(&specs)?;
-    let graph = Graph::new(specs, Allow::new(&job.settings.allow)).map_err(refused)?;
+    let graph = Graph::new(specs, Allow::new(&job.settings.allow))?;
     let mut discovery = Discovery {
         graph,
         fetched: BTreeMap::new(),
@@ -151,9 +148,11 @@ pub(crate) async fn gather(
                 .into_iter()
                 .for_each(|(node, result)| discovery.take(node, result)),
             Some(Err(error)) => {
-                return Err(Problem::new(ExitCode::Bug, "a fetch ended in an unexpected way")
-                    .because(error)
-                    .into());
+                return Err(
+                    Diagnostic::new(ExitCode::Bug, "a fetch ended in an unexpected way")
+                        .because(error)
+                        .into(),
+                );
             }
             None => break,
         }
@@ -221,9 +220,9 @@ struct Discovery {
     graph: Graph,
     fetched: BTreeMap<NodeId, Fetched>,
     /// Told only if the composition needs the node: a config that comes later may rule its version out.
-    failed: BTreeMap<NodeId, Vec<Problem>>,
+    failed: BTreeMap<NodeId, Vec<Diagnostic>>,
     /// Repos that policy refuses.
-    refused: Vec<Problem>,
+    refused: Vec<Diagnostic>,
     /// The nodes of the local config's own entries, which nothing rules out.
     certain: HashSet<NodeId>,
 }
@@ -265,15 +264,15 @@ impl Discovery {
         match result.and_then(|mut source| Ok((nested(&mut source)?, source))) {
             Ok((nested, source)) => {
                 self.fetched.insert(node, source);
-                if let Err(diagnostics) = self.graph.expand(node, nested) {
-                    self.refused.extend(refused(diagnostics).into_problems());
+                if let Err(refused) = self.graph.expand(node, nested) {
+                    self.refused.extend(refused);
                 }
             }
-            Err(failure) => self.fail(node, failure.into_problems()),
+            Err(failure) => self.fail(node, failure.into_diagnostics()),
         }
     }
 
-    fn fail(&mut self, node: NodeId, problems: Vec<Problem>) {
+    fn fail(&mut self, node: NodeId, problems: Vec<Diagnostic>) {
         self.failed.insert(node, problems);
         // It names nothing, which is never refused.
         let _ = self.graph.expand(node, Vec::new());
@@ -290,11 +289,10 @@ impl Discovery {
         for (node, problems) in &mut self.failed {
             let askers = self.graph.askers(*node);
             if let [problem] = problems.as_mut_slice()
-                && problem.causes.is_empty()
+                && problem.notes().is_empty()
                 && !askers.is_empty()
             {
-                problem.causes_are = "asked for by";
-                problem.causes = askers;
+                problem.background = Background::AskedForBy(askers);
             }
         }
         let fails = self.fails();
@@ -312,7 +310,7 @@ impl Discovery {
             }
             Err(errors) => {
                 let explained = !errors.is_empty();
-                problems.extend(errors.into_iter().map(Problem::from));
+                problems.extend(errors);
                 let told = |node: &NodeId| !explained || self.certain.contains(node);
                 let fetched = self.fetched.iter().filter(|(node, _)| told(node));
                 self.failed
@@ -328,20 +326,20 @@ impl Discovery {
         };
         // A repo that fails as a whole fails for each of its entries: it is told once, at the first.
         let mut told = HashSet::new();
-        problems.retain(|problem| told.insert((problem.message.clone(), problem.causes.clone())));
+        problems.retain(|problem| told.insert((problem.message.clone(), problem.notes())));
         Failure::new(problems).map_or(Ok((order, self.fetched)), Err)
     }
 }
 
 /// The sources that a fetched environment names itself. A config that `include` and `exclude` leave out names none.
 fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
-    let name =
-        TreePath::new(file_name::CONFIG).map_err(|error| Problem::from_error(ExitCode::Bug, &error))?;
+    let name = TreePath::new(file_name::CONFIG)
+        .map_err(|error| Diagnostic::new(ExitCode::Bug, "the config's name is not a path").because(error))?;
     let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
     let Some((_, root)) = environment.filter(|(_, root)| root.keeps(&name)) else {
         return Ok(Vec::new());
     };
-    let problem = |error| with_place(Problem::from(error), &source.spec);
+    let problem = |error| with_place(Diagnostic::from(error), &source.spec);
     let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
         return Ok(Vec::new());
     };
@@ -359,18 +357,6 @@ fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let (file, config) = (file.into(), config.into());
     // The user can mend it in their own config only.
     let ignored = config::misspelt(&file, &config).into_iter();
-    source.warnings.extend(ignored.map(|mistake| Diagnostic {
-        severity: Severity::Warning,
-        ..mistake
-    }));
+    source.warnings.extend(ignored.map(Diagnostic::into_warning));
     Ok(config::parse(&file, &config, Nesting::Nested)?)
-}
-
-/// Repos that may not be named: `BITOPS_COMPOSE_ALLOW`, or a local path in a source's own config.
-fn refused(diagnostics: Vec<Diagnostic>) -> Failure {
-    let refused = |diagnostic| Problem {
-        code: ExitCode::Refused,
-        ..Problem::from(diagnostic)
-    };
-    Failure::from(diagnostics.into_iter().map(refused).collect::<Vec<_>>())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
-use compose_model::{Diagnostic, ExitCode, Refs, SourceSpec, TreePath, text};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
     compose::filter::Filter,
     layer::Part,
@@ -11,10 +11,7 @@ use compose_plan::{
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::{
-    problem::{Failure, Problem},
-    verify::{Verified, Verifier},
-};
+use crate::verify::{Verified, Verifier};
 
 /// One entry on its way through the stages of its repo.
 pub(super) struct Entry {
@@ -71,7 +68,7 @@ pub(super) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
             Err(problem) => Err(problem.into()),
         };
         let placed = |failure: Failure| {
-            let problems = failure.into_problems().into_iter();
+            let problems = failure.into_diagnostics().into_iter();
             problems
                 .map(|problem| with_place(problem, &spec))
                 .collect::<Vec<_>>()
@@ -107,7 +104,7 @@ async fn verified(
 }
 
 /// The commit is the locked one, so its trees are: where they are not, somebody edited the lock.
-fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Problem> {
+fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Diagnostic> {
     let tree = snapshot.tree(&spec.environment)?;
     if tree == Some(locked.tree) {
         return Ok(());
@@ -121,27 +118,27 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
     let message = format!(
         "`{environment}` of {repo} is not what was locked: in commit {commit} {found}, and the lock says {wanted}"
     );
-    Err(Problem::new(ExitCode::Config, message).hint(lock::RESTORE))
+    Err(Diagnostic::new(ExitCode::Config, message).hint(lock::RESTORE))
 }
 
 /// One request for all; where that fails for a reason that is one source's own, one for each, so that only those
 /// fail that must.
-async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Problem>)> {
+async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Diagnostic>)> {
     let wants: Vec<Want> = wanted.iter().map(|wanted| wanted.want.clone()).collect();
     if wants.is_empty() {
         return Vec::new();
     }
     let error = match repo.fetch(&wants).await {
         Ok(snapshots) => return wanted.into_iter().zip(snapshots.into_iter().map(Ok)).collect(),
-        Err(error) => error,
+        Err(error) => Arc::new(error),
     };
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
     for wanted in wanted {
-        let all = || not_fetched(&error, &wanted.entry);
+        let all = || not_fetched(Arc::clone(&error), &wanted.entry);
         let one = if is_of_one {
             let one = repo.fetch(std::slice::from_ref(&wanted.want)).await;
-            one.map_err(|error| not_fetched(&error, &wanted.entry))
+            one.map_err(|error| not_fetched(Arc::new(error), &wanted.entry))
         } else {
             Err(all())
         };
@@ -151,9 +148,10 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     results
 }
 
-fn not_fetched(error: &compose_git::Error, entry: &Entry) -> Problem {
-    let mut problem = Problem::from(error);
-    if entry.locked.is_some() && matches!(error, compose_git::Error::NoCommit { .. }) {
+fn not_fetched(error: Arc<compose_git::Error>, entry: &Entry) -> Diagnostic {
+    let is_gone = matches!(*error, compose_git::Error::NoCommit { .. });
+    let mut problem = Diagnostic::from(error);
+    if entry.locked.is_some() && is_gone {
         problem.hints = vec![
             "the lock names it: `bitops-compose outdated` tells what became of its tag or branch, and `bitops-compose update` locks what the repo has now"
                 .to_owned(),
@@ -163,7 +161,7 @@ fn not_fetched(error: &compose_git::Error, entry: &Entry) -> Problem {
 }
 
 /// The commit of each entry, with what there is to say of it.
-type Resolution = Result<(Resolved, Vec<Diagnostic>), Problem>;
+type Resolution = Result<(Resolved, Vec<Diagnostic>), Diagnostic>;
 
 /// Stage 2: what the lock answers, and for the rest one look at just the refs that they need.
 async fn resolve(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolution)> {
@@ -194,7 +192,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
     let Looked { before, now: refs } = match looked {
         Ok(looked) => looked,
         Err(error) => {
-            let problem = Problem::from(error);
+            let problem = Diagnostic::from(error);
             return entries
                 .into_iter()
                 .map(|entry| (entry, Err(problem.clone())))
@@ -224,10 +222,8 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
                 Ok((resolved, warnings))
             }
             Err(error) => {
-                let problem = Problem::new(ExitCode::Config, format!("{}: {error}", entry.spec.repo));
-                let mut problem = problem.at(entry.spec.requested_place());
-                problem.hints.extend(error.hint());
-                Err(problem)
+                let message = format!("{}: {error}", entry.spec.repo);
+                Err(Diagnostic::because_of(message, error).at(entry.spec.requested_place()))
             }
         };
         results.push((entry, resolved));
@@ -267,8 +263,8 @@ fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
 }
 
 /// The directories of a source, lowest layer first, with what `include`, `exclude` and `hooks` leave of each.
-fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
-    let filter = Arc::new(Filter::new(spec).map_err(|error| Problem::from_error(ExitCode::Config, &error))?);
+fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Diagnostic> {
+    let filter = Arc::new(Filter::new(spec)?);
     // Without a filter the fetch need not learn names before it asks for blobs: one request less.
     let filtered = |dir: &TreePath| {
         if filter.keeps_all() {
@@ -292,10 +288,6 @@ fn parts(spec: &SourceSpec) -> Result<Vec<(Part, Root)>, Problem> {
 }
 
 /// A problem without a place is about the entry that named the source.
-pub(super) fn with_place(problem: Problem, spec: &SourceSpec) -> Problem {
-    if problem.place.is_some() {
-        problem
-    } else {
-        problem.at(spec.place.clone())
-    }
+pub(super) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
+    problem.or_at(&spec.place)
 }

@@ -21,9 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ExitCode, Severity};
-
-use crate::problem::{Failure, Problem};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity};
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -88,8 +86,8 @@ impl Printer {
     }
 
     /// Problems, on stderr. Errors end the stage's group, which would fold them away, and stand on the run's page, too.
-    pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
-        let problems: Vec<&Problem> = problems.into_iter().collect();
+    pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
+        let problems: Vec<&Diagnostic> = problems.into_iter().collect();
         let mut out = String::new();
         for problem in &problems {
             let text = if self.json {
@@ -116,7 +114,7 @@ impl Printer {
     }
 
     /// Problems that the result tells: only their annotations, on stderr.
-    pub(crate) fn annotations(&self, problems: &[Problem]) {
+    pub(crate) fn annotations(&self, problems: &[Diagnostic]) {
         if let Some(checkout) = &self.github {
             let out: String = problems
                 .iter()
@@ -138,7 +136,7 @@ fn stdout_is_a_file() -> bool {
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Diagnostic::new(
             ExitCode::CannotWrite,
             "the result cannot be written to standard output",
         )
@@ -149,10 +147,12 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// A result for programs: indented JSON with a final newline.
-pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Problem> {
+pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Diagnostic> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => Ok(text + "\n"),
-        Err(error) => Err(Problem::from_error(ExitCode::Bug, &error)),
+        Err(error) => {
+            Err(Diagnostic::new(ExitCode::Bug, "a result cannot be written as JSON").because(error))
+        }
     }
 }
 

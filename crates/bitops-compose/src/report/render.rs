@@ -1,13 +1,11 @@
 //! A problem as text: `error:`, the marked line, `caused by:`, `hint:`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use compose_model::{Place, Severity};
+use compose_model::{Diagnostic, Place, Severity};
 use serde::Serialize;
 
-use crate::problem::Problem;
-
 /// For people. Ends with an empty line.
-pub(crate) fn text(problem: &Problem, colour: bool) -> String {
+pub(crate) fn text(problem: &Diagnostic, colour: bool) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -24,8 +22,8 @@ pub(crate) fn text(problem: &Problem, colour: bool) -> String {
         }
         _ => Group::with_title(level.primary_title(problem.message.as_str())),
     };
-    for cause in &problem.causes {
-        group = group.element(Level::NOTE.with_name(problem.causes_are).message(cause.as_str()));
+    for (label, note) in problem.notes() {
+        group = group.element(Level::NOTE.with_name(label).message(note));
     }
     for hint in &problem.hints {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
@@ -41,7 +39,7 @@ pub(crate) fn text(problem: &Problem, colour: bool) -> String {
 }
 
 /// For machines: one JSON object a line.
-pub(crate) fn json(problem: &Problem) -> String {
+pub(crate) fn json(problem: &Diagnostic) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         level: &'static str,
@@ -52,7 +50,7 @@ pub(crate) fn json(problem: &Problem) -> String {
         line: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         column: Option<usize>,
-        causes: &'a [String],
+        causes: Vec<String>,
         hints: &'a [String],
         exit_code: u8,
     }
@@ -66,7 +64,7 @@ pub(crate) fn json(problem: &Problem) -> String {
         file: problem.place.as_ref().map(|place| &*place.file),
         line: at.map(|(line, _)| line),
         column: at.map(|(_, column)| column),
-        causes: &problem.causes,
+        causes: problem.notes().into_iter().map(|(_, note)| note).collect(),
         hints: &problem.hints,
         exit_code: problem.code.code(),
     };
@@ -110,7 +108,7 @@ mod tests {
             text: Arc::from(source),
             span: start..start + 31,
         };
-        let problem = Problem::new(ExitCode::Config, "the address holds a password")
+        let problem = Diagnostic::new(ExitCode::Config, "the address holds a password")
             .at(place)
             .hint("take it out");
         let text = text(&problem, false);

@@ -316,7 +316,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
 
 #[cfg(test)]
 mod tests {
-    use compose_model::Stage;
+    use compose_model::{Cause as _, Stage};
 
     use super::*;
 

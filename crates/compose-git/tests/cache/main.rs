@@ -12,7 +12,7 @@ use std::{
 };
 
 use compose_git::{Cache, Error, Git, Prune, Root};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use support::{Lab, contents, server::Server, url, want};
 
 struct Scene {

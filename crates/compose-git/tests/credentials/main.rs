@@ -8,7 +8,7 @@ mod tls;
 use std::os::unix::fs::PermissionsExt as _;
 
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use support::{
     Lab, contents,
     server::{Action, Request, Server},

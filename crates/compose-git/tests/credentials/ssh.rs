@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use compose_git::{Error, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 use super::{fetch, lab, support::Lab};
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use compose_git::Error;
+use compose_model::Cause;
 
 use super::{
     fetch, lab,

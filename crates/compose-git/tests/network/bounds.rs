@@ -9,7 +9,7 @@ use std::{
 };
 
 use compose_git::{Error, Stall};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 use super::{
     is_fetch, line, scene,

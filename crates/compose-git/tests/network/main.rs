@@ -12,7 +12,7 @@ use std::{
 };
 
 use compose_git::{Error, Git, Options};
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 use support::{
     Lab, contents,
     server::{Action, Request, Server},

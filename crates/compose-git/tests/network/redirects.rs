@@ -1,7 +1,7 @@
 //! Where a redirect may lead.
 
 use compose_git::Error;
-use compose_model::ExitCode;
+use compose_model::{Cause, ExitCode};
 
 use super::{
     Scene, answer, scene,

@@ -2,10 +2,21 @@
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
-use compose_model::{FileMode, TreeFile, TreePath};
+use compose_model::{Cause, ExitCode, FileMode, TreeFile, TreePath};
 
 use super::composition::{ComposedFile, Provenance, Write};
 use crate::layer::{Contents, ContentsError, Layers, LocalKind, LocalTree, Origin, SourceId};
+
+/// A file that none of the composed layers lists, which only a bug asks for.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("none of the composed layers lists it")]
+struct Unlisted;
+
+impl Cause for Unlisted {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Bug
+    }
+}
 
 /// Reads the files of a composition. All of it must be what the composition was made of.
 pub struct Bytes<'a> {
@@ -59,10 +70,7 @@ impl<'a> Bytes<'a> {
             Origin::Local => self.local.read(&from.path),
             Origin::Source(source) => match self.file(source, &from.path) {
                 Some(file) => self.contents.read(source, file),
-                None => Err(ContentsError {
-                    what: from.path.to_string(),
-                    why: "none of the composed layers lists it".to_owned(),
-                }),
+                None => Err(ContentsError::new(from.path.to_string(), Unlisted)),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use compose_model::{TreePath, text};
+use compose_model::{Cause, ExitCode, TreePath, text};
 use serde::Serialize;
 
 use super::{
@@ -96,6 +96,12 @@ pub enum ExplainError {
         /// Whose.
         who: String,
     },
+}
+
+impl Cause for ExplainError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Config
+    }
 }
 
 fn did_you_mean(near: Option<&str>) -> String {

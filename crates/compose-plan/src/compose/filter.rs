@@ -1,6 +1,6 @@
 //! `include`, `exclude` and `hooks`: which files of a source take part.
 
-use compose_model::{SourceSpec, TreePath, text};
+use compose_model::{Cause, ExitCode, SourceSpec, TreePath, text};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// The directories that the pipeline runs hook scripts from.
@@ -26,6 +26,12 @@ pub struct FilterError {
     pub glob: String,
     /// Why.
     pub why: String,
+}
+
+impl Cause for FilterError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Config
+    }
 }
 
 impl Filter {

@@ -1,6 +1,6 @@
 //! What composing is given, and why it fails.
 
-use compose_model::{Cancel, TreePath, cancel::Cancelled};
+use compose_model::{Cancel, Cause, ExitCode, TreePath, cancel::Cancelled};
 
 use super::image_deployments::ImageDeployments;
 use crate::layer::{Contents, ContentsError, Layers, LocalTree};
@@ -33,4 +33,20 @@ pub enum ComposeError {
     /// The run was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl Cause for ComposeError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Contents(error) => error.exit_code(),
+            Self::Cancelled(error) => error.exit_code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Contents(error) => error.hint(),
+            Self::Cancelled(error) => error.hint(),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
+    io,
     sync::Arc,
 };
 
@@ -228,15 +229,16 @@ fn mode_of(name: &str) -> (&str, FileMode) {
         .map_or((name, FileMode::Regular), |name| (name, FileMode::Executable))
 }
 
+fn gone(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, why)
+}
+
 impl Contents for World {
     fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError> {
         self.reads
             .borrow_mut()
             .push(format!("{} {}", source.0, file.repo_path));
-        let missing = || ContentsError {
-            what: file.repo_path.to_string(),
-            why: "no such blob".to_owned(),
-        };
+        let missing = || ContentsError::new(file.repo_path.to_string(), gone("no such blob"));
         self.blobs.get(&file.blob).cloned().ok_or_else(missing)
     }
 }
@@ -274,10 +276,7 @@ impl LocalTree for World {
         self.calls.borrow_mut().push(format!("read {path}"));
         match self.local.get(path) {
             Some((LocalKind::File(_), bytes)) => Ok(bytes.clone()),
-            _ => Err(ContentsError {
-                what: path.to_string(),
-                why: "no such file".to_owned(),
-            }),
+            _ => Err(ContentsError::new(path.to_string(), gone("no such file"))),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use compose_model::{Diagnostic, Severity, text};
+use compose_model::{Diagnostic, text};
 
 use super::{
     fields::{Mistakes, is_null},
@@ -78,11 +78,7 @@ pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
         format!("`{LIST}` is empty: nothing is composed"),
         Some(hint.into()),
     );
-    let warning = mistakes.finish().pop()?;
-    Some(Diagnostic {
-        severity: Severity::Warning,
-        ..warning
-    })
+    mistakes.finish().pop().map(Diagnostic::into_warning)
 }
 
 type Pairs = (Id, Vec<(Id, Id)>);
@@ -163,6 +159,8 @@ fn is_alike(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use compose_model::Severity;
+
     use super::*;
 
     fn told(text: &str) -> Vec<String> {
@@ -170,7 +168,7 @@ mod tests {
             .into_iter()
             .map(|mistake| {
                 let (line, column) = mistake.place.as_ref().unwrap().line_column();
-                format!("{line}:{column} {} ({})", mistake.message, mistake.hint.unwrap())
+                format!("{line}:{column} {} ({})", mistake.message, mistake.hints[0])
             })
             .collect()
     }
@@ -247,7 +245,7 @@ mod tests {
             let text = format!("terraform: {{}}\n{key}: []\n");
             let found = misplaced(&"dev/terraform".into(), &text.as_str().into(), "move it");
             assert_eq!(found[0].message, format!("`{key}` has no effect in this file"));
-            assert_eq!(found[0].hint.as_deref(), Some("move it"));
+            assert_eq!(found[0].hints, ["move it"]);
         }
         assert!(has_deployments("bitops: {deployments: {terraform: {}}}"));
         assert!(!has_deployments("terraform: {deployments: {}}"));

@@ -27,8 +27,8 @@ fn render(mistakes: &[Diagnostic]) -> String {
             )
         });
         let hint = mistake
-            .hint
-            .as_ref()
+            .hints
+            .first()
             .map_or(String::new(), |hint| format!("\n    ({hint})"));
         format!("{place}{}{hint}", mistake.message)
     };

@@ -54,7 +54,9 @@ impl Lock {
         }
         for mistake in &mut mistakes {
             mistake.message = format!("the lock is not usable: {}", mistake.message);
-            mistake.hint.get_or_insert_with(|| RESTORE.to_owned());
+            if mistake.hints.is_empty() {
+                mistake.hints.push(RESTORE.to_owned());
+            }
         }
         Err(mistakes)
     }

@@ -74,7 +74,7 @@ fn mistakes(text: &str) -> String {
     let one = |mistake: &Diagnostic| {
         let place = mistake.place.as_ref().unwrap();
         let (line, _) = place.line_column();
-        let hint = mistake.hint.as_ref().unwrap();
+        let hint = &mistake.hints[0];
         format!(
             "{line} «{}» {} ({hint})",
             &place.text[place.span.clone()],
@@ -315,7 +315,7 @@ fn what_lock_and_config_disagree_on_is_told() {
         .chain(lock.unused(&named))
         .map(|warning| {
             let line = warning.place.map_or(0, |place| place.line_column().0);
-            format!("{line} {} ({})", warning.message, warning.hint.unwrap())
+            format!("{line} {} ({})", warning.message, warning.hints[0])
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @"
@@ -335,7 +335,7 @@ fn a_tag_that_was_moved_is_told_and_a_branch_is_not() {
     let moved = lock.moved_tags(&newer);
     assert_eq!(moved.len(), 1);
     let told = moved[0].to_diagnostic();
-    insta::assert_snapshot!(format!("{} ({})", told.message, told.hint.unwrap()), @"the tag `eks/v1.10.0` of https://host/obs was moved: `eks` is locked at 010101010, the tag is at 090909090 now (ask the catalog's owner why; if it is right, accept it with `--accept-moved`)");
+    insta::assert_snapshot!(format!("{} ({})", told.message, told.hints[0]), @"the tag `eks/v1.10.0` of https://host/obs was moved: `eks` is locked at 010101010, the tag is at 090909090 now (ask the catalog's owner why; if it is right, accept it with `--accept-moved`)");
     // The same version under another name.
     for respelled in ["eks/1.10.0", "eks-v1.10.0", "v1.10.0"] {
         newer.sources[0].resolved = tag(respelled);

@@ -1,6 +1,6 @@
 //! `BITOPS_COMPOSE_ALLOW`: which repos may be contacted at all.
 
-use compose_model::RepoUrl;
+use compose_model::{Cause, ExitCode, RepoUrl, env};
 
 /// Globs over a repo's whole URL, of which one must match. No globs allow everything.
 ///
@@ -10,6 +10,27 @@ use compose_model::RepoUrl;
 /// `.git`, ssh addresses as `ssh://user@host/path`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow(Vec<String>);
+
+/// A repo that policy refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{repo} is not among the repos that {} allows", env::ALLOW)]
+pub struct NotAllowed {
+    /// Its address.
+    pub repo: RepoUrl,
+}
+
+impl Cause for NotAllowed {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(format!(
+            "add a glob for it to {}, or remove the source",
+            env::ALLOW
+        ))
+    }
+}
 
 impl Allow {
     /// These globs.
@@ -21,6 +42,14 @@ impl Allow {
     pub fn allows(&self, repo: &RepoUrl) -> bool {
         let matches = |glob: &String| matches(glob, repo.as_str()) || matches(glob, repo.key());
         self.0.is_empty() || (!climbs(repo.path()) && self.0.iter().any(matches))
+    }
+
+    /// An error for a repo that may not be contacted.
+    pub fn check(&self, repo: &RepoUrl) -> Result<(), NotAllowed> {
+        if self.allows(repo) {
+            return Ok(());
+        }
+        Err(NotAllowed { repo: repo.clone() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why nothing answers a request, and what is near.
 
 use compose_model::{
-    CommitId, Refs, VersionRequest,
+    Cause, CommitId, ExitCode, Refs, VersionRequest,
     refs::{HEADS, TAGS},
     text::{escape, nearest},
 };
@@ -66,9 +66,12 @@ pub enum ResolveError {
     },
 }
 
-impl ResolveError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Cause for ResolveError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Config
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NoSuchTag { request, near } => {
                 let bare = request.as_str().trim_start_matches('v');
@@ -98,7 +101,9 @@ impl ResolveError {
             Self::ShortCommit { full: None, .. } => Some("write the full id, all 40 digits".into()),
         }
     }
+}
 
+impl ResolveError {
     /// The `ls-refs` prefixes to ask for before [`resolve`](super::resolve) is called again, so that the error can list
     /// what is near; empty when it would not gain by it.
     pub fn prefixes(&self) -> &'static [&'static str] {

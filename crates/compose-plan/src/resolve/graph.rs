@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode};
+use compose_model::{Diagnostic, ExitCode, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode};
 
 use super::{Allow, intersect::intersect, replay::Replay};
 
@@ -209,12 +209,9 @@ impl Graph {
         for spec in specs {
             if nested && spec.repo.is_local() {
                 let message = format!("a source's own config names {}, which is local", spec.repo);
-                refusals.push(Diagnostic::error(message).at(spec.place.clone()));
-            } else if !self.allow.allows(&spec.repo) {
-                let variable = compose_model::env::ALLOW;
-                let message = format!("{} is not among the repos that {variable} allows", spec.repo);
-                let hint = format!("add a glob for it to {variable}, or remove the source");
-                refusals.push(Diagnostic::error(message).at(spec.place.clone()).hint(hint));
+                refusals.push(Diagnostic::new(ExitCode::Refused, message).at(spec.place.clone()));
+            } else if let Err(error) = self.allow.check(&spec.repo) {
+                refusals.push(Diagnostic::from(error).at(spec.place.clone()));
             } else {
                 let fresh = self.keys.len();
                 let key = *self

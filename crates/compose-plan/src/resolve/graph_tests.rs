@@ -90,8 +90,8 @@ impl World {
             Err(errors) => {
                 let hint = |error: &compose_model::Diagnostic| {
                     error
-                        .hint
-                        .clone()
+                        .hints
+                        .first()
                         .map_or(String::new(), |hint| format!(" ({hint})"))
                 };
                 errors
@@ -257,7 +257,7 @@ fn what_must_not_be_contacted_never_becomes_ready() {
     let refused = Graph::new(config("dev", "a/e@1.0.0 b/e@1.0.0"), allow.clone())
         .map(|_| ())
         .unwrap_err();
-    insta::assert_snapshot!(format!("{} ({})", refused[0].message, refused[0].hint.clone().unwrap()), @"https://host/b is not among the repos that BITOPS_COMPOSE_ALLOW allows (add a glob for it to BITOPS_COMPOSE_ALLOW, or remove the source)");
+    insta::assert_snapshot!(format!("{} ({})", refused[0].message, refused[0].hints[0]), @"https://host/b is not among the repos that BITOPS_COMPOSE_ALLOW allows (add a glob for it to BITOPS_COMPOSE_ALLOW, or remove the source)");
     let mut graph = Graph::new(config("dev", "a/e@1.0.0"), allow).unwrap();
     let node = graph.ready()[0];
     let local = Arc::from("default-environments: [{repo: /etc, environment: e, version: 1.0.0}]");

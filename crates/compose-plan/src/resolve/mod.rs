@@ -30,7 +30,7 @@ use compose_model::{
 };
 use semver::{Version, VersionReq};
 
-pub use allow::Allow;
+pub use allow::{Allow, NotAllowed};
 pub use error::ResolveError;
 pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
 use tags::Tags;

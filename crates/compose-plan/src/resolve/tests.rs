@@ -1,4 +1,4 @@
-use compose_model::{CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest};
+use compose_model::{Cause, CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest};
 use proptest::prelude::*;
 use semver::{Version, VersionReq};
 

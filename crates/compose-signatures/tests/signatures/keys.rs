@@ -16,7 +16,7 @@ fn told(errors: Vec<Diagnostic>) -> Vec<String> {
             place.line_column()
         });
         assert!(
-            error.hint.is_some_and(|hint| !hint.is_empty()),
+            error.hints.iter().any(|hint| !hint.is_empty()),
             "{} has no hint",
             error.message
         );

@@ -429,7 +429,7 @@ fn keys_that_cannot_sign_or_be_read_are_told_with_their_place() {
         };
         assert!(error.message.contains(expected), "{}", error.message);
         assert_eq!(error.place.as_ref().unwrap().line_column(), (2, 1));
-        assert!(error.hint.is_some());
+        assert!(!error.hints.is_empty());
     }
 }
 

@@ -1,3 +1,4 @@
+use compose_model::Cause;
 use compose_signatures::{Object, Unverified, verify_tag};
 
 use crate::repo::{Repo, SIGNED_AT, keys, replace};
@@ -138,7 +139,7 @@ fn a_signed_tag_of_something_else_is_refused() {
     assert_eq!(
         verify_tag(&chain, "chain", inner, &key.keys())
             .err()
-            .map(|error| error.hint()),
+            .and_then(|error| error.hint()),
         Some("have the commit itself tagged: a tag of a tag is not followed".into())
     );
 

@@ -4,7 +4,7 @@ mod write;
 
 use std::{path::Path, sync::Arc};
 
-use compose_model::{ExitCode, FileMode, TreePath, file_name};
+use compose_model::{Diagnostic, ExitCode, Failure, FileMode, TreePath, file_name};
 use compose_plan::{
     compose::{self, ComposedFile, Composition, Write, bytes::Bytes},
     layer::{ContentsError, LocalKind, LocalTree},
@@ -16,7 +16,6 @@ use crate::{
     job::Job,
     local::DiskTree,
     pipeline::{self, Planned},
-    problem::{Failure, Problem},
 };
 
 /// What stands in an environment's config whose only content were its sources: BitOps needs none.
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
         let local = DiskTree::new(&job.root);
         let bytes = Bytes::new(&gathered.layers, &gathered, &local);
         if composition.local_is_cut {
-            return Err(Problem::new(
+            return Err(Diagnostic::new(
                 ExitCode::Config,
                 format!(
                     "{} holds too many files to copy; nothing was written",
@@ -106,26 +105,23 @@ fn entries(
 
 /// The composed config without the sources, which have become files.
 fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<String, Failure> {
-    let (text, _) = bytes.composed(file).map_err(|error| unreadable(&error))?;
-    let text = std::str::from_utf8(&text).map_err(|error| Problem::from_error(ExitCode::Config, &error))?;
+    let (text, _) = bytes.composed(file)?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|error| Diagnostic::error(format!("{} is not valid UTF-8", job.file)).because(error))?;
     match compose::without_sources(text) {
         Ok(text) => Ok(text.unwrap_or_else(|| EMPTY_CONFIG.to_owned())),
-        Err(why) => Err(Problem::new(
+        Err(why) => Err(Diagnostic::new(
             ExitCode::Config,
             format!("the sources cannot be taken out of {}", job.file),
         )
-        .because(why)
+        .reason(why)
         .hint("write `default-environments` as a plain block list at the document's root")
         .into()),
     }
 }
 
 fn kind(local: &DiskTree, path: &TreePath) -> Result<Option<LocalKind>, Failure> {
-    local.kind(path).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &ContentsError) -> Failure {
-    Problem::from_error(ExitCode::Config, error).into()
+    Ok(local.kind(path)?)
 }
 
 fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> Result<(), Failure> {

@@ -8,12 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cancel, ExitCode, FileMode, TreePath};
+use compose_model::{Background, Cancel, Diagnostic, ExitCode, Failure, FileMode, TreePath};
 use compose_plan::layer::ContentsError;
 use tempfile::TempPath;
 
-use super::{Entry, unreadable};
-use crate::problem::{Failure, Problem};
+use super::Entry;
 
 /// What was done.
 pub(super) struct Written {
@@ -78,7 +77,7 @@ pub(super) fn all(
     fs::create_dir(&tree).map_err(cannot("create", &tree))?;
     for entry in &wanted {
         check(cancel)?;
-        let (bytes, mode) = read(entry).map_err(|error| unreadable(&error))?;
+        let (bytes, mode) = read(entry)?;
         write(&tree.join(entry.path.as_str()), &bytes, mode)?;
     }
     if is_new {
@@ -107,7 +106,7 @@ enum Place {
 fn look(output: &Path, entry: &Entry, read: Read<'_>) -> Result<Place, Failure> {
     let target = output.join(entry.path.as_str());
     if fs::metadata(&target).is_ok_and(|meta| meta.is_file()) {
-        let (bytes, mode) = read(entry).map_err(|error| unreadable(&error))?;
+        let (bytes, mode) = read(entry)?;
         let meta = fs::metadata(&target).map_err(cannot("read", &target))?;
         let executable = meta.permissions().mode() & 0o100 != 0;
         if executable == (mode == FileMode::Executable)
@@ -162,13 +161,13 @@ fn move_to(from: PathBuf, to: &Path, force: bool) -> Result<(), Failure> {
 
 fn in_the_way(output: &Path, blocked: &[PathBuf], there: &[PathBuf]) -> Failure {
     let mut problems = Vec::new();
-    let list = |mut problem: Problem, paths: &[PathBuf]| {
-        problem.causes_are = "there is";
-        problem.causes = paths.iter().map(|path| path.display().to_string()).collect();
+    let list = |mut problem: Diagnostic, paths: &[PathBuf]| {
+        problem.background =
+            Background::InTheWay(paths.iter().map(|path| path.display().to_string()).collect());
         problem
     };
     if !blocked.is_empty() {
-        let problem = Problem::new(
+        let problem = Diagnostic::new(
             ExitCode::CannotWrite,
             format!(
                 "{}: a directory is needed where there is none, or the other way round; nothing was written",
@@ -183,7 +182,7 @@ fn in_the_way(output: &Path, blocked: &[PathBuf], there: &[PathBuf]) -> Failure 
             1 => "1 file is".to_owned(),
             many => format!("{many} files are"),
         };
-        let problem = Problem::new(
+        let problem = Diagnostic::new(
             ExitCode::CannotWrite,
             format!(
                 "{count} in {} already, with other contents; nothing was written",
@@ -197,15 +196,13 @@ fn in_the_way(output: &Path, blocked: &[PathBuf], there: &[PathBuf]) -> Failure 
 }
 
 fn check(cancel: &Cancel) -> Result<(), Failure> {
-    Ok(cancel
-        .check()
-        .map_err(|error| Problem::from_error(ExitCode::Terminated, &error))?)
+    Ok(cancel.check()?)
 }
 
 fn cannot(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.to_owned();
     move |error| {
-        Problem::new(ExitCode::CannotWrite, format!("cannot {act} {}", path.display()))
+        Diagnostic::new(ExitCode::CannotWrite, format!("cannot {act} {}", path.display()))
             .because(error)
             .hint("name another directory with --output")
             .into()

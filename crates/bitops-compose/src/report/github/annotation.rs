@@ -1,14 +1,13 @@
 //! Problems as annotations.
 
-use compose_model::{Place, Severity};
+use compose_model::{Diagnostic, Place, Severity};
 
 use super::{Checkout, data, property};
-use crate::problem::Problem;
 
 /// The workflow command that puts a problem on the value that it is about.
 ///
 /// A place that is in no file of the checkout (a source's own config) stands in the message.
-pub(in crate::report) fn annotate(problem: &Problem, checkout: &Checkout) -> String {
+pub(in crate::report) fn annotate(problem: &Diagnostic, checkout: &Checkout) -> String {
     let command = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -25,8 +24,8 @@ pub(in crate::report) fn annotate(problem: &Problem, checkout: &Checkout) -> Str
         },
         None => String::new(),
     };
-    for cause in &problem.causes {
-        message.push_str(&format!("\n{}: {cause}", problem.causes_are));
+    for (label, note) in problem.notes() {
+        message.push_str(&format!("\n{label}: {note}"));
     }
     for hint in &problem.hints {
         message.push_str(&format!("\nhint: {hint}"));
@@ -62,8 +61,8 @@ mod tests {
 
     use super::*;
 
-    fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Problem {
-        Problem::new(ExitCode::Config, "100% wrong").at(Place {
+    fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Diagnostic {
+        Diagnostic::new(ExitCode::Config, "100% wrong").at(Place {
             file: Arc::from(file),
             text: Arc::from(text),
             span,

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use compose_model::{Severity, text};
+use compose_model::{Diagnostic, Severity, text};
 use compose_plan::compose::{
     Composition, Write, report,
     report::markdown::{Page, code, plain},
 };
 
 use super::{Checkout, files};
-use crate::{gather::Gathered, problem::Problem, report::Printer};
+use crate::{gather::Gathered, report::Printer};
 
 /// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
 pub(crate) fn deliver(
@@ -58,8 +58,8 @@ pub(crate) fn deliver(
 }
 
 /// What went wrong, for the run's page; warnings alone leave it as it is.
-pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Problem]) {
-    let errors: Vec<&&Problem> = problems
+pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Diagnostic]) {
+    let errors: Vec<&&Diagnostic> = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .collect();
@@ -82,7 +82,7 @@ pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Prob
 /// Problems on the page; the log has all of them.
 const MOST: usize = 50;
 
-fn item(problem: &Problem, checkout: &Checkout) -> String {
+fn item(problem: &Diagnostic, checkout: &Checkout) -> String {
     // Messages are made of lines now and then; each is escaped on its own.
     let cut = |value: &str| text::escape(value, 2000);
     let mut out = format!("- **{}**", plain(&cut(&problem.message)));
@@ -94,8 +94,8 @@ fn item(problem: &Problem, checkout: &Checkout) -> String {
         out.push_str(&format!(" in {}", code(&format!("{file}:{line}:{column}"))));
     }
     out.push('\n');
-    for cause in problem.causes.iter().take(MOST) {
-        out.push_str(&format!("  - {}: {}\n", problem.causes_are, plain(&cut(cause))));
+    for (label, note) in problem.notes().iter().take(MOST) {
+        out.push_str(&format!("  - {label}: {}\n", plain(&cut(note))));
     }
     for hint in &problem.hints {
         out.push_str(&format!("  - hint: {}\n", plain(&cut(hint))));

@@ -393,7 +393,7 @@ fn deployments(composition: &Composition) -> Vec<PlanDeployment<'_>> {
 fn warning(warning: &Diagnostic) -> PlanWarning {
     PlanWarning {
         message: warning.message.clone(),
-        hint: warning.hint.clone(),
+        hint: (!warning.hints.is_empty()).then(|| warning.hints.join("; ")),
         file: warning.place.as_ref().map(|place| place.file.to_string()),
         line: warning.place.as_ref().map(|place| place.line_column().0),
     }

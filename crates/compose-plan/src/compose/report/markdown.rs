@@ -111,8 +111,9 @@ impl Page<'_> {
         let conflicts: Vec<String> = super::conflicts(self.composition, self.sources)
             .into_iter()
             .map(|conflict| {
-                let more = conflict.sides.iter().map(|side| format!("\n  - {}", plain(side)));
-                let remedies = conflict.remedies.iter();
+                let notes = conflict.notes().into_iter();
+                let more = notes.map(|(_, party)| format!("\n  - {}", plain(&party)));
+                let remedies = conflict.hints.iter();
                 let remedies = remedies.map(|remedy| format!("\n  - remedy: {}", plain(remedy)));
                 plain(&conflict.message) + &more.chain(remedies).collect::<String>()
             })

@@ -1,11 +1,11 @@
 //! The composition told to machines ([`json`]) and to people: at a glance ([`text`](mod@text)), line by line
 //! ([`diff`]), as a picture ([`graph`]), on the page of a CI run ([`markdown`]).
 
-mod described;
+mod conflicts;
 pub mod diff;
 pub mod graph;
 pub mod json;
 pub mod markdown;
 pub mod text;
 
-pub use described::{Described, conflicts};
+pub use conflicts::conflicts;

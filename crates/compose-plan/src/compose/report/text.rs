@@ -356,7 +356,7 @@ fn capped(lines: &mut Lines, told: impl ExactSizeIterator<Item = String>) {
 }
 
 fn warning(warning: &Diagnostic) -> Vec<String> {
-    let hint = warning.hint.as_ref().map(|hint| format!("  hint: {hint}"));
+    let hint = warning.hints.iter().map(|hint| format!("  hint: {hint}"));
     std::iter::once(warning.message.clone()).chain(hint).collect()
 }
 

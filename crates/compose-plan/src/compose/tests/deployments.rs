@@ -115,13 +115,7 @@ fn as_renames_the_images_deployments_of_a_source_in_the_images_order() {
         composition.warnings[0].message,
         "no deployment runs docs/, which comes from eks of https://host/org/eks-repo"
     );
-    assert!(
-        composition.warnings[0]
-            .hint
-            .as_ref()
-            .unwrap()
-            .contains("eks-terraform, eks-helm, terraform")
-    );
+    assert!(composition.warnings[0].hints[0].contains("eks-terraform, eks-helm, terraform"));
     assert!(composition.warnings[0].place.is_some());
 }
 

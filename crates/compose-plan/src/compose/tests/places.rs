@@ -173,7 +173,8 @@ fn what_cannot_be_read_ends_the_run() {
     let Err(ComposeError::Contents(error)) = world.try_compose(&Cancel::new()) else {
         panic!()
     };
-    assert_eq!(error.to_string(), "cannot read eks/a.kv: no such blob");
+    assert_eq!(error.to_string(), "cannot read eks/a.kv");
+    assert_eq!(error.source.to_string(), "no such blob");
 }
 
 #[test]

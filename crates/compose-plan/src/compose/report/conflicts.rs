@@ -1,0 +1,41 @@
+//! Conflicts one by one, as diagnostics with a place.
+
+use std::collections::BTreeMap;
+
+use compose_model::{Background, Diagnostic};
+
+use crate::{
+    compose::{Composition, Conflict, wording},
+    layer::{Origin, Source},
+};
+
+/// Every conflict; those between the same sources stand together. Each has its parties, its remedies, and as its place
+/// the entry of the highest source that is a party to it.
+pub fn conflicts(composition: &Composition, sources: &[Source]) -> Vec<Diagnostic> {
+    let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
+    for conflict in &composition.conflicts {
+        groups.entry(conflict.between()).or_default().push(conflict);
+    }
+    groups
+        .into_values()
+        .flatten()
+        .map(|conflict| diagnostic(conflict, sources))
+        .collect()
+}
+
+fn diagnostic(conflict: &Conflict, sources: &[Source]) -> Diagnostic {
+    let highest = conflict
+        .parties
+        .iter()
+        .rev()
+        .find_map(|party| match party.origin {
+            Origin::Source(source) => Some(&sources[source.0]),
+            Origin::Local => None,
+        });
+    let parties = conflict.parties.iter();
+    let mut diagnostic = Diagnostic::error(format!("{}: {}", conflict.path, wording::message(conflict)));
+    diagnostic.background = Background::Parties(parties.map(|party| wording::side(party, sources)).collect());
+    diagnostic.place = highest.map(|source| source.place.clone());
+    diagnostic.hints.clone_from(&conflict.remedies);
+    diagnostic
+}
