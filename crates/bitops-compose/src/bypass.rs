@@ -8,6 +8,7 @@ use std::{
 };
 
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, ReadError, env, settings};
+use compose_plan::config::mentions_list;
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
@@ -18,9 +19,6 @@ use crate::{
     switching::{POLL, Wait},
     workspace::Workspaces,
 };
-
-/// The key that makes a config ours. A config without this text is BitOps' alone.
-const KEY: &str = "default-environments";
 
 /// What stage 0 found.
 #[derive(Debug)]
@@ -197,7 +195,8 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(unreadable(&config, error)),
     };
-    if !names_sources(&bytes) {
+    // A config that does not mention sources is BitOps' alone.
+    if !mentions_list(&bytes) {
         let environment = environment.into_string();
         return Ok(environment.map_or(Looked::Nowhere, |environment| Looked::Plain {
             environment,
@@ -236,28 +235,6 @@ pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
     Diagnostic::from(ReadError::of(config)(error)).hint(hint)
 }
 
-/// Does the text hold the key outside of a comment?
-fn names_sources(text: &[u8]) -> bool {
-    let holds = |line: &[u8]| line.windows(KEY.len()).any(|window| window == KEY.as_bytes());
-    text.split(|byte| *byte == b'\n').any(|line| {
-        let line = line.trim_ascii_start();
-        !line.starts_with(b"#") && holds(line)
-    })
-}
-
 fn set(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_comment_names_no_sources() {
-        assert!(names_sources(b"a: 1\ndefault-environments:\n"));
-        assert!(names_sources(b"bitops: {default-environments: []}"));
-        assert!(!names_sources(b"a: 1\n  # default-environments:\n"));
-        assert!(!names_sources(b"default-environment: x\n"));
-    }
 }

@@ -419,7 +419,7 @@ impl<'t> Builder<'t> {
         }
         let found = self.properties()?;
         let token = self.peek()?;
-        let (content, column) = (token.span.start, token.column);
+        let (content, column, line_indent) = (token.span.start, token.column, token.line_indent);
         let form = match token.kind {
             TokenKind::Scalar { .. } => return Ok((self.scalar(place, found)?, None)),
             TokenKind::BlockEntry if blocks == Blocks::Any => Form::Indentless,
@@ -433,11 +433,7 @@ impl<'t> Builder<'t> {
         if form != Form::Indentless {
             self.next()?;
         }
-        let indent = if form.is_flow() {
-            self.line_indent(content)
-        } else {
-            column
-        };
+        let indent = if form.is_flow() { line_indent } else { column };
         self.open(place, found, content, form, indent)
     }
 
@@ -482,15 +478,6 @@ impl<'t> Builder<'t> {
         Ok((id, Some(open)))
     }
 
-    /// The spaces at the start of the line of a byte.
-    fn line_indent(&self, at: usize) -> usize {
-        const BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
-        let before = &self.text[..at];
-        let line = before.rfind(BREAKS).map_or(before, |line| &before[line..]);
-        let line = line.trim_start_matches(BREAKS).trim_start_matches('\u{feff}');
-        line.len() - line.trim_start_matches(' ').len()
-    }
-
     fn block_item(&mut self, open: &Open) -> Result<Step, Error> {
         if self.take(&TokenKind::BlockEntry)? {
             let place = open.place(self.at, false);
@@ -515,12 +502,11 @@ impl<'t> Builder<'t> {
             return self.expected("`,` or `]`");
         }
         let token = self.peek()?;
-        let start = token.span.start;
+        let (start, indent) = (token.span.start, token.line_indent);
         let place = open.place(start, false);
         Ok(match token.kind {
             TokenKind::SequenceClose => Step::Separator,
             TokenKind::Key { .. } => {
-                let indent = self.line_indent(start);
                 Step::Child(self.open(place, Properties::default(), start, Form::Pair, indent)?)
             }
             _ => Step::Child(self.node(place, Blocks::None)?),

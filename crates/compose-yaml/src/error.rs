@@ -48,7 +48,7 @@ pub enum Problem {
     #[error("the anchor `{}` is defined twice", escape(.0, 60))]
     DuplicateAnchor(String),
     /// There is more than one document.
-    #[error("several YAML documents, of which BitOps reads none")]
+    #[error("the file holds several YAML documents, which BitOps does not read")]
     SeveralDocuments,
     /// The bytes are neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("neither UTF-8 nor UTF-16")]
@@ -57,7 +57,7 @@ pub enum Problem {
     #[error("{0} bytes, more than {MAX_BYTES}")]
     TooLarge(usize),
     /// Collections are nested deeper than PyYAML can follow.
-    #[error("nested deeper than {MAX_DEPTH}")]
+    #[error("not valid YAML: nested deeper than {MAX_DEPTH}")]
     TooDeep,
     /// There are too many nodes.
     #[error("more than {MAX_NODES} values")]

@@ -30,7 +30,7 @@ impl Tree<'_> {
 
     /// Whether an entry is a merge key.
     pub fn is_merge_key(&self, entry: &MapEntry) -> bool {
-        self.scalar(entry.key) == Some(Scalar::Merge)
+        self.value(entry.key) == Some("<<") && self.scalar(entry.key) == Some(Scalar::Merge)
     }
 
     /// A key as Python compares it: `1`, `1.0` and `true` are one. `None` if it is a collection.
@@ -48,6 +48,25 @@ impl Tree<'_> {
     /// The entries of a mapping as a Python dict: of those with one key the last counts, in the place of the first.
     pub fn loaded(&self, map: NodeId) -> Rc<[Loaded]> {
         self.loaded_within(self.resolve(map), &mut HashSet::new())
+    }
+
+    /// The keys and values of a mapping: its own as written, duplicates included, then what merge keys add. `None` if it is
+    /// no mapping, or if the budget is used up. Aliases of the mapping are followed.
+    pub fn pairs(&self, map: NodeId) -> Option<Vec<(NodeId, NodeId)>> {
+        let id = self.resolve(map);
+        let entries = &self.map(id)?.entries;
+        if !self.spend(8 * entries.len()) {
+            return None;
+        }
+        let pair = |entry: &MapEntry| (entry.key, entry.value);
+        let own = entries.iter().filter(|entry| !self.is_merge_key(entry));
+        let mut pairs: Vec<_> = own.map(pair).collect();
+        if pairs.len() < entries.len() {
+            let loaded = self.loaded(id);
+            let inherited = loaded.iter().filter(|loaded| loaded.map != id);
+            pairs.extend(inherited.map(|loaded| pair(&self.entry(*loaded))));
+        }
+        (!self.is_exhausted()).then_some(pairs)
     }
 
     fn flattened_within(&self, map: NodeId, open: &mut HashSet<NodeId>) -> Vec<Loaded> {
@@ -114,8 +133,8 @@ impl Tree<'_> {
 
     /// The node that a path of keys leads to from the root; see [`get`](Self::get).
     pub fn find(&self, path: &[&str]) -> Option<NodeId> {
-        self.root()?;
-        path.iter().try_fold(0, |node, key| self.get(node, key))
+        path.iter()
+            .try_fold(self.root()?, |node, key| self.get(node, key))
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Token<'t> {
     pub(crate) span: Range<usize>,
     /// The column of its start, counted in characters from 0.
     pub(crate) column: usize,
+    /// The number of spaces at the start of its line.
+    pub(crate) line_indent: usize,
 }
 
 /// The kinds of [`Token`].
@@ -105,6 +107,8 @@ struct Mark {
     index: usize,
     line: usize,
     column: usize,
+    /// The number of spaces at the start of the line.
+    line_indent: usize,
 }
 
 /// A token that may turn out to start a key.
@@ -143,6 +147,11 @@ fn is_break(c: char) -> bool {
     matches!(c, '\0' | '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
+/// The number of spaces at the start of a text.
+fn spaces(text: &str) -> usize {
+    text.len() - text.trim_start_matches(' ').len()
+}
+
 /// Whether a character ends a word.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t') || is_break(c)
@@ -151,9 +160,13 @@ fn is_blank(c: char) -> bool {
 impl<'t> Scanner<'t> {
     /// Reads from the start of a text without a NUL, which marks the end here as in PyYAML.
     pub(crate) fn new(text: &'t str) -> Self {
+        let mark = Mark {
+            line_indent: spaces(text.trim_start_matches('\u{feff}')),
+            ..Mark::default()
+        };
         Self {
             text,
-            mark: Mark::default(),
+            mark,
             tokens: VecDeque::new(),
             taken: 0,
             is_done: false,
@@ -212,6 +225,7 @@ impl<'t> Scanner<'t> {
         if c != '\0' && is_break(c) && !(c == '\r' && self.rest().starts_with('\n')) {
             self.mark.line += 1;
             self.mark.column = 0;
+            self.mark.line_indent = spaces(self.rest());
         } else if c != '\u{feff}' {
             self.mark.column += 1;
         }
@@ -242,6 +256,7 @@ impl<'t> Scanner<'t> {
             kind,
             span: start.at..end,
             column: start.column,
+            line_indent: start.line_indent,
         });
     }
 
@@ -283,7 +298,8 @@ impl<'t> Scanner<'t> {
             }
             '\'' | '"' => self.property(Self::quoted_scalar),
             _ if self.starts_plain() => self.property(Self::plain_scalar),
-            c => self.error(format!("nothing can begin with {}", c.escape_debug())),
+            '\t' => self.error("a tab where only spaces may be"),
+            c => self.error(format!("a plain scalar cannot begin with `{c}`")),
         }
     }
 
@@ -500,6 +516,7 @@ impl<'t> Scanner<'t> {
                 kind,
                 span: key.mark.at..key.mark.at,
                 column: key.mark.column,
+                line_indent: key.mark.line_indent,
             };
             self.tokens
                 .insert(place, token(TokenKind::Key { explicit: false }));

@@ -123,9 +123,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// The bytes of the node without tag and anchor.
+    /// The bytes of the node, with tag and anchor.
     pub fn span(&self) -> Range<usize> {
-        self.content..self.end
+        self.start..self.end
     }
 
     /// Whether it stands for nothing: it was omitted, or is `~` or `null` without a tag.
@@ -218,8 +218,8 @@ impl<'t> Tree<'t> {
     }
 
     /// The root; `None` in a document without content.
-    pub fn root(&self) -> Option<&Node> {
-        self.nodes.first()
+    pub fn root(&self) -> Option<NodeId> {
+        (!self.nodes.is_empty()).then_some(0)
     }
 
     /// The node itself, or the target of its alias.
@@ -274,7 +274,7 @@ impl<'t> Tree<'t> {
 
     /// The text of a node without tag and anchor.
     pub fn source(&self, node: NodeId) -> &str {
-        &self.text[self.nodes[node].span()]
+        &self.text[self.nodes[node].content..self.nodes[node].end]
     }
 
     /// Counts one step and so many bytes against the budget that stops alias bombs; `false` if it is used up.

@@ -247,3 +247,34 @@ fn random_texts_are_read_as_pyyaml_reads_them() {
     assert!(read > 800, "{read}");
     assert_same(&texts);
 }
+
+/// Each of these is a megabyte that takes seconds to minutes where the time is not proportional to the length.
+#[test]
+fn long_texts_take_time_in_proportion() {
+    let started = std::time::Instant::now();
+    let long = |part: &str| part.repeat((1 << 20) / part.len());
+    let key = |text: String| format!("a: {text}");
+    for text in [
+        long("["),
+        long("- "),
+        key(format!("[{}]", long("{a: 1},"))),
+        format!("{}[{}]", " ".repeat(1 << 19), "{},".repeat(100_000)),
+        key(format!("[{}]", long("a,"))),
+        key(format!("\"{}\"", long("x\\n"))),
+        key(format!("'{}'", long("x\n"))),
+        key(long("x\n ")),
+        key(format!("|\n{}", long(" x\n"))),
+        key(format!("|\n{}", long("\n"))),
+        long("? "),
+        long("a: b\n"),
+        long("&a "),
+        long("!x "),
+        long("# c\n"),
+        long(" "),
+        long("\n"),
+        long("---\n"),
+    ] {
+        let _ = Tree::parse(text);
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    LIST, PARENT,
     forms::Form,
-    isolate::{LIST, PARENT},
     keys::{self, Key, Shape},
 };
 

@@ -92,13 +92,13 @@ impl<'t> Scanner<'t> {
     }
 
     fn anchor_name(&mut self, what: &str) -> Result<&'t str, Error> {
+        let start = self.mark.at;
         self.forward();
         let name = self.take_while(is_word);
         let next = self.peek(0);
         if name.is_empty() || !is_blank(next) && !"?:,]}%@`".contains(next) {
-            return self.error(format!(
-                "{what} whose name has other characters than letters, digits, `-` and `_`"
-            ));
+            let message = format!("{what} whose name is not of letters, digits, `-` and `_`");
+            return Err(Error::syntax(message, start));
         }
         Ok(name)
     }

@@ -42,7 +42,7 @@ impl<'t> Scanner<'t> {
         let start = self.mark;
         let folded = self.peek(0) == '>';
         self.forward();
-        let (chomping, increment) = self.block_header()?;
+        let (chomping, increment) = self.block_header(start)?;
         let mut end = self.mark.at;
         self.rest_of_line("the first line of a block scalar")?;
 
@@ -94,7 +94,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The signs behind `|` or `>`, in either order.
-    fn block_header(&mut self) -> Result<(Chomping, Option<usize>), Error> {
+    fn block_header(&mut self, start: Mark) -> Result<(Chomping, Option<usize>), Error> {
         let mut chomping = None;
         let mut increment = None;
         for _ in 0..2 {
@@ -108,7 +108,8 @@ impl<'t> Scanner<'t> {
             self.forward();
         }
         if self.peek(0) != ' ' && !is_break(self.peek(0)) {
-            return self.error("a block scalar whose text begins on its first line");
+            let message = "a block scalar whose text begins on its first line";
+            return Err(Error::syntax(message, start.at));
         }
         Ok((chomping.unwrap_or(Chomping::Clip), increment))
     }
