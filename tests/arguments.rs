@@ -1,11 +1,9 @@
 //! What stands behind the image's name: `docker run IMAGE ARGUMENTS` is `bitops-compose deploy ARGUMENTS`.
 
-mod common;
-
 use std::io::Write as _;
 use std::process::Stdio;
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::standin;
 
 fn ready() -> World {
@@ -100,11 +98,11 @@ fn a_shell_and_a_program_are_started_as_they_are() {
     }
     assert!(world.context.pipeline().is_none());
     // What a directory's or a text file's path means is BitOps' to say.
-    assert_eq!(
-        arguments(&world, &["/etc/passwd"]),
-        Some(vec!["/etc/passwd".to_owned()])
-    );
-    world.context.set("PATH", "/nowhere");
+    let text = world.context.root().join("text");
+    std::fs::write(&text, "no program").unwrap();
+    let text = text.to_str().unwrap();
+    assert_eq!(arguments(&world, &[text]), Some(vec![text.to_owned()]));
+    world.context.set("PATH", world.context.root().join("absent"));
     let run = world.context.run(["deploy", "bash"]).expect_code(127);
     assert!(run.stderr.contains("`bash` cannot be started"), "{run}");
 }
@@ -113,8 +111,11 @@ fn a_shell_and_a_program_are_started_as_they_are() {
 #[test]
 fn a_shell_reads_its_script_as_gitlabs_runner_gives_it() {
     let world = ready();
-    let detect = "if [ -x /usr/bin/no-such-bash ]; then\n\texec /usr/bin/no-such-bash\nelif [ -x /bin/sh ]; then\n\texec /bin/sh\n\
-                  else\n\texit 1\nfi\n";
+    let bash = world.context.root().join("absent/bash");
+    let bash = bash.display();
+    let detect = &format!(
+        "if [ -x {bash} ]; then\n\texec {bash}\nelif [ -x /bin/sh ]; then\n\texec /bin/sh\nelse\n\texit 1\nfi\n"
+    );
     let mut child = world
         .context
         .command(["deploy", "sh", "-c", detect])

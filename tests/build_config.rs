@@ -1,9 +1,7 @@
 //! The image's own list of deployments: which file it stands in is the pipeline's to say, and what the plan says is what
 //! the pipeline does.
 
-mod common;
-
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{Catalog, Run};
 
 /// A source with one directory that no plugin runs unless a list says so, and build configs that name one deployment each.

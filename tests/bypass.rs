@@ -1,16 +1,14 @@
 //! With nothing to compose BitOps starts as if bitops-compose were not there.
 
-mod common;
-
 use std::fs;
 
-use common::{catalog, world};
+use crate::common::{World, catalog, world};
 
 const CONFIG: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
 
 /// No cache, no composition: the run made nothing.
 #[track_caller]
-fn assert_untouched(world: &common::World) {
+fn assert_untouched(world: &World) {
     world.assert_nothing_left();
     assert_eq!(fs::read_dir(world.context.cache()).unwrap().count(), 0);
 }

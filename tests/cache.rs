@@ -1,10 +1,8 @@
 //! The object cache as a deployment meets it: what it saves, what it holds, and where it is put.
 
-mod common;
-
 use std::{fs, process::Command};
 
-use common::{World, catalog, six_sources, world};
+use crate::common::{World, catalog, six_sources, world};
 use compose_testkit::server::ANY;
 
 /// Handshakes, looks at the refs and fetches, of each repo.

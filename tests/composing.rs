@@ -1,8 +1,6 @@
 //! Composition as people meet it: what the plan says is what is deployed, and what a remedy says is what helps.
 
-mod common;
-
-use common::{World, world};
+use crate::common::{World, world};
 use compose_testkit::Catalog;
 use serde_json::Value;
 

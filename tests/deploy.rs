@@ -1,10 +1,8 @@
 //! The whole path: from an environment's config to a running pipeline.
 
-mod common;
-
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use common::{catalog, six_sources, world};
+use crate::common::{catalog, six_sources, world};
 use compose_testkit::{
     Catalog, example,
     server::{Fault, Kind, Rule},

@@ -1,8 +1,6 @@
 //! A list of sources that would be ignored: people hear of it before they deploy, and a deployment says so before BitOps starts without them.
 
-mod common;
-
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 
 const DEPLOYMENTS: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
 /// Where a list would be ignored: the file, its text, and where the place is marked.

@@ -1,14 +1,12 @@
 //! Killed at any stage, the next run ends as if nothing had happened. A signal at any stage ends it at once.
 
-mod common;
-
 use std::{
     collections::BTreeMap,
     fs,
     time::{Duration, Instant},
 };
 
-use common::{World, six_sources};
+use crate::common::{World, six_sources};
 use compose_testkit::{
     Signal, Spawned, figures,
     server::{ANY, Fault, Kind, Rule},

@@ -2,8 +2,6 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
-mod common;
-
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, chown, lchown},
@@ -11,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use common::{World, catalog, six_sources, world};
+use crate::common::{World, catalog, six_sources, world};
 use compose_testkit::{Run, figures};
 
 /// The run ends for want of something: nothing is left, nothing was started, and the hint names the remedy.
@@ -275,6 +273,9 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
     let huge = "9".repeat(30);
     let long = "x".repeat(5000);
     let globs = "*a".repeat(2000);
+    let mut world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
+    let absent = world.context.root().join("absent").display().to_string();
+    let below = format!("{absent}/x");
     let cases: Vec<(&str, Vec<&str>, i32)> = vec![
         ("BITOPS_COMPOSE", vec!["maybe", "-1", &huge], 2),
         ("BITOPS_COMPOSE_LOCKED", vec!["2", "ja", &huge], 2),
@@ -308,12 +309,8 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
             0,
         ),
         ("BITOPS_COMPOSE_OPS_REPO", vec!["/dev/null"], 73),
-        (
-            "BITOPS_COMPOSE_VERIFY_KEYS",
-            vec!["/nonexistent", "/dev/null", "/"],
-            65,
-        ),
-        ("BITOPS_BUILD_CONFIG_YAML", vec!["/nonexistent", "/", &long], 0),
+        ("BITOPS_COMPOSE_VERIFY_KEYS", vec![&absent, "/dev/null", "/"], 65),
+        ("BITOPS_BUILD_CONFIG_YAML", vec![&absent, "/", &long], 0),
         // No environment of that name, or none that is one: the pipeline says so.
         (
             "BITOPS_ENVIRONMENT",
@@ -321,15 +318,14 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
             0,
         ),
         ("BITOPS_ENVIRONMENT", vec!["dev/../dev", "./dev"], 0),
-        ("GITHUB_STEP_SUMMARY", vec!["/dev/full", "/", "/nonexistent/x"], 0),
-        ("GITHUB_OUTPUT", vec!["/dev/full", "/", "/nonexistent/x"], 0),
+        ("GITHUB_STEP_SUMMARY", vec!["/dev/full", "/", &below], 0),
+        ("GITHUB_OUTPUT", vec!["/dev/full", "/", &below], 0),
         ("GITHUB_SERVER_URL", vec!["nonsense", "://", &long], 0),
         ("HTTP_PROXY", vec!["::::"], 65),
         ("HOME", vec!["/dev/null", "relative"], 0),
-        ("TMPDIR", vec!["/nonexistent"], 0),
+        ("TMPDIR", vec![&absent], 0),
         ("TZ", vec![&long], 0),
     ];
-    let mut world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     // The stand-in is not what is tested, and has its own ideas of absurd values.
     world.context.set("BITOPS_COMPOSE_PIPELINE", "true");

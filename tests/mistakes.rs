@@ -1,10 +1,8 @@
 //! Bad input ends the run before the pipeline starts, with a message that names the place and the remedy.
 
-mod common;
-
 use std::fs;
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog,
     server::{ClosedPort, Fault, Kind, Rule},

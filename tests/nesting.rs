@@ -1,8 +1,6 @@
 //! Sources that name sources.
 
-mod common;
-
-use common::{World, world};
+use crate::common::{World, world};
 use compose_testkit::{Catalog, server::ClosedPort};
 
 /// A world whose catalogs have an environment `env` each, which holds a file of the catalog's name, a `who` that all of

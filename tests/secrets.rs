@@ -1,10 +1,8 @@
 //! Secrets in every place that they can come from, and searched for in every place that they could end up in.
 
-mod common;
-
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{
     figures,
     server::{Fault, Kind, Proxy, Rule},
@@ -103,7 +101,7 @@ fn planted(right: From) -> World {
             format!("{MARK}-elsewhere"),
         )
         .set("HTTPS_PROXY", format!("http://me:{MARK}-proxy@proxy.example:1"))
-        .set("SSH_AUTH_SOCK", format!("/nonexistent/{MARK}-agent"))
+        .set("SSH_AUTH_SOCK", root.join(format!("{MARK}-agent")))
         .set("AWS_SECRET_ACCESS_KEY", format!("{MARK}-cloud"))
         .set("GITHUB_STEP_SUMMARY", root.join("summary.md"))
         .set("GITHUB_ACTIONS", "true")

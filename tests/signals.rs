@@ -1,10 +1,8 @@
 //! SIGTERM and SIGINT end a run within a second, whatever it waits for.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{catalog, world};
+use crate::common::{catalog, world};
 use compose_testkit::{
     Signal,
     server::{Fault, Kind, Rule},

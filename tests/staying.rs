@@ -1,15 +1,13 @@
 //! The program stays as the pipeline's parent: the path is the user's own repo again after the copy, nothing of composing is left,
 //! and a signal lets tools finish. What a parent does in general is tested in `compose-parent`.
 
-mod common;
-
 use std::{
     fs,
     path::Path,
     time::{Duration, Instant},
 };
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::Signal;
 
 const LIMIT: Duration = Duration::from_secs(60);

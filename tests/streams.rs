@@ -1,7 +1,5 @@
 //! Closed, broken and full streams; what the pipeline inherits, and what must not be inherited.
 
-mod common;
-
 use std::{
     fs::File,
     io::Write as _,
@@ -10,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{figures, standin};
 
 fn ready() -> World {
@@ -180,7 +178,7 @@ fn the_pipeline_starts_with_no_signal_ignored_and_none_blocked() {
 fn tokens_are_not_for_the_pipeline_and_everything_else_is() {
     let variables = [
         ("GITHUB_TOKEN", "for the pipeline too"),
-        ("GIT_DIR", "/nowhere"),
+        ("GIT_DIR", "another.git"),
         ("EMPTY", ""),
         ("LINES", "a\nb"),
     ];
@@ -215,8 +213,10 @@ fn gits_variables_of_another_repo_do_not_leak_in() {
     let mut world = world(&mut [catalog("c", "eks", "x.txt", "from c")]);
     let (path, trap) = (world.path("c"), world.context.root().join("trap"));
     let touch = format!("touch {}", trap.display());
+    let absent = world.context.root().join("absent");
+    let absent = absent.to_str().unwrap();
     for (name, value) in [
-        ("GIT_DIR", "/nonexistent"),
+        ("GIT_DIR", absent),
         ("GIT_WORK_TREE", "/etc"),
         ("GIT_INDEX_FILE", "/etc/passwd"),
         ("GIT_OBJECT_DIRECTORY", "/proc"),

@@ -2,11 +2,9 @@
 //!
 //! With `BITOPS_COMPOSE_TEST_TERRAFORM` it is asked again; it downloads nothing for that.
 
-mod common;
-
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use common::world;
+use crate::common::world;
 use compose_testkit::Catalog;
 
 /// Two files of two layers, and what is defined twice (`None`: Terraform takes both).

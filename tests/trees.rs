@@ -1,10 +1,8 @@
 //! Hostile trees through the whole program: each is refused by its path, and nothing of it touches the machine.
 
-mod common;
-
 use std::fs;
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{RawEntry, Repo, figures};
 
 /// What no case may change: the user's repo, the home, everything else in the program's world.

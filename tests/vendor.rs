@@ -1,10 +1,8 @@
 //! `vendor`: the composition as real files.
 
-mod common;
-
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog, Context, Run, Signal,
     server::{Fault, Kind, Rule},

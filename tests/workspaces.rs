@@ -1,13 +1,11 @@
 //! Where the operations repo is, where none is mounted: the checkout of a CI, or what `BITOPS_COMPOSE_WORKSPACE` names.
 
-mod common;
-
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use common::{World, catalog, world};
+use crate::common::{World, catalog, world};
 use compose_model::env;
 use compose_testkit::standin;
 

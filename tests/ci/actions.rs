@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::job::{job, read};
-use crate::project;
+use super::job::{job, read};
+use super::project;
 
 #[test]
 fn no_input_is_text_of_a_script() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{project, tools};
+use super::{project, tools};
 
 fn examples() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(project().join("docs/examples/ci"))

@@ -129,7 +129,8 @@ fn a_deploy_has_groups_outputs_and_a_page() {
 fn without_a_directory_that_lasts_the_manifest_is_the_runs_own() {
     let mut world = ready();
     // As in a `docker://` step, into which the runner mounts no temporary directory.
-    world.context.set("RUNNER_TEMP", "/nonexistent/_temp");
+    let absent = world.context.root().join("absent/_temp");
+    world.context.set("RUNNER_TEMP", absent);
     world.context.run(["deploy"]).expect_code(0);
     let outputs = outputs(&world);
     let seen = world.context.pipeline().unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use compose_testkit::actions::Runner;
 
-use crate::project;
+use super::project;
 
 /// A runner's directories, with the project's files where a runner puts an action's.
 pub(crate) struct Job {

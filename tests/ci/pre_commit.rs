@@ -6,8 +6,8 @@ use std::process::Command;
 
 use compose_testkit::git;
 
+use super::{project, tools};
 use crate::common::{World, catalog, world};
-use crate::{project, tools};
 
 /// A repo of these hooks as their users see it: at a commit.
 fn hooks(directory: &Path) -> String {

@@ -9,8 +9,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::{project, tools};
 use crate::common::{catalog, world};
-use crate::{project, tools};
 
 type Found = BTreeMap<String, String>;
 

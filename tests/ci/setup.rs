@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::job::{executable, job};
+use super::job::{executable, job};
 
 #[test]
 fn setup_takes_the_release_that_its_checksums_describe() {

@@ -4,9 +4,9 @@ use std::fs;
 
 use compose_testkit::git;
 
+use super::job::{Job, job, read};
+use super::project;
 use crate::common::{World, catalog, world};
-use crate::job::{Job, job, read};
-use crate::project;
 
 /// Two environments whose locks are behind, in a clone of a bare repo.
 fn outdated(job: &Job) -> World {

@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use compose_testkit::docker::Engine;
+
 use crate::ways::{in_operations, project, runner};
 use crate::world::world;
 
 #[test]
 fn a_deployment_has_outputs_a_page_and_a_manifest_that_stays() {
-    let world = world();
+    let world = world(Engine::Docker);
     let mut runner = runner(&world);
     runner.variable("AWS_SECRET_ACCESS_KEY", "aws-secret");
     let with = [
@@ -56,7 +58,7 @@ fn a_deployment_has_outputs_a_page_and_a_manifest_that_stays() {
 
 #[test]
 fn a_command_for_people_has_them_too() {
-    let world = world();
+    let world = world(Engine::Docker);
     in_operations(&world);
     let with = [
         ("image", &*world.image),
@@ -89,7 +91,7 @@ fn a_command_for_people_has_them_too() {
 
 #[test]
 fn in_a_job_container_of_the_image_no_other_is_started() {
-    let world = world();
+    let world = world(Engine::Docker);
     in_operations(&world);
     let mut runner = runner(&world);
     // Where a job container sees an action.

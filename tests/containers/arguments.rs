@@ -1,10 +1,17 @@
 //! What stands behind the image's name.
 
-use crate::world::world;
+use compose_testkit::docker::Engine;
 
-#[test]
-fn a_command_is_no_deploy() {
-    let world = world();
+use crate::world::{in_each_engine, world};
+
+in_each_engine![
+    a_command_is_no_deploy,
+    a_gitlab_job_with_the_images_own_entrypoint,
+    a_program_by_its_path_and_its_code,
+];
+
+fn a_command_is_no_deploy(engine: Engine) {
+    let world = world(engine);
     let before = world.fingerprint();
     let mount = world.bind("", "");
     for words in [&["plan"][..], &["bitops-compose", "plan", "dev"]] {
@@ -28,9 +35,8 @@ fn a_command_is_no_deploy() {
 
 /// GitLab's runner starts the image with a shell that looks for the best one, and gives it the job on its standard input;
 /// the job's checkout is a volume.
-#[test]
-fn a_gitlab_job_with_the_images_own_entrypoint() {
-    let world = world();
+fn a_gitlab_job_with_the_images_own_entrypoint(engine: Engine) {
+    let world = world(engine);
     let before = world.fingerprint();
     let checkout = format!("--volume={}:/builds/group/project", world.checkout().display());
     let options = [
@@ -49,8 +55,9 @@ fn a_gitlab_job_with_the_images_own_entrypoint() {
         .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
         .collect();
     let script = format!(
-        "printf '{}' | docker run --rm {}",
+        "printf '{}' | '{}' run --rm {}",
         job.replace('\n', "\\n"),
+        engine.program(),
         quoted.join(" ")
     );
     let output = std::process::Command::new("sh")
@@ -72,9 +79,8 @@ fn a_gitlab_job_with_the_images_own_entrypoint() {
     world.fingerprint().assert_same_as(&before);
 }
 
-#[test]
-fn a_program_by_its_path_and_its_code() {
-    let world = world();
+fn a_program_by_its_path_and_its_code(engine: Engine) {
+    let world = world(engine);
     let run = world
         .engine
         .run(world.arguments(&[], &["/bin/sh", "-c", "pwd; exit 7"]))

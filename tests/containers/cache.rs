@@ -1,8 +1,11 @@
 //! The object cache on a volume, as docs/cache.md has it.
 
+use compose_testkit::docker::Engine;
 use compose_testkit::server::Kind;
 
-use crate::world::{World, world};
+use crate::world::{World, in_each_engine, world};
+
+in_each_engine![a_volume_keeps_what_was_fetched_for_containers_of_any_user,];
 
 /// How often content was asked for since this was last called.
 fn fetches(world: &World) -> usize {
@@ -14,9 +17,8 @@ fn fetches(world: &World) -> usize {
         .count()
 }
 
-#[test]
-fn a_volume_keeps_what_was_fetched_for_containers_of_any_user() {
-    let world = world();
+fn a_volume_keeps_what_was_fetched_for_containers_of_any_user(engine: Engine) {
+    let world = world(engine);
     let volume = world.engine.volume();
     let mount = world.bind("", "");
     let cache = |mode: &str| format!("--volume={}:/var/cache/bitops-compose{mode}", volume.name());

@@ -7,10 +7,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use compose_testkit::docker::Engine;
 use compose_testkit::{Catalog, GitServer, Run, git};
 
 use crate::real_bitops;
-use crate::world::{World, required};
+use crate::world::{World, image, in_each_engine};
+
+in_each_engine![hooks_do_what_they_do_with_the_bare_pipeline_but_for_what_is_listed,];
 
 /// Files that the local environment and the source have. Both `settings.json` are mappings, so they are merged.
 const LOCAL: &[(&str, &str, u32)] = &[
@@ -105,21 +108,20 @@ const BY_HAND: &[(&str, &str)] = &[
 ];
 const LINKS: &[(&str, &str)] = &[("dev/terraform-b", "terraform"), ("dev/readme", "../README.md")];
 
-#[test]
-fn hooks_do_what_they_do_with_the_bare_pipeline_but_for_what_is_listed() {
-    let (composed, bare) = pair(&required("BITOPS_COMPOSE_TEST_IMAGE"));
+fn hooks_do_what_they_do_with_the_bare_pipeline_but_for_what_is_listed(engine: Engine) {
+    let (composed, bare) = pair(engine, &image(engine));
     compare(composed, bare);
 }
 
 #[test]
 fn hooks_do_what_they_do_with_bare_bitops_but_for_what_is_listed() {
     let Some(image) = real_bitops::image() else { return };
-    let (composed, bare) = pair(image.name());
+    let (composed, bare) = pair(Engine::Docker, image.name());
     compare(composed, bare);
 }
 
 /// The image with the local files, the bare pipeline with the files that a person has merged.
-fn pair(image: &str) -> (World, World) {
+fn pair(engine: Engine, image: &str) -> (World, World) {
     let mut catalog = Catalog::new("c");
     for (path, text, mode) in SOURCE {
         let path = path.replacen("dev", "eks", 1);
@@ -130,8 +132,8 @@ fn pair(image: &str) -> (World, World) {
         }
     }
     catalog.tag("1.0.0");
-    let composed = World::new(image, &mut [catalog], GitServer::start);
-    let mut bare = World::new(image, &mut [], GitServer::start);
+    let composed = World::new(engine, image, &mut [catalog], GitServer::start);
+    let mut bare = World::new(engine, image, &mut [], GitServer::start);
     let without = composed.bare();
     without.name().clone_into(&mut bare.image);
     bare.keep(without);

@@ -6,11 +6,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use compose_testkit::docker::Container;
+use compose_testkit::docker::{Container, Engine};
 use compose_testkit::server::Kind;
 use compose_testkit::{Catalog, GitServer, Run, figures};
 
-use crate::world::{World, required, wait_until, world};
+use crate::world::{World, image, in_each_engine, wait_until, world};
+
+in_each_engine![
+    two_environments_at_once,
+    many_runs_leave_nothing_and_no_first_hook_sees_a_composition,
+    each_workspace_is_deployed_and_not_the_one_before,
+    a_workspace_that_is_gone_deploys_nothing_old,
+    a_killed_container_started_again_shows_the_users_own_files,
+];
 
 /// Names a number of rounds other than the small one that a test takes: docs/testing.md.
 const ROUNDS: &str = "BITOPS_COMPOSE_TEST_ROUNDS";
@@ -75,8 +83,7 @@ sed -i "s/round .*/round $ROUND/" $D/$E/edited.txt
 echo "$ROUND" > $D/$E/new && mv $D/$E/new $D/$E/moved.txt
 "#;
 
-#[test]
-fn two_environments_at_once() {
+fn two_environments_at_once(engine: Engine) {
     let mut catalog = Catalog::new("c");
     for name in ["dev", "prod"] {
         catalog
@@ -84,11 +91,7 @@ fn two_environments_at_once() {
             .file(&format!("{name}/terraform/of-{name}.tf"), "# theirs\n");
     }
     catalog.tag("1.0.0");
-    let world = World::new(
-        &required("BITOPS_COMPOSE_TEST_IMAGE"),
-        &mut [catalog],
-        GitServer::start,
-    );
+    let world = World::new(engine, &image(engine), &mut [catalog], GitServer::start);
     for name in ["dev", "prod"] {
         let config = format!(
             "default-environments:\n- {{repo: {}, environment: {name}, version: 1.0.0}}\n",
@@ -147,9 +150,8 @@ fn two_environments_at_once() {
     );
 }
 
-#[test]
-fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition() {
-    let world = world();
+fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition(engine: Engine) {
+    let world = world(engine);
     let hook = "if [ -e /opt/bitops_deployment/dev/terraform/theirs.txt ]; then echo composed >> /out/seen; fi\n\
                 [ -e $BITOPS_TEMPDIR/dev/terraform/theirs.txt ] && echo run >> /out/runs\n";
     world.file("dev/terraform/bitops.before-deploy.d/look.sh", hook);
@@ -176,8 +178,8 @@ fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition() {
 }
 
 /// A job in which two checkouts of one repo are at `/out/a` and `/out/b`.
-fn job_with_workspaces() -> Job {
-    let world = world();
+fn job_with_workspaces(engine: Engine) -> Job {
+    let world = world(engine);
     for name in ["a", "b"] {
         let copy = world.out().join(name);
         fs::create_dir(&copy).unwrap();
@@ -196,9 +198,8 @@ fn copy_checkout(from: &Path, to: &Path) {
     assert!(copied.unwrap().success());
 }
 
-#[test]
-fn each_workspace_is_deployed_and_not_the_one_before() {
-    let job = job_with_workspaces();
+fn each_workspace_is_deployed_and_not_the_one_before(engine: Engine) {
+    let job = job_with_workspaces(engine);
     for name in ["a", "b", "a"] {
         let run = job.deploy(&[&format!("GITHUB_WORKSPACE=/out/{name}")]);
         let seen = job.world.assert_ran(run, Some("one"));
@@ -207,9 +208,8 @@ fn each_workspace_is_deployed_and_not_the_one_before() {
     }
 }
 
-#[test]
-fn a_workspace_that_is_gone_deploys_nothing_old() {
-    let job = job_with_workspaces();
+fn a_workspace_that_is_gone_deploys_nothing_old(engine: Engine) {
+    let job = job_with_workspaces(engine);
     let workspace = "GITHUB_WORKSPACE=/out/a";
     job.world.assert_ran(job.deploy(&[workspace]), Some("one"));
     fs::remove_dir_all(job.world.out().join("a/dev")).unwrap();
@@ -221,10 +221,11 @@ fn a_workspace_that_is_gone_deploys_nothing_old() {
     }
 }
 
+/// In Docker alone: the engine has no part in it.
 #[test]
 fn a_config_that_changes_during_the_fetch_is_not_deployed() {
     for change in ["another version", "the environment is gone"] {
-        let world = world();
+        let world = world(Engine::Docker);
         let mount = world.bind("", "");
         let job = Job::new(world, &[&mount]);
         job.world.server.set_latency(Duration::from_secs(1));
@@ -250,9 +251,10 @@ fn a_config_that_changes_during_the_fetch_is_not_deployed() {
     }
 }
 
+/// In Docker alone: the engine has no part in it.
 #[test]
 fn a_config_that_cannot_be_read_is_not_one_without_sources() {
-    let world = world();
+    let world = world(Engine::Docker);
     let config = world.checkout().join("dev/bitops.config.yaml");
     fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let run = world
@@ -262,9 +264,8 @@ fn a_config_that_cannot_be_read_is_not_one_without_sources() {
     assert!(world.pipeline().is_none(), "{run}");
 }
 
-#[test]
-fn a_killed_container_started_again_shows_the_users_own_files() {
-    let world = world();
+fn a_killed_container_started_again_shows_the_users_own_files(engine: Engine) {
+    let world = world(engine);
     world.file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
     // One that does not copy keeps the composition until its end, so the kill comes while it is switched in.
     let looks = "--env=BITOPS_COMPOSE_PIPELINE=sh -c 'ls /opt/bitops_deployment/dev/terraform > /out/seen; \

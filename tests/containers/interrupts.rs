@@ -11,11 +11,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use compose_testkit::docker::{Container, Image};
+use compose_testkit::docker::{Container, Engine, Image};
 use compose_testkit::{Catalog, GitServer, figures, standin};
 
 use crate::real_bitops;
-use crate::world::{World, required, wait_until};
+use crate::world::{World, image, in_each_engine, wait_until};
+
+in_each_engine![
+    while_terraform_applies,
+    between_two_deployments,
+    a_tool_with_much_to_say_ends_as_well,
+    the_bare_pipeline_leaves_the_lock,
+];
 
 /// How the end is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +175,7 @@ struct Deploy {
 }
 
 impl Deploy {
-    fn new(image: &str, side: Side, pipeline: Pipeline, moment: Moment) -> Self {
+    fn new(engine: Engine, image: &str, side: Side, pipeline: Pipeline, moment: Moment) -> Self {
         let chart_server = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut catalog = Catalog::new("c");
         let chart = format!(
@@ -186,7 +193,7 @@ impl Deploy {
             catalog.file(&format!("eks/{path}"), text);
         }
         catalog.tag("1.0.0");
-        let world = World::new(image, &mut [catalog], GitServer::start);
+        let world = World::new(engine, image, &mut [catalog], GitServer::start);
         if side == Side::Bare {
             for (path, text) in source {
                 world.file(&format!("dev/{path}"), text);
@@ -352,8 +359,9 @@ impl Deploy {
 
     /// However a composing run was ended by a signal, its home shows the user's own files.
     fn assert_home_is_clean(&self, container: &Container, outcome: &Outcome) {
-        let copy = self.world.out().join("active");
-        let from = format!("{}:/opt/bitops-compose/active", container.name());
+        // The whole directory: of a link alone podman copies what it leads to.
+        let copy = self.world.out().join("home");
+        let from = format!("{}:/opt/bitops-compose/.", container.name());
         if !self
             .world
             .engine
@@ -362,7 +370,8 @@ impl Deploy {
         {
             return;
         }
-        assert_eq!(fs::read_link(&copy).unwrap(), Path::new("mount"), "{outcome}");
+        let active = fs::read_link(copy.join("active"));
+        assert_eq!(active.unwrap(), Path::new("mount"), "{outcome}");
         let changes = self.world.engine.expect(["diff", container.name()]);
         assert!(
             !changes.contains("/opt/bitops-compose/composition"),
@@ -392,7 +401,7 @@ impl Terminal {
             .args([
                 "-c",
                 script,
-                "docker",
+                container.engine().program(),
                 "start",
                 "--attach",
                 "--interactive",
@@ -435,57 +444,68 @@ fn expected(deploy: &Deploy, way: Way) -> Outcome {
 }
 
 #[track_caller]
-fn assert_ends_orderly(moment: Moment) {
-    let image = required("BITOPS_COMPOSE_TEST_IMAGE");
+fn assert_ends_orderly(engine: Engine, moment: Moment) {
+    let image = image(engine);
     for way in moment.ways() {
         for init in [false, true] {
-            let deploy = Deploy::new(&image, Side::Composed, Pipeline::StandIn, moment);
+            let deploy = Deploy::new(engine, &image, Side::Composed, Pipeline::StandIn, moment);
             let outcome = deploy.interrupt(*way, init);
             assert_eq!(outcome, expected(&deploy, *way), "{way}, --init: {init}");
         }
     }
 }
 
+/// In Docker alone: which tool it is makes no difference to the engine; `while_terraform_applies` runs in both.
 #[test]
 fn while_a_hook_runs() {
-    assert_ends_orderly(Moment::Hook);
+    assert_ends_orderly(Engine::Docker, Moment::Hook);
 }
 
-#[test]
-fn while_terraform_applies() {
-    assert_ends_orderly(Moment::Terraform);
+fn while_terraform_applies(engine: Engine) {
+    assert_ends_orderly(engine, Moment::Terraform);
 }
 
-#[test]
-fn between_two_deployments() {
-    assert_ends_orderly(Moment::Between);
+fn between_two_deployments(engine: Engine) {
+    assert_ends_orderly(engine, Moment::Between);
 }
 
+/// In Docker alone, as with a hook.
 #[test]
 fn while_ansible_runs() {
-    assert_ends_orderly(Moment::Ansible);
+    assert_ends_orderly(Engine::Docker, Moment::Ansible);
 }
 
+/// In Docker alone, as with a hook.
 #[test]
 fn while_helm_runs() {
-    assert_ends_orderly(Moment::Helm);
+    assert_ends_orderly(Engine::Docker, Moment::Helm);
 }
 
-#[test]
-fn a_tool_with_much_to_say_ends_as_well() {
-    let image = required("BITOPS_COMPOSE_TEST_IMAGE");
+fn a_tool_with_much_to_say_ends_as_well(engine: Engine) {
+    let image = image(engine);
     for way in Way::ALL {
-        let deploy = Deploy::new(&image, Side::Composed, Pipeline::StandIn, Moment::Terraform);
+        let deploy = Deploy::new(
+            engine,
+            &image,
+            Side::Composed,
+            Pipeline::StandIn,
+            Moment::Terraform,
+        );
         fs::write(deploy.state("terraform.loud"), "").unwrap();
         assert_eq!(deploy.interrupt(way, false), expected(&deploy, way), "{way}");
     }
 }
 
-#[test]
-fn the_bare_pipeline_leaves_the_lock() {
-    let bare = bare(&required("BITOPS_COMPOSE_TEST_IMAGE"));
+fn the_bare_pipeline_leaves_the_lock(engine: Engine) {
+    let bare = bare(engine, &image(engine));
     for way in Way::ALL {
-        let deploy = Deploy::new(bare.name(), Side::Bare, Pipeline::StandIn, Moment::Terraform);
+        let deploy = Deploy::new(
+            engine,
+            bare.name(),
+            Side::Bare,
+            Pipeline::StandIn,
+            Moment::Terraform,
+        );
         let left = Tool {
             locked: true,
             saved: false,
@@ -499,7 +519,8 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
     let Some(image) = real_bitops::image() else {
         return;
     };
-    let bare = bare(image.name());
+    let engine = Engine::Docker;
+    let bare = bare(engine, image.name());
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/interrupts.md");
     let page = fs::read_to_string(page).unwrap();
     let mut wrong = String::new();
@@ -510,7 +531,7 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
     {
         for way in moment.ways() {
             for init in [false, true] {
-                let composed = Deploy::new(image.name(), Side::Composed, Pipeline::BitOps, moment);
+                let composed = Deploy::new(engine, image.name(), Side::Composed, Pipeline::BitOps, moment);
                 let outcome = composed.interrupt(*way, init);
                 let asked = if init {
                     format!("{way}, `--init`")
@@ -525,8 +546,8 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
                     wrong += &format!("{start}…{end}\n");
                 }
                 // What bare BitOps leaves is a race: the page tells one run of it, and nothing is asserted.
-                let left =
-                    Deploy::new(bare.name(), Side::Bare, Pipeline::BitOps, moment).interrupt(*way, init);
+                let left = Deploy::new(engine, bare.name(), Side::Bare, Pipeline::BitOps, moment)
+                    .interrupt(*way, init);
                 figures::record(0, format!("{start}{left}{end}"), "");
             }
         }
@@ -535,6 +556,6 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
 }
 
 /// An image without bitops-compose.
-fn bare(image: &str) -> Image {
-    World::new(image, &mut [], GitServer::start).bare()
+fn bare(engine: Engine, image: &str) -> Image {
+    World::new(engine, image, &mut [], GitServer::start).bare()
 }

@@ -1,10 +1,15 @@
 //! The operations repo's path is a link in the image, which it isn't in BitOps' own: what sees that, and the forms that work.
 
-use crate::world::{DEPLOYMENT, world};
+use compose_testkit::docker::Engine;
 
+use crate::world::{DEPLOYMENT, in_each_engine, world};
+
+in_each_engine![copied_into_a_container_and_out_of_it,];
+
+/// In Docker alone: what programs in the container see of a link is no matter of the engine.
 #[test]
 fn a_slash_at_the_end_leads_through_the_link() {
-    let world = world();
+    let world = world(Engine::Docker);
     for script in [
         "find D/ -name mine.txt",
         "cp -r D/. /tmp/x && ls /tmp/x/dev/terraform/mine.txt",
@@ -38,9 +43,8 @@ fn a_slash_at_the_end_leads_through_the_link() {
     }
 }
 
-#[test]
-fn docker_cp_into_a_container_and_out_of_it() {
-    let world = world();
+fn copied_into_a_container_and_out_of_it(engine: Engine) {
+    let world = world(engine);
     let checkout = world.checkout().display().to_string();
     // The last: the directory itself below the path, which is taken as well.
     for (from, to) in [("/.", ""), ("/.", "/"), ("", ""), ("", "/")] {
@@ -58,6 +62,10 @@ fn docker_cp_into_a_container_and_out_of_it() {
             let below = if from.is_empty() { "checkout/dev" } else { "dev" };
             assert!(out.join(below).is_dir(), "{from:?} {to:?} {form:?}");
         }
+        let out = world.beside("copied").join("link");
+        let _ = std::fs::remove_dir_all(&out);
+        world.engine.expect(["cp", &path, out.to_str().unwrap()]);
+        assert_eq!(out.is_symlink(), !engine.copies_what_a_link_leads_to());
         world.assert_ran(container.start_and_wait(), Some("one"));
     }
 }

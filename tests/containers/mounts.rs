@@ -4,8 +4,21 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use compose_testkit::Run;
+use compose_testkit::docker::Engine;
 
-use crate::world::{DEPLOYMENT, World, world};
+use crate::world::{DEPLOYMENT, World, in_each_engine, world};
+
+in_each_engine![
+    a_bind_mount_writable_or_not,
+    another_user_and_no_capabilities,
+    a_named_volume,
+    only_a_subdirectory_is_mounted,
+    without_a_mount_the_pipeline_has_its_own_message,
+    filled_by_hand_in_a_running_container,
+    a_root_that_cannot_be_written,
+    something_mounted_over_the_operations_repo,
+    a_github_actions_step_has_a_workspace,
+];
 
 /// Runs a container with these options beside the checkout's mount: it composes, and the checkout is as it was.
 #[track_caller]
@@ -21,9 +34,8 @@ fn assert_composes(world: &World, options: &[&str]) {
     world.fingerprint().assert_same_as(&before);
 }
 
-#[test]
-fn a_bind_mount_writable_or_not() {
-    let world = world();
+fn a_bind_mount_writable_or_not(engine: Engine) {
+    let world = world(engine);
     for mode in ["", ":ro"] {
         assert_composes(&world, &[&world.bind("", mode)]);
     }
@@ -35,9 +47,8 @@ fn a_bind_mount_writable_or_not() {
     assert_composes(&world, &[&format!("{mount},readonly")]);
 }
 
-#[test]
-fn another_user_and_no_capabilities() {
-    let world = world();
+fn another_user_and_no_capabilities(engine: Engine) {
+    let world = world(engine);
     let mount = world.bind("", "");
     assert_composes(&world, &[&mount, "--user=1000"]);
     assert_composes(&world, &[&mount, "--user=12345:6789"]);
@@ -51,9 +62,8 @@ fn another_user_and_no_capabilities() {
     assert_composes(&world, &all);
 }
 
-#[test]
-fn a_named_volume() {
-    let world = world();
+fn a_named_volume(engine: Engine) {
+    let world = world(engine);
     let volume = world.engine.volume();
     let options = [&*format!("--volume={}:{DEPLOYMENT}", volume.name())];
     // The engine copies into the volume through a container that has it.
@@ -64,9 +74,8 @@ fn a_named_volume() {
     assert_composes(&world, &options);
 }
 
-#[test]
-fn only_a_subdirectory_is_mounted() {
-    let world = world();
+fn only_a_subdirectory_is_mounted(engine: Engine) {
+    let world = world(engine);
     let before = world.fingerprint();
     for options in [
         vec![world.bind("dev", "")],
@@ -83,9 +92,10 @@ fn only_a_subdirectory_is_mounted() {
     }
 }
 
+/// In Docker alone: `link.rs` copies in each engine.
 #[test]
 fn copied_into_a_created_container() {
-    let world = world();
+    let world = world(Engine::Docker);
     let owner = fs::metadata(world.checkout()).unwrap();
     let user = format!("--user={}:{}", owner.uid(), owner.gid());
     for (options, from) in [(vec![], "/."), (vec![], ""), (vec![&*user], "/.")] {
@@ -101,9 +111,10 @@ fn copied_into_a_created_container() {
     }
 }
 
+/// In Docker alone: `derived.rs` has both builders.
 #[test]
 fn a_derived_image_brings_the_operations_repo() {
-    let source = world();
+    let source = world(Engine::Docker);
     for lines in [
         format!("COPY --chown=1000:1000 . {DEPLOYMENT}\nUSER 1000"),
         format!("WORKDIR {DEPLOYMENT}\nCOPY . .\nVOLUME {DEPLOYMENT}"),
@@ -117,16 +128,15 @@ fn a_derived_image_brings_the_operations_repo() {
         assert_eq!(seen.text("_scripts/run.sh"), Some("true\n"), "{lines}");
 
         // What is mounted hides it.
-        let other = world();
+        let other = world(Engine::Docker);
         other.version("2.0.0");
         let arguments = other.arguments_of(image.name(), &[&other.bind("", "")], &[]);
         other.assert_ran(other.engine.run(arguments), Some("two"));
     }
 }
 
-#[test]
-fn without_a_mount_the_pipeline_has_its_own_message() {
-    let world = world();
+fn without_a_mount_the_pipeline_has_its_own_message(engine: Engine) {
+    let world = world(engine);
     let run = world.run(&[]).expect_code(1);
     assert!(run.stderr.contains("needs to be mounted"), "{run}");
     assert!(world.pipeline().is_some());
@@ -146,9 +156,8 @@ fn without_a_mount_the_pipeline_has_its_own_message() {
 }
 
 /// What a job does in a container that runs already.
-#[test]
-fn filled_by_hand_in_a_running_container() {
-    let world = world();
+fn filled_by_hand_in_a_running_container(engine: Engine) {
+    let world = world(engine);
     let source = format!("--volume={}:/src:ro", world.checkout().display());
     let git = "git -c user.name=x -c user.email=x@example.org";
     let (root, anyone) = (&["--user=0"][..], &["--user=0", "--user=1000"][..]);
@@ -180,9 +189,8 @@ fn filled_by_hand_in_a_running_container() {
     }
 }
 
-#[test]
-fn a_root_that_cannot_be_written() {
-    let world = world();
+fn a_root_that_cannot_be_written(engine: Engine) {
+    let world = world(engine);
     let mount = world.bind("", "");
     let before = world.fingerprint();
     let run = world.run(&["--read-only", &mount]).expect_code(73);
@@ -201,11 +209,24 @@ fn a_root_that_cannot_be_written() {
     let advised = [
         "--read-only",
         "--tmpfs=/tmp",
-        "--tmpfs=/opt/bitops-compose",
+        "--tmpfs=/opt/bitops-compose:mode=0777",
         &mount_in_home,
     ];
     assert_composes(&world, &advised);
     assert_composes(&world, &[&advised[..], &["--user=1000"]].concat());
+
+    // Without the mode it is the engine's.
+    let without_a_mode = advised.map(|option| option.trim_end_matches(":mode=0777"));
+    assert_composes(&world, &without_a_mode);
+    let as_another_user = [&without_a_mode[..], &["--user=1000"]].concat();
+    if engine.makes_each_tmpfs_sticky() {
+        let run = world.run(&as_another_user).expect_code(73);
+        let hint = "/opt/bitops-compose is sticky, so that only the owner of /opt/bitops-compose/active may replace it";
+        assert!(run.stderr.contains(hint), "{run}");
+        assert!(world.pipeline().is_none(), "{run}");
+    } else {
+        assert_composes(&world, &as_another_user);
+    }
 
     // With another home it is the link that cannot be switched; a tmpfs over its directory would hide the image's own.
     let elsewhere = [
@@ -219,7 +240,7 @@ fn a_root_that_cannot_be_written() {
         run.stderr.contains("cannot switch /opt/bitops-compose/active"),
         "{run}"
     );
-    assert!(!run.stderr.contains("--tmpfs /opt`"), "{run}");
+    assert!(!run.stderr.contains("--tmpfs /opt:"), "{run}");
 
     // Without sources there is nothing to write.
     world
@@ -229,9 +250,8 @@ fn a_root_that_cannot_be_written() {
     world.assert_ran(world.run(&advised), None);
 }
 
-#[test]
-fn something_mounted_over_the_operations_repo() {
-    let world = world();
+fn something_mounted_over_the_operations_repo(engine: Engine) {
+    let world = world(engine);
     let mount = world.bind("", "");
     let before = world.fingerprint();
     let hidden = |run: Run| {
@@ -268,9 +288,8 @@ fn something_mounted_over_the_operations_repo() {
     }
 }
 
-#[test]
-fn a_github_actions_step_has_a_workspace() {
-    let world = world();
+fn a_github_actions_step_has_a_workspace(engine: Engine) {
+    let world = world(engine);
     let before = world.fingerprint();
     let mount = format!("--volume={}:/github/workspace", world.checkout().display());
     let options = [

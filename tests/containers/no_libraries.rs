@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use compose_testkit::docker::Engine;
 use compose_testkit::server::Authority;
 use compose_testkit::{Catalog, GitServer, Run};
 
@@ -14,6 +15,7 @@ fn world(serve: impl FnOnce(&std::path::Path) -> GitServer) -> World {
     let mut catalog = Catalog::new("c");
     catalog.file("eks/theirs.txt", "from the catalog").tag("1.0.0");
     World::new(
+        Engine::Docker,
         &required("BITOPS_COMPOSE_TEST_NOGLIBC_IMAGE"),
         &mut [catalog],
         serve,

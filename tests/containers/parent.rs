@@ -2,9 +2,16 @@
 
 use std::fs;
 
-use compose_testkit::docker::Container;
+use compose_testkit::docker::{Container, Engine};
 
-use crate::world::{World, wait_until, world};
+use crate::world::{World, in_each_engine, wait_until, world};
+
+in_each_engine![
+    process_1_is_small_and_shows_no_token,
+    stop_lets_a_tool_let_go_of_its_lock,
+    kill_with_an_interrupt_does_so_too,
+    the_path_is_the_users_own_once_it_has_been_copied,
+];
 
 /// Holds a lock until an interrupt comes, and says more than a pipe holds before it lets go.
 const TOOL: &str = "trap 'seq 20000; rm /out/lock; echo > /out/released; exit 1' INT; echo $$ > /out/lock; \
@@ -35,9 +42,8 @@ fn assert_released(world: &World, container: &Container) {
     );
 }
 
-#[test]
-fn process_1_is_small_and_shows_no_token() {
-    let world = world();
+fn process_1_is_small_and_shows_no_token(engine: Engine) {
+    let world = world(engine);
     hook(
         &world,
         "for f in environ status cmdline; do tr '\\0' '\\n' < /proc/1/$f > /out/$f; done\n",
@@ -59,10 +65,9 @@ fn process_1_is_small_and_shows_no_token() {
     assert!(field("RssAnon:") < 3 << 10, "{status}");
 }
 
-#[test]
-fn docker_stop_lets_a_tool_let_go_of_its_lock() {
+fn stop_lets_a_tool_let_go_of_its_lock(engine: Engine) {
     for options in [&[][..], &["--init"]] {
-        let world = world();
+        let world = world(engine);
         let container = locked(&world, options);
         container.stop(10);
         assert_eq!(container.wait(), 143, "{}", container.logs());
@@ -70,18 +75,16 @@ fn docker_stop_lets_a_tool_let_go_of_its_lock() {
     }
 }
 
-#[test]
-fn docker_kill_with_an_interrupt_does_so_too() {
-    let world = world();
+fn kill_with_an_interrupt_does_so_too(engine: Engine) {
+    let world = world(engine);
     let container = locked(&world, &[]);
     world.engine.expect(["kill", "--signal=INT", container.name()]);
     assert_eq!(container.wait(), 130, "{}", container.logs());
     assert_released(&world, &container);
 }
 
-#[test]
-fn the_path_is_the_users_own_once_it_has_been_copied() {
-    let world = world();
+fn the_path_is_the_users_own_once_it_has_been_copied(engine: Engine) {
+    let world = world(engine);
     hook(
         &world,
         "until [ \"$(readlink /opt/bitops-compose/active)\" = mount ]; do :; done; echo out > /opt/bitops_deployment/bo-out.env; \

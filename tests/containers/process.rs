@@ -3,22 +3,28 @@
 
 use std::time::Duration;
 
+use compose_testkit::docker::Engine;
 use compose_testkit::server::{Fault, Kind, Rule};
 
-use crate::world::{World, world};
+use crate::world::{World, in_each_engine, world};
+
+in_each_engine![
+    the_pipeline_gets_every_argument_and_variable_and_is_process_1_without_a_parent,
+    the_pipelines_exit_code_comes_out,
+    stop_ends_a_stalled_fetch_within_a_second,
+];
 
 /// One world that composes, one that has nothing to compose.
-fn both() -> [World; 2] {
-    let plain = world();
+fn both(engine: Engine) -> [World; 2] {
+    let plain = world(engine);
     plain
         .file("dev/bitops.config.yaml", "bitops: {}\n")
         .file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
-    [world(), plain]
+    [world(engine), plain]
 }
 
-#[test]
-fn the_pipeline_gets_every_argument_and_variable_and_is_process_1_without_a_parent() {
-    for (world, composes) in both().into_iter().zip([true, false]) {
+fn the_pipeline_gets_every_argument_and_variable_and_is_process_1_without_a_parent(engine: Engine) {
+    for (world, composes) in both(engine).into_iter().zip([true, false]) {
         let mount = world.bind("", ":ro");
         let options = [
             &mount,
@@ -44,19 +50,17 @@ fn the_pipeline_gets_every_argument_and_variable_and_is_process_1_without_a_pare
     }
 }
 
-#[test]
-fn the_pipelines_exit_code_comes_out() {
-    for world in both() {
+fn the_pipelines_exit_code_comes_out(engine: Engine) {
+    for world in both(engine) {
         world.file("dev/terraform/bitops.before-deploy.d/fail.sh", "exit 42\n");
         let run = world.run(&[&world.bind("", "")]).expect_code(42);
         assert!(world.pipeline().is_some(), "{run}");
     }
 }
 
-#[test]
-fn docker_stop_ends_a_stalled_fetch_within_a_second() {
+fn stop_ends_a_stalled_fetch_within_a_second(engine: Engine) {
     for kind in [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch] {
-        let world = world();
+        let world = world(engine);
         let before = world.fingerprint();
         world.server.inject("c", Rule::from(Fault::Stall).on(kind));
         let container = world.engine.start(world.arguments(&[&world.bind("", "")], &[]));

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use compose_testkit::docker::Image;
+use compose_testkit::docker::{Engine, Image};
 use compose_testkit::{GitServer, example};
 
-use crate::world::{World, required};
+use crate::world::{self, World};
 
 /// The image under test with BitOps in the stand-in's place; none, and a line that says so, where there is no BitOps.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
@@ -15,7 +15,12 @@ pub(crate) fn image() -> Option<Image> {
         eprintln!("skipped: BITOPS_COMPOSE_TEST_BITOPS names no BitOps");
         return None;
     };
-    let world = World::new(&required("BITOPS_COMPOSE_TEST_IMAGE"), &mut [], GitServer::start);
+    let world = World::new(
+        Engine::Docker,
+        &world::image(Engine::Docker),
+        &mut [],
+        GitServer::start,
+    );
     // Nothing of the stand-in may be left to answer in BitOps' place.
     Some(world.derive(
         "RUN rm -rf /opt/bitops\nCOPY . /\nENV PYTHONUNBUFFERED=1",
@@ -33,7 +38,12 @@ pub(crate) fn has_plugin(name: &str) -> bool {
 #[test]
 fn bitops_itself_deploys_what_was_composed() {
     let Some(image) = image() else { return };
-    let world = World::new(image.name(), &mut example::catalogs(), GitServer::start);
+    let world = World::new(
+        Engine::Docker,
+        image.name(),
+        &mut example::catalogs(),
+        GitServer::start,
+    );
     world
         .file(
             "dev/bitops.config.yaml",

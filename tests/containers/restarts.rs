@@ -4,9 +4,21 @@
 use std::fs;
 use std::time::Duration;
 
+use compose_testkit::docker::Engine;
 use compose_testkit::server::{Fault, Kind, Rule};
 
-use crate::world::{DEPLOYMENT, World, wait_until, world};
+use crate::world::{DEPLOYMENT, World, in_each_engine, wait_until, world};
+
+in_each_engine![
+    with_the_whole_operations_repo_mounted,
+    with_one_environment_mounted,
+    with_a_file_and_a_directory_mounted,
+    with_a_config_mounted_over_the_one_that_a_derived_image_brings,
+    by_the_restart_policy_of_the_engine,
+    after_being_killed_while_it_fetched,
+    and_looked_into_while_it_runs,
+    two_environments_at_once_in_one_container,
+];
 
 /// Starts one container again and again while the checkout changes: composed, composed otherwise, nothing to compose,
 /// composed again, failing, composed.
@@ -40,46 +52,45 @@ fn assert_starts_again(world: &World, options: &[&str]) {
 }
 
 /// A checkout that the pipeline runs without any source.
-fn world_with_a_deployment() -> World {
-    let world = world();
+fn world_with_a_deployment(engine: Engine) -> World {
+    let world = world(engine);
     world.file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
     world
 }
 
-#[test]
-fn with_the_whole_operations_repo_mounted() {
-    let world = world_with_a_deployment();
+fn with_the_whole_operations_repo_mounted(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     for mode in ["", ":ro"] {
         assert_starts_again(&world, &[&world.bind("", mode)]);
     }
 }
 
+/// In Docker alone: the user makes no difference to where an engine mounts.
 #[test]
 fn with_the_whole_operations_repo_mounted_for_another_user() {
-    let world = world_with_a_deployment();
+    let world = world_with_a_deployment(Engine::Docker);
     assert_starts_again(&world, &[&world.bind("", ""), "--user=1000"]);
 }
 
-#[test]
-fn with_one_environment_mounted() {
-    let world = world_with_a_deployment();
+fn with_one_environment_mounted(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     for mode in ["", ":ro"] {
         assert_starts_again(&world, &[&world.bind("dev", mode)]);
     }
 }
 
+/// In Docker alone: as above.
 #[test]
 fn with_one_environment_mounted_for_another_user() {
-    let world = world_with_a_deployment();
+    let world = world_with_a_deployment(Engine::Docker);
     assert_starts_again(
         &world,
         &[&world.bind("dev", ""), &world.bind("_scripts", ""), "--user=1000"],
     );
 }
 
-#[test]
-fn with_a_file_and_a_directory_mounted() {
-    let world = world_with_a_deployment();
+fn with_a_file_and_a_directory_mounted(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     assert_starts_again(
         &world,
         &[
@@ -89,17 +100,15 @@ fn with_a_file_and_a_directory_mounted() {
     );
 }
 
-#[test]
-fn with_a_config_mounted_over_the_one_that_a_derived_image_brings() {
-    let mut world = world_with_a_deployment();
+fn with_a_config_mounted_over_the_one_that_a_derived_image_brings(engine: Engine) {
+    let mut world = world_with_a_deployment(engine);
     let derived = world.derive(&format!("COPY . {DEPLOYMENT}"), &world.checkout());
     derived.name().clone_into(&mut world.image);
     assert_starts_again(&world, &[&world.bind("dev/bitops.config.yaml", "")]);
 }
 
-#[test]
-fn by_the_restart_policy_of_the_engine() {
-    let world = world_with_a_deployment();
+fn by_the_restart_policy_of_the_engine(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     let hook = "echo run >> /out/runs; [ $(wc -l < /out/runs) = 3 ] || exit 42\n";
     world.file("dev/terraform/bitops.before-deploy.d/fail.sh", hook);
     let before = world.fingerprint();
@@ -121,9 +130,8 @@ fn by_the_restart_policy_of_the_engine() {
     world.fingerprint().assert_same_as(&before);
 }
 
-#[test]
-fn after_being_killed_while_it_fetched() {
-    let world = world_with_a_deployment();
+fn after_being_killed_while_it_fetched(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     let before = world.fingerprint();
     let options = world.arguments(&[&world.bind("", "")], &[]);
     let container = world.engine.create(options);
@@ -145,9 +153,8 @@ fn after_being_killed_while_it_fetched() {
     world.fingerprint().assert_same_as(&before);
 }
 
-#[test]
-fn and_looked_into_while_it_runs() {
-    let world = world_with_a_deployment();
+fn and_looked_into_while_it_runs(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     for path in ["", "dev"] {
         // The hook waits for the second run's sake.
         let hook = "touch /out/running; until [ -e /out/go ]; do sleep 0.1; done; rm /out/go\n";
@@ -180,9 +187,8 @@ fn and_looked_into_while_it_runs() {
 }
 
 /// As the steps of a job in one container.
-#[test]
-fn two_environments_at_once_in_one_container() {
-    let world = world_with_a_deployment();
+fn two_environments_at_once_in_one_container(engine: Engine) {
+    let world = world_with_a_deployment(engine);
     let config = fs::read_to_string(world.checkout().join("dev/bitops.config.yaml")).unwrap();
     world
         .file("prod/bitops.config.yaml", &config)

@@ -9,9 +9,18 @@ use std::process::{Command, Stdio};
 
 use compose_testkit::Run;
 use compose_testkit::actions::Runner;
+use compose_testkit::docker::Engine;
 use serde_yaml::Value;
 
-use crate::world::{DEPLOYMENT, World, world};
+use crate::world::{DEPLOYMENT, World, in_each_engine, world};
+
+in_each_engine![
+    run_with_a_mount,
+    gitlab_image,
+    gitlab_image_without_its_entrypoint,
+    kubernetes_job,
+    kubernetes_cronjob,
+];
 
 /// The image that the examples name.
 const PUBLISHED: &str = "ghcr.io/bitovi/bitops-compose:0.1.0";
@@ -89,15 +98,14 @@ pub(crate) fn runner(world: &World) -> Runner {
     runner
 }
 
-#[test]
-fn docker_run() {
-    let world = world();
+fn run_with_a_mount(engine: Engine) {
+    let world = world(engine);
     world.assert_ran(world.run(&[&world.bind("", "")]), Some("one"));
 }
 
 #[test]
 fn github_docker_run_in_a_step() {
-    let world = world();
+    let world = world(Engine::Docker);
     in_operations(&world);
     let done = runner(&world).workflow(&example(&world, "github-docker-run.yml"));
     world.assert_ran(done.last().clone(), Some("one"));
@@ -125,7 +133,7 @@ fn github_docker_run_in_a_step() {
 
 #[test]
 fn github_docker_step() {
-    let world = world();
+    let world = world(Engine::Docker);
     let done = runner(&world).workflow(&example(&world, "github-docker-step.yml"));
     let seen = world.assert_ran(done.last().clone(), Some("one"));
     assert_eq!(seen.cwd.to_str(), Some("/opt/bitops"));
@@ -150,7 +158,7 @@ fn github_docker_step() {
 
 #[test]
 fn github_job_container() {
-    let world = world();
+    let world = world(Engine::Docker);
     let done = runner(&world).workflow(&example(&world, "github-job-container.yml"));
     assert_eq!(done.runs.len(), 2, "{}", done.last());
     assert!(
@@ -170,7 +178,7 @@ fn github_job_container() {
 
 #[test]
 fn github_action() {
-    let world = world();
+    let world = world(Engine::Docker);
     in_operations(&world);
     let mut runner = runner(&world);
     runner.provide("bitovi/bitops-compose", &project());
@@ -239,9 +247,8 @@ fn with_input(mut command: Command, input: &str) -> Run {
     compose_testkit::process::wait(command)
 }
 
-#[test]
-fn gitlab_image() {
-    let world = world();
+fn gitlab_image(engine: Engine) {
+    let world = world(engine);
     let run = gitlab(&world, "plan").expect_code(0);
     assert!(run.stdout.starts_with("dev: 1 source"), "{run}");
     world.assert_ran(gitlab(&world, "deploy"), Some("one"));
@@ -249,15 +256,14 @@ fn gitlab_image() {
     world.assert_ran(gitlab(&world, "deploy"), Some("one"));
 }
 
-#[test]
-fn gitlab_image_without_its_entrypoint() {
-    let world = world();
+fn gitlab_image_without_its_entrypoint(engine: Engine) {
+    let world = world(engine);
     world.assert_ran(gitlab(&world, "deploy without the entrypoint"), Some("one"));
 }
 
 #[test]
 fn circleci() {
-    let world = world();
+    let world = world(Engine::Docker);
     let file = yaml(&world, "circleci.yml");
     let job = &file["jobs"]["deploy"];
     let docker = &job["docker"][0];
@@ -309,7 +315,7 @@ fn circleci() {
 
 #[test]
 fn jenkins() {
-    let world = world();
+    let world = world(Engine::Docker);
     let file = example(&world, "Jenkinsfile");
     let scripts: Vec<&str> = file
         .lines()
@@ -385,18 +391,16 @@ fn kubernetes(world: &World, pod: &Value) {
     world.assert_ran(world.engine.run(&arguments), Some("one"));
 }
 
-#[test]
-fn kubernetes_job() {
-    let world = world();
+fn kubernetes_job(engine: Engine) {
+    let world = world(engine);
     kubernetes(
         &world,
         &yaml(&world, "kubernetes-job.yaml")["spec"]["template"]["spec"],
     );
 }
 
-#[test]
-fn kubernetes_cronjob() {
-    let world = world();
+fn kubernetes_cronjob(engine: Engine) {
+    let world = world(engine);
     // It wants a lock.
     let run = world
         .engine
@@ -408,7 +412,7 @@ fn kubernetes_cronjob() {
 
 #[test]
 fn compose() {
-    let world = world();
+    let world = world(Engine::Docker);
     let image = world.engine.tag(&world.image);
     let file = project().join("docs/examples/ci/compose.yaml");
     let service = &yaml(&world, "compose.yaml")["services"]["deploy"];

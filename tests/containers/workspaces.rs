@@ -1,6 +1,13 @@
 //! CI jobs whose checkout is a volume at a place of the CI's own: nothing is mounted where BitOps looks.
 
-use crate::world::world;
+use compose_testkit::docker::Engine;
+
+use crate::world::{in_each_engine, world};
+
+in_each_engine![
+    the_operations_directory_of_an_application,
+    a_mount_goes_before_a_checkout,
+];
 
 /// Where each CI's checkout is in its containers, and what it sets there.
 const CIS: [(&str, &[&str]); 6] = [
@@ -33,9 +40,10 @@ const CIS: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// In Docker alone: a volume elsewhere is mounted through no link. `ways.rs` has GitLab in both.
 #[test]
 fn every_ci_deploys_its_checkout() {
-    let world = world();
+    let world = world(Engine::Docker);
     let before = world.fingerprint();
     for (place, variables) in CIS {
         let volume = format!("--volume={}:{place}", world.checkout().display());
@@ -52,9 +60,8 @@ fn every_ci_deploys_its_checkout() {
     world.fingerprint().assert_same_as(&before);
 }
 
-#[test]
-fn the_operations_directory_of_an_application() {
-    let world = world();
+fn the_operations_directory_of_an_application(engine: Engine) {
+    let world = world(engine);
     // The checkout is the application's `operations`; the application has no such environment.
     let app = world.beside("app");
     std::fs::rename(world.checkout(), app.join("operations")).unwrap();
@@ -75,9 +82,8 @@ fn the_operations_directory_of_an_application() {
     assert!(world.pipeline().is_none(), "{run}");
 }
 
-#[test]
-fn a_mount_goes_before_a_checkout() {
-    let world = world();
+fn a_mount_goes_before_a_checkout(engine: Engine) {
+    let world = world(engine);
     let other = world.beside("other");
     std::fs::create_dir(other.join("dev")).unwrap();
     let volume = format!("--volume={}:/github/workspace", other.display());

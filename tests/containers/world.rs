@@ -23,7 +23,7 @@ pub(crate) struct World {
 
 /// The image with the stand-in pipeline, and a checkout whose `dev` names the catalog `c`: its tags `1.0.0` and `2.0.0`
 /// hold `terraform/theirs.txt` with the text `one` and `two`.
-pub(crate) fn world() -> World {
+pub(crate) fn world(engine: Engine) -> World {
     let mut catalog = Catalog::new("c");
     catalog
         .file("eks/terraform/bitops.config.yaml", "terraform: {}\n")
@@ -31,11 +31,7 @@ pub(crate) fn world() -> World {
         .tag("1.0.0")
         .file("eks/terraform/theirs.txt", "two")
         .tag("2.0.0");
-    let world = World::new(
-        &required("BITOPS_COMPOSE_TEST_IMAGE"),
-        &mut [catalog],
-        GitServer::start,
-    );
+    let world = World::new(engine, &image(engine), &mut [catalog], GitServer::start);
     world
         .file("README.md", "of the operations repo")
         .file("_scripts/run.sh", "true\n")
@@ -43,6 +39,48 @@ pub(crate) fn world() -> World {
         .version("1.0.0");
     world
 }
+
+/// The variable that names the image under test in podman's own store.
+const PODMAN_IMAGE: &str = "BITOPS_COMPOSE_TEST_PODMAN";
+
+/// The image under test, as the engine knows it.
+pub(crate) fn image(engine: Engine) -> String {
+    required(match engine {
+        Engine::Docker => "BITOPS_COMPOSE_TEST_IMAGE",
+        Engine::Podman => PODMAN_IMAGE,
+    })
+}
+
+/// Whether podman has the image. `scripts/test` puts it there where podman can run a container at all.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub(crate) fn podman_has_the_image() -> bool {
+    let has = std::env::var_os(PODMAN_IMAGE).is_some();
+    if !has {
+        eprintln!("skipped: {PODMAN_IMAGE} names no image, so podman may not run here");
+    }
+    has
+}
+
+/// Makes two tests of each row, a function that takes the engine: `docker::ROW`, and `podman::ROW` where podman runs.
+macro_rules! in_each_engine {
+    ($($row:ident),+ $(,)?) => {
+        mod docker {
+            $(#[test]
+            fn $row() {
+                super::$row(compose_testkit::docker::Engine::Docker);
+            })+
+        }
+        mod podman {
+            $(#[test]
+            fn $row() {
+                if crate::world::podman_has_the_image() {
+                    super::$row(compose_testkit::docker::Engine::Podman);
+                }
+            })+
+        }
+    };
+}
+pub(crate) use in_each_engine;
 
 /// A variable that `scripts/test` sets.
 pub(crate) fn required(name: &str) -> String {
@@ -52,7 +90,12 @@ pub(crate) fn required(name: &str) -> String {
 
 impl World {
     /// An empty checkout, and these catalogs behind a server.
-    pub(crate) fn new(image: &str, catalogs: &mut [Catalog], serve: impl FnOnce(&Path) -> GitServer) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        image: &str,
+        catalogs: &mut [Catalog],
+        serve: impl FnOnce(&Path) -> GitServer,
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         for (name, mode) in [
             ("checkout", 0o755),
@@ -68,7 +111,7 @@ impl World {
             catalog.build(&root.path().join("catalogs"));
         }
         Self {
-            engine: Engine::find().expect("there is no container engine"),
+            engine,
             image: image.to_owned(),
             server: serve(&root.path().join("catalogs")),
             root,

@@ -4,7 +4,9 @@ use std::fs;
 
 use compose_testkit::{Catalog, server::Protocol};
 
-use crate::{LOCK, common::world, deployed, forget, lock_path, lock_text, locked, refused, two_catalogs};
+use crate::common::world;
+
+use super::{LOCK, deployed, forget, lock_path, lock_text, locked, refused, two_catalogs};
 
 #[test]
 fn a_lock_that_cannot_be_read_is_an_error_with_its_place() {

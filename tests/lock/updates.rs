@@ -4,7 +4,7 @@ use std::fs;
 
 use compose_testkit::server::ClosedPort;
 
-use crate::{deployed, lock_text, locked, release, two_catalogs};
+use super::{deployed, lock_text, locked, release, two_catalogs};
 
 #[test]
 fn a_moved_tag_is_reported_and_taken_only_when_told_to() {
@@ -265,7 +265,7 @@ fn a_repo_that_cannot_be_reached_hides_no_other() {
     release(&world);
     let gone = ClosedPort::new();
     let text = lock_text(&world).replace(&world.server.url("d"), &format!("{}/d", gone.address()));
-    world.context.file(crate::LOCK, text);
+    world.context.file(super::LOCK, text);
     let run = world.context.run(["outdated", "--check"]).expect_code(69);
     assert!(run.stdout.contains("1.2.0"), "{run}");
     assert!(run.stderr.contains(&format!("{}/d", gone.address())), "{run}");

@@ -2,10 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::{
-    common::{World, catalog, world},
-    json, layered, run,
-};
+use super::{json, layered, run};
+use crate::common::{World, catalog, world};
 
 /// Runs with that standard output to that exit code, and gives what it said.
 #[track_caller]

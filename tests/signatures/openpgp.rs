@@ -10,7 +10,7 @@ use std::{
 
 use compose_testkit::git;
 
-use crate::Signed;
+use super::Signed;
 
 /// When everything is signed: after the end of the keys that end, and before the revocations.
 const NOW: &str = "20240601T120000!";

@@ -7,11 +7,8 @@ use std::{
 
 use compose_testkit::Catalog;
 
-use super::{
-    PLAIN,
-    common::{World, world},
-    composed, copy, theirs,
-};
+use super::{PLAIN, composed, copy, theirs};
+use crate::common::{World, world};
 
 #[test]
 fn an_empty_directory_in_the_mounts_place_is_no_operations_repo() {

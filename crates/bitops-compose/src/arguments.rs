@@ -117,6 +117,9 @@ mod tests {
 
     #[test]
     fn options_and_unknown_words_are_the_pipelines() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = dir.path().join("text");
+        std::fs::write(&text, "no program").unwrap();
         for args in [
             &[][..],
             &[""],
@@ -133,9 +136,9 @@ mod tests {
             &["bin/sh"],
             &["zsh"],
             // A directory, no executable, nothing.
-            &["/bin"],
-            &["/etc/passwd"],
-            &["/nowhere/sh"],
+            &[dir.path().to_str().unwrap()],
+            &[text.to_str().unwrap()],
+            &[dir.path().join("absent").to_str().unwrap()],
         ] {
             assert_eq!(of(args), Meant::Deploy(words(args)), "{args:?}");
         }

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{Cause, Diagnostic, ExitCode, Failure, ReadError, env, settings};
+use compose_model::{
+    Cause, Diagnostic, ExitCode, Failure, ReadError, env,
+    settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
+};
 use compose_plan::config::mentions_list;
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
@@ -15,8 +18,10 @@ use rustix::io::Errno;
 
 use crate::{
     environment::Environment,
-    ignored, signals,
-    switching::{POLL, Wait},
+    ignored,
+    report::Printer,
+    settings, signals,
+    wait::{POLL, Wait},
     workspace::Workspaces,
 };
 
@@ -43,7 +48,7 @@ pub(crate) struct Found {
 /// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
 pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
-    let off = settings::is_off(&lookup)?;
+    let off = is_off(&lookup)?;
     let mount = match locate(off)? {
         Located::Repo(mount) => mount,
         Located::Nothing(nothing) => {
@@ -113,8 +118,8 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
         !mount.is_candidate_shown() || busy.environment.as_ref().is_none_or(same)
     };
     signals::watch();
-    let printer = crate::plain_printer();
-    let mut wait = Wait::new(&printer, crate::settings()?.timeout);
+    let printer = Printer::plain();
+    let mut wait = Wait::new(&printer, settings::read()?.timeout);
     while concerns(&busy) {
         if let Some(stopped) = signals::stopped() {
             return Err(stopped.into());
@@ -148,8 +153,8 @@ fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located,
         place.components().collect()
     };
     Ok(compose_tree::locate(&Places {
-        ops_repo: &place(env::OPS_REPO, settings::DEFAULT_OPS_REPO),
-        home: &place(env::HOME, settings::DEFAULT_HOME),
+        ops_repo: &place(env::OPS_REPO, DEFAULT_OPS_REPO),
+        home: &place(env::HOME, DEFAULT_HOME),
         environment,
         candidates,
     })?)
@@ -157,7 +162,7 @@ fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located,
 
 /// Does this run in the image, or in what is laid out as one?
 pub(crate) fn in_image() -> bool {
-    let home = set(env::HOME).unwrap_or_else(|| settings::DEFAULT_HOME.into());
+    let home = set(env::HOME).unwrap_or_else(|| DEFAULT_HOME.into());
     Path::new(&home).join("active").is_symlink()
 }
 

@@ -1,5 +1,7 @@
 //! The command line for people. `deploy` is not parsed here: its arguments are the pipeline's.
 
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -181,10 +183,10 @@ pub(crate) enum CacheAct {
     /// Remove repos that are not used any more
     Prune {
         /// Remove what was not used for so long: 12h, 30d, 8w [default: 30d, unless --max-size is given]
-        #[arg(long, value_name = "TIME", value_parser = crate::commands::cache::time)]
+        #[arg(long, value_name = "TIME", value_parser = values::time)]
         unused_for: Option<std::time::Duration>,
         /// Of the rest, remove what was unused for the longest until the cache is no larger: 500MB, 2GiB
-        #[arg(long, value_name = "SIZE", value_parser = crate::commands::cache::size)]
+        #[arg(long, value_name = "SIZE", value_parser = values::size)]
         max_size: Option<u64>,
         #[command(flatten)]
         environment: AnyEnvironment,

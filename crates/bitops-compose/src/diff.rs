@@ -10,10 +10,11 @@ use compose_plan::{
         report::diff::{Side, unified},
     },
     layer::{LocalKind, LocalTree as _},
-    lock::Locked,
+    lock::Change,
 };
+use compose_sources::Gathered;
 
-use crate::{commands::update::Change, gather::Gathered, job::Job, local::DiskTree};
+use crate::{job::Job, local::DiskTree};
 
 /// GitHub takes 65,536 characters for the text of a pull request; this leaves room for what others add.
 const MOST_MARKDOWN: usize = 60_000;
@@ -125,31 +126,6 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<Strin
     (!out.is_empty()).then_some(out)
 }
 
-/// The repo and the environment of a change.
-pub(crate) fn source(change: &Change<'_>) -> (String, String) {
-    let of = |locked: &Locked| (locked.repo.to_string(), locked.environment.to_string());
-    change.1.or(change.0).map(of).unwrap_or_default()
-}
-
-/// What a change leads from and to, for people.
-pub(crate) fn versions(change: &Change<'_>) -> (String, String) {
-    let (before, after) = change;
-    let same_name = matches!((before, after), (Some(a), Some(b)) if a.resolved == b.resolved);
-    let name = |locked: &Locked| {
-        let name = locked.name();
-        let commit = locked.commit.short();
-        if same_name && !name.contains(&commit) {
-            format!("{name} ({commit})")
-        } else {
-            name
-        }
-    };
-    (
-        before.map_or_else(|| "new".to_owned(), name),
-        after.map_or_else(|| "gone".to_owned(), name),
-    )
-}
-
 /// For the text of a pull request: a table of the sources, and the difference behind a fold.
 pub(crate) fn markdown(
     environment: &str,
@@ -163,8 +139,8 @@ pub(crate) fn markdown(
     }
     out.push_str("| source | locked | update |\n|---|---|---|\n");
     for change in changes {
-        let (repo, environment) = source(change);
-        let (from, to) = versions(change);
+        let (repo, environment) = (&change.source().repo, &change.source().environment);
+        let (from, to) = change.versions();
         let cells = [format!("{environment} of {repo}"), from, to].map(|text| cell(&text));
         out.push_str(&format!("| {} | {} | {} |\n", cells[0], cells[1], cells[2]));
     }
@@ -247,7 +223,7 @@ mod tests {
         let lock = "format: 1\nsources:\n- repo: https://host/a\n  environment: eks\n  version: \"1.0.0\"\n  tag: \"1.0.0\"\n  \
                     commit: \"0101010101010101010101010101010101010101\"\n  tree: \"0101010101010101010101010101010101010101\"\n...\n";
         let lock = compose_plan::lock::Lock::parse(&"lock".into(), &lock.into()).unwrap();
-        let changes = [(None, lock.sources.first())];
+        let changes = [Change::New(&lock.sources[0])];
         let file = |text: String| FileDiff {
             path: "dev/x".to_owned(),
             text,

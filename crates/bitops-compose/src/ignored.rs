@@ -5,7 +5,10 @@ use std::{fs, path::Path, sync::Arc};
 use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
 
-use crate::{job::Job, report};
+use crate::{
+    report::{Checkout, Printer},
+    settings,
+};
 
 /// The name that BitOps does not read.
 const OTHER_NAME: &str = "bitops.config.yml";
@@ -16,7 +19,7 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     if found.is_empty() {
         return Ok(());
     }
-    let locked = crate::settings()?.locked;
+    let locked = settings::read()?.locked;
     let told = |mut found: Diagnostic| {
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
@@ -29,19 +32,14 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     if locked {
         return Err(problems.into());
     }
-    let mut printer = crate::plain_printer();
-    printer.github = printer.github.map(|_| report::Checkout::of(root));
+    let mut printer = Printer::plain();
+    printer.github = printer.github.map(|_| Checkout::of(root));
     printer.problems(&problems);
     Ok(())
 }
 
-/// Those of a job's environment, for the commands for people.
-pub(crate) fn of(job: &Job) -> Vec<Diagnostic> {
-    lists(&job.root, job.environment.as_str(), job.text.as_bytes())
-}
-
 /// All of an environment, each an error. `text` is its config's.
-fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
+pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
     let environment = environment.trim_end_matches('/');
     let config = format!("{environment}/{}", file_name::CONFIG);
     let mut found = Vec::new();

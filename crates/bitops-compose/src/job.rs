@@ -1,24 +1,23 @@
 //! What a run works on.
 
 use std::{
-    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use compose_model::{
-    Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath, env, settings,
-};
-use compose_plan::compose::ImageDeployments;
+use compose_model::{Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath};
+use compose_plan::{compose::ImageDeployments, resolve::Allow};
+use compose_sources::{Gatherer, LockFile, Verifier};
 
 use crate::{
     build_config::BuildConfig,
     bypass,
     cli::Target,
     environment::Environment,
+    ignored,
     report::{self, LogSettings, Masks, Printer},
-    workspace::Workspaces,
+    settings, target,
 };
 
 /// One environment of one operations repo, and how to work on it.
@@ -46,7 +45,7 @@ pub(crate) struct Job {
 impl Job {
     /// The job of `deploy`, from what stage 0 found.
     pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
-        let settings = crate::settings()?;
+        let settings = settings::read()?;
         Self::new(
             settings,
             found.mount.root(),
@@ -58,10 +57,10 @@ impl Job {
 
     /// The job of a command for people.
     pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
-        let settings = crate::settings()?;
-        let root = root(target)?;
-        let environment = named_environment(target).ok_or_else(|| no_environment(&root))?;
-        if let Some(problem) = nowhere(target, &environment)? {
+        let settings = settings::read()?;
+        let root = target::root(target)?;
+        let environment = target::named_environment(target).ok_or_else(|| target::no_environment(&root))?;
+        if let Some(problem) = target::nowhere(target, &environment)? {
             return Err(problem.into());
         }
         let config = root.join(&environment).join("bitops.config.yaml");
@@ -78,7 +77,7 @@ impl Job {
                     misnamed.display()
                 ));
             }
-            match environments(&root).as_slice() {
+            match target::environments(&root).as_slice() {
                 _ if !root.is_dir() => problem.hint(format!("{} is not a directory", root.display())),
                 [] if target.ops_repo.is_some() => problem.hint(format!(
                     "{} has no directory with a bitops.config.yaml",
@@ -116,7 +115,7 @@ impl Job {
             path: environment,
             passed,
         } = Environment::named(root, environment)?;
-        let mut printer = crate::plain_printer();
+        let mut printer = Printer::plain();
         let logging =
             LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
         let (masks, failed) = Masks::new(
@@ -163,115 +162,36 @@ impl Job {
         self.printer.problems(warnings);
     }
 
+    /// Lists of sources that would have no effect, each an error.
+    pub(crate) fn ignored_lists(&self) -> Vec<Diagnostic> {
+        ignored::lists(&self.root, self.environment.as_str(), self.text.as_bytes())
+    }
+
+    /// What decides about its sources.
+    pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
+        let settings = &self.settings;
+        let options = compose_git::Options {
+            cache_limit: settings.cache_limit,
+            offline: settings.offline,
+            timeout: settings.timeout,
+            jobs: settings.jobs,
+            budget: settings.budget,
+            environment: std::env::vars_os().collect(),
+            cancel: self.cancel.clone(),
+            reporter: Arc::clone(&self.reporter),
+            ..compose_git::Options::new(self.cache_dir())
+        };
+        let verifier = Verifier::new(&self.root, settings.verify_keys.as_deref());
+        Gatherer::new(options, Allow::new(&settings.allow), verifier)
+    }
+
+    /// The environment's lock.
+    pub(crate) fn lock_file(&self) -> LockFile {
+        LockFile::of(&self.root, &self.environment)
+    }
+
     /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
     pub(crate) fn cache_dir(&self) -> PathBuf {
-        cache_dir(&self.settings)
+        settings::cache_dir(&self.settings)
     }
-}
-
-/// The operations repo of a command for people. A place in a composition means the user's own repo below it.
-pub(crate) fn root(target: &Target) -> Result<PathBuf, Diagnostic> {
-    if let Some(dir) = &target.ops_repo {
-        return Ok(compose_tree::users_path(dir));
-    }
-    let environment = named_environment(target);
-    let workspaces = workspaces();
-    let places = workspaces.as_ref().map(Workspaces::places).unwrap_or_default();
-    if let Some(mount) = bypass::locate_only(environment.as_deref().map(OsStr::new), &places)? {
-        return Ok(mount.root().to_owned());
-    }
-    let dir = std::env::current_dir()
-        .map_err(|error| Diagnostic::because_of("the current directory cannot be found", error))?;
-    Ok(compose_tree::users_path(&dir))
-}
-
-/// Where the operations repo is for a command in the image, where nothing is mounted. On a runner itself the current
-/// directory says it.
-fn workspaces() -> Option<Workspaces> {
-    let workspaces = Workspaces::from_env(&|name| std::env::var_os(name))?;
-    (workspaces.are_asked_for() || bypass::in_image()).then_some(workspaces)
-}
-
-/// That nothing is mounted, and that no workspace has the environment.
-fn nowhere(target: &Target, environment: &str) -> Result<Option<Diagnostic>, Diagnostic> {
-    let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
-        return Ok(None);
-    };
-    if target.ops_repo.is_some() {
-        return Ok(None);
-    }
-    let mount = bypass::locate_only(Some(environment.as_ref()), &workspaces.places())?;
-    let is_mounted = mount.is_some_and(|mount| !workspaces.hold(&mount));
-    Ok((!is_mounted).then(|| workspaces.nowhere(environment)))
-}
-
-/// The environment that a command for people is about.
-fn named_environment(target: &Target) -> Option<String> {
-    let of_bitops = || bypass::environment().map(|name| name.to_string_lossy().into_owned());
-    let named = target.environment.clone().or_else(of_bitops);
-    named.filter(|name| !name.is_empty())
-}
-
-/// Does the operations repo have an environment of that name, which has a config?
-pub(crate) fn is_environment(root: &Path, name: &str) -> bool {
-    root.join(name).join("bitops.config.yaml").is_file()
-}
-
-/// See [`Job::cache_dir`].
-pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
-    let image = Path::new("/var/cache/bitops-compose");
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    settings.cache.clone().unwrap_or_else(|| {
-        if image.is_dir() {
-            return image.to_owned();
-        }
-        set("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| set("HOME").map(|home| home.join(".cache")))
-            .map_or_else(
-                || std::env::temp_dir().join("bitops-compose-cache"),
-                |base| base.join("bitops-compose"),
-            )
-    })
-}
-
-fn no_environment(root: &Path) -> Diagnostic {
-    let problem = Diagnostic::new(ExitCode::Usage, "no environment is named");
-    match environments(root).as_slice() {
-        [] => problem.hint("name one as an argument, or set BITOPS_ENVIRONMENT"),
-        names => problem.hint(format!(
-            "name one as an argument, or set BITOPS_ENVIRONMENT; there are: {}",
-            names.join(", ")
-        )),
-    }
-}
-
-/// Directories of an operations repo that hold a `bitops.config.yaml`.
-fn environments(root: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().join("bitops.config.yaml").is_file())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
-/// The settings' defaults are the image's; a test or a person names others.
-pub(crate) fn pipeline_words() -> (String, PathBuf) {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let words = set(env::PIPELINE).map_or_else(
-        || settings::DEFAULT_PIPELINE.to_owned(),
-        |words| words.to_string_lossy().into_owned(),
-    );
-    (
-        words,
-        set(env::PIPELINE_DIR).map_or_else(|| settings::DEFAULT_PIPELINE_DIR.into(), PathBuf::from),
-    )
 }

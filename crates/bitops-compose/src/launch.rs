@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use compose_model::{Diagnostic, ExitCode, env};
+use compose_model::{Diagnostic, ExitCode, env, settings};
 use compose_parent::Program;
 
 use crate::signals;
@@ -100,6 +100,19 @@ impl Pipeline {
             dir: self.dir,
         }
     }
+}
+
+/// The settings' defaults are the image's; a test or a person names others.
+pub(crate) fn pipeline_words() -> (String, PathBuf) {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let words = set(env::PIPELINE).map_or_else(
+        || settings::DEFAULT_PIPELINE.to_owned(),
+        |words| words.to_string_lossy().into_owned(),
+    );
+    (
+        words,
+        set(env::PIPELINE_DIR).map_or_else(|| settings::DEFAULT_PIPELINE_DIR.into(), PathBuf::from),
+    )
 }
 
 /// Removes the program's own tokens (`BITOPS_COMPOSE_TOKEN_*`) from the environment that a command gets.

@@ -1,20 +1,24 @@
 //! `bitops-compose`: composes a BitOps environment from other repos' environments, then becomes BitOps.
 //!
+//! ```sh
+//! cargo run -p bitops-compose -- check dev --ops-repo docs/examples/six-sources
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`arguments`] | what the image's arguments mean |
 //! | [`bypass`] | stage 0: is there anything to compose? |
 //! | [`ignored`] | lists of sources that would have no effect |
 //! | [`pipeline`] | the stages of a run, in order |
-//! | [`gather`] | resolve and fetch, repo by repo, sources of sources included |
-//! | [`lockfile`], [`pins`] | the environment's lock: the file, and what it answers |
-//! | [`verify`] | which signatures a source needs |
 //! | [`diff`] | two compositions compared |
-//! | [`switching`] | waiting for another run, and the last look before the switch |
+//! | [`wait`] | waiting for another run |
+//! | [`switching`] | the right to switch, and the last look before the switch |
 //! | [`launch`] | BitOps, found and exec'd |
 //! | [`staying`] | the parent of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
-//! | [`job`], [`environment`], [`build_config`] | what a run works on, and what the image's own config says |
+//! | [`settings`] | the variables' values, and what follows from them on this machine |
+//! | [`target`], [`environment`] | which operations repo and which environment is meant |
+//! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
@@ -26,26 +30,25 @@ mod cli;
 mod commands;
 mod diff;
 mod environment;
-mod gather;
 mod ignored;
 mod job;
 mod launch;
 mod local;
-mod lockfile;
-mod pins;
 mod pipeline;
 mod report;
 mod runtime;
+mod settings;
 mod signals;
 mod staying;
 mod switching;
-mod verify;
+mod target;
+mod wait;
 mod workspace;
 
 use std::ffi::OsString;
 
 use clap::{Parser, error::ErrorKind};
-use compose_model::{Diagnostic, ExitCode, Failure, env};
+use compose_model::{Diagnostic, ExitCode, Failure};
 
 use crate::{
     arguments::Meant,
@@ -76,7 +79,7 @@ fn entrypoint(args: Vec<OsString>) -> u8 {
         Meant::Command(words) => command(words),
         Meant::Program(words) => {
             let Err(problem) = arguments::exec(&words);
-            plain_printer().problems([&problem]);
+            Printer::plain().problems([&problem]);
             problem.code.code()
         }
     }
@@ -106,14 +109,14 @@ fn run(command: Command) -> u8 {
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
     };
     done.unwrap_or_else(|failure| {
-        plain_printer().problems(failure.diagnostics());
+        Printer::plain().problems(failure.diagnostics());
         failure.code().code()
     })
 }
 
 /// Help and version are results; everything else is a mistake, which a program may be listening for.
 fn usage(error: &clap::Error) -> u8 {
-    let printer = plain_printer();
+    let printer = Printer::plain();
     if !error.use_stderr() || !printer.json {
         error.exit();
     }
@@ -128,27 +131,4 @@ fn usage(error: &clap::Error) -> u8 {
     problem.hints.extend(parts.next().map(str::to_owned));
     printer.problems([&problem]);
     ExitCode::Usage.code()
-}
-
-/// A printer for what is said before any config is read.
-fn plain_printer() -> Printer {
-    let set = |name: &str, value: &str| {
-        std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
-    };
-    Printer {
-        json: set(env::LOG_FORMAT, "json"),
-        colour: report::stderr_has_colour(),
-        stdout_colour: report::stdout_has_colour(),
-        masks: std::sync::Arc::default(),
-        github: set(env::GITHUB_ACTIONS, "true").then(report::Checkout::default),
-    }
-}
-
-/// The code of a run that did what it should.
-const DONE: u8 = 0;
-
-/// Turns wrong settings into problems.
-fn settings() -> Result<compose_model::Settings, Failure> {
-    compose_model::Settings::from_env(&|name| std::env::var_os(name))
-        .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
 }

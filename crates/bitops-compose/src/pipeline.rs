@@ -1,6 +1,6 @@
 //! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
 //!
-//! Each is a function whose output is the next one's input. Resolve and fetch are [`gather`](crate::gather::gather):
+//! Each is a function whose output is the next one's input. Resolve and fetch are [`Gatherer::gather`](compose_sources::Gatherer::gather):
 //! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
 //! on the blocking pool, so that a signal is heard meanwhile.
 
@@ -11,14 +11,12 @@ use std::{
 
 use compose_model::{Diagnostic, ExitCode, Failure, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
+use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
 use crate::{
-    gather::{self, Gathered, gather},
-    ignored,
     job::Job,
     local::DiskTree,
-    pins::Pins,
     switching::{self, Inputs},
 };
 
@@ -84,7 +82,12 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     };
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
-    crate::report::deliver(&job.printer, &composition, &gathered, Some(&staged.manifest()));
+    crate::report::deliver(
+        &job.printer.masks,
+        &composition,
+        &gathered,
+        Some(&staged.manifest()),
+    );
     // The exec that follows takes all memory back at once.
     std::mem::forget(composition);
     gathered.leave();
@@ -103,15 +106,6 @@ pub(crate) struct Prepared {
     pub(crate) staged: Staged,
     /// Had since before the last look at the user's config.
     pub(crate) lock: SwitchLock,
-}
-
-/// Runs work that never waits for the network.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(unexpected(error)))
 }
 
 fn unexpected(error: tokio::task::JoinError) -> Failure {
@@ -135,14 +129,14 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
         Ok(sources) => (sources, Vec::new()),
         Err(failure) => (Vec::new(), failure.into_diagnostics()),
     };
-    problems.extend(ignored::of(job));
+    problems.extend(job.ignored_lists());
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
 /// Stages 2 and 3, as the lock says where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
-    let pins = Pins::of(job)?;
-    let gathered = gather(job, &gather::git(job)?, sources, &pins).await?;
+    let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?;
     job.warn(&gathered.warnings);
     Ok(gathered)
 }

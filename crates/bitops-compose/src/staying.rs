@@ -95,7 +95,7 @@ pub(crate) fn become_parent(
 pub(crate) fn run(words: &[OsString]) -> u8 {
     report::hurry();
     let mut parent = Parent {
-        printer: crate::plain_printer(),
+        printer: Printer::plain(),
         switched: None,
         back: None,
     };
@@ -120,7 +120,7 @@ pub(crate) fn run_tied(words: &[OsString]) -> u8 {
         Some((parent, program)) => cannot_start(&program.path, compose_parent::exec_tied(parent, &program)),
         None => garbled(),
     };
-    crate::plain_printer().problems([&problem]);
+    Printer::plain().problems([&problem]);
     problem.code.code()
 }
 

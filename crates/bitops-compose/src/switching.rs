@@ -1,73 +1,19 @@
-//! Waiting for the right to switch, and the last look at what a run was made from.
+//! The right to switch, and the last look at what a run was made from.
 
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
-use compose_model::{Cause, Diagnostic, ExitCode, Failure, env};
-use compose_tree::{Attempt, Busy, Mount, SwitchLock};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure};
+use compose_tree::{Attempt, Mount, SwitchLock};
 
-use crate::{job::Job, lockfile::LockFile, report::Printer};
-
-/// Another run holds the link about as long as its pipeline's copy takes.
-pub(crate) const POLL: Duration = Duration::from_millis(10);
-/// A wait that a person notices is explained.
-const EXPLAIN: Duration = Duration::from_secs(2);
-
-/// A wait for another run.
-pub(crate) struct Wait<'a> {
-    printer: &'a Printer,
-    started: Instant,
-    limit: Duration,
-    explained: bool,
-}
-
-impl<'a> Wait<'a> {
-    pub(crate) fn new(printer: &'a Printer, limit: Duration) -> Self {
-        Self {
-            printer,
-            started: Instant::now(),
-            limit,
-            explained: false,
-        }
-    }
-
-    /// The other run is still there: explains it once, and fails when the time is over.
-    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Diagnostic> {
-        let who = match &busy.environment {
-            Some(environment) => format!("another run, which deploys {environment}"),
-            None => "another run".to_owned(),
-        };
-        if self.started.elapsed() >= self.limit {
-            let problem = Diagnostic::new(
-                ExitCode::TimedOut,
-                format!(
-                    "the operations repo is in use by {who}, for more than {} seconds",
-                    self.limit.as_secs()
-                ),
-            )
-            .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
-            return Err(match &busy.composition {
-                Some(composition) => problem.reason(format!("it uses {}", composition.display())),
-                None => problem,
-            });
-        }
-        if !self.explained && self.started.elapsed() >= EXPLAIN {
-            self.explained = true;
-            let waiting = Diagnostic::new(
-                ExitCode::TimedOut,
-                format!("waiting for {who}: BitOps still copies the operations repo there"),
-            )
-            .into_warning();
-            self.printer.problems([&waiting]);
-        }
-        Ok(())
-    }
-}
+use crate::{
+    job::Job,
+    wait::{POLL, Wait},
+};
 
 /// Waits for the right to switch. Ends early with the run.
 pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
@@ -109,7 +55,7 @@ impl Inputs {
         Ok(Self {
             config: environment.join("bitops.config.yaml"),
             text: Arc::clone(&job.text),
-            lock: LockFile::of(job).bytes()?,
+            lock: job.lock_file().bytes()?,
             dirs: dirs.collect::<Result<_, Diagnostic>>()?,
         })
     }
@@ -126,7 +72,7 @@ impl Inputs {
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }
-        let lock = LockFile::of(job);
+        let lock = job.lock_file();
         let what = match (&self.lock, lock.bytes()?) {
             (before, now) if *before == now => return Ok(()),
             (Some(_), None) => "is gone",

@@ -1,5 +1,10 @@
 //! Measures this program against what people use instead, all in turn, in one run, against one local server.
 //!
+//! ```sh
+//! scripts/bench --quick      # one tiny run, which shows that it works
+//! scripts/bench              # all of it, written to docs/benchmark.md
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`world`] | catalogs behind a server, and the sources that are wanted of them |

@@ -329,7 +329,11 @@ mod tests {
     }
 
     fn keyring(variables: &[(&str, &str)]) -> Keyring {
-        let mut options = Options::new("/nowhere");
+        let mut options = Options::new("unused");
+        // Nothing of this machine's git.
+        options
+            .environment
+            .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
         for (name, value) in variables {
             options.environment.insert(name.into(), value.into());
         }

@@ -1,5 +1,36 @@
 //! The one user of gix: refs, fetch, cache, credentials, retry. No type of gix leaves this crate.
 //!
+//! ```
+//! use compose_git::{Git, Options, Root, Want};
+//! use compose_model::{RepoUrl, TreePath};
+//! use compose_testkit::Catalog;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let mut catalog = Catalog::new("kubernetes");
+//! catalog.file("eks/main.tf", "# eks\n").file("other/x", "is not fetched").tag("1.0.0");
+//! let catalog = catalog.build(dir.path());
+//!
+//! // The environment is the run's own: here it holds nothing but the way to git.
+//! let mut options = Options::new(dir.path().join("cache"));
+//! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
+//! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
+//!
+//! let eks = Root::whole(TreePath::new("eks")?);
+//! let want = Want {
+//!     commit: catalog.commit("1.0.0").parse()?,
+//!     refname: Some("refs/tags/1.0.0".to_owned()),
+//!     roots: vec![eks.clone()],
+//! };
+//! let repo = Git::new(options)?.repo(&RepoUrl::parse(catalog.path().to_str().unwrap())?);
+//! let snapshots = tokio::runtime::Runtime::new()?.block_on(repo.fetch(&[want]))?;
+//! let files = snapshots[0].files(&eks)?;
+//! assert_eq!(files[0].path.as_str(), "main.tf");
+//! assert_eq!(snapshots[0].read(&files[0].blob)?, b"# eks\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `git`, `run` | [`Git`]: a run of fetching; what its repos share |
@@ -53,4 +84,4 @@ pub use options::{Options, Stall, Tuning};
 pub use repo::{Looked, Repo};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;
-pub use want::{Keep, Root, Want};
+pub use want::{Root, Want};

@@ -10,7 +10,9 @@ mod links;
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use compose_model::{BlobId, FileMode, ObjectId, TreeFile, TreePath, path::InvalidPath, settings::Budget};
+use compose_model::{
+    BlobId, FileMode, FilterKey, LeftOut, ObjectId, TreeFile, TreePath, path::InvalidPath, settings::Budget,
+};
 use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 
 use crate::{
@@ -84,8 +86,8 @@ impl Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) files: Vec<TreeFile>,
-    /// Files that the root's filter does not want, relative to its directory.
-    pub(crate) left_out: Vec<TreePath>,
+    /// Files that the root's filter leaves out, relative to its directory.
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) missing: Missing,
 }
 
@@ -186,7 +188,7 @@ impl<'a> TreeLister<'a> {
             Ok(entries) => entries,
             Err(Absent::Missing) => {
                 let missing = &mut state.listing.missing;
-                if state.root.keep.is_none() {
+                if state.root.filter.keeps_all() {
                     &mut missing.whole_trees
                 } else {
                     &mut missing.trees
@@ -245,19 +247,25 @@ impl<'a> TreeLister<'a> {
         if entry.id.is_null() {
             return refuse(TreeProblem::Kind("its object id is null".to_owned()));
         }
-        match entry.kind {
-            EntryKind::Tree => self.list_dir(&child(dir, name, entry.id), Some(&path), state),
-            _ if entry.kind != EntryKind::Link && !state.root.keeps(&path) => {
-                state.listing.left_out.push(path);
+        let left_out = match entry.kind {
+            EntryKind::Tree => None,
+            _ => state.root.filter.left_out_by(&path),
+        };
+        match (entry.kind, left_out) {
+            (EntryKind::Tree, _) => self.list_dir(&child(dir, name, entry.id), Some(&path), state),
+            (EntryKind::Link, left_out) => self.list_link(dir, entry, &path, left_out, state),
+            (EntryKind::File(_) | EntryKind::Submodule | EntryKind::Unknown(_), Some(by)) => {
+                state.listing.left_out.push(LeftOut { path, by });
                 Ok(())
             }
-            EntryKind::File(mode) => match repo_path {
+            (EntryKind::File(mode), None) => match repo_path {
                 Ok(repo_path) => self.add(path, repo_path, entry.id, mode, state),
                 Err(_) => refuse(TreeProblem::TooDeep),
             },
-            EntryKind::Link => self.list_link(dir, entry, &path, state),
-            EntryKind::Submodule => refuse(TreeProblem::Submodule),
-            EntryKind::Unknown(mode) => refuse(TreeProblem::Kind(format!("its mode {mode:o} is unknown"))),
+            (EntryKind::Submodule, None) => refuse(TreeProblem::Submodule),
+            (EntryKind::Unknown(mode), None) => {
+                refuse(TreeProblem::Kind(format!("its mode {mode:o} is unknown")))
+            }
         }
     }
 
@@ -266,9 +274,9 @@ impl<'a> TreeLister<'a> {
         dir: &Dir,
         entry: &TreeEntry,
         path: &TreePath,
+        left_out: Option<FilterKey>,
         state: &mut ListState<'_>,
     ) -> Result<(), Stop> {
-        let wanted = state.root.keeps(path);
         let place = entry_place(dir, &entry.name);
         let target = match self.link_target(&entry.id, &place) {
             Ok(target) => Ok(target),
@@ -291,15 +299,16 @@ impl<'a> TreeLister<'a> {
                     }
                     Problem::Looping.into_stop(place, target.as_bytes())
                 }
-                Ok((Ok(Target::Blob { path: at, blob, mode }), _)) if wanted => {
+                Ok((Ok(Target::Blob { path: at, blob, mode }), _)) => {
+                    if let Some(by) = left_out {
+                        let path = path.clone();
+                        state.listing.left_out.push(LeftOut { path, by });
+                        return Ok(());
+                    }
                     return match TreePath::new(at.as_str()) {
                         Ok(at) => self.add(path.clone(), at, blob, mode, state),
                         Err(_) => Err(Stop::Tree(printable_name(at.as_bytes()), TreeProblem::TooDeep)),
                     };
-                }
-                Ok((Ok(Target::Blob { .. }), _)) => {
-                    state.listing.left_out.push(path.clone());
-                    return Ok(());
                 }
                 Ok((Ok(Target::Unknown), _)) => return Ok(()),
                 Ok((Ok(Target::Nothing), target)) => Problem::Dangling.into_stop(place, target.as_bytes()),
@@ -307,7 +316,7 @@ impl<'a> TreeLister<'a> {
                 Err(stop) => stop,
             };
         // What leads nowhere is no matter where it is excluded; a damaged store always is.
-        if wanted || matches!(refused, Stop::Damaged(..)) {
+        if left_out.is_none() || matches!(refused, Stop::Damaged(..)) {
             Err(refused)
         } else {
             Ok(())
@@ -478,7 +487,7 @@ fn is_excluded(entry: &TreeEntry, logical: Option<&TreePath>, root: &Root) -> bo
         })
         .collect();
     let path = logical.map_or_else(|| printable.clone(), |dir| format!("{dir}/{printable}"));
-    entry.kind != EntryKind::Tree && TreePath::new(path).is_ok_and(|path| !root.keeps(&path))
+    entry.kind != EntryKind::Tree && TreePath::new(path).is_ok_and(|path| !root.filter.keeps(&path))
 }
 
 fn child(dir: &Dir, name: &str, id: ObjectId) -> Dir {

@@ -62,7 +62,7 @@ impl Repo {
 
     /// Sees to it that the cache holds all files of the wanted directories, and what symlinks there point to. What it holds
     /// already is verified and not asked for; the rest comes in one request for the commits and one for their content (more only
-    /// where symlinks or `keep` make content depend on content). A directory that does not exist is no error here: [`Snapshot::files`] says so.
+    /// where symlinks or a filter make content depend on content). A directory that does not exist is no error here: [`Snapshot::files`] says so.
     ///
     /// Returns one snapshot per want, in order.
     pub async fn fetch(&self, wants: &[Want]) -> Result<Vec<Snapshot>, Error> {

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use compose_model::{
-    BlobId, CommitId, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name, settings::Budget,
+    BlobId, CommitId, LeftOut, ObjectId, RepoUrl, TreeFile, TreeId, TreePath, env, file_name,
+    settings::Budget,
 };
 use gix::objs::Kind;
 
@@ -37,7 +38,7 @@ struct Inner {
 pub(crate) struct Listed {
     pub(crate) root: Root,
     pub(crate) files: Arc<[TreeFile]>,
-    pub(crate) left_out: Vec<TreePath>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// What a tree at the top of an environment is called, in BitOps.
@@ -91,7 +92,7 @@ impl Snapshot {
         }
     }
 
-    /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same `keep`,
+    /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same filter,
     /// was listed when it was verified; another one is listed now.
     pub fn files(&self, root: &Root) -> Result<Arc<[TreeFile]>, Error> {
         if let Some(listed) = self.listed(root) {
@@ -108,13 +109,13 @@ impl Snapshot {
         }
     }
 
-    /// The files that the filter of a wanted root leaves out, relative to its directory and sorted.
-    pub fn left_out(&self, root: &Root) -> &[TreePath] {
+    /// The files that the filter of a wanted root leaves out, sorted by path, each with the key that says so.
+    pub fn left_out(&self, root: &Root) -> &[LeftOut] {
         self.listed(root).map_or(&[], |listed| &listed.left_out)
     }
 
     fn listed(&self, root: &Root) -> Option<&Listed> {
-        self.0.listed.iter().find(|listed| listed.root.is(root))
+        self.0.listed.iter().find(|listed| listed.root == *root)
     }
 
     /// The names of the directories at the commit's top. Odd ones are left out.

@@ -1,16 +1,14 @@
 //! Refs and exact fetches, over every transport that a test can have.
 
-mod support;
-
 use std::sync::Arc;
 
-use compose_git::{Error, Git, Root};
-use compose_model::{Cause, ExitCode};
-use support::{
+use crate::support::{
     Catalog, Lab, contents, id, path,
     server::{Action, Server},
     url, want,
 };
+use compose_git::{Error, Git, Root};
+use compose_model::{Cause, ExitCode};
 
 fn six(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {
@@ -167,7 +165,7 @@ async fn refs_are_looked_at_once_per_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_without_filters_without_raw_commits_and_of_old_protocols() {
     // A configuration of the repository, and what the server pretends.
-    let old = |_: &support::server::Request| {
+    let old = |_: &crate::support::server::Request| {
         Action::ServeWith(vec![
             ("GIT_PROTOCOL", String::new()),
             ("HTTP_GIT_PROTOCOL", String::new()),

@@ -1,12 +1,10 @@
 //! HTTP/2: one connection for all repos of a host, and packs larger than its windows.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{Catalog, Lab, contents, h2::H2, path, text, url, want};
 use compose_git::{Git, Options};
 use compose_testkit::server::Authority;
-use support::{Catalog, Lab, contents, h2::H2, path, text, url, want};
 
 fn options(lab: &Lab, authority: &Authority) -> Options {
     let mut options = lab.options();

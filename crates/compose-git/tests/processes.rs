@@ -47,7 +47,7 @@ fn main() {
 /// The process that is started: fetches, and says what it got.
 async fn fetch(cache: &str, address: &str, commit: &str, look: bool) {
     let mut options = Options::new(cache);
-    options.environment = support::environment(std::path::Path::new("/nowhere"));
+    options.environment = support::environment(&Path::new(cache).with_file_name("no-home"));
     let repo = Git::new(options).unwrap().repo(&url(address));
     if look {
         repo.refs(&["refs/tags/".to_owned()]).await.unwrap();
@@ -259,7 +259,7 @@ fn a_cache_that_was_carried_away_and_back_needs_no_request() {
             .arg(server.url("repo"))
             .arg(&scene.commit)
             // Nothing is to be fetched, so no other place is looked for.
-            .env("TMPDIR", "/nowhere")
+            .env("TMPDIR", root.join("absent"))
             .output()
             .unwrap();
         check(&output, what);

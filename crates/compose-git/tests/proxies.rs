@@ -1,14 +1,12 @@
 //! Real proxies between us and a real server: by `CONNECT`, by SOCKS, refusing, exempt, absent.
 
-mod support;
-
+use crate::support::{Lab, contents, socks::Socks, url, want};
 use compose_git::{Error, Git, Options};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
     server::{Authority, ClosedPort, Proxy},
 };
-use support::{Lab, contents, socks::Socks, url, want};
 
 struct Scene {
     lab: Lab,

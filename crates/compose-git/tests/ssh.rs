@@ -1,7 +1,5 @@
 //! ssh against a real `sshd`, with a key and with an agent.
 
-mod support;
-
 use std::{
     fs,
     path::Path,
@@ -9,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{Lab, contents, url, want};
 use compose_git::{Error, Git, Options};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::Sshd;
-use support::{Lab, contents, url, want};
 
 /// Options whose `ssh` uses these lines of configuration.
 fn options(sshd: &Sshd, lab: &Lab, lines: &str) -> Options {

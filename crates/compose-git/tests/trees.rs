@@ -1,12 +1,8 @@
 //! What a source's tree may hold: links followed inside the commit, everything hostile refused with its path.
 
-mod support;
-
-use std::sync::Arc;
-
+use crate::support::{Catalog, Lab, contents, id, path, text, url, want};
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
-use compose_model::{Cause, ExitCode, FileMode};
-use support::{Catalog, Lab, contents, id, path, text, url, want};
+use compose_model::{Cause, ExitCode, FileMode, Filter, Globs};
 
 async fn fetch_with(options: Options, catalog: &Catalog, commit: &str, root: &Root) -> Snapshot {
     let git = compose_git::Git::new(options).unwrap();
@@ -219,10 +215,10 @@ async fn lfs_pointers_and_submodules_can_be_excluded() {
     let commit = catalog.commit();
     let snapshot = fetch(&lab, &catalog, &commit).await;
     assert_eq!(refused(&snapshot), ("env/big.bin".to_owned(), TreeProblem::Lfs));
-    let keep = |path: &compose_model::TreePath| path.as_str() == "main.tf";
+    let only = Globs::new(vec!["/main.tf".to_owned()]).unwrap();
     let root = Root {
         dir: path("env"),
-        keep: Some(Arc::new(keep)),
+        filter: Filter::new(only, Globs::default(), true),
     };
     assert_eq!(snapshot.files(&root).unwrap().len(), 1);
 
@@ -262,11 +258,15 @@ async fn excluded_files_are_not_fetched() {
         .write("env/terraform/main.tf", "ok");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
     let commit = catalog.commit();
-    let server = support::server::Server::start(&lab.dir.path().join("srv"));
+    let server = crate::support::server::Server::start(&lab.dir.path().join("srv"));
     let repo = lab.git().repo(&url(server.url("repo")));
     let root = Root {
         dir: path("env"),
-        keep: Some(Arc::new(|path| !path.as_str().ends_with(".bin"))),
+        filter: Filter::new(
+            Globs::default(),
+            Globs::new(vec!["*.bin".to_owned()]).unwrap(),
+            true,
+        ),
     };
     let want = Want {
         commit: id(&commit),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Place, RepoUrl, Span, TreePath, VersionRequest};
+use crate::{Filter, Place, RepoUrl, Span, TreePath, VersionRequest};
 
 /// What an entry asks for. Exactly one of `version` and `ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +74,8 @@ pub struct SourceSpec {
     pub environment: TreePath,
     /// `version` or `ref`
     pub requested: Requested,
-    /// `include`: gitignore-style globs relative to the environment; empty means everything.
-    pub include: Vec<String>,
-    /// `exclude`: gitignore-style globs relative to the environment.
-    pub exclude: Vec<String>,
+    /// `include`, `exclude` and `hooks`: which files of the environment and of `default_folder` take part.
+    pub filter: Filter,
     /// `as`: its deployments become `<as>-<deployment>`.
     pub rename: Option<String>,
     /// `shared`: top-level directories of that repo to compose beside the environment.
@@ -86,8 +84,6 @@ pub struct SourceSpec {
     pub default_folder: Option<TreePath>,
     /// `on-conflict`
     pub on_conflict: OnConflict,
-    /// `hooks`: `false` leaves out hook directories.
-    pub hooks: bool,
     /// `verify`
     pub verify: Option<Verify>,
     /// Where the entry stands.

@@ -4,6 +4,27 @@
 //! waits for a signal or for the end of the pipeline's copy. It knows nothing of mounts and compositions; the caller's
 //! [`Host`] is called when the copy is done, and when there is something to say.
 //!
+//! ```standalone_crate
+//! use std::time::Duration;
+//!
+//! use compose_parent::{Host, Note, Program, run};
+//!
+//! struct Quiet;
+//!
+//! impl Host for Quiet {
+//!     fn copied(&mut self) {}
+//!     fn say(&mut self, _: &Note) {}
+//! }
+//!
+//! let program = Program {
+//!     path: "/bin/sh".into(),
+//!     words: ["sh", "-c", "exit 3"].map(Into::into).to_vec(),
+//!     dir: std::env::current_dir().unwrap(),
+//! };
+//! let ended = run(&program, None, Duration::from_secs(8), &mut Quiet).unwrap();
+//! assert_eq!(ended.code, 3);
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `parent` | the loop |

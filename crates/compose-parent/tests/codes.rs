@@ -1,10 +1,8 @@
 //! The parent ends as the pipeline does.
 
-mod common;
-
 use std::process::Stdio;
 
-use common::{LIMIT, shell, stay, world};
+use crate::common::{LIMIT, shell, stay, world};
 
 #[test]
 fn every_exit_code_is_the_pipelines() {
@@ -28,8 +26,13 @@ fn a_pipeline_that_a_signal_kills_is_128_and_its_number() {
 
 #[test]
 fn a_program_that_cannot_be_started_is_an_error() {
-    for program in ["/nowhere/at/all", "/etc/passwd"] {
-        let run = world().run(stay("0", &[program])).expect_code(127);
+    let world = world();
+    std::fs::write(world.root().join("text"), "no program").unwrap();
+    for name in ["absent", "text"] {
+        let program = world.root().join(name);
+        let run = world
+            .run(stay("0", &[program.to_str().unwrap()]))
+            .expect_code(127);
         assert!(
             run.stderr.contains(&format!("Start {{ program: {program:?}")),
             "{run}"

@@ -3,15 +3,13 @@
 // The figures of one test.
 #![allow(clippy::print_stderr)]
 
-mod common;
-
 use std::{
     fs::{self, File},
     os::unix::fs::symlink,
     time::{Duration, SystemTime},
 };
 
-use common::{LIMIT, program, world};
+use crate::common::{LIMIT, program, world};
 use compose_testkit::{Context, Signal, Spawned, standin};
 
 const SECONDS: u64 = 1_700_000_000;

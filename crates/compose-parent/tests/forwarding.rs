@@ -1,8 +1,6 @@
 //! What reaches the pipeline, and what the parent does for its orphans.
 
-mod common;
-
-use common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
+use crate::common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
 use compose_testkit::{Signal, standin};
 
 /// Named signals that the parent passes on to the pipeline's main process.
@@ -172,7 +170,7 @@ fn where_proc_shows_another_namespace_the_pipeline_alone_is_ended() {
         "trap 'echo ended; exit 0' TERM; echo ready; while :; do sleep 0.02; done",
     );
     run.wait_for_output("ready", LIMIT);
-    let parent = common::child_of(run.id());
+    let parent = crate::common::child_of(run.id());
     let parent = rustix::process::Pid::from_raw(parent).unwrap();
     rustix::process::kill_process(parent, Signal::TERM).unwrap();
     let run = run.wait(LIMIT).expect_code(143);

@@ -1,10 +1,8 @@
 //! SIGTERM, SIGINT, SIGHUP and SIGQUIT: tools let go of their locks, and nothing more is started.
 
-mod common;
-
 use std::path::Path;
 
-use common::{LIMIT, is_alive, pipeline, shell, tool, wait_for_file, world};
+use crate::common::{LIMIT, is_alive, pipeline, shell, tool, wait_for_file, world};
 use compose_testkit::{Context, Signal};
 
 /// A tool that must not start.
@@ -161,7 +159,7 @@ fn a_stopped_tool_and_a_stopped_pipeline_end_as_well() {
     let world = world();
     let run = pipeline(&world, "8000", &[&tool("lock", 0), NEXT]);
     let lock: i32 = wait_for_file(&world.root().join("lock")).parse().unwrap();
-    for pid in [lock, common::child_of(run.id())] {
+    for pid in [lock, crate::common::child_of(run.id())] {
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, Signal::STOP).unwrap();
     }

@@ -1,8 +1,6 @@
 //! At a terminal: Ctrl-C, Ctrl-\, Ctrl-Z, prompts, sizes.
 
-mod common;
-
-use common::{LIMIT, program, tool, world};
+use crate::common::{LIMIT, program, tool, world};
 use compose_testkit::{Context, Run, standin};
 
 /// Runs words at a terminal; `steps` as `at_terminal.py` takes them.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use compose_model::{
-    Cause, CommitId, ExitCode, FileMode, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId, TreePath,
+    Cause, CommitId, ExitCode, FileMode, LeftOut, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
+    TreePath,
 };
 
 /// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
@@ -70,15 +71,6 @@ pub struct Layer {
     pub files: Arc<[TreeFile]>,
     /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
     pub left_out: Vec<LeftOut>,
-}
-
-/// A file that takes no part.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftOut {
-    /// Where it would have been.
-    pub path: TreePath,
-    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
-    pub by: &'static str,
 }
 
 /// All that sources contribute, lowest layer first.

@@ -21,37 +21,69 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 const LABEL: &str = "compose-testkit";
 
-/// An engine that answers.
-#[derive(Debug, Clone, Copy)]
-pub struct Engine {
-    program: &'static str,
+/// A container engine. Both take Docker's arguments; where they differ, a method here says in what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Docker: a daemon, and runc.
+    Docker,
+    /// podman: no daemon, crun, and builds by buildah. It keeps its own images.
+    Podman,
 }
 
 impl Engine {
-    /// Docker, else Podman; none where neither answers.
+    /// Docker, else podman; none where neither answers.
     pub fn find() -> Option<Self> {
-        ["docker", "podman"]
-            .into_iter()
-            .map(|program| Self { program })
-            .find(|engine| {
-                let mut command = engine.command();
-                command
-                    .arg("info")
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null());
-                command.status().is_ok_and(|status| status.success())
-            })
+        [Self::Docker, Self::Podman].into_iter().find(|engine| {
+            let mut command = engine.command();
+            command
+                .arg("info")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        })
     }
 
-    /// The engine behind a program that takes Docker's arguments; whether it answers is for the caller to know.
-    pub const fn of(program: &'static str) -> Self {
-        Self { program }
+    /// The engine's program. podman's is the project's `scripts/podman`, which helps where podman finds less than it expects.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/podman"),
+        }
     }
 
     /// The engine's program, to be given arguments.
     pub fn command(&self) -> Command {
-        Command::new(self.program)
+        Command::new(self.program())
+    }
+
+    /// `rm` of a container that may still run. Docker kills it at once, podman stops it and waits.
+    const fn remove_at_once(self) -> &'static [&'static str] {
+        match self {
+            Self::Docker => &["rm", "--force", "--volumes"],
+            Self::Podman => &["rm", "--force", "--volumes", "--time=0"],
+        }
+    }
+
+    /// What `build` is given besides. podman commits after each line of a `Dockerfile`, to build on that next time, which nothing
+    /// here does; and its own image format, the OCI's, has no place for `ONBUILD` lines.
+    fn build_options(self, dockerfile: &str) -> &'static [&'static str] {
+        match self {
+            Self::Docker => &[],
+            Self::Podman if dockerfile.contains("ONBUILD") => &["--layers=false", "--format=docker"],
+            Self::Podman => &["--layers=false"],
+        }
+    }
+
+    /// Whether a `--tmpfs` has the mode 1777 and a copy of what the image has there. Docker's is empty, with the mode of the
+    /// directory that it hides.
+    pub const fn makes_each_tmpfs_sticky(self) -> bool {
+        matches!(self, Self::Podman)
+    }
+
+    /// Whether `cp` out of a container follows a link that its path ends in.
+    pub const fn copies_what_a_link_leads_to(self) -> bool {
+        matches!(self, Self::Podman)
     }
 
     /// Calls the engine with any arguments, and waits.
@@ -177,7 +209,7 @@ impl Engine {
         .expect_code(0);
     }
 
-    /// Builds a directory, by the `Dockerfile` that stands in it or elsewhere, under a name of its own.
+    /// Builds a directory without any network, by the `Dockerfile` that stands in it or elsewhere, under a name of its own.
     ///
     /// # Panics
     /// Where the build fails; the message holds its output.
@@ -186,10 +218,21 @@ impl Engine {
             engine: *self,
             name: unique_name(),
         };
-        let mut arguments = ["build", "--label", LABEL, "--tag", &image.name, "--file"]
-            .map(OsStr::new)
-            .to_vec();
+        let mut arguments = [
+            "build",
+            "--network=none",
+            "--label",
+            LABEL,
+            "--tag",
+            &image.name,
+            "--file",
+        ]
+        .map(OsStr::new)
+        .to_vec();
         arguments.extend([dockerfile.as_os_str(), directory.as_os_str()]);
+        let text = std::fs::read_to_string(dockerfile)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", dockerfile.display()));
+        arguments.extend(self.build_options(&text).iter().map(OsStr::new));
         self.call(arguments).expect_code(0);
         image
     }
@@ -232,6 +275,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// What it runs in.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Its name, for [`Engine::call`].
     pub fn name(&self) -> &str {
         &self.name
@@ -282,7 +330,8 @@ impl Drop for Container {
         let _ = self
             .engine
             .command()
-            .args(["rm", "--force", "--volumes", &self.name])
+            .args(self.engine.remove_at_once())
+            .arg(&self.name)
             .output();
     }
 }

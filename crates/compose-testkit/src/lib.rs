@@ -1,5 +1,15 @@
 //! For tests: a hermetic command context, catalogs, and a smart-HTTP git server with faults.
 //!
+//! ```
+//! use compose_testkit::Context;
+//!
+//! let context = Context::new("/bin/sh");
+//! let run = context.run(["-c", "echo \"at home in $HOME\"; exit 3"]).expect_code(3);
+//! assert!(run.stdout.contains(context.root().to_str().unwrap()));
+//! // What differs from run to run is a placeholder in snapshots.
+//! assert!(run.to_string().contains("at home in [ROOT]/home"));
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`actions`] | a runner of GitHub Actions for the project's own YAML files |

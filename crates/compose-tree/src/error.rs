@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -82,6 +83,7 @@ impl Error {
     }
 
     /// What to do where nothing can be written. A `--tmpfs` hides what is below: it is for a home, and for no other directory.
+    /// The mode is for podman, which gives each tmpfs a sticky one.
     fn read_only(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default();
         let parent = path.parent().unwrap_or(path);
@@ -95,7 +97,7 @@ impl Error {
         }
         let home = if in_home { parent } else { path };
         let writable = format!(
-            "composing needs a writable {0}; run the container without `--read-only`, or with `--tmpfs {0}`",
+            "composing needs a writable {0}; run the container without `--read-only`, or with `--tmpfs {0}:mode=0777`",
             home.display()
         );
         if name == ACTIVE || home.join(ACTIVE).is_symlink() {
@@ -106,6 +108,15 @@ impl Error {
         } else {
             writable
         }
+    }
+
+    /// Whether the link cannot be switched because others may write its directory, and not replace what isn't theirs.
+    fn is_kept_by_a_sticky_directory(&self) -> bool {
+        let Error::Switch { path, .. } = self else {
+            return false;
+        };
+        let directory = path.parent().and_then(|parent| parent.metadata().ok());
+        directory.is_some_and(|directory| directory.permissions().mode() & 0o1002 == 0o1002)
     }
 }
 
@@ -135,6 +146,10 @@ impl Cause for Error {
                 let dir = path.parent().unwrap_or(path).display();
                 match source.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => Some(self.read_only(path)),
+                    io::ErrorKind::PermissionDenied if self.is_kept_by_a_sticky_directory() => Some(format!(
+                        "{dir} is sticky, so that only the owner of {} may replace it: give {dir} the mode 0777; for a tmpfs, `--tmpfs {dir}:mode=0777`",
+                        path.display()
+                    )),
                     io::ErrorKind::PermissionDenied => Some(format!(
                         "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
                     )),
@@ -162,7 +177,7 @@ mod tests {
         let advised = switch("/opt/bitops-compose/active");
         assert!(
             advised.ends_with(
-                "`--tmpfs /opt/bitops-compose` and the operations repo mounted at /opt/bitops-compose/mount"
+                "`--tmpfs /opt/bitops-compose:mode=0777` and the operations repo mounted at /opt/bitops-compose/mount"
             ),
             "{advised}"
         );
@@ -172,9 +187,25 @@ mod tests {
             advised.contains("/opt must be writable") && !advised.contains("tmpfs"),
             "{advised}"
         );
-        for path in ["/nowhere/home/composition.", "/nowhere/home"] {
+        let root = tempfile::tempdir().unwrap();
+        let home = root.path().join("home");
+        for path in [home.join("composition."), home.clone()] {
             let advised = Error::io("create", path)(read_only()).hint().unwrap();
-            assert!(advised.ends_with("`--tmpfs /nowhere/home`"), "{advised}");
+            let wanted = format!("`--tmpfs {}:mode=0777`", home.display());
+            assert!(advised.ends_with(&wanted), "{advised}");
+        }
+    }
+
+    #[test]
+    fn a_sticky_directory_is_named_where_it_keeps_the_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join(ACTIVE);
+        for (mode, is_sticky) in [(0o1777, true), (0o777, false), (0o1755, false)] {
+            std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+            let advised = Error::switch(&link)(refused).hint().unwrap();
+            let expected = format!("--tmpfs {}:mode=0777", directory.path().display());
+            assert_eq!(advised.contains(&expected), is_sticky, "{mode:o}: {advised}");
         }
     }
 }

@@ -1,5 +1,42 @@
 //! The composition on disk, and the path at which the pipeline sees it.
 //!
+//! ```
+//! use std::{fs, io::Write as _};
+//!
+//! use compose_model::{FileMode, TreePath};
+//! use compose_tree::{Attempt, Error, Links, Located, Places, Staging, image, locate};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // An image, and an operations repo in it.
+//! let root = tempfile::tempdir()?;
+//! image::install(root.path())?;
+//! let (home, ops_repo) = (root.path().join("opt/bitops-compose"), root.path().join("opt/bitops_deployment"));
+//! fs::create_dir(home.join("mount/dev"))?;
+//! fs::write(home.join("mount/dev/mine.tf"), "# mine\n")?;
+//! let places = Places { ops_repo: &ops_repo, home: &home, environment: None, candidates: &[] };
+//! let Located::Repo(mount) = locate(&places)? else { panic!("an operations repo is mounted") };
+//!
+//! // A composition of one new file, beside the mount.
+//! let path = TreePath::new("dev/theirs.tf")?;
+//! let staging = Staging::begin(&mount, &TreePath::new("dev")?)?;
+//! let staged = staging.write::<Error>(
+//!     &[(&path, FileMode::Regular)],
+//!     Links::of(mount.root(), &[]),
+//!     |_, put| put(b"# theirs\n"),
+//!     |manifest| manifest.write_all(b"{}"),
+//! )?;
+//!
+//! // One rename shows it to the pipeline, and another takes it away.
+//! let Attempt::Locked(lock) = mount.try_lock()? else { panic!("no other run is switching") };
+//! let switched = staged.switch(&mount, lock)?;
+//! assert_eq!(fs::read_to_string(ops_repo.join("dev/mine.tf"))?, "# mine\n");
+//! assert_eq!(fs::read_to_string(ops_repo.join("dev/theirs.tf"))?, "# theirs\n");
+//! switched.switch_back()?;
+//! assert!(!ops_repo.join("dev/theirs.tf").exists());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! In the image three names lead to the user's operations repo, and one rename moves the pipeline to the
 //! composed one, for as long as it copies it (section 9 of the design):
 //!

@@ -3,15 +3,16 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compose_git::{Cache as Objects, CacheEntry, Prune, Pruned};
-use compose_model::{Failure, size};
+use compose_model::Failure;
 use indicatif::{HumanBytes, HumanDuration};
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Cache, CacheAct, Format},
-    job,
+    report::Printer,
+    settings,
 };
 
 /// What is not used for so long is taken for forgotten.
@@ -48,8 +49,8 @@ impl From<&CacheEntry> for Entry {
 
 /// Does what the subcommand says.
 pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
-    let settings = crate::settings()?;
-    let cache = Objects::at(job::cache_dir(&settings));
+    let settings = settings::read()?;
+    let cache = Objects::at(settings::cache_dir(&settings));
     match &args.act {
         CacheAct::Dir(_) => {
             let dir = cache.dir().display().to_string();
@@ -91,7 +92,7 @@ fn show(
     text: impl FnOnce() -> String,
     json: impl FnOnce() -> serde_json::Value,
 ) -> Result<(), Failure> {
-    let printer = crate::plain_printer();
+    let printer = Printer::plain();
     match format {
         Format::Text => printer.result(&text()),
         Format::Json => printer.json(&json()),
@@ -160,38 +161,5 @@ fn repos(count: usize) -> String {
     match count {
         1 => "1 repo".to_owned(),
         count => format!("{count} repos"),
-    }
-}
-
-/// A time of the command line: `12h`, `30d`, `8w`. A day has 24 hours.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|_| "a time is a number with a unit: 12h, 30d, 8w".to_owned())?;
-    span.to_duration(SpanRelativeTo::days_are_24_hours())
-        .ok()
-        .and_then(|time| Duration::try_from(time).ok())
-        .ok_or_else(|| "weeks, days, hours, minutes and seconds are understood".to_owned())
-}
-
-/// A size of the command line in bytes.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
-    size::parse(text).ok_or_else(|| format!("a size is {}", size::EXPECTED))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes_are_read_as_people_write_them() {
-        assert_eq!(time("12h"), Ok(Duration::from_secs(12 * 3600)));
-        assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86400)));
-        assert_eq!(time("8w"), Ok(Duration::from_secs(56 * 86400)));
-        for wrong in ["", "soon", "30", "1 month", "-1d"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(size("500MB"), Ok(500_000_000));
-        assert!(size("1.5GB").is_err());
     }
 }

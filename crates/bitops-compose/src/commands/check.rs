@@ -1,14 +1,14 @@
 //! `check`: the config and its lock, without any network.
 
+use compose_model::Failure;
+use compose_sources::check_lock;
 use serde::Serialize;
 
-use compose_model::Failure;
-
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Format, Target},
     job::Job,
-    pins, pipeline,
+    pipeline,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
@@ -17,7 +17,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
     let checked = pipeline::config(&job).and_then(|sources| {
         // Without sources a deployment reads no lock.
         if !sources.is_empty() {
-            job.warn(&pins::check(&job, &sources)?);
+            job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
         }
         Ok(sources)
     });

@@ -6,9 +6,10 @@ use compose_model::{Diagnostic, Failure};
 
 use crate::{
     bypass::{self, Found, Start},
-    job::{Job, pipeline_words},
-    launch::Pipeline,
+    job::Job,
+    launch::{Pipeline, pipeline_words},
     pipeline::{self, Prepared},
+    report::Printer,
     runtime, signals, staying,
 };
 
@@ -20,7 +21,7 @@ pub(crate) fn run(args: Vec<OsString>) -> u8 {
         Err(failure) => Err(failure),
     };
     let Err(failure) = failed;
-    crate::plain_printer().problems(failure.diagnostics());
+    Printer::plain().problems(failure.diagnostics());
     failure.code().code()
 }
 
@@ -47,7 +48,7 @@ fn compose(found: &Found, args: Vec<OsString>) -> u8 {
             failure
         }
         Err(failure) => {
-            crate::plain_printer().problems(failure.diagnostics());
+            Printer::plain().problems(failure.diagnostics());
             failure
         }
     };

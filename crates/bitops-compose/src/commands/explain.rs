@@ -6,11 +6,11 @@ use compose_plan::compose::{
     explain::{ExplainError, explain},
 };
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Explain, Format, Target},
-    job,
     report::paint,
+    target,
 };
 
 /// How many paths are offered for one that does not exist.
@@ -38,8 +38,8 @@ fn asked(args: &Explain) -> Result<(String, Target), Failure> {
     let Some(second) = &target.environment else {
         return Ok((question, target));
     };
-    let root = job::root(&target)?;
-    if job::is_environment(&root, second) || !job::is_environment(&root, &question) {
+    let root = target::root(&target)?;
+    if target::is_environment(&root, second) || !target::is_environment(&root, &question) {
         return Ok((question, target));
     }
     let environment = Some(question);

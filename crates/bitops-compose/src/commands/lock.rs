@@ -2,30 +2,27 @@
 
 use std::sync::Arc;
 
+use compose_model::Failure;
 use compose_plan::lock::Lock;
+use compose_sources::{LockFile, Pins, refuse_moved};
 use serde_json::json;
 
-use compose_model::{Diagnostic, Failure};
-
+use super::DONE;
 use crate::{
-    DONE,
     cli::{self, Format},
-    gather,
     job::Job,
-    lockfile::LockFile,
-    pins::Pins,
     pipeline, runtime,
 };
 
 /// Resolves every source live and writes the lock.
 pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let job = Arc::new(Job::of(&args.target)?);
-    let file = LockFile::of(&job);
+    let file = job.lock_file();
     let locked = runtime::run(&job.cancel, job.settings.jobs, async {
         // Read first: a lock that cannot be read is no reason to forget which tags were moved.
         let old = file.read()?.unwrap_or_default();
-        let git = gather::git(&job)?;
-        let new = gather::gather(&job, &git, pipeline::config(&job)?, &Pins::default()).await?;
+        let gatherer = job.gatherer()?;
+        let new = gatherer.gather(pipeline::config(&job)?, &Pins::default()).await?;
         job.warn(&new.warnings);
         let new = new.lock();
         refuse_moved(&old, &new, args.accept_moved)?;
@@ -44,22 +41,6 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
         Format::Json => job.printer.json(&json(&file, &lock, changed))?,
     }
     Ok(DONE)
-}
-
-/// A tag that points elsewhere than when it was locked is news, and nothing to be taken in passing.
-pub(super) fn refuse_moved(old: &Lock, new: &Lock, accept: bool) -> Result<(), Failure> {
-    let moved: Vec<Diagnostic> = old
-        .moved_tags(new)
-        .iter()
-        .map(|moved| Diagnostic::from(moved.to_diagnostic()))
-        .collect();
-    if accept {
-        for problem in moved {
-            tracing::warn!("{}; accepted", problem.message);
-        }
-        return Ok(());
-    }
-    Failure::new(moved).map_or(Ok(()), Err)
 }
 
 /// What was locked, one source a line.

@@ -18,13 +18,15 @@ use clap_complete::Shell;
 use compose_model::Failure;
 
 use crate::{
-    DONE,
     cli::{Cli, Format, Target},
     job::Job,
     pipeline::{self, Planned},
     report::{self, to_stdout},
     runtime,
 };
+
+/// The code of a run that did what it should.
+const DONE: u8 = 0;
 
 /// Composes for a command that shows or writes the result. Its problems are told by the job's own printer, which masks.
 fn composed(
@@ -36,7 +38,7 @@ fn composed(
         let job = Arc::clone(&job);
         async move {
             let planned = pipeline::plan(Arc::clone(&job)).await?;
-            pipeline::blocking(move || act(&job, planned)).await
+            compose_sources::blocking(move || act(&job, planned)).await
         }
     };
     runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {

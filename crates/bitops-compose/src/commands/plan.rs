@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use compose_model::{Diagnostic, ExitCode, Failure};
 use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Format, Graph, Plan},
     job::Job,
     local::DiskTree,
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             .into());
     }
     super::composed(&args.target, move |job, planned| {
-        deliver(&job.printer, &planned.composition, &planned.gathered, None);
+        deliver(&job.printer.masks, &planned.composition, &planned.gathered, None);
         match (format, graph) {
             (Format::Text, Some(graph)) => show_graph(job, &planned, graph)?,
             (Format::Text, None) if diff => show_diffs(job, &planned)?,

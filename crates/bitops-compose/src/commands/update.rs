@@ -5,21 +5,18 @@ use std::sync::Arc;
 use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
 use compose_plan::{
     compose::report,
-    lock::{Lock, Locked},
+    lock::{Change, Lock, Locked},
 };
+use compose_sources::{Gathered, LockFile, Pins, blocking, refuse_moved};
 use serde_json::json;
 
-use super::lock::refuse_moved;
+use super::DONE;
 use crate::{
-    DONE,
     cli::{self, Target, UpdateFormat},
     diff::{self, FileDiff},
-    gather::{self, Gathered},
-    job::{self, Job},
-    lockfile::LockFile,
-    pins::Pins,
-    pipeline::{self, Local, blocking},
-    runtime,
+    job::Job,
+    pipeline::{self, Local},
+    runtime, target,
 };
 
 /// What an update does.
@@ -36,7 +33,7 @@ struct Updated {
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let (target, sources) = what(args)?;
     let job = Arc::new(Job::of(&target)?);
-    let file = LockFile::of(&job);
+    let file = job.lock_file();
     let old = file.require()?;
     let work = update(&job, args, sources, &file, old);
     let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
@@ -46,7 +43,7 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
             return Ok(failure.code().code());
         }
     };
-    let changes = changes(&updated.old, &updated.new);
+    let changes = updated.old.changes(&updated.new);
     let (files, conflicts) = updated.diff.unwrap_or_default();
     let environment = job.environment.as_str();
     match args.format {
@@ -69,7 +66,7 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
     let target = args.target();
     if let Some((first, sources)) = args.sources.split_first()
         && args.environment.is_none()
-        && job::is_environment(&job::root(&target)?, first)
+        && target::is_environment(&target::root(&target)?, first)
         && !is_source(&target, first)
     {
         let environment = Some(first.clone());
@@ -87,9 +84,7 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
 /// Is it a locked source of the environment that the variable names?
 fn is_source(target: &Target, name: &str) -> bool {
     // What is wrong there is told when it turns out to be the environment that is meant.
-    let lock = Job::of(target)
-        .ok()
-        .and_then(|job| LockFile::of(&job).read().ok()?);
+    let lock = Job::of(target).ok().and_then(|job| job.lock_file().read().ok()?);
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
@@ -115,13 +110,15 @@ async fn update(
             .cloned()
             .collect(),
     };
-    let git = gather::git(job)?;
-    let gathered = gather::gather(job, &git, specs.clone(), &Pins::to(kept)).await?;
+    let gatherer = job.gatherer()?;
+    let gathered = gatherer.gather(specs.clone(), &Pins::to(kept)).await?;
     job.warn(&gathered.warnings);
     let new = gathered.lock();
     refuse_moved(&old, &new, args.accept_moved)?;
     let diff = if args.dry_run {
-        let before = gather::gather(job, &git, as_locked(specs, &old), &Pins::to(old.clone())).await?;
+        let before = gatherer
+            .gather(as_locked(specs, &old), &Pins::to(old.clone()))
+            .await?;
         let job = Arc::clone(job);
         Some(blocking(move || compare(&job, &before, &gathered)).await?)
     } else {
@@ -178,25 +175,6 @@ fn no_source(name: &str, lock: &Lock) -> Diagnostic {
     Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
 
-/// One source's change: before, after.
-pub(crate) type Change<'a> = (Option<&'a Locked>, Option<&'a Locked>);
-
-/// Sources whose commit or name changed, in composition order; then those that are gone.
-fn changes<'a>(old: &'a Lock, new: &'a Lock) -> Vec<Change<'a>> {
-    let changed = new.sources.iter().filter_map(|after| {
-        let before = old.get(&after.repo, &after.environment);
-        let same =
-            before.is_some_and(|before| (before.commit, &before.resolved) == (after.commit, &after.resolved));
-        (!same).then_some((before, Some(after)))
-    });
-    let gone = old
-        .sources
-        .iter()
-        .filter(|before| new.get(&before.repo, &before.environment).is_none())
-        .map(|before| (Some(before), None));
-    changed.chain(gone).collect()
-}
-
 fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
     let mut text = match (changes.len(), dry_run) {
         (0, _) => format!("{}: nothing to update\n", file.name()),
@@ -206,8 +184,10 @@ fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bo
         (count, false) => format!("{}: {count} sources updated\n", file.name()),
     };
     for change in changes {
-        let (repo, environment) = diff::source(change);
-        let (from, to) = diff::versions(change);
+        let (from, to) = change.versions();
+        let Locked {
+            repo, environment, ..
+        } = change.source();
         text.push_str(&format!("  {repo} {environment}: {from} -> {to}\n"));
     }
     for file in files {
@@ -223,8 +203,15 @@ fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], written: bo
         })
     };
     let change = |change: &Change<'_>| {
-        let (repo, environment) = diff::source(change);
-        json!({ "repo": repo, "environment": environment, "before": side(change.0), "after": side(change.1) })
+        let Locked {
+            repo, environment, ..
+        } = change.source();
+        json!({
+            "repo": repo.to_string(),
+            "environment": environment.as_str(),
+            "before": side(change.before()),
+            "after": side(change.after()),
+        })
     };
     let diff = |file: &FileDiff| json!({ "path": file.path, "diff": file.text });
     json!({

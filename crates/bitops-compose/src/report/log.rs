@@ -12,7 +12,7 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-use super::{Masks, guard, pipe::write_stderr};
+use super::{github::guard, mask::Masks, pipe::write_stderr};
 
 /// `bitops.logging` of the environment's config, else of the image's.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, Severity};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, env};
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -40,6 +40,20 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
+    /// A printer for what is said before any config is read.
+    pub(crate) fn plain() -> Self {
+        let set = |name: &str, value: &str| {
+            std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
+        };
+        Self {
+            json: set(env::LOG_FORMAT, "json"),
+            colour: has_colour(&std::io::stderr()),
+            stdout_colour: has_colour(&std::io::stdout()),
+            masks: Arc::default(),
+            github: set(env::GITHUB_ACTIONS, "true").then(Checkout::default),
+        }
+    }
+
     /// A result, on stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
@@ -110,7 +124,7 @@ impl Printer {
         // Where nobody listens, the exit code still tells.
         let _ = pipe::write_stderr(out.as_bytes());
         let elsewhere = Checkout::default();
-        github::failures(self, self.github.as_ref().unwrap_or(&elsewhere), &problems);
+        github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
     /// Problems that the result tells: only their annotations, on stderr.
@@ -166,15 +180,6 @@ pub(crate) fn write_json(
 }
 
 /// Colours where somebody looks: a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-pub(crate) fn stderr_has_colour() -> bool {
-    has_colour(&std::io::stderr())
-}
-
-/// As [`stderr_has_colour`].
-pub(crate) fn stdout_has_colour() -> bool {
-    has_colour(&std::io::stdout())
-}
-
 fn has_colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")

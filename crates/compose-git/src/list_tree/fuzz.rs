@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{ObjectId, TreePath, settings::Budget};
+use compose_model::{Filter, Globs, ObjectId, TreePath, settings::Budget};
 use compose_testkit::fuzz::{Random, rounds};
 use gix::objs::Kind;
 use unicode_normalization::UnicodeNormalization as _;
@@ -185,11 +185,15 @@ fn what_is_listed_of_wrong_trees_fits_every_disk() {
         objects.cache.clear();
         objects.all.clear();
         let root = objects.tree(&mut random, 4);
-        let keep = |path: &TreePath| !path.as_str().contains("main");
+        let main = Globs::new(vec!["*main*".to_owned()]).unwrap();
         let roots =
             [("env", false), ("a/env", false), ("a", true), ("link", false)].map(|(dir, filtered)| Root {
                 dir: TreePath::new(dir).unwrap(),
-                keep: filtered.then(|| Arc::new(keep) as crate::want::Keep),
+                filter: if filtered {
+                    Filter::new(Globs::default(), main.clone(), true)
+                } else {
+                    Filter::all()
+                },
             });
         for wanted in &roots {
             match TreeLister::new(&objects.store, root, budget, random.below(2) == 0).list(wanted) {

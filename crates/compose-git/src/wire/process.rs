@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn ssh_gets_no_secret_and_never_asks() {
-        let mut options = Options::new("/nowhere");
+        let mut options = Options::new("unused");
         for name in [
             "PATH",
             "AWS_SECRET_ACCESS_KEY",

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use compose_git::{Error, Options};
 use compose_model::{Cause, ExitCode};
 
-use super::{fetch, lab, support::Lab};
+use super::{fetch, lab};
+use crate::support::Lab;
 
 /// A stand-in for the far side of ssh: it notes how it was called, and runs the command on this machine.
 fn fake_ssh(lab: &Lab, script: &str) -> Options {

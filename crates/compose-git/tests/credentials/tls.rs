@@ -8,10 +8,8 @@ use std::{
 use compose_git::Error;
 use compose_model::Cause;
 
-use super::{
-    fetch, lab,
-    support::{Lab, server::Server},
-};
+use super::{fetch, lab};
+use crate::support::{Lab, server::Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final() {

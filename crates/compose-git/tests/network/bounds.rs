@@ -11,12 +11,10 @@ use std::{
 use compose_git::{Error, Stall};
 use compose_model::{Cause, ExitCode};
 
-use super::{
-    is_fetch, line, scene,
-    support::{
-        Lab,
-        server::{Action, Request},
-    },
+use super::{is_fetch, line, scene};
+use crate::support::{
+    Lab,
+    server::{Action, Request},
 };
 
 #[tokio::test(flavor = "multi_thread")]

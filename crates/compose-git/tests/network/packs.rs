@@ -2,12 +2,10 @@
 
 use compose_git::Error;
 
-use super::{
-    is_fetch, line, scene,
-    support::{
-        server::{Action, Request, Server},
-        url, want,
-    },
+use super::{is_fetch, line, scene};
+use crate::support::{
+    server::{Action, Request, Server},
+    url, want,
 };
 
 #[tokio::test(flavor = "multi_thread")]

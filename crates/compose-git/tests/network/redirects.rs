@@ -3,12 +3,10 @@
 use compose_git::Error;
 use compose_model::{Cause, ExitCode};
 
-use super::{
-    Scene, answer, scene,
-    support::{
-        Lab,
-        server::{Action, Request, Server},
-    },
+use super::{Scene, answer, scene};
+use crate::support::{
+    Lab,
+    server::{Action, Request, Server},
 };
 
 #[tokio::test(flavor = "multi_thread")]

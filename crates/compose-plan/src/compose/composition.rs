@@ -1,6 +1,6 @@
 //! What composing yields.
 
-use compose_model::{Diagnostic, FileMode, TreeFile, TreePath};
+use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath};
 
 use crate::layer::{Origin, SourceId};
 
@@ -169,8 +169,8 @@ pub struct LeftOutFile {
     pub path: TreePath,
     /// Where it stands in the source's repo, relative to its root.
     pub repo_path: TreePath,
-    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
-    pub by: &'static str,
+    /// The key of the source's entry that says so.
+    pub by: FilterKey,
 }
 
 /// A reason not to deploy.

@@ -179,7 +179,7 @@ impl Reader<'_> {
             who: wording::label_of(Origin::Source(file.source), self.sources),
             version: Some(wording::version(&self.sources[file.source.0])),
             path: file.repo_path.to_string(),
-            outcome: format!("left out: `{}` of its entry says so", file.by),
+            outcome: format!("left out: `{}` of its entry says so", file.by.as_str()),
         };
         self.left_out(path).map(story).collect()
     }

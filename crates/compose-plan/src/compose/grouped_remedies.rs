@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compose_model::TreePath;
+use compose_model::{TreePath, filter::glob};
 
 use super::{
     composition::{Conflict, ConflictKind, Rename},
-    filter::glob,
     wording::{label, which},
 };
 use crate::layer::{Layers, Origin, Part, SourceId};

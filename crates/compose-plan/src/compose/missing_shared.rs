@@ -6,12 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compose_model::{Diagnostic, TreePath, text};
+use compose_model::{Diagnostic, TreePath, filter::is_hook, text};
 
-use super::{
-    ComposeError, Request, bytes::Bytes, composition::Composition, composition::Write, filter::is_hook,
-    wording,
-};
+use super::{ComposeError, Request, bytes::Bytes, composition::Composition, composition::Write, wording};
 use crate::layer::{Origin, SourceId};
 
 /// Longer files are data.

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`bytes`] | the bytes behind a composition |
 //! | [`composition`] | what composing yields |
-//! | [`filter`] | `include`, `exclude` and `hooks`, before layers are made |
 //! | [`explain`](mod@explain) | where a path or a key came from |
 //! | [`report`] | the plan as JSON and as text, the manifest |
 //!
@@ -20,7 +19,6 @@ mod deployments;
 mod duplicates;
 mod edit;
 pub mod explain;
-pub mod filter;
 mod finish;
 mod grouped_remedies;
 mod image_deployments;

@@ -13,8 +13,8 @@ use compose_merge::{
     Unmergeable,
 };
 use compose_model::{
-    BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, SourceSpec,
-    TreeFile, TreeId, TreePath, VersionRequest,
+    BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
+    TreePath, VersionRequest,
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
@@ -29,24 +29,6 @@ fn place() -> Place {
         file: "dev/bitops.config.yaml".into(),
         text: "default-environments: []\n".into(),
         span: 0..20,
-    }
-}
-
-pub(super) fn spec(repo: &str, environment: &str) -> SourceSpec {
-    SourceSpec {
-        repo: RepoUrl::parse(repo).unwrap(),
-        environment: path(environment),
-        requested: Requested::Version(VersionRequest::parse("1.0.0").unwrap()),
-        include: Vec::new(),
-        exclude: Vec::new(),
-        rename: None,
-        shared: Vec::new(),
-        default_folder: None,
-        on_conflict: OnConflict::Error,
-        hooks: true,
-        verify: None,
-        place: place(),
-        spans: compose_model::ValueSpans::default(),
     }
 }
 

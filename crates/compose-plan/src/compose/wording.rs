@@ -1,11 +1,10 @@
 //! Sentences about sources and conflicts, and what to do about each.
 
-use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, text};
+use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
 use super::{
     composition::{Conflict, ConflictKind, Holds, Party, Rename},
     configs::config_path,
-    filter::glob,
 };
 use crate::layer::{Origin, Source, SourceId};
 

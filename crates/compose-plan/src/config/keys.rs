@@ -1,5 +1,7 @@
 //! The one table of a source's keys: the parser reads by it, and the JSON Schema is made from it.
 
+use compose_model::FilterKey;
+
 use super::forms::Form;
 
 /// One key of a mapping.
@@ -48,13 +50,13 @@ pub(crate) const REPO: &str = "repo";
 pub(crate) const ENVIRONMENT: &str = "environment";
 pub(crate) const VERSION: &str = "version";
 pub(crate) const REF: &str = "ref";
-pub(crate) const INCLUDE: &str = "include";
-pub(crate) const EXCLUDE: &str = "exclude";
+pub(crate) const INCLUDE: &str = FilterKey::Include.as_str();
+pub(crate) const EXCLUDE: &str = FilterKey::Exclude.as_str();
 pub(crate) const AS: &str = "as";
 pub(crate) const SHARED: &str = "shared";
 pub(crate) const DEFAULT_FOLDER: &str = "default-folder";
 pub(crate) const ON_CONFLICT: &str = "on-conflict";
-pub(crate) const HOOKS: &str = "hooks";
+pub(crate) const HOOKS: &str = FilterKey::Hooks.as_str();
 pub(crate) const VERIFY: &str = "verify";
 pub(crate) const MODE: &str = "mode";
 pub(crate) const KEYS: &str = "keys";

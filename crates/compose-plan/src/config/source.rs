@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use compose_model::{
-    Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify, VerifyMode,
-    VersionRequest, text::escape,
+    Filter, Globs, Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify,
+    VerifyMode, VersionRequest, text::escape,
 };
 use compose_yaml::{NodeId, Tree};
-use ignore::gitignore::GitignoreBuilder;
 
 use super::{
     fields::{self, Fields, Mistakes, Spanned},
@@ -31,8 +30,7 @@ pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mis
         repo: repo?,
         environment: environment?,
         requested: requested?,
-        include,
-        exclude,
+        filter: Filter::new(include, exclude, fields.flag(keys::HOOKS).unwrap_or(true)),
         rename,
         shared,
         default_folder,
@@ -41,7 +39,6 @@ pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mis
             Some("last") => OnConflict::Last,
             _ => OnConflict::Error,
         },
-        hooks: fields.flag(keys::HOOKS).unwrap_or(true),
         verify,
         place: mistakes.place(&fields.head),
         spans: spans(&fields),
@@ -164,7 +161,8 @@ fn refused_ref(name: &str) -> Option<(&'static str, &'static str)> {
     bad.then_some(("git allows no ref of this name", NAME))
 }
 
-fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Vec<String> {
+fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Globs {
+    const HINT: &str = "globs are those of .gitignore: `*.md`, `/docs/`, `**/test_*`";
     let mut all = Vec::new();
     for Spanned { value: glob, span } in fields.texts(key) {
         if glob.starts_with('#') || glob.trim().is_empty() {
@@ -173,33 +171,18 @@ fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Vec<String> {
                 format!("`{}` in `{key}` matches nothing", escape(glob, 60)),
                 None,
             );
-            continue;
+        } else if let Err(why) = Globs::check(glob) {
+            let message = format!("`{}` in `{key}` is not a glob: {why}", escape(glob, 60));
+            mistakes.add(span, message, Some(HINT.into()));
+        } else {
+            all.push(glob.clone());
         }
-        let mut builder = GitignoreBuilder::new("");
-        builder.allow_unclosed_class(false);
-        if let Err(error) = builder.add_line(None, glob) {
-            let message = format!(
-                "`{}` in `{key}` is not a glob: {}",
-                escape(glob, 60),
-                reason(&error)
-            );
-            mistakes.add(
-                span,
-                message,
-                Some("globs are those of .gitignore: `*.md`, `/docs/`, `**/test_*`".into()),
-            );
-            continue;
-        }
-        all.push(glob.clone());
     }
-    all
-}
-
-fn reason(error: &ignore::Error) -> String {
-    match error {
-        ignore::Error::Glob { err, .. } => err.clone(),
-        other => other.to_string(),
-    }
+    Globs::new(all).unwrap_or_else(|why| {
+        let message = format!("the globs in `{key}` cannot be used together: {why}");
+        mistakes.add(&fields.head, message, Some(HINT.into()));
+        Globs::default()
+    })
 }
 
 fn rename(fields: &Fields, mistakes: &mut Mistakes) -> Option<String> {

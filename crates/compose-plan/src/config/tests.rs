@@ -110,14 +110,18 @@ fn every_key_is_read() {
     );
     assert_eq!(spec.requested, Requested::Ref("feature/x".into()));
     assert_eq!(
-        (spec.include, spec.exclude),
+        (spec.filter.included(), spec.filter.excluded()),
         (
-            vec!["terraform/".into(), "*.yaml".into()],
-            vec!["README.md".into()]
+            ["terraform/".to_owned(), "*.yaml".to_owned()].as_slice(),
+            ["README.md".to_owned()].as_slice()
         )
     );
     assert_eq!(
-        (spec.rename.as_deref(), spec.on_conflict, spec.hooks),
+        (
+            spec.rename.as_deref(),
+            spec.on_conflict,
+            spec.filter.keeps_hooks()
+        ),
         (Some("blue"), OnConflict::Last, false)
     );
     assert_eq!(
@@ -406,7 +410,7 @@ default-environments:
         .collect();
     assert_eq!(short, ["one 1.0.0", "two 2.0.0", "e 2.0.0"]);
     assert_eq!(
-        (specs[0].exclude.len(), specs[1].place.line_column()),
+        (specs[0].filter.excluded().len(), specs[1].place.line_column()),
         (2, (8, 3))
     );
     insta::assert_snapshot!(mistakes("default-environments: [*nowhere]"), @"1:24 «*» not valid YAML: the alias `*nowhere` has no anchor before it");

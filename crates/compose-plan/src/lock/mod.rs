@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `write` | the file's text, the same for the same lock |
 //! | `read` | the file read back, with the place of every mistake |
+//! | `changes` | two locks compared |
 //! | `outdated` | what a repo's refs say of a lock |
 
+mod changes;
 mod outdated;
 mod read;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use compose_model::{
 
 use crate::resolve::{self, Resolved, tag_version};
 
+pub use changes::Change;
 pub use outdated::{Now, Row, outdated, to_json, to_table};
 pub use read::RESTORE;
 

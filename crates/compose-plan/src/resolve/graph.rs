@@ -334,8 +334,13 @@ impl Graph {
             let is_root = self.decided.contains_key(key);
             let via = walk.above(walk.asked[key][0]);
             if !is_root {
-                let off = |above: &Key| self.agree(*above, walk).is_ok_and(|spec| !spec.hooks);
-                spec.hooks &= !via.iter().any(off);
+                let off = |above: &Key| {
+                    self.agree(*above, walk)
+                        .is_ok_and(|spec| !spec.filter.keeps_hooks())
+                };
+                if via.iter().any(off) {
+                    spec.filter = spec.filter.without_hooks();
+                }
             }
             let warnings = if is_root {
                 Vec::new()

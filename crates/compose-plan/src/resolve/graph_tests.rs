@@ -304,7 +304,11 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
     let order = world.compose("a/e@1.0.0 b/e@1.0.0", |_| 0).unwrap();
     let p = &order[0].spec;
     assert_eq!(
-        (p.exclude.len(), p.on_conflict, p.verify.as_ref().unwrap().mode),
+        (
+            p.filter.excluded().len(),
+            p.on_conflict,
+            p.verify.as_ref().unwrap().mode
+        ),
         (1, OnConflict::Error, VerifyMode::Both)
     );
     insta::assert_snapshot!(order[0].warnings[0].message, @"`e` of https://host/p is composed once, with the options of dev → https://host/a e → https://host/p e; those of dev → https://host/b e → https://host/p e are not used");
@@ -314,7 +318,7 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
         .unwrap();
     let hooks: Vec<_> = order
         .iter()
-        .map(|node| (node.spec.repo.name(), node.spec.hooks))
+        .map(|node| (node.spec.repo.name(), node.spec.filter.keeps_hooks()))
         .collect();
     assert_eq!(
         hooks,

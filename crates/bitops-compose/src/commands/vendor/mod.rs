@@ -10,8 +10,8 @@ use compose_plan::{
     layer::{ContentsError, LocalKind, LocalTree},
 };
 
+use super::DONE;
 use crate::{
-    DONE,
     cli::{Format, Vendor},
     job::Job,
     local::DiskTree,

@@ -2,7 +2,10 @@
 
 use compose_model::{Diagnostic, Place, Severity};
 
-use super::{Checkout, data, property};
+use super::{
+    checkout::Checkout,
+    command::{data, property},
+};
 
 /// The workflow command that puts a problem on the value that it is about.
 ///

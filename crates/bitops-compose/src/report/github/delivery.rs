@@ -8,12 +8,14 @@ use compose_plan::compose::{
     report::markdown::{Page, code, plain},
 };
 
-use super::{Checkout, files};
-use crate::{gather::Gathered, report::Printer};
+use super::{checkout::Checkout, files};
+use compose_sources::Gathered;
+
+use crate::report::mask::Masks;
 
 /// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
 pub(crate) fn deliver(
-    printer: &Printer,
+    masks: &Masks,
     composition: &Composition,
     gathered: &Gathered,
     manifest: Option<&Path>,
@@ -25,14 +27,14 @@ pub(crate) fn deliver(
             sources,
             locked: &gathered.locked,
         };
-        printer.masks.apply(&page.render()).into_owned()
+        masks.apply(&page.render()).into_owned()
     });
     if !files::wants_outputs() || !composition.conflicts.is_empty() {
         return;
     }
     let told = report::json::manifest(composition, sources);
     let json = |value: serde_json::Result<String>| match value {
-        Ok(text) => printer.masks.apply_to_json(&text),
+        Ok(text) => masks.apply_to_json(&text),
         // A map of strings has no reason to fail.
         Err(error) => error.to_string(),
     };
@@ -58,7 +60,7 @@ pub(crate) fn deliver(
 }
 
 /// What went wrong, for the run's page; warnings alone leave it as it is.
-pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Diagnostic]) {
+pub(crate) fn failures(masks: &Masks, checkout: &Checkout, problems: &[&Diagnostic]) {
     let errors: Vec<&&Diagnostic> = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
@@ -75,7 +77,7 @@ pub(crate) fn failures(printer: &Printer, checkout: &Checkout, problems: &[&Diag
             out.push_str(&format!("- and {} more\n", errors.len() - MOST));
         }
         out.push('\n');
-        printer.masks.apply(&out).into_owned()
+        masks.apply(&out).into_owned()
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::data;
+use super::command::data;
 use crate::report::pipe::write_stderr;
 
 /// Is one open? There is no group within a group.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`annotation`] | problems as annotations |
 //! | [`checkout`] | where the operations repo is in the repository that was checked out |
+//! | [`command`] | how a workflow command is written |
 //! | [`delivery`] | what a run leaves: the plan on the run's page, the step's outputs |
 //! | [`files`] | the environment files `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` |
 //! | [`group`] | log groups |
@@ -14,6 +15,7 @@
 
 mod annotation;
 mod checkout;
+mod command;
 mod delivery;
 mod files;
 mod group;
@@ -25,13 +27,3 @@ pub(crate) use delivery::{deliver, failures};
 pub(crate) use group::Group;
 pub(super) use group::close;
 pub(super) use guard::guard;
-
-/// The value of a workflow command, which ends with its line.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// The value of a property of a workflow command.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
-}

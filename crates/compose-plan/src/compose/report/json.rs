@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             let own = composition.left_out.iter().filter(|file| file.source == id);
             own.map(|file| PlanLeftOut {
                 path: file.repo_path.relative_to(&source.environment).into_owned(),
-                by: file.by,
+                by: file.by.as_str(),
             })
             .collect()
         };

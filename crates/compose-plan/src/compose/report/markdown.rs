@@ -3,11 +3,11 @@
 //! All that is not this file's own text goes through [`code`] or [`plain`]: names come from remotes, and the page renders
 //! Markdown and HTML.
 
-use compose_model::text;
+use compose_model::{filter::is_hook, text};
 
 use super::graph;
 use crate::{
-    compose::{Action, ComposedFile, Composition, Write, filter::is_hook, wording},
+    compose::{Action, ComposedFile, Composition, Write, wording},
     layer::{Origin, Source, SourceId},
 };
 

@@ -239,7 +239,10 @@ impl Reader<'_> {
         for file in own {
             let path = file.repo_path.relative_to(environment);
             let place = directory(&path);
-            places.entry((place, file.by)).or_insert((0, path.into_owned())).0 += 1;
+            places
+                .entry((place, file.by.as_str()))
+                .or_insert((0, path.into_owned()))
+                .0 += 1;
             count += 1;
         }
         if count == 0 {

@@ -1,0 +1,33 @@
+//! The values of the program's variables, and what follows from them on this machine.
+
+use std::path::{Path, PathBuf};
+
+use compose_model::{Diagnostic, Failure, Settings};
+
+/// Reads the settings; every wrong value is an error.
+pub(crate) fn read() -> Result<Settings, Failure> {
+    Settings::from_env(&|name| std::env::var_os(name))
+        .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
+}
+
+/// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
+pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
+    let image = Path::new("/var/cache/bitops-compose");
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    settings.cache.clone().unwrap_or_else(|| {
+        if image.is_dir() {
+            return image.to_owned();
+        }
+        set("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .map_or_else(
+                || std::env::temp_dir().join("bitops-compose-cache"),
+                |base| base.join("bitops-compose"),
+            )
+    })
+}

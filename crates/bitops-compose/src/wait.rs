@@ -1,0 +1,64 @@
+//! Waiting for another run.
+
+use std::time::{Duration, Instant};
+
+use compose_model::{Diagnostic, ExitCode, env};
+use compose_tree::Busy;
+
+use crate::report::Printer;
+
+/// Another run holds the link about as long as its pipeline's copy takes.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+/// A wait that a person notices is explained.
+const EXPLAIN: Duration = Duration::from_secs(2);
+
+/// A wait for another run.
+pub(crate) struct Wait<'a> {
+    printer: &'a Printer,
+    started: Instant,
+    limit: Duration,
+    explained: bool,
+}
+
+impl<'a> Wait<'a> {
+    pub(crate) fn new(printer: &'a Printer, limit: Duration) -> Self {
+        Self {
+            printer,
+            started: Instant::now(),
+            limit,
+            explained: false,
+        }
+    }
+
+    /// The other run is still there: explains it once, and fails when the time is over.
+    pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Diagnostic> {
+        let who = match &busy.environment {
+            Some(environment) => format!("another run, which deploys {environment}"),
+            None => "another run".to_owned(),
+        };
+        if self.started.elapsed() >= self.limit {
+            let problem = Diagnostic::new(
+                ExitCode::TimedOut,
+                format!(
+                    "the operations repo is in use by {who}, for more than {} seconds",
+                    self.limit.as_secs()
+                ),
+            )
+            .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
+            return Err(match &busy.composition {
+                Some(composition) => problem.reason(format!("it uses {}", composition.display())),
+                None => problem,
+            });
+        }
+        if !self.explained && self.started.elapsed() >= EXPLAIN {
+            self.explained = true;
+            let waiting = Diagnostic::new(
+                ExitCode::TimedOut,
+                format!("waiting for {who}: BitOps still copies the operations repo there"),
+            )
+            .into_warning();
+            self.printer.problems([&waiting]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Compares the meaning of merges with PyYAML.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use compose_merge::{Contribution, Input, Json, MergeOutcome, Merger, Precedence, Unmergeable, Yaml};
+use compose_model::TreePath;
+use serde_json::{Value, json};
+
+/// Merges texts, lowest first.
+pub(crate) fn merge(
+    merger: &dyn Merger,
+    texts: &[&str],
+    precedence: &dyn Fn(usize, usize) -> Precedence,
+) -> Result<MergeOutcome, Unmergeable> {
+    let contributions: Vec<_> = texts
+        .iter()
+        .map(|text| Contribution {
+            bytes: text.as_bytes(),
+        })
+        .collect();
+    let path = TreePath::new("dev/values.yaml").unwrap();
+    merger.merge(&Input {
+        path: &path,
+        contributions: &contributions,
+        precedence,
+    })
+}
+
+/// Merges texts; each overrides those before it.
+pub(crate) fn merge_last(format: &str, texts: &[&str]) -> Result<String, Unmergeable> {
+    let merger: &dyn Merger = if format == "json" { &Json } else { &Yaml };
+    let outcome = merge(merger, texts, &|_, _| Precedence::HigherWins)?;
+    let merged = outcome.merged().expect("the higher one wins");
+    Ok(String::from_utf8(merged.bytes).unwrap())
+}
+
+/// One question: does `result` load to the deep merge of `inputs`?
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// `yaml` or `json`.
+    pub(crate) format: &'static str,
+    /// Lowest first.
+    pub(crate) inputs: Vec<String>,
+    /// `None`: only whether the inputs load.
+    pub(crate) result: Option<String>,
+}
+
+/// All answers, in order; an empty one is a yes.
+pub(crate) fn ask(jobs: &[Job]) -> Vec<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/oracle.py");
+    let jobs: Vec<Value> = jobs
+        .iter()
+        .map(|job| json!({"format": job.format, "inputs": job.inputs, "result": job.result}))
+        .collect();
+    let mut child = Command::new(python())
+        .arg(script)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONIOENCODING", "utf-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The oracle reads all of its input before it writes.
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(Value::from(jobs).to_string().as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the oracle failed");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A Python that has PyYAML.
+fn python() -> &'static str {
+    let has_yaml = |python: &&str| {
+        let run = Command::new(python)
+            .args(["-c", "import yaml"])
+            .stderr(Stdio::null())
+            .status();
+        run.is_ok_and(|status| status.success())
+    };
+    ["python3", "/usr/bin/python3"].into_iter().find(has_yaml).expect(
+        "these tests need python3 with PyYAML, what BitOps reads with: the Debian package python3-yaml",
+    )
+}

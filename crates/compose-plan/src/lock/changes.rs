@@ -1,0 +1,80 @@
+//! Two locks of one environment compared.
+
+use super::{Lock, Locked};
+
+/// What a newer lock has of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// It was not locked before.
+    New(&'a Locked),
+    /// It has another commit or another name.
+    Moved {
+        /// As it was.
+        before: &'a Locked,
+        /// As it is.
+        after: &'a Locked,
+    },
+    /// It is not locked any more.
+    Gone(&'a Locked),
+}
+
+impl<'a> Change<'a> {
+    /// The source, as the newest lock that has it knows it.
+    pub fn source(&self) -> &'a Locked {
+        match self {
+            Self::New(source) | Self::Gone(source) | Self::Moved { after: source, .. } => source,
+        }
+    }
+
+    /// As it was.
+    pub fn before(&self) -> Option<&'a Locked> {
+        match self {
+            Self::New(_) => None,
+            Self::Gone(before) | Self::Moved { before, .. } => Some(before),
+        }
+    }
+
+    /// As it is.
+    pub fn after(&self) -> Option<&'a Locked> {
+        match self {
+            Self::Gone(_) => None,
+            Self::New(after) | Self::Moved { after, .. } => Some(after),
+        }
+    }
+
+    /// What the change leads from and to, for people.
+    pub fn versions(&self) -> (String, String) {
+        match self {
+            Self::New(after) => ("new".to_owned(), after.name()),
+            Self::Gone(before) => (before.name(), "gone".to_owned()),
+            Self::Moved { before, after } => {
+                let same_name = before.resolved == after.resolved;
+                let name = |locked: &Locked| {
+                    let (name, commit) = (locked.name(), locked.commit.short());
+                    if same_name && !name.contains(&commit) {
+                        format!("{name} ({commit})")
+                    } else {
+                        name
+                    }
+                };
+                (name(before), name(after))
+            }
+        }
+    }
+}
+
+impl Lock {
+    /// Sources whose commit or name a newer lock changed, in its order; then those that are gone.
+    pub fn changes<'a>(&'a self, newer: &'a Lock) -> Vec<Change<'a>> {
+        let changed = newer.sources.iter().filter_map(|after| {
+            let Some(before) = self.get(&after.repo, &after.environment) else {
+                return Some(Change::New(after));
+            };
+            let is_same = (before.commit, &before.resolved) == (after.commit, &after.resolved);
+            (!is_same).then_some(Change::Moved { before, after })
+        });
+        let is_gone = |before: &&Locked| newer.get(&before.repo, &before.environment).is_none();
+        let gone = self.sources.iter().filter(is_gone).map(Change::Gone);
+        changed.chain(gone).collect()
+    }
+}

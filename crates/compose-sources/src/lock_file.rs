@@ -1,0 +1,107 @@
+//! The environment's lock file on disk: the one file that is ever written into the user's operations repo, and only
+//! when `lock` or `update` is asked for.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use compose_model::{Diagnostic, ExitCode, Failure, TreePath, file_name};
+use compose_plan::lock::{Lock, RESTORE};
+
+/// The lock file of an environment, whether or not it is there.
+#[derive(Clone, Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    /// As the user would name it: `dev/bitops.lock.yaml`.
+    name: Arc<str>,
+}
+
+impl LockFile {
+    /// The lock file of an environment in the operations repo at `root`.
+    pub fn of(root: &Path, environment: &TreePath) -> Self {
+        Self {
+            path: root.join(environment.as_str()).join(file_name::LOCK),
+            name: format!("{environment}/{}", file_name::LOCK).into(),
+        }
+    }
+
+    /// As the user would name it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its bytes; `None` where there is no such file.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
+            Err(error) => {
+                let message = format!("cannot read {}", self.name);
+                Err(Diagnostic::because_of(message, error).into())
+            }
+        }
+    }
+
+    /// Reads the lock; `None` where there is no such file. Every mistake in it is reported with its place.
+    pub fn read(&self) -> Result<Option<Lock>, Failure> {
+        let Some(bytes) = self.bytes()? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            Diagnostic::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
+                .because(error.utf8_error())
+                .hint(RESTORE)
+        })?;
+        Ok(Some(Lock::parse(&self.name, &text.into())?))
+    }
+
+    /// The lock that there must be.
+    pub fn require(&self) -> Result<Lock, Failure> {
+        self.read()?.ok_or_else(|| {
+            Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
+                .hint("run `bitops-compose lock` first")
+                .into()
+        })
+    }
+
+    /// Writes it aside, then renames it; a file with this text stays untouched. `false`: nothing changed.
+    pub fn write(&self, lock: &Lock) -> Result<bool, Failure> {
+        let text = lock.to_text();
+        // A link is the user's own: what it points to is written.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        // A checkout with `core.autocrlf` has other line ends, which are no change.
+        let same = |there: String| there.replace("\r\n", "\n") == text;
+        if fs::read_to_string(&path).is_ok_and(same) {
+            return Ok(false);
+        }
+        write_aside(&path, &text).map_err(|error| {
+            Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+        })?;
+        Ok(true)
+    }
+}
+
+fn write_aside(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // As any new file of the user's; an old one keeps what it had.
+    let mut file = tempfile::Builder::new()
+        .prefix(".bitops.lock.")
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(dir)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The refs of the repos that a lock names.
+
+use std::{collections::HashMap, sync::Arc};
+
+use compose_git::Git;
+use compose_model::{Diagnostic, ExitCode, Failure, Refs, RepoUrl};
+use compose_plan::{
+    lock::{Lock, LockedRef},
+    resolve::{Allow, all_tags_prefix},
+};
+use tokio::task::JoinSet;
+
+/// What the repos of a lock have now.
+#[derive(Debug)]
+pub struct LockedRefs {
+    /// All tags of the repos that answered, and the branches that the lock names, by [`RepoUrl::key`].
+    pub refs: HashMap<String, Arc<Refs>>,
+    /// What is wrong with the others, in the lock's order.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// One look at each repo, all at once.
+pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<LockedRefs, Failure> {
+    let mut repos: Vec<(RepoUrl, Vec<String>)> = Vec::new();
+    for locked in &lock.sources {
+        let at = repos.iter().position(|(repo, _)| *repo == locked.repo);
+        let at = at.unwrap_or_else(|| {
+            repos.push((locked.repo.clone(), vec![all_tags_prefix().to_owned()]));
+            repos.len() - 1
+        });
+        if let LockedRef::Branch(_) = &locked.resolved {
+            repos[at].1.extend(locked.resolved.refname());
+        }
+    }
+    let mut tasks = JoinSet::new();
+    let mut refs = HashMap::new();
+    let mut problems: Vec<(usize, Diagnostic)> = Vec::new();
+    for (at, (url, prefixes)) in repos.into_iter().enumerate() {
+        if let Err(error) = allow.check(&url) {
+            problems.push((at, error.into()));
+            continue;
+        }
+        let repo = git.repo(&url);
+        tasks.spawn(async move { (at, url, repo.refs(&prefixes).await) });
+    }
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok((_, url, Ok(found))) => _ = refs.insert(url.key().to_owned(), found),
+            Ok((at, _, Err(error))) => problems.push((at, error.into())),
+            Err(error) => {
+                return Err(
+                    Diagnostic::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
+                        .because(error)
+                        .into(),
+                );
+            }
+        }
+    }
+    problems.sort_by_key(|(at, _)| *at);
+    Ok(LockedRefs {
+        refs,
+        problems: problems.into_iter().map(|(_, problem)| problem).collect(),
+    })
+}

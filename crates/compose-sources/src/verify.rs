@@ -1,0 +1,235 @@
+//! Which signatures a source needs, and whether it has them.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use compose_git::{Repo, Snapshot};
+use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
+use compose_plan::resolve::{Kind, Resolved};
+use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
+
+/// The trusted keys of a run, each file read once.
+pub struct Verifier {
+    /// The operations repo, where relative paths of a source's `keys` start.
+    root: PathBuf,
+    /// `BITOPS_COMPOSE_VERIFY_KEYS`
+    for_all: Option<PathBuf>,
+    read: Mutex<HashMap<PathBuf, Result<Arc<Keys>, Failure>>>,
+}
+
+/// A source whose signatures are good.
+pub struct Verified {
+    /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
+    pub signer: String,
+    /// The annotated tag that was verified.
+    pub tag: Option<ObjectId>,
+}
+
+/// What must be signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// What the source's `verify` says.
+    These(VerifyMode),
+    /// The tag or the commit: a signed tag vouches for its commit, and `BITOPS_COMPOSE_VERIFY_KEYS` is for catalogs of both habits.
+    Either,
+}
+
+impl Verifier {
+    /// Reads nothing yet.
+    pub fn new(root: &Path, for_all: Option<&Path>) -> Self {
+        Self {
+            root: root.to_owned(),
+            for_all: for_all.map(Path::to_owned),
+            read: Mutex::default(),
+        }
+    }
+
+    /// Reads the keys that these sources are verified with, so that a run without good ones ends before it contacts any repo.
+    pub fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
+        let mut problems = Vec::new();
+        let mut told = HashSet::new();
+        for spec in specs {
+            match self
+                .keys_for(spec)
+                .map_err(|problem| problem.at(spec.place.clone()))
+            {
+                Err(problem) => problems.push(problem),
+                Ok((_, Some(path))) if told.insert(path.clone()) => {
+                    let wrong = self
+                        .keys(&path)
+                        .err()
+                        .into_iter()
+                        .flat_map(Failure::into_diagnostics);
+                    let named = spec.verify.as_ref().is_some_and(|verify| verify.keys.is_some());
+                    problems.extend(wrong.map(|problem| match problem.place {
+                        None if named => problem.at(spec.place.clone()),
+                        _ => problem,
+                    }));
+                }
+                Ok(_) => {}
+            }
+        }
+        Failure::new(problems).map_or(Ok(()), Err)
+    }
+
+    /// What must be signed, and the file of the keys that are trusted with it; no file: nothing.
+    fn keys_for(&self, spec: &SourceSpec) -> Result<(Needs, Option<PathBuf>), Diagnostic> {
+        let Some(verify) = &spec.verify else {
+            return Ok((Needs::Either, self.for_all.clone()));
+        };
+        let own = verify.keys.as_ref().map(|keys| self.root.join(keys));
+        match own.or_else(|| self.for_all.clone()) {
+            Some(keys) => Ok((Needs::These(verify.mode), Some(keys))),
+            None => Err(no_keys(spec)),
+        }
+    }
+
+    /// `None`: the source needs no signature. Everything that is not provably signed by a trusted key is an error.
+    pub async fn verify(
+        &self,
+        repo: &Repo,
+        spec: &SourceSpec,
+        resolved: &Resolved,
+        is_locked: bool,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Verified>, Failure> {
+        let (needs, Some(path)) = self.keys_for(spec)? else {
+            return Ok(None);
+        };
+        let keys = self.keys(&path)?;
+        let source = Candidate {
+            repo,
+            spec,
+            resolved,
+            is_locked,
+            snapshot,
+            keys: &keys,
+        };
+        let (signers, tag) = source.signers(needs).await?;
+        let mut fingerprints: Vec<&str> = signers.iter().map(|signer| signer.fingerprint.as_str()).collect();
+        fingerprints.dedup();
+        let signer = fingerprints.join(", ");
+        tracing::info!(
+            repo = %spec.repo,
+            environment = %spec.environment,
+            commit = %resolved.commit,
+            %signer,
+            principal = signers.iter().find_map(|signer| signer.principal.as_deref()),
+            "the signature is good"
+        );
+        Ok(Some(Verified { signer, tag }))
+    }
+
+    fn keys(&self, path: &Path) -> Result<Arc<Keys>, Failure> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.entry(path.to_owned())
+            .or_insert_with(|| read_keys(path).map(Arc::new))
+            .clone()
+    }
+}
+
+fn read_keys(path: &Path) -> Result<Keys, Failure> {
+    let bytes = fs::read(path).map_err(|error| {
+        Diagnostic::because_of(
+            format!("cannot read the trusted keys in {}", path.display()),
+            error,
+        )
+        .hint("the file comes from the image, a mount or the operations repo")
+    })?;
+    Ok(Keys::parse(&path.display().to_string(), &bytes)?)
+}
+
+fn no_keys(spec: &SourceSpec) -> Diagnostic {
+    Diagnostic::new(
+        ExitCode::Config,
+        format!(
+            "`{}` of {} must be signed, and no keys are trusted",
+            spec.environment, spec.repo
+        ),
+    )
+    .hint(format!(
+        "set {} to a file of trusted keys, or name one with `keys` in the local config's entry",
+        env::VERIFY_KEYS
+    ))
+}
+
+/// A fetched source before anything of it is used.
+struct Candidate<'a> {
+    repo: &'a Repo,
+    spec: &'a SourceSpec,
+    resolved: &'a Resolved,
+    is_locked: bool,
+    snapshot: &'a Snapshot,
+    keys: &'a Keys,
+}
+
+impl Candidate<'_> {
+    /// Who signed what was needed, and the tag object if it was a part of that.
+    async fn signers(&self, needs: Needs) -> Result<(Vec<Signer>, Option<ObjectId>), Failure> {
+        match needs {
+            Needs::These(VerifyMode::Commit) => Ok((vec![self.commit()?], None)),
+            Needs::These(VerifyMode::Tag) => {
+                let (signer, tag) = self.tag().await?;
+                Ok((vec![signer], Some(tag)))
+            }
+            Needs::These(VerifyMode::Both) => {
+                let commit = self.commit()?;
+                let (signer, tag) = self.tag().await?;
+                Ok((vec![commit, signer], Some(tag)))
+            }
+            Needs::Either => match self.commit() {
+                Ok(signer) => Ok((vec![signer], None)),
+                Err(of_commit) => match self.tag().await {
+                    Ok((signer, tag)) => Ok((vec![signer], Some(tag))),
+                    Err(of_tag) if self.resolved.kind == Kind::Tag => {
+                        Err([of_commit, of_tag].map(Failure::into_diagnostics).concat().into())
+                    }
+                    Err(_) => Err(of_commit),
+                },
+            },
+        }
+    }
+
+    fn commit(&self) -> Result<Signer, Failure> {
+        let raw = self.snapshot.raw_commit()?;
+        verify_commit(&raw, self.keys).map_err(|error| self.refused(error))
+    }
+
+    async fn tag(&self) -> Result<(Signer, ObjectId), Failure> {
+        let unsigned = || self.refused(Unverified::Unsigned { object: Object::Tag });
+        let Some(refname) = self
+            .resolved
+            .refname
+            .as_deref()
+            .filter(|_| self.resolved.kind == Kind::Tag)
+        else {
+            return Err(unsigned());
+        };
+        let tag = self.tag_object(refname).await?.ok_or_else(unsigned)?;
+        let raw = self.repo.raw_tag(tag, refname).await?;
+        let signer = verify_tag(&raw, &self.resolved.name, self.resolved.commit, self.keys);
+        Ok((signer.map_err(|error| self.refused(error))?, tag))
+    }
+
+    /// The annotated tag. A lock that was written before signatures were asked for does not hold it: then the refs tell.
+    async fn tag_object(&self, refname: &str) -> Result<Option<ObjectId>, Failure> {
+        if self.resolved.tag_object.is_some() || !self.is_locked {
+            return Ok(self.resolved.tag_object);
+        }
+        let refs = self.repo.refs(&[refname.to_owned()]).await?;
+        Ok(refs
+            .get(refname)
+            .filter(|entry| entry.target == self.resolved.commit && entry.object != entry.target.0)
+            .map(|entry| entry.object))
+    }
+
+    fn refused(&self, error: Unverified) -> Failure {
+        let (spec, name) = (self.spec, text::escape(&self.resolved.name, 80));
+        let message = format!("{} @ {name} is not signed as it must be: {error}", spec.repo);
+        Diagnostic::because_of(message, error).into()
+    }
+}

@@ -1,0 +1,33 @@
+//! The program seen from outside: what it is given, what it prints, and what the pipeline then finds.
+//!
+//! Every file below `tests/` is a module of this one binary. Only `containers` is a binary of its own, because it needs a
+//! container engine.
+
+mod arguments;
+mod build_config;
+mod bypass;
+mod cache;
+mod ci;
+mod common;
+mod composing;
+mod deploy;
+mod environments;
+mod failures;
+mod ignored;
+mod kills;
+mod lock;
+mod machine;
+mod mistakes;
+mod nesting;
+mod people;
+mod project;
+mod secrets;
+mod signals;
+mod signatures;
+mod staying;
+mod streams;
+mod switching;
+mod terraform;
+mod trees;
+mod vendor;
+mod workspaces;

@@ -1,0 +1,261 @@
+//! Lists in documents that repeat the code.
+
+use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
+
+use compose_model::settings::Settings;
+use regex::Regex;
+
+use super::{
+    markdown::{DOCUMENTS, Document},
+    sources::read,
+};
+use crate::common::world;
+
+/// Names in backticks.
+fn names(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    names.into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// The codes of `compose_model::ExitCode`, with their variants' names.
+fn exit_codes() -> Vec<(String, u16)> {
+    let text = read("crates/compose-model/src/exit.rs");
+    let variant = Regex::new(r"(?m)^    (\w+) = (\d+),$").unwrap();
+    let codes = variant
+        .captures_iter(&text)
+        .map(|found| (found[1].to_owned(), found[2].parse().unwrap()));
+    let codes: Vec<_> = codes.collect();
+    assert!(codes.len() > 8, "{codes:?}");
+    codes
+}
+
+/// The numbers of the sentence that begins with `Exit codes:`.
+fn listed_codes(text: &str) -> BTreeSet<u16> {
+    let start = text.find("Exit codes:").expect("the sentence on exit codes");
+    let end = text[start..].find("signals").expect("its end");
+    let number = Regex::new(r"\b\d{1,3}\b").unwrap();
+    let numbers = number
+        .find_iter(&text[start..start + end])
+        .map(|found| found.as_str().parse().unwrap());
+    numbers.collect()
+}
+
+#[test]
+fn the_exit_codes_are_the_codes() {
+    let codes = exit_codes();
+    // 128 and the signal: SIGHUP and SIGQUIT, which a run does not end by itself for.
+    let mut expected: BTreeSet<u16> = codes.iter().map(|(_, code)| *code).chain([129, 131]).collect();
+    assert_eq!(listed_codes(&Document::read("README.md").text()), expected);
+
+    let help = world(&mut []).context.run(["--help"]).expect_code(0);
+    let help = listed_codes(&help.stdout);
+    expected.insert(0);
+    assert!(help.is_subset(&expected), "{help:?}");
+    for (name, code) in codes {
+        assert!(help.contains(&code) || name == "Bug", "--help lacks {code}");
+    }
+}
+
+/// Names of `compose_model::env`, by the way they begin.
+fn variables(start: &str) -> BTreeSet<String> {
+    let text = read("crates/compose-model/src/env.rs");
+    let constant = Regex::new(r#"(?m)^pub const \w+: &str = "(\w+)";$"#).unwrap();
+    let names = constant.captures_iter(&text).map(|found| found[1].to_owned());
+    names.filter(|name| name.starts_with(start)).collect()
+}
+
+/// The README's rows: names, default.
+fn variable_rows() -> Vec<(Vec<String>, String)> {
+    let rows = Document::read("README.md").table("variable");
+    let full = |name: &str| name.replace('…', "BITOPS_COMPOSE").replace("<HOST>", "");
+    rows.iter()
+        .map(|row| {
+            (
+                names(&row[0]).iter().map(|name| full(name)).collect(),
+                row[1].clone(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_variables_are_the_variables() {
+    let mut listed: BTreeSet<String> = variable_rows().into_iter().flat_map(|(names, _)| names).collect();
+    // Set for the pipeline, not read.
+    listed.insert("BITOPS_COMPOSE_MANIFEST".to_owned());
+    assert_eq!(listed, variables("BITOPS_COMPOSE"));
+}
+
+#[test]
+fn the_defaults_are_the_defaults() {
+    let settings = Settings::from_env(&|_| None).unwrap();
+    let size = |bytes: u64| match bytes {
+        _ if bytes % (1 << 30) == 0 => format!("{}GiB", bytes >> 30),
+        _ => format!("{}MiB", bytes >> 20),
+    };
+    let seconds = |time: Duration| time.as_secs().to_string();
+    let expected = [
+        ("OPS_REPO", settings.ops_repo.display().to_string()),
+        ("HOME", settings.home.display().to_string()),
+        ("PIPELINE", settings.pipeline.clone()),
+        ("PIPELINE_DIR", settings.pipeline_dir.display().to_string()),
+        ("CACHE_LIMIT", size(settings.cache_limit.unwrap())),
+        ("GRACE", seconds(settings.grace)),
+        ("TIMEOUT", seconds(settings.timeout)),
+        ("JOBS", settings.jobs.to_string()),
+        ("LOCKED", settings.locked.to_string()),
+        ("OFFLINE", settings.offline.to_string()),
+        (
+            "LOG_FORMAT",
+            if settings.log_json { "json" } else { "text" }.to_owned(),
+        ),
+    ];
+    let rows = variable_rows();
+    for (name, default) in expected {
+        let name = format!("BITOPS_COMPOSE_{name}");
+        let (_, shown) = rows
+            .iter()
+            .find(|(names, _)| *names == [name.clone()])
+            .expect(&name);
+        assert_eq!(*shown, format!("`{default}`"), "{name}");
+    }
+    let budget = settings.budget;
+    let thousands = budget.files.to_string();
+    let thousands = format!(
+        "{},{}",
+        &thousands[..thousands.len() - 3],
+        &thousands[thousands.len() - 3..]
+    );
+    let sizes =
+        [budget.file_size, budget.total_size].map(|bytes| size(bytes).replace('G', " G").replace('M', " M"));
+    let (_, shown) = rows
+        .iter()
+        .find(|(names, _)| names.len() == 3)
+        .expect("the budgets");
+    assert_eq!(*shown, format!("{thousands}, {}, {}", sizes[0], sizes[1]));
+}
+
+/// The visible commands, as `--help` lists them.
+fn commands() -> BTreeSet<String> {
+    let help = world(&mut []).context.run(["--help"]).expect_code(0).stdout;
+    let (_, list) = help.split_once("\nCommands:\n").expect("a list of commands");
+    let lines = list.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names
+        .filter_map(|line| line.split_whitespace().next())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_commands_are_the_commands() {
+    let rows = Document::read("README.md").table("command");
+    let listed = rows.iter().flat_map(|row| {
+        names(&row[0])
+            .into_iter()
+            .map(|name| name.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    });
+    let mut listed: BTreeSet<String> = listed.collect();
+    // The image's own entrypoint, and what clap brings.
+    listed.extend(["deploy".to_owned(), "help".to_owned()]);
+    assert_eq!(listed, commands());
+}
+
+/// The options of a command and of the commands below it.
+fn options(context: &compose_testkit::Context, command: &[&str]) -> BTreeSet<String> {
+    static OPTION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"--[a-z][a-z-]+").unwrap());
+    let help = context.run(["help"].iter().chain(command)).expect_code(0).stdout;
+    let mut found = sorted(OPTION.find_iter(&help).map(|found| found.as_str()));
+    if let Some((_, list)) = help.split_once("\nCommands:\n") {
+        for line in list.lines().take_while(|line| !line.is_empty()) {
+            let below = line.split_whitespace().next().unwrap();
+            if below != "help" {
+                found.extend(options(context, &[command, &[below]].concat()));
+            }
+        }
+    }
+    found.extend(["--help", "--version"].map(ToOwned::to_owned));
+    found
+}
+
+/// In whatever document a command stands with an option, it has that option.
+#[test]
+fn every_option_that_a_document_shows_is_one() {
+    let world = world(&mut []);
+    let commands: Vec<String> = commands()
+        .into_iter()
+        .filter(|name| !["help", "deploy"].contains(&name.as_str()))
+        .collect();
+    let option = Regex::new(r"(?:^|[\s\[])(--[a-z][a-z-]+)").unwrap();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for name in &commands {
+        // Every command takes these, for scripts that give all of them the same: `Unused` of the command line hides them.
+        let known = &options(&world.context, &[name]) | &sorted(["--ops-repo", "--format"]);
+        for code in DOCUMENTS.iter().flat_map(Document::code) {
+            let text = code.text.strip_prefix("bitops-compose ").unwrap_or(&code.text);
+            if text.split(' ').next() != Some(name) {
+                continue;
+            }
+            for found in option.captures_iter(text) {
+                seen += 1;
+                if !known.contains(&found[1]) {
+                    wrong.push(format!("{}: `{}` has no {}", code.place, code.text, &found[1]));
+                }
+            }
+        }
+    }
+    // The README's table names a command's options beside it.
+    for row in Document::read("README.md").table("command") {
+        let of: BTreeSet<String> = names(&row[0])
+            .iter()
+            .flat_map(|name| options(&world.context, &[name.split(' ').next().unwrap()]))
+            .collect();
+        for word in names(&row[1])
+            .iter()
+            .filter_map(|text| text.split(' ').next())
+            .filter(|word| word.starts_with("--"))
+        {
+            seen += 1;
+            if !of.contains(word) {
+                wrong.push(format!("README.md: {} has no {word}", row[0]));
+            }
+        }
+    }
+    assert!(seen > 8, "only {seen} options are shown");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The keys of an entry, as the JSON Schema has them.
+#[test]
+fn the_keys_are_the_keys() {
+    let schema = world(&mut []).context.run(["schema"]).expect_code(0).stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let mut entries = Vec::new();
+    let mut visit = vec![&schema];
+    while let Some(value) = visit.pop() {
+        if let Some(properties) = value
+            .get("properties")
+            .and_then(|properties| properties.as_object())
+        {
+            if properties.contains_key("on-conflict") {
+                entries.push(sorted(properties.keys().map(String::as_str)));
+            }
+        }
+        match value {
+            serde_json::Value::Object(map) => visit.extend(map.values()),
+            serde_json::Value::Array(list) => visit.extend(list),
+            _ => {}
+        }
+    }
+    let rows = Document::read("README.md").table("key");
+    let listed = sorted(rows.iter().flat_map(|row| names(&row[0])));
+    assert!(!entries.is_empty());
+    for entry in entries {
+        assert_eq!(listed, entry);
+    }
+}
