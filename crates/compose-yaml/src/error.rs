@@ -3,6 +3,7 @@
 use compose_model::text::escape;
 use thiserror::Error;
 
+use crate::lines::Lines;
 use crate::tree::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 
 /// A text that is not one YAML document to PyYAML, or that exceeds a bound.
@@ -21,6 +22,11 @@ impl Error {
             problem: Problem::Syntax(message.into()),
             at,
         }
+    }
+
+    /// What is wrong, with its line in the text.
+    pub fn with_line(&self, text: &str) -> String {
+        format!("line {}: {}", Lines::new(text).line(self.at), self.problem)
     }
 
     /// Whether the text is rejected as a whole, however its other lines are read.

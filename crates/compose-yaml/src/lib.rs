@@ -13,10 +13,12 @@
 //! | `decode` | bytes as text |
 //! | `lines` | lines, indentation, and replacements of text |
 //! | `quote` | text as a scalar |
+//! | `edit` | edits that keep all other text |
 //! | `error` | what makes a text unreadable |
 
 mod build;
 mod decode;
+mod edit;
 mod error;
 mod lines;
 mod merge_keys;
@@ -26,6 +28,7 @@ mod scanner;
 mod tree;
 
 pub use decode::{Decoded, decode};
+pub use edit::{Cut, EditError, Editor, NewValue, Step, original_line};
 pub use error::{Error, Problem};
 pub use lines::{Edit, Lines, apply, leading, line_break};
 pub use merge_keys::Loaded;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The lines of a text, with the line breaks of YAML 1.1: `\n`, `\r\n`, `\r`, U+0085, U+2028 and U+2029.
+/// The lines of a text.
 #[derive(Clone, Debug)]
 pub struct Lines {
     /// The first byte of each line.
@@ -10,7 +10,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Finds the lines of a text. A text without any byte is one empty line.
+    /// The lines that end with `\n` or `\r\n`, as in JSON and HCL. A text without any byte is one empty line.
+    pub fn of_line_feeds(text: &str) -> Self {
+        let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            starts: std::iter::once(0).chain(starts).collect(),
+        }
+    }
+
+    /// The lines of YAML 1.1, which end with `\n`, `\r\n`, `\r`, U+0085, U+2028 or U+2029.
     pub fn new(text: &str) -> Self {
         let mut starts = vec![0];
         let mut characters = text.char_indices().peekable();

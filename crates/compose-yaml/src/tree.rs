@@ -180,15 +180,15 @@ pub struct Tree<'t> {
 impl<'t> Tree<'t> {
     /// A tree without nodes.
     pub fn empty() -> Self {
-        Self::new(Cow::Borrowed(""), Vec::new())
+        Self::new(Cow::Borrowed(""), Vec::new(), Lines::new(""))
     }
 
     /// A tree of nodes that another reader found in a text.
-    pub fn new(text: Cow<'t, str>, nodes: Vec<Node>) -> Self {
+    pub fn new(text: Cow<'t, str>, nodes: Vec<Node>, lines: Lines) -> Self {
         Self {
             body: 0,
             body_end: text.len(),
-            lines: Lines::new(&text),
+            lines,
             text,
             nodes,
             comments: Vec::new(),
@@ -209,7 +209,8 @@ impl<'t> Tree<'t> {
         }
         check_characters(&text)?;
         let found = build::document(&text)?;
-        let mut tree = Self::new(text, found.nodes);
+        let lines = Lines::new(&text);
+        let mut tree = Self::new(text, found.nodes, lines);
         tree.body = found.body;
         tree.body_end = found.body_end;
         tree.comments = found.comments;
@@ -293,6 +294,16 @@ impl<'t> Tree<'t> {
     pub fn line_indent(&self, at: usize) -> usize {
         let line = &self.text[self.lines.start(at)..];
         line.bytes().take_while(|byte| *byte == b' ').count()
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.lines.line(at)
+    }
+
+    /// The first byte of the line of a byte.
+    pub fn line_start(&self, at: usize) -> usize {
+        self.lines.start(at)
     }
 
     /// The end of the line of a byte, without its line break.
