@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use crate::common::{catalog, six_sources, world};
 use compose_testkit::{
     Catalog, example,
-    server::{Fault, Kind, Rule},
+    server::{Fault, RequestKind, Rule},
 };
 
 #[test]
@@ -162,7 +162,7 @@ fn a_second_run_gives_the_same_bytes_and_leaves_no_composition() {
     world.context.run(["deploy"]).expect_code(0);
     let first = world.context.pipeline().unwrap().ops_repo;
     world.context.run(["deploy"]).expect_code(0);
-    let texts = |tree: &std::collections::BTreeMap<String, compose_testkit::standin::Seen>| {
+    let texts = |tree: &std::collections::BTreeMap<String, compose_testkit::standin::DumpedPath>| {
         tree.iter()
             .map(|(path, seen)| (path.clone(), seen.text.clone(), seen.mode.clone()))
             .collect::<Vec<_>>()
@@ -259,7 +259,7 @@ fn the_order_of_arrival_changes_nothing() {
                 let pause = Duration::from_millis(turn);
                 world
                     .server
-                    .inject(name, Rule::from(Fault::Drip(pause)).on(Kind::InfoRefs));
+                    .inject(name, Rule::from(Fault::Drip(pause)).on(RequestKind::InfoRefs));
             }
         }
         world.server.clear_requests();
@@ -275,7 +275,7 @@ fn the_order_of_arrival_changes_nothing() {
             .server
             .requests()
             .into_iter()
-            .filter(|request| request.kind == Kind::LsRefs)
+            .filter(|request| request.kind == RequestKind::LsRefs)
             .map(|request| request.repo)
             .collect();
         orders.insert(fetched);

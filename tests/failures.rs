@@ -7,7 +7,7 @@ use std::{fmt::Write as _, path::Path, sync::Mutex, time::Duration};
 use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog, Context, GitServer, Sshd, git,
-    server::{At, Authority, ClosedPort, Fault, Identity, Kind, Protocol, Proxy, Rule},
+    server::{Authority, BodyOffset, ClosedPort, Fault, Identity, Protocol, Proxy, RequestKind, Rule},
 };
 
 /// A class of failure: what happens, and a world in which it does.
@@ -99,7 +99,7 @@ fn github(code: u16, token: Option<&'static str>) -> impl FnOnce() -> Scene + Se
 }
 
 fn on_fetch(fault: Fault) -> Rule {
-    Rule::from(fault).on(Kind::Fetch)
+    Rule::from(fault).on(RequestKind::Fetch)
 }
 
 /// A line that is too slow after a second, not after half a minute: git's own setting.
@@ -191,22 +191,34 @@ fn classes() -> Vec<Class> {
             scene
         }),
         class("connection reset", 69, faulty(Fault::Reset)),
-        class("stalled", 69, impatient(Fault::StallAt(At::Body(60)).into())),
+        class(
+            "stalled",
+            69,
+            impatient(Fault::StallAt(BodyOffset::Body(60)).into()),
+        ),
         class(
             "too slow",
             69,
             impatient(on_fetch(Fault::Drip(Duration::from_millis(50)))),
         ),
-        class("pack cut off", 69, faulty(on_fetch(Fault::CloseAt(At::Pack(40))))),
+        class(
+            "pack cut off",
+            69,
+            faulty(on_fetch(Fault::CloseAt(BodyOffset::Pack(40)))),
+        ),
         class(
             "pack that ends early",
             69,
-            faulty(on_fetch(Fault::TruncateAt(At::Pack(40)))),
+            faulty(on_fetch(Fault::TruncateAt(BodyOffset::Pack(40)))),
         ),
-        class("flipped bit", 69, faulty(on_fetch(Fault::FlipBit(At::Pack(40))))),
+        class(
+            "flipped bit",
+            69,
+            faulty(on_fetch(Fault::FlipBit(BodyOffset::Pack(40)))),
+        ),
         class("wrong objects", 69, || faulty(Fault::Pack(another_pack()))()),
         class("4,294,967,295 objects announced", 69, {
-            faulty(on_fetch(Fault::Overwrite(At::Pack(8), vec![0xff; 4])))
+            faulty(on_fetch(Fault::Overwrite(BodyOffset::Pack(8), vec![0xff; 4])))
         }),
         class("401, no credential", 77, faulty(status(401, None))),
         class("401, a wrong credential", 77, || {
@@ -337,7 +349,7 @@ fn classes() -> Vec<Class> {
             )]);
             scene
         }),
-        class("no such directory", 69, || {
+        class("no such directory", 65, || {
             let mut scene = scene("{absent}");
             // As many as the temporary directory's path is long.
             scene.world.context.filter(r"\^{5,}", "^^^^^");

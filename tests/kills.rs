@@ -9,8 +9,8 @@ use std::{
 use crate::common::{World, six_sources};
 use compose_testkit::{
     Signal, Spawned, figures,
-    server::{ANY, Fault, Kind, Rule},
-    standin::Seen,
+    server::{ANY, Fault, RequestKind, Rule},
+    standin::DumpedPath,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -19,18 +19,18 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// While the server has this many requests of a kind.
-    Request(Kind, usize),
+    Request(RequestKind, usize),
     /// Once this path is in the home (`*`: of a composition) or in the cache.
     Home(&'static str),
     Cache,
 }
 
 const STAGES: [Stage; 8] = [
-    Stage::Request(Kind::InfoRefs, 1),
+    Stage::Request(RequestKind::InfoRefs, 1),
     Stage::Cache,
-    Stage::Request(Kind::LsRefs, 1),
-    Stage::Request(Kind::Fetch, 1),
-    Stage::Request(Kind::Fetch, 7),
+    Stage::Request(RequestKind::LsRefs, 1),
+    Stage::Request(RequestKind::Fetch, 1),
+    Stage::Request(RequestKind::Fetch, 7),
     Stage::Home("composition."),
     Stage::Home("tree"),
     Stage::Home("manifest.json"),
@@ -85,7 +85,7 @@ fn stalled(stage: Stage) -> World {
 }
 
 /// What the pipeline sees; the manifest's own path is random.
-fn deployed(world: &World) -> BTreeMap<String, Seen> {
+fn deployed(world: &World) -> BTreeMap<String, DumpedPath> {
     let mut seen = world.context.pipeline().expect("the pipeline ran").ops_repo;
     for seen in seen.values_mut() {
         // The composition's name is random; what a link leads to is compared.

@@ -238,6 +238,75 @@ fn a_cache_of_another_user() {
 }
 
 #[test]
+fn a_file_that_may_not_be_read_has_one_code_at_every_stage() {
+    if !is_root() {
+        return;
+    }
+    let update = ["update", "--environment", "dev", "--dry-run"].as_slice();
+    let deploy = ["deploy"].as_slice();
+    let cases: [(&str, &[&[&str]]); 4] = [
+        (
+            "dev/bitops.config.yaml",
+            &[
+                deploy,
+                &["check"],
+                &["plan"],
+                &["explain", "x.txt"],
+                &["lock"],
+                update,
+                &["outdated"],
+            ],
+        ),
+        (
+            "dev/bitops.lock.yaml",
+            &[
+                deploy,
+                &["check"],
+                &["plan"],
+                &["explain", "x.txt"],
+                update,
+                &["outdated"],
+            ],
+        ),
+        (
+            "keys",
+            &[deploy, &["plan"], &["explain", "x.txt"], &["lock"], update],
+        ),
+        (
+            "dev/x.txt",
+            &[
+                deploy,
+                &["plan"],
+                &["plan", "--diff"],
+                &["explain", "x.txt"],
+                &["vendor", "--output", "../out"],
+                update,
+            ],
+        ),
+    ];
+    for (unreadable, commands) in cases {
+        let mut world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
+        world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+        world.context.file("dev/x.txt", "y");
+        world.context.run(["lock"]).expect_code(0);
+        if unreadable == "keys" {
+            world.context.file("keys", "");
+            let keys = world.context.ops_repo().join("keys");
+            world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", keys);
+        }
+        let path = world.context.ops_repo().join(unreadable);
+        as_stranger(&mut world, &["home", "tmp", "cache", "opt"], &[]);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        for command in commands {
+            let run = world.context.run(*command);
+            assert_eq!(run.code, Some(73), "{unreadable}: {command:?}\n{run}");
+            assert!(run.stderr.contains("Permission denied"), "{run}");
+        }
+        assert!(world.context.pipeline().is_none());
+    }
+}
+
+#[test]
 fn what_is_composed_is_never_writable_for_everybody() {
     for umask in ["000", "077", "027"] {
         let mut world = six_sources();
@@ -309,7 +378,9 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
             0,
         ),
         ("BITOPS_COMPOSE_OPS_REPO", vec!["/dev/null"], 73),
-        ("BITOPS_COMPOSE_VERIFY_KEYS", vec![&absent, "/dev/null", "/"], 65),
+        ("BITOPS_COMPOSE_VERIFY_KEYS", vec![&absent, "/dev/null"], 65),
+        // As a config that is a directory.
+        ("BITOPS_COMPOSE_VERIFY_KEYS", vec!["/"], 73),
         ("BITOPS_BUILD_CONFIG_YAML", vec![&absent, "/", &long], 0),
         // No environment of that name, or none that is one: the pipeline says so.
         (

@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog,
-    server::{ClosedPort, Fault, Kind, Rule},
+    server::{ClosedPort, Fault, RequestKind, Rule},
 };
 
 /// Runs `deploy`, which must fail with `code`, start no pipeline, leave nothing and touch nothing; yields its output.
@@ -387,7 +387,7 @@ fn redirected(world: &World, code: u16) -> String {
     let fault = Fault::Redirect { code, to: to.clone() };
     world
         .server
-        .inject("c", Rule::from(fault).on(Kind::InfoRefs).times(1));
+        .inject("c", Rule::from(fault).on(RequestKind::InfoRefs).times(1));
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     format!("{to}/c")
 }
@@ -420,7 +420,7 @@ fn a_repo_that_has_moved_for_good_is_a_warning() {
         let world = world(&mut [eks()]);
         let to = redirected(&world, code);
         let run = world.context.run(["deploy"]).expect_code(0);
-        let warning = format!("has moved to {to} for good");
+        let warning = format!("has permanently moved to {to}");
         assert_eq!(run.stderr.matches(&warning).count(), usize::from(warned), "{run}");
         assert_eq!(
             run.stderr.matches(&format!("is redirected to {to}")).count(),

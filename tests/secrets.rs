@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use crate::common::{World, catalog, world};
 use compose_testkit::{
     figures,
-    server::{Fault, Kind, Proxy, Rule},
+    server::{Fault, Proxy, RequestKind, Rule},
 };
 
 /// In all secrets, whatever else they hold.
@@ -228,7 +228,7 @@ fn no_secret_is_found_when_the_server_fails() {
             let world = planted(right);
             world
                 .server
-                .inject("c", Rule::from(fault.clone()).on(Kind::InfoRefs));
+                .inject("c", Rule::from(fault.clone()).on(RequestKind::InfoRefs));
             world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
             for command in [&["plan"][..], &["deploy"]] {
                 assert_ne!(searched(&world, command, right), 0, "{right:?} {fault:?}");

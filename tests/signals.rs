@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use crate::common::{catalog, world};
 use compose_testkit::{
     Signal,
-    server::{Fault, Kind, Rule},
+    server::{Fault, RequestKind, Rule},
 };
 
 #[test]
 fn a_stalled_fetch_ends_at_once_and_leaves_nothing() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        for kind in [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch] {
+        for kind in [RequestKind::InfoRefs, RequestKind::LsRefs, RequestKind::Fetch] {
             let world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
             world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
             world.server.inject("c", Rule::from(Fault::Stall).on(kind));

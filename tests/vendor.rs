@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use crate::common::{World, catalog, world};
 use compose_testkit::{
     Catalog, Context, Run, Signal,
-    server::{Fault, Kind, Rule},
+    server::{Fault, RequestKind, Rule},
 };
 
 /// A source with a hook, a merged file and a shared directory; a checkout with links of its own.
@@ -280,11 +280,13 @@ fn a_signal_leaves_nothing_or_all_of_it() {
         assert!(names.is_empty(), "{names:?}\n{run}");
     };
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        world.server.inject("c", Rule::from(Fault::Stall).on(Kind::Fetch));
+        world
+            .server
+            .inject("c", Rule::from(Fault::Stall).on(RequestKind::Fetch));
         world.server.clear_requests();
         let run = world.context.spawn(["vendor"]);
         world.server.wait_for(Duration::from_secs(20), |seen| {
-            seen.iter().any(|request| request.kind == Kind::Fetch)
+            seen.iter().any(|request| request.kind == RequestKind::Fetch)
         });
         run.signal(signal);
         left(&run.wait(Duration::from_secs(10)).expect_code(code));

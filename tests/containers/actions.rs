@@ -52,7 +52,7 @@ fn a_deployment_has_outputs_a_page_and_a_manifest_that_stays() {
         .server
         .requests()
         .iter()
-        .any(|request| request.kind == compose_testkit::server::Kind::Fetch);
+        .any(|request| request.kind == compose_testkit::server::RequestKind::Fetch);
     assert!(!fetched, "the cache was carried over");
 }
 

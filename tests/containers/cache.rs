@@ -1,7 +1,7 @@
 //! The object cache on a volume, as docs/cache.md has it.
 
 use compose_testkit::docker::Engine;
-use compose_testkit::server::Kind;
+use compose_testkit::server::RequestKind;
 
 use crate::world::{World, in_each_engine, world};
 
@@ -13,7 +13,7 @@ fn fetches(world: &World) -> usize {
     world.server.clear_requests();
     requests
         .iter()
-        .filter(|request| request.kind == Kind::Fetch)
+        .filter(|request| request.kind == RequestKind::Fetch)
         .count()
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use compose_testkit::docker::{Container, Engine};
-use compose_testkit::server::Kind;
+use compose_testkit::server::RequestKind;
 use compose_testkit::{Catalog, GitServer, Run, figures};
 
 use crate::world::{World, image, in_each_engine, wait_until, world};
@@ -233,7 +233,7 @@ fn a_config_that_changes_during_the_fetch_is_not_deployed() {
         let run = std::thread::scope(|scope| {
             scope.spawn(|| {
                 job.world.server.wait_for(Duration::from_secs(60), |seen| {
-                    seen.iter().any(|request| request.kind == Kind::LsRefs)
+                    seen.iter().any(|request| request.kind == RequestKind::LsRefs)
                 });
                 if change == "another version" {
                     job.world.version("2.0.0");

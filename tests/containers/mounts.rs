@@ -221,7 +221,8 @@ fn a_root_that_cannot_be_written(engine: Engine) {
     let as_another_user = [&without_a_mode[..], &["--user=1000"]].concat();
     if engine.makes_each_tmpfs_sticky() {
         let run = world.run(&as_another_user).expect_code(73);
-        let hint = "/opt/bitops-compose is sticky, so that only the owner of /opt/bitops-compose/active may replace it";
+        let hint =
+            "/opt/bitops-compose is sticky, so only the owner of /opt/bitops-compose/active may replace it";
         assert!(run.stderr.contains(hint), "{run}");
         assert!(world.pipeline().is_none(), "{run}");
     } else {

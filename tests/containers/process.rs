@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use compose_testkit::docker::Engine;
-use compose_testkit::server::{Fault, Kind, Rule};
+use compose_testkit::server::{Fault, RequestKind, Rule};
 
 use crate::world::{World, in_each_engine, world};
 
@@ -59,7 +59,7 @@ fn the_pipelines_exit_code_comes_out(engine: Engine) {
 }
 
 fn stop_ends_a_stalled_fetch_within_a_second(engine: Engine) {
-    for kind in [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch] {
+    for kind in [RequestKind::InfoRefs, RequestKind::LsRefs, RequestKind::Fetch] {
         let world = world(engine);
         let before = world.fingerprint();
         world.server.inject("c", Rule::from(Fault::Stall).on(kind));

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use compose_testkit::docker::Engine;
-use compose_testkit::server::{Fault, Kind, Rule};
+use compose_testkit::server::{Fault, RequestKind, Rule};
 
 use crate::world::{DEPLOYMENT, World, in_each_engine, wait_until, world};
 
@@ -139,11 +139,11 @@ fn after_being_killed_while_it_fetched(engine: Engine) {
     // The cache answers all but the look at the refs.
     world
         .server
-        .inject("c", Rule::from(Fault::Stall).on(Kind::LsRefs));
+        .inject("c", Rule::from(Fault::Stall).on(RequestKind::LsRefs));
     world.server.clear_requests();
     world.engine.expect(["start", container.name()]);
     world.server.wait_for(Duration::from_secs(60), |seen| {
-        seen.iter().any(|request| request.kind == Kind::LsRefs)
+        seen.iter().any(|request| request.kind == RequestKind::LsRefs)
     });
     world.engine.expect(["kill", container.name()]);
     assert_eq!(container.wait(), 137);

@@ -95,7 +95,7 @@ fn a_lock_that_cannot_be_written_leaves_nothing() {
     let world = two_catalogs();
     // Root may write anywhere but over a directory.
     fs::create_dir_all(lock_path(&world).join("in the way")).unwrap();
-    let run = world.context.run(["lock"]).expect_code(65);
+    let run = world.context.run(["lock"]).expect_code(73);
     assert!(run.stderr.contains("cannot read dev/bitops.lock.yaml"), "{run}");
     let beside = fs::read_dir(world.context.ops_repo().join("dev"))
         .unwrap()

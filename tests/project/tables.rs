@@ -93,7 +93,7 @@ fn the_variables_are_the_variables() {
 fn the_defaults_are_the_defaults() {
     let settings = Settings::from_env(&|_| None).unwrap();
     let size = |bytes: u64| match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{}GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
         _ => format!("{}MiB", bytes >> 20),
     };
     let seconds = |time: Duration| time.as_secs().to_string();
@@ -238,13 +238,10 @@ fn the_keys_are_the_keys() {
     let mut entries = Vec::new();
     let mut visit = vec![&schema];
     while let Some(value) = visit.pop() {
-        if let Some(properties) = value
-            .get("properties")
-            .and_then(|properties| properties.as_object())
+        if let Some(properties) = value["properties"].as_object()
+            && properties.contains_key("on-conflict")
         {
-            if properties.contains_key("on-conflict") {
-                entries.push(sorted(properties.keys().map(String::as_str)));
-            }
+            entries.push(sorted(properties.keys().map(String::as_str)));
         }
         match value {
             serde_json::Value::Object(map) => visit.extend(map.values()),

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{Diagnostic, ExitCode, Settings, env};
+use compose_model::{Diagnostic, ExitCode, Settings, env, file_name};
 use compose_plan::compose::ImageDeployments;
 
 /// The options that BitOps has; all but the first take no part here.
@@ -35,7 +35,7 @@ impl BuildConfig {
         let is_named = named.is_some();
         let path = settings
             .pipeline_dir
-            .join(named.unwrap_or_else(|| "bitops.config.yaml".into()));
+            .join(named.unwrap_or_else(|| file_name::CONFIG.into()));
         Self {
             text: fs::read_to_string(&path),
             named: is_named,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use compose_model::{
-    Cause, Diagnostic, ExitCode, Failure, ReadError, env,
+    Cause, Diagnostic, ExitCode, Failure, ReadError, env, file_name,
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
 use compose_plan::config::mentions_list;
@@ -186,10 +186,7 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         return Ok(Looked::Nowhere);
     };
     // As Python's os.path.join: an absolute name replaces what stands before it.
-    let config = mount
-        .root()
-        .join(Path::new(&environment))
-        .join("bitops.config.yaml");
+    let config = mount.root().join(Path::new(&environment)).join(file_name::CONFIG);
     let bytes = match fs::read(&config) {
         Ok(bytes) => bytes,
         // A name that nothing can have; BitOps has its own message for it.

@@ -118,7 +118,7 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<Strin
         bytes: &new,
     };
     match unified(old, new) {
-        Some(text) => out.push_str(&text),
+        Some(text) => out.push_str(text.as_str()),
         // An empty file comes or goes.
         None if was.is_some() != is.is_some() => out.push_str(&format!("--- {from}\n+++ {to}\n")),
         None => {}

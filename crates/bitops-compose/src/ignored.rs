@@ -10,9 +10,6 @@ use crate::{
     settings,
 };
 
-/// The name that BitOps does not read.
-const OTHER_NAME: &str = "bitops.config.yml";
-
 /// Warns of them before a pipeline that starts without their sources; with a lock required it does not start.
 pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(), Failure> {
     let found = lists(root, environment, text);
@@ -48,7 +45,7 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
         found.extend(misspelt(&config.as_str().into(), &text));
     }
     let dir = root.join(environment);
-    if let Some(text) = alike(&dir.join(OTHER_NAME)) {
+    if let Some(text) = alike(&dir.join(file_name::CONFIG_MISNAMED)) {
         let hint = if dir.join(file_name::CONFIG).exists() {
             format!("move it to {config}")
         } else {
@@ -58,7 +55,7 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
             )
         };
         found.extend(misplaced(
-            &format!("{environment}/{OTHER_NAME}").into(),
+            &format!("{environment}/{}", file_name::CONFIG_MISNAMED).into(),
             &text,
             &hint,
         ));
@@ -66,13 +63,13 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
     let hint = format!("move it to {config}");
     // An environment that is the root itself has its config there.
     let is_root = || fs::canonicalize(&dir).ok() == fs::canonicalize(root).ok();
-    for name in [file_name::CONFIG, OTHER_NAME] {
+    for name in [file_name::CONFIG, file_name::CONFIG_MISNAMED] {
         if let Some(text) = alike(&root.join(name)).filter(|_| !is_root()) {
             found.extend(misplaced(&name.into(), &text, &hint));
         }
     }
     for name in directories(&dir) {
-        for file in [file_name::CONFIG, OTHER_NAME] {
+        for file in [file_name::CONFIG, file_name::CONFIG_MISNAMED] {
             // What has deployments is an environment below this one.
             let path = dir.join(&name);
             let text = alike(&path.join(file)).filter(|text| !has_deployments(text));

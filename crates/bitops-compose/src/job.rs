@@ -2,11 +2,12 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use compose_model::{Cancel, Cause, Diagnostic, ExitCode, Failure, Reporter, Settings, TreePath};
+use compose_model::{Cancel, Diagnostic, Failure, Reporter, Settings, TreePath, file_name};
 use compose_plan::{compose::ImageDeployments, resolve::Allow};
 use compose_sources::{Gatherer, LockFile, Verifier};
 
@@ -63,14 +64,14 @@ impl Job {
         if let Some(problem) = target::nowhere(target, &environment)? {
             return Err(problem.into());
         }
-        let config = root.join(&environment).join("bitops.config.yaml");
+        let config = root.join(&environment).join(file_name::CONFIG);
         let text = fs::read_to_string(&config).map_err(|error| {
-            let is_missing = error.exit_code() == ExitCode::Config;
+            let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             let problem = bypass::unreadable(&config, error);
             if !is_missing {
                 return problem;
             }
-            let misnamed = config.with_extension("yml");
+            let misnamed = config.with_file_name(file_name::CONFIG_MISNAMED);
             if misnamed.is_file() {
                 return problem.hint(format!(
                     "rename {} to bitops.config.yaml: BitOps reads no other name",
@@ -142,7 +143,7 @@ impl Job {
         }
         let (image, image_warning) = build_config.deployments();
         Ok(Self {
-            file: format!("{environment}/bitops.config.yaml").into(),
+            file: format!("{environment}/{}", file_name::CONFIG).into(),
             environment,
             passed,
             root: root.to_owned(),

@@ -1,15 +1,15 @@
 //! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
 //!
-//! Each is a function whose output is the next one's input. Resolve and fetch are [`Gatherer::gather`](compose_sources::Gatherer::gather):
-//! what a source names itself is only known once it was fetched. What works on the disk or the processor alone runs
-//! on the blocking pool, so that a signal is heard meanwhile.
+//! Each is a function whose output is the next one's input. Resolve and fetch are one call of
+//! [`Gatherer::gather`](compose_sources::Gatherer::gather): what a source names itself is only known once it was fetched. What works on
+//! the disk or the processor alone runs on the blocking pool, so that a signal is heard meanwhile.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath};
 use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
 use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
@@ -52,9 +52,8 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     job.warn(job.image_warning.as_slice());
     let group = job.printer.group("bitops-compose: resolve and fetch");
     let gathered = gathered(&job, sources).await?;
-    job.printer.tell(group.as_ref(), || {
-        report::text::sources(&gathered.layers.sources, &gathered.locked)
-    });
+    job.printer
+        .tell(group.as_ref(), || report::text::sources(&gathered.layers.sources));
     drop(group);
     let (composition, gathered) = {
         let job = Arc::clone(&job);
@@ -63,13 +62,13 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
             let composition = compose(&job, &gathered, Local::WhereTouched)?;
             let composition = refuse_conflicts(&job, &gathered, composition)?;
             job.printer.tell(group.as_ref(), || {
-                report::text::plan(&composition, &gathered.layers.sources)
+                report::text::plan(&composition, &gathered.layers.sources).into_string()
             });
             Ok((composition, gathered))
         };
         blocking(composed).await?
     };
-    let links = links.await.map_err(unexpected)?;
+    let links = links.await?;
     let (staged, composition, gathered) = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
@@ -95,10 +94,10 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
 }
 
 /// Looks for the user's symlinks, beside all that waits for the network.
-fn links(job: &Job) -> tokio::task::JoinHandle<Links> {
+fn links(job: &Job) -> impl Future<Output = Result<Links, Failure>> + use<> {
     let (root, skipped) = (job.root.clone(), cache_in(&job.cache_dir(), &job.root));
     let skipped: Vec<PathBuf> = skipped.iter().map(|cache| cache.as_str().into()).collect();
-    tokio::task::spawn_blocking(move || Links::of(&root, &skipped))
+    blocking(move || Ok(Links::of(&root, &skipped)))
 }
 
 /// A composition that only has to be switched in.
@@ -106,12 +105,6 @@ pub(crate) struct Prepared {
     pub(crate) staged: Staged,
     /// Had since before the last look at the user's config.
     pub(crate) lock: SwitchLock,
-}
-
-fn unexpected(error: tokio::task::JoinError) -> Failure {
-    Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
-        .because(error)
-        .into()
 }
 
 /// Stage 1: the sources that the environment's config names.

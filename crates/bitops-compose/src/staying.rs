@@ -227,6 +227,12 @@ impl Host for Parent {
         self.switch_back();
     }
 
+    fn went_on(&mut self) {
+        if let Some(back) = &self.back {
+            back.empty();
+        }
+    }
+
     fn say(&mut self, note: &Note) {
         self.warn(described(note));
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cause, Diagnostic, ExitCode, Failure};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, file_name};
 use compose_tree::{Attempt, Mount, SwitchLock};
 
 use crate::{
@@ -53,7 +53,7 @@ impl Inputs {
             Ok((dir, identity))
         });
         Ok(Self {
-            config: environment.join("bitops.config.yaml"),
+            config: environment.join(file_name::CONFIG),
             text: Arc::clone(&job.text),
             lock: job.lock_file().bytes()?,
             dirs: dirs.collect::<Result<_, Diagnostic>>()?,

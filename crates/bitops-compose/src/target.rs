@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{Diagnostic, ExitCode};
+use compose_model::{Diagnostic, ExitCode, file_name};
 
 use crate::{bypass, cli::Target, workspace::Workspaces};
 
@@ -55,7 +55,7 @@ pub(crate) fn named_environment(target: &Target) -> Option<String> {
 
 /// Does the operations repo have an environment of that name, which has a config?
 pub(crate) fn is_environment(root: &Path, name: &str) -> bool {
-    root.join(name).join("bitops.config.yaml").is_file()
+    root.join(name).join(file_name::CONFIG).is_file()
 }
 
 /// That no environment is named, with those that there are.
@@ -76,7 +76,7 @@ pub(crate) fn environments(root: &Path) -> Vec<String> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.path().join("bitops.config.yaml").is_file())
+        .filter(|entry| entry.path().join(file_name::CONFIG).is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();

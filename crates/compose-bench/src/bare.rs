@@ -1,15 +1,16 @@
-//! The least that requests can cost: those of a run of this program, sent again by a client that does nothing else.
+//! The lowest cost of a run's requests: the same requests, sent again by a client that does nothing
+//! else.
 //!
-//! What a run takes above this is its own; what this takes above the delays is the server's, which starts a `git
-//! http-backend` for each request on the same processors.
+//! The time of a run above this is the program's own. The time of this above the delays is the
+//! server's, which starts a `git http-backend` for each request on the same processors.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use compose_testkit::{GitServer, server::Seen};
+use compose_testkit::{GitServer, server::ReceivedRequest};
 
-/// The requests of one repo, in order, as they go over the wire.
+/// The requests for one repo in order, as sent over the wire.
 #[derive(Debug)]
 pub(crate) struct Script {
     server: SocketAddr,
@@ -17,11 +18,11 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// One for each repo that the server has been asked for.
-    pub(crate) fn of_all(server: &GitServer) -> Vec<Self> {
+    /// Returns a script for each repo that the server has received requests for.
+    pub(crate) fn of_all_repos(server: &GitServer) -> Vec<Self> {
         let mut repos: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
         for seen in server.requests() {
-            repos.entry(seen.repo.clone()).or_default().push(again(&seen));
+            repos.entry(seen.repo.clone()).or_default().push(encode(&seen));
         }
         let server = server.socket_address();
         repos
@@ -30,10 +31,11 @@ impl Script {
             .collect()
     }
 
-    /// Sends them one after the other over one connection, each when the answer before it is there.
+    /// Sends the requests one after the other over one connection, each after the previous answer.
     ///
     /// # Panics
-    /// Where the server does not answer as it did.
+    ///
+    /// If an answer is not 200.
     pub(crate) fn play(&self) {
         let fail = |error: std::io::Error| -> ! { panic!("{}: {error}", self.server) };
         let mut connection = TcpStream::connect(self.server).unwrap_or_else(|error| fail(error));
@@ -53,8 +55,8 @@ impl Script {
     }
 }
 
-/// A request as it was, but for how its body was packed.
-fn again(seen: &Seen) -> Vec<u8> {
+/// Encodes a request as it was, except for the encoding of its body.
+fn encode(seen: &ReceivedRequest) -> Vec<u8> {
     let mut bytes = format!("{} {} HTTP/1.1\r\n", seen.method, seen.target).into_bytes();
     for (name, value) in &seen.headers {
         let packing = ["content-length", "content-encoding", "transfer-encoding"];
@@ -67,7 +69,7 @@ fn again(seen: &Seen) -> Vec<u8> {
     bytes
 }
 
-/// One response of the kit's server, which always sends chunks.
+/// Reads one response of the kit's server, which always uses chunks.
 fn read_chunked(connection: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut response = Vec::new();
     let mut buffer = [0; 65_536];

@@ -1,4 +1,4 @@
-//! The chart: bars of the six sources' times and of the largest repo's bytes.
+//! The chart: bars for the times of the six sources and the bytes of the largest repo.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ const LABELS: f64 = 310.0;
 const VALUES: f64 = 100.0;
 const ROW: f64 = 26.0;
 
-/// Colours for a light page, and for a dark one.
+/// Colours for light and dark pages.
 const STYLE: &str = "<style>\
     text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:15px}.note{fill:#59636e}\
     .ours{fill:#0969da}.theirs{fill:#afb8c1}\
@@ -28,14 +28,14 @@ struct Bar {
     shown: String,
 }
 
-/// A picture that needs nothing beside it.
+/// Returns the chart as a self-contained SVG.
 pub(crate) fn svg(results: &Results) -> String {
     let panels = panels(results);
     let rows: usize = panels.iter().map(|panel| panel.bars.len() + 2).sum();
     let height = (rows as f64 + 0.5) * ROW;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
-         <title>bitops-compose against what people use instead</title>\n{STYLE}"
+         <title>bitops-compose against the alternatives</title>\n{STYLE}"
     );
     let mut top = 0.0;
     for panel in &panels {
@@ -44,7 +44,7 @@ pub(crate) fn svg(results: &Results) -> String {
             .iter()
             .map(|bar| bar.value)
             .fold(f64::MIN_POSITIVE, f64::max);
-        text(&mut out, "title", 8.0, top + ROW, &panel.title);
+        write_text(&mut out, "title", 8.0, top + ROW, &panel.title);
         top += ROW * 1.4;
         for bar in &panel.bars {
             let length = (bar.value / most * (WIDTH - LABELS - VALUES)).max(1.0);
@@ -53,15 +53,15 @@ pub(crate) fn svg(results: &Results) -> String {
             } else {
                 "theirs"
             };
-            text(&mut out, "", 8.0, top + 17.0, &bar.label);
+            write_text(&mut out, "", 8.0, top + 17.0, &bar.label);
             writeln!(
                 out,
                 "<rect class=\"{class}\" x=\"{LABELS}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"{:.1}\" rx=\"2\"/>",
                 top + 3.0,
                 ROW - 7.0
             )
-            .expect("a string takes everything");
-            text(&mut out, "note", LABELS + length + 8.0, top + 17.0, &bar.shown);
+            .expect("writing to a string cannot fail");
+            write_text(&mut out, "note", LABELS + length + 8.0, top + 17.0, &bar.shown);
             top += ROW;
         }
         top += ROW * 0.6;
@@ -109,11 +109,11 @@ fn panels(results: &Results) -> Vec<Panel> {
     panels
 }
 
-fn text(out: &mut String, class: &str, x: f64, y: f64, content: &str) {
+fn write_text(out: &mut String, class: &str, x: f64, y: f64, content: &str) {
     let content = content.replace('&', "&amp;").replace('<', "&lt;");
     writeln!(
         out,
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>"
     )
-    .expect("a string takes everything");
+    .expect("writing to a string cannot fail");
 }

@@ -1,4 +1,4 @@
-//! Who is measured, and one run of each.
+//! The contenders, and one run of each.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -12,43 +12,45 @@ use crate::bare::Script;
 use crate::measure::{self, Sample};
 use crate::world::{self, Source};
 
-/// How many clones run at once; as many repos as this program fetches at once by default.
+/// The number of clones that run at once: as many as the repos that this program fetches at once by
+/// default.
 const AT_ONCE: usize = 16;
 
-/// No run takes longer, or it is a failure of the benchmark.
+/// A run that takes longer is a failure of the benchmark.
 const LIMIT: Duration = Duration::from_secs(300);
 
 const LOCK: &str = "dev/bitops.lock.yaml";
 
-/// A way to get the environments.
+/// A way to fetch the environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     /// This program with an empty cache.
     Cold,
-    /// The same with a lock, made by `bitops-compose lock`.
+    /// The program with an empty cache and a lock, made by `bitops-compose lock`.
     ColdLocked,
-    /// This program with a cache that holds all.
+    /// This program with a cache that holds everything.
     Warm,
-    /// The same with a lock.
+    /// The program with a full cache and a lock.
     WarmLocked,
-    /// Only what [`Contender::Cold`] asks the server, by a client that does nothing else.
+    /// The requests of [`Contender::Cold`], sent by a client that does nothing else.
     ColdBare,
-    /// The same of [`Contender::Warm`].
+    /// The requests of [`Contender::Warm`], sent by such a client.
     WarmBare,
-    /// Warm, with the refs that the cache remembers instead of a server.
+    /// The program with a full cache, using the refs in the cache instead of a server.
     Offline,
-    /// The same with a lock: nothing is resolved.
+    /// The program offline and with a lock, so that nothing has to be resolved.
     OfflineLocked,
     /// `git clone --depth 1 -b TAG`, one source after the other.
     CloneLoop,
-    /// The same clones, 16 at once, with `--filter=blob:none --sparse`, and `sparse-checkout set ENVIRONMENT`.
+    /// The same clones, 16 at once, with `--filter=blob:none --sparse` and `sparse-checkout set
+    /// ENVIRONMENT`.
     CloneParallel,
-    /// Per source `git init`, `git fetch origin TAG`, `git checkout`, one after the other.
+    /// `git init`, `git fetch origin TAG` and `git checkout` for each source, one after the other.
     Vendir,
 }
 
 impl Contender {
-    /// Those of a race against others.
+    /// The contenders of the races against alternatives.
     pub(crate) const ALL: [Self; 9] = [
         Self::Cold,
         Self::ColdLocked,
@@ -61,7 +63,7 @@ impl Contender {
         Self::Vendir,
     ];
 
-    /// Those that tell what resolving costs.
+    /// The contenders that show the cost of resolving.
     pub(crate) const RESOLVING: [Self; 6] = [
         Self::Cold,
         Self::Warm,
@@ -87,7 +89,7 @@ impl Contender {
         }
     }
 
-    /// One of the loops over git, which are slow with many sources.
+    /// Returns whether this is one of the loops over git, which are slow with many sources.
     pub(crate) fn is_loop(self) -> bool {
         matches!(self, Self::CloneLoop | Self::Vendir)
     }
@@ -104,29 +106,30 @@ impl Contender {
         matches!(self, Self::Warm | Self::WarmLocked) || self.is_offline()
     }
 
-    /// Is it a run of this program?
+    /// Returns whether this is a run of this program.
     fn is_ours(self) -> bool {
         self.is_warm() || matches!(self, Self::Cold | Self::ColdLocked)
     }
 }
 
-/// The contenders' common ground: one server, and what is wanted of it.
+/// The setting of a race: one server and the sources to fetch from it.
 #[derive(Debug)]
 pub(crate) struct Race<'a> {
     program: &'a Path,
     server: &'a GitServer,
     sources: &'a [Source],
-    /// A cache that holds all the sources.
+    /// A cache that holds all sources.
     warm: tempfile::TempDir,
-    /// What `bitops-compose lock` has written for them.
+    /// The lock that `bitops-compose lock` wrote for them.
     lock: String,
-    /// What a run asks, repo by repo.
+    /// The requests of a run, repo by repo.
     cold_requests: Vec<Script>,
     warm_requests: Vec<Script>,
 }
 
 impl<'a> Race<'a> {
-    /// Makes a lock, fills a cache for the warm runs, and learns what the server is asked.
+    /// Prepares a race: creates a lock, fills a cache for the warm runs, and records the requests
+    /// of a run.
     pub(crate) fn new(program: &'a Path, server: &'a GitServer, sources: &'a [Source]) -> Self {
         let mut race = Self {
             program,
@@ -150,20 +153,22 @@ impl<'a> Race<'a> {
     fn recorded(&self, contender: Contender) -> Vec<Script> {
         self.server.clear_requests();
         self.context(contender).run(["deploy"]).expect_code(0);
-        Script::of_all(self.server)
+        Script::of_all_repos(self.server)
     }
 
-    /// All repos at once.
+    /// Sends the requests of all repos at once.
     fn play(&self, scripts: &[Script]) -> Sample {
         let started = Instant::now();
-        at_once(scripts, |script, _| script.play());
+        run_in_parallel(scripts, |script, _| script.play());
         Sample::with_traffic(started.elapsed(), self.server)
     }
 
-    /// One run, from the start of the first process to the end of the last.
+    /// Runs a contender once and measures from the start of its first process to the end of its
+    /// last.
     ///
     /// # Panics
-    /// Where it fails: a contender that does not do its work has no time.
+    ///
+    /// If the run fails or does not fetch the environments.
     pub(crate) fn run(&self, contender: Contender) -> Sample {
         let scratch = world::scratch();
         self.server.clear_requests();
@@ -177,7 +182,7 @@ impl<'a> Race<'a> {
             }
             Contender::CloneParallel => {
                 let started = Instant::now();
-                at_once(self.sources, |source, number| {
+                run_in_parallel(self.sources, |source, number| {
                     clone(
                         source,
                         scratch.path(),
@@ -208,7 +213,7 @@ impl<'a> Race<'a> {
             let environment = directory(scratch.path(), number).join(&source.environment);
             assert!(
                 world::holds_files(&environment),
-                "{} has not brought {}",
+                "{} did not fetch {}",
                 contender.name(),
                 source.environment
             );
@@ -216,7 +221,8 @@ impl<'a> Race<'a> {
         Sample::with_traffic(duration, self.server)
     }
 
-    /// The peak memory of this program; none for the others, which are several processes each.
+    /// Returns the peak memory of this program in KiB; `None` for the others, which consist of
+    /// several processes.
     pub(crate) fn peak_memory(&self, contender: Contender) -> Option<u64> {
         if !contender.is_ours() {
             return None;
@@ -242,7 +248,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// A fresh world in which `deploy` composes `dev` and ends with `true` for a pipeline.
+/// Creates a context in which `deploy` composes `dev` and runs `true` as the pipeline.
 pub(crate) fn deploying(program: &Path) -> Context {
     let mut context = Context::new(program);
     context
@@ -292,8 +298,8 @@ where
     );
 }
 
-/// Does the work for each, [`AT_ONCE`] of them at a time.
-fn at_once<T: Sync>(all: &[T], work: impl Fn(&T, usize) + Sync) {
+/// Calls `work` for each item, for [`AT_ONCE`] items at a time.
+fn run_in_parallel<T: Sync>(all: &[T], work: impl Fn(&T, usize) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(all.len()) {

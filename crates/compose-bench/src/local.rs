@@ -1,4 +1,4 @@
-//! What needs no server: start-up, and the cost of composing.
+//! Measurements without a server: start-up, and the cost of composing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,19 +10,19 @@ use crate::contender::deploying;
 use crate::measure::{self, Sample, Series, Spread};
 use crate::world;
 
-/// Start-up with nothing to compose.
+/// The start-up time with nothing to compose.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct StartUp {
     pub(crate) pairs: usize,
-    /// The pipeline started directly, in milliseconds.
+    /// Starting the pipeline directly, in milliseconds.
     pub(crate) bare: Spread,
-    /// The pipeline started by this program, in milliseconds.
+    /// Starting the pipeline through this program, in milliseconds.
     pub(crate) through: Spread,
-    /// The second less the first, of each pair, in milliseconds.
+    /// The difference of each pair, in milliseconds.
     pub(crate) difference: Spread,
 }
 
-/// Starts `true` directly and through the program, in pairs of changing order.
+/// Starts `true` directly and through the program, in pairs of alternating order.
 pub(crate) fn start_up(program: &Path, pairs: usize) -> StartUp {
     let context = |program: &Path| {
         let context = deploying(program);
@@ -66,16 +66,16 @@ fn time(mut command: Command) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// How large the composition is.
+/// The size of the composition.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct Size {
     pub(crate) layers: usize,
     pub(crate) files_each: usize,
-    /// In the user's own environment.
+    /// The files in the user's own environment.
     pub(crate) local_files: usize,
 }
 
-/// What composing has cost.
+/// The results of composing.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Composing {
     pub(crate) size: Size,
@@ -83,7 +83,7 @@ pub(crate) struct Composing {
 }
 
 impl Composing {
-    /// The deploy over a large operations repo.
+    /// Returns the series of deploys over a large operations repo.
     pub(crate) fn large(&self) -> Option<&Series> {
         self.series.iter().find(|series| series.contender == LARGE)
     }
@@ -93,8 +93,9 @@ const LARGE: &str = "over a large operations repo";
 const SMALL: &str = "over an empty operations repo";
 const PLAIN: &str = "writing as many files, and nothing else";
 
-/// A deploy of catalogs on disk that the cache holds already, over an operations repo of `local_files` files, and
-/// over an empty one; beside them, what it takes to just write as many files of that size.
+/// Measures deploys of catalogs on disk that the cache already holds, over an operations repo of
+/// `local_files` files and over an empty one. For comparison, it also measures writing the same
+/// files without the program.
 pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Composing {
     let root = world::scratch();
     let config = catalogs(root.path(), size);
@@ -138,7 +139,7 @@ pub(crate) fn compose(program: &Path, size: Size, runs: usize) -> Composing {
     Composing { size, series }
 }
 
-/// Takes away what the run before has composed: a container starts without it.
+/// Removes the previous run's composition, because a container starts without one.
 fn reset(context: &Context) {
     let home = context.home();
     let entries = std::fs::read_dir(&home).unwrap_or_else(|error| panic!("{}: {error}", home.display()));
@@ -157,14 +158,14 @@ fn reset(context: &Context) {
     settle();
 }
 
-/// Lets the kernel free the ten thousand files that were just removed. It does so a little later, on the same cores, and a container
-/// that starts has removed nothing.
+/// Waits until the kernel has freed the ten thousand files that were just removed. It does so a
+/// little later on the same cores, and a container that starts has not removed any.
 fn settle() {
     std::thread::sleep(Duration::from_millis(500));
 }
 
-/// One catalog per layer, and the config that names their commits. No path is in two layers: mostly templates, some
-/// terraform, some values.
+/// Builds one catalog per layer, and returns the config with their commits. No path is in two
+/// layers; most files are templates, some are terraform files and some are values.
 fn catalogs(root: &Path, size: Size) -> String {
     let mut config = String::from("default-environments:\n");
     for layer in 0..size.layers {
@@ -203,7 +204,7 @@ fn file_of(layer: usize, file: usize) -> (String, String) {
     }
 }
 
-/// The floor: the same files in the same directories, one thread, one after the other.
+/// Writes the same files in the same directories, one after the other: the lower bound.
 fn write_plainly(size: Size) -> Duration {
     let root = world::scratch();
     let files: Vec<_> = (0..size.layers)

@@ -1,4 +1,4 @@
-//! What it ran on, without anything that names it.
+//! A description of the machine that ran the benchmark, without identifying it.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,24 +6,24 @@ use std::process::Command;
 use compose_testkit::git;
 use serde::Serialize;
 
-/// A description of this machine, as far as it says something about figures.
+/// The properties of the machine that matter for the figures.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
-    /// The file system that everything is on.
+    /// The type of the file system.
     pub(crate) files: String,
     pub(crate) git: String,
-    /// The program's version and commit, and whether they tell all.
+    /// The program's version and commit, with a remark if they do not match the sources.
     pub(crate) program: String,
-    /// Of the minute before the start.
+    /// The load average of the minute before the start.
     pub(crate) load: String,
 }
 
 impl Machine {
-    pub(crate) fn here(program: &Path) -> Self {
+    pub(crate) fn describe(program: &Path) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str| {
             let line = text.lines().find(|line| line.starts_with(name));
@@ -37,7 +37,7 @@ impl Machine {
             processor: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             memory_gib: kib.unwrap_or(0).div_ceil(1024 * 1024),
-            // What follows the number names who has built it.
+            // The text after the number identifies who built the kernel.
             kernel: format!("Linux {}", release.split('-').next().unwrap_or_default().trim()),
             files: file_system(&std::env::temp_dir()),
             git: git::run(Path::new("/"), ["--version"]),
@@ -51,7 +51,8 @@ impl Machine {
     }
 }
 
-/// Figures of a commit that nobody can check out prove nothing, so that is said.
+/// Returns the program's version. A remark says if the figures cannot be reproduced from the
+/// commit.
 fn program_and_commit(program: &Path) -> String {
     let version = first_line(Command::new(program).arg("--version"));
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -79,7 +80,7 @@ fn program_and_commit(program: &Path) -> String {
     }
 }
 
-/// What a directory is on, and whether that is memory.
+/// Returns the type of the file system of a directory, and whether it is in memory.
 fn file_system(directory: &Path) -> String {
     let mut stat = Command::new("stat");
     stat.args(["--file-system", "--format", "%T"]).arg(directory);

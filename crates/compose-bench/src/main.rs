@@ -1,4 +1,5 @@
-//! Measures this program against what people use instead, all in turn, in one run, against one local server.
+//! Measures this program against the alternatives, alternating in one run, against one local
+//! server.
 //!
 //! ```sh
 //! scripts/bench --quick      # one tiny run, which shows that it works
@@ -7,15 +8,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`world`] | catalogs behind a server, and the sources that are wanted of them |
-//! | [`contender`], [`bare`] | who is measured, and one run of each |
+//! | [`world`] | catalogs behind a server, and the sources to fetch |
+//! | [`contender`], [`bare`] | the contenders, and one run of each |
 //! | [`measure`] | samples, medians, peak memory |
-//! | [`local`] | what needs no server: start-up, and the cost of composing |
-//! | [`scenarios`] | what is measured, in order |
-//! | [`targets`] | the figures to reach, reached or not |
-//! | [`report`], [`chart`], [`machine`] | tables, the chart, what it ran on |
+//! | [`local`] | measurements without a server: start-up, and the cost of composing |
+//! | [`scenarios`] | all measurements, in order |
+//! | [`targets`] | the target figures, and whether they are reached |
+//! | [`report`], [`chart`], [`machine`] | the tables, the chart, the machine |
 //!
-//! It states times and asserts none. It ends by itself: every count is bounded, and every run has a time limit.
+//! It reports times without asserting any. It ends by itself: all counts are bounded, and each run
+//! has a time limit.
 
 mod bare;
 mod chart;
@@ -44,11 +46,11 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=50))]
     runs: u16,
 
-    /// One run of everything with tiny repos: shows that the benchmark works, and nothing else.
+    /// Run everything once with tiny repos, only to show that the benchmark works.
     #[arg(long)]
     quick: bool,
 
-    /// Only the scenarios whose key holds this text (six, size, many, tags, local).
+    /// Only run the scenarios whose key contains this text (six, size, many, tags, local).
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 

@@ -6,27 +6,28 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use compose_testkit::GitServer;
-use compose_testkit::server::{ANY, Kind};
+use compose_testkit::server::{ANY, RequestKind};
 use serde::Serialize;
 
 /// One run of one contender.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Sample {
     pub(crate) millis: f64,
-    /// Handshakes, looks at the refs and fetches, over all repos.
+    /// The number of `ls-refs` requests, handshakes and fetches for all repos.
     pub(crate) requests: u64,
-    /// Those of the repo that had most of them.
+    /// The number of requests for the repo with the most.
     pub(crate) requests_of_a_repo: u64,
-    /// What the client received: heads and bodies of responses.
+    /// The bytes that the client received: heads and bodies of responses.
     pub(crate) bytes: u64,
 }
 
 impl Sample {
-    /// A run that took `duration`, with what the server has counted since it was last cleared.
+    /// Creates the sample of a run that took `duration`, with the server's counts since they were
+    /// last cleared.
     pub(crate) fn with_traffic(duration: Duration, server: &GitServer) -> Self {
         let mut repos: BTreeMap<String, u64> = BTreeMap::new();
         for request in server.requests() {
-            if request.kind != Kind::Other {
+            if request.kind != RequestKind::Other {
                 *repos.entry(request.repo).or_default() += 1;
             }
         }
@@ -39,7 +40,7 @@ impl Sample {
         }
     }
 
-    /// A run without a server.
+    /// Creates the sample of a run without a server.
     pub(crate) fn local(duration: Duration) -> Self {
         Self {
             millis: duration.as_secs_f64() * 1e3,
@@ -55,11 +56,11 @@ impl Sample {
 pub(crate) struct Series {
     pub(crate) contender: &'static str,
     pub(crate) samples: Vec<Sample>,
-    /// Of a run of its own, in KiB; of this program only.
+    /// The peak memory of a separate run in KiB; only for this program.
     pub(crate) peak_memory_kib: Option<u64>,
 }
 
-/// The middle of several figures, and how far they lie apart.
+/// The median of several figures with their range.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -68,8 +69,11 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    /// Computes the spread.
+    ///
     /// # Panics
-    /// Where there are no figures.
+    ///
+    /// If there are no figures.
     pub(crate) fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         let middle = figures.len() / 2;
@@ -91,7 +95,7 @@ impl Series {
         Spread::of(self.samples.iter().map(|sample| sample.millis).collect())
     }
 
-    /// The bytes of the run that received most of them; they hardly differ.
+    /// Returns the most bytes of any run; the runs hardly differ.
     pub(crate) fn bytes(&self) -> u64 {
         self.most(|sample| sample.bytes)
     }
@@ -108,23 +112,24 @@ impl Series {
         self.samples.iter().map(figure).max().unwrap_or(0)
     }
 
-    /// How many times longer this took than `other`: of each round by itself, so that a machine which is busy for a
-    /// while slows both.
+    /// Returns how many times longer this contender took than `other`, round by round, so that a
+    /// temporarily busy machine slows both.
     pub(crate) fn times(&self, other: &Self) -> Spread {
         let pairs = self.samples.iter().zip(&other.samples);
         Spread::of(pairs.map(|(one, other)| one.millis / other.millis).collect())
     }
 }
 
-/// GNU time. A process of its own is needed between us and what is measured: the kernel starts a child's maximum at
-/// its parent's size, and we hold catalogs.
+/// GNU time. A separate process is needed between the benchmark and the measured program: the
+/// kernel starts a child's maximum at its parent's size, and the benchmark holds catalogs.
 const TIME: &str = "/usr/bin/time";
 
-/// Runs a command to its end under GNU time; its peak resident memory in KiB, of everything it was before the exec of
-/// the pipeline and after. None where there is no GNU time.
+/// Runs a command under GNU time, and returns its peak resident memory in KiB, before and after the
+/// exec of the pipeline. Returns `None` without GNU time.
 ///
 /// # Panics
-/// Where the command fails.
+///
+/// If the command fails.
 pub(crate) fn peak_memory(command: &Command, scratch: &Path) -> Option<u64> {
     if !Path::new(TIME).exists() {
         return None;

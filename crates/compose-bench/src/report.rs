@@ -1,4 +1,4 @@
-//! The tables, and everything as JSON.
+//! The report: tables in Markdown, and all results as JSON.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::measure::{Series, Spread};
 use crate::scenarios::{Results, Scenario};
 use crate::targets::{self, Target};
 
-/// A Markdown page.
+/// Returns the report as a Markdown page.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut page = String::from("# Benchmark\n\n");
     intro(results, &mut page);
@@ -44,7 +44,7 @@ pub(crate) fn markdown(results: &Results) -> String {
     page
 }
 
-/// Everything, for other programs.
+/// Returns all results as JSON.
 pub(crate) fn json(results: &Results) -> String {
     #[derive(Serialize)]
     struct Document<'a> {
@@ -66,10 +66,10 @@ fn intro(results: &Results, page: &mut String) {
     line(
         page,
         format_args!(
-            "Made by `scripts/bench`: all contenders in turn, round after round, against one local smart-HTTP server (real `git\n\
-             http-backend`, a process for each request) that takes {} ms more for each request and each new connection. Bandwidth is not limited, so fewer bytes gain\n\
-             nothing in these times. Times are medians (least to most); ratios are medians over the rounds, each round's runs\n\
-             compared with each other.\n",
+            "Made by `scripts/bench`. In each round, all contenders run in turn against one local smart-HTTP server (real `git\n\
+             http-backend`, one process per request) that delays each request and each new connection by {} ms. Bandwidth is not limited, so sending fewer bytes\n\
+             does not shorten these times. Times are medians (minimum to maximum); ratios are medians of the ratios within each\n\
+             round.\n",
             results.latency_millis
         ),
     );
@@ -90,30 +90,30 @@ fn intro(results: &Results, page: &mut String) {
     page.push_str(CONTENDERS);
 }
 
-/// How much faster than the loop of clones anybody could be.
+/// Reports the upper bound of the speed-up over the loop of clones.
 fn floor(results: &Results, page: &mut String) {
     let series = |contender| results.six.as_ref()?.series(contender);
     if let (Some(bare), Some(clones)) = (series(Contender::ColdBare), series(Contender::CloneLoop)) {
         line(
             page,
             format_args!(
-                "\nThe cold run's requests alone, sent by the bare client, are {:.1} times faster than the loop of clones: on this machine that is \
-                 the most.",
+                "\nThe bare client sends the cold run's requests {:.1} times faster than the loop of clones, which is the maximum on this \
+                 machine.",
                 clones.times(bare).median
             ),
         );
     }
 }
 
-/// What the rows of the tables are.
+/// The explanation of the tables' rows.
 const CONTENDERS: &str = "
-A run of `bitops-compose` is a whole `deploy`, from the start of the process to the end of a pipeline that is `true`: cold with an empty
-cache, warm with one that holds everything, with `version`s or with the lock that `bitops-compose lock` has made of them. The bare client
-sends the requests of such a run again, over one connection a repo, all repos at once, and does nothing with the answers: what it takes above
-the delays is the server's own time, which shares the processors, and no client that asks this is faster. The clones stop at the checkout.
-The parallel ones, 16 at once, are `git clone --depth 1 -b TAG --filter=blob:none --sparse` and `git sparse-checkout set ENVIRONMENT`. What
-vendir does is rendered as `git init`, `git remote add`, `git fetch origin TAG` and `git checkout`. Requests and bytes are the server's
-counts; the loops run less often than the others, and not at all for the most sources. Peak memory is the kernel's (`ru_maxrss`), of a run of its own.
+A run of `bitops-compose` is a complete `deploy`, from the start of the process to the end of a pipeline that is `true`: cold with an empty
+cache, or warm with a complete one; with `version`s or with the lock that `bitops-compose lock` created from them. The bare client
+sends the requests of such a run again, over one connection per repo, for all repos at once, and ignores the answers. Its time beyond
+the delays is the server's own, which shares the processors, so no client that sends these requests is faster. The clones end with the checkout.
+The parallel ones, 16 at once, are `git clone --depth 1 -b TAG --filter=blob:none --sparse` and `git sparse-checkout set ENVIRONMENT`. vendir
+is represented by its commands `git init`, `git remote add`, `git fetch origin TAG` and `git checkout`. Requests and bytes are counted by the
+server. The loops run less often than the others, and not at all for the largest number of sources. Peak memory is the kernel's (`ru_maxrss`), from a separate run.
 ";
 
 fn table(scenario: &Scenario, page: &mut String) {
@@ -139,7 +139,7 @@ fn table(scenario: &Scenario, page: &mut String) {
     }
 }
 
-/// What the rows say of resolving alone.
+/// Reports the cost of resolving alone.
 fn resolving(tags: &Scenario, page: &mut String) {
     let (Some(live), Some(locked)) = (
         tags.series(Contender::Offline),
@@ -152,8 +152,8 @@ fn resolving(tags: &Scenario, page: &mut String) {
     line(
         page,
         format_args!(
-            "\nOffline there is no server to wait for: what a run takes longer than with a lock, {} ms, is reading the refs that the cache\n\
-             remembers, and resolving {} requests by them.",
+            "\nOffline runs wait for no server: the additional time without a lock, {} ms, is spent on reading the refs from the cache\n\
+             and resolving {} requests with them.",
             spread(difference, 1),
             tags.sources
         ),
@@ -166,7 +166,7 @@ fn local(results: &Results, page: &mut String) {
         line(
             page,
             format_args!(
-                "`true` for a pipeline, started {} times directly and as often by `bitops-compose deploy`, in pairs of changing order.\n",
+                "The pipeline is `true`. It was started {} times directly and as often by `bitops-compose deploy`, in pairs of alternating order.\n",
                 start_up.pairs
             ),
         );
@@ -183,9 +183,9 @@ fn local(results: &Results, page: &mut String) {
         line(
             page,
             format_args!(
-                "\n## Composing\n\n{} files of {} catalogs on disk that the cache holds, each named by its commit: a whole `deploy`, from the start\n\
-                 of the process to its end, over an operations repo of {} files and over one of none. Before each run there is half a\n\
-                 second in which the kernel frees what the run before has left, which was removed.\n",
+                "\n## Composing\n\nA complete `deploy` of {} files from {} catalogs on disk, which are in the cache and each requested by its commit, from the start\n\
+                 of the process to its end, over an operations repo of {} files and over an empty one. Before each run there is a pause of half a\n\
+                 second, in which the kernel frees the removed files of the previous run.\n",
                 size.layers * size.files_each,
                 size.layers,
                 size.local_files
@@ -214,5 +214,5 @@ fn spread(figures: Spread, digits: usize) -> String {
 }
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(page, "{text}").expect("a string takes everything");
+    writeln!(page, "{text}").expect("writing to a string cannot fail");
 }

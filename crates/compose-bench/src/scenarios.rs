@@ -1,4 +1,4 @@
-//! What is measured, in order.
+//! The scenarios, in order.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,31 +11,32 @@ use crate::machine::Machine;
 use crate::measure::Series;
 use crate::world::World;
 
-/// More sources are not fetched one after the other.
+/// The most sources that are fetched one after the other.
 const MOST_IN_A_LOOP: usize = 60;
 
-/// How large everything is, and how often it runs.
+/// The sizes and the numbers of runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Scale {
     runs: usize,
-    /// Of the loops over git where there are many sources.
+    /// The number of runs of the loops over git with many sources.
     slow_runs: usize,
     latency: Duration,
-    /// Other environments in each repo of the six-source example, and of the many.
+    /// The other environments in each repo of the six-source example and of the many repos.
     environments: usize,
-    /// The growing repo.
+    /// The numbers of environments of the growing repo.
     sizes: Vec<usize>,
-    /// Repos of the many, and sources of each; how many of the sources are asked for.
+    /// The number of the many repos and the sources in each, and how many of the sources are
+    /// fetched.
     many: (usize, usize),
     asked: Vec<usize>,
-    /// In each of the repos of the many, where resolving is measured.
+    /// The number of tags in each of the many repos, for the cost of resolving.
     tags: usize,
     start_ups: usize,
     compose: Size,
 }
 
 impl Scale {
-    /// What the project's figures are made with.
+    /// The sizes for the project's published figures.
     pub(crate) fn full(runs: usize) -> Self {
         Self {
             runs,
@@ -55,7 +56,7 @@ impl Scale {
         }
     }
 
-    /// Everything once, and tiny.
+    /// Everything once, with tiny sizes.
     pub(crate) fn quick() -> Self {
         Self {
             runs: 1,
@@ -76,19 +77,19 @@ impl Scale {
     }
 }
 
-/// One race: all its contenders, side by side.
+/// One race between contenders.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Scenario {
     pub(crate) key: String,
     pub(crate) title: String,
     pub(crate) sources: usize,
-    /// In each repo.
+    /// The environments in each repo.
     pub(crate) environments: usize,
     pub(crate) series: Vec<Series>,
 }
 
 impl Scenario {
-    /// None where that contender did not take part.
+    /// Returns the series of a contender, or `None` if it did not take part.
     pub(crate) fn series(&self, contender: Contender) -> Option<&Series> {
         self.series
             .iter()
@@ -96,15 +97,15 @@ impl Scenario {
     }
 }
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) latency_millis: u128,
     pub(crate) six: Option<Scenario>,
-    /// One environment of a repo that grows.
+    /// One environment of a growing repo.
     pub(crate) sizes: Vec<Scenario>,
-    /// More and more sources.
+    /// An increasing number of sources.
     pub(crate) many: Vec<Scenario>,
     /// Many sources with many tags.
     pub(crate) tags: Option<Scenario>,
@@ -112,11 +113,11 @@ pub(crate) struct Results {
     pub(crate) compose: Option<Composing>,
 }
 
-/// Runs all scenarios whose key holds `only`.
+/// Runs all scenarios whose key contains `only`.
 pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
     let asked = |key: &str| key.contains(only);
     let mut results = Results {
-        machine: Machine::here(program),
+        machine: Machine::describe(program),
         latency_millis: scale.latency.as_millis(),
         six: None,
         sizes: Vec::new(),
@@ -159,14 +160,14 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
     }
     if asked("many") {
         let (repos, each) = scale.many;
-        let world = World::many(repos, each, scale.environments, scale.latency);
+        let world = World::of_many_repos(repos, each, scale.environments, scale.latency);
         for &count in &scale.asked {
             let title = format!(
                 "{count} sources, {each} of each repo with {} other environments",
                 scale.environments
             );
             let key = format!("many-{count}");
-            // A loop over the most of them would take minutes, and tell nothing new.
+            // A loop over the most sources would take minutes without showing anything new.
             let loop_runs = if count > MOST_IN_A_LOOP {
                 0
             } else {
@@ -197,7 +198,7 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
     results
 }
 
-/// [`race_of`] the usual contenders.
+/// Runs [`race_of`] with the usual contenders.
 fn race(
     program: &Path,
     scale: &Scale,
@@ -219,10 +220,11 @@ fn race(
     )
 }
 
-/// All contenders in turn, round after round, so that what slows the machine for a while slows all of them.
+/// Runs all contenders in turn, round after round, so that a temporarily busy machine slows all of
+/// them.
 #[expect(
     clippy::too_many_arguments,
-    reason = "a struct of them would be made and taken apart at once"
+    reason = "a struct would be built only to be taken apart"
 )]
 fn race_of(
     contenders: &[Contender],
@@ -262,7 +264,7 @@ fn race_of(
     }
 }
 
-#[expect(clippy::print_stderr, reason = "somebody waits for minutes")]
+#[expect(clippy::print_stderr, reason = "the benchmark takes minutes")]
 fn progress(text: &str) {
     eprintln!("bench: {text}");
 }

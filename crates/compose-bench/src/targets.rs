@@ -1,4 +1,4 @@
-//! The figures to reach, reached or not.
+//! The target figures, and whether they are reached.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::local::Composing;
 use crate::measure::Series;
 use crate::scenarios::{Results, Scenario};
 
-/// One figure to reach.
+/// One target figure.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Target {
     pub(crate) what: &'static str,
@@ -16,7 +16,7 @@ pub(crate) struct Target {
     pub(crate) reached: bool,
 }
 
-/// Those that the results say something about.
+/// Returns the targets that the results cover.
 pub(crate) fn targets(results: &Results) -> Vec<Target> {
     let mut targets = Vec::new();
     if let Some(six) = &results.six {
@@ -168,12 +168,12 @@ fn under_millis(what: &'static str, wanted: &'static str, series: &Series, most:
     }
 }
 
-/// Of KiB.
+/// Converts KiB to MiB.
 pub(crate) fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-/// Of two counts.
+/// Returns the ratio of two counts.
 pub(crate) fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }

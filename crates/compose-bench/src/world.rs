@@ -1,14 +1,14 @@
-//! Catalogs behind a server, and the sources that are wanted of them.
+//! Catalogs behind a server, and the sources to fetch from them.
 
 use std::path::Path;
 use std::time::Duration;
 
 use compose_testkit::{Catalog, GitServer, example};
 
-/// The files of each padded environment; as many environments as the scenario says.
+/// The files of each padding environment; scenarios choose the number of environments.
 pub(crate) const FILES_EACH: usize = 12;
 
-/// What a repo is tagged in the scenarios that are not the example's.
+/// The tag of repos outside of the example.
 const VERSION: &str = "1.0.0";
 
 /// One entry of `default-environments`.
@@ -19,7 +19,7 @@ pub(crate) struct Source {
     pub(crate) version: String,
 }
 
-/// A server, and the sources that are wanted of it.
+/// A server, and the sources to fetch from it.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) server: GitServer,
@@ -28,7 +28,7 @@ pub(crate) struct World {
     _root: tempfile::TempDir,
 }
 
-/// The example's sources: repo, environment, version.
+/// The example's sources: repo, environment and version.
 const SIX: [(&str, &str, &str); 6] = [
     ("kubernetes", "eks", "1.0.0"),
     ("observability", "promStack", "1.2.0"),
@@ -39,7 +39,7 @@ const SIX: [(&str, &str, &str); 6] = [
 ];
 
 impl World {
-    /// The six-source example, `environments` more in each of its five repos.
+    /// The six-source example, with `environments` more environments in each of its five repos.
     pub(crate) fn six_sources(environments: usize, latency: Duration) -> Self {
         let root = root();
         let mut catalogs = example::catalogs();
@@ -59,7 +59,7 @@ impl World {
             let mut versions: Vec<_> = SIX.iter().filter(|six| six.0 == repo).map(|six| six.2).collect();
             versions.sort_unstable();
             for version in versions {
-                // The tags move to commits that hold the padding.
+                // Moves the tags to commits with the padding.
                 catalog
                     .file("CHANGELOG.md", format!("## {version}, padded\n"))
                     .tag(version);
@@ -78,7 +78,7 @@ impl World {
         })
     }
 
-    /// One environment of one repo that has `environments` of them.
+    /// One source of a repo with `environments` environments.
     pub(crate) fn one_of(environments: usize, latency: Duration) -> Self {
         let root = root();
         let mut catalog = Catalog::new("catalog");
@@ -95,14 +95,15 @@ impl World {
         })
     }
 
-    /// `each` sources of every one of `count` repos, which have `environments` others.
-    pub(crate) fn many(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
+    /// `each` sources in each of `count` repos, which have `environments` other environments.
+    pub(crate) fn of_many_repos(count: usize, each: usize, environments: usize, latency: Duration) -> Self {
         Self::repos(count, each, environments, latency, VERSION, |catalog| {
             catalog.tag(VERSION);
         })
     }
 
-    /// The same with `tags` tags in each repo, of which each source asks for the highest below 6.
+    /// Like [`World::of_many_repos`], with `tags` tags in each repo; each source requests the highest
+    /// version below 6.
     pub(crate) fn tags(count: usize, each: usize, tags: usize, latency: Duration) -> Self {
         Self::repos(count, each, each, latency, ">=0.0.1, <6", |catalog| {
             for tag in 0..tags {
@@ -125,7 +126,7 @@ impl World {
                 let mut catalog = Catalog::new(&format!("catalog-{number:02}"));
                 catalog.padding(environments, FILES_EACH);
                 for one in 0..each {
-                    // Paths that no other source has: it is fetching that is measured here.
+                    // No other source has these paths: only fetching is measured here.
                     for file in 0..FILES_EACH {
                         let text = text_like(&catalog, one, file);
                         catalog.file(
@@ -136,7 +137,7 @@ impl World {
                 }
                 tag(&mut catalog);
                 let repo = catalog.build(root.path());
-                // As a server keeps them: one file for all.
+                // Packed refs, as on a server.
                 repo.git(["pack-refs", "--all"]);
                 repo
             })
@@ -170,7 +171,7 @@ impl World {
     }
 }
 
-/// The text of a file of the catalog's padding.
+/// Returns the text of a padding file of the catalog.
 fn text_like(catalog: &Catalog, environment: usize, file: usize) -> String {
     let path = format!(
         "env-{environment:04}/helm/chart-{}/values-{file:02}.yaml",
@@ -186,7 +187,7 @@ fn root() -> tempfile::TempDir {
         .unwrap_or_else(|error| panic!("cannot make a temporary directory: {error}"))
 }
 
-/// The environment config that names `sources`.
+/// Returns an environment config with the sources.
 pub(crate) fn config(sources: &[Source]) -> String {
     let mut text = String::from("default-environments:\n");
     for source in sources {
@@ -202,12 +203,12 @@ pub(crate) fn config(sources: &[Source]) -> String {
     text
 }
 
-/// A directory for one run.
+/// Creates a directory for one run.
 pub(crate) fn scratch() -> tempfile::TempDir {
     root()
 }
 
-/// Whether a path is there.
+/// Returns whether a directory has any entries.
 pub(crate) fn holds_files(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }

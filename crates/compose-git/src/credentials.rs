@@ -1,9 +1,11 @@
-//! Credentials: found, kept for the host they are for, and never shown.
+//! Finds credentials, sends each only to the host it is for, and never shows them.
 //!
-//! In this order: `BITOPS_COMPOSE_TOKEN_<HOST>`; `GITHUB_TOKEN` for the host of `GITHUB_SERVER_URL`; a login that
-//! `url.*.insteadOf` put into the address; an `Authorization` of `http.<address>.extraHeader`. These are sent at once, which saves the round trip of a 401. When the server asks
-//! nevertheless: git's credential helpers, then `~/.netrc`. Helpers are only asked: what they hold is neither stored
-//! nor erased by us. Over plain `http://` a credential goes to this machine only.
+//! They are tried in this order: `BITOPS_COMPOSE_TOKEN_<HOST>`; `GITHUB_TOKEN` for the host of
+//! `GITHUB_SERVER_URL`; a login that `url.*.insteadOf` put into the address; an `Authorization`
+//! header of `http.<address>.extraHeader`. The first of these is sent with the first request, which
+//! saves the round trip of a 401. If the server still asks for credentials, git's credential
+//! helpers follow, then `~/.netrc`. Helpers are only queried: credentials are neither stored in
+//! them nor erased from them. Over plain `http://`, credentials are only sent to this machine.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -31,10 +33,10 @@ mod netrc;
 
 pub(crate) use credential::Credential;
 
-/// A helper that says nothing for so long waits for a person.
-const HELPER_PATIENCE: Duration = Duration::from_secs(15);
-/// Headers that are the connection's own, which HTTP/2 takes for an error.
-const BETWEEN_HOPS: [&str; 8] = [
+/// A helper that has not answered after this time is waiting for a person.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Headers that belong to the connection; HTTP/2 treats them as errors.
+const HOP_BY_HOP_HEADERS: [&str; 8] = [
     "host",
     "connection",
     "content-length",
@@ -47,27 +49,27 @@ const BETWEEN_HOPS: [&str; 8] = [
 /// The credentials of one repo's connection, per host and port.
 pub(crate) struct Keyring {
     run: Arc<Run>,
-    /// From the address itself, as git's configuration rewrote it.
+    /// The login in the address, after git's configuration rewrote it, with the host it is for.
     given: Option<(String, Credential)>,
-    slots: Mutex<HashMap<String, Slot>>,
+    slots: Mutex<HashMap<String, HostCredentials>>,
 }
 
 #[derive(Clone)]
-struct Slot {
-    current: Option<Named>,
+struct HostCredentials {
+    current: Option<NamedCredential>,
     left: VecDeque<Candidate>,
 }
 
-/// A credential and where it came from, in words that may be shown.
+/// A credential and its origin, in words that may be shown.
 #[derive(Clone)]
-struct Named {
+struct NamedCredential {
     of: String,
     credential: Credential,
 }
 
 #[derive(Clone)]
 enum Candidate {
-    Known(Named),
+    Known(NamedCredential),
     Helpers,
     Netrc,
 }
@@ -81,7 +83,8 @@ impl Keyring {
         }
     }
 
-    /// The header for a request to `url`, if there is a credential for its host.
+    /// Returns the `Authorization` header for a request to `url`, if there is a credential for its
+    /// host.
     pub(crate) fn authorization(&self, url: &Url) -> Option<HeaderValue> {
         lock_unpoisoned(&self.slots)
             .entry(authority(url))
@@ -91,7 +94,8 @@ impl Keyring {
             .map(|current| current.credential.0.clone())
     }
 
-    /// `http.<address>.extraHeader`, but for `Authorization`, which is a credential as others are. They may be as secret.
+    /// Returns the headers of `http.<address>.extraHeader` except `Authorization`, which is handled
+    /// as a credential. The others may be secret as well.
     pub(crate) fn extra_headers(&self, url: &Url) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if !may_carry(url) {
@@ -100,10 +104,10 @@ impl Keyring {
         for (name, value) in self.run.git_config().extra_headers(url) {
             let (Ok(name), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value))
             else {
-                tracing::debug!(name, "http.extraHeader of git's configuration is no header");
+                tracing::debug!(name, "http.extraHeader of git's configuration is not a header");
                 continue;
             };
-            if name == AUTHORIZATION || BETWEEN_HOPS.contains(&name.as_str()) {
+            if name == AUTHORIZATION || HOP_BY_HOP_HEADERS.contains(&name.as_str()) {
                 continue;
             }
             value.set_sensitive(true);
@@ -112,14 +116,14 @@ impl Keyring {
         headers
     }
 
-    /// Was one sent?
+    /// Returns whether a credential was sent to the host.
     pub(crate) fn has_credential(&self, url: &Url) -> bool {
         lock_unpoisoned(&self.slots)
             .get(&authority(url))
             .is_some_and(|slot| slot.current.is_some())
     }
 
-    /// What it was, to be told.
+    /// Describes the access that was tried, for error messages.
     pub(crate) fn access(&self, url: &Url) -> Access {
         let slots = lock_unpoisoned(&self.slots);
         let current = slots.get(&authority(url)).and_then(|slot| slot.current.as_ref());
@@ -130,7 +134,8 @@ impl Keyring {
         }
     }
 
-    /// The host refused what it was sent: is there another credential to try?
+    /// Switches to the next credential after the host refused the current one. Returns whether
+    /// there is another one.
     pub(crate) async fn next(&self, run: &Run, url: &Url) -> bool {
         let authority = authority(url);
         loop {
@@ -141,11 +146,11 @@ impl Keyring {
                 None => return false,
                 Some(Candidate::Known(named)) => Some(named),
                 Some(Candidate::Helpers) => {
-                    let found = ask_helpers(run, url).await;
-                    found.map(|credential| named("what git's credential helper gave", credential))
+                    let found = query_helpers(run, url).await;
+                    found.map(|credential| named("the login from git's credential helper", credential))
                 }
                 Some(Candidate::Netrc) => {
-                    netrc(&run.options, url).map(|credential| named("the login of ~/.netrc", credential))
+                    netrc(&run.options, url).map(|credential| named("the login from ~/.netrc", credential))
                 }
             };
             let Some(found) = found else { continue };
@@ -161,9 +166,9 @@ impl Keyring {
         }
     }
 
-    fn slot(&self, url: &Url) -> Slot {
+    fn slot(&self, url: &Url) -> HostCredentials {
         if !may_carry(url) {
-            return Slot {
+            return HostCredentials {
                 current: None,
                 left: VecDeque::new(),
             };
@@ -182,7 +187,7 @@ impl Keyring {
             .given
             .as_ref()
             .filter(|(of, _)| *of == authority(url))
-            .map(|(_, given)| named("the login of git's url.*.insteadOf", given.clone()));
+            .map(|(_, given)| named("the login from git's url.*.insteadOf", given.clone()));
         let configured = self
             .run
             .git_config()
@@ -201,13 +206,13 @@ impl Keyring {
             _ => None,
         };
         left.extend([Candidate::Helpers, Candidate::Netrc]);
-        Slot { current, left }
+        HostCredentials { current, left }
     }
 }
 
-fn named(of: &str, credential: Credential) -> Named {
+fn named(of: &str, credential: Credential) -> NamedCredential {
     let of = of.to_owned();
-    Named { of, credential }
+    NamedCredential { of, credential }
 }
 
 fn authority(url: &Url) -> String {
@@ -219,7 +224,8 @@ fn authority(url: &Url) -> String {
     )
 }
 
-/// Plain http shows a credential to everyone on the way, unless there is no way.
+/// Returns whether a credential may be sent to an address: by plain http everyone on the path could
+/// read it, so only to this machine.
 pub(crate) fn may_carry(url: &Url) -> bool {
     let host = url
         .host_str()
@@ -240,7 +246,7 @@ fn is_github(options: &Options, url: &Url) -> bool {
     Url::parse(server).is_ok_and(|server| authority(&server) == authority(url))
 }
 
-async fn ask_helpers(run: &Run, url: &Url) -> Option<Credential> {
+async fn query_helpers(run: &Run, url: &Url) -> Option<Credential> {
     let config = run.git_config().credential(url);
     let mut question = format!("protocol={}\nhost={}", url.scheme(), url.host_str()?);
     if let Some(port) = url.port() {
@@ -255,7 +261,7 @@ async fn ask_helpers(run: &Run, url: &Url) -> Option<Credential> {
     }
     question.push_str("\n\n");
     for helper in &config.helpers {
-        let answer = tokio::time::timeout(HELPER_PATIENCE, ask(run, helper, &question)).await;
+        let answer = tokio::time::timeout(HELPER_TIMEOUT, run_helper(run, helper, &question)).await;
         match answer {
             Ok(Some(answer)) => {
                 let field = |name: &str| {
@@ -273,14 +279,14 @@ async fn ask_helpers(run: &Run, url: &Url) -> Option<Credential> {
                     return None;
                 }
             }
-            Ok(None) => tracing::debug!("a git credential helper had no answer"),
+            Ok(None) => tracing::debug!("a git credential helper had no login"),
             Err(_) => tracing::warn!("a git credential helper did not answer in time"),
         }
     }
     None
 }
 
-async fn ask(run: &Run, helper: &str, question: &str) -> Option<String> {
+async fn run_helper(run: &Run, helper: &str, question: &str) -> Option<String> {
     let program = gix::credentials::Program::from_custom_definition(helper)
         .ok()?
         .suppress_stderr();
@@ -292,7 +298,8 @@ async fn ask(run: &Run, helper: &str, question: &str) -> Option<String> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .env_clear();
-    // A helper is the user's own program: it gets their environment, but no repository, no way to ask, and none of our tokens.
+    // A helper is the user's own program. It gets the user's environment, but no git repository, no
+    // way to prompt, and none of our tokens.
     command.envs(run.options.environment.iter().filter(|(name, _)| {
         let name = name.to_string_lossy();
         !name.starts_with("GIT_") && !name.starts_with(env::TOKEN_PREFIX)
@@ -310,7 +317,7 @@ async fn ask(run: &Run, helper: &str, question: &str) -> Option<String> {
     let mut child = command.spawn().ok()?;
     let mut stdin = child.stdin.take()?;
     let mut stdout = child.stdout.take()?;
-    // One that needs no question may be gone already.
+    // A helper that needs no input may have exited already.
     _ = stdin.write_all(question.as_bytes()).await;
     drop(stdin);
     let mut answer = String::new();
@@ -341,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_to_its_host_only() {
+    fn a_token_is_sent_to_its_own_host_only() {
         let keyring = keyring(&[
             ("BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE__CORP_COM", "t"),
             ("GITHUB_TOKEN", "g"),
@@ -357,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tokens_name_is_no_other_hosts() {
+    fn a_tokens_variable_name_stands_for_one_host_only() {
         let keyring = keyring(&[("BITOPS_COMPOSE_TOKEN_DEV_AZURE_COM", "t")]);
         let sent = |text: &str| keyring.authorization(&url(text)).is_some();
         assert!(
@@ -376,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tokens_value_may_name_its_login_and_has_no_space_around_it() {
+    fn a_tokens_value_may_name_a_login_and_is_trimmed() {
         for (value, login) in [
             ("t", "x-access-token:t"),
             (" t\r\n", "x-access-token:t"),
@@ -396,14 +403,14 @@ mod tests {
     }
 
     #[test]
-    fn github_is_where_github_says_it_is() {
+    fn github_token_goes_to_the_host_of_github_server_url() {
         let keyring = keyring(&[("GITHUB_TOKEN", "g"), ("GITHUB_SERVER_URL", "https://ghe.corp")]);
         assert!(keyring.authorization(&url("https://ghe.corp/x")).is_some());
         assert!(keyring.authorization(&url("https://github.com/x")).is_none());
     }
 
     #[test]
-    fn plain_http_carries_credentials_on_this_machine_only() {
+    fn plain_http_sends_credentials_to_this_machine_only() {
         for (text, may) in [
             ("http://127.0.0.1:80/x", true),
             ("http://[::1]/x", true),

@@ -1,248 +1,263 @@
-//! What can go wrong, which repo it is about, and what to do.
+//! The errors of this crate: the repo each is about, its exit code and its hint.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use compose_model::{Cause, CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
+use compose_model::{
+    Cause, CommitId, ExitCode, RepoUrl, Stage, env,
+    url::{InvalidUrl, Scheme},
+};
 
-use crate::retry::Again;
+use crate::retry::Retryable;
 
-/// Where a fetch failed.
+/// The repo and the stage at which a fetch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct At {
-    /// The address as the user wrote it.
+pub struct FailedAt {
+    /// The repo's address as the user wrote it.
     pub repo: RepoUrl,
-    /// What was going on.
+    /// The stage that failed.
     pub stage: Stage,
 }
 
-impl fmt::Display for At {
+impl fmt::Display for FailedAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.repo, self.stage)
     }
 }
 
-/// Where credentials come from that no variable holds.
+/// How to provide credentials other than by a variable.
 const HELPERS: &str = "configure a git credential helper or ~/.netrc";
 
-/// What a host was sent to be let in.
+/// The credential that was sent to a host, and how to provide one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Where the credential that was sent came from, such as a variable's name. Never the credential.
+    /// The origin of the credential that was sent, such as a variable's name; never the credential
+    /// itself. `None` if none was sent.
     pub sent: Option<String>,
-    /// Is it the host that `GITHUB_TOKEN` is for?
+    /// Whether the host is the one that `GITHUB_TOKEN` is for.
     pub is_github: bool,
-    /// The variable for a token of that host, which after a redirect is not the repo's own. `None`: it has none.
+    /// The variable for a token of that host, which after a redirect is not the repo's own. `None`
+    /// if no variable can name the host.
     pub variable: Option<String>,
 }
 
 impl Access {
-    /// Was it the token that a workflow has of itself, which says little about what it may read?
+    /// Returns whether the workflow's own token was sent, which can usually read only the
+    /// workflow's repository.
     fn is_workflow_token(&self) -> bool {
         self.sent.as_deref() == Some(env::GITHUB_TOKEN)
     }
 
-    /// What to set for a host that was sent nothing.
+    /// Returns the advice to set a variable, for a host that received no credential.
     fn variables(&self) -> Option<String> {
         let github = self.is_github.then_some(env::GITHUB_TOKEN);
         let variables: Vec<&str> = github.into_iter().chain(self.variable.as_deref()).collect();
         (!variables.is_empty()).then(|| format!("set {}", variables.join(" or ")))
     }
 
-    /// The variable for a token that may more than a workflow's own.
+    /// Returns the variable for a token with more rights than the workflow's own.
     fn own_variable(&self) -> &str {
         self.variable.as_deref().unwrap_or("a git credential helper")
     }
 }
 
-/// A failed fetch. Text of a remote is escaped and bounded where it enters.
+/// A failed fetch. Text from a remote is escaped and bounded when it enters a variant.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A signal ended the run.
     #[error("cancelled")]
     Cancelled,
-    /// The time for all fetching is over.
-    #[error("{at}: not done after {} s, the limit for all fetching", timeout.as_secs_f64())]
+    /// The time for all fetching is used up.
+    #[error("{at}: not finished after {} s, the time limit for all fetching", timeout.as_secs_f64())]
     TimedOut {
-        /// Which repo, and what was going on.
-        at: At,
-        /// The limit.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The time limit.
         timeout: Duration,
     },
-    /// The host was not found, the connection refused, cut or too slow.
+    /// The host was not found, or the connection was refused, cut or too slow.
     #[error("{at}: {why}")]
     Network {
-        /// Which repo, and what was going on.
-        at: At,
-        /// How it failed.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The cause.
         why: String,
     },
-    /// 429 or a 5xx.
+    /// The server answered 429 or 5xx.
     #[error("{at}: the server answered {status}{}", it_said(said))]
     Overloaded {
-        /// Which repo, and what was going on.
-        at: At,
+        /// The repo and the stage.
+        at: FailedAt,
         /// The HTTP status.
         status: u16,
-        /// The server's text.
+        /// The server's text, or empty.
         said: String,
-        /// Its `Retry-After`.
+        /// The server's `Retry-After`.
         after: Option<Duration>,
     },
-    /// No such repo, or none that these credentials may see.
+    /// The repo does not exist, or these credentials may not see it.
     #[error("{at}: no such repository{}{}", may_not_read(access), it_said(said))]
     NotFound {
-        /// Which repo, and what was going on.
-        at: At,
-        /// What the host was sent.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The credential that was sent.
         access: Access,
-        /// The server's text.
+        /// The server's text, or empty.
         said: String,
+    },
+    /// A repo on this machine's own disk that is not there, is no repo, or cannot be read.
+    #[error("{at}: {}", if is_missing(source) { "no such repository" } else { "the repository cannot be read" })]
+    Local {
+        /// Which repo, and what was going on.
+        at: FailedAt,
+        /// The system's reason, or git's words.
+        source: io::Error,
     },
     /// Credentials are missing or were refused.
     #[error("{at}: {why}{}", it_said(said))]
     Unauthenticated {
-        /// Which repo, and what was going on.
-        at: At,
-        /// What the host was sent.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The credential that was sent.
         access: Access,
-        /// Which of the two.
+        /// Whether credentials are missing or were refused, in words.
         why: String,
-        /// The server's text.
+        /// The server's text, or empty.
         said: String,
     },
-    /// 403, or an ssh key without access.
+    /// The server answered 403, or the ssh key has no access.
     #[error("{at}: access refused{}", it_said(said))]
     Forbidden {
-        /// Which repo, and what was going on.
-        at: At,
-        /// The server's text.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The server's text, or empty.
         said: String,
     },
-    /// The host's identity could not be verified: a certificate or an ssh host key.
+    /// The host's identity could not be verified: its certificate or its ssh host key.
     #[error("{at}: {why}")]
     Untrusted {
-        /// Which repo, and what was going on.
-        at: At,
-        /// What is wrong with it.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// What is wrong with the certificate or key.
         why: String,
-        /// What to do about that.
+        /// The hint.
         remedy: &'static str,
     },
-    /// The proxy wants a login, or another one.
+    /// The proxy asks for a login or refuses the one that was sent.
     #[error(
-        "{at}: the proxy asks for a login, or does not take the one it was sent{}",
+        "{at}: the proxy requires a login, or refused the one that was sent{}",
         it_said(said)
     )]
     ProxyLogin {
-        /// Which repo, and what was going on.
-        at: At,
-        /// The proxy's text.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The proxy's text, or empty.
         said: String,
     },
-    /// A variable or a line of git's configuration that cannot be used.
-    #[error("{repo}: {why}")]
+    /// A variable or a line of git's configuration is invalid.
+    #[error("{repo}: {source}")]
     Setting {
-        /// The address it was needed for.
+        /// The address that needed the setting.
         repo: RepoUrl,
-        /// Which, and why not. Never its value when that may hold a secret.
-        why: String,
+        /// The setting and what is wrong with it.
+        source: SettingProblem,
     },
-    /// Policy does not name an address that another one leads to.
+    /// An address leads to another one that the policy does not allow.
     #[error("{repo}: {way} {to}, which {} does not allow", env::ALLOW)]
     NotAllowed {
         /// The address as it was written.
         repo: RepoUrl,
-        /// Where it leads.
+        /// The address that it leads to.
         to: String,
-        /// How.
+        /// How it leads there, such as by a redirect.
         way: &'static str,
     },
-    /// A redirect that is not followed.
+    /// A redirect is not followed.
     #[error("{at}: redirected to {to}, which is not followed: {why}")]
     Redirect {
-        /// Which repo, and what was going on.
-        at: At,
-        /// Where it points, without query or login.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The redirect's target, without query or login.
         to: String,
-        /// Why not.
+        /// Why it is not followed.
         why: &'static str,
     },
-    /// Something else than a git server answered.
-    #[error("{at}: this is no git repository: {why}")]
+    /// The answer does not come from a git server.
+    #[error("{at}: this is not a git repository: {why}")]
     NotGit {
-        /// Which repo, and what was going on.
-        at: At,
-        /// What came instead.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// What was received instead.
         why: String,
     },
-    /// The server's own error message (`ERR` packet, side-band 3, ssh's last lines).
+    /// The server sent an error message of its own (an `ERR` packet, side-band 3, or ssh's last
+    /// lines).
     #[error("{at}: the server said: {said}")]
     Remote {
-        /// Which repo, and what was going on.
-        at: At,
-        /// The text.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The server's message.
         said: String,
     },
-    /// An answer over a limit.
+    /// An answer exceeds a limit.
     #[error("{at}: {what} is over the limit of {limit}")]
     TooMuch {
-        /// Which repo, and what was going on.
-        at: At,
-        /// What.
+        /// The repo and the stage.
+        at: FailedAt,
+        /// What exceeds it.
         what: &'static str,
         /// The limit, in words.
         limit: String,
     },
-    /// An answer that makes no sense: broken protocol, broken pack, other objects than asked for.
-    #[error("{at}: the server sent an answer that cannot be used: {why}")]
+    /// An answer is invalid: a broken protocol or pack, or other objects than those requested.
+    #[error("{at}: the server sent an invalid answer: {why}")]
     Nonsense {
-        /// Which repo, and what was going on.
-        at: At,
+        /// The repo and the stage.
+        at: FailedAt,
         /// What is wrong with it.
         why: String,
     },
-    /// A program that could not be started.
+    /// A program could not be started.
     #[error("{repo}: cannot run `{program}`: {source}")]
     Program {
-        /// The address it was for.
+        /// The address that needed it.
         repo: RepoUrl,
         /// `ssh` or `git`.
         program: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A repo of another object format.
+    /// The repo uses another object format than sha1.
     #[error("{repo}: the repository uses {format} object ids; only sha1 is supported")]
     ObjectFormat {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
-        /// What it uses.
+        /// The format that it uses.
         format: String,
     },
-    /// The repo has no such commit, or does not hand it out.
+    /// The repo has no such commit, or does not serve it.
     #[error("{repo}: there is no commit {commit}{}", reference.as_ref().map(|name| format!(" (for {name})")).unwrap_or_default())]
     NoCommit {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
-        /// The id.
+        /// The commit's id.
         commit: CommitId,
-        /// The ref it was wanted for, escaped.
+        /// The ref for which the commit was wanted, escaped.
         reference: Option<String>,
     },
-    /// The id is one of another object.
+    /// The id is that of another type of object.
     #[error("{repo}: {id} is a {kind}, not a commit")]
     NotACommit {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
-        /// The id.
+        /// The object's id.
         id: CommitId,
         /// `blob`, `tree` or `tag`.
         kind: String,
     },
-    /// A tree that is not taken.
+    /// A tree has an entry that is refused.
     #[error("{repo} @ {reference}: {path}: {why}")]
     Tree {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
         /// The ref, escaped, or the commit.
         reference: String,
@@ -251,10 +266,10 @@ pub enum Error {
         /// What is wrong.
         why: TreeProblem,
     },
-    /// More than one source may hold.
+    /// A source holds more than its budget allows.
     #[error("{repo} @ {reference}: {path} holds more than {what}")]
     Budget {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
         /// The ref, escaped, or the commit.
         reference: String,
@@ -262,63 +277,119 @@ pub enum Error {
         path: String,
         /// The limit, in words.
         what: String,
-        /// The variable that raises it.
+        /// The variable that raises the limit.
         variable: &'static str,
     },
-    /// Not in the cache, and the network is switched off.
+    /// An object is not in the cache, and the run is offline.
     #[error("{repo}: {missing} is not in the cache, and the run is offline")]
     Offline {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
         /// What is missing.
         missing: String,
     },
-    /// The cache, and the temporary directory in its place, cannot be used; or this machine has no open file, thread or memory
-    /// left for what was to be done.
+    /// The cache, and the temporary directory in its place, cannot be used; or this machine has no
+    /// open file, thread or memory left for the operation.
     #[error("cannot {doing} {}: {source}", path.display())]
     Cache {
-        /// `create`, `write`, `connect to`, …
+        /// The operation: `create`, `write`, `connect to`, …
         doing: &'static str,
         /// The file, or the repo's address.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The cache lost or damaged an object after it was fetched.
+    /// An object in the cache was lost or damaged after it was fetched.
     #[error("{repo}: object {id} in the cache {}: {why}", path.display())]
     Damaged {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
-        /// The object.
+        /// The object's id.
         id: String,
-        /// The cache entry.
+        /// The path of the cache entry.
         path: PathBuf,
         /// What is wrong.
         why: String,
     },
-    /// A bug in this program.
+    /// A bug in this program was detected.
     #[error("{repo}: {what}")]
     Bug {
-        /// The address.
+        /// The repo's address.
         repo: RepoUrl,
         /// What happened.
         what: String,
     },
 }
 
+/// Why a variable or a line of git's configuration cannot be used. Values that may hold a secret are not shown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SettingProblem {
+    /// Not the address of a proxy.
+    #[error(
+        "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
+    )]
+    Proxy {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+    },
+    /// A file of certificates that cannot be read.
+    #[error("{name} is {}, which cannot be used: {source}", path.display())]
+    Certificates {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<rustls::pki_types::pem::Error>,
+    },
+    /// A file of certificates that holds none.
+    #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
+    NoCertificate {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The TLS library refuses what it was given.
+    #[error(transparent)]
+    Tls(#[from] Arc<rustls::Error>),
+    /// The HTTP client refuses what it was given.
+    #[error("{0}")]
+    Client(String),
+    /// An address that `url.*.insteadOf` gives.
+    #[error("url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {0}")]
+    InsteadOf(#[source] InvalidUrl),
+}
+
+impl Cause for SettingProblem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Certificates { source, .. } => match &**source {
+                rustls::pki_types::pem::Error::Io(error) => error.exit_code(),
+                _ => ExitCode::Config,
+            },
+            Self::Proxy { .. }
+            | Self::NoCertificate { .. }
+            | Self::Tls(_)
+            | Self::Client(_)
+            | Self::InsteadOf(_) => ExitCode::Config,
+        }
+    }
+}
+
 /// What is wrong with an entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeProblem {
-    /// A name that cannot be a file's on every system, or that hides something.
+    /// A name that is not valid on every system, or that hides something.
     #[error("the name is not allowed: {0}")]
     Name(String),
-    /// Two names that are one file on some systems.
+    /// Two names that are the same file on some systems.
     #[error("the name collides with `{0}` in the same directory (by case or Unicode form)")]
     Collision(String),
-    /// Not a tree as git writes it.
+    /// The tree's encoding is not git's.
     #[error("the directory is malformed: {0}")]
     Malformed(String),
-    /// Over 512 directories deep, or 4,096 bytes long.
+    /// The path is over 512 directories deep or 4,096 bytes long.
     #[error("the path is too deep or too long")]
     TooDeep,
     /// A submodule.
@@ -327,28 +398,29 @@ pub enum TreeProblem {
     /// A Git LFS pointer.
     #[error("it is a Git LFS pointer; its content is not in the repository")]
     Lfs,
-    /// A symlink to `/…`.
+    /// A symlink to an absolute path.
     #[error("the symlink's target `{0}` is absolute")]
     AbsoluteLink(String),
-    /// A symlink above the repo's root.
+    /// A symlink that leads out of the repo.
     #[error("the symlink's target `{0}` is outside of the repository")]
     EscapingLink(String),
-    /// A symlink to nothing.
+    /// A symlink whose target does not exist.
     #[error("the symlink's target `{0}` does not exist")]
     DanglingLink(String),
-    /// A symlink to itself or to a directory around it.
-    #[error("the symlink's target `{0}` leads in a circle")]
+    /// A symlink that leads to itself or to a directory around it.
+    #[error("the symlink's target `{0}` leads into a loop")]
     LoopingLink(String),
-    /// A mode that git does not write, or an object that is not what the mode says.
+    /// A mode that git does not write, or an object of another type than the mode says.
     #[error("{0}")]
     Kind(String),
 }
 
-/// A host does not say whether a repo is not there, or not for this credential.
+/// Names the credential that was sent: a host does not reveal whether a repo does not exist or is
+/// hidden from that credential.
 fn may_not_read(access: &Access) -> String {
     let sent = access.sent.as_deref();
     sent.map_or_else(String::new, |sent| {
-        format!(", or none that {sent}, which was sent, may read")
+        format!(", or {sent}, which was sent, has no access to it")
     })
 }
 
@@ -372,7 +444,6 @@ impl Cause for Error {
             | Error::Remote { .. }
             | Error::TooMuch { .. }
             | Error::Nonsense { .. }
-            | Error::Program { .. }
             | Error::ObjectFormat { .. }
             | Error::Offline { .. }
             | Error::Untrusted { .. } => ExitCode::Unreachable,
@@ -381,12 +452,12 @@ impl Cause for Error {
             | Error::ProxyLogin { .. }
             | Error::Redirect { .. }
             | Error::NotAllowed { .. } => ExitCode::Refused,
-            Error::NoCommit { .. }
-            | Error::NotACommit { .. }
-            | Error::Setting { .. }
-            | Error::Tree { .. }
-            | Error::Budget { .. } => ExitCode::Config,
-            Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
+            Error::NoCommit { .. } | Error::NotACommit { .. } | Error::Tree { .. } | Error::Budget { .. } => {
+                ExitCode::Config
+            }
+            Error::Setting { source, .. } => source.exit_code(),
+            Error::Local { source, .. } => source.exit_code(),
+            Error::Program { .. } | Error::Cache { .. } | Error::Damaged { .. } => ExitCode::CannotWrite,
             Error::Bug { .. } => ExitCode::Bug,
         }
     }
@@ -395,40 +466,41 @@ impl Cause for Error {
         let text = match self {
             Error::Cancelled => return None,
             Error::Remote { .. } => {
-                "these are the server's own words: ask who runs it, unless they say what to do".to_owned()
+                "this is the server's own message: if it does not say what to do, ask the server's operator".to_owned()
             }
             Error::Nonsense { .. } => {
-                "try again; when it stays so, see whether `git clone` takes the address, and what stands between here and the server".to_owned()
+                "try again; if it persists, check whether `git clone` works with this address, and whether something between this machine and the server changes the answers".to_owned()
             }
-            Error::TimedOut { .. } => format!("set {} to more seconds, or look at why the server is slow", env::TIMEOUT),
+            Error::TimedOut { .. } => format!("set {} to more seconds, or find out why the server is slow", env::TIMEOUT),
             Error::Network { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "check the address, and that `ssh` reaches the host from here".to_owned()
+                "check the address, and that `ssh` reaches the host from this machine".to_owned()
             }
             Error::Network { .. } => "check the address, the network, and HTTPS_PROXY and NO_PROXY".to_owned(),
             Error::Overloaded { after: Some(after), .. } => {
-                format!("the server asks to come back in {} s", after.as_secs())
+                format!("the server asks to retry in {} s", after.as_secs())
             }
             Error::Overloaded { .. } => "try again later".to_owned(),
-            Error::NotFound { at, .. } if at.repo.is_local() => {
+            Error::Local { source, .. } if is_missing(source) => {
                 "check the path; in a container it must be mounted".to_owned()
             }
+            Error::Local { .. } => "let this user read it, with the directories above it".to_owned(),
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "check the address; a private repository also answers so to a key that may not read it".to_owned()
+                "check the address; the answer is the same for a private repository that the key has no access to".to_owned()
             }
             Error::NotFound { access, .. } if access.is_workflow_token() => {
-                format!("check the address; the token of a workflow reads its own repository only: for another private one set {} to a token that may", access.own_variable())
+                format!("check the address; a workflow's token can only read the workflow's own repository: for another private one set {} to a token with access", access.own_variable())
             }
             Error::NotFound { access: Access { sent: Some(_), .. }, .. } => {
-                "check the address, and what that credential may read".to_owned()
+                "check the address, and that this credential has access".to_owned()
             }
             Error::NotFound { access, .. } => {
-                format!("check the address; a private repository also answers so to a stranger: {}", access.variables().as_deref().unwrap_or(HELPERS))
+                format!("check the address; if the repository is private, {}", access.variables().as_deref().unwrap_or(HELPERS))
             }
             Error::Unauthenticated { at, .. } if at.repo.scheme() == Scheme::Ssh => {
-                "give the container a key that the host knows (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
+                "give the container a key that the host accepts (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
             }
             Error::Unauthenticated { access, .. } if access.is_workflow_token() => {
-                format!("{} was sent; the token of a workflow ends with its job, and reads its own repository only: set {} to one that may", env::GITHUB_TOKEN, access.own_variable())
+                format!("{} was sent; a workflow's token expires with its job, and can only read the workflow's own repository: set {} to a token with access", env::GITHUB_TOKEN, access.own_variable())
             }
             Error::Unauthenticated { access, .. } => {
                 match access.variables() {
@@ -441,22 +513,25 @@ impl Cause for Error {
             Error::ProxyLogin { .. } => {
                 "put the login into the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
             }
-            Error::Setting { .. } => "correct it, or take it out".to_owned(),
+            Error::Setting { .. } => "correct it or remove it".to_owned(),
             Error::Redirect { at, to, .. }
                 if to != at.repo.as_str()
                     && (to.starts_with("https://")
                         || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
             {
-                format!("write {to} as the repo, if that is where it lives now")
+                format!("write {to} as the repo, if it has moved there")
             }
             Error::NotAllowed { to, .. } => {
-                format!("if {to} is to be fetched from, let {} name it too", env::ALLOW)
+                format!("to fetch from {to}, add it to {}", env::ALLOW)
             }
             Error::Redirect { .. } => {
-                "a mistake on the server, or something on the way that wants a login: ask who runs it".to_owned()
+                "the server is misconfigured, or something on the way requires a login: ask the server's operator".to_owned()
             }
-            Error::NotGit { .. } => "check the address: it must be the one that `git clone` takes".to_owned(),
+            Error::NotGit { .. } => "check the address: it must be one that works with `git clone`".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
+            Error::Program { source, .. } | Error::Cache { source, .. } if exhausted(source).is_some() => {
+                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
+            }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
             Error::NoCommit { .. } => {
@@ -466,10 +541,7 @@ impl Cause for Error {
             Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),
-            Error::Cache { source, .. } if exhausted(source).is_some() => {
-                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
-            }
-            Error::Cache { .. } => format!("set {} to a directory that can be written, and check its space", env::CACHE),
+            Error::Cache { .. } => format!("set {} to a writable directory with enough free space", env::CACHE),
             Error::Damaged { .. } => "run again: the cache repairs itself when it is opened".to_owned(),
             Error::Bug { .. } => "please report it".to_owned(),
         };
@@ -478,33 +550,44 @@ impl Cause for Error {
 }
 
 impl Error {
-    /// May it pass by itself?
-    pub(crate) fn again(&self) -> Again {
+    /// Returns whether a retry may succeed.
+    pub(crate) fn retryable(&self) -> Retryable {
         match self {
-            Error::Network { .. } => Again::Yes,
+            Error::Network { .. } => Retryable::Yes,
             Error::Overloaded {
                 after: Some(after), ..
-            } => Again::After(*after),
-            // 501 is an answer, not a hiccup.
-            Error::Overloaded { status, .. } if *status != 501 => Again::Yes,
-            _ => Again::Never,
+            } => Retryable::After(*after),
+            // 501 (not implemented) is a final answer.
+            Error::Overloaded { status, .. } if *status != 501 => Retryable::Yes,
+            _ => Retryable::Never,
         }
     }
 }
 
-/// The number of the error where the system has no more files, threads or memory for us, however deep it is wrapped.
+/// Returns whether nothing is there that could be read.
+fn is_missing(error: &io::Error) -> bool {
+    error.exit_code() == ExitCode::Config
+}
+
+/// Returns the errno if the system has no more files, threads or memory for the process, however
+/// deeply it is wrapped.
 pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
     use rustix::io::Errno;
+    system_error(error).filter(|number| {
+        [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM].contains(&Errno::from_raw_os_error(*number))
+    })
+}
+
+/// The number of the system's error, however deep it is wrapped.
+pub(crate) fn system_error(error: &io::Error) -> Option<i32> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         let found = current.downcast_ref::<io::Error>();
-        if let Some(number) = found.and_then(io::Error::raw_os_error)
-            && [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
-                .contains(&Errno::from_raw_os_error(number))
-        {
+        if let Some(number) = found.and_then(io::Error::raw_os_error) {
             return Some(number);
         }
-        // An `io::Error` around another one gives that one's cause as its own.
+        // An `io::Error` that wraps another one skips it in `source()`, so the inner error is taken
+        // first.
         next = match found.and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => current.source(),

@@ -1,8 +1,9 @@
-//! Fetching what a walk finds missing, in as few requests as the server allows.
+//! Fetches the objects that the tree walk finds missing, in as few requests as the server allows.
 //!
-//! The first request asks for the commits at depth 1 and leaves out what a filter can leave out; the second one asks for the
-//! wanted directories by their tree ids, which brings everything below them and nothing else. Measured with `git http-backend`, one environment of
-//! 12 files (25 KB) wanted, requests without handshake and refs:
+//! The first request asks for the commits at depth 1 and leaves out what a filter can leave out.
+//! The second one asks for the wanted directories by their tree ids, which brings everything below
+//! them and nothing else. The table was measured with `git http-backend` for one wanted environment
+//! of 12 files (25 KB), without handshake and refs:
 //!
 //! | first request | requests | bytes of 1,000 environments | of 100 | of 5 |
 //! |---|---|---|---|---|
@@ -10,12 +11,14 @@
 //! | `blob:none` | 2 | 544,937 | 68,046 | 11,936 |
 //! | no filter | 1 | 6,557,870 | 662,542 | 38,632 |
 //!
-//! So trees it is; servers that refuse that filter get the next one (which costs them the refused request and another handshake, once
-//! per host and run), servers that know none send the whole commit. A small repo is there a round trip earlier without
-//! any filter, but nothing tells a small repo from a large one before it is there: that round trip is the price for never being surprised.
+//! The tree filter is therefore tried first. Servers that refuse it get the next one, which costs
+//! the refused request and another handshake, once per host and run. Servers without filters send
+//! the whole commit. Without any filter a small repo would take one round trip less, but small and
+//! large repos cannot be told apart in advance: that round trip bounds the cost of a large one.
 //!
-//! Then, whatever came, the walk looks again; what is still missing (targets of symlinks) is asked for, until nothing is. A server that
-//! refuses ids that it did not advertise is asked by the id of a ref that points to the commit, without a filter.
+//! After each answer the walk runs again, and the objects that are still missing (targets of
+//! symlinks) are requested until none is. If a server refuses ids that it did not advertise, the
+//! commit is requested by the id of a ref that points to it, without a filter.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,10 +26,10 @@ use compose_model::{ObjectId, Stage, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Compacted, Guard, KeepAlive, OpenEntry},
+    cache::{Compacted, FetchLock, KeepAlive, OpenEntry},
     error::Error,
-    list_tree::{Listing, Missing, Stop, TreeLister},
-    session::{Ask, Session},
+    list_tree::{ListError, Listing, Missing, TreeLister},
+    session::{PackRequest, Session},
     shared::{Shared, Work},
     snapshot::{Listed, Snapshot},
     store::{ReadError, Store},
@@ -34,23 +37,27 @@ use crate::{
     want::Want,
 };
 
-/// Requests for one call. Each hop of a chain of symlinks takes one, and a path may pass 40.
+/// The most requests for one call. Each hop of a chain of symlinks takes one, and a path may pass
+/// 40 links.
 const MOST_ROUNDS: usize = 64;
 
-/// What the store holds of the wants.
+/// The objects that the store holds of the wants, and those that it lacks.
 #[derive(Default)]
 struct Survey {
-    /// Wants whose commit is missing.
+    /// The indices of wants whose commit is missing.
     commits: Vec<usize>,
-    /// Wants of which something is missing.
+    /// The indices of wants with anything missing.
     incomplete: Vec<usize>,
     missing: Missing,
-    /// What the wanted directories hold, want by want, as far as it is known.
+    /// The files of the wanted directories, want by want, as far as they are known.
     listings: Vec<Vec<Listed>>,
 }
 
-enum Look {
-    Fine(Survey),
+/// The outcome of surveying the store.
+enum SurveyOutcome {
+    /// All objects that are there could be read.
+    Readable(Survey),
+    /// The object with this id is damaged, for this reason.
     Damaged(ObjectId, String),
 }
 
@@ -63,8 +70,8 @@ pub(crate) fn fetch(
 ) -> Result<Vec<Snapshot>, Error> {
     let entry = shared.entry()?;
     let store = shared.store(&entry)?;
-    match look(shared, &store, wants)? {
-        Look::Fine(survey) if survey.incomplete.is_empty() => {
+    match survey_store(shared, &store, wants)? {
+        SurveyOutcome::Readable(survey) if survey.incomplete.is_empty() => {
             tracing::debug!("all there");
             work.has_readers = true;
             return snapshots(shared, &entry, &store, wants, survey);
@@ -73,11 +80,11 @@ pub(crate) fn fetch(
         _ => {}
     }
     let entry = shared.entry_to_fetch()?;
-    let guard = entry.lock_for_fetch(&shared.run, &shared.url)?;
-    let (mut store, survey) = complete(shared, work, runtime, wants, &entry, &guard)?;
+    let lock = entry.lock_for_fetch(&shared.run, &shared.url)?;
+    let (mut store, survey) = complete(shared, work, runtime, wants, &entry, &lock)?;
     if !work.has_readers {
         let commits: Vec<_> = wants.iter().map(|want| want.commit).collect();
-        match entry.compact(&shared.run, &guard, &store, &commits)? {
+        match entry.compact(&shared.run, &lock, &store, &commits)? {
             Compacted::No => {}
             Compacted::Yes => store = shared.store(&entry)?,
             Compacted::Gone => {
@@ -90,30 +97,32 @@ pub(crate) fn fetch(
     snapshots(shared, &entry, &store, wants, survey)
 }
 
+// Fetches until the store holds everything that is wanted. A damaged store is emptied once and
+// fetched again.
 fn complete(
     shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
     wants: &[Want],
     entry: &OpenEntry,
-    guard: &Guard,
+    lock: &FetchLock,
 ) -> Result<(Store, Survey), Error> {
     let mut asked = HashSet::new();
-    let mut healed = false;
+    let mut has_reset = false;
     for _ in 0..MOST_ROUNDS {
         shared.run.check(&shared.url)?;
-        // Another process may have brought it all while we waited for the lock.
+        // Another process may have fetched everything while this one waited for the lock.
         let store = shared.store(entry)?;
-        let survey = match look(shared, &store, wants)? {
-            Look::Fine(survey) => survey,
-            Look::Damaged(id, why) if !healed => {
+        let survey = match survey_store(shared, &store, wants)? {
+            SurveyOutcome::Readable(survey) => survey,
+            SurveyOutcome::Damaged(id, why) if !has_reset => {
                 tracing::warn!(%id, why, path = %entry.path().display(), "the cache is damaged; it is fetched again");
-                entry.reset(guard)?;
+                entry.reset(lock)?;
                 shared.objects.clear();
-                (healed, asked) = (true, HashSet::new());
+                (has_reset, asked) = (true, HashSet::new());
                 continue;
             }
-            Look::Damaged(id, why) => {
+            SurveyOutcome::Damaged(id, why) => {
                 let why = format!("object {id}: {why}");
                 return Err(Error::Nonsense {
                     at: shared.failed_at(),
@@ -133,7 +142,8 @@ fn complete(
     })
 }
 
-/// One request for what is missing; a refusal changes the strategy instead of being an error, as long as there is another one.
+/// Sends one request for the missing objects. After a refusal it switches to the next strategy, and
+/// returns an error only if none is left.
 fn request(
     shared: &Arc<Shared>,
     work: &mut Work,
@@ -143,7 +153,7 @@ fn request(
     entry: &OpenEntry,
     asked: &mut HashSet<ObjectId>,
 ) -> Result<(), Error> {
-    if work.strategy == Strategy::Trees && shared.run.is_refusing_trees(&shared.url) {
+    if work.strategy == Strategy::Trees && shared.run.has_refused_trees(&shared.url) {
         work.strategy = Strategy::Blobs;
     }
     let strategy = work.strategy;
@@ -175,7 +185,7 @@ fn request(
         "asking"
     );
     let incoming = entry.incoming()?;
-    let ask = Ask {
+    let ask = PackRequest {
         ids: &ids,
         filter,
         shallow: of_commits,
@@ -199,7 +209,7 @@ fn request(
             };
             tracing::debug!(?strategy, ?next, said, "the server refuses");
             if next == Strategy::Blobs {
-                shared.run.refuses_trees(&shared.url);
+                shared.run.record_tree_refusal(&shared.url);
             }
             (work.strategy, work.session) = (next, None);
             asked.clear();
@@ -209,8 +219,9 @@ fn request(
     }
 }
 
-/// The ids to ask for to get some commits: their own, or where only advertised ids are handed out (or all are at hand
-/// anyway, as in protocol 0) those of refs that point to them, which for an annotated tag is the tag's.
+/// Returns the ids to request for the commits of the wants at the indices `which`: the commits'
+/// own, or, if only advertised ids are served (or all refs are known anyway, as in protocol 0),
+/// those of refs that point to them. For an annotated tag that is the tag's id.
 fn commit_ids(
     shared: &Shared,
     session: &mut Session,
@@ -220,13 +231,16 @@ fn commit_ids(
 ) -> Result<Vec<ObjectId>, Error> {
     let mut ids = Vec::new();
     let refs = if advertised_only || session.has_all_refs() {
-        let mut prefixes: Vec<String> = which.iter().filter_map(|at| wants[*at].refname.clone()).collect();
+        let mut prefixes: Vec<String> = which
+            .iter()
+            .filter_map(|index| wants[*index].refname.clone())
+            .collect();
         prefixes.extend(["refs/heads/", "refs/tags/"].map(str::to_owned));
         session.refs(&prefixes)?
     } else {
         Vec::new()
     };
-    for want in which.iter().map(|at| &wants[*at]) {
+    for want in which.iter().map(|index| &wants[*index]) {
         let named = refs
             .iter()
             .find(|entry| Some(&entry.name) == want.refname.as_ref() && entry.target == want.commit);
@@ -254,7 +268,7 @@ fn no_commit(shared: &Shared, want: &Want) -> Error {
 
 fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
     let what = match survey.commits.first() {
-        Some(at) => format!("commit {}", wants[*at].commit),
+        Some(index) => format!("commit {}", wants[*index].commit),
         None => format!(
             "object {}",
             survey
@@ -267,18 +281,19 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
     };
     Error::Nonsense {
         at: shared.failed_at(),
-        why: format!("{what} was asked for and not sent"),
+        why: format!("{what} was requested but not sent"),
     }
 }
 
-fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
+/// Walks the wanted directories in the store and records what is missing.
+fn survey_store(shared: &Shared, store: &Store, wants: &[Want]) -> Result<SurveyOutcome, Error> {
     let mut survey = Survey::default();
-    for (at, want) in wants.iter().enumerate() {
+    for (index, want) in wants.iter().enumerate() {
         let root = match store.tree_of(&want.commit.0) {
             Ok(root) => root,
             Err(ReadError::Missing) => {
-                survey.commits.push(at);
-                survey.incomplete.push(at);
+                survey.commits.push(index);
+                survey.incomplete.push(index);
                 survey.listings.push(Vec::new());
                 continue;
             }
@@ -289,7 +304,7 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
                     kind: kind.to_string(),
                 });
             }
-            Err(ReadError::Damaged(why)) => return Ok(Look::Damaged(want.commit.0, why)),
+            Err(ReadError::Damaged(why)) => return Ok(SurveyOutcome::Damaged(want.commit.0, why)),
         };
         let lister = TreeLister::new(store, root, shared.run.options.budget, true);
         let mut complete = lister.is_present(&mut survey.missing);
@@ -309,17 +324,17 @@ fn look(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Look, Error> {
                         left_out,
                     });
                 }
-                Err(Stop::Damaged(id, why)) => return Ok(Look::Damaged(id, why)),
-                // No more can be said of it, and `files` says so.
-                Err(Stop::Tree(..) | Stop::Budget(_)) => {}
+                Err(ListError::Damaged(id, why)) => return Ok(SurveyOutcome::Damaged(id, why)),
+                // The listing is incomplete; [`Snapshot::files`] reports the error.
+                Err(ListError::Tree(..) | ListError::Budget(_)) => {}
             }
         }
         if !complete {
-            survey.incomplete.push(at);
+            survey.incomplete.push(index);
         }
         survey.listings.push(listed);
     }
-    Ok(Look::Fine(survey))
+    Ok(SurveyOutcome::Readable(survey))
 }
 
 fn snapshots(
@@ -355,15 +370,15 @@ fn snapshots(
             ))
         })
         .collect();
-    store.rest();
+    store.drop_readers();
     snapshots
 }
 
-fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {
-    let missing = match look {
-        Look::Damaged(id, why) => format!("object {id} ({why})"),
-        Look::Fine(survey) => {
-            let want = survey.incomplete.first().map(|at| &wants[*at]);
+fn offline(shared: &Shared, survey_store: &SurveyOutcome, wants: &[Want]) -> Error {
+    let missing = match survey_store {
+        SurveyOutcome::Damaged(id, why) => format!("object {id} ({why})"),
+        SurveyOutcome::Readable(survey) => {
+            let want = survey.incomplete.first().map(|index| &wants[*index]);
             let whole = !survey.commits.is_empty();
             want.map_or_else(String::new, |want| {
                 let name = want
@@ -387,7 +402,7 @@ fn offline(shared: &Shared, look: &Look, wants: &[Want]) -> Error {
     }
 }
 
-/// `refs/tags/1.0.0` → `1.0.0`, escaped.
+/// Strips `refs/tags/` or `refs/heads/` (`refs/tags/1.0.0` → `1.0.0`) and escapes the rest.
 fn ref_name(refname: &str) -> String {
     let name = ["refs/tags/", "refs/heads/"]
         .iter()

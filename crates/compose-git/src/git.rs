@@ -1,4 +1,4 @@
-//! A run of fetching, and the repos of it.
+//! The entry point of the crate: one run of fetching, and its repos.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use crate::{
     sync::lock_unpoisoned,
 };
 
-/// The door to git. Cheap to clone; clones share everything.
+/// One run of fetching. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct Git(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Git {
-    /// Starts the clock of [`Options::timeout`]. Touches neither disk nor network.
+    /// Starts the run and the clock of [`Options::timeout`]. Touches neither disk nor network.
     pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             run: Arc::new(Run::new(options)),
@@ -34,7 +34,8 @@ impl Git {
         })))
     }
 
-    /// The repo at an address; the same one for every spelling of it, so that whatever is asked of it in this run is asked once.
+    /// Returns the repo at an address. All spellings of one address give the same repo, so that
+    /// nothing is requested twice in a run.
     pub fn repo(&self, url: &RepoUrl) -> Arc<Repo> {
         let mut repos = lock_unpoisoned(&self.0.repos);
         let repo = repos
@@ -43,8 +44,9 @@ impl Git {
         Arc::clone(repo)
     }
 
-    /// Brings the cache under [`Options::cache_limit`], where it has grown since this was last asked: a run that needed nothing new
-    /// does not look. What this run used stays. `None`: there is nothing to do.
+    /// Starts to bring the cache under [`Options::cache_limit`] if this run has added to it since
+    /// the last call. Entries that this run used are kept. Returns `None` if there is nothing to
+    /// do.
     pub fn tidy(&self) -> Option<Tidying> {
         let run = &self.0.run;
         let limit = run.options.cache_limit.filter(|_| !run.options.offline)?;
@@ -55,26 +57,27 @@ impl Git {
         Tidying::start(Cache::at(&run.options.cache_dir), limit, used)
     }
 
-    /// What of this run must not outlast it.
+    /// Returns a handle to the files of this run that must not outlive it.
     pub fn traces(&self) -> Traces {
         Traces(Arc::clone(&self.0.run))
     }
 
-    /// Did this run need HTTP? A warm one with known commits does not, and then no client was ever made.
+    /// Returns whether this run needed HTTP. A warm run with known commits does not, and then never
+    /// creates a client.
     pub fn used_http(&self) -> bool {
         self.0.run.net.is_used()
     }
 }
 
-/// What a run has on the disk that goes with it. Dropping the snapshots of the run removes it; a process that becomes another
-/// program drops nothing.
+/// A run's temporary files. They are removed when the run's snapshots are dropped; a process that
+/// execs another program drops nothing and has to call [`Traces::remove`].
 pub struct Traces(Arc<Run>);
 
 impl Traces {
-    /// Removes it. Nothing of the run is read any more.
+    /// Removes the files. No snapshot of the run may be read afterwards.
     pub fn remove(&self) {
         if let Some(Ok(private)) = self.0.private.get() {
-            // A failure is as silent as that of dropping it.
+            // Failures are ignored, as when the directory is dropped.
             _ = std::fs::remove_dir_all(private.path());
         }
     }

@@ -1,6 +1,7 @@
-//! The little of git's own configuration that concerns us: `url.*.insteadOf`, `credential.*` and some of `http.*`, from the
-//! user's and the system's files. Nothing of a repository's (a checkout's own `.git/config` is written for that checkout's own
-//! remote), and nothing of the `GIT_CONFIG_*` variables that inject values.
+//! The parts of git's own configuration that apply here: `url.*.insteadOf`, `credential.*` and some
+//! of `http.*`, from the user's and the system's files. A repository's configuration is not read (a
+//! checkout's own `.git/config` is meant for that checkout's remote), nor are the `GIT_CONFIG_*`
+//! variables that inject values.
 
 mod http;
 mod pattern;
@@ -12,25 +13,26 @@ use gix::bstr::ByteSlice as _;
 use crate::options::Options;
 use pattern::matches;
 
-/// Read once per run, when the first connection is made.
+/// The settings of git's configuration. They are read once per run, when the first connection is
+/// made.
 #[derive(Debug, Default)]
 pub(crate) struct GitConfig {
-    /// What an address starts with, and what takes its place.
+    /// The prefixes of addresses, and what replaces them.
     rewrites: Vec<(String, String)>,
-    /// In the order of the files: the address they are for, the key, the value.
+    /// The `credential.*` settings in the order of the files, each with the address that it is for.
     credential: Vec<(Option<String>, CredentialKey)>,
     http: http::HttpConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CredentialKey {
-    /// Empty: forget the ones before.
+    /// An empty helper clears the list so far.
     Helper(String),
     Username(String),
     UsePath(bool),
 }
 
-/// What is configured for one address.
+/// The `credential.*` settings for one address.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CredentialConfig {
     pub(crate) helpers: Vec<String>,
@@ -39,7 +41,8 @@ pub(crate) struct CredentialConfig {
 }
 
 impl GitConfig {
-    /// Reads the files. One that cannot be read or parsed is left out with a warning: git would stop, but most repos need none of it.
+    /// Reads the files. A file that cannot be read or parsed is skipped with a warning: git would
+    /// stop, but most repos do not need it.
     pub(crate) fn load(options: &Options) -> Self {
         let mut config = Self::default();
         let home = options.variable("HOME").map(PathBuf::from);
@@ -49,7 +52,7 @@ impl GitConfig {
                     config.take(&file);
                     config.http.take(&file, home.as_deref());
                 }
-                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is left out"),
+                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is ignored"),
             }
         }
         config
@@ -77,7 +80,7 @@ impl GitConfig {
                         "usehttppath" => {
                             CredentialKey::UsePath(matches!(value.as_str(), "true" | "yes" | "on" | "1" | ""))
                         }
-                        // Helpers come below: several in one section count.
+                        // Helpers are read below, because one section may hold several.
                         _ => continue,
                     };
                     self.credential.push((subsection.clone(), key));
@@ -90,7 +93,7 @@ impl GitConfig {
         }
     }
 
-    /// The address with the longest matching prefix replaced; `None`: nothing matches.
+    /// Replaces the longest matching prefix of the address. Returns `None` if none matches.
     pub(crate) fn rewrite(&self, address: &str) -> Option<String> {
         let (prefix, base) = self
             .rewrites
@@ -100,7 +103,7 @@ impl GitConfig {
         Some(format!("{base}{}", &address[prefix.len()..]))
     }
 
-    /// What is configured for an address.
+    /// Returns the `credential.*` settings for an address.
     pub(crate) fn credential(&self, url: &reqwest::Url) -> CredentialConfig {
         let mut config = CredentialConfig::default();
         for (pattern, key) in &self.credential {
@@ -118,30 +121,29 @@ impl GitConfig {
     }
 }
 
-/// What `http.*` of the same files says.
 impl GitConfig {
-    /// The proxy for an address; empty: none, whatever the variables say.
+    /// Returns the proxy for an address. An empty one means no proxy, whatever the variables say.
     pub(crate) fn proxy(&self, url: &reqwest::Url) -> Option<String> {
         self.http.proxy(url)
     }
 
-    /// The file of certificates for an address.
+    /// Returns the file of CA certificates for an address.
     pub(crate) fn authorities(&self, url: &reqwest::Url) -> Option<PathBuf> {
         self.http.authorities(url)
     }
 
-    /// Headers for the requests to an address: name and value.
+    /// Returns the extra headers for requests to an address, as pairs of name and value.
     pub(crate) fn extra_headers(&self, url: &reqwest::Url) -> Vec<(String, String)> {
         self.http.extra_headers(url)
     }
 
-    /// Seconds and bytes a second: what git gives up at.
+    /// Returns the seconds and the bytes per second below which git gives up.
     pub(crate) fn low_speed(&self) -> (Option<u64>, Option<u64>) {
         self.http.low_speed()
     }
 }
 
-/// As git finds them, lowest first.
+/// Returns the existing configuration files in git's order, lowest precedence first.
 fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
     let path = |name: &str| options.variable(name).map(PathBuf::from);
     let mut files = Vec::new();
@@ -183,7 +185,8 @@ mod tests {
 
     use super::*;
 
-    /// The configuration of a user whose `.gitconfig` holds `text`. It may be read again while the directory, the home, is there.
+    /// Loads the configuration of a user whose `.gitconfig` holds `text`. The directory is the
+    /// user's home; while it exists, the file can be read again.
     pub(in crate::gitconfig) fn in_home(text: &str) -> (tempfile::TempDir, GitConfig) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".gitconfig"), text).unwrap();
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn credential_settings_are_those_of_the_address() {
+    fn credential_settings_apply_to_their_address() {
         let config = config(
             "[credential]\n helper = store\n[credential \"https://*.corp.example\"]\n helper =\n helper = !f\n username = me\n\
              [credential \"https://host/org\"]\n useHttpPath = true\n",
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn includes_are_followed_and_broken_files_left_out() {
+    fn includes_are_followed_and_broken_files_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(
             dir.path().join("more"),
@@ -255,7 +258,7 @@ mod tests {
         );
     }
     #[test]
-    fn damaged_files_are_left_out_or_read() {
+    fn damaged_files_are_skipped_or_read() {
         let seeds = [
             "[url \"ssh://git@host/\"]\n insteadOf = https://host/\n[credential \"https://*.corp.example\"]\n helper =\n \
              helper = \"!f \\\"x\\\"\" # why\n username = me\n useHttpPath\n",

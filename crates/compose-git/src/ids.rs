@@ -1,13 +1,13 @@
-//! Object ids here and in gix.
+//! Conversion of object ids between this project and gix.
 
 use compose_model::ObjectId;
 
-/// Our id as gix's.
+/// Converts an id to gix's type.
 pub(crate) fn to_gix(id: &ObjectId) -> gix::ObjectId {
     gix::ObjectId::from_bytes_or_panic(id.as_bytes())
 }
 
-/// gix's id as ours; `None` for a hash that is not SHA-1.
+/// Converts an id from gix's type. Returns `None` if the hash is not SHA-1.
 pub(crate) fn from_gix(id: &gix::oid) -> Option<ObjectId> {
     <[u8; 20]>::try_from(id.as_bytes()).ok().map(ObjectId::from_bytes)
 }

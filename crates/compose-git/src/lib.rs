@@ -1,4 +1,5 @@
-//! The one user of gix: refs, fetch, cache, credentials, retry. No type of gix leaves this crate.
+//! Access to git repositories: refs, fetch, cache, credentials, retry. This is the only crate that
+//! uses gix, and it exposes no gix types.
 //!
 //! ```
 //! use compose_git::{Git, Options, Root, Want};
@@ -11,7 +12,7 @@
 //! catalog.file("eks/main.tf", "# eks\n").file("other/x", "is not fetched").tag("1.0.0");
 //! let catalog = catalog.build(dir.path());
 //!
-//! // The environment is the run's own: here it holds nothing but the way to git.
+//! // The run has its own environment; git needs a `PATH`.
 //! let mut options = Options::new(dir.path().join("cache"));
 //! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
 //! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
@@ -33,22 +34,23 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `git`, `run` | [`Git`]: a run of fetching; what its repos share |
-//! | `repo`, `shared` | [`Repo`]: refs and fetch, with retries, on the blocking pool; what its steps share |
-//! | `want` | [`Want`]: commits and directories that are wanted |
-//! | `fetch`, `strategy` | which objects are asked for, in which order; what happens when a server refuses |
+//! | `git`, `run` | [`Git`]: a run of fetching; the state that its repos share |
+//! | `repo`, `shared` | [`Repo`]: refs and fetch, with retries, on the blocking pool; the state of one repo |
+//! | `want` | [`Want`]: the commits and directories to fetch |
+//! | `fetch`, `strategy` | which objects are requested, in which order; the fallbacks when a server refuses |
 //! | `tag` | signed tags |
 //! | `session` | one connection: handshake, refs, packs |
-//! | `wire` | bytes under bounds: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
-//! | `credentials`, `gitconfig` | who gets which secret; the bits of git's configuration that concern us |
+//! | `wire` | bounded transfer: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
+//! | `credentials`, `gitconfig` | which host gets which secret; the parts of git's configuration that apply |
 //! | `cache` | [`Cache`]: the object cache on disk, its locks, its limit and its pruning |
-//! | `store`, `object_cache` | objects, verified; those of them that stay in memory |
-//! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, links followed |
-//! | `snapshot` | [`Snapshot`]: a commit, as far as it was fetched |
-//! | `ids`, `sync` | object ids here and in gix; mutexes |
-//! | `options`, `retry`, `error` | what a run is told; when a failure is tried again; what can go wrong |
+//! | `store`, `object_cache` | verified reading of objects; the objects kept in memory |
+//! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, with symlinks followed |
+//! | `snapshot` | [`Snapshot`]: a commit and its fetched files |
+//! | `ids`, `sync` | conversion of object ids; mutexes |
+//! | `options`, `retry`, `error` | a run's options; when failures are retried; the errors |
 
-// An error names its repo and ends that repo's work: it is made once, and boxing it would burden every match.
+// Errors are rare and end a repo's work, so their size does not matter, and boxing would burden
+// every match.
 #![allow(clippy::result_large_err)]
 
 mod cache;
@@ -78,7 +80,7 @@ mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Access, At, Error, TreeProblem};
+pub use error::{Access, Error, FailedAt, SettingProblem, TreeProblem};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
 pub use repo::{Looked, Repo};

@@ -1,8 +1,9 @@
-//! TreeListering the trees of one commit: which files a directory holds once symlinks are followed, and which objects
-//! are missing to tell.
+//! Lists the files that a directory of a commit holds once symlinks are followed, and the objects
+//! that are missing to do so.
 //!
-//! The same walk answers both questions, before the fetch (what must be asked for), after it (is it all there) and for
-//! the composition (what is in it). So there is no index of complete commits that could lie: complete is what the walk finds complete.
+//! The same walk serves three purposes: before a fetch it finds what to request, after a fetch it
+//! checks that nothing is missing, and for the composition it lists the files. No index of complete
+//! commits is stored, so none can be wrong.
 
 #[cfg(test)]
 mod fuzz;
@@ -24,40 +25,40 @@ use crate::{
     want::Root,
 };
 
-use links::Problem;
-pub(crate) use links::Target;
+use links::LinkProblem;
+pub(crate) use links::PathTarget;
 
-/// Deeper trees are refused: far beyond any real one, far below any stack's end.
+/// The deepest directory that is accepted: far beyond real trees, and well within the stack.
 const DEEPEST: usize = 512;
-/// A Git LFS pointer is smaller, says its specification.
+/// The size that a Git LFS pointer stays below, by its specification.
 const LFS_LIMIT: u64 = 1024;
 const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Why a walk ends early.
 #[derive(Debug)]
-pub(crate) enum Stop {
-    /// An entry that is not taken, with its path in the repo.
+pub(crate) enum ListError {
+    /// An entry is refused: its path in the repo and the problem.
     Tree(String, TreeProblem),
-    /// Over the budget.
-    Budget(Over),
-    /// The store is damaged at this object.
+    /// A budget is exceeded.
+    Budget(ExceededBudget),
+    /// An object in the store is damaged: its id and the reason.
     Damaged(ObjectId, String),
 }
 
-/// Which budget.
+/// The budget that is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub(crate) enum ExceededBudget {
     Files,
     FileSize,
     TotalSize,
 }
 
-/// Objects that are not in the store.
+/// The objects that the store lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
-    /// Trees of which everything below is wanted.
+    /// Trees that are wanted with everything below them.
     pub(crate) whole_trees: BTreeSet<ObjectId>,
-    /// Trees of which only some files are wanted, or only the names.
+    /// Trees of which only some files or only the names are wanted.
     pub(crate) trees: BTreeSet<ObjectId>,
     pub(crate) blobs: BTreeSet<ObjectId>,
 }
@@ -82,7 +83,7 @@ impl Missing {
     }
 }
 
-/// What a directory holds.
+/// The files of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) files: Vec<TreeFile>,
@@ -91,25 +92,27 @@ pub(crate) struct Listing {
     pub(crate) missing: Missing,
 }
 
-/// A directory at its true place: the trees from the root (exclusive) down, with their names.
+/// A directory by its path in the repo: the names and ids of the trees from the root (exclusive)
+/// down to it.
 pub(crate) type Dir = Vec<(String, ObjectId)>;
 
-/// A walk through one commit's tree.
+/// Walks the tree of one commit.
 pub(crate) struct TreeLister<'a> {
     store: &'a Store,
     root: ObjectId,
     budget: Budget,
-    /// Verify blobs too, not only that they are there.
+    /// Whether blobs are verified as well, or only checked for presence.
     verify: bool,
-    /// Trees are met again and again while links are resolved.
+    /// Parsed trees, because resolving links reads the same ones repeatedly.
     trees: RefCell<HashMap<gix::ObjectId, Rc<Vec<TreeEntry>>>>,
-    /// So are blobs, in trees made to explode.
-    blobs: RefCell<HashMap<gix::ObjectId, Option<Judged>>>,
+    /// Checked blobs, because a malicious tree may refer to the same ones many times. `None` if the
+    /// blob is missing.
+    blobs: RefCell<HashMap<gix::ObjectId, Option<BlobFacts>>>,
 }
 
-/// What is known of a blob.
+/// The facts about a blob that the walk needs.
 #[derive(Clone, Copy)]
-struct Judged {
+struct BlobFacts {
     size: u64,
     is_pointer: bool,
 }
@@ -119,7 +122,7 @@ struct ListState<'r> {
     listing: Listing,
     entries: u64,
     total: u64,
-    /// True places of the directories that are being listed, outermost first.
+    /// The true paths of the directories that are being listed, outermost first.
     active: Vec<String>,
 }
 
@@ -135,8 +138,9 @@ impl<'a> TreeLister<'a> {
         }
     }
 
-    /// The files of `root`, sorted by path, and what is missing to know them all. Nothing at all when there is no such directory.
-    pub(crate) fn list(&self, root: &Root) -> Result<Listing, Stop> {
+    /// Returns the files of `root`, sorted by path, and the objects that are missing to list them
+    /// all. The listing is empty if there is no such directory.
+    pub(crate) fn list(&self, root: &Root) -> Result<Listing, ListError> {
         let mut state = ListState {
             root,
             listing: Listing::default(),
@@ -144,7 +148,7 @@ impl<'a> TreeLister<'a> {
             total: 0,
             active: Vec::new(),
         };
-        if let Target::Tree(dir) = self.find(root, &mut state.listing.missing)? {
+        if let PathTarget::Tree(dir) = self.find(root, &mut state.listing.missing)? {
             self.list_dir(&dir, None, &mut state)?;
         }
         state.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -152,7 +156,7 @@ impl<'a> TreeLister<'a> {
         Ok(state.listing)
     }
 
-    /// Is the commit's top directory there?
+    /// Returns whether the store holds the commit's top directory; if not, adds it to `missing`.
     pub(crate) fn is_present(&self, missing: &mut Missing) -> bool {
         let absent = matches!(self.tree(&self.root, ""), Err(Absent::Missing));
         if absent {
@@ -161,27 +165,32 @@ impl<'a> TreeLister<'a> {
         !absent
     }
 
-    /// The directory of a root.
-    pub(crate) fn find(&self, root: &Root, missing: &mut Missing) -> Result<Target, Stop> {
+    /// Finds the directory of a root.
+    pub(crate) fn find(&self, root: &Root, missing: &mut Missing) -> Result<PathTarget, ListError> {
         self.find_any(&root.dir, missing).map(|target| match target {
-            Target::Blob { .. } => Target::Nothing,
+            PathTarget::Blob { .. } => PathTarget::Nothing,
             other => other,
         })
     }
 
-    /// What stands at a path of the commit, links followed.
-    pub(crate) fn find_any(&self, path: &TreePath, missing: &mut Missing) -> Result<Target, Stop> {
+    /// Returns the target of a path in the commit, with symlinks followed.
+    pub(crate) fn find_any(&self, path: &TreePath, missing: &mut Missing) -> Result<PathTarget, ListError> {
         let path = path.as_str();
         self.resolve(&Vec::new(), path, missing)
             .or_else(|problem| match problem {
-                Problem::Stop(stop) => Err(stop),
-                // A link at the end of the wanted path that leads nowhere.
-                Problem::Dangling => Ok(Target::Nothing),
+                LinkProblem::ListError(stop) => Err(stop),
+                // The wanted path itself ends in a dangling symlink.
+                LinkProblem::Dangling => Ok(PathTarget::Nothing),
                 other => Err(other.into_stop(path.to_owned(), path.as_bytes())),
             })
     }
 
-    fn list_dir(&self, dir: &Dir, logical: Option<&TreePath>, state: &mut ListState<'_>) -> Result<(), Stop> {
+    fn list_dir(
+        &self,
+        dir: &Dir,
+        logical: Option<&TreePath>,
+        state: &mut ListState<'_>,
+    ) -> Result<(), ListError> {
         let place = place_of(dir);
         let id = dir.last().map_or(self.root, |(_, id)| *id);
         let entries = match self.tree(&id, &place) {
@@ -196,16 +205,24 @@ impl<'a> TreeLister<'a> {
                 .insert(id);
                 return Ok(());
             }
-            Err(Absent::Stop(stop)) => return Err(stop),
+            Err(Absent::ListError(stop)) => return Err(stop),
         };
         if state.active.len() >= DEEPEST {
-            return Err(Stop::Tree(printable_name(place.as_bytes()), TreeProblem::TooDeep));
+            return Err(ListError::Tree(
+                printable_name(place.as_bytes()),
+                TreeProblem::TooDeep,
+            ));
         }
         let true_path = match place.as_str() {
             "" => None,
             text => match TreePath::new(text) {
                 Ok(path) => Some(path),
-                Err(_) => return Err(Stop::Tree(printable_name(text.as_bytes()), TreeProblem::TooDeep)),
+                Err(_) => {
+                    return Err(ListError::Tree(
+                        printable_name(text.as_bytes()),
+                        TreeProblem::TooDeep,
+                    ));
+                }
             },
         };
         state.active.push(place);
@@ -224,11 +241,11 @@ impl<'a> TreeLister<'a> {
         entry: &'e TreeEntry,
         siblings: &mut Siblings<'e>,
         state: &mut ListState<'_>,
-    ) -> Result<(), Stop> {
-        // Directories count too, else trees without files could be nested into eternity.
+    ) -> Result<(), ListError> {
+        // Directories count too; otherwise trees without files could be nested without limit.
         state.entries += 1;
         if state.entries > self.budget.files.saturating_mul(2) {
-            return Err(Stop::Budget(Over::Files));
+            return Err(ListError::Budget(ExceededBudget::Files));
         }
         let checked = names::check(BStr::new(&entry.name), entry.kind == EntryKind::Link)
             .and_then(|name| siblings.add(name).map(|()| name));
@@ -238,9 +255,9 @@ impl<'a> TreeLister<'a> {
                 tracing::debug!(%problem, "an excluded name is skipped");
                 return Ok(());
             }
-            Err(problem) => return Err(Stop::Tree(entry_place(dir, &entry.name), problem)),
+            Err(problem) => return Err(ListError::Tree(entry_place(dir, &entry.name), problem)),
         };
-        let refuse = |problem| Err(Stop::Tree(entry_place(dir, &entry.name), problem));
+        let refuse = |problem| Err(ListError::Tree(entry_place(dir, &entry.name), problem));
         let (Ok(path), repo_path) = paths.child(name) else {
             return refuse(TreeProblem::TooDeep);
         };
@@ -276,7 +293,7 @@ impl<'a> TreeLister<'a> {
         path: &TreePath,
         left_out: Option<FilterKey>,
         state: &mut ListState<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ListError> {
         let place = entry_place(dir, &entry.name);
         let target = match self.link_target(&entry.id, &place) {
             Ok(target) => Ok(target),
@@ -284,11 +301,11 @@ impl<'a> TreeLister<'a> {
                 state.listing.missing.blobs.insert(entry.id);
                 return Ok(());
             }
-            Err(Absent::Stop(stop)) => Err(stop),
+            Err(Absent::ListError(stop)) => Err(stop),
         };
         let refused =
             match target.map(|target| (self.resolve(dir, &target, &mut state.listing.missing), target)) {
-                Ok((Ok(Target::Tree(found)), target)) => {
+                Ok((Ok(PathTarget::Tree(found)), target)) => {
                     let into = place_of(&found);
                     if !state
                         .active
@@ -297,26 +314,38 @@ impl<'a> TreeLister<'a> {
                     {
                         return self.list_dir(&found, Some(path), state);
                     }
-                    Problem::Looping.into_stop(place, target.as_bytes())
+                    LinkProblem::Looping.into_stop(place, target.as_bytes())
                 }
-                Ok((Ok(Target::Blob { path: at, blob, mode }), _)) => {
+                Ok((
+                    Ok(PathTarget::Blob {
+                        path: target_path,
+                        blob,
+                        mode,
+                    }),
+                    _,
+                )) => {
                     if let Some(by) = left_out {
                         let path = path.clone();
                         state.listing.left_out.push(LeftOut { path, by });
                         return Ok(());
                     }
-                    return match TreePath::new(at.as_str()) {
-                        Ok(at) => self.add(path.clone(), at, blob, mode, state),
-                        Err(_) => Err(Stop::Tree(printable_name(at.as_bytes()), TreeProblem::TooDeep)),
+                    return match TreePath::new(target_path.as_str()) {
+                        Ok(target_path) => self.add(path.clone(), target_path, blob, mode, state),
+                        Err(_) => Err(ListError::Tree(
+                            printable_name(target_path.as_bytes()),
+                            TreeProblem::TooDeep,
+                        )),
                     };
                 }
-                Ok((Ok(Target::Unknown), _)) => return Ok(()),
-                Ok((Ok(Target::Nothing), target)) => Problem::Dangling.into_stop(place, target.as_bytes()),
+                Ok((Ok(PathTarget::Unknown), _)) => return Ok(()),
+                Ok((Ok(PathTarget::Nothing), target)) => {
+                    LinkProblem::Dangling.into_stop(place, target.as_bytes())
+                }
                 Ok((Err(problem), target)) => problem.into_stop(place, target.as_bytes()),
                 Err(stop) => stop,
             };
-        // What leads nowhere is no matter where it is excluded; a damaged store always is.
-        if left_out.is_none() || matches!(refused, Stop::Damaged(..)) {
+        // Dangling links are ignored if excluded; a damaged store is always an error.
+        if left_out.is_none() || matches!(refused, ListError::Damaged(..)) {
             Err(refused)
         } else {
             Ok(())
@@ -330,19 +359,19 @@ impl<'a> TreeLister<'a> {
         blob: ObjectId,
         mode: FileMode,
         state: &mut ListState<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ListError> {
         if state.listing.files.len() as u64 >= self.budget.files {
-            return Err(Stop::Budget(Over::Files));
+            return Err(ListError::Budget(ExceededBudget::Files));
         }
-        match self.judge(&blob, &repo_path)? {
+        match self.blob_facts(&blob, &repo_path)? {
             None => _ = state.listing.missing.blobs.insert(blob),
-            Some(Judged { is_pointer: true, .. }) => {
-                return Err(Stop::Tree(repo_path.to_string(), TreeProblem::Lfs));
+            Some(BlobFacts { is_pointer: true, .. }) => {
+                return Err(ListError::Tree(repo_path.to_string(), TreeProblem::Lfs));
             }
-            Some(Judged { size, .. }) => {
+            Some(BlobFacts { size, .. }) => {
                 state.total = state.total.saturating_add(size);
                 if state.total > self.budget.total_size {
-                    return Err(Stop::Budget(Over::TotalSize));
+                    return Err(ListError::Budget(ExceededBudget::TotalSize));
                 }
             }
         }
@@ -355,52 +384,58 @@ impl<'a> TreeLister<'a> {
         Ok(())
     }
 
-    /// Looks at a blob once; `None`: it is missing.
-    fn judge(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
+    /// Returns the facts about a blob, which is read only once. `None` if it is missing.
+    fn blob_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
         if let Some(known) = self.blobs.borrow().get(&to_gix(blob)) {
             return Ok(*known);
         }
         let judged = if self.verify {
-            self.verified(blob, repo_path)?
+            self.verified_facts(blob, repo_path)?
         } else {
-            self.present(blob, repo_path)?
+            self.header_facts(blob, repo_path)?
         };
         self.blobs.borrow_mut().insert(to_gix(blob), judged);
         Ok(judged)
     }
 
-    /// Reads a blob to the end.
-    fn verified(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
-        let read = self.store.with(blob, Kind::Blob, |bytes| Judged {
+    /// Reads and verifies a whole blob.
+    fn verified_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
+        let read = self.store.with(blob, Kind::Blob, |bytes| BlobFacts {
             size: bytes.len() as u64,
             is_pointer: is_pointer(bytes),
         });
         match read {
-            Ok(judged) if judged.size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+            Ok(judged) if judged.size > self.budget.file_size => {
+                Err(ListError::Budget(ExceededBudget::FileSize))
+            }
             Ok(judged) => Ok(Some(judged)),
             Err(ReadError::Missing) => Ok(None),
             Err(ReadError::Kind(kind)) => Err(no_file(kind, repo_path)),
             Err(error @ ReadError::Damaged(_)) => match self.store.header(blob) {
-                // Too large even to be read.
-                Ok(Some((_, size))) if size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+                // The blob is too large to be read at all.
+                Ok(Some((_, size))) if size > self.budget.file_size => {
+                    Err(ListError::Budget(ExceededBudget::FileSize))
+                }
                 _ => Err(damaged(*blob, &error)),
             },
         }
     }
 
-    /// Believes what a blob's header says, and looks into it only where it is small enough to be a pointer.
-    fn present(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<Judged>, Stop> {
+    /// Trusts a blob's header, and reads the blob only if it is small enough to be a pointer.
+    fn header_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
         let unreadable = |error| damaged(*blob, &error);
         match self.store.header(blob).map_err(unreadable)? {
             None => Ok(None),
-            Some((Kind::Blob, size)) if size > self.budget.file_size => Err(Stop::Budget(Over::FileSize)),
+            Some((Kind::Blob, size)) if size > self.budget.file_size => {
+                Err(ListError::Budget(ExceededBudget::FileSize))
+            }
             Some((Kind::Blob, size)) => {
                 let is_pointer = size < LFS_LIMIT
                     && self
                         .store
                         .with(blob, Kind::Blob, is_pointer)
                         .map_err(unreadable)?;
-                Ok(Some(Judged { size, is_pointer }))
+                Ok(Some(BlobFacts { size, is_pointer }))
             }
             Some((kind, _)) => Err(no_file(kind, repo_path)),
         }
@@ -417,17 +452,18 @@ impl<'a> TreeLister<'a> {
             Err(ReadError::Kind(kind)) => {
                 let problem =
                     TreeProblem::Kind(format!("its mode says directory, but its object is a {kind}"));
-                return Err(Absent::Stop(Stop::Tree(place(), problem)));
+                return Err(Absent::ListError(ListError::Tree(place(), problem)));
             }
-            Err(error @ ReadError::Damaged(_)) => return Err(Absent::Stop(damaged(*id, &error))),
+            Err(error @ ReadError::Damaged(_)) => return Err(Absent::ListError(damaged(*id, &error))),
         };
-        let entries = entries.map_err(|problem| Absent::Stop(Stop::Tree(place(), problem)))?;
+        let entries = entries.map_err(|problem| Absent::ListError(ListError::Tree(place(), problem)))?;
         let entries = Rc::new(entries);
         self.trees.borrow_mut().insert(to_gix(id), Rc::clone(&entries));
         Ok(entries)
     }
 
-    /// Names of directories in a directory; nothing for trees that are not in the store. Odd names are left out.
+    /// Returns the subdirectories of a directory. Trees that are not in the store and invalid names
+    /// are skipped.
     pub(crate) fn directories(&self, dir: &Dir) -> Vec<(String, ObjectId)> {
         let id = dir.last().map_or(self.root, |(_, id)| *id);
         let Ok(entries) = self.tree(&id, "") else {
@@ -445,7 +481,7 @@ impl<'a> TreeLister<'a> {
             .collect()
     }
 
-    /// Does a directory, if it is in the store, hold a file of this name?
+    /// Returns whether a directory in the store holds a regular file with this name.
     pub(crate) fn has_file(&self, dir: &Dir, name: &str) -> bool {
         let id = dir.last().map_or(self.root, |(_, id)| *id);
         self.tree(&id, "").is_ok_and(|entries| {
@@ -458,23 +494,24 @@ impl<'a> TreeLister<'a> {
 
 enum Absent {
     Missing,
-    Stop(Stop),
+    ListError(ListError),
 }
 
 fn is_pointer(bytes: &[u8]) -> bool {
     (bytes.len() as u64) < LFS_LIMIT && bytes.starts_with(LFS_START)
 }
 
-fn no_file(kind: Kind, repo_path: &TreePath) -> Stop {
+fn no_file(kind: Kind, repo_path: &TreePath) -> ListError {
     let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
-    Stop::Tree(repo_path.to_string(), problem)
+    ListError::Tree(repo_path.to_string(), problem)
 }
 
-fn damaged(id: ObjectId, error: &ReadError) -> Stop {
-    Stop::Damaged(id, error.to_string())
+fn damaged(id: ObjectId, error: &ReadError) -> ListError {
+    ListError::Damaged(id, error.to_string())
 }
 
-/// A name that cannot be a path may still be one that the user excluded, by a glob over what is printable of it.
+/// Returns whether the user excluded an entry with an invalid name. The globs are applied to the
+/// printable form of its path.
 fn is_excluded(entry: &TreeEntry, logical: Option<&TreePath>, root: &Root) -> bool {
     let printable: String = String::from_utf8_lossy(&entry.name)
         .chars()
@@ -511,7 +548,7 @@ fn join_place(dir: &Dir, name: &str) -> String {
     }
 }
 
-/// The escaped path of an entry.
+/// Returns the escaped path of an entry.
 fn entry_place(dir: &Dir, name: &[u8]) -> String {
     join_place(dir, &printable_name(name))
 }
@@ -520,33 +557,36 @@ fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Where a directory appears and where it stands.
+/// The path of a directory in the listing and its path in the repo.
 struct Paths<'a> {
-    /// Relative to the directory that is listed; `None`: it is that directory.
+    /// The path relative to the listed directory; `None` for that directory itself.
     logical: Option<&'a TreePath>,
-    /// In the repo; `None`: its top.
+    /// The path in the repo; `None` for its top.
     true_path: Option<TreePath>,
-    common: Common,
+    common: PathOverlap,
 }
 
-/// How the two paths of a file go together: mostly one is the end of the other, and then they share a text.
-enum Common {
-    /// They are one.
+/// How the two paths of a file relate: usually one is the end of the other, and then both share one
+/// string.
+enum PathOverlap {
+    /// Both are equal.
     Whole,
-    /// The one that appears is what the other one has below this directory.
+    /// The path in the listing is the part of the path in the repo below this directory.
     Below(TreePath),
-    /// A symlink led here.
+    /// They have nothing in common because a symlink led here.
     Nothing,
 }
 
 impl<'a> Paths<'a> {
     fn new(true_path: Option<TreePath>, logical: Option<&'a TreePath>) -> Self {
         let common = match (&true_path, logical) {
-            (None, None) => Common::Whole,
-            (Some(path), None) => Common::Below(path.clone()),
-            (Some(path), Some(logical)) if path == logical => Common::Whole,
-            (Some(path), Some(logical)) => path.strip_suffix(logical).map_or(Common::Nothing, Common::Below),
-            (None, Some(_)) => Common::Nothing,
+            (None, None) => PathOverlap::Whole,
+            (Some(path), None) => PathOverlap::Below(path.clone()),
+            (Some(path), Some(logical)) if path == logical => PathOverlap::Whole,
+            (Some(path), Some(logical)) => path
+                .strip_suffix(logical)
+                .map_or(PathOverlap::Nothing, PathOverlap::Below),
+            (None, Some(_)) => PathOverlap::Nothing,
         };
         Self {
             logical,
@@ -555,13 +595,13 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Where an entry of the directory appears, and where it stands.
+    /// Returns an entry's path in the listing and its path in the repo.
     fn child(&self, name: &str) -> (Result<TreePath, InvalidPath>, Result<TreePath, InvalidPath>) {
         let repo_path = join(self.true_path.as_ref(), name);
         let shared = repo_path.as_ref().ok().and_then(|path| match &self.common {
-            Common::Whole => Some(path.clone()),
-            Common::Below(dir) => path.strip_prefix(dir),
-            Common::Nothing => None,
+            PathOverlap::Whole => Some(path.clone()),
+            PathOverlap::Below(dir) => path.strip_prefix(dir),
+            PathOverlap::Nothing => None,
         });
         let path = shared.map_or_else(|| join(self.logical, name), Ok);
         (path, repo_path)

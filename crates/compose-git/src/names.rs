@@ -1,4 +1,4 @@
-//! Names in a tree: what git stores is bytes, and anything may be in there.
+//! Names in a tree. git stores them as bytes, which may hold anything.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -7,36 +7,37 @@ use gix::bstr::{BStr, ByteSlice};
 
 use crate::error::TreeProblem;
 
-/// How much of a hostile name is shown.
+/// The most characters of a hostile name in a message.
 const SHOWN: usize = 200;
 
-/// A name for people.
+/// Escapes and bounds a name for messages.
 pub(crate) fn printable_name(name: &[u8]) -> String {
     escape(&name.to_str_lossy(), SHOWN)
 }
 
-/// Checks one component; `link`: the entry is a symlink.
+/// Checks the name of one entry and returns it as text. `link` says whether the entry is a symlink.
 pub(crate) fn check(name: &BStr, link: bool) -> Result<&str, TreeProblem> {
     let refuse = |why: &str| TreeProblem::Name(why.to_owned());
     let text = std::str::from_utf8(name).map_err(|_| refuse("it is not UTF-8"))?;
     if text.len() > 255 {
         return Err(refuse("it is over 255 bytes long"));
     }
-    // `.`, `..`, separators, `.git` in the disguises of NTFS and HFS+, Windows' device names, `.gitmodules` as a link.
+    // This covers `.`, `..`, separators, `.git` in the disguises of NTFS and HFS+, Windows' device
+    // names, and `.gitmodules` as a symlink.
     let mode = link.then_some(gix::validate::path::component::Mode::Symlink);
     gix::validate::path::component(name, mode, gix::validate::path::component::Options::default())
         .map_err(|error| refuse(&error.to_string()))?;
-    // Control characters and bidirectional overrides, which `validate` lets through on Unix names.
+    // This covers control characters and bidirectional overrides, which `validate` accepts.
     compose_model::path::check_component(text).map_err(|error| refuse(&error.to_string()))?;
     Ok(text)
 }
 
-/// The names of one directory, as file systems compare them.
+/// The names of one directory, compared as case-insensitive and normalizing file systems do.
 #[derive(Default)]
 pub(crate) struct Siblings<'a>(HashMap<Cow<'a, str>, &'a str>);
 
 impl<'a> Siblings<'a> {
-    /// Adds a name; an error when it collides with one that is there.
+    /// Adds a name. Returns an error if it collides with one that was added before.
     pub(crate) fn add(&mut self, name: &'a str) -> Result<(), TreeProblem> {
         match self.0.insert(fold_name(name), name) {
             None => Ok(()),
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn disguises_and_tricks_are_refused() {
+    fn disguised_and_invalid_names_are_refused() {
         let long = "x".repeat(256);
         for name in [
             "",
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_under_two_names_is_refused() {
+    fn names_that_differ_only_by_case_or_unicode_form_collide() {
         let collide = |a: &str, b: &str| {
             let mut siblings = Siblings::default();
             siblings.add(a).unwrap();

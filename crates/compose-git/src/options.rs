@@ -1,4 +1,4 @@
-//! What a run of fetching is told.
+//! The options of a run of fetching.
 
 use std::{
     collections::HashMap,
@@ -13,61 +13,67 @@ use compose_model::{Cancel, RepoUrl, Reporter, report::Silent, settings::Budget}
 
 use crate::retry::RetryPolicy;
 
-/// Everything that fetching depends on. Nothing is read from the process itself.
+/// Everything that fetching depends on. Nothing is read from the process's own state.
 #[derive(Clone)]
 pub struct Options {
-    /// The object cache. Created when missing; when it cannot be written, a private temporary directory takes its place.
+    /// The directory of the object cache. It is created if missing; if it cannot be written, a
+    /// private temporary directory is used instead.
     pub cache_dir: PathBuf,
-    /// Bytes that the cache may take after a run that fetched something; `None`: any number. See [`crate::Git::tidy`].
+    /// The bytes that the cache may hold after a run that fetched something; `None` for no limit.
+    /// See [`crate::Git::tidy`].
     pub cache_limit: Option<u64>,
-    /// No network: only the cache, and repos on this machine's disk.
+    /// Use only the cache and repos on this machine's disk.
     pub offline: bool,
-    /// For all fetching together, from [`crate::Git::new`] on.
+    /// The time for all fetching together, counted from [`crate::Git::new`].
     pub timeout: Duration,
-    /// Repos at once.
+    /// The number of repos that are fetched at once.
     pub jobs: usize,
-    /// What one root may hold.
+    /// The bounds for the files of one root.
     pub budget: Budget,
     /// The process's environment, copied. Tokens, proxies, CA files, `HOME` and `PATH` are read from here only.
     pub environment: HashMap<OsString, OsString>,
-    /// Which addresses may be contacted. Asked after git's configuration has rewritten an address and at each redirect; the address as it was
-    /// written is the caller's to ask about.
+    /// Decides which addresses may be contacted. It is called after git's configuration has
+    /// rewritten an address and at each redirect; the caller checks the address as the user wrote
+    /// it.
     pub allow: Arc<dyn Fn(&RepoUrl) -> bool + Send + Sync>,
-    /// Raised: every call ends with [`crate::Error::Cancelled`].
+    /// The cancellation flag. Once it is raised, every call returns [`crate::Error::Cancelled`].
     pub cancel: Cancel,
-    /// Told what goes on.
+    /// Receives the progress of each repo.
     pub reporter: Arc<dyn Reporter>,
     /// Bounds that users do not set.
     pub tuning: Tuning,
 }
 
-/// Bounds that users do not set; tests do.
+/// Bounds that only tests change.
 #[derive(Clone, Debug)]
 pub struct Tuning {
-    /// For the TCP and TLS handshake, and ssh's own.
+    /// The bound for the TCP and TLS handshakes, and for ssh's own.
     pub connect_timeout: Duration,
-    /// The least that must arrive while something is waited for.
+    /// The least data that must arrive while an answer is awaited.
     pub stall: Stall,
-    /// When and how often a failed step is tried again.
+    /// When and how often a failed step is retried.
     pub retry: RetryPolicy,
-    /// How long another process's fetch into the same cache entry is waited for, before this one fetches too.
+    /// How long to wait for another process's fetch into the same cache entry before fetching as
+    /// well.
     pub lock_wait: Duration,
-    /// Bytes of one ref advertisement. A million refs take about 70 MB; no catalog has a tenth of that.
+    /// The bytes of one ref advertisement. A million refs take about 70 MB; no catalog has a tenth
+    /// of that.
     pub max_advertisement: u64,
-    /// Bytes of one pack.
+    /// The bytes of one pack.
     pub max_pack: u64,
-    /// Objects of one pack. gix sets aside some 50 bytes for each announced object before the first one arrives.
+    /// The objects of one pack. gix reserves some 50 bytes for each announced object before the
+    /// first one arrives.
     pub max_objects: u32,
-    /// Packs of one repo in the cache, before those that newer ones supersede are dropped.
+    /// The packs of one repo in the cache above which superseded ones are dropped.
     pub most_packs: usize,
 }
 
-/// A minimum rate: fewer than `bytes` within `window`, while they are waited for, is a stall.
+/// A minimum rate. Receiving fewer than `bytes` within `window` while waiting for data is a stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stall {
-    /// How long is counted.
+    /// The time in which the bytes must arrive.
     pub window: Duration,
-    /// What must arrive in it.
+    /// The bytes that must arrive.
     pub bytes: u64,
 }
 
@@ -75,7 +81,8 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            // 1 KB/s over 30 s: slower than any line worth waiting for, longer than a server takes to count objects.
+            // 1 KB/s over 30 s: slower than any usable line, and longer than a server takes to
+            // count objects.
             stall: Stall {
                 window: Duration::from_secs(30),
                 bytes: 30 << 10,
@@ -85,14 +92,14 @@ impl Default for Tuning {
             max_advertisement: 16 << 20,
             max_pack: 4 << 30,
             max_objects: 1_500_000,
-            // Each costs some microseconds to look into; a version brings one or two.
+            // Each pack costs some microseconds to look into; a new version brings one or two.
             most_packs: 64,
         }
     }
 }
 
 impl Options {
-    /// The product's defaults, with an empty environment.
+    /// Returns the product's defaults with an empty environment.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
@@ -109,13 +116,13 @@ impl Options {
         }
     }
 
-    /// The most that one object may take in memory, which gix takes as the bound of every allocation: a file's
-    /// budget, or what the trees of any real repo need.
+    /// Returns the most bytes that one object may take in memory, which gix uses as the bound of
+    /// every allocation: a file's budget, or what the trees of any real repo need.
     pub(crate) fn largest_object(&self) -> u64 {
         self.budget.file_size.max(16 << 20)
     }
 
-    /// A variable that is set and not empty.
+    /// Returns an environment variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment
             .get(OsStr::new(name))
@@ -123,14 +130,14 @@ impl Options {
             .filter(|value| !value.is_empty())
     }
 
-    /// The same as text.
+    /// Returns an environment variable that is set, not empty and UTF-8.
     pub(crate) fn utf8_variable(&self, name: &str) -> Option<&str> {
         self.variable(name)?.to_str()
     }
 }
 
 impl fmt::Debug for Options {
-    /// Without the environment: it holds tokens.
+    /// Omits the environment, which holds tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("cache_dir", &self.cache_dir)

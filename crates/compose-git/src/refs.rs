@@ -1,11 +1,12 @@
-//! Refs between gix, a run and the cache's file.
+//! Conversion of refs from gix's type, and to and from the cache's file.
 
 use compose_model::{CommitId, ObjectId, RefEntry, Refs};
 use gix::protocol::handshake::Ref;
 
 use crate::ids::from_gix;
 
-/// What a server advertised. Names that are not UTF-8 cannot be asked for in YAML, and are left out.
+/// Converts the refs that a server advertised. Names that are not UTF-8 are skipped: no
+/// configuration can ask for them.
 pub(crate) fn from_advertised(refs: &[Ref]) -> Vec<RefEntry> {
     refs.iter()
         .filter_map(|advertised| {
@@ -22,7 +23,7 @@ pub(crate) fn from_advertised(refs: &[Ref]) -> Vec<RefEntry> {
         .collect()
 }
 
-/// Those that one of the prefixes asks for.
+/// Returns the refs that start with one of the prefixes.
 pub(crate) fn select(entries: impl IntoIterator<Item = RefEntry>, prefixes: &[String]) -> Vec<RefEntry> {
     entries
         .into_iter()
@@ -34,12 +35,13 @@ pub(crate) fn select(entries: impl IntoIterator<Item = RefEntry>, prefixes: &[St
         .collect()
 }
 
-/// Is every ref of `prefix` among those of `asked`?
+/// Returns whether a request for the prefixes `asked` covers all refs with `prefix`.
 pub(crate) fn is_covered(prefix: &str, asked: &[String]) -> bool {
     asked.iter().any(|asked| prefix.starts_with(asked.as_str()))
 }
 
-/// `prefix <name>` lines, then `<object> <target> <name>` lines. Names with control characters are left out: git allows none.
+/// Writes `prefix <name>` lines, then `<object> <target> <name>` lines. Names with control
+/// characters, which git does not allow, are skipped.
 pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
     let plain = |name: &str| !name.chars().any(char::is_control);
     let mut text = String::new();
@@ -52,7 +54,7 @@ pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
     text
 }
 
-/// The reverse; `None` for a file that is not whole.
+/// Reads what [`to_text`] wrote. Returns `None` if the file is incomplete.
 pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
     let (mut prefixes, mut entries) = (Vec::new(), Vec::new());
     if !text.ends_with('\n') {
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_holds_what_was_seen() {
+    fn refs_survive_writing_and_reading() {
         let id: ObjectId = "1".repeat(40).parse().unwrap();
         let entry = |name: &str| RefEntry {
             name: name.to_owned(),
@@ -97,7 +99,7 @@ mod tests {
         assert_eq!(from_text("nonsense\n"), None);
     }
     #[test]
-    fn damaged_files_are_refused_or_mean_the_same_when_written_again() {
+    fn damaged_files_are_refused_or_survive_a_round_trip() {
         let id = "1".repeat(40);
         let seeds = [
             format!("prefix refs/tags/\nprefix HEAD\n{id} {id} refs/tags/1.0.0\n{id} {id} refs/heads/a b\n"),

@@ -1,4 +1,4 @@
-//! One repo in one run: what is asked of it, in order, with retries.
+//! One repo in one run: its requests, in order, with retries.
 
 use std::{fmt, sync::Arc};
 
@@ -14,18 +14,19 @@ use crate::{
     want::Want,
 };
 
-/// A repo. Calls are answered one after the other, over one connection.
+/// One repo. Calls are processed one after the other, over one connection.
 pub struct Repo {
     shared: Arc<Shared>,
     work: Arc<Mutex<Work>>,
 }
 
-/// The refs of a repo in this run.
+/// The refs of a repo as seen in this run.
 #[derive(Clone, Debug)]
 pub struct Looked {
-    /// What the cache remembered of them before this run looked; `None`: nobody looked before, or nobody looks now (offline).
+    /// The refs that the cache held before this run asked for them; `None` if it held none or the
+    /// run is offline.
     pub before: Option<Arc<Refs>>,
-    /// As they are.
+    /// The current refs.
     pub now: Arc<Refs>,
 }
 
@@ -37,32 +38,36 @@ impl Repo {
         }
     }
 
-    /// Its address.
+    /// Returns the repo's address.
     pub fn url(&self) -> &RepoUrl {
         &self.shared.url
     }
 
-    /// Requests sent in this run (for ssh and files: programs started), and bytes received.
+    /// Returns the number of requests sent in this run (for ssh and files: programs started) and of
+    /// bytes received.
     pub fn traffic(&self) -> (u64, u64) {
         self.shared.traffic.counts()
     }
 
-    /// All refs seen in this run, among them those that start with `prefixes`. Only prefixes that no call asked for before cost
-    /// a request, and a name keeps the value it was first seen with. Offline, the answer is that of the last run that looked.
+    /// Returns all refs seen in this run, including those that start with `prefixes`. Only prefixes
+    /// that were not requested before cost a request, and a name keeps the value that it was first
+    /// seen with. Offline, the refs are those that the cache holds from the last run that looked.
     pub async fn refs(&self, prefixes: &[String]) -> Result<Arc<Refs>, Error> {
         Ok(self.look(prefixes).await?.now)
     }
 
-    /// The same, with what they were before.
+    /// Returns the refs as [`Repo::refs`] does, together with those that the cache held before.
     pub async fn look(&self, prefixes: &[String]) -> Result<Looked, Error> {
         let prefixes = prefixes.to_vec();
-        self.step(move |shared, work, runtime| look(shared, work, runtime, &prefixes))
+        self.step(move |shared, work, runtime| request_refs(shared, work, runtime, &prefixes))
             .await
     }
 
-    /// Sees to it that the cache holds all files of the wanted directories, and what symlinks there point to. What it holds
-    /// already is verified and not asked for; the rest comes in one request for the commits and one for their content (more only
-    /// where symlinks or a filter make content depend on content). A directory that does not exist is no error here: [`Snapshot::files`] says so.
+    /// Fetches all files of the wanted directories, and the files that symlinks there point to,
+    /// into the cache. Objects that the cache holds are verified and not requested; the rest takes
+    /// one request for the commits and one for their content (more only if symlinks or a filter
+    /// make content depend on other content). A directory that does not exist is not an error here;
+    /// [`Snapshot::files`] reports it.
     ///
     /// Returns one snapshot per want, in order.
     pub async fn fetch(&self, wants: &[Want]) -> Result<Vec<Snapshot>, Error> {
@@ -76,7 +81,7 @@ impl Repo {
         done
     }
 
-    /// Runs a blocking step on the blocking pool, again and again as the policy allows.
+    /// Runs a blocking step on the blocking pool, and retries it as the policy allows.
     pub(crate) async fn step<T, F>(&self, step: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -88,14 +93,14 @@ impl Repo {
             let done = tokio::select! {
                 biased;
                 done = self.attempt(Arc::clone(&step)) => done,
-                // A thread that does not come back (a hanging disk) is left behind.
+                // A thread that does not return (because of a hanging disk) is left behind.
                 error = run.interrupted(url) => Err(error),
             };
             let error = match done {
                 Ok(value) => return Ok(value),
                 Err(error) => self.shared.placed(error),
             };
-            let wait = run.options.tuning.retry.wait(attempt, error.again());
+            let wait = run.options.tuning.retry.wait(attempt, error.retryable());
             let Some(wait) = wait.filter(|wait| *wait < run.left()) else {
                 return Err(error);
             };
@@ -139,7 +144,7 @@ impl Repo {
             let (requests, bytes) = shared.traffic.counts();
             span.record("requests", requests).record("bytes", bytes);
             if done.is_err() {
-                // Who knows where in the conversation it stands.
+                // The state of the conversation is unknown after an error.
                 work.session = None;
             }
             done
@@ -153,7 +158,7 @@ impl Repo {
     }
 }
 
-fn look(
+fn request_refs(
     shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
@@ -181,7 +186,7 @@ fn look(
             .collect();
         work.asked.extend(new);
         if !shared.is_offline() {
-            // What a run did not look at stays as the last one saw it.
+            // Refs that this run did not look at keep the values that the last run saw.
             let entry = shared.entry()?;
             let (mut asked, mut all) = (work.asked.clone(), work.refs.clone());
             if let Some((before, old)) = entry.remembered() {

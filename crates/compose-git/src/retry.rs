@@ -1,10 +1,11 @@
-//! When a failed step is tried again.
+//! When a failed step is retried.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-/// Waits. The real one is tokio's; tests put one in that returns at once and remembers.
+/// Waits for a duration. The default uses tokio's timer; tests inject one that returns at once and
+/// records the calls.
 pub trait Sleep: Send + Sync {
-    /// Resolves after `duration`.
+    /// Returns a future that resolves after `duration`.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -16,19 +17,21 @@ impl Sleep for RealSleep {
     }
 }
 
-/// Exponential backoff with jitter.
+/// A policy of retries with exponential backoff and jitter.
 #[derive(Clone)]
 pub struct RetryPolicy {
-    /// Tries in all. Four span about two seconds: long enough for a restarting server or a dropped route, short
-    /// enough that a host that is really gone is reported while the user still looks.
+    /// The number of tries in all. Four span about two seconds: long enough for a restarting server
+    /// or a dropped route, short enough to report a host that is down while the user is still
+    /// watching.
     pub attempts: u32,
-    /// The first wait, doubled each time.
+    /// The wait before the first retry. It doubles with each retry.
     pub base: Duration,
-    /// No wait of our own is longer.
+    /// The longest wait that the backoff reaches.
     pub longest: Duration,
-    /// A server's `Retry-After` is honoured up to here; one that asks for more is not waited for, and the error says so.
+    /// The longest `Retry-After` that is honoured. If a server asks for more, the step is not
+    /// retried, and the error says so.
     pub longest_retry_after: Duration,
-    /// Who waits.
+    /// The timer.
     pub sleep: Arc<dyn Sleep>,
 }
 
@@ -55,33 +58,35 @@ impl fmt::Debug for RetryPolicy {
     }
 }
 
-/// Whether a failure may pass by itself.
+/// Whether a failure may go away by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// No.
+pub(crate) enum Retryable {
+    /// A retry cannot succeed.
     Never,
-    /// Perhaps.
+    /// A retry may succeed.
     Yes,
-    /// Perhaps, and the server says when.
+    /// A retry may succeed after the time that the server gave.
     After(Duration),
 }
 
 impl RetryPolicy {
-    /// How long to wait before the next try, when there is one. `attempt` counts from 1.
-    pub(crate) fn wait(&self, attempt: u32, again: Again) -> Option<Duration> {
+    /// Returns how long to wait before the next try, or `None` if there is none. `attempt` counts
+    /// from 1.
+    pub(crate) fn wait(&self, attempt: u32, again: Retryable) -> Option<Duration> {
         if attempt >= self.attempts {
             return None;
         }
         match again {
-            Again::Never => None,
-            Again::After(wait) if wait > self.longest_retry_after => None,
-            Again::After(wait) => Some(wait.max(self.base)),
-            Again::Yes => {
+            Retryable::Never => None,
+            Retryable::After(wait) if wait > self.longest_retry_after => None,
+            Retryable::After(wait) => Some(wait.max(self.base)),
+            Retryable::Yes => {
                 let full = self
                     .base
                     .saturating_mul(1 << (attempt - 1).min(16))
                     .min(self.longest);
-                // Between half and the whole, so that many runs that failed together do not come back together.
+                // Between half and the whole, so that runs that failed together do not retry
+                // together.
                 Some(full.mul_f64(fastrand::f64().mul_add(0.5, 0.5)))
             }
         }
@@ -93,21 +98,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_with_jitter_and_end() {
+    fn waits_double_with_jitter_until_the_tries_are_used_up() {
         let policy = RetryPolicy::default();
         for (attempt, millis) in [(1, 250), (2, 500), (3, 1000)] {
             let full = Duration::from_millis(millis);
-            let wait = policy.wait(attempt, Again::Yes).unwrap();
+            let wait = policy.wait(attempt, Retryable::Yes).unwrap();
             assert!(wait >= full / 2 && wait <= full, "{attempt}: {wait:?}");
         }
-        assert_eq!(policy.wait(4, Again::Yes), None);
-        assert_eq!(policy.wait(1, Again::Never), None);
+        assert_eq!(policy.wait(4, Retryable::Yes), None);
+        assert_eq!(policy.wait(1, Retryable::Never), None);
     }
 
     #[test]
-    fn a_server_may_ask_for_a_while_but_not_for_an_hour() {
+    fn retry_after_is_honoured_up_to_a_limit() {
         let policy = RetryPolicy::default();
-        let after = |seconds| policy.wait(1, Again::After(Duration::from_secs(seconds)));
+        let after = |seconds| policy.wait(1, Retryable::After(Duration::from_secs(seconds)));
         assert_eq!(after(7), Some(Duration::from_secs(7)));
         assert_eq!(after(0), Some(policy.base));
         assert_eq!(after(3600), None);

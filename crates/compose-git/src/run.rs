@@ -1,4 +1,5 @@
-//! What all repos of a run share: options, clock, clients, and what the run learns on its way.
+//! The state that all repos of a run share: options, deadline, clients, and facts learned on the
+//! way.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -14,45 +15,46 @@ use compose_model::{RepoUrl, Stage};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    error::{At, Error},
+    error::{Error, FailedAt},
     gitconfig::GitConfig,
-    object_cache::Room,
+    object_cache::ObjectCapacity,
     options::{Options, Stall},
     sync::lock_unpoisoned,
-    wire::net::Net,
+    wire::net::HttpClients,
 };
 
-/// What all repos of a run share.
+/// The state that all repos of a run share.
 pub(crate) struct Run {
     pub(crate) options: Options,
     deadline: Instant,
-    pub(crate) net: Net,
+    pub(crate) net: HttpClients,
     pub(crate) jobs: Arc<Semaphore>,
-    /// For objects that are kept in memory.
-    pub(crate) room: Arc<Room>,
+    /// The capacity for objects that are kept in memory.
+    pub(crate) object_capacity: Arc<ObjectCapacity>,
     config: OnceLock<GitConfig>,
     stall: OnceLock<Stall>,
-    /// Hosts that refused to filter trees: their other repos need not be asked.
+    /// Hosts that refused to filter trees; the filter is not tried with their other repos.
     refusing_trees: Mutex<HashSet<String>>,
-    /// Repos that were told to be redirected.
+    /// Repos whose redirect has been reported.
     redirected: Mutex<HashSet<String>>,
-    /// Takes the place of a cache directory that cannot be written; made once, removed with the run.
+    /// A private directory that replaces a cache directory that cannot be written. It is made once
+    /// and removed with the run.
     pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
-    /// Entries of the cache that this run has opened.
+    /// The entries of the cache that this run has opened.
     pub(crate) used: Mutex<BTreeSet<PathBuf>>,
-    /// Was anything fetched into the cache since that was last asked?
+    /// Whether anything was fetched into the cache since [`crate::Git::tidy`] last checked.
     pub(crate) fetched: AtomicBool,
 }
 
 impl Run {
-    /// Is this the first time that a redirect of the repo is told?
+    /// Returns whether this is the first redirect of the repo to be reported, and records it.
     pub(crate) fn is_first_redirect_of(&self, repo: &str) -> bool {
         lock_unpoisoned(&self.redirected).insert(repo.to_owned())
     }
 
     pub(crate) fn new(options: Options) -> Self {
         let now = Instant::now();
-        // A century is as good as forever, and fits.
+        // A century stands for "no limit", and does not overflow.
         let deadline = now
             .checked_add(options.timeout)
             .unwrap_or(now + Duration::from_secs(3_000_000_000));
@@ -60,9 +62,9 @@ impl Run {
         Self {
             options,
             deadline,
-            net: Net::default(),
+            net: HttpClients::default(),
             jobs,
-            room: Arc::default(),
+            object_capacity: Arc::default(),
             config: OnceLock::new(),
             stall: OnceLock::new(),
             refusing_trees: Mutex::default(),
@@ -73,23 +75,23 @@ impl Run {
         }
     }
 
-    /// This run reads an entry of the cache.
-    pub(crate) fn uses(&self, entry: &Path) {
+    /// Records that this run record_use an entry of the cache.
+    pub(crate) fn record_use(&self, entry: &Path) {
         lock_unpoisoned(&self.used).insert(entry.to_owned());
     }
 
-    /// The cache has grown.
-    pub(crate) fn has_fetched(&self) {
+    /// Records that this run has added to the cache.
+    pub(crate) fn record_fetch(&self) {
         self.fetched.store(true, Ordering::Relaxed);
     }
 
-    /// The host of this repo refused to filter trees.
-    pub(crate) fn refuses_trees(&self, repo: &RepoUrl) {
+    /// Records that the host of this repo refused to filter trees.
+    pub(crate) fn record_tree_refusal(&self, repo: &RepoUrl) {
         lock_unpoisoned(&self.refusing_trees).insert(authority(repo));
     }
 
-    /// Did it?
-    pub(crate) fn is_refusing_trees(&self, repo: &RepoUrl) -> bool {
+    /// Returns whether the host of this repo refused to filter trees.
+    pub(crate) fn has_refused_trees(&self, repo: &RepoUrl) -> bool {
         lock_unpoisoned(&self.refusing_trees).contains(&authority(repo))
     }
 
@@ -97,7 +99,7 @@ impl Run {
         self.config.get_or_init(|| GitConfig::load(&self.options))
     }
 
-    /// The least rate: what the user told git to give up at, else ours.
+    /// Returns the minimum rate: the one configured for git, or the default.
     pub(crate) fn stall(&self) -> Stall {
         *self.stall.get_or_init(|| {
             let ours = self.options.tuning.stall;
@@ -105,7 +107,7 @@ impl Run {
             let number = |name: &str| self.options.utf8_variable(name)?.trim().parse::<u64>().ok();
             let seconds = number("GIT_HTTP_LOW_SPEED_TIME").or_else(|| config().0);
             let rate = number("GIT_HTTP_LOW_SPEED_LIMIT").or_else(|| config().1);
-            // As for git, a zero sets nothing; unlike git, we are never without a bound.
+            // As in git, zero sets nothing. Unlike git, there is always a bound.
             let window = seconds
                 .filter(|seconds| *seconds > 0)
                 .map_or(ours.window, Duration::from_secs);
@@ -118,20 +120,20 @@ impl Run {
         })
     }
 
-    /// Time that is left.
+    /// Returns the time that is left.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// `Err` once the run is cancelled or out of time.
+    /// Returns an error if the run is cancelled or out of time.
     pub(crate) fn check(&self, repo: &RepoUrl) -> Result<(), Error> {
         if self.options.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         if self.left().is_zero() {
             return Err(Error::TimedOut {
-                // Who knows how far the repo came puts that in.
-                at: At {
+                // The caller that knows the repo's stage fills it in.
+                at: FailedAt {
                     repo: repo.clone(),
                     stage: Stage::Waiting,
                 },
@@ -141,7 +143,8 @@ impl Run {
         Ok(())
     }
 
-    /// Resolves when the run is cancelled or out of time. The flag has no waker (a signal handler raises it), so it is polled.
+    /// Resolves with an error when the run is cancelled or out of time. The flag is polled: a
+    /// signal handler raises it, and it has no waker.
     pub(crate) async fn interrupted(&self, repo: &RepoUrl) -> Error {
         loop {
             if let Err(error) = self.check(repo) {

@@ -1,4 +1,4 @@
-//! One connection to one repo: handshake, refs, packs. Blocking.
+//! One connection to one repo: handshake, refs and packs. All calls block.
 
 mod announced;
 mod route;
@@ -26,16 +26,16 @@ use tokio::runtime::Handle;
 
 use crate::{
     credentials::Keyring,
-    error::{Error, exhausted},
+    error::{Error, system_error},
     refs,
     run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
 };
 
-use announced::{Announced, Unusable};
+use announced::{CheckedPack, Unusable};
 use route::route;
-pub(crate) use wants::Ask;
-use wants::Wants;
+pub(crate) use wants::PackRequest;
+use wants::WantAll;
 
 /// A connection after its handshake.
 pub(crate) struct Session {
@@ -45,7 +45,7 @@ pub(crate) struct Session {
     handshake: Handshake,
 }
 
-/// A pack and its index, in a directory that goes away with it.
+/// A pack and its index, in a directory that the caller removes.
 pub(crate) struct Pack {
     pub(crate) pack: PathBuf,
     pub(crate) index: PathBuf,
@@ -65,7 +65,7 @@ fn agent() -> Feature {
 }
 
 impl Session {
-    /// Connects and shakes hands. `meanwhile` is done while the server is awaited.
+    /// Connects and performs the handshake. `meanwhile` runs while the first answer is awaited.
     pub(crate) fn open(
         run: &Arc<Run>,
         repo: &RepoUrl,
@@ -114,7 +114,7 @@ impl Session {
             Vec::new(),
             &mut gix::progress::Discard,
         )
-        .map_err(|error| wire.explain(&Chain(&error)))?;
+        .map_err(|error| wire.explain(&ErrorChain(&error)))?;
         if handshake.server_protocol_version != Protocol::V2 {
             handshake.capabilities = without_relative_depth(&handshake.capabilities);
         }
@@ -137,9 +137,9 @@ impl Session {
         })
     }
 
-    /// The refs that start with one of the prefixes.
+    /// Returns the refs that start with one of the prefixes.
     pub(crate) fn refs(&mut self, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
-        // Protocol 0 and 1 send them all, unasked.
+        // Protocols 0 and 1 send all refs with the handshake.
         if let Some(advertised) = &self.handshake.refs {
             return Ok(refs::select(refs::from_advertised(advertised), prefixes));
         }
@@ -149,17 +149,18 @@ impl Session {
         wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
         let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
             .invoke_blocking(&mut self.transport, &mut gix::progress::Discard, false)
-            .map_err(|error| self.wire.explain(&Chain(&error)))?;
-        // Prefixes are a wish: a server may send more.
+            .map_err(|error| self.wire.explain(&ErrorChain(&error)))?;
+        // Prefixes are only a hint: a server may send more refs.
         Ok(refs::select(refs::from_advertised(&found), prefixes))
     }
 
-    /// Protocol 0 and 1 send all refs at once, at no cost.
+    /// Returns whether all refs are known already, because protocol 0 or 1 sent them with the
+    /// handshake.
     pub(crate) fn has_all_refs(&self) -> bool {
         self.handshake.refs.is_some()
     }
 
-    /// Can the server leave objects out?
+    /// Returns whether the server can leave objects out of a pack.
     pub(crate) fn can_filter(&self) -> bool {
         self.has_fetch_feature("filter")
     }
@@ -173,10 +174,10 @@ impl Session {
         }
     }
 
-    /// Fetches a pack into a directory. `None`: the server had nothing to send.
+    /// Fetches a pack into a directory. Returns `None` if the server had nothing to send.
     pub(crate) fn fetch(
         &mut self,
-        ask: &Ask<'_>,
+        ask: &PackRequest<'_>,
         into: &std::path::Path,
         stage: Stage,
     ) -> Result<Option<Pack>, Error> {
@@ -191,13 +192,13 @@ impl Session {
         let (wire, cancel) = (Arc::clone(&self.wire), self.run.options.cancel.clone());
         let allocation = usize::try_from(self.run.options.largest_object()).ok();
         let most = tuning.max_objects;
-        // A part of protocol 2, a capability of those before.
-        let in_silence = self.handshake.server_protocol_version == Protocol::V2
+        // `no-progress` is part of protocol 2, and a capability of the earlier protocols.
+        let no_progress = self.handshake.server_protocol_version == Protocol::V2
             || self.handshake.capabilities.contains("no-progress");
         let done = gix::protocol::fetch(
-            &mut Wants { ask, in_silence },
+            &mut WantAll { ask, no_progress },
             |pack, progress, interrupt| {
-                let mut pack = match Announced::read(pack, most) {
+                let mut pack = match CheckedPack::read(pack, most) {
                     Ok(pack) => pack,
                     Err(Unusable::Broken(error)) => return Err(error.raise()),
                     Err(Unusable::TooMany(count)) => {
@@ -211,7 +212,7 @@ impl Session {
                     }
                 };
                 let options = gix::odb::pack::bundle::write::Options {
-                    // Repos are fetched side by side already.
+                    // Repos are already fetched in parallel.
                     thread_limit: Some(1),
                     alloc_limit_bytes: allocation,
                     ..Default::default()
@@ -236,7 +237,8 @@ impl Session {
                 trace_packetlines: false,
             },
             fetch::Options {
-                // Private to this pack: gix locks it for the whole fetch and gives up at once when it is locked.
+                // Private to this pack: gix locks the file for the whole fetch, and fails at once
+                // if it is locked.
                 shallow_file: into.join("shallow"),
                 shallow: &depth,
                 tags: Tags::None,
@@ -249,7 +251,7 @@ impl Session {
                 tracing::debug!(%error, "cancelled");
                 Err(Error::Cancelled)
             }
-            // gix's bound on allocations; nothing else of it is classified so.
+            // Only gix's bound on allocations is classified as exhausted resources.
             (Err(error), None) if error.is_resource_exhausted() => Err(Error::Budget {
                 repo: self.wire.repo.clone(),
                 reference: "fetched commits".to_owned(),
@@ -263,7 +265,7 @@ impl Session {
                     path: into.to_owned(),
                     source,
                 }),
-                None => Err(self.wire.explain(&Chain(&error))),
+                None => Err(self.wire.explain(&ErrorChain(&error))),
             },
             (Ok(_), None) => Ok(written.and_then(|written| {
                 let (pack, index) = (written.data_path?, written.index_path?);
@@ -277,15 +279,16 @@ impl Session {
     }
 }
 
-/// Protocols 0 and 1 take `deepen-relative` for a wish as soon as it is among the capabilities of a request, and gix puts in
-/// all that it knows: then a depth of 1 counts from what we have, which is nothing, and the whole history comes.
+/// Removes `deepen-relative` from the capabilities. Protocols 0 and 1 apply it as soon as it is
+/// among a request's capabilities, and gix sends all that it knows. A depth of 1 then counts from
+/// the commits that the client has, which are none, and the whole history is sent.
 fn without_relative_depth(all: &Capabilities) -> Capabilities {
     let mut kept = Vec::new();
     for capability in all
         .iter()
         .filter(|capability| capability.name() != "deepen-relative")
     {
-        // The first one stands behind the NUL that ends the first ref's name.
+        // The first capability follows the NUL that ends the first ref's name.
         kept.push(if kept.is_empty() { 0 } else { b' ' });
         kept.extend_from_slice(capability.name());
         if let Some(value) = capability.value() {
@@ -296,10 +299,10 @@ fn without_relative_depth(all: &Capabilities) -> Capabilities {
     Capabilities::from_bytes(&kept).map_or_else(|_| all.clone(), |(kept, _)| kept)
 }
 
-/// An error with its causes, for the case that gix's words are all there is.
-struct Chain<'a>(&'a gix::Error);
+/// An error with all its causes, for failures that only gix describes.
+struct ErrorChain<'a>(&'a gix::Error);
 
-impl std::fmt::Display for Chain<'_> {
+impl std::fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
         let mut cause = std::error::Error::source(self.0);
@@ -311,12 +314,14 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
-/// Is it this machine's fault, not the server's? Its disk, or its limits of open files, threads and memory.
+/// Returns the error if this machine caused the failure and not the server: its disk, or its limits
+/// of open files, threads and memory. Errors of the connection itself
+/// ([`Body`](crate::wire::body::Body)) have no errno.
 fn local_failure(error: &gix::Error) -> Option<io::Error> {
     use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let found = error.downcast_any_ref::<io::Error>()?;
     let kind = found.kind();
-    if let Some(number) = exhausted(found) {
+    if let Some(number) = system_error(found) {
         return Some(io::Error::from_raw_os_error(number));
     }
     matches!(
@@ -331,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_not_the_servers_fault() {
+    fn failures_of_this_machine_are_told_from_those_of_the_server() {
         let deep = |inner: io::Error| {
             let inner = inner.and_raise(gix::error::message("could not write"));
             local_failure(&inner.and_raise(gix::error::message("could not fetch")))
@@ -343,7 +348,12 @@ mod tests {
             Some(io::ErrorKind::QuotaExceeded)
         );
         assert_eq!(kind(io::ErrorKind::ConnectionAborted), None);
-        // Wrapped, as `tempfile` does.
+        // ENOENT and EIO: the cache's directory is gone, the disk is broken.
+        for number in [2, 5] {
+            let found = deep(io::Error::from_raw_os_error(number)).unwrap();
+            assert_eq!(found.raw_os_error(), Some(number));
+        }
+        // Wrapped twice, as by `tempfile`.
         let open_files = io::Error::from_raw_os_error(24);
         let wrapped = io::Error::new(open_files.kind(), io::Error::other(open_files));
         assert_eq!(deep(wrapped).unwrap().raw_os_error(), Some(24));

@@ -1,4 +1,5 @@
-//! What the steps of one repo share: its address, its objects in memory, its place in the cache, its connection.
+//! The state that the steps of one repo share: its address, objects in memory, cache entry and
+//! connection.
 
 use std::{
     path::Path,
@@ -10,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     cache::OpenEntry,
-    error::{At, Error},
+    error::{Error, FailedAt},
     object_cache::ObjectCache,
     run::Run,
     session::Session,
@@ -20,35 +21,35 @@ use crate::{
     wire::Traffic,
 };
 
-/// What does not change.
+/// The part that all steps may use at once.
 pub(crate) struct Shared {
     pub(crate) run: Arc<Run>,
     pub(crate) url: RepoUrl,
     pub(crate) traffic: Arc<Traffic>,
-    /// Its objects in memory.
+    /// Verified objects in memory.
     pub(crate) objects: Arc<ObjectCache>,
-    /// Its place in the cache, once that was opened.
+    /// The repo's cache entry, once it was opened.
     place: Mutex<Option<Arc<OpenEntry>>>,
 }
 
-/// What one step leaves for the next.
+/// The state that one step hands over to the next.
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) session: Option<Session>,
     pub(crate) strategy: Strategy,
-    /// Was anything handed out that reads the store? Then nothing of it may go.
+    /// Whether a snapshot that reads the store was handed out; then no pack may be dropped.
     pub(crate) has_readers: bool,
-    /// Prefixes of refs that were asked for.
+    /// The prefixes of refs that were requested.
     pub(crate) asked: Vec<String>,
     pub(crate) refs: Vec<RefEntry>,
-    /// What the cache remembered when this run first looked.
+    /// The refs that the cache held when this run first looked.
     pub(crate) before: Option<Arc<Refs>>,
 }
 
 impl Shared {
     pub(crate) fn new(run: Arc<Run>, url: RepoUrl) -> Self {
         Self {
-            objects: Arc::new(ObjectCache::new(&run.room)),
+            objects: Arc::new(ObjectCache::new(&run.object_capacity)),
             run,
             url,
             traffic: Arc::default(),
@@ -56,7 +57,7 @@ impl Shared {
         }
     }
 
-    /// The repo's place in the cache, opened when it is first needed.
+    /// Returns the repo's cache entry, opening it on first use.
     pub(crate) fn entry(&self) -> Result<Arc<OpenEntry>, Error> {
         let mut place = lock_unpoisoned(&self.place);
         if let Some(entry) = &*place {
@@ -67,7 +68,8 @@ impl Shared {
         Ok(entry)
     }
 
-    /// The same for fetching into: where the cache cannot be written, a private place that reads from the cache.
+    /// Returns an entry to fetch into: the cache's, or if it cannot be written a private one that
+    /// also reads from the cache.
     pub(crate) fn entry_to_fetch(&self) -> Result<Arc<OpenEntry>, Error> {
         let entry = self.entry()?;
         if entry.is_writable() {
@@ -78,17 +80,18 @@ impl Shared {
         Ok(private)
     }
 
-    /// The entry was removed: the next one to need it makes another.
+    /// Forgets a removed entry; the next use opens a new one.
     pub(crate) fn forget_entry(&self) {
         *lock_unpoisoned(&self.place) = None;
     }
 
-    /// The objects that the cache holds now.
+    /// Opens the store of the objects that the cache holds now.
     pub(crate) fn store(&self, entry: &OpenEntry) -> Result<Store, Error> {
         entry.store(&self.run, &self.objects)
     }
 
-    /// The connection, opened when it is first needed. The cache's entry is opened while the server is awaited.
+    /// Returns the connection, opening it on first use. The cache entry is opened while the
+    /// server's answer is awaited.
     pub(crate) fn session<'w>(
         self: &Arc<Self>,
         work: &'w mut Work,
@@ -96,7 +99,7 @@ impl Shared {
     ) -> Result<&'w mut Session, Error> {
         if work.session.is_none() {
             let shared = Arc::clone(self);
-            // Whoever needs the entry is told why there is none.
+            // The error is reported by the step that needs the entry.
             let meanwhile = move || drop(shared.entry());
             work.session = Some(Session::open(
                 &self.run,
@@ -112,15 +115,15 @@ impl Shared {
         })
     }
 
-    /// Where an error of now happened.
-    pub(crate) fn failed_at(&self) -> At {
-        At {
+    /// Returns the repo and its current stage, for an error.
+    pub(crate) fn failed_at(&self) -> FailedAt {
+        FailedAt {
             repo: self.url.clone(),
             stage: self.traffic.stage(),
         }
     }
 
-    /// The clock, which is the run's, does not know how far a repo came.
+    /// Adds the repo's stage to a timeout, which the run's clock does not know.
     pub(crate) fn placed(&self, error: Error) -> Error {
         match error {
             Error::TimedOut { timeout, .. } => Error::TimedOut {
@@ -131,8 +134,8 @@ impl Shared {
         }
     }
 
-    /// Must the cache do? A repo on this machine's disk needs no network; one that is gone from there is known from the cache
-    /// alone, too.
+    /// Returns whether only the cache may be used. A repo on this machine's disk needs no network;
+    /// if it has been removed, only the cache knows it.
     pub(crate) fn is_offline(&self) -> bool {
         let at_hand = || self.url.is_local() && Path::new(self.url.path()).exists();
         self.run.options.offline && !at_hand()

@@ -1,4 +1,4 @@
-//! One commit, as much of it as was fetched.
+//! One commit and its fetched files.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,39 +10,39 @@ use gix::objs::Kind;
 
 use crate::{
     error::Error,
-    list_tree::{Missing, Over, Stop, Target, TreeLister},
+    list_tree::{ExceededBudget, ListError, Missing, PathTarget, TreeLister},
     store::{ReadError, Store},
     want::Root,
 };
 
-/// A commit's trees and files. Holds the wanted directories; asking for others is an error.
+/// The trees and files of one commit. It holds the wanted directories; reading others is an error.
 #[derive(Clone)]
 pub struct Snapshot(Arc<Inner>);
 
 struct Inner {
     repo: RepoUrl,
-    /// The ref it was wanted for, escaped, or the commit's id.
+    /// The ref that was wanted, escaped, or the commit's id.
     reference: String,
     commit: CommitId,
     root: ObjectId,
     budget: Budget,
     store: Store,
     cache: PathBuf,
-    /// What was found when it was verified.
+    /// The listings that were made when the fetch was verified.
     listed: Vec<Listed>,
-    /// Keeps the cache entry (or the private directory) while it is read.
+    /// Keeps the cache entry (or the private directory) from being removed.
     _keep: Arc<dyn Send + Sync>,
 }
 
-/// A directory, with its files and those that its filter leaves out, sorted by path.
+/// A directory's files, and those that its filter leaves out, sorted by path.
 pub(crate) struct Listed {
     pub(crate) root: Root,
     pub(crate) files: Arc<[TreeFile]>,
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// What a tree at the top of an environment is called, in BitOps.
-const TOOLS: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
+/// The tool directories at the top of an environment, as BitOps names them.
+const TOOL_DIRECTORIES: [&str; 4] = ["terraform", "ansible", "helm", "cloudformation"];
 
 impl Snapshot {
     pub(crate) fn new(
@@ -66,19 +66,21 @@ impl Snapshot {
         }))
     }
 
-    /// The commit's id.
+    /// Returns the commit's id.
     pub fn commit(&self) -> CommitId {
         self.0.commit
     }
 
-    /// The commit's raw content (without the `commit <size>\0` that it is hashed with), verified against its id.
+    /// Returns the commit's raw content (without the `commit <size>\0` that is hashed with it),
+    /// verified against its id.
     pub fn raw_commit(&self) -> Result<Vec<u8>, Error> {
         let id = &self.0.commit.0;
         let read = self.0.store.read(id, Kind::Commit);
         read.map_err(|error| self.damaged(id, error.to_string()))
     }
 
-    /// The tree of a directory, links followed; `None`: there is no such directory.
+    /// Returns the id of a directory's tree, with symlinks followed, or `None` if there is no such
+    /// directory.
     pub fn tree(&self, dir: &TreePath) -> Result<Option<TreeId>, Error> {
         let mut missing = Missing::default();
         match self
@@ -86,14 +88,14 @@ impl Snapshot {
             .find(&Root::whole(dir.clone()), &mut missing)
             .map_err(|stop| self.error(stop, dir))?
         {
-            Target::Tree(found) => Ok(Some(TreeId(found.last().map_or(self.0.root, |(_, id)| *id)))),
-            Target::Unknown => Err(self.absent(&missing)),
-            Target::Blob { .. } | Target::Nothing => Ok(None),
+            PathTarget::Tree(found) => Ok(Some(TreeId(found.last().map_or(self.0.root, |(_, id)| *id)))),
+            PathTarget::Unknown => Err(self.absent(&missing)),
+            PathTarget::Blob { .. } | PathTarget::Nothing => Ok(None),
         }
     }
 
-    /// The files of a root, sorted by path. Nothing when there is no such directory. A root that was wanted, with the same filter,
-    /// was listed when it was verified; another one is listed now.
+    /// Returns the files of a root, sorted by path; empty if there is no such directory. A root
+    /// that was fetched with the same filter has been listed then; any other one is listed now.
     pub fn files(&self, root: &Root) -> Result<Arc<[TreeFile]>, Error> {
         if let Some(listed) = self.listed(root) {
             return Ok(Arc::clone(&listed.files));
@@ -109,7 +111,8 @@ impl Snapshot {
         }
     }
 
-    /// The files that the filter of a wanted root leaves out, sorted by path, each with the key that says so.
+    /// Returns the files that the filter of a fetched root leaves out, sorted by path, each with the
+    /// key that excludes it.
     pub fn left_out(&self, root: &Root) -> &[LeftOut] {
         self.listed(root).map_or(&[], |listed| &listed.left_out)
     }
@@ -118,13 +121,13 @@ impl Snapshot {
         self.0.listed.iter().find(|listed| listed.root == *root)
     }
 
-    /// The names of the directories at the commit's top. Odd ones are left out.
+    /// Returns the names of the directories at the commit's top, except invalid ones.
     pub fn top_directories(&self) -> Vec<String> {
         let all = self.lister().directories(&Vec::new());
         all.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// The bytes of one file of the commit, links followed; `None`: there is no such file.
+    /// Returns the bytes of one file, with symlinks followed, or `None` if there is no such file.
     pub fn file(&self, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
         let mut missing = Missing::default();
         let found = self
@@ -132,18 +135,18 @@ impl Snapshot {
             .find_any(path, &mut missing)
             .map_err(|stop| self.error(stop, path))?;
         match found {
-            Target::Blob { blob, .. } => self.read(&BlobId(blob)).map(Some),
-            Target::Unknown => Err(self.absent(&missing)),
-            Target::Tree(_) | Target::Nothing => Ok(None),
+            PathTarget::Blob { blob, .. } => self.read(&BlobId(blob)).map(Some),
+            PathTarget::Unknown => Err(self.absent(&missing)),
+            PathTarget::Tree(_) | PathTarget::Nothing => Ok(None),
         }
     }
 
-    /// A file's bytes, verified against its id.
+    /// Returns a file's bytes, verified against its id.
     pub fn read(&self, blob: &BlobId) -> Result<Vec<u8>, Error> {
         self.with(blob, <[u8]>::to_vec)
     }
 
-    /// Lends a file's bytes, verified against its id, to `look`.
+    /// Calls `look` with a file's bytes, verified against its id.
     pub fn with<T>(&self, blob: &BlobId, look: impl FnOnce(&[u8]) -> T) -> Result<T, Error> {
         self.0
             .store
@@ -151,8 +154,9 @@ impl Snapshot {
             .map_err(|error| self.damaged(&blob.0, error.to_string()))
     }
 
-    /// Directories that could be environments, sorted: those at the top that do not start with `_` or `.`, and of
-    /// those that hold neither a config nor a tool's directory, the ones below, as far as they were fetched.
+    /// Returns the directories that could be environments, sorted. These are the ones at the top
+    /// whose names do not start with `_` or `.`. If one of them holds neither a config nor a tool
+    /// directory, its subdirectories are returned instead, as far as they were fetched.
     pub fn environments(&self) -> Result<Vec<String>, Error> {
         let lister = self.lister();
         let mut all = Vec::new();
@@ -164,7 +168,9 @@ impl Snapshot {
             let dir = vec![(name.clone(), id)];
             let below = lister.directories(&dir);
             let is_environment = lister.has_file(&dir, file_name::CONFIG)
-                || below.iter().any(|(name, _)| TOOLS.contains(&name.as_str()));
+                || below
+                    .iter()
+                    .any(|(name, _)| TOOL_DIRECTORIES.contains(&name.as_str()));
             if is_environment || below.is_empty() {
                 all.push(name);
             } else {
@@ -180,7 +186,7 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// The names of the directories at the commit's top, sorted.
+    /// Returns the names of the directories at the commit's top, except invalid ones.
     pub fn directories(&self) -> Vec<String> {
         let all = self.lister().directories(&Vec::new());
         all.into_iter().map(|(name, _)| name).collect()
@@ -190,24 +196,26 @@ impl Snapshot {
         TreeLister::new(&self.0.store, self.0.root, self.0.budget, false)
     }
 
-    fn error(&self, stop: Stop, dir: &TreePath) -> Error {
+    fn error(&self, stop: ListError, dir: &TreePath) -> Error {
         let (repo, reference) = (self.0.repo.clone(), self.0.reference.clone());
         match stop {
-            Stop::Tree(path, why) => Error::Tree {
+            ListError::Tree(path, why) => Error::Tree {
                 repo,
                 reference,
                 path,
                 why,
             },
-            Stop::Budget(over) => {
+            ListError::Budget(over) => {
                 let budget = self.0.budget;
                 let (what, variable) = match over {
-                    Over::Files => (format!("{} files", budget.files), env::MAX_FILES),
-                    Over::FileSize => (
+                    ExceededBudget::Files => (format!("{} files", budget.files), env::MAX_FILES),
+                    ExceededBudget::FileSize => (
                         format!("{} bytes in one file", budget.file_size),
                         env::MAX_FILE_SIZE,
                     ),
-                    Over::TotalSize => (format!("{} bytes in all", budget.total_size), env::MAX_TOTAL_SIZE),
+                    ExceededBudget::TotalSize => {
+                        (format!("{} bytes in all", budget.total_size), env::MAX_TOTAL_SIZE)
+                    }
                 };
                 Error::Budget {
                     repo,
@@ -217,7 +225,7 @@ impl Snapshot {
                     variable,
                 }
             }
-            Stop::Damaged(id, why) => self.damaged(&id, why),
+            ListError::Damaged(id, why) => self.damaged(&id, why),
         }
     }
 

@@ -1,6 +1,8 @@
-//! Reading objects. Everything that leaves a pack is verified against its id: the store is a cache, and caches rot.
+//! Reads objects. Each object is verified against its id when it leaves a pack, because a cache may
+//! be damaged.
 //!
-//! What was verified stays in memory as far as there is room ([`ObjectCache`]), and is not verified again when it is asked for again.
+//! Verified objects stay in memory as far as the capacity allows ([`ObjectCache`]), and are not
+//! verified twice.
 
 use std::{
     fmt,
@@ -21,35 +23,35 @@ use crate::{
     sync::lock_unpoisoned,
 };
 
-/// What a reader remembers of the chains of deltas that it has gone along.
-const CHAINS: usize = 1 << 20;
-/// A reader whose buffer has grown over this gives it back.
-const BUFFER: usize = 1 << 20;
+/// The bytes that a reader keeps of the delta chains it has resolved.
+const DELTA_CACHE: usize = 1 << 20;
+/// A reader's buffer is freed if it has grown beyond this size.
+const MAX_IDLE_BUFFER: usize = 1 << 20;
 
-/// An open object store; cheap to clone, safe to share between threads.
+/// An open object store. Clones are cheap, and it can be shared between threads.
 #[derive(Clone)]
 pub(crate) struct Store {
     odb: Arc<gix::odb::Store>,
     cache: Arc<ObjectCache>,
-    /// Readers that nobody reads with at the moment.
+    /// Readers that are not in use.
     idle: Arc<Mutex<Vec<ObjectReader>>>,
 }
 
-/// What is dear to make anew for each object: the list of open packs, zlib's window, and what it takes to go along a chain of
-/// deltas once instead of once for each object in it.
+/// The state that is expensive to create for each object: the list of open packs, zlib's window,
+/// and resolved delta chains.
 struct ObjectReader {
     handle: gix::odb::HandleArc,
     buffer: Vec<u8>,
 }
 
-/// Why an object that should be there is not usable.
+/// Why an object cannot be read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// Not in the store.
+    /// It is not in the store.
     Missing,
-    /// Another kind of object than its place asks for.
+    /// It is of another kind than requested.
     Kind(Kind),
-    /// The store is damaged.
+    /// It is damaged, for this reason.
     Damaged(String),
 }
 
@@ -64,17 +66,18 @@ impl fmt::Display for ReadError {
 }
 
 impl Store {
-    /// Opens the store in `objects`. No single allocation for an object goes over `allocation` bytes.
+    /// Opens the store in the directory `objects`. No single allocation for an object exceeds
+    /// `allocation` bytes.
     pub(crate) fn open(objects: &Path, allocation: u64, cache: &Arc<ObjectCache>) -> std::io::Result<Self> {
         let options = gix::odb::store::init::Options {
-            // Room for packs that other processes add while we run.
+            // Slots for packs that other processes add during this run.
             slots: gix::odb::store::init::Slots::AsNeededByDiskState {
                 multiplier: 1.5,
                 minimum: 64,
             },
             use_multi_pack_index: false,
             alloc_limit_bytes: usize::try_from(allocation).ok(),
-            // Only alternates would be resolved against it, and ours are absolute.
+            // Only relative alternates would be resolved against it, and ours are absolute.
             current_dir: Some(objects.to_owned()),
             ..Default::default()
         };
@@ -90,28 +93,29 @@ impl Store {
         let idle = lock_unpoisoned(&self.idle).pop();
         let mut reader = idle.unwrap_or_else(|| {
             let mut handle = self.odb.to_cache_arc();
-            // A miss would list the packs again. What comes later is seen by a store that is opened later.
+            // Otherwise each miss would list the packs again. Packs that arrive later are seen by a
+            // store that is opened later.
             handle.refresh_never();
-            handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(CHAINS)));
+            handle.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(DELTA_CACHE)));
             ObjectReader {
                 handle,
                 buffer: Vec::new(),
             }
         });
         let done = read(&mut reader);
-        if reader.buffer.capacity() > BUFFER {
+        if reader.buffer.capacity() > MAX_IDLE_BUFFER {
             reader.buffer = Vec::new();
         }
         lock_unpoisoned(&self.idle).push(reader);
         done
     }
 
-    /// Gives back the memory of readers: for a while nobody will read.
-    pub(crate) fn rest(&self) {
+    /// Frees the memory of idle readers.
+    pub(crate) fn drop_readers(&self) {
         lock_unpoisoned(&self.idle).clear();
     }
 
-    /// The object's kind and size, when it is there. Not verified.
+    /// Returns the object's kind and size, unverified, or `None` if it is missing.
     pub(crate) fn header(&self, id: &ObjectId) -> Result<Option<(Kind, u64)>, ReadError> {
         if let Some(object) = self.cache.get(id) {
             return Ok(Some((object.kind, object.bytes.len() as u64)));
@@ -121,12 +125,12 @@ impl Store {
         Ok(header.map(|header| (header.kind(), header.size())))
     }
 
-    /// The object's bytes, verified.
+    /// Returns the object's bytes, verified.
     pub(crate) fn read(&self, id: &ObjectId, kind: Kind) -> Result<Vec<u8>, ReadError> {
         self.with(id, kind, <[u8]>::to_vec)
     }
 
-    /// Lends the object's bytes, verified, to `look`: nothing is copied, however large they are.
+    /// Calls `look` with the object's verified bytes, without copying them.
     pub(crate) fn with<T>(
         &self,
         id: &ObjectId,
@@ -159,7 +163,7 @@ impl Store {
         })
     }
 
-    /// The tree of a commit.
+    /// Returns the id of a commit's tree.
     pub(crate) fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, ReadError> {
         let bytes = self.read(commit, Kind::Commit)?;
         let tree = gix::objs::CommitRefIter::from_bytes(&bytes, Hash::Sha1)

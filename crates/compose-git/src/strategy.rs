@@ -1,28 +1,29 @@
-//! What a request leaves out, and what is tried after a refusal.
+//! The filters of fetch requests, and the fallbacks after a refusal.
 
 use crate::want::Want;
 
-/// What the first request leaves out.
+/// The objects that the first request leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Strategy {
-    /// Everything below the trees on the way to the wanted directories.
+    /// Everything below the trees that lead to the wanted directories.
     #[default]
     Trees,
     /// All blobs.
     Blobs,
-    /// Nothing: the server knows no filter.
+    /// Nothing, because the server does not support filters.
     Nothing,
-    /// Nothing, and the server hands out what it advertised only.
+    /// Nothing, and only ids that the server advertised are requested.
     Advertised,
 }
 
 impl Strategy {
-    /// The filter for the commits `which` of the wants.
+    /// Returns the filter for the commits of the wants at the indices `which`.
     pub(crate) fn filter(self, wants: &[Want], which: &[usize]) -> Option<String> {
         match self {
             Strategy::Trees => {
-                // A depth of 1 is the top directory with its names, which is enough to know the trees there.
-                let roots = which.iter().flat_map(|at| &wants[*at].roots);
+                // A depth of 1 includes the top directory with its names, which is enough to know
+                // the trees there.
+                let roots = which.iter().flat_map(|index| &wants[*index].roots);
                 let depth = roots.map(|root| root.dir.components().count()).max().unwrap_or(1);
                 Some(format!("tree:{depth}"))
             }
@@ -31,7 +32,8 @@ impl Strategy {
         }
     }
 
-    /// What to try when the server answered with this text.
+    /// Returns the strategy to try after the server refused with this message, or `None` if none is
+    /// left.
     pub(crate) fn after_refusal(self, said: &str) -> Option<Self> {
         let about_filters = said.contains("filter");
         match self {
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_leads_to_the_next_strategy_and_then_to_an_end() {
+    fn refusals_lead_through_all_strategies() {
         let mut strategy = Strategy::default();
         let mut seen = vec![strategy];
         for said in [

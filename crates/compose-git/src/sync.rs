@@ -1,8 +1,9 @@
-//! Mutexes.
+//! Helpers for mutexes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex even if a thread panicked while it held it: what the mutexes here guard is whole between any two statements.
+/// Locks a mutex even if a thread panicked while holding it: the guarded values are consistent
+/// between any two statements.
 pub(crate) fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What is asked of a repo besides its files: annotated tags as they were signed.
+//! Fetches annotated tags in their signed form.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use tokio::runtime::Handle;
 use crate::{
     error::Error,
     repo::Repo,
-    session::Ask,
+    session::PackRequest,
     shared::{Shared, Work},
     store::ReadError,
 };
 
 impl Repo {
-    /// An annotated tag's raw content (without the `tag <size>\0` that it is hashed with), verified against its id. One request,
-    /// unless the cache holds it. `refname` is for messages.
+    /// Returns an annotated tag's raw content (without the `tag <size>\0` that is hashed with it),
+    /// verified against its id. Takes one request unless the cache holds it. `refname` is used in
+    /// messages only.
     pub async fn raw_tag(&self, tag: ObjectId, refname: &str) -> Result<Vec<u8>, Error> {
         let refname = refname.to_owned();
         self.step(move |shared, work, runtime| fetch_tag(shared, work, runtime, tag, &refname))
@@ -55,9 +56,9 @@ fn fetch_tag(
     let _guard = entry.lock_for_fetch(&shared.run, &shared.url)?;
     let session = shared.session(work, runtime)?;
     let incoming = entry.incoming()?;
-    let ask = Ask {
+    let ask = PackRequest {
         ids: &[tag],
-        // The tag and its commit, no trees.
+        // The tag and its commit, without trees.
         filter: session.can_filter().then(|| "tree:0".to_owned()),
         shallow: true,
     };

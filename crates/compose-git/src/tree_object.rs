@@ -1,10 +1,10 @@
-//! One tree object, as its bytes say.
+//! Decodes one tree object.
 
 use compose_model::{FileMode, ObjectId};
 
 use crate::{error::TreeProblem, names::printable_name};
 
-/// What an entry's mode says it is.
+/// The type of an entry by its mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     Tree,
@@ -15,7 +15,7 @@ pub(crate) enum EntryKind {
     Unknown(u32),
 }
 
-/// One entry, its name as it stands.
+/// One entry, with its name unchecked.
 #[derive(Debug)]
 pub(crate) struct TreeEntry {
     pub(crate) name: Vec<u8>,
@@ -23,9 +23,11 @@ pub(crate) struct TreeEntry {
     pub(crate) id: ObjectId,
 }
 
-/// A tree's entries, in git's order and without repetition; names are not judged here.
+/// Decodes a tree's entries and checks that they are in git's order without repetition. Names are
+/// not checked here.
 ///
-/// Not by gix's iterator: that takes a socket for a directory, unknown modes for submodules, and wraps modes around at 16 bits.
+/// gix's iterator is not used: it takes a socket for a directory and unknown modes for submodules,
+/// and truncates modes to 16 bits.
 pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<TreeEntry>, TreeProblem> {
     let mut entries: Vec<TreeEntry> = Vec::new();
     while !bytes.is_empty() {
@@ -46,12 +48,12 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Result<Vec<TreeEntry>, TreeProblem> {
     Ok(entries)
 }
 
-/// `<octal mode> <name> NUL <20 bytes of id>`
+/// Splits off the first entry: `<octal mode> <name> NUL <20 bytes of id>`.
 fn split_entry(bytes: &[u8]) -> Option<(TreeEntry, &[u8])> {
     let space = bytes
         .iter()
         .position(|byte| *byte == b' ')
-        .filter(|at| (1..=6).contains(at))?;
+        .filter(|length| (1..=6).contains(length))?;
     let (mode, rest) = (&bytes[..space], &bytes[space + 1..]);
     let mode = mode
         .iter()
@@ -81,7 +83,7 @@ fn split_entry(bytes: &[u8]) -> Option<(TreeEntry, &[u8])> {
     ))
 }
 
-/// Git sorts directories as if their names ended in a slash.
+/// Returns the key of git's order, in which directory names end in a slash.
 fn sort_key(entry: &TreeEntry) -> impl Iterator<Item = &u8> {
     let slash = (entry.kind == EntryKind::Tree).then_some(&b'/');
     entry.name.iter().chain(slash)
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_judged_by_their_number() {
+    fn modes_map_to_entry_kinds() {
         assert_eq!(kind("100644"), EntryKind::File(FileMode::Regular));
         assert_eq!(kind("100664"), EntryKind::File(FileMode::Regular));
         for mode in ["100755", "100777", "104755"] {
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn order_and_repetition_are_gits() {
+    fn entries_out_of_order_or_repeated_are_refused() {
         assert!(parse(&raw(&[("100644", "a.b"), ("40000", "a"), ("100644", "a0")])).is_ok());
         for wrong in [
             [("100644", "b"), ("100644", "a")],

@@ -1,29 +1,30 @@
-//! What is wanted of a repo.
+//! The commits and directories to fetch from a repo.
 
 use compose_model::{CommitId, Filter, TreePath};
 
-/// What is wanted of one commit.
+/// What to fetch of one commit.
 #[derive(Clone, Debug)]
 pub struct Want {
     /// The commit.
     pub commit: CommitId,
-    /// The full name of a ref that points there: asked for where a server hands out no commit by id, and named in messages.
+    /// The full name of a ref that points to the commit. It is requested if a server does not serve
+    /// commits by id, and named in messages.
     pub refname: Option<String>,
-    /// The directories; none: only the commit and its top.
+    /// The wanted directories. If empty, only the commit and its top directory are fetched.
     pub roots: Vec<Root>,
 }
 
-/// A directory of a commit that is wanted.
+/// A wanted directory of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// From the repo's top.
+    /// The path from the repo's top.
     pub dir: TreePath,
-    /// Which of its files; takes paths relative to `dir`.
+    /// The filter for its files, by paths relative to `dir`.
     pub filter: Filter,
 }
 
 impl Root {
-    /// All of a directory.
+    /// Returns a root for a whole directory.
     pub fn whole(dir: TreePath) -> Self {
         Self {
             dir,

@@ -1,4 +1,4 @@
-//! Refs and exact fetches, over every transport that a test can have.
+//! Refs and exact fetches over every transport.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::support::{
 use compose_git::{Error, Git, Root};
 use compose_model::{Cause, ExitCode};
 
-fn six(catalog: &Catalog) -> (String, String) {
+fn two_versions(catalog: &Catalog) -> (String, String) {
     for env in ["eks", "promStack", "grafanaStack"] {
         catalog.write(&format!("{env}/terraform/main.tf"), format!("# {env}\n"));
         catalog.write(&format!("{env}/bitops.config.yaml"), "bitops: {}\n");
@@ -23,13 +23,14 @@ fn six(catalog: &Catalog) -> (String, String) {
     (one, two)
 }
 
-// On one thread, as the program does: on several, the next request may be there before the connection is given back.
+// On one thread, as in the program: on several, the next request may be sent before the connection
+// is back in the pool.
 #[tokio::test]
 async fn http_takes_four_requests_on_one_connection_and_three_when_the_commit_is_known() {
     let lab = Lab::new();
     let catalog = lab.catalog("kubernetes");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
-    let (one, two) = six(&catalog);
+    let (one, two) = two_versions(&catalog);
     let server = Server::start(&lab.dir.path().join("srv"));
     let repo = lab.git().repo(&url(server.url("kubernetes")));
 
@@ -76,7 +77,7 @@ async fn http_takes_four_requests_on_one_connection_and_three_when_the_commit_is
     let silent = packs.filter(|request| String::from_utf8_lossy(&request.body).contains("0010no-progress\n"));
     assert_eq!(silent.count(), 2, "nobody reads how far a server has come");
 
-    // Known commits need no look at the refs.
+    // Known commits do not need the refs.
     let other = Lab::new();
     let before = server.count();
     let repo = other.git().repo(&url(server.url("kubernetes")));
@@ -85,7 +86,7 @@ async fn http_takes_four_requests_on_one_connection_and_three_when_the_commit_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_wanted_is_received() {
+async fn only_wanted_objects_are_received() {
     let lab = Lab::new();
     let catalog = lab.catalog("big");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
@@ -107,10 +108,10 @@ async fn only_what_is_wanted_is_received() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_and_plain_paths_work_alike() {
+async fn file_urls_and_plain_paths_work_alike() {
     let lab = Lab::new();
     let catalog = lab.catalog("with space");
-    let (one, _) = six(&catalog);
+    let (one, _) = two_versions(&catalog);
     for address in [
         catalog.url().replace(' ', "%20"),
         catalog.dir.to_str().unwrap().to_owned(),
@@ -128,17 +129,17 @@ async fn files_and_plain_paths_work_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refs_are_looked_at_once_per_run() {
+async fn refs_are_requested_once_per_run() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
-    let (one, two) = six(&catalog);
+    let (one, two) = two_versions(&catalog);
     let server = Server::start(&lab.dir.path().join("srv"));
     let git = lab.git();
     let repo = git.repo(&url(server.url("repo")));
     repo.refs(&["refs/tags/".to_owned()]).await.unwrap();
     let after_first = server.count();
     catalog.git(&["tag", "-f", "v1.1.0", &one]);
-    // The same repo under another spelling, and prefixes that were answered before.
+    // The same repo under another spelling, with prefixes that are known already.
     let again = git.repo(&url(server.url("repo.git/")));
     assert!(Arc::ptr_eq(&repo, &again));
     let refs = again
@@ -163,8 +164,8 @@ async fn refs_are_looked_at_once_per_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_without_filters_without_raw_commits_and_of_old_protocols() {
-    // A configuration of the repository, and what the server pretends.
+async fn servers_without_filters_and_with_old_protocols_are_supported() {
+    // The server pretends not to know protocol 2.
     let old = |_: &crate::support::server::Request| {
         Action::ServeWith(vec![
             ("GIT_PROTOCOL", String::new()),
@@ -176,8 +177,7 @@ async fn servers_without_filters_without_raw_commits_and_of_old_protocols() {
             let lab = Lab::new();
             let catalog = lab.catalog("repo");
             catalog.git(&["config", "uploadpack.allowFilter", filter]);
-            let (one, two) = six(&catalog);
-            // No ref points to a commit in between.
+            let (one, two) = two_versions(&catalog);
             let root = lab.dir.path().join("srv");
             let server = if protocol == "0" {
                 Server::with(&root, old)
@@ -202,9 +202,9 @@ async fn servers_without_filters_without_raw_commits_and_of_old_protocols() {
     }
 }
 
-/// Protocols 0 and 1 over a repo with a history: is the depth kept?
+/// Protocols 0 and 1 must honour the depth for a repo with a history.
 #[tokio::test(flavor = "multi_thread")]
-async fn old_protocols_bring_no_history() {
+async fn old_protocols_send_no_history() {
     for (version, filter) in [
         ("", "true"),
         ("", "false"),
@@ -233,7 +233,7 @@ async fn old_protocols_bring_no_history() {
             ])
         });
         let repo = lab.git().repo(&url(server.url("repo")));
-        // The last one has a ref, one in the middle has none.
+        // A ref points to the last commit, none to the one in the middle.
         for commit in [&commits[19], &commits[10]] {
             let before = server.bytes();
             let got = repo.fetch(&[want(commit, &["env"])]).await;
@@ -262,7 +262,7 @@ async fn a_server_that_refuses_tree_filters_gets_the_next_one() {
     let catalog = lab.catalog("repo");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
     catalog.git(&["config", "uploadpackfilter.tree.maxDepth", "0"]);
-    let (one, _) = six(&catalog);
+    let (one, _) = two_versions(&catalog);
     let server = Server::start(&lab.dir.path().join("srv"));
     let git = lab.git();
     let repo = git.repo(&url(server.url("repo")));
@@ -280,10 +280,10 @@ async fn a_server_that_refuses_tree_filters_gets_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_is_none_or_is_gone() {
+async fn an_id_without_a_commit_is_an_error() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
-    let (one, _) = six(&catalog);
+    let (one, _) = two_versions(&catalog);
     let blob = catalog.git(&["rev-parse", "HEAD:eks/terraform/main.tf"]);
     let server = Server::start(&lab.dir.path().join("srv"));
     for address in [server.url("repo"), catalog.url()] {
@@ -307,7 +307,7 @@ async fn a_commit_that_is_none_or_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreachable_repos_say_which_and_why() {
+async fn errors_name_the_unreachable_repo_and_the_reason() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog.commit();
@@ -319,8 +319,8 @@ async fn unreachable_repos_say_which_and_why() {
     for (address, code) in [
         (format!("http://{closed}/x"), ExitCode::Unreachable),
         (server.url("nope"), ExitCode::Unreachable),
-        (format!("{}-nope", catalog.url()), ExitCode::Unreachable),
-        (format!("file://{}", lab.home().display()), ExitCode::Unreachable),
+        (format!("{}-nope", catalog.url()), ExitCode::Config),
+        (format!("file://{}", lab.home().display()), ExitCode::Config),
     ] {
         let error = lab
             .git()
@@ -357,7 +357,7 @@ async fn a_sha256_repo_is_refused_clearly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_repos_at_once_share_connections_and_nothing_else() {
+async fn concurrent_repos_take_three_requests_each() {
     let lab = Lab::new();
     let mut commits = Vec::new();
     for name in ["a", "b", "c", "d", "e"] {
@@ -383,12 +383,12 @@ async fn many_repos_at_once_share_connections_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hands_out_only_what_it_advertised() {
+async fn a_server_that_serves_only_advertised_ids_is_supported() {
     for filter in ["true", "false"] {
         let lab = Lab::new();
         let catalog = lab.catalog("repo");
         catalog.git(&["config", "uploadpack.allowFilter", filter]);
-        let (one, two) = six(&catalog);
+        let (one, two) = two_versions(&catalog);
         let tag = catalog.git(&["rev-parse", "refs/tags/1.0.0"]);
         let advertised = [tag, two.clone()];
         let server = Server::with(&lab.dir.path().join("srv"), move |request| {
@@ -423,10 +423,10 @@ async fn a_server_that_hands_out_only_what_it_advertised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_knows_no_depth_sends_its_history() {
+async fn a_server_without_shallow_fetches_sends_its_history() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
-    let (one, two) = six(&catalog);
+    let (one, two) = two_versions(&catalog);
     let server = Server::with(&lab.dir.path().join("srv"), |request| {
         if request.method != "GET" {
             return Action::Serve;

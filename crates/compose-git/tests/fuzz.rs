@@ -1,7 +1,7 @@
-//! A server whose answers are damaged at random, and a cache whose files are: a fetch ends with the right files or with an
-//! error, nothing panics, and afterwards the cache serves an honest run as if nothing had been.
+//! Damages a server's answers or the cache's files at random. A fetch must return the right files
+//! or an error, nothing may panic, and afterwards the cache must serve an honest run.
 //!
-//! For longer, and from elsewhere: see `compose_testkit::fuzz`.
+//! See `compose_testkit::fuzz` for longer runs and other seeds.
 
 mod support;
 
@@ -28,7 +28,7 @@ use support::{
 };
 
 const FILES: [&str; 3] = ["deep/note.md=three", "link.tf=one", "main.tf=one"];
-/// What pkt-lines, packs and indices are made of.
+/// Byte sequences that occur in pkt-lines, packs and indices.
 const PIECES: [&[u8]; 20] = [
     b"0000",
     b"0001",
@@ -52,23 +52,23 @@ const PIECES: [&[u8]; 20] = [
     b"\xfftOc\0\0\0\x02",
 ];
 
-/// A request as far as answers depend on it, and what git answered.
+/// The answers of git by request target and body.
 type Recorded = HashMap<(String, Vec<u8>), (String, Vec<(String, String)>, Vec<u8>)>;
 type Damage = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
 
-/// What is done to the answers to requests of a kind.
+/// The damage that is done to the answers of one kind of request.
 #[derive(Default)]
-struct Spite(Option<(Kind, Damage)>);
+struct AnswerDamage(Option<(RequestKind, Damage)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum RequestKind {
     Handshake,
     Refs,
     Commit,
     Files,
 }
 
-impl Kind {
+impl RequestKind {
     fn of(request: &Request) -> Self {
         let holds = |text: &str| request.body.windows(text.len()).any(|at| at == text.as_bytes());
         match request.method.as_str() {
@@ -84,8 +84,8 @@ struct Scene {
     lab: Lab,
     server: Server,
     commit: String,
-    spite: Arc<Mutex<Spite>>,
-    /// A good pack of each fetch, for others to be made of.
+    damage: Arc<Mutex<AnswerDamage>>,
+    /// The good pack of each fetch, from which damaged ones are made.
     packs: Vec<Vec<u8>>,
 }
 
@@ -101,10 +101,10 @@ impl Scene {
             .write("other/x", "x");
         let commit = catalog.commit();
         catalog.git(&["tag", "-a", "-m", "x", "1.0.0"]);
-        let spite = Arc::<Mutex<Spite>>::default();
+        let answer_damage = Arc::<Mutex<AnswerDamage>>::default();
         let recorded = Arc::<Mutex<Recorded>>::default();
         let root = lab.dir.path().join("srv");
-        let (answers, damage) = (Arc::clone(&recorded), Arc::clone(&spite));
+        let (answers, damage) = (Arc::clone(&recorded), Arc::clone(&answer_damage));
         let server = Server::with(&root.clone(), move |request| {
             let key = (request.target.clone(), request.body.clone());
             let mut answers = answers.lock().unwrap();
@@ -114,7 +114,7 @@ impl Scene {
             }
             let kind = headers.iter().find(|(name, _)| name == "Content-Type").unwrap();
             let body = match &damage.lock().unwrap().0 {
-                Some((of, damage)) if *of == Kind::of(request) => damage(body),
+                Some((of, damage)) if *of == RequestKind::of(request) => damage(body),
                 _ => body.clone(),
             };
             Action::Answer("200 OK", vec![("Content-Type", kind.1.clone())], body)
@@ -123,7 +123,7 @@ impl Scene {
             lab,
             server,
             commit,
-            spite,
+            damage: answer_damage,
             packs: Vec::new(),
         };
         assert_eq!(scene.run(&scene.options()).await.unwrap(), FILES);
@@ -143,7 +143,7 @@ impl Scene {
         options
     }
 
-    /// Refs and files, as a run of the program asks for them.
+    /// Requests refs and files as a run of the program does.
     async fn run(&self, options: &Options) -> Result<Vec<String>, Error> {
         let git = Git::new(options.clone()).unwrap();
         let repo = git.repo(&url(self.server.url("repo")));
@@ -156,16 +156,16 @@ impl Scene {
         Cache::at(self.lab.cache()).list().unwrap()[0].path.clone()
     }
 
-    fn set(&self, kind: Kind, damage: Damage) {
-        self.spite.lock().unwrap().0 = Some((kind, damage));
+    fn damage_answers(&self, kind: RequestKind, damage: Damage) {
+        self.damage.lock().unwrap().0 = Some((kind, damage));
     }
 
-    fn relent(&self) {
-        self.spite.lock().unwrap().0 = None;
+    fn stop_damage(&self) {
+        self.damage.lock().unwrap().0 = None;
     }
 }
 
-/// Panics of any thread: one on the runtime is otherwise an error like others.
+/// Counts the panics of all threads; otherwise a panic on the runtime would look like any error.
 fn panics() -> &'static AtomicUsize {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     static HOOK: std::sync::Once = std::sync::Once::new();
@@ -179,19 +179,19 @@ fn panics() -> &'static AtomicUsize {
     &COUNT
 }
 
-/// The right files, or an error that is no bug and no hang.
+/// Asserts that a run returned the right files, or an error that is neither a bug nor a timeout.
 #[track_caller]
-fn judge(done: &Result<Vec<String>, Error>, told: &str) {
-    assert_eq!(panics().load(Ordering::SeqCst), 0, "a panic: {told}");
+fn assert_right_or_refused(done: &Result<Vec<String>, Error>, context: &str) {
+    assert_eq!(panics().load(Ordering::SeqCst), 0, "a panic: {context}");
     match done {
-        Ok(files) => assert_eq!(files, &FILES, "{told}"),
+        Ok(files) => assert_eq!(files, &FILES, "{context}"),
         Err(error) => {
             assert!(
                 !matches!(error, Error::Bug { .. } | Error::TimedOut { .. }),
-                "{error:?}: {told}"
+                "{error:?}: {context}"
             );
             let text = error.to_string();
-            assert!(!text.chars().any(char::is_control), "{text:?}: {told}");
+            assert!(!text.chars().any(char::is_control), "{text:?}: {context}");
         }
     }
 }
@@ -211,7 +211,7 @@ fn framed(payload: &[u8]) -> Vec<u8> {
     [format!("{:04x}", payload.len() + 4).as_bytes(), payload].concat()
 }
 
-/// The pack in an answer, out of its side-band.
+/// Extracts the pack from the side-band of an answer.
 fn pack_of(body: &[u8]) -> Option<Vec<u8>> {
     let lines = lines_of(body);
     let start = lines.iter().position(|line| line == &framed(b"packfile\n"))?;
@@ -219,7 +219,7 @@ fn pack_of(body: &[u8]) -> Option<Vec<u8>> {
     Some(bands.flat_map(|line| line[5..].iter().copied()).collect())
 }
 
-/// An answer with another pack in the place of its own.
+/// Replaces the pack in an answer.
 fn with_pack(body: &[u8], pack: &[u8]) -> Vec<u8> {
     let mut lines = lines_of(body);
     lines.retain(|line| line.get(4) != Some(&1));
@@ -232,7 +232,7 @@ fn with_pack(body: &[u8], pack: &[u8]) -> Vec<u8> {
     lines.concat()
 }
 
-/// The same with the checksum that belongs to it.
+/// Appends the checksum of a pack or index.
 fn sealed(mut pack: Vec<u8>) -> Vec<u8> {
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
     hasher.update(&pack);
@@ -246,7 +246,8 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A variable number as packs have them, the first byte with a type and four bits.
+/// The head of a pack's entry: a variable-length size whose first byte holds the type and four
+/// bits.
 fn entry_head(kind: u8, mut size: usize) -> Vec<u8> {
     let mut head = vec![(kind << 4) | u8::try_from(size & 15).unwrap()];
     size >>= 4;
@@ -258,7 +259,7 @@ fn entry_head(kind: u8, mut size: usize) -> Vec<u8> {
     head
 }
 
-/// A pack of a few objects and of deltas on them, each with a wrong place now and then, and a right checksum.
+/// A pack of a few objects and deltas with occasional errors and a valid checksum.
 fn odd_pack(random: &mut Random) -> Vec<u8> {
     let mut pack = Vec::new();
     let mut starts = Vec::new();
@@ -267,7 +268,7 @@ fn odd_pack(random: &mut Random) -> Vec<u8> {
         let start = pack.len();
         let kind = *random.pick(&[1, 2, 3, 4, 6, 6, 6, 7, 0, 5]);
         let mut bytes = match kind {
-            // The base's size, the result's, a copy of three bytes, two new ones.
+            // The sizes of the base and the result, a copy of three bytes, and two new bytes.
             6 | 7 => vec![3, 5, 0x90, 3, 2, b'x', b'y'],
             _ => b"one".to_vec(),
         };
@@ -320,17 +321,17 @@ fn odd_pack(random: &mut Random) -> Vec<u8> {
     sealed([head, pack].concat())
 }
 
-/// What to do to the next round's answers.
-fn spite(random: &mut Random, packs: &[Vec<u8>]) -> (Kind, Damage) {
+/// Chooses the damage to the answers of the next round.
+fn random_damage(random: &mut Random, packs: &[Vec<u8>]) -> (RequestKind, Damage) {
     let kind = *random.pick(&[
-        Kind::Handshake,
-        Kind::Refs,
-        Kind::Commit,
-        Kind::Files,
-        Kind::Commit,
-        Kind::Files,
+        RequestKind::Handshake,
+        RequestKind::Refs,
+        RequestKind::Commit,
+        RequestKind::Files,
+        RequestKind::Commit,
+        RequestKind::Files,
     ]);
-    let of_pack = matches!(kind, Kind::Commit | Kind::Files);
+    let of_pack = matches!(kind, RequestKind::Commit | RequestKind::Files);
     let way = random.below(if of_pack { 5 } else { 2 });
     let random = Mutex::new(Random::new(random.below(1 << 31)));
     let other = packs[0].clone();
@@ -338,23 +339,23 @@ fn spite(random: &mut Random, packs: &[Vec<u8>]) -> (Kind, Damage) {
         let random = &mut *random.lock().unwrap();
         match way {
             0 => random.damaged(body, &other, &PIECES),
-            // Its lines, with true lengths.
+            // Damages its lines but keeps their lengths valid.
             1 => {
                 let mut lines = lines_of(body);
                 for _ in 0..=random.below(3) {
-                    let at = random.below(lines.len());
+                    let index = random.below(lines.len());
                     match random.below(5) {
-                        0 => drop(lines.remove(at)),
-                        1 => lines.insert(at, lines[random.below(lines.len())].clone()),
-                        // An error, in the server's own words.
+                        0 => drop(lines.remove(index)),
+                        1 => lines.insert(index, lines[random.below(lines.len())].clone()),
+                        // An error message of the server.
                         2 => {
                             let words = random.damaged(b"go \x1b[31maway\n", body, &PIECES);
                             let start: &[u8] = if random.below(2) == 0 { b"ERR " } else { b"\x03" };
-                            lines[at] = framed(&[start, &words].concat());
+                            lines[index] = framed(&[start, &words].concat());
                         }
                         _ => {
-                            let payload = lines[at].get(4..).unwrap_or_default();
-                            lines[at] = framed(&random.damaged(payload, body, &PIECES));
+                            let payload = lines[index].get(4..).unwrap_or_default();
+                            lines[index] = framed(&random.damaged(payload, body, &PIECES));
                         }
                     }
                     if lines.is_empty() {
@@ -376,29 +377,29 @@ fn spite(random: &mut Random, packs: &[Vec<u8>]) -> (Kind, Damage) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_server_answers_the_cache_holds_nothing_wrong() {
+async fn damaged_answers_never_leave_wrong_objects_in_the_cache() {
     panics();
     let scene = Scene::new().await;
     let mut random = Random::seeded();
     let (mut refused, mut fetched) = (0, 0);
     for round in 0..rounds(25) {
         Cache::at(scene.lab.cache()).clear().unwrap();
-        let (kind, damage) = spite(&mut random, &scene.packs);
-        scene.set(kind, damage);
-        let told = format!("round {round}, {kind:?}");
+        let (kind, damage) = random_damage(&mut random, &scene.packs);
+        scene.damage_answers(kind, damage);
+        let context = format!("round {round}, {kind:?}");
         let done = scene.run(&scene.options()).await;
-        judge(&done, &told);
+        assert_right_or_refused(&done, &context);
         *(if done.is_ok() { &mut fetched } else { &mut refused }) += 1;
-        scene.relent();
+        scene.stop_damage();
         for _ in ["with what is left", "warm"] {
             let honest = scene.run(&scene.options()).await;
             assert_eq!(
                 honest.as_deref().ok(),
                 Some(&FILES.map(str::to_owned)[..]),
-                "{honest:?}: {told}"
+                "{honest:?}: {context}"
             );
         }
-        verify(&scene.entry(), &told);
+        verify(&scene.entry(), &context);
     }
     assert!(
         refused > fetched && fetched > 0,
@@ -406,25 +407,29 @@ async fn whatever_a_server_answers_the_cache_holds_nothing_wrong() {
     );
 }
 
-/// Every object that the cache can be asked for is what it is called. (What a server sends behind a whole pack stays in its file,
-/// where no index leads to it.)
+/// Asserts that every object that the cache's indices lead to has the content of its id. (Bytes
+/// that a server sends after a complete pack stay in its file, but no index leads to them.)
 #[track_caller]
-fn verify(entry: &Path, told: &str) {
+fn verify(entry: &Path, context: &str) {
     let objects = gix::odb::at(entry.join("objects"), gix::hash::Kind::Sha1).unwrap();
     let mut buffer = Vec::new();
     for id in objects.iter().unwrap() {
         let id = id.unwrap();
         let found = objects.try_find(&id, &mut buffer);
         let object = found
-            .unwrap_or_else(|error| panic!("{id}: {error}: {told}"))
+            .unwrap_or_else(|error| panic!("{id}: {error}: {context}"))
             .unwrap();
         let actual = gix::objs::compute_hash(gix::hash::Kind::Sha1, object.kind, object.data).unwrap();
-        assert_eq!(actual, id, "{told}");
+        assert_eq!(actual, id, "{context}");
     }
-    assert_eq!(fs::read_dir(entry.join("incoming")).unwrap().count(), 0, "{told}");
+    assert_eq!(
+        fs::read_dir(entry.join("incoming")).unwrap().count(),
+        0,
+        "{context}"
+    );
 }
 
-/// All files below a directory, sorted.
+/// Returns all files below a directory, sorted.
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for found in fs::read_dir(dir).unwrap() {
@@ -440,7 +445,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_damaged_in_a_cache_it_heals() {
+async fn a_cache_with_any_damage_is_repaired() {
     panics();
     let scene = Scene::new().await;
     let good: Vec<_> = files_below(&scene.entry())
@@ -452,7 +457,7 @@ async fn whatever_is_damaged_in_a_cache_it_heals() {
     let mut random = Random::seeded();
     let (mut served, mut lost) = (0, 0);
     for round in 0..rounds(25) {
-        let mut told = format!("round {round}");
+        let mut context = format!("round {round}");
         for file in files_below(&scene.entry()) {
             fs::remove_file(file).unwrap();
         }
@@ -470,46 +475,47 @@ async fn whatever_is_damaged_in_a_cache_it_heals() {
                 _ => random.damaged(bytes, other, &PIECES),
             };
             fs::write(path, bytes).unwrap();
-            told.push_str(&format!(", {}", path.file_name().unwrap().display()));
+            context.push_str(&format!(", {}", path.file_name().unwrap().display()));
         }
         let alone = scene.run(&offline).await;
-        judge(&alone, &told);
+        assert_right_or_refused(&alone, &context);
         *(if alone.is_ok() { &mut served } else { &mut lost }) += 1;
         for _ in ["healing", "warm"] {
             let honest = scene.run(&scene.options()).await;
             assert_eq!(
                 honest.as_deref().ok(),
                 Some(&FILES.map(str::to_owned)[..]),
-                "{honest:?}: {told}"
+                "{honest:?}: {context}"
             );
         }
     }
     assert!(served > 0 && lost > 0, "{served} served, {lost} lost");
 }
 
-/// An index that leads from one id to another one's object: all is whole but what it is called.
+/// Swaps two offsets of an index, so that one id leads to another id's object.
 fn misled(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let count = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.get(1028..1032)?.try_into().ok()?) as usize);
     let Some(count) = count(&bytes).filter(|count| bytes.len() == 8 + 1024 + count * 28 + 40) else {
         return bytes;
     };
-    // After the header, the fan-out, the ids and the checksums.
+    // The offsets follow the header, the fan-out, the ids and the checksums.
     let offset = |number: usize| 8 + 1024 + count * 24 + 4 * number;
     let (one, other) = (offset(random.below(count)), offset(random.below(count)));
-    for at in 0..4 {
-        bytes.swap(one + at, other + at);
+    for byte in 0..4 {
+        bytes.swap(one + byte, other + byte);
     }
     bytes.truncate(bytes.len() - 20);
     sealed(bytes)
 }
 
-/// An index whose tables are damaged, with the checksum that belongs to it.
+/// Damages an index's tables and updates its checksum.
 fn reindexed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes[..bytes.len().saturating_sub(20)].to_vec();
     for _ in 0..=random.below(4) {
-        // The header, the fan-out of 256 numbers, ids, checksums, offsets.
-        let at = 4 * random.below(bytes.len() / 4 + 1);
+        // The position is in the header, the fan-out of 256 numbers, the ids, the checksums or the
+        // offsets.
+        let position = 4 * random.below(bytes.len() / 4 + 1);
         let number = [
             0,
             1,
@@ -520,7 +526,7 @@ fn reindexed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
             0x8000_0001,
             0xffff_ffff_u32,
         ];
-        if let Some(place) = bytes.get_mut(at..at + 4) {
+        if let Some(place) = bytes.get_mut(position..position + 4) {
             place.copy_from_slice(&random.pick(&number).to_be_bytes());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Catalog, Lab, contents, h2::H2, path, text, url, want};
+use crate::support::{Catalog, Lab, contents, h2::H2, path, read_text, url, want};
 use compose_git::{Git, Options};
 use compose_testkit::server::Authority;
 
@@ -49,14 +49,14 @@ async fn all_repos_of_a_host_share_one_connection() {
     }
     let requests = server.requests();
     assert_eq!(requests.len(), 20);
-    // Those that start at the same time shake hands side by side: to wait for the first would cost the others a round trip.
-    // From the second request on all go by one connection.
+    // Requests that start at the same time may open connections side by side: waiting for the first
+    // would cost the others a round trip. From the second request on, all share one connection.
     assert!(server.handshakes() <= names.len());
     let later = requests.iter().filter(|request| request.method == "POST");
     let connections: BTreeSet<u64> = later.map(|request| request.connection).collect();
     assert_eq!(connections.len(), 1, "{requests:#?}");
 
-    // One more repo of the host needs no handshake.
+    // Another repo of the host needs no handshake.
     let before = server.handshakes();
     let commit = catalog(&lab, "f").commit();
     let repo = git.repo(&url(server.url("f")));
@@ -70,11 +70,12 @@ async fn all_repos_of_a_host_share_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pack_larger_than_the_windows_streams() {
+async fn a_pack_larger_than_the_flow_control_windows_is_received() {
     let lab = Lab::new();
     let authority = Authority::new();
     let catalog = catalog(&lab, "big");
-    // Noise in hexadecimal: 2.4 MB on the wire, beyond the 2 MB that the client lets a server send unasked.
+    // Noise in hexadecimal: 2.4 MB on the wire, more than the 2 MB that the client lets a server
+    // send without acknowledgement.
     let mut state = 1_u64;
     let noise: String = (0..300_000)
         .map(|_| {
@@ -91,6 +92,6 @@ async fn a_pack_larger_than_the_windows_streams() {
     let got = repo.fetch(&[want(&commit, &["env"])]).await.unwrap();
     let files = got[0].files(&compose_git::Root::whole(path("env"))).unwrap();
     let found = files.iter().find(|file| file.path.as_str() == "noise").unwrap();
-    assert!(text(&got[0], found) == noise);
+    assert!(read_text(&got[0], found) == noise);
     assert!(repo.traffic().1 > 2 << 20, "{:?}", repo.traffic());
 }

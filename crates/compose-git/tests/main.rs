@@ -1,6 +1,7 @@
-//! Repos, servers and networks as a run of fetching meets them.
+//! Fetching from all kinds of repos, servers and networks.
 //!
-//! `fuzz` and `processes` are binaries of their own: the one counts the panics of its process, the other starts itself.
+//! `fuzz` and `processes` are separate binaries: the former counts the panics of its process, the
+//! latter starts itself.
 
 mod cache;
 mod credentials;

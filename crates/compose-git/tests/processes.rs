@@ -1,6 +1,6 @@
-//! Processes that share a cache: eight at once, and ones that are killed at every stage.
+//! Processes that share a cache: eight at once, and some that are killed at every stage.
 //!
-//! Without the test harness, because this program is also the process that is started and killed.
+//! This test has no harness because the program is also the process that it starts and kills.
 
 mod support;
 
@@ -33,18 +33,18 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("look and fetch") => runtime.block_on(fetch(&arguments[2], &arguments[3], &arguments[4], true)),
         Some("fetch") => runtime.block_on(fetch(&arguments[2], &arguments[3], &arguments[4], false)),
-        // Asked by tools that want to know which tests there are.
+        // Test runners ask for the list of tests.
         Some("--list") => {}
         _ => {
-            eight_at_once_fetch_once();
-            whoever_is_killed_leaves_a_cache_that_works();
-            what_the_umask_lets_others_read_others_can_read();
-            a_cache_that_was_carried_away_and_back_needs_no_request();
+            eight_concurrent_processes_fetch_once();
+            a_killed_process_leaves_a_working_cache();
+            file_permissions_follow_the_umask();
+            a_cache_that_was_archived_and_restored_needs_no_request();
         }
     }
 }
 
-/// The process that is started: fetches, and says what it got.
+/// The started process: fetches and prints the files.
 async fn fetch(cache: &str, address: &str, commit: &str, look: bool) {
     let mut options = Options::new(cache);
     options.environment = support::environment(&Path::new(cache).with_file_name("no-home"));
@@ -91,12 +91,12 @@ impl Scene {
 }
 
 fn check(output: &Output, when: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{when}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{when}: {stderr}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), FILES, "{when}");
 }
 
-fn eight_at_once_fetch_once() {
+fn eight_concurrent_processes_fetch_once() {
     let scene = Scene::new();
     let server = Server::start(&scene.lab.dir.path().join("srv"));
     let children: Vec<Child> = (0..8).map(|_| scene.spawn(&server)).collect();
@@ -123,7 +123,7 @@ fn eight_at_once_fetch_once() {
     );
 }
 
-fn whoever_is_killed_leaves_a_cache_that_works() {
+fn a_killed_process_leaves_a_working_cache() {
     for stage in 0..4 {
         for with_answer in [false, true] {
             let when = format!("killed at request {stage}, answer under way: {with_answer}");
@@ -136,7 +136,7 @@ fn whoever_is_killed_leaves_a_cache_that_works() {
                 }
                 let to_kill = Arc::clone(&to_kill);
                 let kill = move || {
-                    // It was started before it could ask; whoever started it puts it here at once.
+                    // The process may send its request before the test has stored it here.
                     loop {
                         if let Some(child) = to_kill.lock().unwrap().as_mut() {
                             child.kill().unwrap();
@@ -147,7 +147,7 @@ fn whoever_is_killed_leaves_a_cache_that_works() {
                     }
                 };
                 if with_answer {
-                    // The whole answer but its last bytes is on its way when the process dies.
+                    // The process dies when all but the last bytes of the answer have been sent.
                     return Action::Split(Box::new(kill));
                 }
                 kill();
@@ -177,7 +177,7 @@ fn whoever_is_killed_leaves_a_cache_that_works() {
     }
 }
 
-/// All paths below a directory, with their modes.
+/// Returns all paths below a directory with their modes.
 fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
     let mut all = Vec::new();
     for found in fs::read_dir(dir).unwrap() {
@@ -191,7 +191,7 @@ fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
     all
 }
 
-fn what_the_umask_lets_others_read_others_can_read() {
+fn file_permissions_follow_the_umask() {
     for (umask, readers) in [("022", 0o444), ("027", 0o440), ("077", 0o400)] {
         let scene = Scene::new();
         let server = Server::start(&scene.lab.dir.path().join("srv"));
@@ -218,8 +218,8 @@ fn what_the_umask_lets_others_read_others_can_read() {
     }
 }
 
-/// As an `actions/cache` does it: packed by one user, unpacked by another one, later.
-fn a_cache_that_was_carried_away_and_back_needs_no_request() {
+/// As with `actions/cache`: one user archives the cache, another one restores it later.
+fn a_cache_that_was_archived_and_restored_needs_no_request() {
     let scene = Scene::new();
     let server = Server::start(&scene.lab.dir.path().join("srv"));
     check(
@@ -232,7 +232,7 @@ fn a_cache_that_was_carried_away_and_back_needs_no_request() {
         assert!(status.unwrap().success(), "{program} {arguments:?}");
     };
     run("tar", &["-cf", "cache.tar", "cache"]);
-    // Whoever is not root may not give files away, but may lose the right to write.
+    // Users other than root cannot give files away, but can lose the permission to write.
     let is_root = rustix::process::geteuid().is_root();
     let program = root.join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
@@ -258,7 +258,7 @@ fn a_cache_that_was_carried_away_and_back_needs_no_request() {
             .arg(scene.lab.cache())
             .arg(server.url("repo"))
             .arg(&scene.commit)
-            // Nothing is to be fetched, so no other place is looked for.
+            // Nothing has to be fetched, so no temporary directory is needed.
             .env("TMPDIR", root.join("absent"))
             .output()
             .unwrap();
@@ -267,7 +267,7 @@ fn a_cache_that_was_carried_away_and_back_needs_no_request() {
         assert_eq!(modes(&scene.lab.cache()), kept, "{what}: nothing was written");
         run("chmod", &["-R", "u+w", "cache"]);
     }
-    // Given back to its user, it takes what is new.
+    // Once it is writable again, the cache takes new objects.
     let catalog = support::Catalog {
         dir: root.join("srv/repo"),
     };

@@ -1,7 +1,8 @@
-//! Real proxies between us and a real server: by `CONNECT`, by SOCKS, refusing, exempt, absent.
+//! Real proxies between the client and a real server: `CONNECT`, SOCKS, refusing, exempt and
+//! missing ones.
 
 use crate::support::{Lab, contents, socks::Socks, url, want};
-use compose_git::{Error, Git, Options};
+use compose_git::{Error, Git, Options, SettingProblem};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::{
     GitServer,
@@ -12,7 +13,7 @@ struct Scene {
     lab: Lab,
     commit: String,
     authority: Authority,
-    /// By https.
+    /// Serves https.
     server: GitServer,
 }
 
@@ -77,7 +78,7 @@ fn with_login(proxy: &Proxy) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_goes_by_connect_and_the_login_stays_with_the_proxy() {
+async fn https_uses_connect_and_the_login_is_sent_to_the_proxy_only() {
     let scene = scene();
     let target = scene.server.address().trim_start_matches("https://").to_owned();
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
@@ -93,13 +94,13 @@ async fn https_goes_by_connect_and_the_login_stays_with_the_proxy() {
             (tunnels[0].method.as_str(), &tunnels[0].target),
             ("CONNECT", &target)
         );
-        // Base64 of the login.
+        // The base64 form of the login.
         assert_eq!(
             tunnels[0].authorization.as_deref(),
             Some("Basic dXNlcjpzM2NyZXQ=")
         );
     }
-    // Without a scheme, as curl takes it.
+    // Without a scheme, as curl accepts it.
     let proxy = Proxy::start();
     let bare = proxy.address().replace("http://", "");
     scene.fetch(&[("HTTPS_PROXY", &bare)]).await.unwrap();
@@ -110,7 +111,7 @@ async fn https_goes_by_connect_and_the_login_stays_with_the_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_wants_a_login_is_told_apart_from_the_host() {
+async fn a_login_that_the_proxy_wants_is_told_from_one_that_the_host_wants() {
     let scene = scene();
     for login in ["", "user:wrong-s3cret@"] {
         let proxy = Proxy::start_with_credentials("user", "s3cret");
@@ -130,7 +131,7 @@ async fn a_proxy_that_wants_a_login_is_told_apart_from_the_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_proxy_exempts_goes_straight() {
+async fn hosts_in_no_proxy_are_contacted_directly() {
     let scene = scene();
     let proxy = Proxy::start();
     for exempt in ["localhost", "elsewhere,localhost", "*"] {
@@ -148,12 +149,12 @@ async fn what_no_proxy_exempts_goes_straight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_is_gone_or_leads_nowhere_is_named_and_tried_again() {
+async fn an_unreachable_proxy_is_named_and_retried() {
     let scene = scene();
     let gone = ClosedPort::new();
     let error = scene.fails(&[("HTTPS_PROXY", &gone.address())]).await;
     assert!(
-        matches!(&error, Error::Network { why, .. } if why == "the way to the proxy: the connection was refused"),
+        matches!(&error, Error::Network { why, .. } if why == "the connection to the proxy failed: the connection was refused"),
         "{error:?}"
     );
     assert_eq!(scene.waits(), 3);
@@ -169,7 +170,7 @@ async fn a_proxy_that_is_gone_or_leads_nowhere_is_named_and_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn socks_is_spoken_too() {
+async fn socks_proxies_are_supported() {
     let scene = scene();
     let plain = GitServer::start(&scene.lab.dir.path().join("srv"));
     let port = scene.server.socket_address().port();
@@ -192,7 +193,7 @@ async fn socks_is_spoken_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gits_own_setting_comes_before_the_variables() {
+async fn gits_proxy_setting_takes_precedence_over_the_variables() {
     let scene = scene();
     let (meant, other) = (Proxy::start(), Proxy::start());
     let variables = [("HTTPS_PROXY", other.address())];
@@ -210,7 +211,7 @@ async fn gits_own_setting_comes_before_the_variables() {
         .unwrap();
     assert_eq!(meant.tunnels().len(), 1, "exempt from this one as well");
 
-    // Nothing for this host, something for the rest.
+    // No proxy for this host, one for the others.
     let own = scene.server.address();
     scene.git_config(&format!(
         "[http]\n proxy = {}\n[http \"{own}\"]\n proxy =\n",
@@ -221,12 +222,18 @@ async fn gits_own_setting_comes_before_the_variables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_proxys_address_is_refused_by_name_and_not_gone_around() {
+async fn an_invalid_proxy_address_is_refused_and_not_bypassed() {
     let scene = scene();
     for address in ["ftp://user:s3cret@proxy:21", "http://user:s3cret@[", "http://"] {
         let error = scene.fails(&[("HTTPS_PROXY", address)]).await;
         assert!(
-            matches!(&error, Error::Setting { why, .. } if why.starts_with("HTTPS_PROXY is no proxy's address")),
+            matches!(
+                &error,
+                Error::Setting {
+                    source: SettingProblem::Proxy { name: "HTTPS_PROXY" },
+                    ..
+                }
+            ),
             "{error:?}"
         );
         assert_eq!(error.exit_code(), ExitCode::Config);
@@ -236,7 +243,7 @@ async fn what_is_no_proxys_address_is_refused_by_name_and_not_gone_around() {
     assert!(
         error
             .to_string()
-            .contains("http.proxy of git's configuration is no proxy's address"),
+            .contains("http.proxy of git's configuration is not a proxy's address"),
         "{error}"
     );
     assert_eq!(scene.server.requests().len(), 0);

@@ -41,7 +41,7 @@ async fn fetch(sshd: &Sshd, lab: &Lab, options: Options, commit: &str) -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_or_an_agent_opens_the_door_and_a_stranger_host_does_not() {
+async fn a_key_or_an_agent_gives_access_and_an_unknown_host_is_refused() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);

@@ -1,6 +1,7 @@
-//! What a source's tree may hold: links followed inside the commit, everything hostile refused with its path.
+//! The entries that a source's tree may hold: symlinks are followed inside the commit, and hostile
+//! entries are refused with their path.
 
-use crate::support::{Catalog, Lab, contents, id, path, text, url, want};
+use crate::support::{Catalog, Lab, contents, id, path, read_text, url, want};
 use compose_git::{Error, Options, Root, Snapshot, TreeProblem, Want};
 use compose_model::{Cause, ExitCode, FileMode, Filter, Globs};
 
@@ -35,7 +36,7 @@ fn refused(snapshot: &Snapshot) -> (String, TreeProblem) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_become_what_they_point_to() {
+async fn symlinks_become_their_targets() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog
@@ -57,7 +58,7 @@ async fn links_become_what_they_point_to() {
         .unwrap();
     let commit = catalog.commit();
     let snapshot = fetch(&lab, &catalog, &commit).await;
-    // `..` after a link leaves where the link points to, as in a file system.
+    // `..` after a symlink is relative to its target, as in a file system.
     assert_eq!(
         contents(&snapshot, "env"),
         [
@@ -75,7 +76,7 @@ async fn links_become_what_they_point_to() {
         (run.mode, run.repo_path.as_str()),
         (FileMode::Executable, "_shared/mod/run.sh")
     );
-    // The wanted directory may be a link itself.
+    // The wanted directory may itself be a symlink.
     let aliased = fetch_with(lab.options(), &catalog, &commit, &Root::whole(path("alias"))).await;
     assert_eq!(contents(&aliased, "alias").len(), 6);
     assert_eq!(
@@ -85,7 +86,7 @@ async fn links_become_what_they_point_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_lead_elsewhere_are_refused() {
+async fn invalid_symlinks_are_refused() {
     for (target, expected) in [
         ("/etc/passwd", TreeProblem::AbsoluteLink("/etc/passwd".into())),
         ("../../x", TreeProblem::EscapingLink("../../x".into())),
@@ -183,7 +184,7 @@ async fn hostile_entries_are_refused_with_their_escaped_path() {
     ] {
         let tree = catalog.tree(&[(mode, b"odd", id)]);
         let commit = catalog.commit_tree(&catalog.tree(&[("40000", b"env", &tree)]));
-        // Git itself notices some of these when it packs; then the server's words are the error.
+        // git itself detects some of these when it packs; then the server's message is the error.
         let repo = lab.git().repo(&url(catalog.url()));
         let error = match repo.fetch(&[want(&commit, &["env"])]).await {
             Ok(got) => got[0].files(&Root::whole(path("env"))).unwrap_err(),
@@ -275,14 +276,14 @@ async fn excluded_files_are_not_fetched() {
     };
     let got = repo.fetch(&[want]).await.unwrap();
     let files = got[0].files(&root).unwrap();
-    assert_eq!((files.len(), text(&got[0], &files[0])), (1, "ok".to_owned()));
+    assert_eq!((files.len(), read_text(&got[0], &files[0])), (1, "ok".to_owned()));
     assert!(server.bytes() < 5_000, "{} bytes", server.bytes());
-    // The whole root is another question, and is answered when it is asked.
+    // The whole root was not fetched; listing it fails.
     assert!(got[0].files(&Root::whole(path("env"))).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn budgets_hold_and_are_named() {
+async fn exceeded_budgets_are_errors_that_name_their_variable() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog
@@ -315,7 +316,7 @@ async fn budgets_hold_and_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blob_that_inflates_to_gigabytes_is_stopped_while_it_is_received() {
+async fn a_blob_over_the_budget_is_refused_while_it_is_received() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog.write("env/zeros", vec![0; 40 << 20]);
@@ -341,12 +342,12 @@ async fn a_blob_that_inflates_to_gigabytes_is_stopped_while_it_is_received() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trees_that_explode_are_stopped() {
+async fn exponential_and_deeply_nested_trees_are_refused() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
-    // 20 trees, ten names each, a tree of a tree of a tree: 10^20 files.
+    // 20 levels of trees with ten names each: 10^20 files.
     let blob = catalog.object("blob", b"x");
-    let names: Vec<Vec<u8>> = (0..10).map(|at| format!("n{at}").into_bytes()).collect();
+    let names: Vec<Vec<u8>> = (0..10).map(|number| format!("n{number}").into_bytes()).collect();
     let mut id = catalog.tree(
         &names
             .iter()

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use compose_model::TreePath;
+use compose_model::{TreePath, file_name};
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{
@@ -56,7 +56,7 @@ pub const TABLE: &[Row] = &[
         "BitOps' configuration",
         Class::Merge(&Yaml),
     ),
-    row("bitops.lock.yaml", "the lock file of this program", Class::Whole),
+    row(file_name::LOCK, "the lock file of this program", Class::Whole),
     row("**/{values,values-*}.yaml", "Helm values", Class::Merge(&Yaml)),
     row(
         "**/values-files/*.json",

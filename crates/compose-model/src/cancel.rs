@@ -1,4 +1,4 @@
-//! The one way to stop a run.
+//! The flag that cancels a run.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{Cause, ExitCode};
 
-/// A flag that is raised once, by a signal or the deadline, and looked at by every stage.
+/// A flag that a signal or the deadline raises once and every stage checks.
 ///
 /// Clones share the flag. gix takes it as its interrupt flag through [`Cancel::flag`].
 #[derive(Clone, Debug, Default)]
@@ -25,22 +25,22 @@ impl Cause for Cancelled {
 }
 
 impl Cancel {
-    /// A flag that is not raised.
+    /// Creates a flag that is not raised.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Raise the flag. It is never lowered.
+    /// Raises the flag. It is never lowered.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Is the flag raised?
+    /// Returns whether the flag is raised.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// `Err` once the flag is raised; for `?` in loops.
+    /// Returns an error once the flag is raised; for `?` in loops.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() {
             Err(Cancelled)
@@ -49,7 +49,7 @@ impl Cancel {
         }
     }
 
-    /// The flag itself, for libraries that poll one.
+    /// Returns the flag itself, for libraries that poll one.
     pub fn flag(&self) -> &AtomicBool {
         &self.0
     }

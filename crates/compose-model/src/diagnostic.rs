@@ -1,8 +1,8 @@
-//! What is wrong: the message, the cause, the exit code, the place and the remedies.
+//! Errors and warnings for the user: message, cause, exit code, place and hints.
 //!
-//! An error type knows by itself how a run ends that it ends, and what to do about it: it is a [`Cause`]. A
-//! [`Diagnostic`] is made from one with `?`, or written out where the mistake is found. No caller chooses a code for
-//! an error that it passes on.
+//! An error type that can end a run implements [`Cause`]: it knows the exit code and the hint. `?`
+//! converts it into a [`Diagnostic`]; other diagnostics are constructed where the mistake is found.
+//! No caller chooses an exit code for an error that it passes on.
 
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
@@ -11,28 +11,29 @@ use crate::ExitCode;
 /// A range of bytes in a config's text.
 pub type Span = Range<usize>;
 
-/// How bad.
+/// How severe a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The run ends.
     Error,
-    /// The run goes on.
+    /// The run continues.
     Warning,
 }
 
-/// Where in a text. The text is shared, so that a place can show its line without reading the file again.
+/// A place in a file. It shares the file's text, so that its line can be shown without reading the
+/// file again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file as the user would name it: a path, or `repo @ tag : path` for a source's config.
+    /// The file's name for the user: a path, or `repo @ tag : path` for a source's config.
     pub file: Arc<str>,
     /// The whole text of the file.
     pub text: Arc<str>,
-    /// Bytes of `text`.
+    /// The range of bytes in `text`.
     pub span: Span,
 }
 
 impl Place {
-    /// Line and column, both from 1; the column counts characters.
+    /// Returns the line and the column, both counted from 1; columns are characters.
     pub fn line_column(&self) -> (usize, usize) {
         let start = self.span.start.min(self.text.len());
         let before = &self.text[..self.text.floor_char_boundary_stable(start)];
@@ -43,26 +44,29 @@ impl Place {
 }
 
 trait FloorCharBoundary {
-    fn floor_char_boundary_stable(&self, at: usize) -> usize;
+    /// Returns the last character boundary at or before `index`. The standard library's
+    /// `floor_char_boundary` is newer than the oldest Rust that this workspace supports.
+    fn floor_char_boundary_stable(&self, index: usize) -> usize;
 }
 
 impl FloorCharBoundary for str {
-    fn floor_char_boundary_stable(&self, at: usize) -> usize {
-        (0..=at.min(self.len()))
+    fn floor_char_boundary_stable(&self, index: usize) -> usize {
+        (0..=index.min(self.len()))
             .rev()
-            .find(|at| self.is_char_boundary(*at))
+            .find(|index| self.is_char_boundary(*index))
             .unwrap_or(0)
     }
 }
 
-/// An error that knows the exit code of the run that it ends, and its remedy.
+/// An error that knows the exit code of a run that it ends, and a remedy.
 ///
-/// Both are properties of the error, wherever it is met. An error that wraps another one passes on what that one says.
+/// Both are properties of the error and do not depend on the caller. An error that wraps another
+/// `Cause` returns the inner one's.
 pub trait Cause: Error + Send + Sync + 'static {
-    /// The exit code of a run that this error ends.
+    /// Returns the exit code of a run that this error ends.
     fn exit_code(&self) -> ExitCode;
 
-    /// What to do about it.
+    /// Returns a remedy for the user.
     fn hint(&self) -> Option<String> {
         None
     }
@@ -78,9 +82,9 @@ impl<C: Cause + ?Sized> Cause for Arc<C> {
     }
 }
 
-/// An error of reading what somebody named. A file that is not there, or is not text, is a mistake in what was named
-/// ([`ExitCode::Config`]); everything else (permissions, a broken disk, too many open files) is this machine's
-/// ([`ExitCode::CannotWrite`]).
+/// An error while reading a file that the user named. A file that does not exist, or is not text, is
+/// the user's mistake ([`ExitCode::Config`]); everything else (a directory in its place, permissions,
+/// a broken disk, too many open files) is a failure of this machine ([`ExitCode::CannotWrite`]).
 impl Cause for io::Error {
     fn exit_code(&self) -> ExitCode {
         match self.kind() {
@@ -105,7 +109,7 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    /// For `map_err`: says which file could not be read.
+    /// Returns a function for `map_err` that adds the file's path.
     pub fn of(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self { path, source }
@@ -118,19 +122,19 @@ impl Cause for ReadError {
     }
 }
 
-/// Lines below a message that no error's chain of sources holds.
+/// The lines below a message that do not come from the error's chain of sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Background {
-    /// None.
+    /// No lines.
     #[default]
     None,
-    /// Why it is so.
+    /// The reasons.
     Reasons(Vec<String>),
-    /// The parties of a conflict, lowest first.
+    /// The layers in conflict, lowest first.
     Parties(Vec<String>),
-    /// The chains of sources that ask for what failed.
+    /// The chains of sources that request the failed source.
     AskedForBy(Vec<String>),
-    /// Paths that are in the way.
+    /// The existing paths that prevent the operation.
     InTheWay(Vec<String>),
 }
 
@@ -154,27 +158,27 @@ impl Background {
     }
 }
 
-/// One thing that is wrong.
+/// An error or a warning.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    /// Error or warning.
+    /// The severity.
     pub severity: Severity,
-    /// The exit code of a run that this ends. It is the cause's where there is one.
+    /// The exit code of a run that this ends; the cause's if there is one.
     pub code: ExitCode,
-    /// What is wrong, in one sentence without a full stop.
+    /// The message: one sentence without a full stop.
     pub message: String,
-    /// The error that it is about, or that caused it.
+    /// The error that this reports, or that caused it.
     source: Option<Arc<dyn Error + Send + Sync>>,
-    /// What else stands below the message.
+    /// Further lines below the message.
     pub background: Background,
-    /// Where, when it has a place in a file.
+    /// The place in a file, if there is one.
     pub place: Option<Place>,
-    /// What to do about it: any one of these.
+    /// Alternative remedies.
     pub hints: Vec<String>,
 }
 
 impl Diagnostic {
-    /// An error that ends the run with this code.
+    /// Creates an error that ends the run with this code.
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -187,17 +191,18 @@ impl Diagnostic {
         }
     }
 
-    /// A mistake in a config, or in what it names.
+    /// Creates an error about a config, or about something that it names.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Config, message)
     }
 
-    /// A warning.
+    /// Creates a warning.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::error(message).into_warning()
     }
 
-    /// A message of its own for an error, whose code and hint it keeps. The error's own message is the first cause.
+    /// Creates an error with the exit code and the hint of `cause` but a different message. The
+    /// message of `cause` becomes the first cause.
     pub fn because_of(message: impl Into<String>, cause: impl Cause) -> Self {
         let hint = cause.hint();
         let mut diagnostic = Self::new(cause.exit_code(), message).because(cause);
@@ -205,21 +210,21 @@ impl Diagnostic {
         diagnostic
     }
 
-    /// The same as a warning.
+    /// Turns this into a warning.
     #[must_use]
     pub fn into_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
-    /// With the error that caused it, for causes that have no say in the code.
+    /// Sets the error that caused this, and keeps the exit code.
     #[must_use]
     pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// With a reason that is no error.
+    /// Adds a reason that is not an error.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         match &mut self.background {
@@ -229,40 +234,40 @@ impl Diagnostic {
         self
     }
 
-    /// With its place.
+    /// Sets the place.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
-    /// With this place, unless it has one.
+    /// Sets the place unless there is one.
     #[must_use]
     pub fn or_at(mut self, place: &Place) -> Self {
         self.place.get_or_insert_with(|| place.clone());
         self
     }
 
-    /// With a remedy, after those that it has.
+    /// Adds a hint after the existing ones.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The error behind it, of the type that it had; `None`: there is none, or it has another type.
+    /// Returns the underlying error; `None` if there is none or it has a different type.
     pub fn source<E: Error + 'static>(&self) -> Option<&E> {
         self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// The chain of causes below the message, outermost first. Many libraries repeat their cause in their own message:
-    /// what was said is not said again.
+    /// Returns the chain of causes below the message, outermost first. A cause is left out if the
+    /// text before it ends with it, because many errors repeat their cause in their own message.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();
         let mut next: Option<&(dyn Error + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(cause) = next {
             let text = cause.to_string();
-            if text != *causes.last().unwrap_or(&self.message) {
+            if !causes.last().unwrap_or(&self.message).ends_with(&text) {
                 causes.push(text);
             }
             next = cause.source();
@@ -270,7 +275,7 @@ impl Diagnostic {
         causes
     }
 
-    /// Everything between the message and the hints, each line with the word that it is shown under.
+    /// Returns the lines between the message and the hints, each with its label.
     pub fn notes(&self) -> Vec<(&'static str, String)> {
         let causes = self.causes().into_iter().map(|cause| ("caused by", cause));
         let label = self.background.label();
@@ -279,7 +284,7 @@ impl Diagnostic {
     }
 }
 
-/// Diagnostics are equal when they read the same and end the run in the same way.
+/// Diagnostics are equal if they are displayed alike and end the run with the same code.
 impl PartialEq for Diagnostic {
     fn eq(&self, other: &Self) -> bool {
         self.severity == other.severity
@@ -299,32 +304,32 @@ impl<C: Cause> From<C> for Diagnostic {
     }
 }
 
-/// All that is wrong: a run reports every failing source, not just the first.
+/// All diagnostics of a failed run. A run reports every failing source, not just the first.
 #[derive(Clone, Debug)]
 pub struct Failure(Vec<Diagnostic>);
 
 impl Failure {
-    /// `None` when there is nothing wrong.
+    /// Returns a failure with these diagnostics; `None` if there are none.
     pub fn new(diagnostics: Vec<Diagnostic>) -> Option<Self> {
         (!diagnostics.is_empty()).then_some(Self(diagnostics))
     }
 
-    /// `Ok` when there is nothing wrong.
+    /// Returns `Ok` if there are no diagnostics.
     pub fn check(diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
         Self::new(diagnostics).map_or(Ok(()), Err)
     }
 
-    /// What is wrong, in the order in which it is reported.
+    /// Returns the diagnostics in the order in which they are reported.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.0
     }
 
-    /// What is wrong, to be reported with more.
+    /// Returns the diagnostics, to be reported together with others.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.0
     }
 
-    /// The code of a run that this ends.
+    /// Returns the exit code of a run that this ends.
     pub fn code(&self) -> ExitCode {
         ExitCode::most_telling(self.0.iter().map(|diagnostic| diagnostic.code)).unwrap_or(ExitCode::Bug)
     }
@@ -395,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_passed_on_is_said_once() {
+    fn a_cause_that_is_passed_on_is_reported_once() {
         let wrapped = Arc::new(io::Error::other(off(io::ErrorKind::NotFound)));
         let diagnostic = Diagnostic::error("it is dark").because(wrapped);
         assert_eq!(diagnostic.causes(), ["the lamp is off", "entity not found"]);

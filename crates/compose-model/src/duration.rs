@@ -1,13 +1,13 @@
-//! Durations as people write them.
+//! Durations in the notation of variables and flags.
 
 use std::time::Duration;
 
-/// What [`parse`] takes, for messages.
+/// The notation that [`parse`] accepts, for messages.
 pub const EXPECTED: &str = "a whole number of seconds, or one with a unit: 90, 500ms, 90s, 5m, 1h";
-/// More is a slip of the finger, and could not be added to a moment.
+/// The longest duration: a larger one is a typing error, and could not be added to a point in time.
 const MOST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// `90` or `90s` (seconds), `500ms`, `5m`, `1h`.
+/// Parses `90` or `90s` (seconds), `500ms`, `5m` or `1h`. Returns `None` for anything else.
 pub fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_are_parsed_with_and_without_units() {
         for (text, milliseconds) in [
             ("0", 0),
             ("8", 8_000),

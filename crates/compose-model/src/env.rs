@@ -1,65 +1,72 @@
-//! Every environment variable the program reads, by name.
+//! The environment variables that the program reads, by name.
 
-/// `off`: exec the pipeline untouched. Default `on`.
+/// `off`: exec the pipeline unchanged. Default `on`.
 pub const COMPOSE: &str = "BITOPS_COMPOSE";
-/// Where the pipeline looks; the symlink that is switched. Default `/opt/bitops_deployment`.
+/// The path at which the pipeline looks for the operations repo: the link that is switched. Default
+/// `/opt/bitops_deployment`.
 pub const OPS_REPO: &str = "BITOPS_COMPOSE_OPS_REPO";
-/// Holds `active`, `mount` and compositions. Default `/opt/bitops-compose`.
+/// The directory of `active`, `mount` and compositions. Default `/opt/bitops-compose`.
 pub const HOME: &str = "BITOPS_COMPOSE_HOME";
-/// The object cache. Default `/var/cache/bitops-compose` in the image, else the XDG cache.
+/// The object cache. Default `/var/cache/bitops-compose` in the image, elsewhere the XDG cache.
 pub const CACHE: &str = "BITOPS_COMPOSE_CACHE";
-/// What the cache may take after a run that fetched something: a size (`500M`, `2GiB`), or `0` for any. Default 2 GiB.
+/// The size limit of the cache after a run that fetched something: a size (`500M`, `2GiB`), or `0`
+/// for no limit. Default 2 GiB.
 pub const CACHE_LIMIT: &str = "BITOPS_COMPOSE_CACHE_LIMIT";
-/// What is exec'd, in shell words. Default `python3 /opt/bitops/scripts/main.py deploy`.
+/// The pipeline's command, in shell words. Default `python3 /opt/bitops/scripts/main.py deploy`.
 pub const PIPELINE: &str = "BITOPS_COMPOSE_PIPELINE";
 /// The pipeline's working directory. Default `/opt/bitops`.
 pub const PIPELINE_DIR: &str = "BITOPS_COMPOSE_PIPELINE_DIR";
-/// `false`: become the pipeline in every case. `true`: stay as its parent, also with nothing to compose. Default: stay with a composition.
+/// `false`: always exec the pipeline. `true`: stay as its parent even with nothing to compose.
+/// Default: stay with a composition.
 pub const SUPERVISE: &str = "BITOPS_COMPOSE_SUPERVISE";
-/// How long tools may take to finish after SIGTERM, SIGINT, SIGHUP or SIGQUIT: a duration (`8`, `90s`, `2m`). Default 8 seconds.
+/// The time that tools may take to finish after SIGTERM, SIGINT, SIGHUP or SIGQUIT: a duration
+/// (`8`, `90s`, `2m`). Default 8 seconds.
 pub const GRACE: &str = "BITOPS_COMPOSE_GRACE";
 /// `true`: a complete lock file is required. Default `false`.
 pub const LOCKED: &str = "BITOPS_COMPOSE_LOCKED";
-/// `true`: no network. Default `false`.
+/// `true`: do not use the network. Default `false`.
 pub const OFFLINE: &str = "BITOPS_COMPOSE_OFFLINE";
-/// Seconds for all fetching. Default 300.
+/// The time for all fetching, in seconds. Default 300.
 pub const TIMEOUT: &str = "BITOPS_COMPOSE_TIMEOUT";
-/// Repos at once. Default 16.
+/// The number of repos that are fetched at once. Default 16.
 pub const JOBS: &str = "BITOPS_COMPOSE_JOBS";
-/// Comma-separated globs of repo URLs; anything else is refused. Default: all.
+/// The allowed repos, as comma-separated globs of URLs; others are refused. Default: all.
 pub const ALLOW: &str = "BITOPS_COMPOSE_ALLOW";
-/// A file of trusted keys: every source must be signed by one of them. Default: only sources with `verify` are verified.
+/// A file of trusted keys, by one of which every source must be signed. Default: only sources with
+/// `verify` are verified.
 pub const VERIFY_KEYS: &str = "BITOPS_COMPOSE_VERIFY_KEYS";
-/// `text` or `json`. Default `text`.
+/// The format of the log: `text` or `json`. Default `text`.
 pub const LOG_FORMAT: &str = "BITOPS_COMPOSE_LOG_FORMAT";
-/// Prefix of per-host tokens: `BITOPS_COMPOSE_TOKEN_GITHUB_COM`, see [`token_variable`].
+/// The prefix of tokens per host, such as `BITOPS_COMPOSE_TOKEN_GITHUB_COM`; see
+/// [`token_variable`].
 pub const TOKEN_PREFIX: &str = "BITOPS_COMPOSE_TOKEN_";
-/// Set for the pipeline: a JSON file that tells where every composed path came from.
+/// Set for the pipeline: the path of a JSON file with the origin of every composed path.
 pub const MANIFEST: &str = "BITOPS_COMPOSE_MANIFEST";
-/// Budgets per source: files. Default 100,000.
+/// The most files of a source. Default 100,000.
 pub const MAX_FILES: &str = "BITOPS_COMPOSE_MAX_FILES";
-/// Budgets per source: bytes of one file. Default 256 MiB.
+/// The most bytes of one file of a source. Default 256 MiB.
 pub const MAX_FILE_SIZE: &str = "BITOPS_COMPOSE_MAX_FILE_SIZE";
-/// Budgets per source: bytes in all. Default 1 GiB.
+/// The most bytes of all files of a source. Default 1 GiB.
 pub const MAX_TOTAL_SIZE: &str = "BITOPS_COMPOSE_MAX_TOTAL_SIZE";
 
-/// BitOps' name of the environment.
+/// The environment's name, as BitOps reads it.
 pub const BITOPS_ENVIRONMENT: &str = "BITOPS_ENVIRONMENT";
-/// BitOps' deprecated name of the environment.
+/// The environment's name, as BitOps reads it by a deprecated variable.
 pub const ENVIRONMENT: &str = "ENVIRONMENT";
 /// BitOps' log level (`DEBUG`, `INFO`, `WARNING`, `ERROR`, `CRITICAL`).
 pub const BITOPS_LOGGING_LEVEL: &str = "BITOPS_LOGGING_LEVEL";
-/// BitOps' other build config.
+/// Another build config for BitOps.
 pub const BITOPS_BUILD_CONFIG_YAML: &str = "BITOPS_BUILD_CONFIG_YAML";
 
-/// Where the operations repo is, where none is mounted. Default: the CI's checkout, see [`CHECKOUTS`].
+/// The operations repo's path if none is mounted. Default: the CI's checkout, see [`CHECKOUTS`].
 pub const WORKSPACE: &str = "BITOPS_COMPOSE_WORKSPACE";
 
 /// `true` in a GitHub Actions step.
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
-/// The checkout in a GitHub Actions step.
+/// The path of the checkout in a GitHub Actions step.
 pub const GITHUB_WORKSPACE: &str = "GITHUB_WORKSPACE";
-/// A CI's checkout, and the variable that marks a job of that CI: the first one's name alone says too little (`WORKSPACE`).
+/// The variables with the path of a CI's checkout, each with a variable that only that CI sets: the
+/// first one's name alone (such as `WORKSPACE`) could mean anything.
 pub const CHECKOUTS: [(&str, &str); 6] = [
     (GITHUB_WORKSPACE, GITHUB_ACTIONS),
     ("CI_PROJECT_DIR", "GITLAB_CI"),
@@ -68,24 +75,25 @@ pub const CHECKOUTS: [(&str, &str); 6] = [
     ("BITBUCKET_CLONE_DIR", "BITBUCKET_BUILD_NUMBER"),
     // Azure Pipelines.
     ("BUILD_SOURCESDIRECTORY", "TF_BUILD"),
-    // It may begin with `~`.
+    // The path may begin with `~`.
     ("CIRCLE_WORKING_DIRECTORY", "CIRCLECI"),
 ];
-/// GitHub's address: the one host that `GITHUB_TOKEN` is for.
+/// GitHub's address; `GITHUB_TOKEN` is sent to this host only.
 pub const GITHUB_SERVER_URL: &str = "GITHUB_SERVER_URL";
 /// GitHub's token.
 pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
-/// A file that takes Markdown for the run's page.
+/// The path of a file for Markdown, which GitHub shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
-/// A file that takes the outputs of a step.
+/// The path of a file for the step's outputs.
 pub const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
-/// A directory of the runner that lasts for the job.
+/// The path of a directory that lasts for the job.
 pub const RUNNER_TEMP: &str = "RUNNER_TEMP";
 
-/// The variable that holds a host's token: `git.example-corp.com` → `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE__CORP_COM`.
+/// Returns the variable for a host's token: `git.example-corp.com` →
+/// `BITOPS_COMPOSE_TOKEN_GIT_EXAMPLE__CORP_COM`.
 ///
-/// A name stands for one host: `.` is `_`, `-` is `__` and `_` is `___`. `None` for a host that another one could be taken for, or
-/// that a name cannot hold (an IPv6 address).
+/// `.` is written as `_`, `-` as `__` and `_` as `___`, so that a name stands for one host. Returns
+/// `None` for a host whose name would be ambiguous, or cannot be written (an IPv6 address).
 pub fn token_variable(host: &str) -> Option<String> {
     let host = host.to_ascii_lowercase();
     let mut name = String::with_capacity(host.len());
@@ -101,14 +109,15 @@ pub fn token_variable(host: &str) -> Option<String> {
     (host_of(&name)? == host).then(|| format!("{TOKEN_PREFIX}{name}"))
 }
 
-/// The one host that a name stands for: a run of underscores is a dot, an underscore, or hyphens.
+/// Returns the one host that a name stands for, if any: a run of underscores is a dot, an
+/// underscore, or hyphens.
 fn host_of(name: &str) -> Option<String> {
     let mut host = String::with_capacity(name.len());
     let mut rest = name;
-    while let Some(at) = rest.find('_') {
-        host.push_str(&rest[..at]);
-        let after = rest[at..].trim_start_matches('_');
-        match rest.len() - at - after.len() {
+    while let Some(start) = rest.find('_') {
+        host.push_str(&rest[..start]);
+        let after = rest[start..].trim_start_matches('_');
+        match rest.len() - start - after.len() {
             1 => host.push('.'),
             3 => host.push('_'),
             run if run % 2 == 0 => host.extend(std::iter::repeat_n('-', run / 2)),
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tokens_name_stands_for_one_host() {
+    fn a_tokens_variable_stands_for_one_host() {
         for (host, name) in [
             ("github.com", "GITHUB_COM"),
             ("dev.azure.com", "DEV_AZURE_COM"),
@@ -146,7 +155,7 @@ mod tests {
         }
     }
 
-    /// Every host of up to seven characters, of which each name has one.
+    /// All hosts of up to seven of these characters have different names.
     #[test]
     fn no_two_hosts_share_a_name() {
         let mut hosts = vec![String::new()];

@@ -1,41 +1,44 @@
-//! Exit codes, after `sysexits.h` and the shell's own.
+//! Exit codes, following `sysexits.h` and the shell's conventions.
 
-/// How a run ends when the pipeline is not started. The pipeline's own codes pass through by exec.
+/// The exit code of a run that does not start the pipeline. The pipeline's own codes are passed
+/// through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// A wrong command line.
+    /// The command line is wrong.
     Usage = 2,
-    /// Bad config, a conflict, a tag or environment that does not exist, a hostile tree, a missing lock.
+    /// Something in the configuration is wrong: a config file, a conflict, a missing tag or
+    /// environment, a hostile tree, a missing lock.
     Config = 65,
-    /// A repo cannot be reached, or answers nonsense.
+    /// A repo cannot be reached or gives invalid answers.
     Unreachable = 69,
     /// A bug in this program.
     Bug = 70,
-    /// This machine: something cannot be written, or is there and cannot be read.
+    /// A file or directory of this machine cannot be written, or exists and cannot be read.
     CannotWrite = 73,
-    /// Timed out.
+    /// The time limit was reached.
     TimedOut = 75,
-    /// Authentication failed, or policy refused.
+    /// Authentication failed, or a policy refused.
     Refused = 77,
-    /// The pipeline was found and cannot be exec'd.
+    /// The pipeline was found but cannot be exec'd.
     CannotExec = 126,
     /// The pipeline was not found.
     NotFound = 127,
-    /// SIGINT.
+    /// The run was ended by SIGINT.
     Interrupted = 130,
-    /// SIGTERM.
+    /// The run was ended by SIGTERM.
     Terminated = 143,
 }
 
 impl ExitCode {
-    /// The number the process ends with.
+    /// Returns the process's exit code.
     pub fn code(self) -> u8 {
         self as u8
     }
 
-    /// The code that a run ends with when several sources failed in different ways: what the user can
-    /// fix alone comes first (config, then credentials), then what needs a retry.
+    /// Returns the exit code of a run in which several sources failed in different ways. Problems
+    /// that the user can fix alone come first (config, then credentials), then those that may pass
+    /// by themselves.
     pub fn most_telling(codes: impl IntoIterator<Item = ExitCode>) -> Option<ExitCode> {
         let rank = |code: &ExitCode| match code {
             ExitCode::Bug => 0,

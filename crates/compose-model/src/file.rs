@@ -1,8 +1,9 @@
-//! What a layer contributes.
+//! The files that layers contribute.
 
 use crate::{BlobId, TreePath};
 
-/// The permission of a composed file. Everything git calls executable is 0755, everything else 0644.
+/// The permission of a composed file: 0755 for files that are executable in git, 0644 for all
+/// others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileMode {
     /// 0644
@@ -12,7 +13,7 @@ pub enum FileMode {
 }
 
 impl FileMode {
-    /// Permission bits for `chmod`.
+    /// Returns the permission bits for `chmod`.
     pub fn bits(self) -> u32 {
         match self {
             FileMode::Regular => 0o644,
@@ -24,12 +25,12 @@ impl FileMode {
 /// One file of a directory in a commit, after symlinks were followed inside that commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeFile {
-    /// Where the file appears, relative to the directory that was listed.
+    /// The path relative to the directory that was listed.
     pub path: TreePath,
-    /// Where its bytes stand in the repo: differs from `path` below the directory when a symlink was followed.
+    /// The path in the repo. It differs from `path` below the directory if a symlink was followed.
     pub repo_path: TreePath,
     /// Regular or executable.
     pub mode: FileMode,
-    /// The bytes.
+    /// The id of the file's content.
     pub blob: BlobId,
 }

@@ -1,4 +1,4 @@
-//! `include`, `exclude` and `hooks`: which files of a source take part.
+//! `include`, `exclude` and `hooks`: the filter for a source's files.
 
 use std::{fmt, sync::Arc};
 
@@ -9,8 +9,8 @@ use crate::{TreePath, text};
 /// The directories that the pipeline runs hook scripts from.
 pub const HOOK_DIRECTORIES: [&str; 2] = ["bitops.before-deploy.d", "bitops.after-deploy.d"];
 
-/// Decides for each file of a directory whether it takes part. A source's filter is made once, when its entry is read, and a
-/// clone of it is cheap. Filters are equal when they say the same.
+/// The filter for the files of a directory. It is compiled once, when a source's entry is parsed, and
+/// is cheap to clone. Filters with the same rules are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     include: Globs,
@@ -18,19 +18,19 @@ pub struct Filter {
     hooks: bool,
 }
 
-/// The key of a source's entry that leaves a file out.
+/// The key of a source's entry that excludes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FilterKey {
-    /// `include`: it names other files.
+    /// `include`, which does not match the file.
     Include,
-    /// `exclude`: it names this one.
+    /// `exclude`, which matches the file.
     Exclude,
-    /// `hooks: false`, and the file stands in a hook directory.
+    /// `hooks: false`; the file is in a hook directory.
     Hooks,
 }
 
 impl FilterKey {
-    /// The key as it is written.
+    /// Returns the key as it is written in a config.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Include => "include",
@@ -47,12 +47,12 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Every file takes part.
+    /// Returns the filter that keeps every file.
     pub fn all() -> Self {
         Self::new(Globs::default(), Globs::default(), true)
     }
 
-    /// The filter of an entry. An empty `include` stands for everything.
+    /// Returns the filter of an entry. An empty `include` matches everything.
     pub fn new(include: Globs, exclude: Globs, hooks: bool) -> Self {
         Self {
             include,
@@ -61,17 +61,18 @@ impl Filter {
         }
     }
 
-    /// Does every file take part? Then no file's name needs to be known before it is fetched.
+    /// Returns whether the filter keeps every file. Then files can be fetched before their names are
+    /// known.
     pub fn keeps_all(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty() && self.hooks
     }
 
-    /// Does a file take part? `path` is relative to the directory.
+    /// Returns whether the filter keeps a file. `path` is relative to the directory.
     pub fn keeps(&self, path: &TreePath) -> bool {
         self.left_out_by(path).is_none()
     }
 
-    /// The key that leaves a file out; `None`: it takes part. `exclude` wins over `include`.
+    /// Returns the key that excludes a file; `None` if the file is kept. `exclude` wins over `include`.
     pub fn left_out_by(&self, path: &TreePath) -> Option<FilterKey> {
         if !self.hooks && is_hook(path) {
             Some(FilterKey::Hooks)
@@ -84,30 +85,31 @@ impl Filter {
         }
     }
 
-    /// The globs of `include`, as they were written.
+    /// Returns the globs of `include` as they were written.
     pub fn included(&self) -> &[String] {
         self.include.texts()
     }
 
-    /// The globs of `exclude`, as they were written.
+    /// Returns the globs of `exclude` as they were written.
     pub fn excluded(&self) -> &[String] {
         self.exclude.texts()
     }
 
-    /// Do hook scripts take part?
+    /// Returns whether the filter keeps hook scripts.
     pub fn keeps_hooks(&self) -> bool {
         self.hooks
     }
 
-    /// The same filter, which leaves out hook scripts as well.
+    /// Returns the same filter with hook scripts excluded as well.
     #[must_use]
     pub fn without_hooks(self) -> Self {
         Self { hooks: false, ..self }
     }
 }
 
-/// Globs as in a `.gitignore` of the directory: a pattern without an inner `/` matches at any depth, a directory's pattern
-/// holds for all below it, `!` takes back, and of several matches the last one counts.
+/// Globs with the rules of a `.gitignore` in the directory: a pattern without an inner `/` matches at
+/// any depth, a pattern that matches a directory matches everything below it, `!` negates, and the
+/// last matching pattern decides.
 #[derive(Clone, Default)]
 pub struct Globs(Option<Arc<Compiled>>);
 
@@ -117,7 +119,11 @@ struct Compiled {
 }
 
 impl Globs {
-    /// Compiles them. Each must have passed [`Globs::check`].
+    /// Compiles globs.
+    ///
+    /// # Errors
+    ///
+    /// If a text is not a valid glob; [`Globs::check`] tells which.
     pub fn new(texts: Vec<String>) -> Result<Self, GlobError> {
         if texts.is_empty() {
             return Ok(Self::default());
@@ -130,13 +136,13 @@ impl Globs {
         Ok(Self(Some(Arc::new(Compiled { texts, globs }))))
     }
 
-    /// Is this text a glob?
+    /// Checks that a text is a valid glob.
     pub fn check(text: &str) -> Result<(), GlobError> {
         builder().add_line(None, text)?;
         Ok(())
     }
 
-    /// Are there none?
+    /// Returns whether there are no globs.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -174,14 +180,14 @@ impl fmt::Debug for Globs {
     }
 }
 
-/// Why a text is no glob.
+/// The reason why a text is not a valid glob.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct GlobError(String);
 
 impl From<ignore::Error> for GlobError {
     fn from(error: ignore::Error) -> Self {
-        // The reason alone: the message that is made of it names the glob.
+        // Only the reason: the message around it names the glob.
         let why = match error {
             ignore::Error::Glob { err, .. } => err,
             other => other.to_string(),
@@ -190,16 +196,16 @@ impl From<ignore::Error> for GlobError {
     }
 }
 
-/// A file that takes no part.
+/// A file that the filter excludes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOut {
-    /// Where it would appear, relative to the directory that was listed.
+    /// The path, relative to the listed directory.
     pub path: TreePath,
-    /// The key that says so.
+    /// The key that excludes it.
     pub by: FilterKey,
 }
 
-/// Does the file stand in a hook directory, at any depth?
+/// Returns whether a file is in a hook directory, at any depth.
 pub fn is_hook(path: &TreePath) -> bool {
     path.components()
         .rev()
@@ -207,7 +213,7 @@ pub fn is_hook(path: &TreePath) -> bool {
         .any(|component| HOOK_DIRECTORIES.contains(&component))
 }
 
-/// The glob that means this path alone, as it stands in a YAML double-quoted string.
+/// Returns the glob that matches only this path, escaped for a YAML double-quoted string.
 pub fn glob(path: &str) -> String {
     let escape = |c: char| {
         if "*?[]{}\\!".contains(c) {
@@ -253,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_keeps_everything() {
+    fn a_filter_without_rules_keeps_every_file() {
         assert_eq!(kept(&[], &[], true).len(), 7);
     }
 
@@ -284,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_are_left_out_at_any_depth() {
+    fn hooks_are_excluded_at_any_depth() {
         assert_eq!(
             kept(&[], &[], false),
             [
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_that_leaves_a_file_out_is_known() {
+    fn the_key_that_excludes_a_file_is_reported() {
         let filter = Filter::new(globs(&["*.tf", "*.d"]), globs(&["/modules"]), false);
         let by = |path: &str| filter.left_out_by(&TreePath::new(path).unwrap());
         assert_eq!(by("main.tf"), None);
@@ -312,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_that_say_the_same_are_equal() {
+    fn filters_with_the_same_rules_are_equal() {
         let filter = |exclude: &[&str]| Filter::new(globs(&[]), globs(exclude), true);
         assert_eq!(filter(&["*.md"]), filter(&["*.md"]));
         assert_ne!(filter(&["*.md"]), filter(&["*.tf"]));
@@ -321,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_glob_has_a_reason() {
+    fn an_invalid_glob_is_reported_with_a_reason() {
         for wrong in ["a[", "b{"] {
             let error = Globs::check(wrong).unwrap_err();
             assert!(!error.to_string().is_empty());

@@ -1,10 +1,10 @@
-//! Names that are one on a file system that ignores case and Unicode normal form.
+//! Folding of names that are the same on file systems without case or Unicode normalization.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Folds a name as macOS and Windows may do: names with equal folds may be one file there.
+/// Folds a name as macOS and Windows may do: names with equal folds may be the same file there.
 pub fn fold_name(name: &str) -> Cow<'_, str> {
     if name.is_ascii() {
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -12,7 +12,8 @@ pub fn fold_name(name: &str) -> Cow<'_, str> {
         }
         return Cow::Borrowed(name);
     }
-    // Lower-casing can compose and decompose, so the name is normalised before and after it.
+    // Lower-casing may compose or decompose characters, so the name is normalized before and after
+    // it.
     Cow::Owned(name.nfd().flat_map(char::to_lowercase).nfc().collect())
 }
 

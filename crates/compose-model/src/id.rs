@@ -1,4 +1,4 @@
-//! Git object ids (SHA-1), one type per kind of object so that they cannot be mixed up.
+//! Git object ids (SHA-1), with a type for each kind of object so that they cannot be mixed up.
 
 use std::{fmt, str::FromStr};
 
@@ -6,23 +6,23 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId([u8; 20]);
 
-/// A text that is no full object id.
+/// The error for a text that is not a full object id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a full commit id (40 hexadecimal digits)")]
 pub struct InvalidId;
 
 impl ObjectId {
-    /// The id of these 20 bytes.
+    /// Creates an id from its bytes.
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the id's bytes.
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0
     }
 
-    /// All zeros: git's "no object".
+    /// Returns whether the id is all zeros, which git uses for "no object".
     pub fn is_null(&self) -> bool {
         self.0 == [0; 20]
     }
@@ -65,7 +65,7 @@ macro_rules! id {
         pub struct $name(pub ObjectId);
 
         impl $name {
-            /// The first nine digits, for people.
+            /// Returns the first nine digits, for messages.
             pub fn short(&self) -> String {
                 self.0.to_string()[..9].to_owned()
             }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_forty_hex_digits_are_an_id() {
+    fn an_id_has_exactly_forty_hex_digits() {
         let text = "0123456789abcdef0123456789ABCDEF01234567";
         assert_eq!(text.parse::<CommitId>().unwrap().to_string(), text.to_lowercase());
         for bad in [

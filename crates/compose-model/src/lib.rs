@@ -1,11 +1,11 @@
-//! The nouns of bitops-compose. Nothing here reads a file, a clock or the network.
+//! The types that all crates share. Nothing here reads files, the clock or the network.
 //!
 //! ```
 //! use compose_model::{RepoUrl, TreePath, VersionRequest};
 //!
 //! let repo = RepoUrl::parse("https://git.example.com/org/kubernetes").unwrap();
 //! assert_eq!(repo.name(), "kubernetes");
-//! // A password has no place in a config, and none in a message.
+//! // A password is refused in an address, and never printed in a message.
 //! let error = RepoUrl::parse("https://me:secret@git.example.com/org/kubernetes").unwrap_err();
 //! assert!(!error.to_string().contains("secret"));
 //!
@@ -16,26 +16,29 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`env`] | every environment variable the program reads, by name |
-//! | [`settings`] | their values, checked |
-//! | [`duration`] | durations as people write them |
-//! | [`size`] | sizes as people write them |
+//! | [`env`] | the names of all environment variables that are read |
+//! | [`settings`] | the values of these variables, checked |
+//! | [`duration`] | parsing of durations |
+//! | [`size`] | parsing of sizes |
 //! | [`source`] | one entry of `default-environments` |
-//! | [`version`] | what `version:` asks for |
-//! | [`url`] | where a repo is, never printing a credential |
+//! | [`version`] | a `version:` request |
+//! | [`url`] | a repo's address, which never prints a credential |
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
-//! | [`filter`] | which files of a source take part |
-//! | [`file`](mod@file), [`file_name`] | what a layer contributes; the names of the config and the lock |
-//! | [`fold`] | names that are one on some file systems |
-//! | [`diagnostic`] | what is wrong: cause, exit code, place, remedies |
-//! | [`report`] | progress, injected |
-//! | [`cancel`] | the one way to stop |
+//! | [`filter`] | the filter for a source's files |
+//! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
+//! | [`config_key`] | the keys under which a config names sources |
+//! | [`fold`] | folding of names that are the same on some file systems |
+//! | [`diagnostic`] | an error or warning: its cause, exit code, place and hints |
+//! | [`styled`] | text with styles |
+//! | [`report`] | the interface for progress |
+//! | [`cancel`] | the flag that cancels a run |
 //! | [`exit`] | exit codes |
-//! | [`text`] | remote text made printable, and "did you mean" |
+//! | [`text`] | escaping of untrusted text, and "did you mean" |
 
 pub mod cancel;
+pub mod config_key;
 pub mod diagnostic;
 pub mod duration;
 pub mod env;
@@ -51,6 +54,7 @@ pub mod report;
 pub mod settings;
 pub mod size;
 pub mod source;
+pub mod styled;
 pub mod text;
 pub mod url;
 pub mod version;
@@ -66,5 +70,6 @@ pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
+pub use styled::StyledText;
 pub use url::RepoUrl;
 pub use version::VersionRequest;

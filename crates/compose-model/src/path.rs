@@ -1,4 +1,4 @@
-//! Paths inside a tree.
+//! Paths inside a git tree.
 
 use std::{
     borrow::Cow,
@@ -10,46 +10,46 @@ use std::{
     sync::Arc,
 };
 
-/// A relative `/`-separated path without empty, `.`, `..` or `.git` components, without backslashes and
-/// control characters: it can be joined to a directory without leaving it.
+/// A relative `/`-separated path without empty, `.`, `..` or `.git` components, and without
+/// backslashes and control characters. It can be joined to a directory without leaving it.
 ///
-/// Clones, and what is above or below a directory, share one text: nothing is copied to take a path apart.
+/// Clones, parents and relative parts share one string, so that splitting a path copies nothing.
 #[derive(Clone)]
 pub struct TreePath {
     text: Arc<str>,
-    /// The part of the text that is the path: whole components.
+    /// The part of the text that is the path; it consists of whole components.
     start: u32,
     end: u32,
 }
 
-/// Bytes of a whole path: `PATH_MAX`.
+/// The most bytes of a path: `PATH_MAX`.
 const LONGEST: usize = 4096;
 
-/// Why a text is no [`TreePath`].
+/// Why a text is not a [`TreePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
-    /// Nothing, or a repeated or trailing slash.
+    /// A component is empty: the path is empty, or has a repeated or trailing slash.
     #[error("a path component is empty")]
     Empty,
-    /// Starts with `/`.
+    /// The path starts with `/`.
     #[error("the path is absolute")]
     Absolute,
-    /// `.` or `..`.
+    /// A component is `.` or `..`.
     #[error("`.` and `..` are not allowed in the path")]
     Dots,
-    /// `.git` in any case.
+    /// A component is `.git`, in any case.
     #[error("`.git` is not allowed in the path")]
     DotGit,
-    /// A backslash, a control character or a bidirectional override.
-    #[error("the path holds a backslash or a control character")]
+    /// The path contains a backslash, a control character or a bidirectional override.
+    #[error("the path contains a backslash or a control character")]
     Character,
-    /// Over 255 bytes in one component, or 4,096 in all.
+    /// A component has over 255 bytes, or the path over 4,096.
     #[error("the path is too long")]
     TooLong,
 }
 
 impl TreePath {
-    /// Checks a path.
+    /// Creates a path after checking it.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidPath> {
         let text = text.as_ref();
         if text.starts_with('/') {
@@ -59,17 +59,17 @@ impl TreePath {
             return Err(InvalidPath::TooLong);
         }
         text.split('/').try_for_each(check_component)?;
-        Ok(Self::of(text))
+        Ok(Self::from_valid(text))
     }
 
-    /// A text that is known to be a path. Such have a bound, so that their length fits.
-    fn of(text: impl Into<Arc<str>>) -> Self {
+    /// Creates a path from a text that is known to be valid. Its length is bounded and fits `u32`.
+    fn from_valid(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let end = text.len() as u32;
         Self { text, start: 0, end }
     }
 
-    /// Some of the path's components, which stand side by side in its text.
+    /// Returns the path that consists of some adjacent components.
     fn part(&self, range: Range<usize>) -> Self {
         Self {
             text: Arc::clone(&self.text),
@@ -78,34 +78,34 @@ impl TreePath {
         }
     }
 
-    /// The text.
+    /// Returns the path as text.
     pub fn as_str(&self) -> &str {
         &self.text[self.start as usize..self.end as usize]
     }
 
-    /// The last component.
+    /// Returns the last component.
     pub fn file_name(&self) -> &str {
         let text = self.as_str();
         text.rsplit('/').next().unwrap_or(text)
     }
 
-    /// Everything above the last component; `None` at the top.
+    /// Returns the path without its last component; `None` for a single component.
     pub fn parent(&self) -> Option<TreePath> {
         let end = self.as_str().rfind('/')?;
         Some(self.part(0..end))
     }
 
-    /// The components, from the top.
+    /// Returns the components from the top down.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.as_str().split('/')
     }
 
-    /// `self/other`.
+    /// Returns `self/other`.
     pub fn join(&self, other: &TreePath) -> TreePath {
-        Self::of([self.as_str(), "/", other.as_str()].concat())
+        Self::from_valid([self.as_str(), "/", other.as_str()].concat())
     }
 
-    /// `self/name`, where `name` is one component.
+    /// Returns `self/name`, where `name` is one component.
     pub fn child(&self, name: &str) -> Result<TreePath, InvalidPath> {
         if name.contains('/') {
             return Err(InvalidPath::Character);
@@ -114,33 +114,34 @@ impl TreePath {
         if self.as_str().len() + 1 + name.len() > LONGEST {
             return Err(InvalidPath::TooLong);
         }
-        Ok(Self::of([self.as_str(), "/", name].concat()))
+        Ok(Self::from_valid([self.as_str(), "/", name].concat()))
     }
 
-    /// Every directory above the path, nearest first, without the path itself.
+    /// Returns all directories above the path, nearest first, without the path itself.
     pub fn ancestors(&self) -> impl Iterator<Item = TreePath> + '_ {
         std::iter::successors(self.parent(), TreePath::parent)
     }
 
-    /// What remains below `base`; `None` when the path is not below it.
+    /// Returns the path relative to `base`, or `None` if the path is not below it.
     pub fn strip_prefix(&self, base: &TreePath) -> Option<TreePath> {
         let rest = self.below(base)?;
         let length = self.as_str().len();
         Some(self.part(length - rest.len()..length))
     }
 
-    /// What stands above `tail`, where the path ends in it; `None` when it does not, or is nothing else.
+    /// Returns the path without `tail` at its end, or `None` if it does not end in `tail` or equals
+    /// it.
     pub fn strip_suffix(&self, tail: &TreePath) -> Option<TreePath> {
         let above = self.as_str().strip_suffix(tail.as_str())?.strip_suffix('/')?;
         Some(self.part(0..above.len()))
     }
 
-    /// As [`TreePath::strip_prefix`], only the text.
+    /// Returns the path relative to `base` as text; see [`TreePath::strip_prefix`].
     pub fn below(&self, base: &TreePath) -> Option<&str> {
         self.as_str().strip_prefix(base.as_str())?.strip_prefix('/')
     }
 
-    /// The same path with another last component.
+    /// Returns the path with its last component replaced.
     pub fn with_file_name(&self, name: &str) -> Result<TreePath, InvalidPath> {
         match self.as_str().rsplit_once('/') {
             Some((parent, _)) => TreePath::new(format!("{parent}/{name}")),
@@ -148,7 +149,8 @@ impl TreePath {
         }
     }
 
-    /// The path as seen from a directory of the same tree: `../` for each level that must be left.
+    /// Returns the path relative to a directory of the same tree, with `../` for each level to
+    /// leave.
     pub fn relative_to(&self, base: &TreePath) -> Cow<'_, str> {
         if let Some(below) = self.below(base) {
             return Cow::Borrowed(below);
@@ -179,7 +181,7 @@ impl PartialOrd for TreePath {
     }
 }
 
-/// By bytes, as its text.
+/// Compares paths by the bytes of their text.
 impl Ord for TreePath {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
@@ -192,7 +194,7 @@ impl Hash for TreePath {
     }
 }
 
-/// Checks one component of a path, which holds no `/`.
+/// Checks one component of a path, which must not contain `/`.
 pub fn check_component(component: &str) -> Result<(), InvalidPath> {
     if component.is_empty() {
         return Err(InvalidPath::Empty);
@@ -207,7 +209,7 @@ pub fn check_component(component: &str) -> Result<(), InvalidPath> {
         return Err(InvalidPath::TooLong);
     }
     let odd = |c| c == '\\' || crate::text::is_unprintable(c);
-    // Nearly all names are such, and to decode every character of every name takes its time.
+    // A quick check for nearly all names: decoding every character takes time.
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
     if !component.bytes().all(plain) && component.chars().any(odd) {
         return Err(InvalidPath::Character);
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_cannot_leave_its_tree() {
+    fn invalid_paths_are_refused() {
         for (text, why) in [
             ("", InvalidPath::Empty),
             ("a//b", InvalidPath::Empty),
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_checked_as_a_whole_path_is() {
+    fn a_child_is_checked_like_a_whole_path() {
         let dir = TreePath::new("stacks/eks").unwrap();
         for name in ["main.tf", "a b", "é", ".gitignore"] {
             assert_eq!(
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_path_are_paths() {
+    fn parts_of_a_path_equal_paths_of_their_own() {
         let path = |text: &str| TreePath::new(text).unwrap();
         let whole = path("stacks/eks/helm/app.yaml");
         let below = whole.strip_prefix(&path("stacks")).unwrap();
@@ -308,7 +310,7 @@ mod tests {
             format!("{below} {below:?}"),
             "eks/helm/app.yaml \"eks/helm/app.yaml\""
         );
-        // Only whole components are taken off.
+        // Only whole components are stripped.
         for other in ["stack", "stacks/ek", "eks", "stacks/eks/helm/app.yaml"] {
             assert!(whole.strip_prefix(&path(other)).is_none(), "{other}");
         }
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_leave_the_base_only_as_far_as_needed() {
+    fn relative_paths_ascend_only_as_far_as_needed() {
         let base = TreePath::new("stacks/dev").unwrap();
         let from = |text: &str| TreePath::new(text).unwrap().relative_to(&base).into_owned();
         assert_eq!(from("stacks/dev/terraform/main.tf"), "terraform/main.tf");

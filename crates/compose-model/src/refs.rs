@@ -1,4 +1,4 @@
-//! A repo's advertised refs, as one look at them found them.
+//! The refs that a repo advertises.
 
 use crate::{CommitId, ObjectId};
 
@@ -11,11 +11,13 @@ pub const TAGS: &str = "refs/tags/";
 /// One advertised ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefEntry {
-    /// The full name: `refs/tags/1.0.0`, `refs/heads/main`. May hold anything a server sends: escape before printing.
+    /// The full name, such as `refs/tags/1.0.0` or `refs/heads/main`. It may contain anything that
+    /// a server sends: escape it before printing.
     pub name: String,
-    /// What the ref points to: for an annotated tag the tag object.
+    /// The object that the ref points to: for an annotated tag, the tag object.
     pub object: ObjectId,
-    /// What it peels to. A tag of a tree or blob peels to that, which a fetch finds out.
+    /// The object that it peels to. For a tag of a tree or blob that is not a commit, which only a
+    /// fetch detects.
     pub target: CommitId,
 }
 
@@ -24,56 +26,57 @@ pub struct RefEntry {
 pub struct Refs(Vec<RefEntry>);
 
 impl Refs {
-    /// Sorts by name; of repeated names the first stays.
+    /// Creates the collection, sorted by name. Of several refs with the same name, the first is
+    /// kept.
     pub fn new(mut entries: Vec<RefEntry>) -> Self {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries.dedup_by(|a, b| a.name == b.name);
         Self(entries)
     }
 
-    /// All, by name.
+    /// Returns all refs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &RefEntry> {
         self.0.iter()
     }
 
-    /// The ref of this full name.
+    /// Returns the ref with this full name.
     pub fn get(&self, name: &str) -> Option<&RefEntry> {
         self.0
             .binary_search_by(|entry| entry.name.as_str().cmp(name))
             .ok()
-            .map(|at| &self.0[at])
+            .map(|index| &self.0[index])
     }
 
-    /// The tag of this short name.
+    /// Returns the tag with this short name.
     pub fn tag(&self, name: &str) -> Option<&RefEntry> {
         self.get(&format!("refs/tags/{name}"))
     }
 
-    /// The branch of this short name.
+    /// Returns the branch with this short name.
     pub fn branch(&self, name: &str) -> Option<&RefEntry> {
         self.get(&format!("refs/heads/{name}"))
     }
 
-    /// Tags with their short names.
+    /// Returns all tags with their short names.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &RefEntry)> {
-        self.short("refs/tags/")
+        self.with_prefix("refs/tags/")
     }
 
-    /// Branches with their short names.
+    /// Returns all branches with their short names.
     pub fn branches(&self) -> impl Iterator<Item = (&str, &RefEntry)> {
-        self.short("refs/heads/")
+        self.with_prefix("refs/heads/")
     }
 
-    /// Tags whose short names begin so, with the rest of these names.
+    /// Returns the tags whose short names start with `beginning`, each with the rest of its name.
     pub fn tags_after<'a>(
         &'a self,
         beginning: &str,
     ) -> impl Iterator<Item = (&'a str, &'a RefEntry)> + use<'a> {
-        self.short(&format!("refs/tags/{beginning}"))
+        self.with_prefix(&format!("refs/tags/{beginning}"))
     }
 
-    /// They stand side by side: finding them costs no look at the others.
-    fn short<'a>(&'a self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a RefEntry)> + use<'a> {
+    /// Returns the refs with a prefix, each with the rest of its name, by binary search.
+    fn with_prefix<'a>(&'a self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a RefEntry)> + use<'a> {
         let start = self.0.partition_point(|entry| entry.name.as_str() < prefix);
         let count = self.0[start..].partition_point(|entry| entry.name.starts_with(prefix));
         let length = prefix.len();
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_by_their_beginning() {
+    fn refs_are_found_by_their_prefix() {
         let id = CommitId(ObjectId::from_bytes([1; 20]));
         let names = [
             "refs/heads/main",
@@ -105,14 +108,14 @@ mod tests {
             target: id,
         };
         let refs = Refs::new(names.iter().map(entry).collect());
-        fn short<'a>(found: impl Iterator<Item = (&'a str, &'a RefEntry)>) -> Vec<&'a str> {
+        fn names_of<'a>(found: impl Iterator<Item = (&'a str, &'a RefEntry)>) -> Vec<&'a str> {
             found.map(|(name, _)| name).collect()
         }
-        assert_eq!(short(refs.tags()), ["1", "a-1", "a/1", "ä"]);
-        assert_eq!(short(refs.branches()), ["main"]);
-        assert_eq!(short(refs.tags_after("a")), ["-1", "/1"]);
-        assert_eq!(short(refs.tags_after("a/")), ["1"]);
-        assert_eq!(short(refs.tags_after("b")), [""; 0]);
-        assert_eq!(short(Refs::default().tags()), [""; 0]);
+        assert_eq!(names_of(refs.tags()), ["1", "a-1", "a/1", "ä"]);
+        assert_eq!(names_of(refs.branches()), ["main"]);
+        assert_eq!(names_of(refs.tags_after("a")), ["-1", "/1"]);
+        assert_eq!(names_of(refs.tags_after("a/")), ["1"]);
+        assert_eq!(names_of(refs.tags_after("b")), [""; 0]);
+        assert_eq!(names_of(Refs::default().tags()), [""; 0]);
     }
 }

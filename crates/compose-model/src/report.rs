@@ -1,24 +1,24 @@
-//! Progress, injected: only the binary knows of terminals.
+//! The interface through which progress is reported; only the binary knows of terminals.
 
 use std::fmt;
 
 use crate::RepoUrl;
 
-/// What is going on with a repo. `Display` gives the words of messages and of the progress bar.
+/// The stage of work on a repo. `Display` gives the words for messages and the progress bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// It waits for its turn, or for the lock of another process.
+    /// Waiting for its turn, or for another process's lock.
     #[default]
     Waiting,
-    /// The connection is made, up to the server's first answer.
+    /// Connecting, up to the server's first answer.
     Connecting,
-    /// The refs are listed.
+    /// Listing the refs.
     ListingRefs,
-    /// Commits are fetched.
+    /// Fetching commits.
     Fetching,
-    /// Contents of known commits are fetched.
+    /// Fetching the content of known commits.
     FetchingFiles,
-    /// An attempt failed, and the next one is awaited.
+    /// Waiting for the next attempt after a failure.
     Retrying,
 }
 
@@ -35,17 +35,17 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What a fetch is doing. Calls come from worker threads, as often as there is something to say.
+/// Receives the progress of fetching. The methods are called from worker threads.
 pub trait Reporter: Send + Sync {
-    /// A repo reached a stage.
+    /// Called when a repo reaches a stage.
     fn stage(&self, _repo: &RepoUrl, _stage: Stage) {}
-    /// So many bytes were received from the repo in all.
+    /// Called with the bytes received from the repo so far.
     fn bytes(&self, _repo: &RepoUrl, _received: u64) {}
-    /// The repo is done, successfully or not.
+    /// Called when work on the repo has ended, successfully or not.
     fn done(&self, _repo: &RepoUrl) {}
 }
 
-/// Says nothing.
+/// A reporter that ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

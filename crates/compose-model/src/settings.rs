@@ -12,28 +12,30 @@ pub const DEFAULT_HOME: &str = "/opt/bitops-compose";
 pub const DEFAULT_PIPELINE: &str = "python3 /opt/bitops/scripts/main.py deploy";
 /// Default of [`env::PIPELINE_DIR`].
 pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
-/// Default of [`env::CACHE_LIMIT`], in bytes: thousands of environments, and still no burden on a runner's disk.
+/// Default of [`env::CACHE_LIMIT`] in bytes: enough for thousands of environments, and small enough
+/// for a CI runner's disk.
 pub const DEFAULT_CACHE_LIMIT: u64 = 2 << 30;
 
-/// Default of [`env::GRACE`]: below the ten seconds of `docker stop`, with the time that SIGTERM and SIGKILL then take.
+/// Default of [`env::GRACE`]: together with SIGTERM and SIGKILL it stays below the ten seconds of
+/// `docker stop`.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(8);
 
-/// The values, defaults filled in.
+/// The settings, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// [`env::OPS_REPO`]
     pub ops_repo: PathBuf,
     /// [`env::HOME`]
     pub home: PathBuf,
-    /// [`env::CACHE`]; `None`: not set.
+    /// [`env::CACHE`], if set.
     pub cache: Option<PathBuf>,
-    /// [`env::CACHE_LIMIT`], in bytes; `None`: any number of them.
+    /// [`env::CACHE_LIMIT`] in bytes; `None` for no limit.
     pub cache_limit: Option<u64>,
     /// [`env::PIPELINE`], in shell words.
     pub pipeline: String,
     /// [`env::PIPELINE_DIR`]
     pub pipeline_dir: PathBuf,
-    /// [`env::SUPERVISE`]; `None`: not set.
+    /// [`env::SUPERVISE`], if set.
     pub supervise: Option<bool>,
     /// [`env::GRACE`]
     pub grace: Duration,
@@ -45,17 +47,17 @@ pub struct Settings {
     pub timeout: Duration,
     /// [`env::JOBS`]
     pub jobs: usize,
-    /// [`env::ALLOW`]; empty: all.
+    /// [`env::ALLOW`]; empty for all.
     pub allow: Vec<String>,
     /// [`env::VERIFY_KEYS`]
     pub verify_keys: Option<PathBuf>,
-    /// [`env::LOG_FORMAT`] is `json`.
+    /// Whether [`env::LOG_FORMAT`] is `json`.
     pub log_json: bool,
     /// Budgets per source.
     pub budget: Budget,
 }
 
-/// What one source may contribute.
+/// The bounds on the files of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// [`env::MAX_FILES`]
@@ -76,7 +78,7 @@ impl Default for Budget {
     }
 }
 
-/// A variable with a value it cannot have.
+/// A variable with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} is `{value}`, which is not {expected}")]
 pub struct InvalidSetting {
@@ -84,7 +86,7 @@ pub struct InvalidSetting {
     pub variable: &'static str,
     /// Its value, escaped.
     pub value: String,
-    /// What it takes.
+    /// The values that it accepts.
     pub expected: &'static str,
 }
 
@@ -94,13 +96,13 @@ impl Cause for InvalidSetting {
     }
 }
 
-/// Looks a variable up; the process's environment outside of tests.
+/// Looks up an environment variable.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 impl Settings {
-    /// Reads all settings. An empty value counts as unset. Every wrong one is reported.
+    /// Reads all settings. An empty value counts as unset. All invalid values are reported.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Self, Vec<InvalidSetting>> {
-        let mut read = Reader {
+        let mut read = VariableReader {
             lookup,
             errors: Vec::new(),
         };
@@ -113,7 +115,7 @@ impl Settings {
             cache: read.path(env::CACHE),
             cache_limit: Some(read.size(env::CACHE_LIMIT, DEFAULT_CACHE_LIMIT)).filter(|limit| *limit > 0),
             pipeline: read
-                .text(env::PIPELINE)
+                .utf8(env::PIPELINE)
                 .unwrap_or_else(|| DEFAULT_PIPELINE.into()),
             pipeline_dir: read
                 .path(env::PIPELINE_DIR)
@@ -141,22 +143,23 @@ impl Settings {
     }
 }
 
-/// Is [`env::COMPOSE`] `off`? Looked at before everything else; a value that is neither `on` nor `off` is an error.
+/// Returns whether [`env::COMPOSE`] is `off`, which is checked before everything else. Returns an
+/// error if it is neither `on` nor `off`.
 pub fn is_off(lookup: Lookup<'_>) -> Result<bool, InvalidSetting> {
-    let mut read = Reader {
+    let mut read = VariableReader {
         lookup,
         errors: Vec::new(),
     };
     let words = ["off", "false", "0", "no", "on", "true", "1", "yes"];
     let off = read
         .choice(env::COMPOSE, &words, "`on` or `off`")
-        .is_some_and(|at| at < 4);
+        .is_some_and(|index| index < 4);
     read.errors.pop().map_or(Ok(off), Err)
 }
 
-/// [`env::SUPERVISE`]; `None`: not set. Looked at where there is nothing to compose as well.
+/// Returns [`env::SUPERVISE`] if it is set. It is also read if there is nothing to compose.
 pub fn supervise(lookup: Lookup<'_>) -> Result<Option<bool>, InvalidSetting> {
-    let mut read = Reader {
+    let mut read = VariableReader {
         lookup,
         errors: Vec::new(),
     };
@@ -164,9 +167,9 @@ pub fn supervise(lookup: Lookup<'_>) -> Result<Option<bool>, InvalidSetting> {
     read.errors.pop().map_or(Ok(supervise), Err)
 }
 
-/// [`env::GRACE`].
+/// Returns [`env::GRACE`].
 pub fn grace(lookup: Lookup<'_>) -> Result<Duration, InvalidSetting> {
-    let mut read = Reader {
+    let mut read = VariableReader {
         lookup,
         errors: Vec::new(),
     };
@@ -174,25 +177,26 @@ pub fn grace(lookup: Lookup<'_>) -> Result<Duration, InvalidSetting> {
     read.errors.pop().map_or(Ok(grace), Err)
 }
 
-struct Reader<'a> {
+// Reads variables and collects the invalid ones.
+struct VariableReader<'a> {
     lookup: Lookup<'a>,
     errors: Vec<InvalidSetting>,
 }
 
-impl Reader<'_> {
-    fn raw(&self, name: &str) -> Option<OsString> {
+impl VariableReader<'_> {
+    fn lookup_set(&self, name: &str) -> Option<OsString> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        self.raw(name).map(PathBuf::from)
+        self.lookup_set(name).map(PathBuf::from)
     }
 
-    fn text(&mut self, name: &'static str) -> Option<String> {
-        match self.raw(name)?.into_string() {
+    fn utf8(&mut self, name: &'static str) -> Option<String> {
+        match self.lookup_set(name)?.into_string() {
             Ok(text) => Some(text),
             Err(value) => {
-                self.wrong(name, &value.to_string_lossy(), "valid UTF-8");
+                self.record_invalid(name, &value.to_string_lossy(), "valid UTF-8");
                 None
             }
         }
@@ -202,70 +206,72 @@ impl Reader<'_> {
         self.switch(name) == Some(true)
     }
 
-    /// `None`: not set.
+    /// Returns `None` if the variable is not set.
     fn switch(&mut self, name: &'static str) -> Option<bool> {
         let words = ["true", "1", "yes", "on", "false", "0", "no", "off"];
-        self.choice(name, &words, "`true` or `false`").map(|at| at < 4)
+        self.choice(name, &words, "`true` or `false`")
+            .map(|index| index < 4)
     }
 
     fn duration(&mut self, name: &'static str, default: Duration) -> Duration {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         duration::parse(&text).unwrap_or_else(|| {
-            self.wrong(name, &text, duration::EXPECTED);
+            self.record_invalid(name, &text, duration::EXPECTED);
             default
         })
     }
 
     fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
-        let text = self.text(name)?;
+        let text = self.utf8(name)?;
         let found = words
             .iter()
             .position(|word| text.trim().eq_ignore_ascii_case(word));
         if found.is_none() {
-            self.wrong(name, &text, expected);
+            self.record_invalid(name, &text, expected);
         }
         found
     }
 
     fn number(&mut self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         match text.trim().parse::<u64>() {
             Ok(number) if number > 0 => number,
             _ => {
-                self.wrong(name, &text, "a whole number above 0");
+                self.record_invalid(name, &text, "a whole number above 0");
                 default
             }
         }
     }
 
     fn size(&mut self, name: &'static str, default: u64) -> u64 {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return default;
         };
         size::parse(&text).unwrap_or_else(|| {
-            self.wrong(name, &text, size::EXPECTED);
+            self.record_invalid(name, &text, size::EXPECTED);
             default
         })
     }
 
-    /// A policy that names nothing (`,` of two empty variables) must not be taken for none.
+    /// A list without items (`,` from two empty variables) is an error: it must not mean "no
+    /// restriction".
     fn list(&mut self, name: &'static str) -> Vec<String> {
-        let Some(text) = self.text(name) else {
+        let Some(text) = self.utf8(name) else {
             return Vec::new();
         };
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let items: Vec<String> = items.map(ToOwned::to_owned).collect();
         if items.is_empty() {
-            self.wrong(name, &text, "a list of globs");
+            self.record_invalid(name, &text, "a list of globs");
         }
         items
     }
 
-    fn wrong(&mut self, variable: &'static str, value: &str, expected: &'static str) {
+    fn record_invalid(&mut self, variable: &'static str, value: &str, expected: &'static str) {
         self.errors.push(InvalidSetting {
             variable,
             value: crate::text::escape(value, 80),
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_the_images() {
+    fn defaults_are_those_of_the_image() {
         let settings = settings(&[("BITOPS_COMPOSE_JOBS", "")]).unwrap();
         assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
         assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
@@ -296,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_may_be_none_and_staying_is_left_open() {
+    fn the_grace_may_be_zero_and_supervise_may_be_unset() {
         let read = |grace, supervise| {
             settings(&[
                 ("BITOPS_COMPOSE_GRACE", grace),
@@ -313,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caches_limit_is_a_size_or_none() {
+    fn the_cache_limit_is_a_size_or_zero_for_none() {
         let limit = |text| {
             settings(&[("BITOPS_COMPOSE_CACHE_LIMIT", text)])
                 .unwrap()
@@ -325,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_names_nothing_is_no_permission() {
+    fn an_allow_list_without_items_is_an_error() {
         for text in [",", " ", " , ,"] {
             let wrong = settings(&[("BITOPS_COMPOSE_ALLOW", text)]).unwrap_err();
             assert_eq!(wrong[0].variable, "BITOPS_COMPOSE_ALLOW", "{text:?}");
@@ -335,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_value_is_told() {
+    fn all_invalid_values_are_reported() {
         let wrong = settings(&[
             ("BITOPS_COMPOSE_JOBS", "many"),
             ("BITOPS_COMPOSE_LOCKED", "perhaps"),

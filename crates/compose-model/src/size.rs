@@ -1,9 +1,10 @@
-//! Sizes as people write them.
+//! Sizes in the notation of variables and flags.
 
-/// What [`parse`] takes, for messages.
+/// The notation that [`parse`] accepts, for messages.
 pub const EXPECTED: &str = "a whole number with a unit: 500MB, 2GiB";
 
-/// Bytes: `500MB` or `500M` (powers of 1,000), `2GiB` (powers of 1,024), or a plain number.
+/// Parses a number of bytes: `500MB` or `500M` (powers of 1,000), `2GiB` (powers of 1,024), or a
+/// plain number.
 pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -27,7 +28,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn sizes_are_read_as_people_write_them() {
+    fn sizes_are_parsed_with_and_without_units() {
         for (text, bytes) in [
             ("0", 0),
             ("17", 17),

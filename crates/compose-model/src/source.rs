@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{Filter, Place, RepoUrl, Span, TreePath, VersionRequest};
 
-/// What an entry asks for. Exactly one of `version` and `ref`.
+/// What an entry requests: either a `version` or a `ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requested {
     /// `version:`
@@ -14,7 +14,7 @@ pub enum Requested {
 }
 
 impl Requested {
-    /// The text as the user wrote it.
+    /// Returns the request as the user wrote it.
     pub fn as_str(&self) -> &str {
         match self {
             Requested::Version(version) => version.as_str(),
@@ -23,49 +23,51 @@ impl Requested {
     }
 }
 
-/// What happens when two sources contribute different content to one path. A local file always wins.
+/// How to treat different content that two sources contribute to one path. A local file always
+/// wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// The run ends and names the path, both sources and the remedies.
+    /// The run ends with an error that names the path, both sources and the remedies.
     #[default]
     Error,
-    /// The lower of the two stays.
+    /// The lower of the two is kept.
     First,
     /// The higher of the two wins.
     Last,
 }
 
-/// Which object of a source must carry a good signature.
+/// The objects of a source that must have a valid signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyMode {
     /// The commit.
     Commit,
-    /// The annotated tag that was asked for.
+    /// The requested annotated tag.
     Tag,
-    /// Both of them.
+    /// Both the commit and the tag.
     Both,
 }
 
-/// `verify`: the source is used only when it is signed.
+/// `verify`: the source is used only if it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verify {
     /// `mode`
     pub mode: VerifyMode,
-    /// `keys`: a file of the image, a mount or the operations repo, as written; a relative path starts at the operations
-    /// repo. `None`: the run's own keys. Never set by a source's own config, which could otherwise vouch for itself.
+    /// `keys`: a file in the image, a mount or the operations repo, as written; a relative path
+    /// starts at the operations repo. `None` for the run's own keys. A source's own config cannot
+    /// set it, because the source could then vouch for itself.
     pub keys: Option<PathBuf>,
 }
 
-/// Where a source's config stands, which decides what it may name.
+/// The kind of config that an entry is in, which decides which repos it may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nesting {
     /// The local environment's config: `file://` and plain paths are allowed.
     Root,
-    /// A source's own config: only remote repos.
+    /// The config of a source: only remote repos are allowed.
     Nested,
 }
 
-/// One entry of `default-environments`, checked. Section 4 of the design names each key.
+/// A checked entry of `default-environments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
     /// `repo`
@@ -74,7 +76,7 @@ pub struct SourceSpec {
     pub environment: TreePath,
     /// `version` or `ref`
     pub requested: Requested,
-    /// `include`, `exclude` and `hooks`: which files of the environment and of `default_folder` take part.
+    /// `include`, `exclude` and `hooks`: the filter for the files of the environment and of `default_folder`.
     pub filter: Filter,
     /// `as`: its deployments become `<as>-<deployment>`.
     pub rename: Option<String>,
@@ -86,13 +88,13 @@ pub struct SourceSpec {
     pub on_conflict: OnConflict,
     /// `verify`
     pub verify: Option<Verify>,
-    /// Where the entry stands.
+    /// The place of the entry in its config.
     pub place: Place,
-    /// Where its values stand, in the text of `place`.
+    /// The places of its values, in the text of `place`.
     pub spans: ValueSpans,
 }
 
-/// The bytes of those values of an entry that a message may be about.
+/// The byte ranges of the values of an entry that messages refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueSpans {
     /// `environment`
@@ -102,17 +104,18 @@ pub struct ValueSpans {
 }
 
 impl SourceSpec {
-    /// Where its `environment` stands.
+    /// Returns the place of its `environment`.
     pub fn environment_place(&self) -> Place {
         self.value_place(&self.spans.environment)
     }
 
-    /// Where its `version` or `ref` stands.
+    /// Returns the place of its `version` or `ref`.
     pub fn requested_place(&self) -> Place {
         self.value_place(&self.spans.requested)
     }
 
-    /// A value that came by an alias or a merge key may have no place of its own.
+    /// Returns the place of a value, or of the entry if the value has none because it came by an
+    /// alias or a merge key.
     fn value_place(&self, span: &Span) -> Place {
         let span = if span.is_empty() { &self.place.span } else { span };
         Place {

@@ -1,14 +1,16 @@
-//! Text that came from elsewhere, made fit to print; and "did you mean".
+//! Escaping of untrusted text, and "did you mean".
 
-/// Control characters (C0, DEL, C1), bidirectional controls, line and paragraph separators, the BOM.
+/// Returns whether a character must not be printed: control characters (C0, DEL, C1), bidirectional
+/// controls, line and paragraph separators, and the byte order mark.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The text with unprintable characters escaped (`\u{1b}`, `\n`) and cut after `limit` characters.
+/// Escapes unprintable characters (`\u{1b}`, `\n`) and cuts the text after `limit` characters.
 ///
-/// For everything that a remote sent: ref names, side-band text, error bodies, tree entries.
+/// It is used for everything that a remote sent: ref names, side-band text, error pages, tree
+/// entries.
 pub fn escape(text: &str, limit: usize) -> String {
     let mut out = String::new();
     for (count, c) in text.chars().enumerate() {
@@ -25,12 +27,12 @@ pub fn escape(text: &str, limit: usize) -> String {
     out
 }
 
-/// The candidate nearest to `word`, when it is near enough to be a slip of the keyboard.
+/// Returns the candidate nearest to `word`, if it is near enough to be a typing error.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates, 1).into_iter().next()
 }
 
-/// Up to `count` candidates that are near to `word`, nearest first.
+/// Returns up to `count` candidates that are near to `word`, nearest first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
     let folded = word.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates
@@ -51,7 +53,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, co
         .collect()
 }
 
-/// How many slips of the keyboard lie between two words: characters put in, left out, replaced or swapped with their neighbour.
+/// Returns the number of typing errors between two words: characters inserted, omitted, replaced,
+/// or swapped with their neighbour.
 pub fn edit_distance(one: &str, other: &str) -> usize {
     strsim::osa_distance(one, other)
 }
@@ -61,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_terminal_obeys_survives() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             escape("a\x1b[31mb\n\u{202e}c\u{9b}", 99),
             "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}"
@@ -70,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn only_near_words_are_offered() {
+    fn only_near_words_are_suggested() {
         assert_eq!(
             did_you_mean("enviroment", ["environment", "repo"]),
             Some("environment")

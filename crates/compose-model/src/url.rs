@@ -1,8 +1,9 @@
-//! Where a repo is. Printing one never prints a credential.
+//! The address of a repo, which never prints a credential.
 
 use std::fmt;
 
-/// The ways to reach a repo. There is no other: `ext::`, `fd::` and helpers of git run programs.
+/// The ways to reach a repo. Others are not allowed: `ext::`, `fd::` and git's remote helpers run
+/// programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
     /// `https://`
@@ -15,11 +16,12 @@ pub enum Scheme {
     File,
 }
 
-/// A repo's address, checked. Equality and order are those of [`RepoUrl::key`].
+/// A checked address of a repo. Equality and order are those of [`RepoUrl::key`].
 #[derive(Clone)]
 pub struct RepoUrl {
     scheme: Scheme,
-    /// `https://host/path`, `user@host:path`, `/path`: without any password, as git takes it.
+    /// The address as git accepts it: `https://host/path`, `user@host:path` or `/path`. It never
+    /// contains a password.
     text: String,
     host: Option<String>,
     port: Option<u16>,
@@ -27,64 +29,64 @@ pub struct RepoUrl {
     key: String,
 }
 
-/// Why a text is no repo address. No variant carries the text, which may hold a secret.
+/// Why a text is not a repo's address. No variant carries the text, which may hold a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// Nothing.
+    /// The text is empty.
     #[error("the repo's address is empty")]
     Empty,
-    /// A scheme that is not allowed.
+    /// The scheme is not allowed.
     #[error(
         "the scheme is not one of https://, http://, ssh://, user@host:path, file:// or an absolute path"
     )]
     Scheme,
-    /// `HTTPS://`
+    /// The scheme is not in lower case.
     #[error("the scheme must be written in lower case")]
     UpperCaseScheme,
-    /// A relative path.
+    /// The address is a relative path.
     #[error("a relative path is not allowed; write an absolute path or a URL")]
     Relative,
-    /// Control characters, spaces, `%0a` and the like.
-    #[error("the address holds a space, a backslash or a control character")]
+    /// The address contains a space, a backslash or a control character, possibly encoded as `%0a`.
+    #[error("the address contains a space, a backslash or a control character")]
     Character,
-    /// Something that a program could take for an option.
+    /// A part of the address could be taken for an option.
     #[error("a part of the address starts with `-`")]
     LeadingDash,
-    /// A password or token in the address.
-    #[error("the address holds a password")]
+    /// The address contains a password or token.
+    #[error("the address contains a password")]
     Secret,
-    /// No host, or one that is none.
+    /// The host is missing or invalid.
     #[error("the address has no valid host")]
     Host,
-    /// A port that is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]
     Port,
-    /// No path.
+    /// The path is missing.
     #[error("the address has no path to a repo")]
     Path,
-    /// `?` or `#`
-    #[error("the address holds a query or a fragment")]
+    /// The address contains `?` or `#`.
+    #[error("the address contains a query or a fragment")]
     Query,
 }
 
 impl InvalidUrl {
-    /// What to do about it.
+    /// Returns the advice to the user.
     pub fn hint(self) -> Option<&'static str> {
         match self {
             InvalidUrl::Secret => Some(
-                "take it out and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc",
+                "remove and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc",
             ),
             InvalidUrl::Scheme | InvalidUrl::Relative | InvalidUrl::Empty => {
                 Some("for example https://github.com/ORG/REPO or git@github.com:ORG/REPO")
             }
-            InvalidUrl::Query => Some("name the version with `version` or `ref`"),
+            InvalidUrl::Query => Some("use `version` or `ref` to request a version"),
             _ => None,
         }
     }
 }
 
 impl RepoUrl {
-    /// Checks an address.
+    /// Parses and checks an address.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         if text.is_empty() {
             return Err(InvalidUrl::Empty);
@@ -173,7 +175,8 @@ impl RepoUrl {
         }
         let (user, host_port) = match authority.rsplit_once('@') {
             Some((user, _)) if user.contains([':', '@']) => return Err(InvalidUrl::Secret),
-            // The user of an http address is where tokens are put (`https://ghp_…@github.com`).
+            // The user part of an http address is where tokens are put
+            // (`https://ghp_…@github.com`).
             Some((_, _)) if scheme != Scheme::Ssh => return Err(InvalidUrl::Secret),
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
@@ -203,42 +206,44 @@ impl RepoUrl {
         })
     }
 
-    /// How it is reached.
+    /// Returns how the repo is reached.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// On this machine's disk: allowed in the root config only.
+    /// Returns whether the repo is on this machine's disk, which only the root config may name.
     pub fn is_local(&self) -> bool {
         self.scheme == Scheme::File
     }
 
-    /// The address as git takes it. It holds no password: those are refused.
+    /// Returns the address as git accepts it. It contains no password, because those are refused.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host, lower-cased; `None` for files. IPv6 addresses keep their brackets.
+    /// Returns the host in lower case, or `None` for files. IPv6 addresses keep their brackets.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// The port, when one is named.
+    /// Returns the port, if the address names one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The path on the host, or on this machine.
+    /// Returns the path on the host or on this machine.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The same for two spellings of one repo: host in lower case, no default port, no `.git`, no trailing slash.
+    /// Returns a text that is the same for all spellings of an address: host in lower case, no
+    /// default port, no `.git`, no trailing slash.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The repo's last path component without `.git`, for people. Of a checkout's `…/name/.git` it is `name`.
+    /// Returns the last component of the repo's path without `.git`, for messages. For a checkout's
+    /// `…/name/.git` it is `name`.
     pub fn name(&self) -> &str {
         let repo = self.key.trim_end_matches('/');
         let last = repo.rsplit(['/', ':']).next().unwrap_or(repo);
@@ -308,11 +313,11 @@ fn check_host(host: &str) -> Result<String, InvalidUrl> {
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidUrl> {
-    let after_bracket = text.rfind(']').map_or(0, |at| at + 1);
+    let after_bracket = text.rfind(']').map_or(0, |bracket| bracket + 1);
     match text[after_bracket..].find(':') {
         None => Ok((text, None)),
-        Some(at) => {
-            let (host, port) = text.split_at(after_bracket + at);
+        Some(colon) => {
+            let (host, port) = text.split_at(after_bracket + colon);
             let digits = &port[1..];
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(InvalidUrl::Port);
@@ -325,7 +330,8 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidUrl> {
     }
 }
 
-/// `%0a`, `%00`, `%1b`…: control characters that a server or a helper would decode.
+/// Returns whether the text encodes a control character or a backslash (`%0a`, `%00`, `%1b`, …)
+/// that a server or a helper would decode.
 fn encodes_control(text: &str) -> bool {
     text.as_bytes().windows(3).any(|w| {
         w[0] == b'%'
@@ -379,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_reach_a_repo() {
+    fn all_kinds_of_addresses_are_parsed() {
         for (text, scheme, host, name) in [
             (
                 "https://github.com/org/kubernetes",
@@ -414,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_would_run_a_program_or_hide_something_are_refused() {
+    fn dangerous_and_invalid_addresses_are_refused() {
         for (text, why) in [
             ("", InvalidUrl::Empty),
             ("ext::sh -c id", InvalidUrl::Character),
@@ -444,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_repo_are_equal() {
+    fn spellings_of_one_address_are_equal() {
         let url = |text| RepoUrl::parse(text).unwrap();
         assert_eq!(
             url("https://GitHub.com:443/org/repo.git"),

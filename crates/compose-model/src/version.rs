@@ -1,4 +1,4 @@
-//! What `version:` asks for.
+//! The parsing of `version:` requests.
 //!
 //! A bare version is exact, as in Terraform and Helm (and unlike Cargo, where `1.0.0` means `^1.0.0`).
 
@@ -6,40 +6,41 @@ use semver::{Version, VersionReq};
 
 use crate::text::escape;
 
-/// What comparators begin with.
+/// The characters that comparators start with.
 const OPERATORS: &str = "<>=~^";
 
-/// A version request, parsed; keeps the text as written (`1.10` stays `1.10`).
+/// A parsed version request. It keeps the text as written (`1.10` stays `1.10`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRequest {
     text: String,
     kind: Kind,
 }
 
-/// The three ways to ask.
+/// The types of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `1.0.0`: the tag `1.0.0` or `v1.0.0`.
     Exact(Version),
-    /// `1.0`: a tag of exactly that name.
+    /// `1.0`: a tag with exactly this name.
     Partial,
-    /// `^1.2`, `1.x`, `*`, `latest`: the highest tag that matches.
+    /// `^1.2`, `1.x`, `*`, `latest`: the highest matching tag.
     Range(VersionReq),
 }
 
-/// Why a text asks for nothing.
+/// Why a text is not a version request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVersion {
-    /// An empty text.
+    /// The text is empty.
     #[error("the version is empty")]
     Empty,
-    /// Neither a version nor a range.
+    /// The text is neither a version nor a range.
     #[error("`{0}` is neither a version nor a range")]
     Unknown(String),
-    /// A bare version among comparators, which Cargo would take for `^`, npm for `=`, and people for either.
-    #[error("`{bare}` stands in the range `{range}` without an operator")]
+    /// A version without an operator among comparators, which Cargo treats as `^`, npm as `=`, and
+    /// users as either.
+    #[error("`{bare}` has no operator in the range `{range}`")]
     Bare {
-        /// The version.
+        /// The version without an operator.
         bare: String,
         /// The whole text.
         range: String,
@@ -47,27 +48,31 @@ pub enum InvalidVersion {
 }
 
 impl InvalidVersion {
-    /// What to write instead.
+    /// Returns what to write instead.
     pub fn hint(&self) -> String {
         match self {
-            Self::Bare { bare, .. } => format!("write `={bare}` or `^{bare}` there; alone, `{bare}` is exact"),
-            Self::Unknown(text) if text.contains("~>") => terraforms(text),
+            Self::Bare { bare, .. } => {
+                format!("write `={bare}` or `^{bare}` there; alone, `{bare}` is exact")
+            }
+            Self::Unknown(text) if text.contains("~>") => explain_terraform_operator(text),
             Self::Unknown(text) if text.contains("||") => {
-                "there is no `||`: a range has one lower and one upper bound, such as `>=1.0, <3`".to_owned()
+                "`||` is not supported: a range has one lower and one upper bound, such as `>=1.0, <3`"
+                    .to_owned()
             }
             Self::Unknown(text) if text.contains(" - ") => {
                 "write both bounds with operators, such as `>=1.0, <=2.0`".to_owned()
             }
             Self::Unknown(_) | Self::Empty => {
-                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; a branch or any other tag is named with `ref`"
+                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; use `ref` for a branch or any other tag"
                     .to_owned()
             }
         }
     }
 }
 
-/// Terraform's pessimistic operator: `~> 1.2` lets the 2 grow, `~> 1.2.3` the 3.
-fn terraforms(text: &str) -> String {
+/// Explains Terraform's pessimistic operator: `~> 1.2` allows a higher minor version, `~> 1.2.3` a
+/// higher patch version.
+fn explain_terraform_operator(text: &str) -> String {
     let version = text.rsplit("~>").next().unwrap_or_default().trim();
     let parts: Vec<&str> = version.split('.').collect();
     let known = |text: &str| VersionReq::parse(text).is_ok();
@@ -97,12 +102,12 @@ impl VersionRequest {
         })
     }
 
-    /// The text as written.
+    /// Returns the text as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What it asks for.
+    /// Returns the type of the request.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -122,13 +127,13 @@ fn kind_of(text: &str) -> Result<Kind, InvalidVersion> {
         return Ok(Kind::Partial);
     }
     let unknown = || InvalidVersion::Unknown(escape(text, 80));
-    // Comparators may be separated by commas, as semver wants them, or by spaces, as people write them.
+    // Comparators may be separated by commas, as in semver, or by spaces.
     let comparators: Vec<String> = text.split(',').flat_map(comparators).collect();
     let range = VersionReq::parse(&comparators.join(",")).map_err(|_| unknown())?;
     if text.split(',').any(|part| part.trim().is_empty()) {
         return Err(unknown());
     }
-    // Without an operator and without a wildcard.
+    // A comparator with neither an operator nor a wildcard.
     let is_bare = |text: &&String| text.starts_with(|c: char| c.is_ascii_digit()) && !is_wildcard(text);
     match comparators.iter().find(is_bare) {
         Some(bare) => Err(InvalidVersion::Bare {
@@ -139,7 +144,8 @@ fn kind_of(text: &str) -> Result<Kind, InvalidVersion> {
     }
 }
 
-/// `1.x`, `1.2.*`; a pre-release may hold an `x` of its own.
+/// Returns whether a comparator has a wildcard (`1.x`, `1.2.*`). A pre-release may contain an `x`
+/// of its own.
 fn is_wildcard(comparator: &str) -> bool {
     comparator
         .split('.')
@@ -147,7 +153,7 @@ fn is_wildcard(comparator: &str) -> bool {
         .any(|part| matches!(part, "x" | "X" | "*"))
 }
 
-/// `>=1.0 <2` is two comparators; `>= 1.0` stays one.
+/// Splits a text into comparators: `>=1.0 <2` has two, `>= 1.0` has one.
 fn comparators(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -173,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_version_is_exact_and_a_short_one_is_a_name() {
+    fn a_bare_version_is_exact_and_a_partial_one_is_a_name() {
         assert_eq!(kind("1.0.0"), Some(Kind::Exact(Version::new(1, 0, 0))));
         assert_eq!(kind("v1.0.0"), Some(Kind::Exact(Version::new(1, 0, 0))));
         assert_eq!(kind("1.10"), Some(Kind::Partial));
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_take_commas_and_spaces() {
+    fn ranges_accept_commas_and_spaces() {
         let wanted = Some(Kind::Range(VersionReq::parse(">=1.0, <2").unwrap()));
         for text in [">=1.0, <2", ">=1.0 <2", ">= 1.0 < 2", ">=v1.0,<v2"] {
             assert_eq!(kind(text), wanted, "{text}");
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_version_among_comparators_is_nobodys_guess() {
+    fn a_bare_version_among_comparators_is_refused() {
         for (text, bare) in [
             ("1.2.3, <2", "1.2.3"),
             ("1.2.3 <2", "1.2.3"),
@@ -226,9 +232,9 @@ mod tests {
         }
     }
 
-    /// What YAML, other tools and calendars call a number or a version.
+    /// The texts include what YAML, other tools and calendars treat as numbers or versions.
     #[test]
-    fn what_is_no_version_is_told_with_what_to_write() {
+    fn invalid_versions_are_refused_with_a_hint() {
         for text in [
             "main",
             "1.2.3.4",
@@ -273,7 +279,7 @@ mod tests {
             ("~> 0.2", "`>=0.2, <1` is the same"),
             ("~> 1", "`^1` is the same"),
             ("~> x.y.z!", "write `^1.2` for `~> 1.2`"),
-            ("^1 || ^2", "there is no `||`"),
+            ("^1 || ^2", "`||` is not supported"),
             ("1.0 - 2.0", "`>=1.0, <=2.0`"),
         ] {
             let error = VersionRequest::parse(text).unwrap_err();

@@ -1,4 +1,4 @@
-//! How the pipeline is started, and what its end means.
+//! Starts the pipeline and interprets its exit status.
 
 use std::{
     env,
@@ -21,19 +21,19 @@ use crate::{
     error::{self},
 };
 
-/// What is started.
+/// The program to start.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The executable file.
     pub path: PathBuf,
-    /// All words, the program's own name first.
+    /// The program's arguments, starting with its own name.
     pub words: Vec<OsString>,
-    /// The working directory, which the parent enters as well.
+    /// The working directory, which the parent changes to as well.
     pub dir: PathBuf,
 }
 
-/// Starts the program with the parent's environment and standard streams, in a process group of its own, with no signal
-/// blocked and none ignored.
+/// Starts the program with the parent's environment and standard streams, in a process group of its
+/// own, with no signal blocked or ignored.
 pub(crate) fn start(program: &Program) -> Result<Pid, Error> {
     env::set_current_dir(&program.dir).map_err(|source| Error::Directory {
         dir: program.dir.clone(),
@@ -69,7 +69,8 @@ fn spawn(program: &Program) -> io::Result<Pid> {
     Pid::from_raw(pid.as_raw()).ok_or_else(|| io::ErrorKind::Other.into())
 }
 
-/// The standard library's own way has none for the mask, and here everything is blocked.
+/// Returns the attributes of the new process. The standard library cannot set the signal mask,
+/// which blocks everything in the parent.
 fn attributes() -> nix::Result<PosixSpawnAttr> {
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
@@ -87,14 +88,14 @@ fn c_string(text: &OsString) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// Becomes the program, which the kernel then kills when the process `parent` dies: in a container the whole pipeline dies
-/// with PID 1, elsewhere it would live on when its parent is killed.
+/// Execs the program so that the kernel kills it when the process `parent` dies. In a container the
+/// whole pipeline dies with PID 1; elsewhere it would survive a killed parent.
 ///
-/// To be called in a child of `parent`. Returns only when it fails.
+/// Must be called in a child of `parent`. Returns only on failure.
 pub fn exec_tied(parent: i32, program: &Program) -> io::Error {
-    // Where it cannot be had the pipeline still runs.
+    // If this fails, the pipeline still runs.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before that.
+    // The parent may have died before the call.
     if rustix::process::getppid().map(Pid::as_raw_pid) != Some(parent) {
         return io::ErrorKind::BrokenPipe.into();
     }
@@ -105,7 +106,8 @@ pub fn exec_tied(parent: i32, program: &Program) -> io::Error {
     command.current_dir(&program.dir).exec()
 }
 
-/// The code that the parent ends with: the child's own, or 128 and the number of the signal that killed it.
+/// Returns the parent's exit code: the child's own, or 128 plus the number of the signal that
+/// killed it.
 pub(crate) fn code(status: WaitStatus) -> u8 {
     let code = status
         .exit_status()

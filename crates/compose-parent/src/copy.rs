@@ -1,13 +1,15 @@
-//! The end of the pipeline's copy, by inotify.
+//! Detects the end of the pipeline's copy by inotify.
 //!
-//! BitOps makes a temporary directory and copies the operations repo into it with Python's `shutil.copytree`, which ends by
-//! giving the copy the times of what it copied. The composition's root has a time that nothing else has, so that this
-//! attribute change says: everything has been read. An entry that is made in it meanwhile, by a hook of another deploy for example,
-//! changes that time, so it is set again at once.
+//! BitOps creates a temporary directory and copies the operations repo into it with Python's
+//! `shutil.copytree`, which finally gives the copy the times of the original. The composition's
+//! root has a unique modification time, so an attribute change with that time means that everything
+//! has been read. An entry that is created in the original meanwhile, such as by a hook of another
+//! deploy, changes the time, which is then set again at once.
 //!
-//! Somebody else may copy the same at the same time: another deploy beside this one, or a hook of one. Its copy has the same time,
-//! and must not end this one's early. So the copy must be a directory that came after the pipeline, and where other processes are
-//! around, the pipeline must have written as much as there is in it.
+//! Another deploy, or a hook of one, may copy the same directory at the same time. Its copy has the
+//! same time, and must not end this one's early. The copy must therefore be a directory that was
+//! created after the pipeline started, and if there are other processes, the pipeline must have
+//! written at least as many bytes as the copy holds.
 
 use std::{
     collections::HashSet,
@@ -30,19 +32,20 @@ use rustix::{
 
 use crate::processes;
 
-/// What to wait for.
+/// The copy to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// What is copied.
+    /// The directory that is copied.
     pub original: PathBuf,
-    /// Its modification time, in seconds and nanoseconds.
+    /// The directory's modification time in seconds and nanoseconds.
     pub marker: (i64, u32),
-    /// Where the copy may be made; see [`temporary_directories`].
+    /// The directories in which the copy may be made; see [`temporary_directories`].
     pub directories: Vec<PathBuf>,
 }
 
-/// The directories in which Python's `tempfile` makes new ones, in the order in which it tries them: `TMPDIR`, `TEMP`, `TMP`,
-/// the usual places, and the program's working directory, from which relative names count.
+/// Returns the directories in which Python's `tempfile` creates new ones, in the order in which it
+/// tries them: `TMPDIR`, `TEMP`, `TMP`, the usual places, and the program's working directory, to
+/// which relative names refer.
 pub fn temporary_directories(working: &Path) -> Vec<PathBuf> {
     let named = ["TMPDIR", "TEMP", "TMP"]
         .into_iter()
@@ -59,26 +62,31 @@ pub fn temporary_directories(working: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The most entries of the original that are measured: a signal waits until that is done.
+const MAX_MEASURED: usize = 2_000;
+
 /// The watched directories.
 #[derive(Debug)]
 pub(crate) struct Watching {
     fd: OwnedFd,
-    /// By watch descriptor. Two names may lead to one directory.
-    places: Vec<(i32, PathBuf)>,
-    /// Directories that were made since it began.
+    /// The directories by watch descriptor. Two names may lead to the same directory.
+    watched: Vec<(i32, PathBuf)>,
+    /// Directories that were created since the watch began.
     new: HashSet<(i32, OsString)>,
-    /// What is copied, and its watch, where it can be had.
+    /// The original, and the watch on it if there is one.
     original: PathBuf,
     changes: Option<i32>,
     marker: (i64, u32),
     owner: u32,
+    /// The size of the original's files in bytes, if it was measured.
+    size: Option<u64>,
 }
 
 impl Watching {
-    /// Begins; `Err`: no directory can be watched.
+    /// Starts watching. Returns an error if no directory can be watched.
     pub(crate) fn begin(watch: &Watch) -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let mut places = Vec::new();
+        let mut watched = Vec::new();
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
         for directory in &watch.directories {
             match inotify::add_watch(
@@ -86,31 +94,32 @@ impl Watching {
                 directory,
                 WatchFlags::ATTRIB | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR,
             ) {
-                Ok(descriptor) => places.push((descriptor, directory.clone())),
-                // One that is not there is not where the copy will be.
+                Ok(descriptor) => watched.push((descriptor, directory.clone())),
+                // A missing directory cannot hold the copy.
                 Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
                 Err(error) => failed = error.into(),
             }
         }
-        if places.is_empty() {
+        if watched.is_empty() {
             return Err(failed);
         }
         let changes = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::ONLYDIR;
         let watching = Self {
             changes: inotify::add_watch(&fd, &watch.original, changes).ok(),
             fd,
-            places,
+            watched,
             new: HashSet::new(),
             original: watch.original.clone(),
             marker: watch.marker,
             owner: rustix::process::geteuid().as_raw(),
+            size: None,
         };
         watching.mark_again();
         Ok(watching)
     }
 
-    /// Gives what is copied its time once more: an entry that somebody made or removed in it has changed that, and the copy would have
-    /// a time that nobody knows.
+    /// Restores the original's modification time. An entry that was created or removed in it has
+    /// changed the time, and the copy would get the wrong one.
     fn mark_again(&self) {
         let times = Timestamps {
             last_access: Timespec {
@@ -122,22 +131,23 @@ impl Watching {
                 tv_nsec: i64::from(self.marker.1),
             },
         };
-        // Where it fails the copy is not seen, which is said at the end.
+        // If this fails the end of the copy is not detected, which is reported at the end of the
+        // run.
         let _ = utimensat(CWD, &self.original, &times, AtFlags::empty());
     }
 
-    /// Reads what has happened. Is the copy that `main` makes complete?
+    /// Reads the pending events. Returns whether the copy that `main` makes is complete.
     pub(crate) fn is_copied(&mut self, main: Option<Pid>) -> bool {
-        // Room for a handful of events with the longest names.
+        // Large enough for several events with the longest names.
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         let mut changed = Vec::new();
-        let (mut lost, mut remade) = (false, false);
+        let (mut lost, mut original_changed) = (false, false);
         let mut reader = Reader::new(&self.fd, &mut buffer);
         while let Ok(event) = reader.next() {
             let kind = event.events();
             lost |= kind.contains(ReadFlags::QUEUE_OVERFLOW);
             if Some(event.wd()) == self.changes {
-                remade = true;
+                original_changed = true;
                 continue;
             }
             let Some(name) = event.file_name().filter(|_| kind.contains(ReadFlags::ISDIR)) else {
@@ -150,25 +160,54 @@ impl Watching {
                 self.new.insert(entry);
             }
         }
-        if remade || lost {
+        if original_changed || lost {
             self.mark_again();
         }
-        let is_ours = |path: &Path| self.is_a_copy(path) && wrote(main, path);
+        let is_our_copy = |path: &Path| self.is_a_copy(path) && self.can_be_written_by(main, path);
         if lost {
-            let places = self.places.iter();
-            let entries = places.filter_map(|(_, place)| fs::read_dir(place).ok());
-            return entries.flatten().flatten().any(|entry| is_ours(&entry.path()));
+            let watched = self.watched.iter();
+            let entries = watched.filter_map(|(_, directory)| fs::read_dir(directory).ok());
+            return entries
+                .flatten()
+                .flatten()
+                .any(|entry| is_our_copy(&entry.path()));
         }
         changed
             .iter()
             .filter(|entry| self.new.contains(*entry))
             .any(|(watched, name)| {
-                let mut places = self.places.iter();
-                places.any(|(descriptor, place)| descriptor == watched && is_ours(&place.join(name)))
+                let mut directories = self.watched.iter();
+                directories.any(|(descriptor, directory)| {
+                    descriptor == watched && is_our_copy(&directory.join(name))
+                })
             })
     }
 
-    /// A neighbour's directory is not, whatever its time, nor is a link.
+    /// Measures the original while the pipeline starts, so that less is left to do at the end of the
+    /// copy. Without other processes the size is of no use.
+    pub(crate) fn measure(&mut self) {
+        if !processes::are_ours_alone() {
+            self.size = size(&self.original, true, MAX_MEASURED);
+        }
+    }
+
+    /// Returns whether the pipeline can have written all files in a copy. Without other processes,
+    /// no other one can have.
+    fn can_be_written_by(&self, main: Option<Pid>, copy: &Path) -> bool {
+        if processes::are_ours_alone() {
+            return true;
+        }
+        // If the pipeline has ended, or the kernel does not count its output, this cannot be checked.
+        let Some(written) = main.and_then(processes::bytes_written) else {
+            return true;
+        };
+        // A file may have shrunk since the original was measured.
+        self.size.is_some_and(|size| size <= written)
+            || size(copy, false, usize::MAX).is_none_or(|size| size <= written)
+    }
+
+    /// Returns whether a path is a directory of this user with the marker's time. Other users'
+    /// directories and links are not.
     fn is_a_copy(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_ok_and(|meta| {
             meta.is_dir()
@@ -179,30 +218,29 @@ impl Watching {
     }
 }
 
-/// Did the pipeline write what is in this directory? Nobody else could have, where nobody else is.
-fn wrote(main: Option<Pid>, copy: &Path) -> bool {
-    if processes::are_ours_alone() {
-        return true;
-    }
-    // Where it has ended, or the kernel does not count, nothing can be known.
-    let Some(mut left) = main.and_then(processes::bytes_written) else {
-        return true;
-    };
-    let mut below = vec![copy.to_owned()];
+/// Returns the size of all regular files below a directory, in bytes; `None` if it has more entries
+/// than `limit`. Symbolic links are followed if `follow` is set, as a copy follows them.
+fn size(directory: &Path, follow: bool, limit: usize) -> Option<u64> {
+    let mut left = limit;
+    let mut size = 0;
+    let mut below = vec![directory.to_owned()];
     while let Some(directory) = below.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                below.push(entry.path());
-            } else if meta.is_file() {
-                match left.checked_sub(meta.len()) {
-                    Some(rest) => left = rest,
-                    None => return false,
-                }
+            left = left.checked_sub(1)?;
+            let path = entry.path();
+            let meta = if follow {
+                fs::metadata(&path)
+            } else {
+                entry.metadata()
+            };
+            match meta {
+                Ok(meta) if meta.is_dir() => below.push(path),
+                Ok(meta) if meta.is_file() => size += meta.len(),
+                _ => {}
             }
         }
     }
-    true
+    Some(size)
 }
 
 impl AsFd for Watching {

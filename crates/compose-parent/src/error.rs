@@ -1,14 +1,14 @@
-//! Why the pipeline could not be started.
+//! The errors that keep the pipeline from being started.
 
 use std::{io, path::PathBuf};
 
 use compose_model::{Cause, ExitCode};
 
-/// A failure before the pipeline runs. Nothing that happens later is an error: the parent goes on.
+/// A failure before the pipeline runs. Later problems are not errors: the parent continues.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The signals cannot be had.
-    #[error("signals cannot be waited for")]
+    /// Signals cannot be received.
+    #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
     /// The working directory cannot be entered.
     #[error("cannot enter {dir}", dir = dir.display())]
@@ -39,7 +39,7 @@ impl Cause for Error {
     }
 }
 
-/// An error of nix as the standard library has it.
+/// Converts an error of nix to the standard library's.
 pub(crate) fn io(error: nix::errno::Errno) -> io::Error {
     io::Error::from_raw_os_error(error as i32)
 }

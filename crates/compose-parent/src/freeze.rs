@@ -1,15 +1,18 @@
-//! One interrupt for every tool at one moment, and the brake on the pipeline's main process.
+//! Interrupts all tools at the same moment, and keeps the pipeline's main process from starting
+//! others.
 //!
-//! The main process must neither be interrupted (it would end, close the pipe from its tools, and they would die of that)
-//! nor start anything more. It must not stand still either while it reads what its tools say: a pipe holds 64 KiB, and a
-//! tool that has more to say would wait for ever. So it is stopped for the moment only, and then:
+//! The main process must not be interrupted (it would exit and close the pipe from its tools, which
+//! would die of that), and must not start anything more. It must not stay stopped either while it
+//! reads its tools' output: a pipe holds 64 KiB, and a tool with more output would wait for ever.
+//! So it is stopped only briefly, and then:
 //!
-//! - where it reads a tool's output it goes on without the right to open any further file. That takes the pipe that a new
-//!   tool would need, and from whatever is started nevertheless the files that it would have to load;
-//! - otherwise (a shell, or nothing runs) it stays stopped, and nobody waits for it.
+//! - if it reads a tool's output, it continues without the right to open further files. It can then
+//!   neither create the pipe that a new tool needs, nor can a new process load its files;
+//! - otherwise (it is a shell, or no tool runs) it stays stopped, because nothing waits for it.
 //!
-//! All others are stopped until all are found, for a process that is being forked would be missed or interrupted twice,
-//! once as its parent's key press and once as its own. terraform takes a second interrupt as "at once, without saving".
+//! All other processes are stopped until all of them are found: one that is just being forked could
+//! be missed, or be interrupted twice, once as a copy of its parent and once by itself. terraform
+//! takes a second interrupt as a request to exit at once, without saving.
 
 use std::{
     collections::HashSet,
@@ -19,70 +22,71 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, prlimit};
 
-use crate::processes::{self, Id, Process};
+use crate::processes::{self, Process, ProcessId};
 
-/// How long a child that the main process has just forked may take to become its own program.
-const EXEC: Duration = Duration::from_millis(50);
-/// Between two looks at such a child.
-const LOOK: Duration = Duration::from_millis(1);
+/// The time that a child which the main process has just forked may take to exec its program.
+const EXEC_TIMEOUT: Duration = Duration::from_millis(50);
+/// The interval at which such a child is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What keeps the main process from starting anything.
+/// How the main process is kept from starting anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Brake {
-    /// It runs, and cannot open anything.
+pub(crate) enum Restraint {
+    /// It runs but cannot open files.
     NoFiles,
     /// It is stopped.
     Stopped,
 }
 
-/// Who has got the interrupt.
+/// The processes that received the interrupt.
 #[derive(Debug)]
 pub(crate) struct Interrupted {
-    ids: HashSet<Id>,
-    pub(crate) brake: Brake,
-    /// Their names.
+    ids: HashSet<ProcessId>,
+    pub(crate) restraint: Restraint,
+    /// The names of the interrupted tools.
     pub(crate) tools: Vec<String>,
 }
 
-/// Puts the brake on `main` and interrupts everybody else below this process, once.
+/// Restrains `main`, and interrupts every other descendant of this process once.
 pub(crate) fn interrupt(main: Pid) -> Interrupted {
     let _ = kill_process(main, Signal::STOP);
     let (ids, tools) = stop_all(main);
-    let brake = brake(main, &tools);
+    let restraint = restrain(main, &tools);
     let shown = tools.iter().map(Process::shown).collect();
     for tool in &tools {
         tool.signal(Signal::INT);
     }
-    // Children first: one that watches its child must not see it stopped.
+    // Children first: a process that watches its child must not see it stopped.
     for tool in tools.iter().rev() {
         tool.signal(Signal::CONT);
     }
-    if brake == Brake::NoFiles {
+    if restraint == Restraint::NoFiles {
         let _ = kill_process(main, Signal::CONT);
     }
     Interrupted {
         ids,
-        brake,
+        restraint,
         tools: shown,
     }
 }
 
 impl Interrupted {
-    /// Interrupts what the main process has started in spite of the brake, which is then put on as tight as can be.
+    /// Interrupts tools that the main process has started in spite of the restraint, and then stops
+    /// it.
     pub(crate) fn interrupt_late(&mut self, main: Pid, running: &[Process]) {
         for process in running {
             let started_by_main = process.parent == main.as_raw_pid();
             if started_by_main && process.id.pid != main && self.ids.insert(process.id) {
                 let _ = kill_process(main, Signal::STOP);
-                self.brake = Brake::Stopped;
+                self.restraint = Restraint::Stopped;
                 process.signal(Signal::INT);
             }
         }
     }
 }
 
-/// Stops everybody but `main`, until no look finds anybody new.
-fn stop_all(main: Pid) -> (HashSet<Id>, Vec<Process>) {
+/// Stops all descendants except `main`, until no new ones are found.
+fn stop_all(main: Pid) -> (HashSet<ProcessId>, Vec<Process>) {
     let (mut ids, mut tools) = (HashSet::new(), Vec::new());
     let began = Instant::now();
     loop {
@@ -91,8 +95,9 @@ fn stop_all(main: Pid) -> (HashSet<Id>, Vec<Process>) {
             if process.id.pid == main || ids.contains(&process.id) {
                 continue;
             }
-            // Not a tool yet. Interrupted now it might lose the signal, or die as what it is not.
-            if process.is_copy_of(main) && began.elapsed() < EXEC {
+            // It has not become a tool yet. An interrupt now might get lost, or end the process
+            // before its exec.
+            if process.is_copy_of(main) && began.elapsed() < EXEC_TIMEOUT {
                 forked = true;
                 continue;
             }
@@ -102,25 +107,26 @@ fn stop_all(main: Pid) -> (HashSet<Id>, Vec<Process>) {
             tools.push(process);
         }
         if forked {
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         } else if !found {
             return (ids, tools);
         }
     }
 }
 
-fn brake(main: Pid, tools: &[Process]) -> Brake {
+fn restrain(main: Pid, tools: &[Process]) -> Restraint {
     if !processes::reads_from(main, tools) {
-        return Brake::Stopped;
+        return Restraint::Stopped;
     }
-    // The hard limit too, or the next program would raise it again. What is open stays open. One, not none: poll(2)
-    // takes as many files as the limit has.
+    // The hard limit is lowered as well, so that a new program cannot raise it again. Files that
+    // are open stay open. The limit is one rather than zero because poll(2) accepts no more files
+    // than the limit.
     let limit = Rlimit {
         current: Some(1),
         maximum: Some(1),
     };
     match prlimit(Some(main), Resource::Nofile, limit) {
-        Ok(_) => Brake::NoFiles,
-        Err(_) => Brake::Stopped,
+        Ok(_) => Restraint::NoFiles,
+        Err(_) => Restraint::Stopped,
     }
 }

@@ -1,24 +1,26 @@
-//! Nothing that the pipeline starts runs before the end of its copy has been looked for, by ptrace(2).
+//! Holds each process that the pipeline starts until the end of its copy has been checked, by
+//! ptrace(2).
 //!
-//! The end of the copy is seen by inotify, which is asynchronous: on a busy machine the pipeline's first hook would run before
-//! this process is woken. So the pipeline's main process is traced until the copy is seen. It stops for each process that it
-//! forks, before that one has run, and for nothing else: no system call is traced, so the copy takes as long as ever. An own child
-//! can be traced without any privilege. Where it is refused all the same (`kernel.yama.ptrace_scope`, a seccomp profile), inotify
-//! alone has to do.
+//! inotify reports the end of the copy asynchronously: on a busy machine the pipeline's first hook
+//! could run before this process is woken. Therefore the pipeline's main process is traced until
+//! the end of the copy is detected. It stops for each process that it forks, before the child has
+//! run, and for nothing else: system calls are not traced, so the copy takes no longer than without
+//! tracing. Tracing one's own child needs no privileges. If it is refused nevertheless (by
+//! `kernel.yama.ptrace_scope` or a seccomp profile), inotify alone has to suffice.
 //!
-//! Every new process is traced from its first moment, and let go at once. Threads are not.
+//! Every new process is traced from its start and released at once. Threads are not traced.
 
 use nix::{
     errno::Errno,
     sys::{
         ptrace::{self, Options},
-        signal::Signal as Named,
+        signal::Signal as NixSignal,
     },
     unistd::Pid as NixPid,
 };
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-/// What the status of a traced process has above its lower 16 bits (`linux/ptrace.h`).
+/// The events in the upper bits of a traced process's status (`linux/ptrace.h`).
 const EVENT_FORK: i32 = 1;
 const EVENT_VFORK: i32 = 2;
 const EVENT_STOP: i32 = 128;
@@ -27,30 +29,31 @@ const EVENT_STOP: i32 = 128;
 #[derive(Debug)]
 pub(crate) struct Hold {
     main: Pid,
-    /// It stands still; with the signal that it was about to get, if there was one.
-    still: Option<Option<Named>>,
+    /// Set while the process is stopped, with the signal that it was about to receive, if any.
+    still: Option<Option<NixSignal>>,
 }
 
-/// What a status means.
+/// The meaning of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// The main process stands still before something that it starts: it goes on by [`Hold::go_on`] or [`Hold::release`].
+    /// The main process is stopped before a process that it starts runs. [`Hold::go_on`] or
+    /// [`Hold::release`] continues it.
     Starting,
-    /// It was about tracing alone, and is done with.
+    /// The status concerned only the tracing and has been handled.
     Done,
-    /// It is about something else.
+    /// The status is unrelated to the tracing.
     Other,
 }
 
 impl Hold {
-    /// Begins; `None`: it is refused.
+    /// Starts tracing. Returns `None` if that is refused.
     pub(crate) fn begin(main: Pid) -> Option<Self> {
         let options = Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK;
         ptrace::seize(nix_pid(main), options).ok()?;
         Some(Self { main, still: None })
     }
 
-    /// Acts on what wait(2) tells of a process.
+    /// Handles a status of wait(2).
     pub(crate) fn on_status(&mut self, pid: Pid, status: WaitStatus) -> Held {
         let Some(signal) = status.stopping_signal() else {
             return Held::Other;
@@ -62,31 +65,33 @@ impl Hold {
         self.still = Some(None);
         match event {
             EVENT_FORK | EVENT_VFORK => return Held::Starting,
-            // It gets a signal only now.
+            // The process is about to receive a signal, which is delivered when it continues.
             0 => self.still = Some(named(signal)),
-            // The whole group was stopped by a signal: it stays so, as without a tracer.
-            EVENT_STOP if signal != Named::SIGTRAP as i32 => return Held::Other,
+            // A signal stopped the whole group: it stays stopped, as without a tracer.
+            EVENT_STOP if signal != NixSignal::SIGTRAP as i32 => return Held::Other,
             _ => {}
         }
         self.go_on();
         Held::Done
     }
 
-    /// Lets the main process go on, still held.
+    /// Continues the main process, still traced.
     pub(crate) fn go_on(&mut self) {
         if let Some(signal) = self.still.take() {
-            // Fails where it was killed.
+            // This fails if the process was killed.
             let _ = ptrace::cont(nix_pid(self.main), signal);
         }
     }
 
-    /// Stops the main process, wherever it is. Every status that is about something else is returned.
+    /// Stops the main process, wherever it is. Returns every status that is unrelated to the
+    /// tracing.
     pub(crate) fn stop(&mut self) -> Vec<(Pid, WaitStatus)> {
         let mut others = Vec::new();
         if self.still.is_some() || ptrace::interrupt(nix_pid(self.main)).is_err() {
             return others;
         }
-        // It stops at once, or when what it has forked has become its own program, which needs to be let go for that.
+        // It stops at once, or after its forked child has called exec, for which the child has to
+        // be released.
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::UNTRACED) {
             match (pid == self.main, status.stopping_signal()) {
                 (true, Some(signal)) => {
@@ -105,7 +110,8 @@ impl Hold {
         others
     }
 
-    /// Lets go of the main process, wherever it is. Every status that is about something else is returned.
+    /// Stops tracing the main process, wherever it is. Returns every status that is unrelated to
+    /// the tracing.
     pub(crate) fn release(mut self) -> Vec<(Pid, WaitStatus)> {
         let others = self.stop();
         if let Some(signal) = self.still {
@@ -115,12 +121,13 @@ impl Hold {
     }
 }
 
-/// A real-time signal has no name here; nobody sends one to a pipeline that copies.
-fn named(signal: i32) -> Option<Named> {
-    Named::try_from(signal).ok()
+/// Converts a signal's number. Real-time signals have no name here and get lost; nothing sends one
+/// to a pipeline that copies.
+fn named(signal: i32) -> Option<NixSignal> {
+    NixSignal::try_from(signal).ok()
 }
 
-/// Lets go of a process that the main process has started, at its first stop.
+/// Releases a process that the main process has started, at its first stop.
 pub(crate) fn let_go_of_new(pid: Pid, event: i32) -> Held {
     if event != EVENT_STOP {
         return Held::Other;

@@ -1,8 +1,9 @@
-//! The parent that stays while the pipeline runs.
+//! A small parent process that stays while the pipeline runs.
 //!
-//! It starts the pipeline as its child, ends with the child's code, and is nearly nothing in between: one thread that
-//! waits for a signal or for the end of the pipeline's copy. It knows nothing of mounts and compositions; the caller's
-//! [`Host`] is called when the copy is done, and when there is something to say.
+//! It starts the pipeline as its child and exits with the child's code. In between it is a single
+//! thread that waits for signals and for the end of the pipeline's copy. It knows nothing of mounts
+//! and compositions: it calls the caller's [`Host`] when the copy is complete and when there is
+//! something to report.
 //!
 //! ```standalone_crate
 //! use std::time::Duration;
@@ -27,15 +28,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `parent` | the loop |
-//! | `child` | how the pipeline is started, and what its end means |
-//! | `signals` | every signal as something to read |
-//! | `stop` | what SIGTERM, SIGINT, SIGHUP and SIGQUIT do |
-//! | `freeze` | one interrupt for every tool at one moment, and the brake on the pipeline's main process |
-//! | `processes` | who descends from whom, from `/proc` |
-//! | `terminal` | who has the terminal, and Ctrl-Z |
-//! | `copy` | the end of the pipeline's copy, by inotify |
-//! | `hold` | nothing that the pipeline starts runs before the copy's end was looked for |
+//! | `parent` | the main loop |
+//! | `child` | starting the pipeline, and its exit code |
+//! | `signals` | signals as readable events |
+//! | `stop` | ending a run by SIGTERM, SIGINT, SIGHUP or SIGQUIT |
+//! | `freeze` | interrupting all tools at the same moment, and restraining the pipeline's main process |
+//! | `processes` | the tree of processes, from `/proc` |
+//! | `terminal` | control of the terminal, and Ctrl-Z |
+//! | `copy` | detecting the end of the pipeline's copy, by inotify |
+//! | `hold` | holding each process that the pipeline starts until the end of the copy was checked |
 
 mod child;
 mod copy;

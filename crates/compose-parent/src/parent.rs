@@ -1,4 +1,4 @@
-//! The loop: wait for a signal or the end of the copy, act, reap.
+//! The main loop: waits for a signal or the end of the copy, acts on it, and reaps processes.
 
 use std::{ffi::CStr, fs::File, time::Duration};
 
@@ -13,39 +13,46 @@ use crate::{
     copy::Watching,
     hold::{self, Held, Hold},
     processes,
-    signals::{self, Arrived, Signals},
+    signals::{self, ReceivedSignal, Signals},
     stop::Stop,
     terminal::Terminal,
 };
 
-/// The name in `ps`, whatever the file was called that was executed.
+/// The process's name in `ps`, whatever the executable file is called.
 const NAME: &CStr = c"bitops-compose";
 
-/// Whom the parent serves.
+/// The caller's side of the parent.
 pub trait Host {
-    /// The pipeline's copy is complete: it reads no more of what it copied. Called once at most, and at once.
+    /// Called as soon as the pipeline's copy is complete, when the pipeline reads no more of the
+    /// original; once at most. If the pipeline's main process can be held, it stands still until
+    /// this returns.
     fn copied(&mut self);
-    /// Something that the user should know.
+    /// Called after [`Host::copied`] when the pipeline goes on: the place for slower work.
+    fn went_on(&mut self) {}
+    /// Reports a note for the user.
     fn say(&mut self, note: &Note);
 }
 
-/// How it ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// What to end with: the pipeline's own code, or 128 and the number of a signal, the pipeline's or one that asked for the end.
+    /// The exit code: the pipeline's own, or 128 plus the number of a signal (one that killed the
+    /// pipeline, or one that asked for the end).
     pub code: u8,
-    /// The copy was seen.
+    /// Whether the end of the copy was detected.
     pub copied: bool,
-    /// The program was started: no signal came before that.
+    /// Whether the program was started; a signal may have come before.
     pub started: bool,
-    /// The signal that asked for the end, as people write it.
+    /// The name of the signal that asked for the end.
     pub stopped_by: Option<&'static str>,
-    /// Ctrl-C at the terminal: a shell's script goes on unless its child *dies* of the interrupt.
+    /// Whether Ctrl-C was pressed at the terminal. A shell stops its script only if its child
+    /// *dies* of the interrupt.
     pub interrupted_at_terminal: bool,
 }
 
 impl Ended {
-    /// Dies of the interrupt, where that is how it ended and the system lets it (not PID 1).
+    /// Kills this process by SIGINT if the run ended by Ctrl-C and the system allows it (not for
+    /// PID 1).
     pub fn die_of_interrupt(&self) {
         if self.interrupted_at_terminal {
             signals::take_default(Signal::INT);
@@ -53,10 +60,10 @@ impl Ended {
     }
 }
 
-/// Starts the program and stays until it, or a signal, has ended.
+/// Starts the program and stays until it has ended, or a signal has ended the run.
 ///
-/// The process must have one thread and no children. `grace` is what tools have to finish after SIGTERM, SIGINT, SIGHUP or
-/// SIGQUIT.
+/// The process must have one thread and no children. After SIGTERM, SIGINT, SIGHUP or SIGQUIT, the
+/// tools have the time `grace` to finish.
 pub fn run(
     program: &Program,
     watch: Option<&Watch>,
@@ -64,17 +71,18 @@ pub fn run(
     host: &mut dyn Host,
 ) -> Result<Ended, Error> {
     let signals = Signals::block()?;
-    // Orphans come here, so that they are found and reaped; as PID 1 they do anyway.
+    // Makes orphans children of this process, so that they are found and reaped; PID 1 adopts them
+    // anyway.
     let _ = set_child_subreaper(Some(getpid()));
     let _ = rustix::thread::set_name(NAME);
-    let watching = watch.and_then(|watch| match Watching::begin(watch) {
+    let mut watching = watch.and_then(|watch| match Watching::begin(watch) {
         Ok(watching) => Some(watching),
         Err(error) => {
             host.say(&Note::NotWatched(error));
             None
         }
     });
-    // One that came before there was anything to interrupt.
+    // A signal may have come before there was anything to interrupt.
     while let Some(arrived) = signals.next() {
         if signals::stops(arrived.signal) {
             return Ok(ended_by(arrived.signal));
@@ -83,6 +91,9 @@ pub fn run(
     let main = child::start(program)?;
     let hold = watching.as_ref().and_then(|_| Hold::begin(main));
     leave_streams();
+    if let Some(watching) = &mut watching {
+        watching.measure();
+    }
     let mut parent = Parent {
         main: Some(main),
         status: None,
@@ -107,7 +118,8 @@ pub fn run(
     })
 }
 
-/// Standard input and output are the pipeline's alone: when it closes them, the other side is to notice.
+/// Closes standard input and output, which only the pipeline uses: when it closes them, the other
+/// side must notice.
 fn leave_streams() {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(&null);
@@ -130,14 +142,14 @@ fn code_of(signal: Signal) -> u8 {
 }
 
 struct Parent<'a> {
-    /// Until it is reaped.
+    /// The main process, until it is reaped.
     main: Option<Pid>,
     status: Option<WaitStatus>,
     terminal: Terminal,
     signals: Signals,
-    /// Until the copy is seen.
+    /// Set until the end of the copy is detected.
     watching: Option<Watching>,
-    /// Until then as well, where it can be had.
+    /// The tracing, if allowed, until the end of the copy is detected.
     hold: Option<Hold>,
     copied: bool,
     grace: Duration,
@@ -156,7 +168,7 @@ impl Parent<'_> {
             }
             self.reap();
             if let Some(code) = self.code() {
-                // It may have ended right after the copy.
+                // The pipeline may have ended right after the copy.
                 self.look_at_copy();
                 return code;
             }
@@ -166,10 +178,10 @@ impl Parent<'_> {
     fn wait(&self) {
         let look = self.stop.as_ref().map(|stop| Timespec {
             tv_sec: 0,
-            tv_nsec: i64::from(stop.look.subsec_nanos()),
+            tv_nsec: i64::from(stop.poll_interval.subsec_nanos()),
         });
         let signals = PollFd::new(&self.signals, PollFlags::IN);
-        // Where it fails, the loop looks for itself.
+        // If poll fails, the loop checks everything anyway.
         let _ = match &self.watching {
             Some(watching) => {
                 let copy = PollFd::from_borrowed_fd(watching.as_fd(), PollFlags::IN);
@@ -186,17 +198,21 @@ impl Parent<'_> {
             .as_mut()
             .is_some_and(|watching| watching.is_copied(main))
         {
-            // Whoever looks while a link is renamed may find none: on some file systems (FUSE) that is not one step.
+            // The main process is stopped during the switch: on some file systems (FUSE) a rename
+            // is not atomic, and a reader may find no link.
             let others = self.hold.as_mut().map(Hold::stop).unwrap_or_default();
             self.host.copied();
             self.copied = true;
-            self.watching = None;
+            // The kernel takes 10 ms and more to close an inotify descriptor: not while the pipeline waits.
+            let watching = self.watching.take();
             self.let_go();
+            drop(watching);
+            self.host.went_on();
             self.on_statuses(others);
         }
     }
 
-    /// The main process is free to do what it likes.
+    /// Stops tracing the main process.
     fn let_go(&mut self) {
         let others = self.hold.take().map(Hold::release).unwrap_or_default();
         self.on_statuses(others);
@@ -208,17 +224,17 @@ impl Parent<'_> {
         }
     }
 
-    fn on_signal(&mut self, arrived: Arrived) {
-        let Arrived { signal, by_kernel } = arrived;
+    fn on_signal(&mut self, arrived: ReceivedSignal) {
+        let ReceivedSignal { signal, by_kernel } = arrived;
         match signal {
             Signal::CHILD => {}
             _ if signals::stops(signal) => self.on_stop(signal, by_kernel),
-            // The pipeline stands still or hurries as the end asks for.
+            // While the run is being ended, the pipeline is not suspended or resumed.
             Signal::TSTP | Signal::CONT if self.stop.is_some() => {}
             Signal::TSTP => self.terminal.suspend(by_kernel),
             Signal::CONT => self.terminal.resume(),
             Signal::WINCH => self.terminal.signal(signal),
-            // About the parent itself: a message that nobody reads.
+            // The kernel's signals about the parent itself are ignored.
             _ if by_kernel => {}
             _ => {
                 if let Some(main) = self.main {
@@ -230,7 +246,7 @@ impl Parent<'_> {
 
     fn on_stop(&mut self, signal: Signal, by_kernel: bool) {
         match (&mut self.stop, self.main) {
-            (Some(stop), main) => stop.again(signal, main, self.host),
+            (Some(stop), main) => stop.on_further_signal(signal, main, self.host),
             (None, Some(main)) => {
                 self.let_go();
                 self.interrupted_at_terminal = by_kernel && signal == Signal::INT;
@@ -240,11 +256,11 @@ impl Parent<'_> {
         }
     }
 
-    /// Takes note of every child that has ended or stopped, its own and adopted ones.
+    /// Handles every child that has ended or stopped, own and adopted ones.
     fn reap(&mut self) {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         while let Ok(Some((pid, status))) = rustix::process::wait(options) {
-            match self.held(pid, status) {
+            match self.tracing_status(pid, status) {
                 Held::Starting => self.on_start(),
                 Held::Done => {}
                 Held::Other => self.on_status(pid, status),
@@ -252,8 +268,9 @@ impl Parent<'_> {
         }
     }
 
-    /// What a status means for the tracing. A process that was forked just before the end of it may come late.
-    fn held(&mut self, pid: Pid, status: WaitStatus) -> Held {
+    /// Returns what a status means for the tracing. The status of a process that was forked just
+    /// before the tracing ended may come later.
+    fn tracing_status(&mut self, pid: Pid, status: WaitStatus) -> Held {
         match &mut self.hold {
             Some(hold) => hold.on_status(pid, status),
             None if Some(pid) != self.main && status.stopped() => {
@@ -263,7 +280,8 @@ impl Parent<'_> {
         }
     }
 
-    /// The main process stands before something that it starts. Whatever it did before is in inotify's queue.
+    /// Handles the main process being stopped before a new process runs. All events of its earlier
+    /// actions are in inotify's queue.
     fn on_start(&mut self) {
         self.look_at_copy();
         if let Some(hold) = &mut self.hold {
@@ -276,7 +294,7 @@ impl Parent<'_> {
             return;
         }
         if let Some(signal) = status.stopping_signal() {
-            // It stays stopped: it is held no more.
+            // It stays stopped, so it is no longer traced.
             self.let_go();
             if self.stop.is_none() {
                 self.terminal.stopped(signal);
@@ -289,7 +307,7 @@ impl Parent<'_> {
         }
     }
 
-    /// What to end with, once it is time.
+    /// Returns the exit code once the run is over.
     fn code(&mut self) -> Option<u8> {
         if let Some(stop) = &mut self.stop {
             return stop.is_over(self.main, self.host).then(|| code_of(stop.signal));

@@ -1,10 +1,11 @@
-//! Every signal as something to read, so that one thread waits for all of them at once.
+//! Receives all signals through a file descriptor, so that one thread can wait for all of them.
 //!
-//! The signals are blocked and read from a signalfd(2). A blocked signal reaches PID 1 too, to which the kernel delivers
-//! none that is at its default. The pipeline is started with an empty mask (`child`).
+//! The signals are blocked and read from a signalfd(2). PID 1 receives blocked signals as well,
+//! while the kernel does not deliver it any whose action is the default. The pipeline is started
+//! with an empty signal mask (`child`).
 
 use nix::sys::{
-    signal::{self, SigSet, Signal as Named},
+    signal::{self, SigSet, Signal as NixSignal},
     signalfd::{SfdFlags, SignalFd},
 };
 use rustix::{
@@ -14,50 +15,51 @@ use rustix::{
 
 use crate::{Error, error::io};
 
-/// Those that stay with the parent itself: two cannot be had, and the rest says that this very program is broken.
-const OWN: [Named; 9] = [
-    Named::SIGKILL,
-    Named::SIGSTOP,
-    Named::SIGSEGV,
-    Named::SIGBUS,
-    Named::SIGILL,
-    Named::SIGFPE,
-    Named::SIGTRAP,
-    Named::SIGSYS,
-    Named::SIGABRT,
+/// The signals that are not blocked: two cannot be, and the others mean that this program is
+/// broken.
+const NOT_BLOCKED: [NixSignal; 9] = [
+    NixSignal::SIGKILL,
+    NixSignal::SIGSTOP,
+    NixSignal::SIGSEGV,
+    NixSignal::SIGBUS,
+    NixSignal::SIGILL,
+    NixSignal::SIGFPE,
+    NixSignal::SIGTRAP,
+    NixSignal::SIGSYS,
+    NixSignal::SIGABRT,
 ];
 
-/// The blocked signals.
+/// The descriptor that the blocked signals are read from.
 #[derive(Debug)]
 pub(crate) struct Signals(SignalFd);
 
-/// One of them.
+/// A received signal.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedSignal {
     pub(crate) signal: Signal,
-    /// The kernel sent it, to a whole process group: a key of the terminal, its size, its end. Or about the parent itself
-    /// (a broken pipe), or its children.
+    /// Whether the kernel sent the signal: to a whole process group (because of a key, a resize or
+    /// a hangup of the terminal), or to this process (about its children or a broken pipe).
     pub(crate) by_kernel: bool,
 }
 
 impl Signals {
     pub(crate) fn block() -> Result<Self, Error> {
         hold_signals()?;
-        SignalFd::with_flags(&all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        SignalFd::with_flags(&blocked_set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map(Self)
             .map_err(io)
             .map_err(Error::Signals)
     }
 
-    /// The next one; `None` where none is there.
-    pub(crate) fn next(&self) -> Option<Arrived> {
+    /// Returns the next pending signal, if any.
+    pub(crate) fn next(&self) -> Option<ReceivedSignal> {
         loop {
             let info = self.0.read_signal().ok()??;
             let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-            // The set holds signals with a name only.
+            // The set contains only signals with a name.
             if let Some(signal) = Signal::from_named_raw(number) {
-                // SI_USER, SI_QUEUE, SI_TKILL and the like are not above 0 (sigaction(2)).
-                return Some(Arrived {
+                // SI_USER, SI_QUEUE, SI_TKILL and the like are not positive (sigaction(2)).
+                return Some(ReceivedSignal {
                     signal,
                     by_kernel: info.ssi_code > 0,
                 });
@@ -72,14 +74,16 @@ impl AsFd for Signals {
     }
 }
 
-/// Blocks the signals that the parent acts on, so that one which comes before [`run`](crate::run) waits for it, also through an exec.
+/// Blocks the signals that the parent handles, so that one that comes before [`run`](crate::run),
+/// even before an exec, stays pending until then.
 ///
 /// For a process with one thread.
 pub fn hold_signals() -> Result<(), Error> {
-    all().thread_block().map_err(io).map_err(Error::Signals)
+    blocked_set().thread_block().map_err(io).map_err(Error::Signals)
 }
 
-/// Blocks no signal any more, whatever was inherited: for a program that is exec'd, which gets the mask as it is.
+/// Unblocks all signals, whatever was inherited, for a program that is about to be exec'd and
+/// inherits the mask.
 pub fn release_signals() -> Result<(), Error> {
     SigSet::empty()
         .thread_set_mask()
@@ -87,34 +91,35 @@ pub fn release_signals() -> Result<(), Error> {
         .map_err(Error::Signals)
 }
 
-fn all() -> SigSet {
+fn blocked_set() -> SigSet {
     let mut set = SigSet::empty();
-    Named::iterator()
-        .filter(|signal| !OWN.contains(signal))
+    NixSignal::iterator()
+        .filter(|signal| !NOT_BLOCKED.contains(signal))
         .for_each(|signal| set.add(signal));
     set
 }
 
-/// Lets a signal do to this process what it does by default, though it is blocked: stop it, until somebody continues it, or
-/// end it. The kernel stops no process that nobody could continue, and ends no PID 1.
+/// Applies a blocked signal's default action to this process: stops it until it is continued, or
+/// ends it. The kernel does not stop a process that no shell could continue, and does not end PID
+/// 1.
 pub(crate) fn take_default(signal: Signal) {
-    let Ok(named) = Named::try_from(signal.as_raw()) else {
+    let Ok(named) = NixSignal::try_from(signal.as_raw()) else {
         return;
     };
     let mut set = SigSet::empty();
     set.add(named);
-    // Where it fails the process simply runs on.
+    // If this fails, the process simply keeps running.
     if signal::raise(named).is_ok() && set.thread_unblock().is_ok() {
         let _ = set.thread_block();
     }
 }
 
-/// Does this signal ask for the end?
+/// Returns whether the signal asks for the end of the run.
 pub(crate) fn stops(signal: Signal) -> bool {
     matches!(signal, Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT)
 }
 
-/// The name as people write it.
+/// Returns the signal's name, such as `SIGTERM`.
 pub(crate) fn name(signal: Signal) -> &'static str {
-    Named::try_from(signal.as_raw()).map_or("a signal", Named::as_str)
+    NixSignal::try_from(signal.as_raw()).map_or("a signal", NixSignal::as_str)
 }

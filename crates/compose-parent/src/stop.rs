@@ -1,11 +1,11 @@
-//! What SIGTERM, SIGINT, SIGHUP and SIGQUIT do.
+//! Ends a run after SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 //!
 //! ```text
-//! signal ─▶ every tool is interrupted, the main process is kept from starting more (`freeze`)
-//!            │ all tools are gone                           │ the grace is over, or a second signal
+//! signal ─▶ all tools are interrupted, the main process cannot start others (`freeze`)
+//!            │ all tools have ended                         │ the grace is over, or a second signal
 //!            ▼                                              ▼
-//!           the main process reads what is left,           SIGTERM to them, a second, SIGKILL to all
-//!           then SIGTERM, then SIGKILL
+//!           the main process reads the remaining output,   SIGTERM to the tools, after a second
+//!           then SIGTERM, then SIGKILL                     SIGKILL to all
 //! ```
 
 use std::{
@@ -17,82 +17,85 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use crate::{
     Host,
-    freeze::{self, Brake, Interrupted},
-    processes::{self, Id, Process},
+    freeze::{self, Interrupted, Restraint},
+    processes::{self, Process, ProcessId},
     signals,
 };
 
-/// The same signal within this time is the same request: timeout(1) and some runners send to the process and to its group.
-const ECHO: Duration = Duration::from_millis(100);
-/// How long the main process may read what its tools have left, log it and end by itself.
-const DRAIN: Duration = Duration::from_secs(1);
-/// From SIGTERM to SIGKILL. With the grace's default the end is within docker's ten seconds.
+/// The same signal within this time is the same request: timeout(1) and some runners signal the
+/// process and then its group.
+const REPEAT_WINDOW: Duration = Duration::from_millis(100);
+/// The time that the main process may take to read its tools' remaining output, log it and exit.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// The time from SIGTERM to SIGKILL. With the default grace, the run ends within docker's ten
+/// seconds.
 const KILL_AFTER: Duration = Duration::from_secs(1);
-/// How long what was killed may take to be gone. A process in the kernel's hands may take for ever.
+/// The time that killed processes may take to disappear. One that is blocked in the kernel may
+/// never do so.
 const DEAD_AFTER: Duration = Duration::from_millis(500);
-/// Between two looks at who is left.
-const LOOK: Duration = Duration::from_millis(10);
+/// The shortest interval at which remaining processes are listed.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What the user should know.
+/// A note for the user.
 #[derive(Debug)]
 pub enum Note {
-    /// The end of the copy cannot be seen.
+    /// The end of the copy cannot be detected.
     NotWatched(std::io::Error),
     /// A signal asked for the end.
     Stopping {
-        /// `SIGTERM`.
+        /// The signal's name, such as `SIGTERM`.
         signal: &'static str,
-        /// What runs, and has been interrupted.
+        /// The running tools, which have been interrupted.
         tools: Vec<String>,
-        /// How long it may take.
+        /// The time that they may take.
         grace: Duration,
     },
-    /// The pipeline was interrupted at the terminal, and its tools still run.
+    /// The pipeline was interrupted at the terminal, and its tools are still running.
     Waiting {
-        /// What runs.
+        /// The running tools.
         tools: Vec<String>,
-        /// How long it may take.
+        /// The time that they may take.
         grace: Duration,
     },
-    /// They took too long, or a second signal came, and get SIGTERM.
+    /// These tools took too long, or a second signal came; they get SIGTERM.
     Terminating(Vec<String>),
-    /// They did not end by that, and get SIGKILL.
+    /// These processes did not end after SIGTERM and get SIGKILL.
     Killing(Vec<String>),
 }
 
-/// A run that is being ended.
+/// The ending of a run.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) signal: Signal,
     began: Instant,
     /// The end of the grace.
     deadline: Instant,
-    /// Set once it is over.
+    /// The time of SIGKILL, once the grace is over.
     kill_at: Option<Instant>,
     phase: Phase,
     interrupted: Option<Interrupted>,
-    /// Left in the background, and asked by SIGTERM.
-    asked: HashSet<Id>,
-    /// Between two looks: longer where looking takes long.
-    pub(crate) look: Duration,
+    /// Processes that were left in the background and have received SIGTERM.
+    asked: HashSet<ProcessId>,
+    /// The interval at which processes are listed; longer if listing takes long.
+    pub(crate) poll_interval: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The tools finish.
+    /// The tools may finish.
     Waiting,
-    /// They are gone; the main process may end by itself.
+    /// The tools have ended; the main process may exit by itself.
     Draining { until: Instant },
-    /// The main process has got SIGTERM.
+    /// The main process has received SIGTERM.
     Ending { until: Instant },
-    /// The tools have.
+    /// The tools have received SIGTERM.
     Terminating { until: Instant },
-    /// All have got SIGKILL.
+    /// All processes have received SIGKILL.
     Killing { until: Instant },
 }
 
 impl Stop {
-    /// Begins by interrupting the tools.
+    /// Starts the ending by interrupting the tools.
     pub(crate) fn begin(signal: Signal, grace: Duration, main: Pid, host: &mut dyn Host) -> Self {
         let interrupted = freeze::interrupt(main);
         host.say(&Note::Stopping {
@@ -106,10 +109,11 @@ impl Stop {
         }
     }
 
-    /// The main process was interrupted at the terminal, as its tools were: they only have to be waited for.
+    /// Starts the ending after the main process and its tools were interrupted at the terminal. The
+    /// tools only have to be waited for.
     pub(crate) fn after_main(signal: Signal, grace: Duration, host: &mut dyn Host) -> Self {
         host.say(&Note::Waiting {
-            tools: shown(&processes::descendants(getpid())),
+            tools: shown_names(&processes::descendants(getpid())),
             grace,
         });
         Self::new(signal, grace)
@@ -125,13 +129,13 @@ impl Stop {
             phase: Phase::Waiting,
             interrupted: None,
             asked: HashSet::new(),
-            look: LOOK,
+            poll_interval: POLL_INTERVAL,
         }
     }
 
-    /// A further signal asks for haste.
-    pub(crate) fn again(&mut self, signal: Signal, main: Option<Pid>, host: &mut dyn Host) {
-        if signal == self.signal && self.began.elapsed() < ECHO {
+    /// Handles a further signal, which asks to hurry.
+    pub(crate) fn on_further_signal(&mut self, signal: Signal, main: Option<Pid>, host: &mut dyn Host) {
+        if signal == self.signal && self.began.elapsed() < REPEAT_WINDOW {
             return;
         }
         let (now, running) = (Instant::now(), processes::descendants(getpid()));
@@ -145,13 +149,13 @@ impl Stop {
         }
     }
 
-    /// Looks who is left, and does what the time asks for. `true`: nobody is.
+    /// Lists the remaining processes and takes the next step. Returns whether none is left.
     pub(crate) fn is_over(&mut self, main: Option<Pid>, host: &mut dyn Host) -> bool {
         let now = Instant::now();
         let running = processes::descendants(getpid());
-        self.look = (now.elapsed() * 4).clamp(LOOK, LOOK * 50);
+        self.poll_interval = (now.elapsed() * 4).clamp(POLL_INTERVAL, POLL_INTERVAL * 50);
         if running.is_empty() && main.is_none() {
-            // Who changed parents while they were listed may have been missed.
+            // A process whose parent changed during the listing may have been missed.
             return processes::descendants(getpid()).is_empty();
         }
         let is_late = |until: Instant| now >= until;
@@ -183,11 +187,13 @@ impl Stop {
     }
 
     fn tools_are_gone(&mut self, main: Option<Pid>, now: Instant) {
-        let brake = self.interrupted.as_ref().map(|interrupted| interrupted.brake);
-        if brake == Some(Brake::NoFiles) {
-            let until = self.kill_at.map_or(self.deadline, |at| at - KILL_AFTER / 2);
+        let restraint = self.interrupted.as_ref().map(|interrupted| interrupted.restraint);
+        if restraint == Some(Restraint::NoFiles) {
+            let until = self
+                .kill_at
+                .map_or(self.deadline, |kill_at| kill_at - KILL_AFTER / 2);
             self.phase = Phase::Draining {
-                until: until.min(now + DRAIN),
+                until: until.min(now + DRAIN_TIME),
             };
         } else {
             self.end_main(main, now);
@@ -203,7 +209,8 @@ impl Stop {
         self.phase = Phase::Ending { until };
     }
 
-    /// The main process is spared: without it the tools would have nobody to talk to, and die of that.
+    /// Sends SIGTERM to the tools, but not to the main process: without a reader of their output,
+    /// the tools would die of that.
     fn terminate(&mut self, running: &[Process], main: Option<Pid>, host: &mut dyn Host) {
         let until = Instant::now() + KILL_AFTER;
         let tools: Vec<Process> = running
@@ -212,7 +219,7 @@ impl Stop {
             .copied()
             .collect();
         if !tools.is_empty() {
-            host.say(&Note::Terminating(shown(&tools)));
+            host.say(&Note::Terminating(shown_names(&tools)));
         }
         signal_all(&tools, Signal::TERM);
         signal_all(&tools, Signal::CONT);
@@ -222,7 +229,7 @@ impl Stop {
 
     fn kill(&mut self, running: &[Process], main: Option<Pid>, host: &mut dyn Host) {
         if !running.is_empty() {
-            host.say(&Note::Killing(shown(running)));
+            host.say(&Note::Killing(shown_names(running)));
         }
         signal_all(running, Signal::KILL);
         if let Some(main) = main {
@@ -234,12 +241,12 @@ impl Stop {
     }
 }
 
-/// All that run, if they are what nobody waits for and what no interrupt ends: daemons, and jobs that a script has left in the
-/// background. They would take the whole grace.
+/// Returns all running processes if each of them is a daemon or a background job of a script: no
+/// process waits for it, and it ignores interrupts. Such processes would use up the whole grace.
 fn left_in_background(running: &[Process], main: Option<Pid>) -> Option<Vec<Process>> {
     let mut below: HashSet<i32> = main.into_iter().map(Pid::as_raw_pid).collect();
     let mut left = Vec::new();
-    // Parents stand before their children.
+    // Parents precede their children in the list.
     for process in running {
         let pid = process.id.pid;
         if Some(pid) == main {
@@ -260,6 +267,6 @@ fn signal_all(processes: &[Process], signal: Signal) {
     }
 }
 
-fn shown(processes: &[Process]) -> Vec<String> {
+fn shown_names(processes: &[Process]) -> Vec<String> {
     processes.iter().map(Process::shown).collect()
 }

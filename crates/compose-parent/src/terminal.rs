@@ -1,10 +1,11 @@
-//! Who has the terminal, and Ctrl-Z.
+//! Control of the terminal, and Ctrl-Z.
 //!
-//! The terminal's Ctrl-C goes to its whole foreground process group at once. BitOps' Python would die of it, and its tools of
-//! the pipe that it leaves. So the pipeline's group stays in the background, and the parent, which keeps the foreground, acts
-//! as for any interrupt. What the background may not do is read the terminal and set it: the kernel then stops the group with
-//! SIGTTIN or SIGTTOU, and the parent hands the terminal over and continues it. From then on the terminal's keys are between
-//! the kernel and the pipeline, as without a parent.
+//! Ctrl-C goes to the terminal's whole foreground process group. BitOps' Python would die of it,
+//! and its tools of the pipe that it closes. Therefore the pipeline's group stays in the
+//! background, and the parent, which keeps the foreground, handles the interrupt as any other. A
+//! background group may not read or configure the terminal: the kernel stops it with SIGTTIN or
+//! SIGTTOU, and the parent then hands the terminal over and continues the group. From then on the
+//! terminal's keys reach the pipeline directly, as without a parent.
 
 use rustix::{
     fd::OwnedFd,
@@ -15,14 +16,14 @@ use rustix::{
 
 use crate::{processes, signals};
 
-/// The controlling terminal, if there is one, and the pipeline's group.
+/// The controlling terminal, if there is one, and the pipeline's process group.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     tty: Option<OwnedFd>,
-    /// Where it is in this process's namespace.
+    /// The parent's own group; `None` if its leader is outside of this process's namespace.
     own: Option<Pid>,
     group: Pid,
-    /// The pipeline has asked for the terminal.
+    /// Whether the terminal was handed over to the pipeline.
     given: bool,
 }
 
@@ -37,13 +38,14 @@ impl Terminal {
         }
     }
 
-    /// Ctrl-C at the terminal reached the pipeline itself.
+    /// Returns whether the pipeline had the terminal, so that Ctrl-C reached it directly.
     pub(crate) fn was_given(&self) -> bool {
         self.given
     }
 
-    /// A key asks to stop: all stop, and the shell goes on. Without job control nobody could continue them, and the key does
-    /// nothing, as without a parent; who sends the signal by hand means the pipeline.
+    /// Handles SIGTSTP: all processes stop, and the shell continues. Without job control they could
+    /// not be continued, so Ctrl-Z does nothing, as without a parent; a signal that was sent by
+    /// hand is passed on.
     pub(crate) fn suspend(&mut self, by_kernel: bool) {
         if processes::has_job_control(getpid()) {
             self.signal(Signal::TSTP);
@@ -53,7 +55,7 @@ impl Terminal {
         }
     }
 
-    /// Somebody continues the job.
+    /// Handles SIGCONT: the job continues.
     pub(crate) fn resume(&mut self) {
         if self.given && self.is_in_foreground() {
             self.give();
@@ -61,14 +63,14 @@ impl Terminal {
         self.signal(Signal::CONT);
     }
 
-    /// The pipeline's main process has been stopped.
+    /// Handles the pipeline's main process being stopped by a signal.
     pub(crate) fn stopped(&mut self, by: i32) {
         let wants_terminal = by == Signal::TTIN.as_raw() || by == Signal::TTOU.as_raw();
         if wants_terminal && self.is_in_foreground() {
             self.give();
             self.signal(Signal::CONT);
         } else if wants_terminal && self.tty.is_some() {
-            // A background job: the shell shows it as stopped for want of the terminal.
+            // The job is in the background: the shell reports that it needs the terminal.
             signals::take_default(Signal::TTIN);
         } else if by == Signal::TSTP.as_raw() && self.given {
             if processes::has_job_control(getpid()) {
@@ -79,17 +81,17 @@ impl Terminal {
         }
     }
 
-    /// A signal to all of the pipeline that is in its first group.
+    /// Sends a signal to the pipeline's process group.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process_group(self.group, signal);
     }
 
-    /// At the pipeline's end: the terminal is the parent's again, unless somebody else has it.
+    /// Takes the terminal back at the pipeline's end, unless another group has it.
     pub(crate) fn take_back(&self) {
         if let (Some(tty), Some(own)) = (self.tty.as_ref().filter(|_| self.given), self.own)
             && tcgetpgrp(tty).is_ok_and(|group| group == self.group)
         {
-            // From the background: SIGTTOU is blocked.
+            // This works from the background because SIGTTOU is blocked.
             let _ = tcsetpgrp(tty, own);
         }
     }

@@ -1,11 +1,11 @@
-//! The parent ends as the pipeline does.
+//! The parent's exit codes and standard streams are the pipeline's.
 
 use std::process::Stdio;
 
 use crate::common::{LIMIT, shell, stay, world};
 
 #[test]
-fn every_exit_code_is_the_pipelines() {
+fn every_exit_code_is_passed_through() {
     let world = world();
     for code in 0..=255 {
         shell(&world, "0", &format!("exit {code}"))
@@ -15,9 +15,9 @@ fn every_exit_code_is_the_pipelines() {
 }
 
 #[test]
-fn a_pipeline_that_a_signal_kills_is_128_and_its_number() {
+fn death_by_a_signal_gives_128_plus_its_number() {
     let world = world();
-    // What those that are missing do by default is nothing, or to stop.
+    // The excluded signals are ignored, or stop the process, by default.
     for signal in (1..=31).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal)) {
         let script = format!("ulimit -c 0; kill -{signal} $$");
         shell(&world, "0", &script).wait(LIMIT).expect_code(128 + signal);
@@ -59,7 +59,7 @@ fn standard_streams_pass_through() {
 }
 
 #[test]
-fn a_standard_input_that_is_closed_is_no_obstacle() {
+fn a_closed_standard_input_is_accepted() {
     let mut world = world();
     world.wrap(["sh", "-c", "exec \"$@\" <&-", "sh"]);
     let run = world.run(stay("0", &["/bin/sh", "-c", "wc -c"])).expect_code(0);
@@ -67,9 +67,10 @@ fn a_standard_input_that_is_closed_is_no_obstacle() {
 }
 
 #[test]
-fn a_pipe_is_broken_when_the_pipeline_closes_it() {
+fn the_reader_sees_the_end_when_the_pipeline_closes_its_output() {
     let world = world();
-    // The parent must not hold the other end: the script goes on when the reader has seen the end of its output.
+    // The parent must not hold the pipe open: the script continues once the reader has seen the
+    // end.
     let script = "exec 0<&- 1>&-; until [ -e seen ]; do sleep 0.01; done";
     let mut command = world.command(stay("0", &["/bin/sh", "-c", script]));
     let mut child = command

@@ -1,6 +1,6 @@
-//! The end of the pipeline's copy.
+//! Detecting the end of the pipeline's copy.
 
-// The figures of one test.
+// One test prints figures.
 #![allow(clippy::print_stderr)]
 
 use std::{
@@ -15,7 +15,7 @@ use compose_testkit::{Context, Signal, Spawned, standin};
 const SECONDS: u64 = 1_700_000_000;
 const NANOSECONDS: u32 = 123_456_789;
 
-/// A directory to copy, with the marker's time.
+/// Creates a directory to copy, with the marker as its modification time.
 fn marked(world: &Context) {
     let source = world.root().join("source");
     fs::create_dir_all(source.join("below")).unwrap();
@@ -46,14 +46,14 @@ fn start(world: &Context, tools: &[&str]) -> Spawned {
 }
 
 #[test]
-fn the_copy_is_seen_wherever_python_makes_it() {
+fn the_copy_is_detected_wherever_python_makes_it() {
     for variable in ["TMPDIR", "TEMP", "TMP", ""] {
         let mut world = world();
         marked(&world);
         let source = world.root().join("source");
         world.unset("TMPDIR").set("COPY", source);
         if !variable.is_empty() {
-            // Relative to the working directory, as for Python.
+            // Relative to the working directory, as in Python.
             fs::create_dir(world.root().join("elsewhere")).unwrap();
             world.set(variable, "elsewhere");
         }
@@ -77,12 +77,12 @@ fn the_copy_is_seen_wherever_python_makes_it() {
 }
 
 #[test]
-fn the_copy_is_seen_also_where_somebody_has_written_into_what_is_copied() {
+fn the_copy_is_detected_even_if_the_original_was_written_to() {
     let mut world = world();
     marked(&world);
     world.set("COPY", world.root().join("source"));
     let marker = format!("{SECONDS}.{NANOSECONDS}");
-    // A new entry changes the directory's time; so does one that is removed or moved.
+    // Creating, moving or removing an entry changes the directory's time.
     let set_again = format!("until stat -c %y source | grep -q {NANOSECONDS}; do :; done");
     let script = format!(
         ": >source/stray; {set_again}; mv source/stray source/moved; {set_again}; : >source/x; rm source/x; {set_again}; \
@@ -97,7 +97,7 @@ fn the_copy_is_seen_also_where_somebody_has_written_into_what_is_copied() {
 }
 
 #[test]
-fn the_first_tool_starts_after_the_switch_however_late_the_parent_is_woken() {
+fn the_first_tool_starts_after_the_switch() {
     let mut world = world();
     marked(&world);
     let [source, link, done] = ["source", "link", "done"].map(|name| world.root().join(name));
@@ -112,10 +112,10 @@ fn the_first_tool_starts_after_the_switch_however_late_the_parent_is_woken() {
 }
 
 #[test]
-fn a_pipeline_that_does_not_copy_gets_its_signals_and_is_stopped_and_continued() {
+fn tracing_does_not_disturb_signals_stops_and_continues() {
     let world = world();
     marked(&world);
-    // The tracing is not to be seen: each of these does what it does to any shell.
+    // The tracing must not be noticeable: each step works as in any shell.
     let script = "trap 'echo caught' USR1; kill -USR1 $$; \
                   (until grep -q '^State:.T' /proc/$$/status; do sleep 0.01; done; kill -CONT $$) & \
                   kill -STOP $$; wait; echo continued; bash -c 'kill -TERM $$'; echo $?";
@@ -125,11 +125,12 @@ fn a_pipeline_that_does_not_copy_gets_its_signals_and_is_stopped_and_continued()
 }
 
 #[test]
-fn directories_of_others_do_not_end_it() {
+fn entries_that_are_not_the_copy_are_ignored() {
     let world = world();
     marked(&world);
     let tmp = world.root().join("tmp");
-    // A directory with another time, a file and a link with the marker's, and one further down.
+    // A directory with another time, a file and a link with the marker's time, and a deeper
+    // directory.
     let script = format!(
         "mkdir -p {tmp}/other {tmp}/deep/below; touch -d @{SECONDS}.5 {tmp}/other; : > {tmp}/file; \
          touch -r source {tmp}/file {tmp}/deep/below; ln -s ../source {tmp}/link; touch -hr source {tmp}/link; chmod 700 {tmp}/other",
@@ -141,7 +142,7 @@ fn directories_of_others_do_not_end_it() {
 }
 
 #[test]
-fn the_copy_of_another_process_does_not_end_it() {
+fn the_copy_of_another_process_is_ignored() {
     let world = world();
     marked(&world);
     fs::write(world.root().join("source/large"), vec![b'x'; 100_000]).unwrap();
@@ -152,7 +153,7 @@ fn the_copy_of_another_process_does_not_end_it() {
     let tmp = world.root().join("tmp");
     let old = tmp.join("old");
     fs::create_dir(&old).unwrap();
-    // Another process below the pipeline's stands for one beside it; `old` was there before.
+    // Another process below the pipeline's plays one beside it; `old` existed before.
     let script = format!(
         "cp -rp source {0}/theirs; touch -r source {0}/old; stat -c %y {0}/theirs",
         tmp.display()
@@ -163,7 +164,7 @@ fn the_copy_of_another_process_does_not_end_it() {
 }
 
 #[test]
-fn a_neighbours_directory_does_not_end_it() {
+fn another_users_directory_is_ignored() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -179,10 +180,10 @@ fn a_neighbours_directory_does_not_end_it() {
 }
 
 #[test]
-fn a_copy_without_a_directory_to_watch_is_said() {
+fn a_watch_that_fails_is_reported() {
     let mut world = world();
     let marker = format!("{SECONDS}.{NANOSECONDS}");
-    // Room for the signals, and none for the watch.
+    // Enough descriptors for the signals, but not for the watch.
     world.after("ulimit -n 4");
     let run = world.run(["0", "--watch", &marker, "--", "/bin/true"]);
     assert!(run.stderr.contains("NotWatched"), "{run}");
@@ -190,8 +191,8 @@ fn a_copy_without_a_directory_to_watch_is_said() {
 }
 
 #[test]
-fn it_is_seen_every_time_and_while_the_pipeline_goes_on() {
-    // By hand with 500.
+fn every_copy_is_detected_while_the_pipeline_continues() {
+    // 500 rounds were run by hand.
     let rounds = std::env::var("COMPOSE_PARENT_ROUNDS").ok();
     let rounds: u32 = rounds.map_or(20, |rounds| rounds.parse().unwrap());
     let mut world = world();
@@ -213,17 +214,17 @@ fn it_is_seen_every_time_and_while_the_pipeline_goes_on() {
         delays.push(after(&run.stderr, "stay: copied") - after(&run.stdout, "COPIED"));
     }
     delays.sort_unstable();
-    let at = |share: usize| delays[(delays.len() - 1) * share / 100] / 1000;
+    let percentile = |share: usize| delays[(delays.len() - 1) * share / 100] / 1000;
     eprintln!(
         "microseconds from the end of the copy to the switch: median {}, 95 % {}, most {}; first tools that were faster: {early}",
-        at(50),
-        at(95),
-        at(100)
+        percentile(50),
+        percentile(95),
+        percentile(100)
     );
 }
 
 #[test]
-fn a_signal_in_the_middle_of_the_copy_ends_it() {
+fn a_signal_during_the_copy_ends_the_run() {
     let world = world();
     marked(&world);
     let fifo = world.root().join("never");

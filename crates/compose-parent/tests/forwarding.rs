@@ -1,9 +1,9 @@
-//! What reaches the pipeline, and what the parent does for its orphans.
+//! Signals that are forwarded to the pipeline, and the reaping of its orphans.
 
 use crate::common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
 use compose_testkit::{Signal, standin};
 
-/// Named signals that the parent passes on to the pipeline's main process.
+/// Signals that the parent forwards to the pipeline's main process.
 const FORWARDED: [Signal; 15] = [
     Signal::USR1,
     Signal::USR2,
@@ -23,7 +23,7 @@ const FORWARDED: [Signal; 15] = [
 ];
 
 #[test]
-fn every_other_signal_is_forwarded() {
+fn signals_without_a_meaning_for_the_parent_are_forwarded() {
     let world = world();
     let script = "import os, signal, sys\n\
         for name in sys.argv[1:]: signal.signal(int(name), lambda number, _: os.write(1, b'got %d\\n' % number))\n\
@@ -56,23 +56,23 @@ fn no_signal_is_blocked_or_ignored_in_the_pipeline() {
     ));
     for line in run.stdout.lines() {
         let mask = u64::from_str_radix(line.split('\t').nth(1).unwrap(), 16).unwrap();
-        // Above are those of real time and the C library's own.
+        // The higher bits are real-time signals and the C library's own.
         assert_eq!(mask & 0x7fff_ffff, 0, "{run}");
     }
     assert_eq!(run.stdout.lines().count(), 2, "{run}");
 }
 
 #[test]
-fn orphans_come_to_the_parent_and_thousands_are_reaped() {
+fn the_parent_adopts_and_reaps_thousands_of_orphans() {
     let world = world();
-    // Each `sleep 0` is an orphan when its subshell ends.
+    // Each `sleep 0` becomes an orphan when its subshell ends.
     let script = "i=0; while [ $i -lt 2000 ]; do (sleep 0 &); i=$((i+1)); done; \
         (sleep 600 & echo $! > last.new; mv last.new last); echo done; read x < wait";
     let run = shell(&world, "0", &format!("mkfifo wait; {script}"));
     run.wait_for_output("done", LIMIT);
     let last: i32 = wait_for_file(&world.root().join("last")).trim().parse().unwrap();
-    let of = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let parent = of(last)
+    let stat_of = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let parent = stat_of(last)
         .rsplit(')')
         .next()
         .unwrap()
@@ -83,7 +83,7 @@ fn orphans_come_to_the_parent_and_thousands_are_reaped() {
     assert_eq!(parent, run.id().to_string());
     wait_until("no zombie is left", || {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.id())).unwrap();
-        // The shell and the last one.
+        // The shell and the last sleep.
         children.split_whitespace().count() == 2
     });
     run.signal(Signal::TERM);
@@ -92,7 +92,7 @@ fn orphans_come_to_the_parent_and_thousands_are_reaped() {
 }
 
 #[test]
-fn what_the_pipeline_leaves_in_the_background_does_not_keep_the_parent() {
+fn background_processes_of_the_pipeline_do_not_keep_the_parent() {
     let world = world();
     let run = shell(
         &world,
@@ -122,7 +122,7 @@ fn the_pipeline_is_stopped_and_continued_with_the_parent() {
     });
     run.signal(Signal::CONT);
     wait_until("all run", || state(run.id()) != b'T' && state(lock) != b'T');
-    // Also while it is stopped it can be ended.
+    // The pipeline can also be ended while it is stopped.
     run.signal(Signal::TSTP);
     wait_until("all are stopped", || {
         state(run.id()) == b'T' && state(lock) == b'T'
@@ -134,7 +134,7 @@ fn the_pipeline_is_stopped_and_continued_with_the_parent() {
 }
 
 #[test]
-fn a_group_outside_of_the_namespace_is_no_obstacle() {
+fn a_process_group_outside_of_the_namespace_is_accepted() {
     let mut world = world();
     let namespace = ["unshare", "--pid", "--fork", "--mount-proc"];
     let allowed = std::process::Command::new(namespace[0])
@@ -142,7 +142,7 @@ fn a_group_outside_of_the_namespace_is_no_obstacle() {
         .arg("true")
         .output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        // Another user than root may not, and then nobody starts it so either.
+        // Only root may do this.
         return;
     }
     world.wrap(namespace);
@@ -153,7 +153,7 @@ fn a_group_outside_of_the_namespace_is_no_obstacle() {
 }
 
 #[test]
-fn where_proc_shows_another_namespace_the_pipeline_alone_is_ended() {
+fn with_another_namespaces_proc_only_the_pipeline_is_ended() {
     let mut world = world();
     let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
     let allowed = std::process::Command::new(namespace[0])

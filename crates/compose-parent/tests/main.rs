@@ -1,4 +1,4 @@
-//! The parent on its own, over fake pipelines.
+//! The parent without the rest of the program, with fake pipelines as its child.
 
 mod codes;
 mod common;

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT, SIGHUP and SIGQUIT: tools let go of their locks, and nothing more is started.
+//! SIGTERM, SIGINT, SIGHUP and SIGQUIT: tools release their locks, and no further tool is started.
 
 use std::path::Path;
 
@@ -12,17 +12,17 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The tool was interrupted once, and has written its state and let go of its lock.
+/// Asserts that the tool was interrupted once, has written its state and released its lock.
 fn assert_released(world: &Context, name: &str, run: &impl std::fmt::Display) {
-    let at = |end: &str| world.root().join(format!("{name}{end}"));
-    assert_eq!(read(&at(".interrupts")), "SIGINT\n", "{run}");
-    assert_eq!(read(&at(".state")), "written", "{run}");
-    assert!(!at("").exists(), "{run}");
+    let file = |end: &str| world.root().join(format!("{name}{end}"));
+    assert_eq!(read(&file(".interrupts")), "SIGINT\n", "{run}");
+    assert_eq!(read(&file(".state")), "written", "{run}");
+    assert!(!file("").exists(), "{run}");
     assert!(!world.root().join("next").exists(), "{run}");
 }
 
 #[test]
-fn a_tool_lets_go_of_its_lock_and_the_next_is_not_started() {
+fn a_tool_releases_its_lock_and_the_next_is_not_started() {
     for fail_fast in [false, true] {
         for (signal, code) in [
             (Signal::TERM, 143),
@@ -34,7 +34,7 @@ fn a_tool_lets_go_of_its_lock_and_the_next_is_not_started() {
             if fail_fast {
                 world.set("FAIL_FAST", "1");
             }
-            // More than a pipe holds.
+            // More output than a pipe holds.
             let run = pipeline(&world, "8000", &["true", &tool("lock", 300_000), NEXT]);
             wait_for_file(&world.root().join("lock"));
             run.signal(signal);
@@ -46,7 +46,7 @@ fn a_tool_lets_go_of_its_lock_and_the_next_is_not_started() {
 }
 
 #[test]
-fn tools_below_tools_and_in_the_background_are_interrupted_once_each() {
+fn nested_and_background_tools_are_interrupted_once_each() {
     let world = world();
     let (one, two, three) = (tool("one", 0), tool("two", 0), tool("three", 0));
     let script = format!(
@@ -65,7 +65,7 @@ fn tools_below_tools_and_in_the_background_are_interrupted_once_each() {
 }
 
 #[test]
-fn a_shell_as_the_pipeline_starts_nothing_more() {
+fn a_shell_as_the_pipeline_starts_no_further_tool() {
     let world = world();
     let run = shell(&world, "8000", &format!("{}; {NEXT}", tool("lock", 100)));
     wait_for_file(&world.root().join("lock"));
@@ -75,7 +75,7 @@ fn a_shell_as_the_pipeline_starts_nothing_more() {
 }
 
 #[test]
-fn the_same_signal_twice_at_once_is_one_request() {
+fn the_same_signal_twice_in_a_row_is_one_request() {
     let world = world();
     let run = pipeline(&world, "8000", &[&tool("lock", 0)]);
     wait_for_file(&world.root().join("lock"));
@@ -116,7 +116,7 @@ fn a_third_signal_does_not_wait_for_the_kill() {
 }
 
 #[test]
-fn what_ignores_everything_is_killed_after_the_grace() {
+fn a_tool_that_ignores_all_signals_is_killed_after_the_grace() {
     let world = world();
     let stubborn = "trap '' INT TERM HUP; echo $$ > pid; while :; do sleep 1; done";
     let run = pipeline(&world, "100", &[stubborn]);
@@ -131,7 +131,7 @@ fn what_ignores_everything_is_killed_after_the_grace() {
 }
 
 #[test]
-fn without_a_grace_tools_are_ended_at_once() {
+fn without_a_grace_tools_are_terminated_at_once() {
     let world = world();
     let run = pipeline(
         &world,
@@ -155,7 +155,7 @@ fn a_pipeline_that_ignores_sigterm_is_killed() {
 }
 
 #[test]
-fn a_stopped_tool_and_a_stopped_pipeline_end_as_well() {
+fn stopped_tools_and_a_stopped_pipeline_are_ended() {
     let world = world();
     let run = pipeline(&world, "8000", &[&tool("lock", 0), NEXT]);
     let lock: i32 = wait_for_file(&world.root().join("lock")).parse().unwrap();
@@ -169,9 +169,9 @@ fn a_stopped_tool_and_a_stopped_pipeline_end_as_well() {
 }
 
 #[test]
-fn a_daemon_that_a_hook_has_left_does_not_take_the_grace() {
+fn a_daemon_does_not_use_up_the_grace() {
     let world = world();
-    // Ten minutes: the test would fail by its own limit.
+    // Ten minutes: a longer wait would exceed the test's own limit.
     let daemon = "sleep 600 >/dev/null 2>&1 & echo $! > daemon";
     let run = pipeline(&world, "600000", &[daemon, &tool("lock", 0), NEXT]);
     wait_for_file(&world.root().join("lock"));
@@ -186,8 +186,8 @@ fn a_daemon_that_a_hook_has_left_does_not_take_the_grace() {
 }
 
 #[test]
-fn tools_started_at_that_very_moment_are_not_missed() {
-    // The signal comes at some place of a loop that does nothing but start tools.
+fn tools_that_are_just_being_started_are_interrupted() {
+    // The signal arrives at some point of a loop that only starts tools.
     for round in 0..20 {
         let world = world();
         let tools: Vec<String> = (0..200)
@@ -207,7 +207,7 @@ fn tools_started_at_that_very_moment_are_not_missed() {
 }
 
 #[test]
-fn a_signal_before_the_first_tool_starts_none() {
+fn a_signal_before_the_first_tool_keeps_it_from_starting() {
     let world = world();
     let run = shell(
         &world,

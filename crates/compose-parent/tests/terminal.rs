@@ -1,9 +1,9 @@
-//! At a terminal: Ctrl-C, Ctrl-\, Ctrl-Z, prompts, sizes.
+//! The parent at a terminal: Ctrl-C, Ctrl-\, Ctrl-Z, prompts and resizing.
 
 use crate::common::{LIMIT, program, tool, world};
 use compose_testkit::{Context, Run, standin};
 
-/// Runs words at a terminal; `steps` as `at_terminal.py` takes them.
+/// Runs a program at a terminal with the given `steps` of `at_terminal.py`.
 fn at_terminal(world: &mut Context, steps: &str, words: &[&str]) -> Run {
     let driver = program("at_terminal.py");
     world.wrap([standin::python(), driver.to_str().unwrap(), steps]);
@@ -12,7 +12,7 @@ fn at_terminal(world: &mut Context, steps: &str, words: &[&str]) -> Run {
     run
 }
 
-/// The words for the fake pipeline below the parent.
+/// Returns the arguments for the fake pipeline below the parent.
 fn pipeline(tools: &[&str]) -> Vec<String> {
     let script = program("pipeline.py");
     let words = ["8000", "--", standin::python(), script.to_str().unwrap()];
@@ -24,25 +24,26 @@ fn words(words: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn ctrl_c_lets_the_tool_finish_and_ends_by_the_interrupt() {
+fn ctrl_c_lets_the_tool_finish_and_the_parent_dies_of_sigint() {
     let mut world = world();
     let run = at_terminal(
         &mut world,
         r#"[["wait-file", "lock"], ["type", "\u0003"]]"#,
         &words(&pipeline(&[&tool("lock", 300_000), "echo started > next"])),
     );
-    // A shell's script goes on after a child that exits with 130, and not after one that died of it.
+    // A shell's script continues after a child that exits with 130, but not after one that died of
+    // SIGINT.
     assert!(run.stdout.ends_with("signal 2\n"), "{run}");
-    let at = |name: &str| std::fs::read_to_string(world.root().join(name));
-    assert_eq!(at("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
+    let read = |name: &str| std::fs::read_to_string(world.root().join(name));
+    assert_eq!(read("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
     assert!(
-        at("lock.state").is_ok() && at("lock").is_err() && at("next").is_err(),
+        read("lock.state").is_ok() && read("lock").is_err() && read("next").is_err(),
         "{run}"
     );
 }
 
 #[test]
-fn ctrl_backslash_is_a_stop_as_well() {
+fn ctrl_backslash_ends_the_run_as_well() {
     let mut world = world();
     let run = at_terminal(
         &mut world,
@@ -70,7 +71,7 @@ fn a_prompt_gets_the_terminal() {
 }
 
 #[test]
-fn a_program_that_sets_the_terminal_goes_on() {
+fn a_program_that_configures_the_terminal_gets_it() {
     let mut world = world();
     let run = at_terminal(
         &mut world,
@@ -86,9 +87,10 @@ fn a_program_that_sets_the_terminal_goes_on() {
 }
 
 #[test]
-fn after_a_prompt_ctrl_c_still_leaves_the_tools_their_grace() {
+fn ctrl_c_after_a_prompt_still_leaves_the_tools_their_grace() {
     let mut world = world();
-    // It says nothing, so that the end of its reader does not end it, and takes longer than Python waits for it.
+    // The tool writes nothing, so the end of its reader does not end it, and it takes longer than
+    // Python waits for it.
     world.set("HOLD", "1");
     let quiet = format!("read x </dev/tty; exec {} >/dev/null 2>&1", tool("lock", 0));
     let run = at_terminal(
@@ -97,10 +99,10 @@ fn after_a_prompt_ctrl_c_still_leaves_the_tools_their_grace() {
         &words(&pipeline(&[&quiet, "echo started > next"])),
     );
     assert!(run.stdout.contains("Waiting"), "{run}");
-    let at = |name: &str| std::fs::read_to_string(world.root().join(name));
-    assert_eq!(at("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
+    let read = |name: &str| std::fs::read_to_string(world.root().join(name));
+    assert_eq!(read("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
     assert!(
-        at("lock.state").is_ok() && at("lock").is_err() && at("next").is_err(),
+        read("lock.state").is_ok() && read("lock").is_err() && read("next").is_err(),
         "{run}"
     );
 }
@@ -118,9 +120,9 @@ fn the_size_of_the_terminal_reaches_the_tools() {
 }
 
 #[test]
-fn ctrl_z_means_nothing_where_nobody_could_continue() {
+fn ctrl_z_does_nothing_without_job_control() {
     let mut world = world();
-    // The session's leader, as in a container.
+    // The parent is the session's leader, as in a container.
     let run = at_terminal(
         &mut world,
         r#"[["wait-file", "one"], ["type", "\u001a"], ["type", "go\r"], ["wait", "END 0"]]"#,

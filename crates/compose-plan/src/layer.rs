@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use compose_model::{
-    Cause, CommitId, ExitCode, FileMode, LeftOut, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
+    Cause, ExitCode, FileMode, LeftOut, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
     TreePath,
 };
+
+use crate::resolve::Resolved;
 
 /// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
 #[derive(Clone, Debug)]
@@ -16,10 +18,12 @@ pub struct Source {
     pub environment: TreePath,
     /// What was asked for.
     pub requested: Requested,
-    /// The tag or branch it resolved to (short name), or the commit id when one was asked for.
-    pub resolved: String,
-    /// The commit.
-    pub commit: CommitId,
+    /// What that resolved to, by the lock or by the repo's refs.
+    pub resolved: Resolved,
+    /// Does the lock answer the request?
+    pub is_locked: bool,
+    /// Its signature, where one was asked for.
+    pub signature: Option<Signature>,
     /// The environment's tree.
     pub tree: TreeId,
     /// The chain of sources whose own `default-environments` led here, outermost first; empty: the local config.
@@ -34,6 +38,15 @@ pub struct Source {
     pub place: Place,
     /// The directories at the top of its commit; empty where it has no hooks, which alone are asked about them.
     pub top: Vec<String>,
+}
+
+/// A good signature of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
+    pub signer: String,
+    /// The annotated tag that was verified.
+    pub tag: Option<ObjectId>,
 }
 
 /// Index into [`Layers::sources`].

@@ -1,16 +1,22 @@
-//! Work that never waits for the network.
+//! Work for the blocking pool.
+
+use std::future::Future;
 
 use compose_model::{Diagnostic, ExitCode, Failure};
 
-/// Runs it on the blocking pool, so that a signal is heard meanwhile.
-pub async fn blocking<T: Send + 'static>(
+/// Starts work that never waits for the network on the blocking pool, so that signals are handled
+/// in the meantime. The returned future resolves to the result of the work.
+pub fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(
-            Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
-                .because(error)
-                .into(),
-        )
-    })
+) -> impl Future<Output = Result<T, Failure>> {
+    let task = tokio::task::spawn_blocking(work);
+    async {
+        task.await.unwrap_or_else(|error| {
+            Err(
+                Diagnostic::new(ExitCode::Bug, "a stage ended in an unexpected way")
+                    .because(error)
+                    .into(),
+            )
+        })
+    }
 }

@@ -1,4 +1,4 @@
-//! All that sources contribute, with access to their bytes.
+//! The gathered sources of an environment.
 
 use std::sync::Arc;
 
@@ -6,24 +6,19 @@ use compose_git::{Snapshot, Tidying, Traces};
 use compose_model::{Diagnostic, TreeFile};
 use compose_plan::{
     layer::{Contents, ContentsError, Layers, SourceId},
-    lock::{Lock, Locked, LockedRef, Via},
-    resolve::Resolved,
+    lock::Lock,
 };
 
-use crate::verify::Verified;
-
-/// All that sources contribute, with access to their bytes.
+/// The gathered sources of an environment: their files, and access to the bytes.
 pub struct Gathered {
-    /// What they contribute.
+    /// The sources and their files, in composition order.
     pub layers: Layers,
-    /// By source: does the lock answer its request?
-    pub locked: Vec<bool>,
-    /// What is wrong without being an error.
+    /// The warnings, in composition order after those about the lock.
     pub warnings: Vec<Diagnostic>,
+    /// The snapshot of each source, in the order of `layers.sources`.
     pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) resolved: Vec<(Resolved, Option<Verified>)>,
     pub(crate) traces: Traces,
-    /// The cache is brought under its limit while the rest is done.
+    /// Keeps the task alive that brings the cache under its limit.
     pub(crate) tidying: Option<Tidying>,
 }
 
@@ -34,7 +29,7 @@ impl Contents for Gathered {
 }
 
 impl Gathered {
-    /// Lends the bytes of a file to `look`, without a copy.
+    /// Calls `look` with the bytes of a file, without copying them.
     pub fn with<T>(
         &self,
         source: SourceId,
@@ -47,34 +42,17 @@ impl Gathered {
         })
     }
 
-    /// Ends what must not outlast this process, which becomes another program: that takes back memory, open files and locks at
-    /// once, much faster than they are given back one by one.
+    /// Ends the background work and removes temporary files, before this process execs another program.
+    /// Everything else is leaked: exec releases memory, files and locks at once, which is faster than
+    /// dropping them one by one.
     pub fn leave(mut self) {
         drop(self.tidying.take());
         self.traces.remove();
         std::mem::forget(self);
     }
 
-    /// What to lock of it.
+    /// Returns the lock of these sources.
     pub fn lock(&self) -> Lock {
-        let via = |id: &SourceId| Via {
-            repo: self.layers.sources[id.0].repo.clone(),
-            environment: self.layers.sources[id.0].environment.clone(),
-        };
-        let sources = self.layers.sources.iter().zip(&self.resolved);
-        let locked = sources.map(|(source, (resolved, verified))| Locked {
-            repo: source.repo.clone(),
-            environment: source.environment.clone(),
-            requested: source.requested.clone(),
-            resolved: LockedRef::of(resolved),
-            commit: source.commit,
-            tree: source.tree,
-            via: source.via.iter().map(via).collect(),
-            signer: verified.as_ref().map(|verified| verified.signer.clone()),
-            tag_object: verified.as_ref().and_then(|verified| verified.tag),
-        });
-        Lock {
-            sources: locked.collect(),
-        }
+        Lock::of(&self.layers.sources)
     }
 }

@@ -1,4 +1,4 @@
-//! What the sources of a composition contribute, in its order.
+//! The layers of fetched sources, in composition order.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::{
     repo::{Fetched, with_place},
 };
 
-/// Lists what every source contributes, in composition order.
+/// Lists the files of every source, in composition order.
 pub(crate) fn layers(
     traces: Traces,
     order: Vec<OrderedNode>,
@@ -26,10 +26,8 @@ pub(crate) fn layers(
 ) -> Result<Gathered, Failure> {
     let mut gathered = Gathered {
         layers: Layers::default(),
-        locked: Vec::new(),
         warnings: Vec::new(),
         snapshots: Vec::new(),
-        resolved: Vec::new(),
         traces,
         tidying: None,
     };
@@ -53,8 +51,9 @@ pub(crate) fn layers(
                     repo: spec.repo,
                     environment: spec.environment,
                     requested: spec.requested,
-                    resolved: source.resolved.name.clone(),
-                    commit: source.resolved.commit,
+                    resolved: source.resolved,
+                    is_locked: source.is_locked,
+                    signature: source.signature,
                     tree,
                     via: node.via.into_iter().map(SourceId).collect(),
                     below: node.below.into_iter().map(SourceId).collect(),
@@ -64,7 +63,6 @@ pub(crate) fn layers(
                     top,
                 });
                 gathered.snapshots.push(source.snapshot);
-                gathered.resolved.push((source.resolved, source.verified));
                 gathered.warnings.extend(source.warnings);
                 gathered.warnings.extend(node.warnings);
             }
@@ -74,7 +72,7 @@ pub(crate) fn layers(
     Failure::new(problems).map_or(Ok(gathered), Err)
 }
 
-/// What keeps a source that was fetched from taking part.
+/// Returns the problems that keep a fetched source from being composed.
 pub(crate) fn problems(source: &Fetched) -> Vec<Diagnostic> {
     let listed = list(source, &source.spec, SourceId(0)).err();
     listed
@@ -126,8 +124,8 @@ fn list(
     }
 }
 
-/// A directory that cannot be used, with what the source's entry can do about it: globs start at the directory, and there are
-/// none for a shared one.
+/// Reports a directory that cannot be used, with the `exclude` that leaves out the bad path. Globs start at
+/// the directory; shared directories have none.
 fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
     let remedy = match (&error, part) {
         (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
@@ -148,7 +146,8 @@ fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
     }
 }
 
-/// What an entry names and is not there is a slip, or was there in another version: without it, other files would be deployed.
+/// Reports a directory that an entry names and that does not exist. Ignoring it would deploy other files
+/// than the user expects.
 fn no_directory(source: &Fetched, part: &Part, dir: &TreePath) -> Diagnostic {
     let key = match part {
         Part::DefaultFolder(_) => "default-folder",
@@ -187,7 +186,7 @@ fn no_environment(source: &Fetched) -> Diagnostic {
     }
 }
 
-/// A list for a message: catalogs may have a thousand environments.
+/// Joins the first names of a list for a message. A catalog may have a thousand environments.
 fn first_few(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let shown = names

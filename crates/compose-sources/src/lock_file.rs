@@ -1,5 +1,5 @@
-//! The environment's lock file on disk: the one file that is ever written into the user's operations repo, and only
-//! when `lock` or `update` is asked for.
+//! The environment's lock file on disk. It is the only file that is ever written into the user's
+//! operations repo, and only by `lock` and `update`.
 
 use std::{
     fs, io,
@@ -12,16 +12,16 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, Failure, TreePath, file_name};
 use compose_plan::lock::{Lock, RESTORE};
 
-/// The lock file of an environment, whether or not it is there.
+/// The lock file of an environment, whether or not it exists.
 #[derive(Clone, Debug)]
 pub struct LockFile {
     path: PathBuf,
-    /// As the user would name it: `dev/bitops.lock.yaml`.
+    /// The name for messages, such as `dev/bitops.lock.yaml`.
     name: Arc<str>,
 }
 
 impl LockFile {
-    /// The lock file of an environment in the operations repo at `root`.
+    /// Returns the lock file of an environment in the operations repo at `root`.
     pub fn of(root: &Path, environment: &TreePath) -> Self {
         Self {
             path: root.join(environment.as_str()).join(file_name::LOCK),
@@ -29,17 +29,17 @@ impl LockFile {
         }
     }
 
-    /// As the user would name it.
+    /// Returns the name for messages: the path relative to the operations repo.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its bytes; `None` where there is no such file.
+    /// Reads the bytes; `None` if the file does not exist.
     pub fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -51,7 +51,11 @@ impl LockFile {
         }
     }
 
-    /// Reads the lock; `None` where there is no such file. Every mistake in it is reported with its place.
+    /// Reads the lock; `None` if the file does not exist.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not a valid lock. Every mistake is reported with its place.
     pub fn read(&self) -> Result<Option<Lock>, Failure> {
         let Some(bytes) = self.bytes()? else {
             return Ok(None);
@@ -64,7 +68,7 @@ impl LockFile {
         Ok(Some(Lock::parse(&self.name, &text.into())?))
     }
 
-    /// The lock that there must be.
+    /// Reads the lock, and fails if the file does not exist.
     pub fn require(&self) -> Result<Lock, Failure> {
         self.read()?.ok_or_else(|| {
             Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
@@ -73,12 +77,13 @@ impl LockFile {
         })
     }
 
-    /// Writes it aside, then renames it; a file with this text stays untouched. `false`: nothing changed.
+    /// Writes the lock to a temporary file and renames it into place. Returns `false`, without writing, if
+    /// the file has the same text already.
     pub fn write(&self, lock: &Lock) -> Result<bool, Failure> {
         let text = lock.to_text();
-        // A link is the user's own: what it points to is written.
+        // If the user made it a link, its target is written.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        // A checkout with `core.autocrlf` has other line ends, which are no change.
+        // Line ends that git converted on checkout (`core.autocrlf`) do not count as a change.
         let same = |there: String| there.replace("\r\n", "\n") == text;
         if fs::read_to_string(&path).is_ok_and(same) {
             return Ok(false);
@@ -92,7 +97,7 @@ impl LockFile {
 
 fn write_aside(path: &Path, text: &str) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    // As any new file of the user's; an old one keeps what it had.
+    // A new file gets the user's default permissions, an existing one keeps its own.
     let mut file = tempfile::Builder::new()
         .prefix(".bitops.lock.")
         .permissions(fs::Permissions::from_mode(0o666))

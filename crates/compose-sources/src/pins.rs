@@ -1,43 +1,32 @@
-//! What the lock answers.
+//! The commits that the lock pins.
 
-use compose_model::{Diagnostic, ExitCode, Failure, RepoUrl, Requested, Severity, SourceSpec, TreePath, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, SourceSpec, env};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
-use crate::LockFile;
+use crate::lock_file::LockFile;
 
-/// The commits to take as they were locked, and what becomes of everything else.
+/// The locked commits of an environment, and how requests that the lock does not answer are handled.
 #[derive(Debug, Default)]
 pub struct Pins {
     lock: Lock,
     unanswered: Unanswered,
 }
 
-/// What becomes of a request that the lock does not answer.
+/// How requests that the lock does not answer are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Unanswered {
-    /// Resolved live: there is no lock, or it is being written.
+    /// They are resolved live, because there is no lock or it is being written.
     #[default]
     Resolve,
-    /// Resolved live, with a warning.
+    /// They are resolved live, with a warning.
     Warn,
-    /// An error.
+    /// They are errors.
     Refuse,
 }
 
-/// What the lock says to one source.
-#[derive(Debug)]
-pub enum Pin {
-    /// This commit.
-    Locked(Locked),
-    /// Look at the refs.
-    Live,
-    /// No lock, no deployment.
-    Refused(Diagnostic),
-}
-
 impl Pins {
-    /// For deployments and plans: as the lock file says, where there is one. It is an error that there is none where it is
-    /// `required`, which also makes an error of each request that it does not answer.
+    /// Reads the pins for a deployment or a plan from the lock file, if it exists. If a lock is `required`, a
+    /// missing file is an error, and so is each request that the lock does not answer.
     pub fn read(file: &LockFile, required: bool) -> Result<Self, Failure> {
         match file.read()? {
             Some(lock) => Ok(Self {
@@ -58,7 +47,7 @@ impl Pins {
         }
     }
 
-    /// These commits; everything else is resolved live.
+    /// Returns pins to the sources of a lock. Every other request is resolved live, without a warning.
     pub fn to(lock: Lock) -> Self {
         Self {
             lock,
@@ -66,22 +55,22 @@ impl Pins {
         }
     }
 
-    /// Is the request answered by the lock?
-    pub fn locks(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> bool {
-        matches!(self.lock.answer(repo, environment, requested), Answer::Locked(_))
-    }
-
-    /// What to do about a source.
-    pub fn pin(&self, spec: &SourceSpec) -> Pin {
+    /// Returns the locked source that answers a request; `None` if it must be resolved from the repo's refs.
+    ///
+    /// # Errors
+    ///
+    /// If a lock is required and does not answer the request.
+    pub(crate) fn answer(&self, spec: &SourceSpec) -> Result<Option<&Locked>, Diagnostic> {
         let answer = self.lock.answer(&spec.repo, &spec.environment, &spec.requested);
         match (answer, self.unanswered, self.lock.unanswered(spec)) {
-            (Answer::Locked(locked), ..) => Pin::Locked(locked.clone()),
-            (_, Unanswered::Refuse, Some(told)) => Pin::Refused(refusal(told)),
-            _ => Pin::Live,
+            (Answer::Locked(locked), ..) => Ok(Some(locked)),
+            (_, Unanswered::Refuse, Some(told)) => Err(refusal(told)),
+            _ => Ok(None),
         }
     }
 
-    /// How the lock and a composition disagree; nothing where that is what is being mended.
+    /// Warns about requests that the lock does not answer, and about locked sources that nothing names.
+    /// There are no warnings while a lock is being written.
     pub fn warnings<'a>(&self, specs: impl Iterator<Item = &'a SourceSpec> + Clone) -> Vec<Diagnostic> {
         if self.unanswered == Unanswered::Resolve {
             return Vec::new();
@@ -101,21 +90,16 @@ impl Pins {
     }
 }
 
-/// How the lock and the config disagree, as far as that can be seen without the sources' own configs: warnings, or errors where a
-/// deployment would be refused for them because the lock is `required`.
+/// Compares the lock with the config's own entries, without looking at the sources. Returns warnings.
+///
+/// # Errors
+///
+/// If the lock cannot be read, or if it is `required` and does not answer an entry.
 pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Result<Vec<Diagnostic>, Failure> {
     let mut pins = Pins::read(file, required)?;
-    let refused: Vec<Diagnostic> = specs
-        .iter()
-        .filter_map(|spec| match pins.pin(spec) {
-            Pin::Refused(problem) => Some(problem),
-            Pin::Locked(_) | Pin::Live => None,
-        })
-        .collect();
-    if let Some(failure) = Failure::new(refused) {
-        return Err(failure);
-    }
-    // What a source that the config still names brought is the source's own affair.
+    let refused: Vec<Diagnostic> = specs.iter().filter_map(|spec| pins.answer(spec).err()).collect();
+    Failure::check(refused)?;
+    // Nested sources of a source that the config still names cannot be judged without reading that source.
     pins.lock.sources.retain(|locked| {
         let is_named = |via: &Via| {
             let mut specs = specs.iter();
@@ -126,7 +110,7 @@ pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Resu
     Ok(pins.warnings(specs.iter()))
 }
 
-/// The same as an error, with the setting that makes it one.
+/// Turns a warning into an error that names the setting which makes it one.
 fn refusal(mut told: Diagnostic) -> Diagnostic {
     told.severity = Severity::Error;
     told.message.push_str(&format!(", and {} is set", env::LOCKED));

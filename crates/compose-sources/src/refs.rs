@@ -1,4 +1,4 @@
-//! The refs of the repos that a lock names.
+//! The current refs of the repos in a lock.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,16 +10,16 @@ use compose_plan::{
 };
 use tokio::task::JoinSet;
 
-/// What the repos of a lock have now.
+/// The current refs of the repos in a lock.
 #[derive(Debug)]
 pub struct LockedRefs {
     /// All tags of the repos that answered, and the branches that the lock names, by [`RepoUrl::key`].
     pub refs: HashMap<String, Arc<Refs>>,
-    /// What is wrong with the others, in the lock's order.
+    /// The failures of the other repos, in the lock's order.
     pub problems: Vec<Diagnostic>,
 }
 
-/// One look at each repo, all at once.
+/// Requests the refs of all repos concurrently.
 pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<LockedRefs, Failure> {
     let mut repos: Vec<(RepoUrl, Vec<String>)> = Vec::new();
     for locked in &lock.sources {

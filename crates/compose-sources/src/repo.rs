@@ -1,34 +1,36 @@
-//! One repo's part: refs, commits, signatures.
+//! Resolving, fetching and verifying the entries of one repo.
 
 use std::sync::Arc;
 
 use compose_git::{Looked, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
-    layer::Part,
+    layer::{Part, Signature},
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::verify::{Verified, Verifier};
+use crate::verify::Verifier;
 
-/// One entry on its way through the stages of its repo.
+/// An entry to resolve and fetch.
 pub(crate) struct Entry {
     pub(crate) node: NodeId,
     pub(crate) spec: SourceSpec,
-    /// What the lock answers; such an entry needs no look at the refs.
+    /// The lock's answer. If there is one, no refs are requested.
     pub(crate) locked: Option<Locked>,
 }
 
-/// One source whose bytes are at hand.
+/// A fetched and verified source.
 pub(crate) struct Fetched {
     pub(crate) spec: SourceSpec,
     pub(crate) resolved: Resolved,
     pub(crate) snapshot: Snapshot,
-    /// Its directories, lowest layer first: what was fetched, and what it contributes.
+    /// The fetched directories, lowest layer first.
     pub(crate) parts: Vec<(Part, Root)>,
-    pub(crate) verified: Option<Verified>,
-    /// What the user should know of, if the source is a part of the composition.
+    pub(crate) signature: Option<Signature>,
+    /// Whether the commit is the lock's answer.
+    pub(crate) is_locked: bool,
+    /// Warnings to report if the source becomes part of the composition.
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -37,11 +39,20 @@ struct Wanted {
     entry: Entry,
     resolved: Resolved,
     parts: Vec<(Part, Root)>,
-    want: Want,
     warnings: Vec<Diagnostic>,
 }
 
-/// What became of each entry.
+impl Wanted {
+    fn want(&self) -> Want {
+        Want {
+            commit: self.resolved.commit,
+            refname: self.resolved.refname.clone(),
+            roots: self.parts.iter().map(|(_, root)| root.clone()).collect(),
+        }
+    }
+}
+
+/// The result of each entry.
 pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
@@ -53,7 +64,6 @@ pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier)
             Ok((resolved, warnings)) => {
                 let parts = parts(&entry.spec);
                 wanted.push(Wanted {
-                    want: want(&resolved, &parts),
                     entry,
                     resolved,
                     parts,
@@ -88,11 +98,11 @@ async fn verified(
     verifier: &Verifier,
 ) -> Result<Fetched, Failure> {
     let Entry { spec, locked, .. } = wanted.entry;
-    // Before anything of it is used, its own sources included.
+    // This comes before anything of the source is used, including its own list of sources.
     if let Some(locked) = &locked {
         as_locked(&spec, locked, &snapshot)?;
     }
-    let verified = verifier
+    let signature = verifier
         .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
         .await?;
     Ok(Fetched {
@@ -100,12 +110,14 @@ async fn verified(
         resolved: wanted.resolved,
         snapshot,
         parts: wanted.parts,
-        verified,
+        signature,
+        is_locked: locked.is_some(),
         warnings: wanted.warnings,
     })
 }
 
-/// The commit is the locked one, so its trees are: where they are not, somebody edited the lock.
+/// Checks that the environment has the locked tree. The commit is the locked one, so a different tree means
+/// that the lock was edited.
 fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<(), Diagnostic> {
     let tree = snapshot.tree(&spec.environment)?;
     if tree == Some(locked.tree) {
@@ -123,10 +135,10 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
     Err(Diagnostic::new(ExitCode::Config, message).hint(lock::RESTORE))
 }
 
-/// One request for all; where that fails for a reason that is one source's own, one for each, so that only those
-/// fail that must.
+/// Fetches all entries with one request. If that fails because of one source, each is fetched on its own, so
+/// that only the bad ones fail.
 async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snapshot, Diagnostic>)> {
-    let wants: Vec<Want> = wanted.iter().map(|wanted| wanted.want.clone()).collect();
+    let wants: Vec<Want> = wanted.iter().map(Wanted::want).collect();
     if wants.is_empty() {
         return Vec::new();
     }
@@ -136,10 +148,10 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     };
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
-    for wanted in wanted {
+    for (wanted, want) in wanted.into_iter().zip(&wants) {
         let all = || not_fetched(Arc::clone(&error), &wanted.entry);
         let one = if is_of_one {
-            let one = repo.fetch(std::slice::from_ref(&wanted.want)).await;
+            let one = repo.fetch(std::slice::from_ref(want)).await;
             one.map_err(|error| not_fetched(Arc::new(error), &wanted.entry))
         } else {
             Err(all())
@@ -162,10 +174,11 @@ fn not_fetched(error: Arc<compose_git::Error>, entry: &Entry) -> Diagnostic {
     problem
 }
 
-/// The commit of each entry, with what there is to say of it.
+/// What an entry resolved to, with warnings.
 type Resolution = Result<(Resolved, Vec<Diagnostic>), Diagnostic>;
 
-/// Stage 2: what the lock answers, and for the rest one look at just the refs that they need.
+/// Resolves entries: from the lock if it answers, and from the refs that the others need, which are requested
+/// together.
 async fn resolve(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolution)> {
     let (locked, live): (Vec<Entry>, Vec<Entry>) =
         entries.into_iter().partition(|entry| entry.locked.is_some());
@@ -215,7 +228,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             && !more.is_empty()
             && let Ok(all) = repo.refs(&more).await
         {
-            // The same failure, told with what there is.
+            // With all tags the same failure can name the nearest ones.
             resolved = resolve::resolve((environment, requested), &all);
         }
         let resolved = match resolved {
@@ -256,15 +269,7 @@ fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Ve
     moved.into_iter().chain(told).collect()
 }
 
-fn want(resolved: &Resolved, parts: &[(Part, Root)]) -> Want {
-    Want {
-        commit: resolved.commit,
-        refname: resolved.refname.clone(),
-        roots: parts.iter().map(|(_, root)| root.clone()).collect(),
-    }
-}
-
-/// The directories of a source, lowest layer first, with what its filter leaves of each.
+/// Returns the directories of a source, lowest layer first, with the filter of each.
 fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
     let filtered = |dir: &TreePath| Root {
         dir: dir.clone(),
@@ -281,7 +286,7 @@ fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
     parts
 }
 
-/// A problem without a place is about the entry that named the source.
+/// Puts a problem that has no place at the entry that names the source.
 pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
     problem.or_at(&spec.place)
 }

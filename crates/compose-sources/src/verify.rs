@@ -1,4 +1,4 @@
-//! Which signatures a source needs, and whether it has them.
+//! The signatures of sources: which are required, and whether they are valid.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,37 +9,34 @@ use std::{
 
 use compose_git::{Repo, Snapshot};
 use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
-use compose_plan::resolve::{Kind, Resolved};
+use compose_plan::{
+    layer::Signature,
+    resolve::{Kind, Resolved},
+};
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
 
-/// The trusted keys of a run, each file read once.
+/// Checks signatures with the trusted keys of a run. Each file of keys is read once.
 pub struct Verifier {
-    /// The operations repo, where relative paths of a source's `keys` start.
+    /// The operations repo's root, to which the `keys` of entries are relative.
     root: PathBuf,
     /// `BITOPS_COMPOSE_VERIFY_KEYS`
     for_all: Option<PathBuf>,
     read: Mutex<HashMap<PathBuf, Result<Arc<Keys>, Failure>>>,
 }
 
-/// A source whose signatures are good.
-pub struct Verified {
-    /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
-    pub signer: String,
-    /// The annotated tag that was verified.
-    pub tag: Option<ObjectId>,
-}
-
-/// What must be signed.
+/// The objects that must be signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// What the source's `verify` says.
+    /// The objects that the entry's `verify` names.
     These(VerifyMode),
-    /// The tag or the commit: a signed tag vouches for its commit, and `BITOPS_COMPOSE_VERIFY_KEYS` is for catalogs of both habits.
+    /// The tag or the commit. A signed tag vouches for its commit, and `BITOPS_COMPOSE_VERIFY_KEYS` serves
+    /// catalogs that sign either.
     Either,
 }
 
 impl Verifier {
-    /// Reads nothing yet.
+    /// Returns a verifier for the operations repo at `root`. With `for_all`, a file of trusted keys, every source
+    /// must be signed. No file is read yet.
     pub fn new(root: &Path, for_all: Option<&Path>) -> Self {
         Self {
             root: root.to_owned(),
@@ -48,7 +45,8 @@ impl Verifier {
         }
     }
 
-    /// Reads the keys that these sources are verified with, so that a run without good ones ends before it contacts any repo.
+    /// Reads the keys that these sources need, so that a run with missing or bad keys fails before it contacts
+    /// any repo.
     pub fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
         let mut problems = Vec::new();
         let mut told = HashSet::new();
@@ -76,7 +74,7 @@ impl Verifier {
         Failure::new(problems).map_or(Ok(()), Err)
     }
 
-    /// What must be signed, and the file of the keys that are trusted with it; no file: nothing.
+    /// Returns which objects must be signed, and the file of trusted keys; no file if no signature is required.
     fn keys_for(&self, spec: &SourceSpec) -> Result<(Needs, Option<PathBuf>), Diagnostic> {
         let Some(verify) = &spec.verify else {
             return Ok((Needs::Either, self.for_all.clone()));
@@ -88,7 +86,11 @@ impl Verifier {
         }
     }
 
-    /// `None`: the source needs no signature. Everything that is not provably signed by a trusted key is an error.
+    /// Verifies a source; `None` if it needs no signature.
+    ///
+    /// # Errors
+    ///
+    /// If a required signature is missing, invalid, or not made by a trusted key.
     pub async fn verify(
         &self,
         repo: &Repo,
@@ -96,7 +98,7 @@ impl Verifier {
         resolved: &Resolved,
         is_locked: bool,
         snapshot: &Snapshot,
-    ) -> Result<Option<Verified>, Failure> {
+    ) -> Result<Option<Signature>, Failure> {
         let (needs, Some(path)) = self.keys_for(spec)? else {
             return Ok(None);
         };
@@ -121,7 +123,7 @@ impl Verifier {
             principal = signers.iter().find_map(|signer| signer.principal.as_deref()),
             "the signature is good"
         );
-        Ok(Some(Verified { signer, tag }))
+        Ok(Some(Signature { signer, tag }))
     }
 
     fn keys(&self, path: &Path) -> Result<Arc<Keys>, Failure> {
@@ -157,7 +159,7 @@ fn no_keys(spec: &SourceSpec) -> Diagnostic {
     ))
 }
 
-/// A fetched source before anything of it is used.
+/// A fetched source that is not verified yet.
 struct Candidate<'a> {
     repo: &'a Repo,
     spec: &'a SourceSpec,
@@ -168,7 +170,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Who signed what was needed, and the tag object if it was a part of that.
+    /// Returns the signers of the required objects, and the tag object if it was verified.
     async fn signers(&self, needs: Needs) -> Result<(Vec<Signer>, Option<ObjectId>), Failure> {
         match needs {
             Needs::These(VerifyMode::Commit) => Ok((vec![self.commit()?], None)),
@@ -215,7 +217,8 @@ impl Candidate<'_> {
         Ok((signer.map_err(|error| self.refused(error))?, tag))
     }
 
-    /// The annotated tag. A lock that was written before signatures were asked for does not hold it: then the refs tell.
+    /// Returns the annotated tag. A lock that was written before signatures were required does not contain it;
+    /// then it is looked up in the repo's refs.
     async fn tag_object(&self, refname: &str) -> Result<Option<ObjectId>, Failure> {
         if self.resolved.tag_object.is_some() || !self.is_locked {
             return Ok(self.resolved.tag_object);

@@ -1,4 +1,4 @@
-//! Catalogs: real git repos, made fast and always with the same commit ids.
+//! Catalogs: real git repos that are created quickly and always have the same commit ids.
 //!
 //! ```no_run
 //! # use compose_testkit::Catalog;
@@ -16,23 +16,23 @@ use std::path::Path;
 use crate::git;
 use crate::repo::Repo;
 
-/// The first commit's time, in seconds since 1970; each further one is a minute later.
+/// The time of the first commit, in seconds since 1970; each further commit is a minute later.
 const EPOCH: u64 = 1_700_000_000;
 
-/// A catalog to be: the files as they stand now, and the history so far.
+/// The builder of a catalog: its current files and its history so far.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     name: String,
     object_format: &'static str,
     branch: String,
-    files: BTreeMap<String, Entry>,
+    files: BTreeMap<String, CatalogEntry>,
     changed: bool,
     steps: Vec<Step>,
     config: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct CatalogEntry {
     mode: &'static str,
     content: Content,
 }
@@ -48,14 +48,15 @@ enum Step {
     Branch(String),
     Commit {
         message: String,
-        files: BTreeMap<String, Entry>,
+        files: BTreeMap<String, CatalogEntry>,
     },
-    LightTag(String),
+    LightweightTag(String),
     AnnotatedTag(String),
 }
 
 impl Catalog {
-    /// A catalog without files, on branch `main`. The name may hold slashes: `organisation/repo`.
+    /// Creates an empty catalog on branch `main`. The name may contain slashes:
+    /// `organisation/repo`.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -68,14 +69,14 @@ impl Catalog {
         }
     }
 
-    /// Makes it a repo of SHA-256 object ids.
+    /// Uses SHA-256 object ids.
     pub fn sha256(&mut self) -> &mut Self {
         self.object_format = "sha256";
         self
     }
 
-    /// Sets a git configuration of the repo, such as `uploadpack.allowFilter`. By default `allowFilter` and
-    /// `allowAnySHA1InWant` are on, as on GitHub.
+    /// Sets a git configuration of the repo, such as `uploadpack.allowFilter`. By default
+    /// `allowFilter` and `allowAnySHA1InWant` are on, as on GitHub.
     pub fn config(&mut self, key: &str, value: &str) -> &mut Self {
         self.config.push((key.to_owned(), value.to_owned()));
         self
@@ -83,28 +84,30 @@ impl Catalog {
 
     /// Adds or replaces a file of mode 100644.
     pub fn file(&mut self, path: &str, content: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "100644", Content::Blob(content.as_ref().to_vec()))
+        self.insert(path, "100644", Content::Blob(content.as_ref().to_vec()))
     }
 
     /// Adds or replaces a file of mode 100755.
     pub fn executable(&mut self, path: &str, content: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "100755", Content::Blob(content.as_ref().to_vec()))
+        self.insert(path, "100755", Content::Blob(content.as_ref().to_vec()))
     }
 
     /// Adds or replaces a symlink.
     pub fn symlink(&mut self, path: &str, target: impl AsRef<[u8]>) -> &mut Self {
-        self.put(path, "120000", Content::Blob(target.as_ref().to_vec()))
+        self.insert(path, "120000", Content::Blob(target.as_ref().to_vec()))
     }
 
-    /// Adds or replaces a submodule that stands at `commit`, 40 hexadecimal digits.
+    /// Adds or replaces a submodule at `commit`, given as 40 hexadecimal digits.
     pub fn submodule(&mut self, path: &str, commit: &str) -> &mut Self {
-        self.put(path, "160000", Content::Commit(commit.to_owned()))
+        self.insert(path, "160000", Content::Commit(commit.to_owned()))
     }
 
-    /// Adds every file below a directory of this machine, with its executable bit; symlinks stay symlinks.
+    /// Adds every file below a directory of this machine, with its executable bit; symlinks stay
+    /// symlinks.
     ///
     /// # Panics
-    /// Where the directory cannot be read.
+    ///
+    /// If the directory cannot be read.
     pub fn directory(&mut self, path: &str, from: &Path) -> &mut Self {
         let entries =
             std::fs::read_dir(from).unwrap_or_else(|error| panic!("cannot read {}: {error}", from.display()));
@@ -141,11 +144,11 @@ impl Catalog {
             } else {
                 "100755"
             };
-            self.put(path, mode, Content::Blob(content));
+            self.insert(path, mode, Content::Blob(content));
         }
     }
 
-    /// Takes away a file, or a directory with all it holds.
+    /// Removes a file, or a directory with its content.
     pub fn remove(&mut self, path: &str) -> &mut Self {
         let below = format!("{path}/");
         self.files
@@ -154,7 +157,7 @@ impl Catalog {
         self
     }
 
-    /// The text of a file as it stands now.
+    /// Returns the current text of a file.
     pub fn text(&self, path: &str) -> Option<&str> {
         match self.files.get(path).map(|entry| &entry.content) {
             Some(Content::Blob(content)) => std::str::from_utf8(content).ok(),
@@ -162,13 +165,13 @@ impl Catalog {
         }
     }
 
-    /// The paths of the files as they stand now, sorted.
+    /// Returns the paths of the current files, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 
-    /// Adds environments `env-0000`, `env-0001`, ... that hold `files_each` files of 2 to 3 KB each, for
-    /// benchmarks: text that compresses about as YAML does, no two files alike.
+    /// Adds environments `env-0000`, `env-0001`, … with `files_each` files of 2 to 3 KB each, for
+    /// benchmarks. The text compresses about as well as YAML, and no two files are alike.
     pub fn padding(&mut self, environments: usize, files_each: usize) -> &mut Self {
         for environment in 0..environments {
             for file in 0..files_each {
@@ -183,13 +186,13 @@ impl Catalog {
         self
     }
 
-    fn put(&mut self, path: &str, mode: &'static str, content: Content) -> &mut Self {
-        self.files.insert(path.to_owned(), Entry { mode, content });
+    fn insert(&mut self, path: &str, mode: &'static str, content: Content) -> &mut Self {
+        self.files.insert(path.to_owned(), CatalogEntry { mode, content });
         self.changed = true;
         self
     }
 
-    /// Commits the files as they stand, changed or not.
+    /// Commits the current files, changed or not.
     pub fn commit(&mut self, message: &str) -> &mut Self {
         self.steps.push(Step::Commit {
             message: message.to_owned(),
@@ -205,21 +208,21 @@ impl Catalog {
         }
     }
 
-    /// Commits what has changed, and sets a light tag.
+    /// Commits changes, and sets a lightweight tag.
     pub fn tag(&mut self, name: &str) -> &mut Self {
         self.commit_if_changed(name);
-        self.steps.push(Step::LightTag(name.to_owned()));
+        self.steps.push(Step::LightweightTag(name.to_owned()));
         self
     }
 
-    /// Commits what has changed, and sets an annotated tag.
+    /// Commits changes, and sets an annotated tag.
     pub fn annotated_tag(&mut self, name: &str) -> &mut Self {
         self.commit_if_changed(name);
         self.steps.push(Step::AnnotatedTag(name.to_owned()));
         self
     }
 
-    /// Commits what has changed, and goes on in a new branch that starts here.
+    /// Commits changes, and continues on a new branch from here.
     pub fn branch(&mut self, name: &str) -> &mut Self {
         let message = format!("before {name}");
         self.commit_if_changed(&message);
@@ -228,10 +231,11 @@ impl Catalog {
         self
     }
 
-    /// Commits what has changed, and writes the repo to `<root>/<name>.git`, in the place of any other there.
+    /// Commits changes, and writes the repo to `<root>/<name>.git`, replacing an existing one.
     ///
     /// # Panics
-    /// Where git refuses, or the directory cannot be written.
+    ///
+    /// If git fails, or the directory cannot be written.
     pub fn build(&mut self, root: &Path) -> Repo {
         let message = format!("the state of {}", self.branch);
         self.commit_if_changed(&message);
@@ -262,7 +266,8 @@ impl Catalog {
         Repo::open(&self.name, &path)
     }
 
-    /// Appended to the file as it is: one `git config` per key would take as long as all the rest.
+    /// Appends to the configuration file directly: one `git config` per key would take as long as
+    /// everything else.
     fn write_config(&self, path: &Path) {
         let defaults = [
             ("uploadpack.allowFilter", "true"),
@@ -289,7 +294,8 @@ impl Catalog {
             .unwrap_or_else(|error| panic!("cannot configure {}: {error}", path.display()));
     }
 
-    /// The history in the language of `git fast-import`. Equal blobs are written once and named by marks.
+    /// Returns the history as input for `git fast-import`. Equal blobs are written once and
+    /// referred to by marks.
     fn fast_import(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut blobs: BTreeMap<&[u8], usize> = BTreeMap::new();
@@ -304,7 +310,7 @@ impl Catalog {
                 let mark = blobs.len() + 1;
                 blobs.entry(content).or_insert_with(|| {
                     out.extend_from_slice(format!("blob\nmark :{mark}\n").as_bytes());
-                    data(&mut out, content);
+                    write_data(&mut out, content);
                     mark
                 });
             }
@@ -333,7 +339,7 @@ impl Catalog {
                         )
                         .as_bytes(),
                     );
-                    data(&mut out, message.as_bytes());
+                    write_data(&mut out, message.as_bytes());
                     if let Some(head) = head {
                         out.extend_from_slice(format!("from :{head}\n").as_bytes());
                     }
@@ -350,15 +356,15 @@ impl Catalog {
                     head = Some(next_mark);
                     time += 60;
                 }
-                Step::LightTag(name) => {
-                    let head = head.unwrap_or_else(|| panic!("the tag {name} has nothing to stand at"));
+                Step::LightweightTag(name) => {
+                    let head = head.unwrap_or_else(|| panic!("the tag {name} has no commit"));
                     out.extend_from_slice(format!("reset refs/tags/{name}\nfrom :{head}\n\n").as_bytes());
                 }
                 Step::AnnotatedTag(name) => {
-                    let head = head.unwrap_or_else(|| panic!("the tag {name} has nothing to stand at"));
+                    let head = head.unwrap_or_else(|| panic!("the tag {name} has no commit"));
                     let who = format!("Catalog <catalog@example.com> {time} +0000");
                     out.extend_from_slice(format!("tag {name}\nfrom :{head}\ntagger {who}\n").as_bytes());
-                    data(&mut out, name.as_bytes());
+                    write_data(&mut out, name.as_bytes());
                 }
             }
         }
@@ -366,13 +372,13 @@ impl Catalog {
     }
 }
 
-fn data(out: &mut Vec<u8>, content: &[u8]) {
+fn write_data(out: &mut Vec<u8>, content: &[u8]) {
     out.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
     out.extend_from_slice(content);
     out.push(b'\n');
 }
 
-/// A path as fast-import reads it back whatever it holds.
+/// Quotes a path for fast-import.
 fn quoted(path: &str) -> String {
     let mut quoted = String::from("\"");
     for byte in path.bytes() {
@@ -386,7 +392,7 @@ fn quoted(path: &str) -> String {
     quoted
 }
 
-/// 2 to 3 KB of YAML, the same for the same seed (xorshift64*).
+/// Returns 2 to 3 KB of YAML, which depends on the seed alone (xorshift64*).
 fn padding_text(seed: u64) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut random = move || {

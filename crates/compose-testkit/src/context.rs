@@ -1,4 +1,4 @@
-//! A world of its own for the program under test.
+//! A hermetic environment for the program under test.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +14,8 @@ use crate::redact::Redactor;
 use crate::run::Run;
 use crate::standin;
 
-/// A temporary directory with a home, an operations repo and everything else that the program reads or writes, and
-/// an environment that holds `PATH` and what names these places.
+/// A temporary directory with a home, an operations repo and everything else that the program reads
+/// or writes, and an environment that contains only `PATH` and the variables for these places.
 ///
 /// ```text
 /// <root>/home                              HOME
@@ -25,7 +25,7 @@ use crate::standin;
 /// <root>/opt/bitops-compose                BITOPS_COMPOSE_HOME
 /// <root>/opt/bitops-compose/active         a link to mount
 /// <root>/opt/bitops-compose/mount          the user's operations repo
-/// <root>/pipeline.json                     what the pipeline was given, once it has run
+/// <root>/pipeline.json                     what the pipeline received, once it has run
 /// ```
 #[derive(Debug)]
 pub struct Context {
@@ -41,18 +41,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// A fresh world for the program at `program`, usually `env!("CARGO_BIN_EXE_bitops-compose")`.
+    /// Creates a fresh context for the program at `program`, usually
+    /// `env!("CARGO_BIN_EXE_bitops-compose")`.
     ///
-    /// The pipeline is the stand-in of this crate; the working directory is the root.
+    /// The pipeline is this crate's stand-in; the working directory is the root.
     ///
     /// # Panics
-    /// Where the directories cannot be made, or there is no python3 with PyYAML.
+    ///
+    /// If the directories cannot be created, or there is no python3 with PyYAML.
     pub fn new(program: impl AsRef<Path>) -> Self {
         let root = tempfile::Builder::new()
             .prefix("compose-context-")
             .tempdir()
             .unwrap_or_else(|error| panic!("cannot make a temporary directory: {error}"));
-        // Resolved, so that paths which the program has resolved are recognised in its output.
+        // Resolved, so that paths which the program resolved are recognized in its output.
         let path = root.path().canonicalize().expect("the directory was just made");
         for directory in ["home", "tmp", "cache", "opt/bitops-compose/mount"] {
             make_directory(&path.join(directory));
@@ -93,35 +95,36 @@ impl Context {
         context
     }
 
-    /// The temporary directory.
+    /// Returns the temporary directory.
     pub fn root(&self) -> &Path {
         &self.path
     }
 
-    /// The user's operations repo.
+    /// Returns the path of the user's operations repo.
     pub fn ops_repo(&self) -> PathBuf {
         self.home().join("mount")
     }
 
-    /// What `BITOPS_COMPOSE_HOME` names.
+    /// Returns the value of `BITOPS_COMPOSE_HOME`.
     pub fn home(&self) -> PathBuf {
         self.root().join("opt/bitops-compose")
     }
 
-    /// What `BITOPS_COMPOSE_OPS_REPO` names: the path at which the pipeline looks.
+    /// Returns the value of `BITOPS_COMPOSE_OPS_REPO`: the path at which the pipeline looks.
     pub fn deployment(&self) -> PathBuf {
         self.root().join("opt/bitops_deployment")
     }
 
-    /// What `BITOPS_COMPOSE_CACHE` names.
+    /// Returns the value of `BITOPS_COMPOSE_CACHE`.
     pub fn cache(&self) -> PathBuf {
         self.root().join("cache")
     }
 
-    /// Writes a file of the operations repo, and the directories above it.
+    /// Writes a file of the operations repo, creating its directories.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    ///
+    /// If it cannot be written.
     pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.ops_repo().join(path);
         make_directory(path.parent().expect("the path is below the operations repo"));
@@ -130,7 +133,7 @@ impl Context {
         self
     }
 
-    /// As [`Context::file`], executable.
+    /// Writes an executable file, like [`Context::file`].
     pub fn executable(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         self.file(path, content);
         let path = self.ops_repo().join(path);
@@ -139,7 +142,7 @@ impl Context {
         self
     }
 
-    /// Makes a symlink in the operations repo, and the directories above it.
+    /// Creates a symlink in the operations repo, with its directories.
     pub fn symlink(&self, path: &str, target: &str) -> &Self {
         let path = self.ops_repo().join(path);
         make_directory(path.parent().expect("the path is below the operations repo"));
@@ -154,57 +157,60 @@ impl Context {
         self
     }
 
-    /// Takes a variable out of the program's environment.
+    /// Removes a variable from the program's environment.
     pub fn unset(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.variables.remove(name.as_ref());
         self
     }
 
-    /// The value of a variable of the program's environment.
+    /// Returns the value of a variable of the program's environment.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
-    /// Sets the working directory, absolute or relative to the root.
+    /// Sets the working directory, by an absolute path or one relative to the root.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
         self.directory = self.root().join(directory);
         self
     }
 
-    /// Starts the program by way of another one, which gets it and its arguments appended: `ulimit` in a shell, `unshare`,
-    /// `setpriv`. No words: directly again.
+    /// Starts the program through another one (`unshare`, `setpriv`, a shell), to which it is
+    /// appended with its arguments. No words: starts it directly again.
     pub fn wrap<S: Into<OsString>>(&mut self, words: impl IntoIterator<Item = S>) -> &mut Self {
         self.wrapper = words.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Puts a shell with this script, for which the program with its words is `"$@"`, within what it is wrapped in already.
+    /// Adds a shell to the end of the wrapper; in its script, `"$@"` runs the program with its
+    /// arguments.
     pub fn within(&mut self, script: &str) -> &mut Self {
         self.wrapper.extend(["sh", "-c", script, "sh"].map(Into::into));
         self
     }
 
-    /// [`Context::wrap`] in a shell that first does this: `ulimit -n 16`.
+    /// Runs a script in a shell before the program, such as `ulimit -n 16`; see [`Context::wrap`].
     pub fn after(&mut self, script: &str) -> &mut Self {
         self.wrap(["sh", "-c", &format!("{script}\nexec \"$@\""), "sh"])
     }
 
-    /// Sets how long a run may take before it is killed and the test fails. 60 seconds by default.
+    /// Sets the time after which a run is killed and the test fails. 60 seconds by default.
     pub fn time_limit(&mut self, limit: Duration) -> &mut Self {
         self.limit = limit;
         self
     }
 
-    /// Shows every match of a regular expression as `placeholder` in snapshots.
+    /// Replaces all matches of a regular expression by `placeholder` in snapshots.
     ///
     /// # Panics
-    /// Where the expression is none.
+    ///
+    /// If the expression is invalid.
     pub fn filter(&mut self, expression: &str, placeholder: &str) -> &mut Self {
         self.redactor.filter(expression, placeholder);
         self
     }
 
-    /// The command that [`Context::run`] runs: for a test that needs another standard input or output.
+    /// Returns the command that [`Context::run`] runs, for tests with another standard input or
+    /// output.
     pub fn command<I, S>(&self, args: I) -> Command
     where
         I: IntoIterator<Item = S>,
@@ -228,7 +234,8 @@ impl Context {
     /// Runs the program to its end.
     ///
     /// # Panics
-    /// Where it cannot be started or exceeds the time limit; the message holds its output.
+    ///
+    /// If it cannot be started or exceeds the time limit; the message contains its output.
     pub fn run<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
@@ -240,7 +247,8 @@ impl Context {
     /// Starts the program, for tests of signals.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    ///
+    /// If it cannot be started.
     pub fn spawn<I, S>(&self, args: I) -> Spawned
     where
         I: IntoIterator<Item = S>,
@@ -249,15 +257,16 @@ impl Context {
         Spawned::start(self.command(args), self.redactor.clone())
     }
 
-    /// What the stand-in pipeline was given when it ran; none where it was not started.
+    /// Returns what the stand-in pipeline received, or `None` if it was not started.
     ///
     /// # Panics
-    /// Where the file that it wrote cannot be read.
+    ///
+    /// If its file cannot be read.
     pub fn pipeline(&self) -> Option<standin::Dump> {
         standin::Dump::read(&self.root().join("pipeline.json"))
     }
 
-    /// The state of the user's operations repo, to be compared with the one after a run.
+    /// Returns the state of the user's operations repo, for a comparison after a run.
     pub fn ops_repo_fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.ops_repo())
     }

@@ -1,10 +1,10 @@
-//! The container engine, where there is one.
+//! The container engine, if there is one.
 //!
-//! Whatever is made here carries the label `compose-testkit` and is removed when its handle is dropped; images that were
-//! named by the caller stay, to be built from next time. After a killed test run,
-//! `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
+//! Everything created here has the label `compose-testkit` and is removed when its handle is
+//! dropped; images that the caller named are kept as a cache for the next build. To clean up after
+//! a killed test run: `docker rm -f $(docker ps -aq --filter label=compose-testkit)`.
 //!
-//! Containers reach a [`GitServer`](crate::GitServer) of this machine with `--network=host`.
+//! Containers reach a [`GitServer`](crate::GitServer) on this machine with `--network=host`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,22 +16,22 @@ use crate::process::Spawned;
 use crate::redact::Redactor;
 use crate::run::Run;
 
-/// How long one call of the engine may take; a build may pull and compile.
+/// The time limit of one call; a build may pull and compile.
 const LIMIT: Duration = Duration::from_secs(600);
 
 const LABEL: &str = "compose-testkit";
 
-/// A container engine. Both take Docker's arguments; where they differ, a method here says in what.
+/// A container engine. Both accept Docker's arguments; methods here describe the differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// Docker: a daemon, and runc.
+    /// Docker: a daemon and runc.
     Docker,
-    /// podman: no daemon, crun, and builds by buildah. It keeps its own images.
+    /// podman: no daemon, crun, and builds by buildah. It has its own image store.
     Podman,
 }
 
 impl Engine {
-    /// Docker, else podman; none where neither answers.
+    /// Returns Docker, or else podman, if one of them works.
     pub fn find() -> Option<Self> {
         [Self::Docker, Self::Podman].into_iter().find(|engine| {
             let mut command = engine.command();
@@ -44,7 +44,8 @@ impl Engine {
         })
     }
 
-    /// The engine's program. podman's is the project's `scripts/podman`, which helps where podman finds less than it expects.
+    /// Returns the engine's program. podman's is the project's `scripts/podman`, which makes up for
+    /// what podman lacks on some machines.
     pub const fn program(self) -> &'static str {
         match self {
             Self::Docker => "docker",
@@ -52,12 +53,13 @@ impl Engine {
         }
     }
 
-    /// The engine's program, to be given arguments.
+    /// Returns a command of the engine without arguments.
     pub fn command(&self) -> Command {
         Command::new(self.program())
     }
 
-    /// `rm` of a container that may still run. Docker kills it at once, podman stops it and waits.
+    /// Returns the arguments that remove a container even if it is running. By default podman, unlike
+    /// Docker, stops the container and waits.
     const fn remove_at_once(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["rm", "--force", "--volumes"],
@@ -65,8 +67,9 @@ impl Engine {
         }
     }
 
-    /// What `build` is given besides. podman commits after each line of a `Dockerfile`, to build on that next time, which nothing
-    /// here does; and its own image format, the OCI's, has no place for `ONBUILD` lines.
+    /// Returns further arguments for `build`. By default podman commits a layer after each line of a
+    /// `Dockerfile` and caches it, which no test needs; and its default image format (OCI) has no
+    /// `ONBUILD`.
     fn build_options(self, dockerfile: &str) -> &'static [&'static str] {
         match self {
             Self::Docker => &[],
@@ -75,13 +78,13 @@ impl Engine {
         }
     }
 
-    /// Whether a `--tmpfs` has the mode 1777 and a copy of what the image has there. Docker's is empty, with the mode of the
-    /// directory that it hides.
+    /// Returns whether a `--tmpfs` gets the mode 1777 and a copy of the image's content there. Docker's
+    /// is empty and has the mode of the directory that it hides.
     pub const fn makes_each_tmpfs_sticky(self) -> bool {
         matches!(self, Self::Podman)
     }
 
-    /// Whether `cp` out of a container follows a link that its path ends in.
+    /// Returns whether `cp` out of a container follows a link at the end of its path.
     pub const fn copies_what_a_link_leads_to(self) -> bool {
         matches!(self, Self::Podman)
     }
@@ -89,7 +92,8 @@ impl Engine {
     /// Calls the engine with any arguments, and waits.
     ///
     /// # Panics
-    /// Where it takes longer than ten minutes.
+    ///
+    /// If it takes longer than ten minutes.
     pub fn call<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
@@ -100,10 +104,12 @@ impl Engine {
         Spawned::start(command, Redactor::new(None)).wait(LIMIT)
     }
 
-    /// As [`Engine::call`]; returns the standard output without the newline at its end.
+    /// Calls the engine like [`Engine::call`], and returns its standard output without the final
+    /// newline.
     ///
     /// # Panics
-    /// Where the engine fails.
+    ///
+    /// If the engine fails.
     #[track_caller]
     pub fn expect<I, S>(&self, args: I) -> String
     where
@@ -117,10 +123,12 @@ impl Engine {
             .to_owned()
     }
 
-    /// Runs a container to its end (`run --rm`) with arguments from the options on: `["--user=1000", "image", "arg"]`.
+    /// Runs a container to its end (`run --rm`). The arguments are options, image and command:
+    /// `["--user=1000", "image", "arg"]`.
     ///
     /// # Panics
-    /// Where it takes longer than ten minutes; the container is removed then.
+    ///
+    /// If it takes longer than ten minutes; the container is then removed.
     pub fn run<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
@@ -138,7 +146,8 @@ impl Engine {
     /// Starts a container in the background (`run --detach`), with arguments as in [`Engine::run`].
     ///
     /// # Panics
-    /// Where it does not start.
+    ///
+    /// If it does not start.
     pub fn start<I, S>(&self, args: I) -> Container
     where
         I: IntoIterator<Item = S>,
@@ -147,10 +156,12 @@ impl Engine {
         self.make(&["run", "--detach"], args)
     }
 
-    /// Makes a container and does not start it (`create`), to copy into it first.
+    /// Creates a container without starting it (`create`), so that files can be copied into it
+    /// first.
     ///
     /// # Panics
-    /// Where it is not made.
+    ///
+    /// If the engine fails.
     pub fn create<I, S>(&self, args: I) -> Container
     where
         I: IntoIterator<Item = S>,
@@ -174,10 +185,11 @@ impl Engine {
         container
     }
 
-    /// Makes an empty named volume.
+    /// Creates an empty named volume.
     ///
     /// # Panics
-    /// Where the engine refuses.
+    ///
+    /// If the engine fails.
     pub fn volume(&self) -> Volume {
         let volume = Volume {
             engine: *self,
@@ -187,16 +199,17 @@ impl Engine {
         volume
     }
 
-    /// Whether there is an image of the name.
+    /// Returns whether there is an image with this name.
     pub fn has_image(&self, name: &str) -> bool {
         self.call(["image", "inspect", "--format", "{{.Id}}", name])
             .success()
     }
 
-    /// Builds the `Dockerfile` of a directory.
+    /// Builds the `Dockerfile` in a directory.
     ///
     /// # Panics
-    /// Where the build fails; the message holds its output.
+    ///
+    /// If the build fails; the message contains its output.
     pub fn build(&self, directory: &Path, tag: &str) {
         self.call([
             OsStr::new("build"),
@@ -209,10 +222,12 @@ impl Engine {
         .expect_code(0);
     }
 
-    /// Builds a directory without any network, by the `Dockerfile` that stands in it or elsewhere, under a name of its own.
+    /// Builds a directory without any network, by a `Dockerfile` in it or elsewhere, under a unique
+    /// name.
     ///
     /// # Panics
-    /// Where the build fails; the message holds its output.
+    ///
+    /// If the build fails; the message contains its output.
     pub fn image(&self, directory: &Path, dockerfile: &Path) -> Image {
         let image = Image {
             engine: *self,
@@ -237,10 +252,11 @@ impl Engine {
         image
     }
 
-    /// Gives an image another name: `FROM` takes no id everywhere.
+    /// Gives an image a unique name, because not all engines accept an id in `FROM`.
     ///
     /// # Panics
-    /// Where there is no such image.
+    ///
+    /// If there is no such image.
     pub fn tag(&self, image: &str) -> Image {
         let tagged = Image {
             engine: *self,
@@ -250,11 +266,12 @@ impl Engine {
         tagged
     }
 
-    /// Builds an image of a `Dockerfile`'s text and of files by the names that it copies them by. With `FROM scratch`
-    /// and a static binary that is an image with nothing else in it.
+    /// Builds an image from the text of a `Dockerfile` and from files, each with the name by which
+    /// it is copied. With `FROM scratch` and a static binary, the image contains nothing else.
     ///
     /// # Panics
-    /// Where a file cannot be read, or the build fails.
+    ///
+    /// If a file cannot be read, or the build fails.
     pub fn build_from(&self, tag: &str, dockerfile: &str, files: &[(&str, &Path)]) {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         std::fs::write(directory.path().join("Dockerfile"), dockerfile)
@@ -267,7 +284,7 @@ impl Engine {
     }
 }
 
-/// A container; removed, running or not, when this is dropped.
+/// A container, which is removed when this value is dropped, even while it is running.
 #[derive(Debug)]
 pub struct Container {
     engine: Engine,
@@ -275,17 +292,17 @@ pub struct Container {
 }
 
 impl Container {
-    /// What it runs in.
+    /// Returns the engine that the container runs in.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Its name, for [`Engine::call`].
+    /// Returns the container's name, for [`Engine::call`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The verb, the name and the label: what the caller's arguments follow.
+    /// Returns the verb, the name and the label, which precede the caller's arguments.
     fn arguments(&self, verb: &[&str]) -> Vec<OsString> {
         let own = ["--name", &self.name, "--label", LABEL];
         verb.iter()
@@ -294,39 +311,42 @@ impl Container {
             .collect()
     }
 
-    /// Starts a created container and waits for its end; the output is the container's.
+    /// Starts a created container and waits for its end. The result contains the container's
+    /// output.
     pub fn start_and_wait(&self) -> Run {
         self.engine.call(["start", "--attach", &self.name])
     }
 
-    /// What it has said so far.
+    /// Returns the container's output so far.
     pub fn logs(&self) -> Run {
         self.engine.call(["logs", &self.name])
     }
 
-    /// Asks it to end (SIGTERM), and kills it after `seconds`.
+    /// Stops the container by SIGTERM, and by SIGKILL after `seconds`.
     ///
     /// # Panics
-    /// Where it does not run.
+    ///
+    /// If it is not running.
     pub fn stop(&self, seconds: u32) {
         self.engine
             .expect(["stop", "--time", &seconds.to_string(), &self.name]);
     }
 
-    /// Waits for its end, and returns the exit code.
+    /// Waits for the container's end and returns its exit code.
     ///
     /// # Panics
-    /// Where the engine does not know it any more.
+    ///
+    /// If the engine no longer knows the container.
     pub fn wait(&self) -> i32 {
         let code = self.engine.expect(["wait", &self.name]);
         code.parse()
-            .unwrap_or_else(|_| panic!("{code:?} is no exit code"))
+            .unwrap_or_else(|_| panic!("{code:?} is not an exit code"))
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Fails where it is gone already, as after `run --rm`.
+        // This fails if the container is already gone, as after `run --rm`.
         let _ = self
             .engine
             .command()
@@ -336,7 +356,8 @@ impl Drop for Container {
     }
 }
 
-/// A name of an image; removed when this is dropped, and with its last name the image.
+/// The name of an image. It is removed when this value is dropped; the image goes with its last
+/// name.
 #[derive(Debug)]
 pub struct Image {
     engine: Engine,
@@ -344,7 +365,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -352,7 +373,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // Fails where a container that outlives it still has it.
+        // This fails if a container that outlives the value still uses the image.
         let _ = self
             .engine
             .command()
@@ -361,7 +382,7 @@ impl Drop for Image {
     }
 }
 
-/// A named volume; removed when this is dropped.
+/// A named volume, which is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Volume {
     engine: Engine,
@@ -369,7 +390,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Its name, for `--volume` and `--mount`.
+    /// Returns the volume's name, for `--volume` and `--mount`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -377,7 +398,7 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        // Fails where a container that outlives it still has it.
+        // This fails if a container that outlives the value still uses the volume.
         let _ = self
             .engine
             .command()
@@ -386,7 +407,7 @@ impl Drop for Volume {
     }
 }
 
-/// A name that nobody else on this machine has.
+/// Returns a name that is unique on this machine.
 fn unique_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!(

@@ -1,24 +1,25 @@
 //! The examples of the project's documentation, as catalogs and configs.
 //!
-//! They live as plain files in `docs/examples`, where users read them; here they get a history.
+//! They are plain files in `docs/examples`, where users can read them; this module gives them a
+//! history.
 
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
 use crate::repo::Repo;
 
-/// The organisation that the examples' URLs name.
+/// The organization in the examples' URLs.
 pub const ORGANISATION: &str = "bitops-operations-repos";
 
-/// The address that the examples' URLs start with.
+/// The start of the examples' URLs.
 pub const ADDRESS: &str = "https://github.com";
 
-/// What a catalog's history is made of.
+/// The history of a catalog.
 struct History {
     repo: &'static str,
-    /// Oldest first.
+    /// The tags, oldest first.
     tags: &'static [&'static str],
-    /// Each with the tag that it came with.
+    /// The environments, each with the tag that added it.
     environments: &'static [(&'static str, &'static str)],
 }
 
@@ -50,14 +51,16 @@ const HISTORIES: [History; 5] = [
     },
 ];
 
-/// `docs/examples` of the source tree that the kit was compiled from.
+/// Returns `docs/examples` in the source tree from which the kit was compiled.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples")
 }
 
-/// The five catalogs of the six-source example, not yet built, so that a test or a benchmark can add to them.
+/// Returns the five catalogs of the six-source example before they are built, so that a test or a
+/// benchmark can extend them.
 ///
-/// Each is named `bitops-operations-repos/<repo>`. A chart's version is its catalog's, so every tag has other bytes.
+/// Each is named `bitops-operations-repos/<repo>`. Charts have the version of their catalog, so
+/// every tag has different content.
 pub fn catalogs() -> Vec<Catalog> {
     HISTORIES
         .iter()
@@ -84,13 +87,13 @@ pub fn catalogs() -> Vec<Catalog> {
         .collect()
 }
 
-/// Builds [`catalogs`] below `root`.
+/// Builds the [`catalogs`] below `root`.
 pub fn six_sources(root: &Path) -> Vec<Repo> {
     catalogs().iter_mut().map(|catalog| catalog.build(root)).collect()
 }
 
-/// The environment config of an example (`six-sources`, `five-sources`, `ha-vm-aws`), its repos at `address` (such
-/// as a server's, without a trailing slash) instead of [`ADDRESS`].
+/// Returns the environment config of an example (`six-sources`, `five-sources`, `ha-vm-aws`), with
+/// its repos at `address` (such as a server's, without a trailing slash) instead of [`ADDRESS`].
 pub fn config(example: &str, address: &str) -> String {
     read(&directory().join(example).join("dev/bitops.config.yaml")).replace(ADDRESS, address)
 }

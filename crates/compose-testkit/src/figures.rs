@@ -1,28 +1,32 @@
-//! What tests measure, collected for the documentation by `scripts/hostile`. Figures are reported; a test that judges asserts.
+//! Figures that tests measure, collected for the documentation by `scripts/hostile`. Figures are
+//! only recorded; a test that checks a bound asserts it.
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Names the file that figures are appended to; unset, nothing is recorded.
+/// The variable with the path of the file that figures are appended to. If it is unset, nothing is
+/// recorded.
 pub const FILE: &str = "BITOPS_COMPOSE_TEST_FIGURES";
 
-/// Are figures collected, from a build that is fast enough for the sizes that the program has by default?
+/// Returns whether figures are collected from an optimized build, which is fast enough for the
+/// program's default limits.
 pub fn full_size() -> bool {
     std::env::var_os(FILE).is_some() && !cfg!(debug_assertions)
 }
 
-/// Records one figure of a row of docs/hostile.md.
+/// Records one figure for a row of docs/hostile.md.
 ///
 /// # Panics
-/// Where the file cannot be written.
+///
+/// If the file cannot be written.
 pub fn record(row: u8, what: impl Display, value: impl Display) {
     let Some(file) = std::env::var_os(FILE) else {
         return;
     };
     let line = format!("{row}\t{what}\t{value}\n");
-    // One write, so that tests that run side by side do not mix their lines.
+    // A single write, so that concurrent tests do not mix their lines.
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -31,11 +35,12 @@ pub fn record(row: u8, what: impl Display, value: impl Display) {
         .unwrap_or_else(|error| panic!("{}: {error}", Path::new(&file).display()));
 }
 
-/// Words for [`crate::Context::wrap`] that write the program's peak resident memory to a file, and that file. The
-/// figure is never below that of the interpreter, about 10 MiB.
+/// Returns words for [`crate::Context::wrap`] that write the program's peak resident memory to a
+/// file, and the file's path. The figure is never below the interpreter's own, about 10 MiB.
 ///
 /// # Panics
-/// Where there is no python3.
+///
+/// If there is no python3.
 pub fn peak_memory(scratch: &Path) -> (Vec<String>, PathBuf) {
     let file = scratch.join("peak-memory");
     let script = "import resource, subprocess, sys\n\
@@ -49,10 +54,11 @@ pub fn peak_memory(scratch: &Path) -> (Vec<String>, PathBuf) {
     )
 }
 
-/// What [`peak_memory`] has written, in MiB.
+/// Returns the figure that [`peak_memory`] wrote, in MiB.
 ///
 /// # Panics
-/// Where it has not.
+///
+/// If the file is missing or invalid.
 pub fn mebibytes(file: &Path) -> u64 {
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     text.trim().parse::<u64>().expect("ru_maxrss is a number of KiB") >> 10

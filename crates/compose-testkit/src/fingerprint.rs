@@ -1,37 +1,42 @@
-//! Whether a directory is as it was: every byte, mode, time and inode.
+//! Detects any change below a directory: in bytes, modes, times and inodes.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The state of everything below a directory, and of the directory itself. Only the times of reading are left out.
+/// The state of a directory and everything below it, except access times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(BTreeMap<PathBuf, State>);
+pub struct Fingerprint(BTreeMap<PathBuf, FileState>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
+struct FileState {
     mode: u32,
     owner: (u32, u32),
     inode: u64,
-    /// Of the last writing and of the last change of anything else, in nanoseconds.
+    /// The times of the last modification of the content and of the metadata, in seconds and
+    /// nanoseconds.
     modified: (i64, i64),
     changed: (i64, i64),
     content: Vec<u8>,
 }
 
 impl Fingerprint {
-    /// The state of `root` now; symlinks are not followed.
+    /// Records the state of `root`; symlinks are not followed.
     ///
     /// # Panics
-    /// Where something cannot be read.
+    ///
+    /// If something cannot be read.
     pub fn of(root: &Path) -> Self {
         let mut states = BTreeMap::new();
         visit(root, root, &mut states);
         Self(states)
     }
 
+    /// Asserts that this state equals `before`.
+    ///
     /// # Panics
-    /// Where this state is not the one `before`; the message names what was added, removed and changed.
+    ///
+    /// If it differs; the message names the added, removed and changed paths.
     #[track_caller]
     pub fn assert_same_as(&self, before: &Self) {
         let added = self
@@ -56,13 +61,13 @@ impl Fingerprint {
             .collect();
         assert!(
             differences.is_empty(),
-            "the directory is not as it was\n{}",
+            "the directory has changed\n{}",
             differences.join("\n")
         );
     }
 }
 
-fn visit(root: &Path, path: &Path, states: &mut BTreeMap<PathBuf, State>) {
+fn visit(root: &Path, path: &Path, states: &mut BTreeMap<PathBuf, FileState>) {
     let fail = |error: std::io::Error| -> ! { panic!("cannot read {}: {error}", path.display()) };
     let metadata = path.symlink_metadata().unwrap_or_else(|error| fail(error));
     let content = if metadata.is_symlink() {
@@ -75,7 +80,7 @@ fn visit(root: &Path, path: &Path, states: &mut BTreeMap<PathBuf, State>) {
     } else {
         Vec::new()
     };
-    let state = State {
+    let state = FileState {
         mode: metadata.mode(),
         owner: (metadata.uid(), metadata.gid()),
         inode: metadata.ino(),
@@ -102,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rewritten_file_is_seen_though_its_bytes_and_time_are_the_same() {
+    fn rewriting_a_file_is_detected_even_with_the_same_bytes_and_time() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
         std::fs::write(&path, "a").unwrap();
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "added: new")]
-    fn the_difference_is_named() {
+    fn differences_are_named() {
         let root = tempfile::tempdir().unwrap();
         let before = Fingerprint::of(root.path());
         std::fs::write(root.path().join("new"), "").unwrap();

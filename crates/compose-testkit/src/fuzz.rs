@@ -1,7 +1,7 @@
-//! Good texts damaged at random, for tests of what reads texts that others wrote.
+//! Randomly damaged inputs for tests of parsers.
 //!
-//! Deterministic: `BITOPS_COMPOSE_TEST_ROUNDS=1000000` looks for longer, from another place each time that
-//! `BITOPS_COMPOSE_TEST_SEED` says so.
+//! The runs are deterministic. `BITOPS_COMPOSE_TEST_ROUNDS=1000000` runs longer, and
+//! `BITOPS_COMPOSE_TEST_SEED` selects another sequence.
 
 use std::{
     env,
@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nothing that a test reads takes so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than reading any input should take.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// What parsers of texts trip over.
+/// Pieces of text that parsers often mishandle.
 pub const PIECES: &[&str] = &[
     "\0",
     "\u{feff}",
@@ -75,25 +75,26 @@ pub const PIECES: &[&str] = &[
     "default-environments:\n",
 ];
 
-/// xorshift64*
+/// A random number generator (xorshift64*).
 #[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// From a place of one's own.
+    /// Creates a generator with a seed.
     pub fn new(seed: usize) -> Self {
         Self(seed as u64 | 1)
     }
 
-    /// From where `BITOPS_COMPOSE_TEST_SEED` says.
+    /// Creates a generator with the seed in `BITOPS_COMPOSE_TEST_SEED`.
     ///
     /// # Panics
-    /// Where that is no number.
+    ///
+    /// If the variable is not a number.
     pub fn seeded() -> Self {
         Self(number("BITOPS_COMPOSE_TEST_SEED", 1) | 1)
     }
 
-    /// A number from 0 to below `end`; 0 where that is 0.
+    /// Returns a number below `end`, or 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -102,43 +103,44 @@ impl Random {
         usize::try_from(number).expect("31 bits") % end.max(1)
     }
 
-    /// One of several.
+    /// Returns a random item.
     ///
     /// # Panics
-    /// Where there are none.
+    ///
+    /// If there are no items.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
-    /// `bytes` with one to eight damages: `pieces` and pieces of `other` put in or over something, stretches taken out or
-    /// doubled, bytes changed.
+    /// Returns `bytes` with one to eight damages: inserted or overwriting `pieces` and parts of
+    /// `other`, removed or repeated stretches, changed bytes.
     pub fn damaged(&mut self, bytes: &[u8], other: &[u8], pieces: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(8) {
-            let at = self.below(bytes.len() + 1);
-            let end = (at + self.below(40)).min(bytes.len());
+            let start = self.below(bytes.len() + 1);
+            let end = (start + self.below(40)).min(bytes.len());
             match self.below(6) {
-                0 => drop(bytes.splice(at..at, self.pick(pieces).as_ref().iter().copied())),
-                1 => drop(bytes.drain(at..end)),
+                0 => drop(bytes.splice(start..start, self.pick(pieces).as_ref().iter().copied())),
+                1 => drop(bytes.drain(start..end)),
                 2 => {
-                    let stretch = bytes[at..end].to_vec();
+                    let stretch = bytes[start..end].to_vec();
                     let to = self.below(bytes.len() + 1);
                     bytes.splice(to..to, stretch);
                 }
                 3 => {
                     let byte = u8::try_from(self.below(256)).expect("below 256");
-                    if let Some(place) = bytes.get_mut(at) {
+                    if let Some(place) = bytes.get_mut(start) {
                         *place = byte;
                     }
                 }
                 4 => {
                     let from = self.below(other.len() + 1);
                     let to = (from + self.below(60)).min(other.len());
-                    bytes.splice(at..at, other[from..to].iter().copied());
+                    bytes.splice(start..start, other[from..to].iter().copied());
                 }
                 _ => {
                     let piece = self.pick(pieces).as_ref().repeat(1 + self.below(30));
-                    bytes.splice(at..end, piece);
+                    bytes.splice(start..end, piece);
                 }
             }
         }
@@ -146,10 +148,11 @@ impl Random {
     }
 }
 
-/// How often a test is to try: what `BITOPS_COMPOSE_TEST_ROUNDS` says, else `default`.
+/// Returns the number of rounds: `BITOPS_COMPOSE_TEST_ROUNDS`, or else `default`.
 ///
 /// # Panics
-/// Where that is no number.
+///
+/// If the variable is not a number.
 pub fn rounds(default: u64) -> u64 {
     number("BITOPS_COMPOSE_TEST_ROUNDS", default)
 }
@@ -157,14 +160,15 @@ pub fn rounds(default: u64) -> u64 {
 fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).map_or(default, |text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is no number: {text}"))
+            .unwrap_or_else(|_| panic!("{variable} is not a number: {text}"))
     })
 }
 
-/// Hands two damaged seeds at a time to `read`, `default` times or as often as [`rounds`] says.
+/// Calls `read` with two damaged seeds, as often as [`rounds`] returns for `default`.
 ///
 /// # Panics
-/// Where `read` does, or takes a minute: with the texts that did it.
+///
+/// If `read` panics or takes a minute; the message contains the inputs.
 pub fn feed(
     default: u64,
     seeds: &[impl AsRef<[u8]>],
@@ -181,7 +185,7 @@ pub fn feed(
         let done = catch_unwind(AssertUnwindSafe(|| read(&text, &second)));
         let shown = || format!("{}\n{}", text.escape_ascii(), second.escape_ascii());
         assert!(done.is_ok(), "panicked at\n{}", shown());
-        assert!(started.elapsed() < PATIENCE, "hung at\n{}", shown());
+        assert!(started.elapsed() < TIME_LIMIT, "hung at\n{}", shown());
     }
 }
 
@@ -192,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_damage_each_time_and_never_the_seed_alone() {
+    fn damage_is_deterministic_and_rarely_leaves_a_seed_unchanged() {
         let all = || {
             let seen = RefCell::new(Vec::new());
             feed(200, &["one: 1", "two: 2"], &["\0", "{"], |text, second| {
@@ -209,7 +213,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "panicked at\n")]
-    fn what_panics_is_shown() {
+    fn the_input_of_a_panic_is_shown() {
         feed(50, &["good"], &["\0"], |text, _| assert_eq!(text, b"good"));
     }
 }

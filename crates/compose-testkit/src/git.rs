@@ -1,11 +1,11 @@
-//! The stock `git` program, run so that nothing of the machine's or the user's configuration reaches it.
+//! The stock `git` program, isolated from the machine's and the user's configuration.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Keeps the machine's and the user's git configuration out, and every question.
+/// Variables that disable the machine's and the user's git configuration and all prompts.
 pub const ISOLATION: [(&str, &str); 5] = [
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
     ("GIT_CONFIG_SYSTEM", "/dev/null"),
@@ -14,9 +14,9 @@ pub const ISOLATION: [(&str, &str); 5] = [
     ("LC_ALL", "C.UTF-8"),
 ];
 
-/// What the kit's own git has besides: a name to commit by, and leave to read catalogs that another user owns (a
-/// bind mount of a container).
-const OWN: [(&str, &str); 7] = [
+/// Variables of the kit's own git commands: an identity for commits, and the permission to read
+/// catalogs of another user (in a bind mount of a container).
+const KIT_VARIABLES: [(&str, &str); 7] = [
     ("GIT_AUTHOR_NAME", "Catalog"),
     ("GIT_AUTHOR_EMAIL", "catalog@example.com"),
     ("GIT_COMMITTER_NAME", "Catalog"),
@@ -26,7 +26,7 @@ const OWN: [(&str, &str); 7] = [
     ("GIT_CONFIG_VALUE_0", "*"),
 ];
 
-/// A `git` command with a cleared environment, to be run in `directory`.
+/// Returns a `git` command with a cleared environment that runs in `directory`.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new("git");
     isolate(&mut command);
@@ -34,19 +34,20 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-/// Gives `command` an environment of `PATH`, [`ISOLATION`] and the kit's own.
+/// Sets the environment of `command` to `PATH`, [`ISOLATION`] and the kit's own variables.
 pub(crate) fn isolate(command: &mut Command) {
     command
         .env_clear()
         .envs(ISOLATION)
-        .envs(OWN)
+        .envs(KIT_VARIABLES)
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
 }
 
-/// Runs git and returns its standard output without the trailing newline.
+/// Runs git and returns its standard output without the final newline.
 ///
 /// # Panics
-/// Where git fails: with its arguments and what it said.
+///
+/// If git fails; the message contains its arguments and error output.
 pub fn run<I, S>(directory: &Path, args: I) -> String
 where
     I: IntoIterator<Item = S>,
@@ -55,10 +56,11 @@ where
     run_with_input(directory, args, b"")
 }
 
-/// As [`run`], with `input` on standard input.
+/// Runs git like [`run`], with `input` on standard input.
 ///
 /// # Panics
-/// Where git fails: with its arguments and what it said.
+///
+/// If git fails; the message contains its arguments and error output.
 pub fn run_with_input<I, S>(directory: &Path, args: I, input: &[u8]) -> String
 where
     I: IntoIterator<Item = S>,
@@ -74,7 +76,7 @@ where
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("stdin is piped");
-    // Written by a thread of its own: git may fill its output before it has read its input.
+    // A separate thread writes the input: git may fill its output before it has read all input.
     let output = std::thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(input));
         child.wait_with_output()

@@ -1,4 +1,4 @@
-//! For tests: a hermetic command context, catalogs, and a smart-HTTP git server with faults.
+//! The test kit: a hermetic command context, catalogs, and a smart-HTTP git server with faults.
 //!
 //! ```
 //! use compose_testkit::Context;
@@ -6,28 +6,28 @@
 //! let context = Context::new("/bin/sh");
 //! let run = context.run(["-c", "echo \"at home in $HOME\"; exit 3"]).expect_code(3);
 //! assert!(run.stdout.contains(context.root().to_str().unwrap()));
-//! // What differs from run to run is a placeholder in snapshots.
+//! // Values that differ from run to run are placeholders in snapshots.
 //! assert!(run.to_string().contains("at home in [ROOT]/home"));
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`actions`] | a runner of GitHub Actions for the project's own YAML files |
-//! | [`context`] | [`Context`]: a world of its own for the program under test |
+//! | [`context`] | [`Context`]: a hermetic environment for the program under test |
 //! | [`run`], [`process`] | [`Run`]: exit code, stdout, stderr; [`Spawned`]: a run that can be signalled |
-//! | [`fuzz`] | good texts damaged at random |
-//! | [`figures`] | what tests measure, for the documentation |
-//! | [`fingerprint`] | whether the user's operations repo is as it was |
-//! | [`standin`] | the pipeline in BitOps' place, and what it was given |
+//! | [`fuzz`] | randomly damaged inputs |
+//! | [`figures`] | figures that tests measure, for the documentation |
+//! | [`fingerprint`] | detecting changes of the user's operations repo |
+//! | [`standin`] | a stand-in for BitOps, and what it received |
 //! | [`catalog`], [`repo`] | [`Catalog`]: real git repos with fixed ids; [`Repo`]: raw and hostile objects |
 //! | [`example`] | the catalogs and configs of the documentation's examples |
-//! | [`server`] | [`GitServer`]: real `git http-backend`, counted, delayed, failing; TLS; a proxy |
+//! | [`server`] | [`GitServer`]: `git http-backend` with counted requests, delays and faults; TLS; a proxy |
 //! | [`sshd`] | [`Sshd`]: a real ssh daemon with one key |
-//! | [`docker`] | the container engine, where there is one |
-//! | [`git`] | the stock git, without anybody's configuration |
+//! | [`docker`] | the container engine, if there is one |
+//! | [`git`] | the stock git, without any configuration |
 //!
-//! The kit panics where it cannot do what it is asked: in a test that is the report. It knows none of the project's
-//! other crates.
+//! The kit panics if it cannot do something: in a test, a panic is the report. It does not depend
+//! on the project's other crates.
 
 pub mod actions;
 pub mod catalog;

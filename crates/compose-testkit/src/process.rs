@@ -1,4 +1,4 @@
-//! A running program, its output collected, its end awaited.
+//! A running program, with its output collected.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::run::Run;
 
 pub use rustix::process::Signal;
 
-/// A program that runs in a process group of its own; what is left of the group is killed when this is dropped.
+/// A program in its own process group. Dropping this value kills the group's remaining processes.
 #[derive(Debug)]
 pub struct Spawned {
     pid: Pid,
@@ -50,7 +50,7 @@ impl Spawned {
         });
         let (sender, status) = mpsc::channel();
         std::thread::spawn(move || {
-            // Fails only where the receiver is gone, and with it the interest.
+            // This fails only if the receiver is gone.
             let _ = sender.send(child.wait());
         });
         Self {
@@ -64,24 +64,26 @@ impl Spawned {
         }
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Sends a signal to the process (not to its group).
+    /// Sends a signal to the process, but not to its group.
     ///
     /// # Panics
-    /// Where the process is gone.
+    ///
+    /// If the process is gone.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal)
             .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.shown));
     }
 
-    /// Waits until `text` stands in the standard output or error.
+    /// Waits until the standard output or error contains `text`.
     ///
     /// # Panics
-    /// Where it does not within `limit`.
+    ///
+    /// If it does not within `limit`.
     pub fn wait_for_output(&self, text: &str, limit: Duration) {
         let found = self.output.wait_for(text, limit);
         assert!(
@@ -91,11 +93,12 @@ impl Spawned {
         );
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     ///
     /// # Panics
-    /// Where the process outlives `limit`, which is counted from now; it is killed then, and the message holds its
-    /// output.
+    ///
+    /// If the process runs longer than `limit` from now. It is then killed, and the message
+    /// contains its output.
     pub fn wait(mut self, limit: Duration) -> Run {
         let status = match self.status.recv_timeout(limit) {
             Ok(status) => status.unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.shown)),
@@ -103,7 +106,7 @@ impl Spawned {
         };
         self.ended = true;
         let duration = self.started.elapsed();
-        // A child left behind in the background would keep the pipes open: the group ends with its leader.
+        // A background child would keep the pipes open, so the whole group is killed.
         self.kill_group();
         let (stdout, stderr) = self.output.to_end();
         Run {
@@ -117,7 +120,7 @@ impl Spawned {
     }
 
     fn kill_group(&self) {
-        // Fails where nobody is left.
+        // This fails if the group is empty.
         let _ = kill_process_group(self.pid, Signal::KILL);
     }
 }
@@ -133,25 +136,30 @@ impl Drop for Spawned {
 /// Runs any command to its end.
 ///
 /// # Panics
-/// Where it cannot be started, or takes longer than ten minutes.
+///
+/// If it cannot be started, or takes longer than ten minutes.
 pub fn wait(command: Command) -> Run {
     Spawned::start(command, Redactor::new(None)).wait(Duration::from_secs(600))
 }
 
-/// What has been read from both pipes so far.
+/// The bytes read from both pipes so far.
 #[derive(Debug, Clone, Default)]
-struct Output(Arc<(Mutex<Read>, Condvar)>);
+struct Output(Arc<(Mutex<CollectedOutput>, Condvar)>);
 
 #[derive(Debug, Default)]
-struct Read {
+struct CollectedOutput {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     ended: u8,
 }
 
 impl Output {
-    /// Reads `pipe` in a thread, into the place that `part` names.
-    fn collect(&self, mut pipe: impl io::Read + Send + 'static, part: fn(&mut Read) -> &mut Vec<u8>) {
+    /// Reads `pipe` in a thread, into the buffer that `part` selects.
+    fn collect(
+        &self,
+        mut pipe: impl io::Read + Send + 'static,
+        part: fn(&mut CollectedOutput) -> &mut Vec<u8>,
+    ) {
         let shared = Arc::clone(&self.0);
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
@@ -168,9 +176,10 @@ impl Output {
         });
     }
 
-    /// Waits until `text` stands in one of the two; false where it does not within `limit`, or the pipes end.
+    /// Waits until one of the outputs contains `text`. Returns false after `limit`, or if both
+    /// pipes end first.
     fn wait_for(&self, text: &str, limit: Duration) -> bool {
-        let found = |read: &Read| {
+        let found = |read: &CollectedOutput| {
             let contains = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
             contains(&read.stdout) || contains(&read.stderr)
         };
@@ -183,7 +192,7 @@ impl Output {
         found(&read)
     }
 
-    /// Both, once both pipes have ended.
+    /// Returns both outputs, once both pipes have ended.
     fn to_end(&self) -> (String, String) {
         let read = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         let read = self

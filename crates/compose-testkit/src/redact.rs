@@ -1,4 +1,4 @@
-//! Placeholders for what differs from run to run.
+//! Placeholders for text that differs from run to run.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// `root` is the temporary directory whose path is hidden.
+    /// Creates a redactor. `root` is the temporary directory whose path is replaced.
     pub(crate) fn new(root: Option<&Path>) -> Self {
         let filters = [
-            // Of the standard library, and of python's tempfile.
+            // Names by the standard library and by Python's tempfile.
             (r"\[ROOT\]/tmp/[^/\s'\x22]+", "[ROOT]/tmp/[TEMPORARY]"),
             (r"\b(127\.0\.0\.1|localhost|\[::1\]):\d{2,5}\b", "$1:[PORT]"),
             (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "[TIME]"),
@@ -40,8 +40,9 @@ impl Redactor {
         self.filters.push((compile(expression), placeholder.to_owned()));
     }
 
-    /// Ids are numbered in the order of their first appearance: `[ID-1]`. A shortened one is recognised where the
-    /// full one stands in the same text; `deadbeef` alone may be a word.
+    /// Replaces all such text. Ids are numbered in the order of their first occurrence: `[ID-1]`. A
+    /// short id is recognized only if the full one occurs in the same text; `deadbeef` alone may be
+    /// a word.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = match &self.root {
             Some(root) => text.replace(&*root.to_string_lossy(), "[ROOT]"),
@@ -53,7 +54,11 @@ impl Redactor {
                 ids.push(found.as_str().to_owned());
             }
         }
-        let number = |short: &str| ids.iter().position(|id| id.starts_with(short)).map(|at| at + 1);
+        let number = |short: &str| {
+            ids.iter()
+                .position(|id| id.starts_with(short))
+                .map(|index| index + 1)
+        };
         for expression in [&self.full_id, &self.short_id] {
             text = expression
                 .replace_all(&text, |found: &regex::Captures<'_>| {

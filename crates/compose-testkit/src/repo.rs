@@ -1,4 +1,4 @@
-//! A catalog that has been built, and what git itself would refuse to put into one.
+//! A built catalog, to which objects can be added that git itself would refuse.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,19 @@ pub struct Repo {
     path: PathBuf,
 }
 
-/// An entry of a raw tree, exactly as it is to be written.
+/// An entry of a raw tree, written exactly as it is.
 #[derive(Debug, Clone)]
 pub struct RawEntry {
-    /// As it stands in the tree object, so `40000` for a tree.
+    /// The mode as it stands in the tree object, so `40000` for a tree.
     pub mode: String,
-    /// Any bytes but NUL.
+    /// Any bytes except NUL.
     pub name: Vec<u8>,
-    /// 40 hexadecimal digits, of anything.
+    /// 40 hexadecimal digits, the id of any object or of none.
     pub id: String,
 }
 
 impl RawEntry {
-    /// An entry of any mode, name and id.
+    /// Creates an entry with any mode, name and id.
     pub fn new(mode: &str, name: impl AsRef<[u8]>, id: &str) -> Self {
         Self {
             mode: mode.to_owned(),
@@ -34,7 +34,7 @@ impl RawEntry {
 }
 
 impl Repo {
-    /// The repo at `path`, a bare one, by the name that a server gives it.
+    /// Opens the bare repo at `path`; `name` is its name on a server.
     pub fn open(name: &str, path: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -42,20 +42,21 @@ impl Repo {
         }
     }
 
-    /// The name, without `.git`.
+    /// Returns the name, without `.git`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The commit that a tag, branch or abbreviation stands for.
+    /// Returns the commit id of a tag, branch or abbreviated id.
     ///
     /// # Panics
-    /// Where there is none.
+    ///
+    /// If there is none.
     pub fn commit(&self, revision: &str) -> String {
         self.git([
             "rev-parse",
@@ -65,10 +66,11 @@ impl Repo {
         ])
     }
 
-    /// The id of anything `git rev-parse` understands, such as `1.0.0:eks` for a tree.
+    /// Returns the id of anything that `git rev-parse` understands, such as `1.0.0:eks` for a tree.
     ///
     /// # Panics
-    /// Where there is none.
+    ///
+    /// If there is none.
     pub fn id(&self, revision: &str) -> String {
         self.git(["rev-parse", "--verify", "--end-of-options", revision])
     }
@@ -76,7 +78,8 @@ impl Repo {
     /// Runs git in the repo and returns its output.
     ///
     /// # Panics
-    /// Where git fails.
+    ///
+    /// If git fails.
     pub fn git<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> String {
         git::run(&self.path, args)
     }
@@ -86,7 +89,7 @@ impl Repo {
         self.write("blob", content.as_ref())
     }
 
-    /// Writes a tree of exactly these entries, in this order, whatever they are, and returns its id.
+    /// Writes a tree of exactly these entries in this order, without checks, and returns its id.
     pub fn write_tree(&self, entries: &[RawEntry]) -> String {
         let mut content = Vec::new();
         for entry in entries {
@@ -94,8 +97,8 @@ impl Repo {
             content.push(b' ');
             content.extend_from_slice(&entry.name);
             content.push(0);
-            content.extend((0..entry.id.len()).step_by(2).map(|at| {
-                u8::from_str_radix(&entry.id[at..at + 2], 16)
+            content.extend((0..entry.id.len()).step_by(2).map(|digit| {
+                u8::from_str_radix(&entry.id[digit..digit + 2], 16)
                     .unwrap_or_else(|_| panic!("{} is not hexadecimal", entry.id))
             }));
         }
@@ -111,15 +114,15 @@ impl Repo {
         )
     }
 
-    /// Writes an annotated tag object of anything (`kind` is `commit`, `tag`, `blob` or `tree`), sets no ref, and
-    /// returns its id.
+    /// Writes an annotated tag object that points to any object (`kind` is `commit`, `tag`, `blob`
+    /// or `tree`), without a ref, and returns its id.
     pub fn write_tag(&self, name: &str, kind: &str, target: &str) -> String {
         let who = "Catalog <catalog@example.com> 1700000000 +0000";
         let text = format!("object {target}\ntype {kind}\ntag {name}\ntagger {who}\n\n{name}\n");
         self.write("tag", text.as_bytes())
     }
 
-    /// Writes an object of any bytes; git checks nothing.
+    /// Writes an object of any bytes, without checks, and returns its id.
     pub fn write(&self, kind: &str, content: &[u8]) -> String {
         git::run_with_input(
             &self.path,
@@ -128,15 +131,16 @@ impl Repo {
         )
     }
 
-    /// Points a full ref name at an object that exists.
+    /// Points a full ref name at an existing object.
     pub fn set_ref(&self, name: &str, id: &str) {
         self.git(["update-ref", name, id]);
     }
 
-    /// Points a full ref name at anything, by writing the file itself.
+    /// Points a full ref name at anything, by writing the file directly.
     ///
     /// # Panics
-    /// Where the file cannot be written.
+    ///
+    /// If the file cannot be written.
     pub fn set_ref_unchecked(&self, name: &str, content: &str) {
         let path = self.path.join(name);
         let parent = path.parent().expect("a ref is in a directory");
@@ -145,14 +149,14 @@ impl Repo {
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 
-    /// Tags a new commit whose whole tree is `tree`; returns the commit's id.
+    /// Tags a new commit with the root tree `tree`, and returns the commit's id.
     pub fn tag_tree(&self, tag: &str, tree: &str) -> String {
         let commit = self.write_commit(tree, tag);
         self.set_ref(&format!("refs/tags/{tag}"), &commit);
         commit
     }
 
-    /// Tags a new commit whose one directory `environment` is `tree`; returns the commit's id.
+    /// Tags a new commit whose only directory `environment` is `tree`, and returns the commit's id.
     pub fn tag_environment(&self, tag: &str, environment: &str, tree: &str) -> String {
         let root = self.write_tree(&[RawEntry::new("40000", environment, tree)]);
         self.tag_tree(tag, &root)

@@ -1,37 +1,39 @@
-//! What a run of the program has left to look at.
+//! The result of a run of the program.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::redact::Redactor;
 
-/// Exit code, standard output and standard error of a run. `Display` shows all three for a snapshot, with temporary
-/// paths, ports, commit ids and times replaced by placeholders that are the same in every run.
+/// The exit code, standard output and standard error of a run. `Display` shows all three for a
+/// snapshot; temporary paths, ports, commit ids and times are replaced by placeholders that are the
+/// same in every run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The exit code; none where a signal ended the process.
+    /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
     /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// The standard output, as it was.
+    /// The standard output, unchanged.
     pub stdout: String,
-    /// The standard error, as it was.
+    /// The standard error, unchanged.
     pub stderr: String,
-    /// How long it took from start to end.
+    /// The time from start to end.
     pub duration: Duration,
     pub(crate) redactor: Redactor,
 }
 
 impl Run {
-    /// Whether the exit code is 0.
+    /// Returns whether the exit code is 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// The run itself, if its exit code is `code`.
+    /// Returns the run itself if its exit code is `code`.
     ///
     /// # Panics
-    /// Where it ended otherwise; the message holds its output.
+    ///
+    /// If it ended otherwise; the message contains its output.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert!(self.code == Some(code), "expected exit code {code}\n{self}");
@@ -45,18 +47,18 @@ impl fmt::Display for Run {
             (Some(code), _) => writeln!(formatter, "exit code: {code}")?,
             (None, signal) => writeln!(formatter, "signal: {}", signal.unwrap_or_default())?,
         }
-        // One pass over both, so that a commit has one number in both.
+        // Both are redacted together, so that an id has the same number in both.
         let both = format!(
             "----- stdout -----\n{}----- stderr -----\n{}",
-            ended(&self.stdout),
-            ended(&self.stderr)
+            with_final_newline(&self.stdout),
+            with_final_newline(&self.stderr)
         );
         formatter.write_str(&self.redactor.redact(&both))
     }
 }
 
-/// The text, ended by a newline where it is not empty.
-fn ended(text: &str) -> String {
+/// Ends the text with a newline unless it is empty.
+fn with_final_newline(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') {
         text.to_owned()
     } else {

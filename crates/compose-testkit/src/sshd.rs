@@ -1,7 +1,8 @@
 //! A real `sshd` (Debian: `openssh-server`) on the loopback interface, for one user with one key.
 //!
-//! OpenSSH looks for the user's files in the home of the password database, whatever `HOME` says; so that a test touches none of
-//! them, the `ssh` that a client is to run hands the real one another configuration file, and everything else on.
+//! OpenSSH looks for the user's files in the home directory of the password database, whatever
+//! `HOME` says. To keep tests away from them, the `ssh` that clients run is a script that calls the
+//! real one with another configuration file.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running daemon. Dropping it ends it.
+/// A running daemon, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Sshd {
     child: Child,
@@ -19,10 +20,11 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one whose keys, log and configuration lie in `dir`, which is made.
+    /// Starts a daemon with its keys, log and configuration in `dir`, which is created.
     ///
     /// # Panics
-    /// Where it does not start.
+    ///
+    /// If it does not start.
     pub fn start(dir: &Path) -> Self {
         fs::create_dir(dir).unwrap_or_else(|error| panic!("cannot make {}: {error}", dir.display()));
         let host = key(&dir.join("host"));
@@ -35,7 +37,7 @@ impl Sshd {
             dir.display()
         );
         write(&dir.join("sshd_config"), &config);
-        // The daemon wants this directory when it runs as root.
+        // The daemon needs this directory if it runs as root.
         _ = fs::create_dir_all("/run/sshd");
         let sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
             .into_iter()
@@ -68,21 +70,23 @@ impl Sshd {
         }
     }
 
-    /// The directory with `user` (the accepted key) and `known_hosts`.
+    /// Returns the directory with `user` (the accepted key) and `known_hosts`.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The address of a repo on this machine's disk.
+    /// Returns the address of a repo on this machine's disk.
     pub fn url(&self, repo: &Path) -> String {
         let user = run("id", &["-un"]);
         format!("ssh://{}@127.0.0.1:{}{}", user.trim(), self.port, repo.display())
     }
 
-    /// Makes a directory for the front of a client's `PATH`, whose `ssh` is configured by `lines` alone.
+    /// Creates a directory for the front of a client's `PATH`, with an `ssh` that is configured by
+    /// `lines` alone.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    ///
+    /// If it cannot be written.
     pub fn client(&self, lines: &str) -> PathBuf {
         write(
             &self.dir.join("config"),
@@ -101,12 +105,12 @@ impl Sshd {
         bin
     }
 
-    /// Lines for [`Sshd::client`]: the host is known.
+    /// Returns the lines for [`Sshd::client`] that make the host known.
     pub fn known(&self) -> String {
         format!("UserKnownHostsFile {}/known_hosts\n", self.dir.display())
     }
 
-    /// Lines for [`Sshd::client`]: the accepted key, and no other.
+    /// Returns the lines for [`Sshd::client`] that select the accepted key only.
     pub fn identity(&self) -> String {
         format!("IdentityFile {}/user\nIdentitiesOnly yes\n", self.dir.display())
     }
@@ -114,7 +118,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The daemon may have ended by itself.
         _ = self.child.kill();
         _ = self.child.wait();
     }
@@ -149,7 +153,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The stand-in for the BitOps pipeline, and what it tells of how it was started.
+//! The stand-in for the BitOps pipeline, and its report of how it was started.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,24 +7,28 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// The directory that stands where BitOps has `/opt/bitops`: to run in, and to `COPY` into an image.
+/// Returns the directory that takes the place of `/opt/bitops`, as a working directory or to `COPY`
+/// into an image.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("pipeline")
 }
 
-/// The shell words for `BITOPS_COMPOSE_PIPELINE`: the interpreter, the script, `deploy`.
+/// Returns the shell words for `BITOPS_COMPOSE_PIPELINE`: the interpreter, the script, `deploy`.
 ///
 /// # Panics
-/// Where there is no python3 with PyYAML.
+///
+/// If there is no python3 with PyYAML.
 pub fn command() -> String {
     let script = directory().join("scripts/main.py");
     format!("'{}' '{}' deploy", python(), script.display())
 }
 
-/// A python3 that has PyYAML, by the path of the interpreter itself: what is in `PATH` may be a wrapper that needs an
-/// environment of its own.
+/// Returns a python3 with PyYAML, by the path of the interpreter itself: the one in `PATH` may be a
+/// wrapper that needs its own environment.
 ///
 /// # Panics
+///
+/// If there is none.
 /// Where there is none.
 pub fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
@@ -47,7 +51,7 @@ pub fn python() -> &'static str {
     })
 }
 
-/// What the stand-in was given, as it wrote it under `STANDIN_DUMP` before it did anything else.
+/// What the stand-in received, as it wrote it to `STANDIN_DUMP` before doing anything else.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Dump {
     /// The script and its arguments.
@@ -58,55 +62,59 @@ pub struct Dump {
     pub env: BTreeMap<String, String>,
     /// The process id.
     pub pid: i32,
-    /// The operations repo as a reader sees it who follows symlinks, by path relative to its root.
-    pub ops_repo: BTreeMap<String, Seen>,
+    /// The operations repo as seen by following symlinks, by path relative to its root.
+    pub ops_repo: BTreeMap<String, DumpedPath>,
 }
 
-/// One path of the operations repo, seen through any symlinks.
+/// One path of the operations repo, with symlinks followed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Seen {
-    /// What is there.
-    pub kind: Kind,
-    /// The permission bits, as four octal digits; none for a dangling symlink.
+pub struct DumpedPath {
+    /// The type of the path's target.
+    pub kind: DumpedKind,
+    /// The permission bits as four octal digits; `None` for a dangling symlink.
     pub mode: Option<String>,
-    /// The content of a file.
+    /// The content, if it is a file.
     pub text: Option<String>,
-    /// The target, where the path itself is a symlink.
+    /// The symlink's target, if the path itself is a symlink.
     pub link: Option<String>,
 }
 
-/// What a path leads to.
+/// The type of a path's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum DumpedKind {
     /// A file.
     File,
     /// A directory.
     Directory,
-    /// A symlink to nothing.
+    /// A dangling symlink.
     Dangling,
-    /// A device, a fifo, a socket.
+    /// A device, fifo or socket.
     Special,
 }
 
 impl Dump {
-    /// Reads a dump; none where the file is not there.
+    /// Reads a dump. Returns `None` if the file does not exist.
     ///
     /// # Panics
-    /// Where the file is none of the stand-in's.
+    ///
+    /// If the file is not a dump of the stand-in.
     pub fn read(path: &Path) -> Option<Self> {
         let text = std::fs::read(path).ok()?;
         Some(serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
     }
 
-    /// The content of a file of the operations repo.
+    /// Returns the content of a file of the operations repo.
     pub fn text(&self, path: &str) -> Option<&str> {
         self.ops_repo.get(path)?.text.as_deref()
     }
 
-    /// The files of the operations repo, sorted.
+    /// Returns the files of the operations repo, sorted.
     pub fn files(&self) -> Vec<&str> {
-        let files = self.ops_repo.iter().filter(|(_, seen)| seen.kind == Kind::File);
+        let files = self
+            .ops_repo
+            .iter()
+            .filter(|(_, seen)| seen.kind == DumpedKind::File);
         files.map(|(path, _)| path.as_str()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Catalogs are real repos, with the same ids in every run.
+//! Catalogs are real repos with the same ids in every run.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn two_builds_have_the_same_ids() {
 }
 
 #[test]
-fn every_kind_of_entry_is_what_it_says() {
+fn all_types_of_entries_are_written() {
     let root = tempfile::tempdir().unwrap();
     let repo = sample().build(root.path());
     let listed = repo.git(["ls-tree", "-r", "--format=%(objectmode) %(path)", "1.0.0"]);
@@ -86,7 +86,7 @@ fn a_sha256_repo_has_long_ids() {
 }
 
 #[test]
-fn trees_that_git_would_refuse_are_written_as_they_are() {
+fn trees_that_git_would_refuse_are_written_unchanged() {
     let root = tempfile::tempdir().unwrap();
     let repo = Catalog::new("hostile")
         .file("a", "b")
@@ -109,7 +109,7 @@ fn trees_that_git_would_refuse_are_written_as_they_are() {
         RawEntry::new("100664", "null", &"0".repeat(40)),
     ];
     let tree = repo.write_tree(&twice);
-    // 36 bytes each: mode, space, name, NUL, 20 bytes of id.
+    // The size of an entry: mode, space, name, NUL and 20 bytes of id.
     let size: usize = twice
         .iter()
         .map(|entry| entry.mode.len() + entry.name.len() + 22)
@@ -124,7 +124,7 @@ fn trees_that_git_would_refuse_are_written_as_they_are() {
 }
 
 #[test]
-fn padding_has_the_size_of_the_benchmark() {
+fn padding_has_the_sizes_of_the_benchmark() {
     let root = tempfile::tempdir().unwrap();
     let repo = Catalog::new("large")
         .padding(100, 12)
@@ -142,7 +142,7 @@ fn padding_has_the_size_of_the_benchmark() {
 }
 
 #[test]
-fn the_examples_have_the_versions_that_their_configs_name() {
+fn the_catalogs_have_the_versions_in_the_examples_configs() {
     let root = tempfile::tempdir().unwrap();
     let repos = example::six_sources(root.path());
     let mut paths = std::collections::BTreeMap::new();
@@ -188,7 +188,7 @@ fn the_examples_have_the_versions_that_their_configs_name() {
 }
 
 #[test]
-fn an_example_is_checked_out_as_it_stands_in_the_documentation() {
+fn a_checkout_of_an_example_equals_the_documentation() {
     let root = tempfile::tempdir().unwrap();
     let repos = example::six_sources(root.path());
     let observability = repos

@@ -33,7 +33,7 @@ fn the_examples_are_built_and_served() {
 }
 
 #[test]
-fn there_must_be_something_to_serve() {
+fn a_directory_to_serve_is_required() {
     let output = Command::new(env!("CARGO_BIN_EXE_catalog-server"))
         .output()
         .unwrap();

@@ -1,8 +1,8 @@
-//! The context keeps the machine out, and shows what happened.
+//! The context isolates the program from the machine, and shows its output.
 
 use std::time::Duration;
 
-use compose_testkit::standin::Kind;
+use compose_testkit::standin::DumpedKind;
 use compose_testkit::{Context, Signal, git, standin};
 
 fn shell() -> Context {
@@ -10,7 +10,7 @@ fn shell() -> Context {
 }
 
 #[test]
-fn the_environment_holds_nothing_of_the_machine() {
+fn the_environment_is_isolated_from_the_machine() {
     let context = shell();
     let run = context.run([
         "-c",
@@ -43,7 +43,7 @@ fn the_environment_holds_nothing_of_the_machine() {
 }
 
 #[test]
-fn the_layout_is_that_of_the_image() {
+fn the_layout_equals_the_images() {
     let context = shell();
     context
         .file("dev/a", "text")
@@ -91,20 +91,20 @@ fn a_signal_ends_a_run_and_is_shown() {
 
 #[test]
 #[should_panic(expected = "still runs after")]
-fn a_run_beyond_its_time_fails_the_test() {
+fn a_run_over_the_time_limit_fails_the_test() {
     shell()
         .time_limit(Duration::from_millis(50))
         .run(["-c", "exec sleep 600"]);
 }
 
 #[test]
-fn what_is_left_in_the_background_does_not_hold_a_run_up() {
+fn background_processes_do_not_delay_the_end_of_a_run() {
     let run = shell().run(["-c", "sleep 600 & echo done"]);
     assert_eq!(run.stdout, "done\n");
 }
 
 #[test]
-fn the_pipeline_tells_what_it_was_given() {
+fn the_stand_in_reports_what_it_received() {
     let mut context = shell();
     context
         .file(
@@ -140,12 +140,12 @@ fn the_pipeline_tells_what_it_was_given() {
             .as_deref(),
         Some("0755")
     );
-    assert_eq!(pipeline.ops_repo["dev"].kind, Kind::Directory);
+    assert_eq!(pipeline.ops_repo["dev"].kind, DumpedKind::Directory);
     assert_eq!(pipeline.files().len(), 4);
 }
 
 #[test]
-fn git_of_the_kit_reads_no_configuration() {
+fn the_kits_git_reads_no_configuration() {
     let root = tempfile::tempdir().unwrap();
     let listed = git::run(root.path(), ["config", "--list", "--show-scope"]);
     assert_eq!(listed, "command\tsafe.directory=*");

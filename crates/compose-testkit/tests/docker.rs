@@ -1,4 +1,4 @@
-//! The helpers for container tests. Where no engine answers there is nothing to test.
+//! The helpers for container tests. Without an engine there is nothing to test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use compose_testkit::docker::Engine;
 
-/// A static program: says its arguments and its user, then ends with the code of the first argument, or on SIGTERM.
+/// A static program that prints its arguments, then exits with the code of the first one, or sleeps
+/// until SIGTERM.
 const PROGRAM: &str = r#"
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +22,7 @@ fn main() {
 }
 "#;
 
-/// An image that holds nothing but the program.
+/// Builds an image that contains only the program.
 fn image(engine: &Engine, tag: &str) {
     let directory = tempfile::tempdir().unwrap();
     let program = compile(directory.path());
@@ -43,10 +44,7 @@ fn compile(directory: &Path) -> PathBuf {
 }
 
 #[test]
-#[allow(
-    clippy::print_stderr,
-    reason = "who reads the log must know what was not tested"
-)]
+#[allow(clippy::print_stderr, reason = "the log must show what was not tested")]
 fn containers_run_stop_and_leave_nothing_behind() {
     let Some(engine) = Engine::find() else {
         eprintln!("skipped: no Docker engine");

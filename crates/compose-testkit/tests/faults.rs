@@ -1,4 +1,4 @@
-//! Each fault does what it says, seen by a raw socket or by stock git.
+//! Each fault has its effect, as seen by a raw socket or by stock git.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use compose_testkit::server::{ANY, At, ClosedPort, Fault, Kind, Rule};
+use compose_testkit::server::{ANY, BodyOffset, ClosedPort, Fault, RequestKind, Rule};
 use compose_testkit::{Catalog, GitServer, Repo, git};
 
 struct World {
@@ -34,7 +34,7 @@ fn stderr(output: &Output) -> String {
 }
 
 impl World {
-    /// A clone into a directory of its own; whether it works is the test's business.
+    /// Clones into a new directory; the clone may fail.
     fn clone(&self) -> Output {
         let target = tempfile::tempdir_in(self.root.path()).unwrap();
         let url = self.server.url("kubernetes");
@@ -45,17 +45,18 @@ impl World {
         TcpStream::connect(self.server.socket_address()).unwrap()
     }
 
-    /// Asks for the handshake, and returns all that comes until the end, with how it ended.
+    /// Requests the handshake, and returns everything that is received and how the connection
+    /// ended.
     fn handshake(&self) -> (String, io::Result<usize>) {
         let mut stream = self.connect();
-        ask(&mut stream);
+        request_handshake(&mut stream);
         let mut answer = Vec::new();
         let ended = stream.read_to_end(&mut answer);
         (String::from_utf8_lossy(&answer).into_owned(), ended)
     }
 }
 
-fn ask(stream: &mut TcpStream) {
+fn request_handshake(stream: &mut TcpStream) {
     stream
         .write_all(
             b"GET /kubernetes/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -63,7 +64,7 @@ fn ask(stream: &mut TcpStream) {
         .unwrap();
 }
 
-/// The body of a response in chunks, as far as it came.
+/// Returns the body of a chunked response, as far as it was received.
 fn body(answer: &str) -> String {
     let mut rest = answer.split_once("\r\n\r\n").unwrap().1;
     let mut body = String::new();
@@ -90,7 +91,9 @@ fn a_reset_comes_instead_of_a_response() {
 #[test]
 fn a_reset_comes_at_its_byte() {
     let world = world();
-    world.server.inject("kubernetes", Fault::ResetAt(At::Body(10)));
+    world
+        .server
+        .inject("kubernetes", Fault::ResetAt(BodyOffset::Body(10)));
     let (answer, ended) = world.handshake();
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(body(&answer), "001e# serv");
@@ -102,12 +105,14 @@ fn a_reset_comes_at_its_byte() {
 #[test]
 fn a_body_is_closed_or_truncated_at_its_byte() {
     let world = world();
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::CloseAt(At::Body(10))).times(1));
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::TruncateAt(At::Body(10))).times(1));
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::CloseAt(BodyOffset::Body(10))).times(1),
+    );
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::TruncateAt(BodyOffset::Body(10))).times(1),
+    );
     let (closed, ended) = world.handshake();
     assert!(ended.is_ok());
     let (truncated, ended) = world.handshake();
@@ -119,11 +124,11 @@ fn a_body_is_closed_or_truncated_at_its_byte() {
 }
 
 #[test]
-fn a_truncated_pack_is_no_clone() {
+fn a_truncated_pack_makes_a_clone_fail() {
     let world = world();
     world
         .server
-        .inject("kubernetes", Fault::TruncateAt(At::Pack(1_000)));
+        .inject("kubernetes", Fault::TruncateAt(BodyOffset::Pack(1_000)));
     let output = world.clone();
     assert!(
         stderr(&output).contains("early EOF") || stderr(&output).contains("unexpected disconnect"),
@@ -136,7 +141,9 @@ fn a_truncated_pack_is_no_clone() {
 #[test]
 fn a_flipped_bit_breaks_the_pack() {
     let world = world();
-    world.server.inject("kubernetes", Fault::FlipBit(At::Pack(1_000)));
+    world
+        .server
+        .inject("kubernetes", Fault::FlipBit(BodyOffset::Pack(1_000)));
     let output = world.clone();
     let said = stderr(&output);
     assert!(
@@ -145,7 +152,9 @@ fn a_flipped_bit_breaks_the_pack() {
     );
 
     world.server.heal("kubernetes");
-    world.server.inject("kubernetes", Fault::FlipBit(At::Body(6)));
+    world
+        .server
+        .inject("kubernetes", Fault::FlipBit(BodyOffset::Body(6)));
     let (answer, _) = world.handshake();
     assert!(body(&answer).starts_with("001e# rervice=git"), "{answer:?}");
 }
@@ -153,16 +162,18 @@ fn a_flipped_bit_breaks_the_pack() {
 #[test]
 fn bytes_are_overwritten() {
     let world = world();
-    world
-        .server
-        .inject("kubernetes", Fault::Overwrite(At::Body(2), b"XYZ".to_vec()));
+    world.server.inject(
+        "kubernetes",
+        Fault::Overwrite(BodyOffset::Body(2), b"XYZ".to_vec()),
+    );
     assert!(body(&world.handshake().0).starts_with("00XYZ service="));
 
     world.server.heal("kubernetes");
-    // The number of objects stands in the pack's bytes 8 to 11.
-    world
-        .server
-        .inject("kubernetes", Fault::Overwrite(At::Pack(8), vec![0, 0, 0, 1]));
+    // The number of objects is in the pack's bytes 8 to 11.
+    world.server.inject(
+        "kubernetes",
+        Fault::Overwrite(BodyOffset::Pack(8), vec![0, 0, 0, 1]),
+    );
     let output = world.clone();
     assert!(!output.status.success(), "{output:?}");
 }
@@ -173,11 +184,13 @@ fn a_stall_lasts_until_the_client_gives_up() {
     world
         .server
         .inject("kubernetes", Rule::from(Fault::Stall).times(1));
-    world.server.inject("kubernetes", Fault::StallAt(At::Body(10)));
+    world
+        .server
+        .inject("kubernetes", Fault::StallAt(BodyOffset::Body(10)));
     for expected in ["", "001e# serv"] {
         let mut stream = world.connect();
         stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        ask(&mut stream);
+        request_handshake(&mut stream);
         let mut answer = Vec::new();
         let stalled = stream.read_to_end(&mut answer).unwrap_err();
         assert_eq!(stalled.kind(), io::ErrorKind::WouldBlock);
@@ -194,7 +207,7 @@ fn a_stall_lasts_until_the_client_gives_up() {
     world
         .server
         .wait_for(Duration::from_secs(10), |seen| seen.len() == 2);
-    // A stalled connection does not keep the server from ending.
+    // A stalled connection does not keep the server from stopping.
     let _stalled = world.connect();
     drop(world);
 }
@@ -219,7 +232,7 @@ fn a_drip_comes_byte_by_byte() {
 }
 
 #[test]
-fn a_status_comes_n_times_and_then_all_is_well() {
+fn a_status_is_sent_a_limited_number_of_times() {
     let world = world();
     let busy = Fault::Status {
         code: 503,
@@ -256,13 +269,13 @@ fn a_status_comes_n_times_and_then_all_is_well() {
 }
 
 #[test]
-fn only_the_second_fetch_suffers() {
+fn only_the_second_fetch_gets_the_fault() {
     let world = world();
     let rule = Rule::from(Fault::Status {
         code: 500,
         retry_after: None,
     })
-    .on(Kind::Fetch)
+    .on(RequestKind::Fetch)
     .after(1)
     .times(1);
     world.server.inject("kubernetes", rule);
@@ -271,7 +284,7 @@ fn only_the_second_fetch_suffers() {
 }
 
 #[test]
-fn a_login_page_an_error_and_any_other_answer_reach_the_client() {
+fn login_pages_errors_and_other_answers_reach_the_client() {
     let world = world();
     world
         .server
@@ -288,7 +301,7 @@ fn a_login_page_an_error_and_any_other_answer_reach_the_client() {
         .inject("kubernetes", Rule::from(error.clone()).times(1));
     world
         .server
-        .inject("kubernetes", Rule::from(error).on(Kind::Fetch).times(1));
+        .inject("kubernetes", Rule::from(error).on(RequestKind::Fetch).times(1));
     for _ in 0..2 {
         let output = world.clone();
         assert!(stderr(&output).contains("remote error: the repo"), "{output:?}");
@@ -327,7 +340,7 @@ fn side_band_errors_reach_the_client_in_every_protocol_version() {
 }
 
 #[test]
-fn a_redirect_goes_where_it_says() {
+fn redirects_lead_to_their_target() {
     let world = world();
     let elsewhere = GitServer::start(world.root.path());
     let redirect = |to: &str| Fault::Redirect {
@@ -360,7 +373,7 @@ fn an_endless_advertisement_does_not_end() {
     let world = world();
     world.server.inject("kubernetes", Fault::EndlessRefs);
     let mut stream = world.connect();
-    ask(&mut stream);
+    request_handshake(&mut stream);
     let mut answer = vec![0; 3_000_000];
     stream.read_exact(&mut answer).unwrap();
     let answer = String::from_utf8_lossy(&answer);
@@ -368,9 +381,10 @@ fn an_endless_advertisement_does_not_end() {
     drop(stream);
 
     world.server.heal("kubernetes");
-    world
-        .server
-        .inject("kubernetes", Rule::from(Fault::EndlessRefs).on(Kind::LsRefs));
+    world.server.inject(
+        "kubernetes",
+        Rule::from(Fault::EndlessRefs).on(RequestKind::LsRefs),
+    );
     let url = world.server.url("kubernetes");
     let mut child = git::command(world.root.path())
         .args(["ls-remote", &url])
@@ -379,14 +393,14 @@ fn an_endless_advertisement_does_not_end() {
         .unwrap();
     world.server.wait_for(Duration::from_secs(30), |seen| {
         seen.iter()
-            .any(|seen| seen.kind == Kind::LsRefs && seen.bytes_sent > 3_000_000)
+            .any(|seen| seen.kind == RequestKind::LsRefs && seen.bytes_sent > 3_000_000)
     });
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn a_pack_of_our_own_is_what_the_client_gets() {
+fn the_client_gets_an_injected_pack() {
     let world = world();
     let blob = world.repo.write_blob("not asked for");
     let pack = {
@@ -415,7 +429,7 @@ fn a_pack_of_our_own_is_what_the_client_gets() {
             target.path(),
             &[&["fetch", "--quiet"], depth, &[&url, "refs/tags/1.0.0"]].concat(),
         );
-        // Git takes the pack and misses what it asked for.
+        // git accepts the pack and misses the objects that it requested.
         assert!(
             stderr(&output).contains("did not send all necessary objects"),
             "{output:?}"

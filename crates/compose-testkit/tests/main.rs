@@ -1,4 +1,4 @@
-//! The test kit does what its users rely on.
+//! The test kit's guarantees to the tests that use it.
 
 mod catalog;
 mod catalog_server;

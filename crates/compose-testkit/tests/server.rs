@@ -1,9 +1,9 @@
-//! Stock git can clone through the server in every way, and the counts are right.
+//! Stock git can clone through the server in all its modes, and the requests are counted.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use compose_testkit::server::{ANY, Kind, Protocol};
+use compose_testkit::server::{ANY, Protocol, RequestKind};
 use compose_testkit::{Catalog, GitServer, Repo, git};
 
 struct World {
@@ -45,7 +45,7 @@ fn head(directory: &Path) -> String {
 }
 
 #[test]
-fn a_clone_is_whole_and_counted() {
+fn a_clone_is_complete_and_counted() {
     let world = world();
     let clone = world.clone("whole", &[]);
     assert_eq!(head(&clone), world.repo.commit("main"));
@@ -72,8 +72,11 @@ fn a_clone_is_whole_and_counted() {
     assert_eq!(world.server.stats("other").requests(), 0);
     assert_eq!(world.server.stats(ANY), stats);
 
-    let kinds: Vec<Kind> = world.server.requests().iter().map(|seen| seen.kind).collect();
-    assert_eq!(kinds, [Kind::InfoRefs, Kind::LsRefs, Kind::Fetch]);
+    let kinds: Vec<RequestKind> = world.server.requests().iter().map(|seen| seen.kind).collect();
+    assert_eq!(
+        kinds,
+        [RequestKind::InfoRefs, RequestKind::LsRefs, RequestKind::Fetch]
+    );
     world.server.clear_requests();
     assert_eq!(world.server.stats(ANY).requests(), 0);
 }
@@ -87,7 +90,7 @@ fn a_shallow_clone_of_a_tag_has_one_commit() {
 }
 
 #[test]
-fn a_filtered_clone_leaves_the_blobs_out() {
+fn a_filtered_clone_has_no_blobs() {
     let world = world();
     let clone = world.clone("blobless", &["--filter=blob:none", "--no-checkout"]);
     let missing = git::run(&clone, ["rev-list", "--objects", "--missing=print", "HEAD"]);
@@ -133,7 +136,7 @@ fn old_protocol_versions_can_be_forced() {
 }
 
 #[test]
-fn a_compressed_request_is_understood() {
+fn a_compressed_request_is_decompressed() {
     let root = tempfile::tempdir().unwrap();
     let mut catalog = Catalog::new("many");
     for number in 0..40 {
@@ -143,7 +146,7 @@ fn a_compressed_request_is_understood() {
     }
     let repo = catalog.build(root.path());
     let server = GitServer::start(root.path());
-    // Git compresses a request of protocol v0 that is longer than 1,024 bytes, here by its 40 wants.
+    // git compresses requests of protocol v0 over 1,024 bytes; these have 40 wants.
     server.set_protocol("many", Protocol::V0);
     git::run(
         root.path(),
@@ -156,7 +159,7 @@ fn a_compressed_request_is_understood() {
     let seen = server
         .requests()
         .into_iter()
-        .find(|seen| seen.kind == Kind::Fetch)
+        .find(|seen| seen.kind == RequestKind::Fetch)
         .unwrap();
     assert_eq!(seen.header("content-encoding"), Some("gzip"));
     assert!(
@@ -190,7 +193,7 @@ fn credentials_are_required_and_recorded() {
 }
 
 #[test]
-fn what_is_said_of_any_repo_holds_for_each_unless_it_has_its_own() {
+fn settings_for_any_repo_apply_unless_a_repo_has_its_own() {
     let world = world();
     world.server.require_credentials(ANY, "user", "secret");
     world.server.hide_capability("kubernetes", "filter");
@@ -233,7 +236,7 @@ fn latency_is_added_per_round_trip() {
     world.server.set_latency(latency);
     let start = Instant::now();
     world.clone("slow", &["--depth", "1"]);
-    // Connecting, the handshake, the refs, the pack.
+    // The round trips are the connection, the handshake, the refs and the pack.
     assert!(start.elapsed() >= latency * 4, "{:?}", start.elapsed());
 }
 
@@ -245,7 +248,7 @@ fn connections_are_served_at_the_same_time() {
         .map(|_| std::net::TcpStream::connect(world.server.socket_address()).unwrap())
         .collect();
     world.server.set_latency(Duration::ZERO);
-    // None of the eight has been answered, and the server answers a ninth.
+    // None of the eight connections has been answered, and the server serves a ninth.
     world.clone("ninth", &[]);
     // Dropping the server does not wait for the eight.
     drop(world);

@@ -1,4 +1,4 @@
-//! The stand-in does what BitOps does, as far as can be seen from outside.
+//! The stand-in behaves like BitOps, as far as can be seen from outside.
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -42,7 +42,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The lines that tell of stages, without the lists of files.
+/// Returns the output's lines about stages, without the lists of files.
 fn stages(output: &Output) -> Vec<String> {
     stdout(output)
         .lines()
@@ -51,7 +51,7 @@ fn stages(output: &Output) -> Vec<String> {
         .collect()
 }
 
-/// Lays the environments of an example over each other, as plain files.
+/// Creates an operations repo from the environments of an example, copied over each other.
 fn example_repo(name: &str, environments: &[(&str, &str)]) -> OpsRepo {
     let ops_repo = OpsRepo::new();
     let root = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn terraform_comes_before_ansible() {
 }
 
 #[test]
-fn the_exit_code_is_the_first_failing_stages() {
+fn the_exit_code_is_that_of_the_first_failing_stage() {
     let ops_repo = OpsRepo::new();
     ops_repo
         .file("dev/terraform/bitops.config.yaml", "terraform: {}")
@@ -179,7 +179,7 @@ fn the_environments_config_orders_the_deployments() {
 }
 
 #[test]
-fn another_build_config_is_named_by_argument_or_variable() {
+fn the_build_config_is_set_by_argument_or_variable() {
     let ops_repo = OpsRepo::new();
     ops_repo
         .file("build.yaml", "bitops: {deployments: {only: {plugin: terraform}}}")
@@ -201,7 +201,7 @@ fn another_build_config_is_named_by_argument_or_variable() {
 }
 
 #[test]
-fn a_broken_config_a_missing_one_and_a_missing_environment_end_the_run() {
+fn missing_and_broken_configs_and_a_missing_environment_end_the_run() {
     let broken = OpsRepo::new();
     broken.file("dev/bitops.config.yaml", "a: [");
     assert_eq!(broken.deploy().status.code(), Some(1));
@@ -220,7 +220,7 @@ fn a_broken_config_a_missing_one_and_a_missing_environment_end_the_run() {
 }
 
 #[test]
-fn failures_are_passed_over_where_the_config_says_so() {
+fn failures_are_skipped_if_the_config_says_so() {
     let ops_repo = OpsRepo::new();
     ops_repo
         .file("dev/bitops.config.yaml", "bitops: {fail_fast: false}")
@@ -239,7 +239,7 @@ fn failures_are_passed_over_where_the_config_says_so() {
 }
 
 #[test]
-fn hooks_run_in_the_copy_and_say_everything_on_one_stream() {
+fn hooks_run_in_the_copy_and_write_to_one_stream() {
     let ops_repo = OpsRepo::new();
     ops_repo
         .file("dev/terraform/bitops.config.yaml", "terraform: {}")
@@ -257,7 +257,8 @@ fn hooks_run_in_the_copy_and_say_everything_on_one_stream() {
     );
 }
 
-/// The tool of the terraform plugin at work, and the directory of its state.
+/// Starts the tool of the terraform plugin. Returns it once it is applying, with the directory of
+/// its state.
 fn tool_at_work() -> (Child, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join("terraform.hold"), "").unwrap();
@@ -272,9 +273,9 @@ fn tool_at_work() -> (Child, tempfile::TempDir) {
     (child, state)
 }
 
-/// Reads its output as far as this line.
+/// Reads the output up to a certain line.
 fn wait_for_line(child: &mut Child, expected: &str) {
-    // Byte by byte: what a buffer had read on would be lost to the next call.
+    // Byte by byte: a buffer would take later lines away from the next call.
     let pipe = child.stdout.as_mut().unwrap();
     let mut line = Vec::new();
     loop {

@@ -36,18 +36,18 @@ impl World {
     }
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
-fn a_private_authority_is_trusted_by_who_is_told_to() {
+fn a_private_authority_is_trusted_only_if_it_is_configured() {
     let world = world();
     let ca = world.authority.write(world.root.path());
     let trust = [("GIT_SSL_CAINFO", ca.to_str().unwrap())];
     let server = GitServer::start_tls(world.root.path(), &world.authority.identity());
     let untold = world.ls_remote(&server, &[]);
-    assert!(said(&untold).contains("certificate"), "{untold:?}");
+    assert!(stderr(&untold).contains("certificate"), "{untold:?}");
     let told = world.ls_remote(&server, &trust);
     assert!(
         String::from_utf8_lossy(&told.stdout).ends_with("\trefs/tags/1.0.0\n"),
@@ -57,8 +57,9 @@ fn a_private_authority_is_trusted_by_who_is_told_to() {
     assert!(server.url("x").starts_with("https://localhost:"));
 }
 
-/// What a client says of the server's certificate that trusts the authority: nothing where all is well.
-fn verdict(server: &GitServer, authority: &Authority) -> Option<rustls::Error> {
+/// Returns the error of a TLS client that trusts the authority, or `None` if the server's
+/// certificate is valid.
+fn handshake_error(server: &GitServer, authority: &Authority) -> Option<rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
@@ -77,11 +78,11 @@ fn verdict(server: &GitServer, authority: &Authority) -> Option<rustls::Error> {
 }
 
 #[test]
-fn a_wrong_certificate_is_wrong_in_the_way_it_says() {
+fn invalid_certificates_give_the_matching_error() {
     let world = world();
     let server = |identity| GitServer::start_tls(world.root.path(), &identity);
     assert_eq!(
-        verdict(&server(world.authority.identity()), &world.authority),
+        handshake_error(&server(world.authority.identity()), &world.authority),
         None
     );
     for (identity, expected) in [
@@ -92,13 +93,15 @@ fn a_wrong_certificate_is_wrong_in_the_way_it_says() {
         ),
         (Authority::new().identity(), "UnknownIssuer"),
     ] {
-        let verdict = verdict(&server(identity), &world.authority).unwrap().to_string();
-        assert!(verdict.contains(expected), "{expected}: {verdict}");
+        let error = handshake_error(&server(identity), &world.authority)
+            .unwrap()
+            .to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
     }
 }
 
 #[test]
-fn a_proxy_passes_requests_on() {
+fn a_proxy_forwards_requests() {
     let world = world();
     let server = GitServer::start(world.root.path());
     let proxy = Proxy::start();
@@ -127,7 +130,7 @@ fn a_proxy_passes_requests_on() {
 }
 
 #[test]
-fn a_proxy_tunnels_https_for_those_who_may() {
+fn a_proxy_tunnels_https_for_authorized_clients() {
     let world = world();
     let ca = world.authority.write(world.root.path());
     let server = GitServer::start_tls(world.root.path(), &world.authority.identity());
@@ -139,7 +142,7 @@ fn a_proxy_tunnels_https_for_those_who_may() {
         )
     };
     let refused = through(&proxy.address());
-    assert!(said(&refused).contains("407"), "{refused:?}");
+    assert!(stderr(&refused).contains("407"), "{refused:?}");
     assert_eq!(server.requests().len(), 0);
 
     let output = through(&proxy.address().replace("http://", "http://user:secret@"));

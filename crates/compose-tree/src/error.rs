@@ -1,4 +1,4 @@
-//! What can go wrong on disk.
+//! The errors of this crate.
 
 use std::{
     io,
@@ -13,20 +13,20 @@ use crate::{
     record::COMPOSITION,
 };
 
-/// A failure to read or write, with the path it is about.
+/// A failure to read or write, with the path that it is about.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file, directory or link cannot be made.
+    /// A file, directory or link could not be read or written.
     #[error("cannot {action} {path}", path = path.display())]
     Io {
-        /// `create`, `write`, `link`…
+        /// The failed action: `create`, `write`, `link`, …
         action: &'static str,
-        /// What could not be handled.
+        /// The file, directory or link.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// The link cannot be switched.
+    /// The link could not be switched.
     #[error("cannot switch {path}", path = path.display())]
     Switch {
         /// The link.
@@ -34,15 +34,15 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The link names a composition that is gone, and with it what the link named before.
-    #[error("{path} leads to a composition that is gone: {composition}", path = path.display(), composition = composition.display())]
+    /// The link names a composition that no longer exists, so the user's repo cannot be found.
+    #[error("{path} points to a composition that no longer exists: {composition}", path = path.display(), composition = composition.display())]
     Lost {
         /// The link.
         path: PathBuf,
         /// The composition's directory.
         composition: PathBuf,
     },
-    /// There is no operations repo, and an empty directory in its place would be deployed.
+    /// There is no operations repo, and the pipeline would deploy the empty directory in its place.
     #[error("there is no operations repo, and the empty directory {path} in its place cannot be removed", path = path.display())]
     Empty {
         /// The directory.
@@ -50,23 +50,23 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The place where the pipeline looks is a directory, so nothing can be switched.
-    #[error("{path} is a directory, not the symlink that a composition is switched in by", path = path.display())]
+    /// The pipeline's path is a directory, so nothing can be switched.
+    #[error("{path} is a directory, not the symlink through which a composition is switched in", path = path.display())]
     NotALink {
         /// The operations repo's path.
         path: PathBuf,
     },
-    /// The place where the pipeline looks is a file or the like.
+    /// The pipeline's path is neither a directory nor a link.
     #[error("{path} is neither a directory nor a link to one", path = path.display())]
     NotADirectory {
         /// The operations repo's path.
         path: PathBuf,
     },
-    /// The user's repo is mounted, and another mount lies over it: an engine that was given both sorts them by depth,
-    /// and equally deep ones not at all.
+    /// The user's repo is mounted, but a later mount hides it. Container engines mount in order of
+    /// depth, and equally deep mounts in no fixed order.
     #[error("the operations repo is mounted at {path}, and a later mount hides it", path = path.display())]
     Hidden {
-        /// Where it is mounted.
+        /// Where the repo is mounted.
         path: PathBuf,
     },
 }
@@ -82,15 +82,15 @@ impl Error {
         move |source| Self::Switch { path, source }
     }
 
-    /// What to do where nothing can be written. A `--tmpfs` hides what is below: it is for a home, and for no other directory.
-    /// The mode is for podman, which gives each tmpfs a sticky one.
+    /// Returns the hint for a read-only file system. A `--tmpfs` hides what is below it, so it is
+    /// only suggested for a home. The mode is for podman, which gives each tmpfs a sticky one.
     fn read_only(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default();
         let parent = path.parent().unwrap_or(path);
         let in_home = name == ACTIVE || name.as_encoded_bytes().starts_with(COMPOSITION.as_bytes());
         if matches!(self, Error::Switch { .. }) && !in_home {
             return format!(
-                "{} is the link that is switched, so that {} must be writable: run the container without `--read-only`, or let BITOPS_COMPOSE_OPS_REPO name a link elsewhere",
+                "{} is the link that is switched, so {} must be writable: run the container without `--read-only`, or set BITOPS_COMPOSE_OPS_REPO to a link elsewhere",
                 path.display(),
                 parent.display()
             );
@@ -110,7 +110,8 @@ impl Error {
         }
     }
 
-    /// Whether the link cannot be switched because others may write its directory, and not replace what isn't theirs.
+    /// Returns whether the link cannot be replaced because its directory is sticky: others may
+    /// write to the directory, but only replace what they own.
     fn is_kept_by_a_sticky_directory(&self) -> bool {
         let Error::Switch { path, .. } = self else {
             return false;
@@ -132,13 +133,13 @@ impl Cause for Error {
                     .into(),
             ),
             Error::NotADirectory { .. } => {
-                Some("it is where the operations repo is expected; BITOPS_COMPOSE_OPS_REPO names another place".into())
+                Some("the operations repo is expected there; set BITOPS_COMPOSE_OPS_REPO to use another place".into())
             }
             Error::Hidden { .. } => {
-                Some("engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose mount the operations repo at /opt/bitops-compose/mount".into())
+                Some("container engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose, mount the operations repo at /opt/bitops-compose/mount".into())
             }
             Error::Lost { path, .. } => Some(format!(
-                "let it name your operations repo again: ln -sfn DIR {}",
+                "point it to your operations repo again: ln -sfn DIR {}",
                 path.display()
             )),
             Error::Empty { .. } => Some("mount the operations repo at /opt/bitops_deployment".into()),
@@ -147,17 +148,17 @@ impl Cause for Error {
                 match source.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => Some(self.read_only(path)),
                     io::ErrorKind::PermissionDenied if self.is_kept_by_a_sticky_directory() => Some(format!(
-                        "{dir} is sticky, so that only the owner of {} may replace it: give {dir} the mode 0777; for a tmpfs, `--tmpfs {dir}:mode=0777`",
+                        "{dir} is sticky, so only the owner of {} may replace it: give {dir} the mode 0777; for a tmpfs, `--tmpfs {dir}:mode=0777`",
                         path.display()
                     )),
                     io::ErrorKind::PermissionDenied => Some(format!(
-                        "let this user write {dir}, or set BITOPS_COMPOSE_HOME to a directory that it may write"
+                        "allow this user to write to {dir}, or set BITOPS_COMPOSE_HOME to a writable directory"
                     )),
                     io::ErrorKind::DirectoryNotEmpty => {
-                        Some("the base image brings an operations repo: move it to /opt/bitops-compose/mount".into())
+                        Some("the base image contains an operations repo: move it to /opt/bitops-compose/mount".into())
                     }
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a larger disk"))
+                        Some(format!("free some space below {dir}, or set BITOPS_COMPOSE_HOME to a directory on a larger disk"))
                     }
                     _ => None,
                 }
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tmpfs_is_advised_for_a_home_alone() {
+    fn a_tmpfs_is_suggested_for_a_home_only() {
         let read_only = || io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
         let switch = |path: &str| Error::switch(path)(read_only()).hint().unwrap();
         let advised = switch("/opt/bitops-compose/active");
@@ -181,7 +182,7 @@ mod tests {
             ),
             "{advised}"
         );
-        // With another home the link itself is what cannot be switched.
+        // With another home, the pipeline's path itself is the link that cannot be switched.
         let advised = switch("/opt/bitops_deployment");
         assert!(
             advised.contains("/opt must be writable") && !advised.contains("tmpfs"),

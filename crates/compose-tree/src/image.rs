@@ -1,4 +1,4 @@
-//! The layout of an image.
+//! Installs the directory layout of an image.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -7,13 +7,14 @@ use crate::{
     link::{self, ACTIVE, MOUNT},
 };
 
-/// Makes the layout of an image below `root` (`/` in a Dockerfile).
+/// Creates the directory layout of an image below `root` (`/` in a Dockerfile).
 ///
-/// - `<root>/opt/bitops-compose`: every user may write it, and it is not sticky, since the link in it is
-///   replaced by whatever user the container runs as;
-/// - `<root>/opt/bitops-compose/mount`: an empty directory that takes what a user mounts, copies or clones, as any user;
+/// - `<root>/opt/bitops-compose`: writable for every user, and not sticky, because the user that the
+///   container runs as replaces the link in it;
+/// - `<root>/opt/bitops-compose/mount`: an empty directory, writable for every user, into which users
+///   mount, copy or clone;
 /// - `<root>/opt/bitops-compose/active -> mount`;
-/// - `<root>/opt/bitops_deployment -> bitops-compose/active`; an empty directory there is replaced;
+/// - `<root>/opt/bitops_deployment -> bitops-compose/active`, which replaces an empty directory;
 /// - `<root>/var/cache/bitops-compose`: the object cache, writable for every user.
 pub fn install(root: &Path) -> Result<(), Error> {
     let home = root.join("opt/bitops-compose");
@@ -29,7 +30,8 @@ pub fn install(root: &Path) -> Result<(), Error> {
     }
     link::replace(Path::new(MOUNT), &home.join(ACTIVE), &home.join(".active.new"))?;
     if fs::symlink_metadata(&ops_repo).is_ok_and(|meta| meta.is_dir()) {
-        // Not recursively: an image that brings an operations repo keeps it, and is told.
+        // Not recursively: an operations repo that the image brings is kept, and reported as an
+        // error.
         fs::remove_dir(&ops_repo).map_err(Error::io("replace", &ops_repo))?;
     }
     link::replace(
@@ -39,7 +41,7 @@ pub fn install(root: &Path) -> Result<(), Error> {
     )
 }
 
-/// A directory that every user may write, whatever the umask.
+/// Creates a directory that every user may write to, whatever the umask.
 fn make_open(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).map_err(Error::io("open to every user", dir))
@@ -50,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_layout_leads_to_an_empty_directory_and_is_made_again_without_harm() {
+    fn the_layout_has_an_empty_mount_and_can_be_installed_again() {
         let root = tempfile::tempdir().unwrap();
         install(root.path()).unwrap();
         let home = root.path().join("opt/bitops-compose");
@@ -58,7 +60,7 @@ mod tests {
         let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&home), mode(&home.join("mount"))), (0o777, 0o777));
         assert_eq!(fs::read_dir(&ops_repo).unwrap().count(), 0);
-        // What is there keeps its mode and content.
+        // Existing directories keep their mode and content.
         fs::create_dir(ops_repo.join("dev")).unwrap();
         fs::set_permissions(home.join("mount"), fs::Permissions::from_mode(0o750)).unwrap();
         install(root.path()).unwrap();
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operations_repo_in_the_image_is_not_thrown_away() {
+    fn an_operations_repo_in_the_image_is_not_removed() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("opt/bitops_deployment/dev")).unwrap();
         assert!(matches!(

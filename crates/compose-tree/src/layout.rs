@@ -1,10 +1,12 @@
-//! Which directories of a composed tree are real, and where the composed files stand in it.
+//! Decides which directories of a composed tree are real, and where the composed files are placed.
 //!
-//! A copy of the tree must be what a copy of a repo would be into which somebody had copied the sources' files by hand:
+//! A copy of the tree must equal a copy of the user's repo into which the sources' files had been
+//! copied by hand:
 //!
-//! - a file that goes to `dev/x` where the user has `dev -> environments/dev` goes to `environments/dev/x`;
-//! - a link that leads to something composed (`terraform-b -> terraform`, `mods -> ../modules`) must lead to the composed one, so
-//!   it is made again as it is written, in a real directory, whatever directory it is in;
+//! - a file for `dev/x`, where the user has `dev -> environments/dev`, is placed at
+//!   `environments/dev/x`;
+//! - a link that leads to something composed (`terraform-b -> terraform`, `mods -> ../modules`) must
+//!   lead to the composed one, so it is recreated as the user wrote it, in a real directory;
 //! - everything else is a link to the user's own file or directory.
 
 use std::{
@@ -16,68 +18,68 @@ use std::{
 
 use crate::{
     Error,
-    links::{Links, Place},
+    links::{Destination, Links},
     write::NewFile,
 };
 
-/// Real directories by their path below the tree; the tree's root is "".
-pub(crate) type Layout = BTreeMap<PathBuf, Dir>;
+/// The real directories by their path below the tree; "" is the tree's root.
+pub(crate) type Layout = BTreeMap<PathBuf, RealDir>;
 
 /// A real directory.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Dir {
-    /// Composed files, by index.
+pub(crate) struct RealDir {
+    /// The indices of composed files in it.
     pub(crate) files: Vec<usize>,
-    /// Real directories in it.
+    /// The real directories in it.
     pub(crate) dirs: BTreeSet<OsString>,
-    /// Names that are left out.
+    /// The names that are left out.
     pub(crate) left_out: BTreeSet<OsString>,
-    /// The user's links that are made again, each with what it names.
+    /// The user's links that are recreated, each with its target.
     pub(crate) links: BTreeMap<OsString, PathBuf>,
 }
 
-/// What is laid out beside the composed files. Paths are relative to the operations repo's root.
+/// What to lay out besides the composed files. Paths are relative to the operations repo's root.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    /// Not linked.
+pub(crate) struct LayoutOptions {
+    /// Paths that are left out.
     pub(crate) left_out: Vec<PathBuf>,
-    /// Real directories, where they are directories.
+    /// Paths that become real directories.
     pub(crate) real: Vec<PathBuf>,
 }
 
-impl Dir {
-    /// Names at which nothing of the user's is linked.
+impl RealDir {
+    /// Returns the names at which nothing of the user's is linked.
     pub(crate) fn taken<'a>(&'a self, files: &'a [(&str, u32)]) -> HashSet<&'a OsStr> {
-        let composed = self.files.iter().map(|at| OsStr::new(files[*at].0));
+        let composed = self.files.iter().map(|index| OsStr::new(files[*index].0));
         let others = self.dirs.iter().chain(&self.left_out);
         composed.chain(others.map(OsString::as_os_str)).collect()
     }
 }
 
-/// Lays out a tree for the user's links.
-pub(crate) fn lay_out(files: &[NewFile<'_>], wanted: &Wanted, mut links: Links) -> Layout {
+/// Lays out a tree around the user's links.
+pub(crate) fn lay_out(files: &[NewFile<'_>], wanted: &LayoutOptions, mut links: Links) -> Layout {
     let mut layout = place_files(files, &mut links);
     for path in &wanted.left_out {
-        let dir = enter(&mut layout, path.parent().unwrap_or(Path::new("")));
+        let dir = make_real(&mut layout, path.parent().unwrap_or(Path::new("")));
         dir.left_out.extend(path.file_name().map(OsStr::to_owned));
     }
     for path in &wanted.real {
-        enter(&mut layout, path);
+        make_real(&mut layout, path);
     }
-    enter(&mut layout, Path::new(""));
+    make_real(&mut layout, Path::new(""));
     if !links.is_empty() {
         for (dir, inside) in &layout {
-            // A composed file stands where the user has a link.
-            let names = inside.files.iter().map(|at| files[*at].0.file_name());
+            // A composed file replaces a link of the user's.
+            let names = inside.files.iter().map(|index| files[*index].0.file_name());
             names.for_each(|name| links.forget(&dir.join(name)));
         }
-        lead_links(&mut layout, files, &links);
+        redirect_links(&mut layout, files, &links);
     }
     layout
 }
 
-/// The directory of each file, with links of the user's followed that stay in the repo. A link that leads out of it, or to where
-/// another file goes already, is a real directory instead.
+/// Places each file in a directory, following the user's links that stay in the repo. A link that
+/// leads out of the repo, or to the place of another file, becomes a real directory instead.
 fn place_files(files: &[NewFile<'_>], links: &mut Links) -> Layout {
     loop {
         match try_place(files, links) {
@@ -87,26 +89,34 @@ fn place_files(files: &[NewFile<'_>], links: &mut Links) -> Layout {
     }
 }
 
+// Places the files. Returns the link that has to become a real directory if the files cannot be
+// placed through it.
 fn try_place(files: &[NewFile<'_>], links: &Links) -> Result<Layout, PathBuf> {
     let mut layout = Layout::new();
     let mut by_links = Vec::new();
     let mut first = 0;
-    // A composition's files are sorted, so that those of a directory mostly stand together.
-    for together in files.chunk_by(|(one, _), (next, _)| above(one.as_str()) == above(next.as_str())) {
+    // The files are sorted, so those of one directory are mostly adjacent.
+    for together in files.chunk_by(|(one, _), (next, _)| parent_of(one.as_str()) == parent_of(next.as_str()))
+    {
         let next = first + together.len();
-        let dir = Path::new(above(together[0].0.as_str()));
+        let dir = Path::new(parent_of(together[0].0.as_str()));
         match links.follow(Path::new(""), dir) {
-            Place::Inside(place, None) => enter(&mut layout, &place).files.extend(first..next),
-            // After all others: what has the place by its own name keeps it.
-            Place::Inside(place, Some(link)) => by_links.push((place, link, first..next)),
-            Place::Outside(link) => return Err(link),
+            Destination::Inside(place, None) => make_real(&mut layout, &place).files.extend(first..next),
+            // Files that go through a link come last: a file with that path of its own takes
+            // precedence.
+            Destination::Inside(place, Some(link)) => by_links.push((place, link, first..next)),
+            Destination::Outside(link) => return Err(link),
         }
         first = next;
     }
     for (place, link, indexes) in by_links {
-        let dir = enter(&mut layout, &place);
-        let taken: HashSet<&str> = dir.files.iter().map(|at| files[*at].0.file_name()).collect();
-        let mut names = indexes.clone().map(|at| files[at].0.file_name());
+        let dir = make_real(&mut layout, &place);
+        let taken: HashSet<&str> = dir
+            .files
+            .iter()
+            .map(|index| files[*index].0.file_name())
+            .collect();
+        let mut names = indexes.clone().map(|index| files[index].0.file_name());
         if names.any(|name| taken.contains(name) || dir.dirs.contains(OsStr::new(name))) {
             return Err(link);
         }
@@ -115,33 +125,33 @@ fn try_place(files: &[NewFile<'_>], links: &Links) -> Result<Layout, PathBuf> {
     Ok(layout)
 }
 
-/// Makes a directory real, and all above it.
-fn enter<'l>(layout: &'l mut Layout, dir: &Path) -> &'l mut Dir {
+/// Makes a directory and all directories above it real.
+fn make_real<'l>(layout: &'l mut Layout, dir: &Path) -> &'l mut RealDir {
     if !layout.contains_key(dir)
         && let (Some(above), Some(name)) = (dir.parent(), dir.file_name())
     {
-        enter(layout, above).dirs.insert(name.to_owned());
+        make_real(layout, above).dirs.insert(name.to_owned());
     }
     layout.entry(dir.to_owned()).or_default()
 }
 
-/// Lets each link of the user's that leads to something composed lead to the composed one. Its directory becomes a real one by that,
-/// and other links may lead there.
-fn lead_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
+/// Recreates each of the user's links that leads to something composed. The link's directory
+/// becomes real, and other links may lead to it, so this is repeated until nothing changes.
+fn redirect_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
     let mut open: Vec<(&Path, &Path)> = links.iter().collect();
     loop {
         let before = open.len();
         open.retain(|(path, target)| {
             let dir = path.parent().unwrap_or(Path::new(""));
-            let Place::Inside(place, _) = links.follow(dir, target) else {
+            let Destination::Inside(place, _) = links.follow(dir, target) else {
                 return false;
             };
             if !is_composed(layout, files, &place) {
                 return true;
             }
-            let written = as_written(dir, target, &place);
+            let written = recreated_target(dir, target, &place);
             if let Some(name) = path.file_name() {
-                enter(layout, dir).links.insert(name.to_owned(), written);
+                make_real(layout, dir).links.insert(name.to_owned(), written);
             }
             false
         });
@@ -151,7 +161,7 @@ fn lead_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
     }
 }
 
-/// Is it a real directory, a composed file or a link that is made again?
+/// Returns whether a path is a real directory, a composed file or a recreated link.
 fn is_composed(layout: &Layout, files: &[NewFile<'_>], place: &Path) -> bool {
     let in_dir = || {
         let dir = layout.get(place.parent()?)?;
@@ -159,14 +169,15 @@ fn is_composed(layout: &Layout, files: &[NewFile<'_>], place: &Path) -> bool {
         let composed = dir
             .files
             .iter()
-            .any(|at| OsStr::new(files[*at].0.file_name()) == name);
+            .any(|index| OsStr::new(files[*index].0.file_name()) == name);
         Some(composed || dir.links.contains_key(name))
     };
     layout.contains_key(place) || in_dir().unwrap_or(false)
 }
 
-/// What the new link names. A way down and up again may pass a directory that is a link in the tree: then the straight one.
-fn as_written(dir: &Path, target: &Path, place: &Path) -> PathBuf {
+/// Returns the target of a recreated link. A target that leads down and up again may pass a
+/// directory that is a link in the tree, so it is straightened.
+fn recreated_target(dir: &Path, target: &Path, place: &Path) -> PathBuf {
     let mut down = false;
     let winds = target.components().any(|component| match component {
         Component::Normal(_) => {
@@ -193,22 +204,22 @@ fn as_written(dir: &Path, target: &Path, place: &Path) -> PathBuf {
     }
 }
 
-/// The directory that a path is in; "" for the tree itself.
-fn above(path: &str) -> &str {
+/// Returns the directory of a path; "" is the tree's root.
+fn parent_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(above, _)| above)
 }
 
-/// What the user has where a directory is made.
+/// A directory of the user's for which a real one is made.
 #[derive(Debug)]
-pub(crate) struct Users {
+pub(crate) struct UsersDir {
     /// Its permission bits.
     pub(crate) mode: u32,
     /// The names in it.
     pub(crate) names: Vec<OsString>,
 }
 
-/// Lists a directory of the user's; `None`: there is nothing at all.
-pub(crate) fn users(path: &Path) -> Result<Option<Users>, Error> {
+/// Lists a directory of the user's. Returns `None` if there is none.
+pub(crate) fn list_users_dir(path: &Path) -> Result<Option<UsersDir>, Error> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let meta = match fs::metadata(path) {
@@ -218,7 +229,7 @@ pub(crate) fn users(path: &Path) -> Result<Option<Users>, Error> {
     };
     let entries = fs::read_dir(path).map_err(Error::io("list", path))?;
     let names = entries.map(|entry| Ok(entry.map_err(Error::io("list", path))?.file_name()));
-    Ok(Some(Users {
+    Ok(Some(UsersDir {
         mode: meta.permissions().mode() & 0o7777,
         names: names.collect::<Result<_, Error>>()?,
     }))
@@ -230,18 +241,18 @@ mod tests {
 
     use super::*;
 
-    fn laid_out(files: &[&str], pairs: &[(&str, &str)], wanted: &Wanted) -> Vec<String> {
+    fn laid_out(files: &[&str], pairs: &[(&str, &str)], wanted: &LayoutOptions) -> Vec<String> {
         let paths: Vec<TreePath> = files.iter().map(|path| TreePath::new(path).unwrap()).collect();
         let files: Vec<NewFile<'_>> = paths.iter().map(|path| (path, FileMode::Regular)).collect();
         let layout = lay_out(&files, wanted, Links::from_pairs(pairs));
         let mut lines = Vec::new();
         for (dir, inside) in &layout {
             lines.push(format!("{}/", dir.display()));
-            for at in &inside.files {
+            for index in &inside.files {
                 lines.push(format!(
                     "{}: {}",
-                    dir.join(paths[*at].file_name()).display(),
-                    paths[*at]
+                    dir.join(paths[*index].file_name()).display(),
+                    paths[*index]
                 ));
             }
             for (name, target) in &inside.links {
@@ -252,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_something_composed_is_made_again_wherever_it_is() {
+    fn links_to_composed_paths_are_recreated() {
         let pairs = [
             ("dev/terraform-b", "terraform"),
             ("dev/mods", "../modules"),
@@ -264,7 +275,7 @@ mod tests {
         ];
         let files = ["dev/terraform/main.tf", "modules/vpc/a.tf"];
         assert_eq!(
-            laid_out(&files, &pairs, &Wanted::default()),
+            laid_out(&files, &pairs, &LayoutOptions::default()),
             [
                 "/",
                 "dev/",
@@ -288,13 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn files_go_where_the_users_links_lead() {
+    fn files_are_placed_through_the_users_links() {
         let pairs = [
             ("dev", "environments/dev"),
             ("environments/dev/tf", "../../shared-tf"),
         ];
         assert_eq!(
-            laid_out(&["dev/tf/a.tf", "dev/x"], &pairs, &Wanted::default()),
+            laid_out(&["dev/tf/a.tf", "dev/x"], &pairs, &LayoutOptions::default()),
             [
                 "/",
                 "dev -> environments/dev",
@@ -309,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_out_of_the_repo_or_to_another_files_place_is_a_real_directory() {
+    fn a_link_out_of_the_repo_or_to_another_files_place_becomes_a_real_directory() {
         let pairs = [("dev/out", "/srv/x"), ("dev/b", "a"), ("dev/c", "a")];
         assert_eq!(
             laid_out(
                 &["dev/a/f", "dev/b/f", "dev/c/g", "dev/out/f"],
                 &pairs,
-                &Wanted::default()
+                &LayoutOptions::default()
             ),
             [
                 "/",
@@ -333,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn a_composed_file_stands_where_the_user_has_a_link() {
+    fn a_composed_file_replaces_the_users_link() {
         let pairs = [
             ("dev/values.yaml", "../common.yaml"),
             ("prod/values.yaml", "../dev/values.yaml"),
         ];
         assert_eq!(
-            laid_out(&["dev/values.yaml"], &pairs, &Wanted::default()),
+            laid_out(&["dev/values.yaml"], &pairs, &LayoutOptions::default()),
             [
                 "/",
                 "dev/",
@@ -351,8 +362,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_and_what_must_be_real() {
-        let wanted = Wanted {
+    fn paths_can_be_left_out_or_made_real() {
+        let wanted = LayoutOptions {
             left_out: vec![".cache/compose".into()],
             real: vec!["prod".into()],
         };

@@ -1,4 +1,4 @@
-//! The composition on disk, and the path at which the pipeline sees it.
+//! Composes the operations repo on disk and switches the pipeline's path to it.
 //!
 //! ```
 //! use std::{fs, io::Write as _};
@@ -7,7 +7,7 @@
 //! use compose_tree::{Attempt, Error, Links, Located, Places, Staging, image, locate};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // An image, and an operations repo in it.
+//! // Lay out an image, and put an operations repo into it.
 //! let root = tempfile::tempdir()?;
 //! image::install(root.path())?;
 //! let (home, ops_repo) = (root.path().join("opt/bitops-compose"), root.path().join("opt/bitops_deployment"));
@@ -16,7 +16,7 @@
 //! let places = Places { ops_repo: &ops_repo, home: &home, environment: None, candidates: &[] };
 //! let Located::Repo(mount) = locate(&places)? else { panic!("an operations repo is mounted") };
 //!
-//! // A composition of one new file, beside the mount.
+//! // Compose one new file beside the mount.
 //! let path = TreePath::new("dev/theirs.tf")?;
 //! let staging = Staging::begin(&mount, &TreePath::new("dev")?)?;
 //! let staged = staging.write::<Error>(
@@ -26,7 +26,7 @@
 //!     |manifest| manifest.write_all(b"{}"),
 //! )?;
 //!
-//! // One rename shows it to the pipeline, and another takes it away.
+//! // One rename makes the composition visible to the pipeline, another one hides it again.
 //! let Attempt::Locked(lock) = mount.try_lock()? else { panic!("no other run is switching") };
 //! let switched = staged.switch(&mount, lock)?;
 //! assert_eq!(fs::read_to_string(ops_repo.join("dev/mine.tf"))?, "# mine\n");
@@ -37,38 +37,38 @@
 //! # }
 //! ```
 //!
-//! In the image three names lead to the user's operations repo, and one rename moves the pipeline to the
-//! composed one, for as long as it copies it (section 9 of the design):
+//! In the image, three names lead to the user's operations repo. One rename switches the pipeline
+//! to the composed one for as long as it copies it:
 //!
 //! ```text
-//! /opt/bitops_deployment -> bitops-compose/active         where the pipeline looks
+//! /opt/bitops_deployment -> bitops-compose/active         the pipeline's path
 //! /opt/bitops-compose/
-//! ├── active -> mount             names composition.XXXX/tree while that is copied, and then mount again
-//! ├── mount/                      the user's -v lands here; a link where a CI's checkout takes its place
-//! └── composition.XXXX/           one run's result, gone with the run
-//!     ├── manifest.json           where every path came from
-//!     ├── staged                  whose repo lies below, and every name in the tree
-//!     ├── to, back                links that only have to be renamed over `active`
+//! ├── active -> mount             names composition.XXXX/tree during the copy, then mount again
+//! ├── mount/                      the mount point for the user's -v; a link if a CI's checkout is used
+//! └── composition.XXXX/           one run's result, removed with the run
+//!     ├── manifest.json           the origin of every path
+//!     ├── staged                  the user's repo, and every name in the tree
+//!     ├── to, back                links that are renamed over `active`
 //!     └── tree/                   a symlink farm: only composed directories are real,
 //!         ├── .git -> …/mount/.git                        only composed files are written
 //!         └── dev/
 //!             ├── helm -> …/mount/dev/helm
-//!             ├── terraform-b -> terraform                the user's own link, made again
+//!             ├── terraform-b -> terraform                the user's own link, recreated
 //!             └── terraform/main.tf
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`image`] | the layout of an image |
-//! | [`mod@locate`], [`mount`] | where the user's repo is, and what the pipeline's path shows |
+//! | [`mod@locate`], [`mount`] | finding the user's repo, and what the pipeline's path shows |
 //! | `link` | the link that is switched, and the lock on it |
-//! | `restart`, `mountinfo` | a container that is started again |
+//! | `restart`, `mountinfo` | restarted containers; mount points |
 //! | [`staging`] | a composition being written beside the mount |
 //! | `layout`, `links` | which directories are real, and the user's symlinks |
 //! | `write` | many new files, by several threads |
-//! | `record` | what a composition knows of itself |
+//! | `record` | a composition's record of its origin and content |
 //! | [`switch`] | the states of a run: switched, switched back |
-//! | [`sweep`], `relocate` | what the pipeline wrote into the composition goes to the user's repo |
+//! | [`sweep`], `relocate` | moving files that the pipeline wrote into the composition to the user's repo |
 //! | `old` | removing compositions |
 
 pub mod error;

@@ -1,9 +1,10 @@
-//! The link that the pipeline follows to the operations repo, and the right to switch it.
+//! The link that leads the pipeline to the operations repo, and the lock for switching it.
 //!
-//! **The switch lock** is the link itself: while it names a composition that a living process holds (a shared `flock` on the
-//! composition's directory, which the system releases with its last holder), nobody else may switch it. The short moment of a
-//! switch, between the look at the link and the rename, is guarded by an exclusive `flock` beside the link. So nothing stays after
-//! a kill, whatever home another run has, and nothing but the hold on the composition has to pass through an exec.
+//! **The switch lock** is the link itself. While it names a composition that a living process holds
+//! (by a shared `flock` on the composition's directory, which the system releases with its last
+//! holder), no other run may switch it. The short time of a switch, between reading the link and
+//! the rename, is guarded by an exclusive `flock` beside the link. Nothing remains after a kill,
+//! other homes do not matter, and only the hold on the composition has to pass through an exec.
 
 use std::{
     fs,
@@ -22,71 +23,73 @@ use crate::{
     record::{self, Record},
 };
 
-/// The link below a home that is switched.
+/// The name of the switched link in a home.
 pub(crate) const ACTIVE: &str = "active";
-/// The name below a home where the user's operations repo is.
+/// The name of the mount point in a home.
 pub(crate) const MOUNT: &str = "mount";
-/// As many links as the system follows.
+/// The most links that are followed, as in the system.
 const MOST_LINKS: usize = 40;
 
 /// The link that is switched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// Its directory holds no links.
+    /// The path of the link, with the links in its directory resolved.
     path: PathBuf,
-    kind: Kind,
+    kind: LinkOwner,
 }
 
-/// Whose link it is.
+/// The owner of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `active` of a home, as in the image; it names `mount` beside it.
+pub(crate) enum LinkOwner {
+    /// The link `active` of a home, as in the image; it normally names `mount` beside it.
     Active,
-    /// The operations repo's path is a link of the user's, outside of an image.
+    /// The operations repo's path is the user's own link, outside of an image.
     Own,
 }
 
-/// The right to switch the link, once. Dropped, others may.
+/// The permission to switch the link once. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct SwitchLock {
     _guard: OwnedFd,
 }
 
-/// What came of asking for the [`SwitchLock`].
+/// The outcome of requesting the [`SwitchLock`].
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is had.
+    /// The lock was acquired.
     Locked(SwitchLock),
-    /// Another run has it.
+    /// Another run holds it.
     Busy(Busy),
 }
 
 /// Another run that is switching, or whose composition is switched in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Busy {
-    /// The environment that it composes, where that is known.
+    /// The environment that it composes, if known.
     pub environment: Option<String>,
     /// Its composition, once it is switched in.
     pub composition: Option<PathBuf>,
 }
 
 impl Link {
-    /// The link behind `ops_repo` for a run whose home is `home`; `None`: there is something else, and nothing to switch.
+    /// Finds the link behind `ops_repo` for a run with this home. Returns `None` if the path is not
+    /// a link and cannot be switched.
     ///
-    /// Links are followed to the first that is some home's `active`: two homes then switch, and guard, the same one.
+    /// Links are followed to the first one that is the `active` of any home, so that two homes
+    /// switch, and lock, the same link.
     pub(crate) fn find(ops_repo: &Path, home: &Path) -> Option<Self> {
         let own = resolved(ops_repo);
-        let mut at = own.clone();
+        let mut current = own.clone();
         for _ in 0..MOST_LINKS {
-            let target = fs::read_link(&at);
-            if is_active(&at, target.as_deref().ok(), home) {
+            let target = fs::read_link(&current);
+            if is_active(&current, target.as_deref().ok(), home) {
                 return Some(Self {
-                    path: at,
-                    kind: Kind::Active,
+                    path: current,
+                    kind: LinkOwner::Active,
                 });
             }
             match target {
-                Ok(target) => at = resolved(&at.parent().unwrap_or(Path::new("/")).join(target)),
+                Ok(target) => current = resolved(&current.parent().unwrap_or(Path::new("/")).join(target)),
                 Err(_) => break,
             }
         }
@@ -96,15 +99,15 @@ impl Link {
         };
         switchable.then_some(Self {
             path: own,
-            kind: Kind::Own,
+            kind: LinkOwner::Own,
         })
     }
 
-    /// A link that was found before.
-    pub(crate) fn at(path: &Path) -> Self {
+    /// Returns the link at a path that was found before.
+    pub(crate) fn from_path(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            kind: Kind::Own,
+            kind: LinkOwner::Own,
         }
     }
 
@@ -112,32 +115,32 @@ impl Link {
         &self.path
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> LinkOwner {
         self.kind
     }
 
-    /// The directory that it is in.
+    /// Returns the directory of the link.
     pub(crate) fn dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// What it names, as written.
+    /// Returns the link's target as written.
     pub(crate) fn target(&self) -> Option<PathBuf> {
         fs::read_link(&self.path).ok()
     }
 
-    /// A target of it as a path from the root.
+    /// Resolves a target of the link against its directory.
     pub(crate) fn place(&self, target: &Path) -> PathBuf {
         self.dir().join(target)
     }
 
-    /// The composition that it names, there or gone.
+    /// Returns the composition that the link names, whether it still exists or not.
     pub(crate) fn composition(&self) -> Option<PathBuf> {
         let target = self.place(&self.target()?);
         record::composition_above(&target).map(|(composition, _)| composition)
     }
 
-    /// Asks for the right to switch; never waits.
+    /// Requests the lock for switching, without waiting.
     pub(crate) fn try_lock(&self) -> Result<Attempt, Error> {
         let guard = self.open_guard().map_err(Error::io("lock", &self.path))?;
         match rustix::fs::flock(&guard, FlockOperation::NonBlockingLockExclusive) {
@@ -157,7 +160,7 @@ impl Link {
         })
     }
 
-    /// The living run whose composition is switched in.
+    /// Returns the living run whose composition is switched in.
     pub(crate) fn holder(&self) -> Option<Busy> {
         let composition = self.composition().filter(|composition| is_held(composition))?;
         let record = Record::read(&composition);
@@ -167,17 +170,18 @@ impl Link {
         })
     }
 
-    /// A home's `active` is the only link in its directory. Beside a user's link there may be others, which are none of its
-    /// business: there it is a file.
+    /// Opens the file whose lock guards a switch. A home's `active` is the only link in its
+    /// directory, so the directory is locked. Beside a user's own link there may be others, so a
+    /// file is locked there.
     fn open_guard(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         match self.kind {
-            Kind::Active => Ok(rustix::fs::open(
+            LinkOwner::Active => Ok(rustix::fs::open(
                 self.dir(),
                 flags | OFlags::DIRECTORY,
                 Mode::empty(),
             )?),
-            Kind::Own => {
+            LinkOwner::Own => {
                 let path = self.beside("lock");
                 let flags = flags | OFlags::NOFOLLOW;
                 match rustix::fs::open(&path, flags, Mode::empty()) {
@@ -185,7 +189,8 @@ impl Link {
                     opened => return Ok(opened?),
                 }
                 let made = rustix::fs::open(&path, flags | OFlags::CREATE, Mode::from(0o644))?;
-                // Whatever the umask: other users lock it, too. If it is another user's by now, it is open already.
+                // Other users must be able to lock it, whatever the umask. This fails if another
+                // user made it first, who then set the mode.
                 let _ = rustix::fs::fchmod(&made, Mode::from(0o644));
                 Ok(made)
             }
@@ -200,13 +205,14 @@ impl Link {
         self.dir().join(name)
     }
 
-    /// Names another target at once, whatever stood there (a link or nothing).
+    /// Atomically gives the link another target. A missing link is created.
     pub(crate) fn replace(&self, target: &Path, _lock: &SwitchLock) -> Result<(), Error> {
         replace(target, &self.path, &self.beside("new"))
     }
 
-    /// Puts a link that is made already in its place: one rename. On another file system it is made anew beside the link.
-    pub(crate) fn put(&self, made: &Path) -> Result<(), Error> {
+    /// Renames a prepared link over this one. On another file system it is created again beside
+    /// this one first.
+    pub(crate) fn move_into_place(&self, made: &Path) -> Result<(), Error> {
         match fs::rename(made, &self.path) {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                 let target = fs::read_link(made).map_err(Error::switch(&self.path))?;
@@ -216,18 +222,18 @@ impl Link {
         }
     }
 
-    /// Fails where no link can be put in its place.
+    /// Returns an error if the link cannot be replaced.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         match rustix::fs::access(self.dir(), Access::WRITE_OK) {
             Err(error @ (Errno::ROFS | Errno::ACCESS)) => Err(Error::switch(&self.path)(error.into())),
-            // What else is wrong is told better by what needs it.
+            // Other problems are reported better where they occur.
             _ => Ok(()),
         }
     }
 }
 
-/// Makes `link` point to `target` by a link aside that has a name of its own: only the holder of the lock makes one, so that after a
-/// kill one may stay at most, until the next time.
+/// Makes `link` point to `target` by renaming a temporary link with a fixed name. Only the holder
+/// of the lock creates it, so a kill leaves at most one, until the next switch.
 pub(crate) fn replace(target: &Path, link: &Path, aside: &Path) -> Result<(), Error> {
     match fs::remove_file(aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::switch(link)(error)),
@@ -235,13 +241,13 @@ pub(crate) fn replace(target: &Path, link: &Path, aside: &Path) -> Result<(), Er
     }
     symlink(target, aside).map_err(Error::switch(link))?;
     fs::rename(aside, link).map_err(|error| {
-        // The rename's failure is the one to be told.
+        // The failure of the rename is reported.
         let _ = fs::remove_file(aside);
         Error::switch(link)(error)
     })
 }
 
-/// Does a living process hold this composition? What cannot be looked at may be held.
+/// Returns whether a living process holds this composition. If it cannot be opened it may be held.
 pub(crate) fn is_held(composition: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::open(composition, flags, Mode::empty()) {
@@ -250,7 +256,7 @@ pub(crate) fn is_held(composition: &Path) -> bool {
     }
 }
 
-/// Is it the link that a home is switched by? Another home's is known by what it names.
+/// Returns whether the path is a home's `active`. Another home's link is recognized by its target.
 fn is_active(path: &Path, target: Option<&Path>, home: &Path) -> bool {
     let names_a_home = |target: &Path| {
         let below = record::composition_above(target).is_some();
@@ -260,7 +266,7 @@ fn is_active(path: &Path, target: Option<&Path>, home: &Path) -> bool {
         && (path.parent() == Some(home) || target.is_some_and(names_a_home))
 }
 
-/// The path with the links of its directory followed, but not its last component.
+/// Resolves the links in the directory of a path, but not the last component.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {

@@ -1,4 +1,4 @@
-//! The symlinks of the user's repo: found by one walk over its names, and where each leads.
+//! The symlinks of the user's repo, found by walking its directories, and their destinations.
 
 use std::{
     collections::HashMap,
@@ -12,41 +12,44 @@ use std::{
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 
-/// As many links as the system follows in one path.
+/// The most links that are followed in one path, as in the system.
 const MOST_LINKS: usize = 40;
-/// A directory's names are read in pieces of this size.
-const BUFFER: usize = 32 << 10;
-/// More threads wait for each other in the kernel.
+/// The bytes of directory entries that are read at once.
+const DIR_BUFFER: usize = 32 << 10;
+/// More threads than this would wait for each other in the kernel.
 const MOST_THREADS: usize = 4;
-/// Directories in the queue that are worth another thread.
+/// The length of the queue above which further threads are started.
 const WORTH_A_THREAD: usize = 16;
-/// git's own directory is large, holds no link of the user's, and is nothing that a source composes.
+/// git's own directory is large, holds no links of the user's, and is never composed.
 const SKIPPED: &[u8] = b".git";
 
-/// Symlinks by their path below the root, each with its target as written. No path passes another link.
+/// Symlinks by their path below the root, each with its target as written. No path passes another
+/// link.
 ///
-/// The walk takes its time where a repo is large, and needs nothing but the repo: it is best made beside other work. A link that
-/// comes or goes between the walk and the staging does no harm: it is then linked as any file is, or not at all.
+/// The walk takes time in a large repo and needs nothing but the repo, so it is best made in
+/// parallel with other work. A link that appears or disappears between the walk and the staging
+/// does no harm: it is linked like any file, or not at all.
 #[derive(Debug, Default)]
 pub struct Links(HashMap<PathBuf, PathBuf>);
 
-/// Where a path leads.
+/// The destination of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// To this path below the root, there or not, which passes no link; with the first link on the way.
+pub(crate) enum Destination {
+    /// A path below the root, which may not exist and passes no link; and the first link on the way
+    /// to it.
     Inside(PathBuf, Option<PathBuf>),
-    /// Out of the repo, by this link.
+    /// Outside of the repo, by this link.
     Outside(PathBuf),
 }
 
 impl Links {
-    /// Those of a repo, but for what is below the directories to `skip`. What cannot be listed has none: whoever copies the repo tells
-    /// that better.
+    /// Finds the links of a repo, except below the directories in `skip`. Directories that cannot
+    /// be listed are skipped; the copy of the repo reports them.
     pub fn of(root: &Path, skip: &[PathBuf]) -> Self {
-        let walk = Walk {
+        let walk = LinkWalk {
             root,
             skip,
-            state: Mutex::new(State {
+            state: Mutex::new(WalkState {
                 queue: vec![PathBuf::new()],
                 busy: 0,
                 found: HashMap::new(),
@@ -59,7 +62,7 @@ impl Links {
         thread::scope(|scope| {
             walk.work(&|walk| {
                 for _ in 1..threads {
-                    // Where no thread is left this one does it alone.
+                    // If no thread can be started, this one does the work alone.
                     let _ = thread::Builder::new().spawn_scoped(scope, move || walk.work(&|_| ()));
                 }
             });
@@ -82,43 +85,43 @@ impl Links {
             .map(|(path, target)| (path.as_path(), target.as_path()))
     }
 
-    /// From now on a directory or a file stands there.
+    /// Removes a link: a directory or a file takes its place.
     pub(crate) fn forget(&mut self, path: &Path) {
         self.0.remove(path);
     }
 
-    /// Follows a path that is relative to the directory `from`, which passes no link.
-    pub(crate) fn follow(&self, from: &Path, path: &Path) -> Place {
-        let mut at = from.to_owned();
+    /// Follows a path relative to the directory `from`, which passes no link.
+    pub(crate) fn follow(&self, from: &Path, path: &Path) -> Destination {
+        let mut current = from.to_owned();
         let mut first = None;
         let mut left = MOST_LINKS;
-        // What is still to go, last component first; each with the link that brought it.
+        // The remaining components, last one first, each with the link that it comes from.
         let mut rest: Vec<(Component<'_>, Option<&Path>)> = path
             .components()
             .rev()
             .map(|component| (component, None))
             .collect();
         while let Some((component, by)) = rest.pop() {
-            let outside = |at: &Path| Place::Outside(by.unwrap_or(at).to_owned());
+            let outside = |from: &Path| Destination::Outside(by.unwrap_or(from).to_owned());
             match component {
                 Component::CurDir => {}
                 Component::ParentDir => {
-                    if !at.pop() {
+                    if !current.pop() {
                         return outside(from);
                     }
                 }
                 Component::RootDir | Component::Prefix(_) => return outside(from),
                 Component::Normal(name) => {
-                    at.push(name);
-                    let Some((link, target)) = self.0.get_key_value(&at) else {
+                    current.push(name);
+                    let Some((link, target)) = self.0.get_key_value(&current) else {
                         continue;
                     };
                     first.get_or_insert_with(|| link.clone());
                     if left == 0 {
-                        return Place::Outside(link.clone());
+                        return Destination::Outside(link.clone());
                     }
                     left -= 1;
-                    at.pop();
+                    current.pop();
                     rest.extend(
                         target
                             .components()
@@ -128,35 +131,36 @@ impl Links {
                 }
             }
         }
-        Place::Inside(at, first)
+        Destination::Inside(current, first)
     }
 }
 
-/// A walk by several threads, each of which takes directories from one queue.
-struct Walk<'a> {
+/// A walk by several threads that take directories from one queue.
+struct LinkWalk<'a> {
     root: &'a Path,
     skip: &'a [PathBuf],
-    state: Mutex<State>,
+    state: Mutex<WalkState>,
     changed: Condvar,
 }
 
-struct State {
+struct WalkState {
     queue: Vec<PathBuf>,
-    /// Threads that may still find directories.
+    /// The threads that may still find directories.
     busy: usize,
     found: HashMap<PathBuf, PathBuf>,
 }
 
-impl Walk<'_> {
-    /// Works until the queue stays empty; `many` is called once when it is long.
-    fn work<'s>(&'s self, many: &dyn Fn(&'s Self)) {
-        let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
+impl LinkWalk<'_> {
+    /// Takes directories until all threads are done. `start_threads` is called once if the queue
+    /// gets long.
+    fn work<'s>(&'s self, start_threads: &dyn Fn(&'s Self)) {
+        let mut buffer = vec![MaybeUninit::uninit(); DIR_BUFFER];
         let mut alone = true;
         let mut state = self.lock();
         loop {
             let Some(dir) = state.queue.pop() else {
                 if state.busy == 0 {
-                    // The others wait for what this one might have found.
+                    // Wakes the threads that wait for more directories.
                     self.changed.notify_all();
                     return;
                 }
@@ -165,7 +169,7 @@ impl Walk<'_> {
             };
             state.busy += 1;
             drop(state);
-            let mut found = Found::default();
+            let mut found = FoundEntries::default();
             self.list(&dir, &mut buffer, &mut found);
             state = self.lock();
             state.busy -= 1;
@@ -173,7 +177,7 @@ impl Walk<'_> {
             state.found.extend(found.links);
             if alone && state.queue.len() > WORTH_A_THREAD {
                 alone = false;
-                many(self);
+                start_threads(self);
             }
             if !state.queue.is_empty() {
                 self.changed.notify_all();
@@ -181,13 +185,13 @@ impl Walk<'_> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WalkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn list(&self, dir: &Path, buffer: &mut [MaybeUninit<u8>], found: &mut Found) {
+    fn list(&self, dir: &Path, buffer: &mut [MaybeUninit<u8>], found: &mut FoundEntries) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        // Links on the way to the root itself are the user's.
+        // The root itself may be reached by links.
         let flags = if dir.as_os_str().is_empty() {
             flags
         } else {
@@ -228,14 +232,14 @@ impl Walk<'_> {
 }
 
 #[derive(Default)]
-struct Found {
+struct FoundEntries {
     dirs: Vec<PathBuf>,
     links: Vec<(PathBuf, PathBuf)>,
 }
 
 #[cfg(test)]
 impl Links {
-    /// Links that are nowhere on disk.
+    /// Creates links that do not exist on disk.
     pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
         Self(
             pairs
@@ -253,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_is_found_and_none_is_followed() {
+    fn all_links_are_found_and_none_is_followed() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         symlink("x", outside.path().join("not-ours")).unwrap();
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_followed_as_the_system_does() {
+    fn paths_are_followed_as_by_the_system() {
         let links = Links::from_pairs(&[
             ("dev", "environments/dev"),
             ("environments/dev/mods", "../../modules"),
@@ -293,29 +297,29 @@ mod tests {
             ("b", "a"),
         ]);
         let inside = |from: &str, path: &str| match links.follow(Path::new(from), Path::new(path)) {
-            Place::Inside(place, first) => Some((
+            Destination::Inside(place, first) => Some((
                 place.display().to_string(),
                 first.map(|first| first.display().to_string()),
             )),
-            Place::Outside(_) => None,
+            Destination::Outside(_) => None,
         };
-        let at = |place: &str, first: Option<&str>| Some((place.to_owned(), first.map(str::to_owned)));
-        assert_eq!(inside("", "prod/x"), at("prod/x", None));
-        assert_eq!(inside("", "dev/x"), at("environments/dev/x", Some("dev")));
-        assert_eq!(inside("", "dev/mods/m"), at("modules/m", Some("dev")));
-        // `..` leads from where a link led, not back over its name.
-        assert_eq!(inside("", "dev/../x"), at("environments/x", Some("dev")));
+        let expected = |place: &str, first: Option<&str>| Some((place.to_owned(), first.map(str::to_owned)));
+        assert_eq!(inside("", "prod/x"), expected("prod/x", None));
+        assert_eq!(inside("", "dev/x"), expected("environments/dev/x", Some("dev")));
+        assert_eq!(inside("", "dev/mods/m"), expected("modules/m", Some("dev")));
+        // `..` after a link is relative to the link's target, not to its name.
+        assert_eq!(inside("", "dev/../x"), expected("environments/x", Some("dev")));
         assert_eq!(
             inside("environments/dev", "up/./y"),
-            at("environments/y", Some("environments/dev/up"))
+            expected("environments/y", Some("environments/dev/up"))
         );
-        assert_eq!(inside("environments", "../z"), at("z", None));
+        assert_eq!(inside("environments", "../z"), expected("z", None));
         for path in ["out/x", "dev2", "a", "../x", "/etc"] {
             assert_eq!(inside("", path), None, "{path}");
         }
         assert_eq!(
             links.follow(Path::new(""), Path::new("out/x")),
-            Place::Outside("out".into())
+            Destination::Outside("out".into())
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the user's operations repo behind the pipeline's path.
+//! Finds the user's operations repo behind the pipeline's path.
 
 use std::{
     ffi::OsStr,
@@ -8,50 +8,53 @@ use std::{
 
 use crate::{
     Error,
-    link::{Kind, Link, MOUNT},
+    link::{Link, LinkOwner, MOUNT},
     mount::{Mount, Nothing},
     mountinfo::MountPoints,
     record::{self, Record},
     restart::mounted_on_compositions,
 };
 
-/// Where to look for the operations repo.
+/// The places to search for the operations repo.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
-    /// Where the pipeline looks.
+    /// The pipeline's path.
     pub ops_repo: &'a Path,
-    /// The directory of `active`, `mount` and compositions.
+    /// The home: the directory of `active`, `mount` and compositions.
     pub home: &'a Path,
-    /// The environment, as the pipeline gets it.
+    /// The environment's name as the pipeline gets it.
     pub environment: Option<&'a OsStr>,
-    /// What takes the mount's place where nothing is mounted: the first of these that has the environment, else the first that is
-    /// a directory.
+    /// The directories to use in place of the mount if nothing is mounted: the first of them with
+    /// the environment, or else the first that is a directory.
     pub candidates: &'a [PathBuf],
 }
 
-/// What [`locate`] found. Until one of them is settled the pipeline's path may still show what a killed run left.
+/// The result of [`locate`]. Until one of them is settled, the pipeline's path may still show the
+/// composition of a killed run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Located {
     /// The user's operations repo.
     Repo(Mount),
-    /// There is none: the pipeline has its own message for that.
+    /// There is none; the pipeline prints its own message.
     Nothing(Nothing),
 }
 
 /// Finds the user's operations repo.
 ///
-/// A path that leads to a composition means the user's own repo below it. Nothing is written, but for the directory that puts the
-/// parts of a mount together in a container that was started again (see `restart.rs`).
+/// A path that leads to a composition means the user's own repo below it. Nothing is written,
+/// except for the directory that assembles the parts of a mount in a restarted container (see
+/// `restart.rs`).
 pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
     let ops_repo = absolute(places.ops_repo)?;
     let home = absolute(places.home)?;
-    // One home spelt in two ways is one home.
+    // Two spellings of one home must compare equal.
     let home = fs::canonicalize(&home).unwrap_or(home);
     let points = MountPoints::read();
     let link = Link::find(&ops_repo, &home);
-    // Before anything else: what can be seen then may be an empty directory, which the pipeline would deploy.
+    // This comes first: the visible part may be an empty directory, which the pipeline would
+    // deploy.
     if let Ok(points) = &points {
-        let other = link.as_ref().filter(|link| link.kind() == Kind::Active);
+        let other = link.as_ref().filter(|link| link.kind() == LinkOwner::Active);
         let dirs = [Some(home.as_path()), other.map(Link::dir)];
         if let Some(path) = dirs
             .into_iter()
@@ -62,7 +65,7 @@ pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
             return Err(Error::Hidden { path });
         }
     }
-    let search = Search {
+    let search = RepoSearch {
         places,
         home,
         ops_repo,
@@ -70,12 +73,13 @@ pub fn locate(places: &Places<'_>) -> Result<Located, Error> {
     };
     match link {
         None => search.directory(),
-        Some(link) if link.kind() == Kind::Own => search.own_link(link),
+        Some(link) if link.kind() == LinkOwner::Own => search.own_link(link),
         Some(link) => search.home_link(link),
     }
 }
 
-/// The user's own path where `path` leads into a composition, or may: links are followed. Else the path itself.
+/// Returns the path in the user's repo if `path` leads into a composition, directly or by links;
+/// otherwise returns `path` unchanged.
 pub fn users_path(path: &Path) -> PathBuf {
     let Ok(real) = fs::canonicalize(path) else {
         return path.to_owned();
@@ -83,7 +87,7 @@ pub fn users_path(path: &Path) -> PathBuf {
     if record::composition_above(&real).is_none() {
         return path.to_owned();
     }
-    // In a container that was started again the user's repo may be mounted on an old composition.
+    // In a restarted container, the user's repo may be mounted on an old composition.
     let mounted = MountPoints::read().is_ok_and(|points| {
         let mut above = real.ancestors();
         above.any(|dir| record::composition_above(dir).is_some() && points.has(dir))
@@ -92,14 +96,14 @@ pub fn users_path(path: &Path) -> PathBuf {
     users.unwrap_or_else(|| path.to_owned())
 }
 
-struct Search<'a> {
+struct RepoSearch<'a> {
     places: &'a Places<'a>,
     home: PathBuf,
     ops_repo: PathBuf,
     points: io::Result<MountPoints>,
 }
 
-impl Search<'_> {
+impl RepoSearch<'_> {
     fn found(&self, root: PathBuf, link: Option<Link>, back: PathBuf) -> Located {
         Located::Repo(self.mount(root, link, back))
     }
@@ -115,7 +119,7 @@ impl Search<'_> {
         }
     }
 
-    /// There is something else than a link where the pipeline looks.
+    /// Handles a pipeline's path that is not a link.
     fn directory(&self) -> Result<Located, Error> {
         let root = fs::canonicalize(&self.ops_repo).unwrap_or_else(|_| self.ops_repo.clone());
         let root = record::users_path(&root).unwrap_or(root);
@@ -127,7 +131,7 @@ impl Search<'_> {
         }
     }
 
-    /// A link of the user's, or nothing at all.
+    /// Handles a link of the user's own, or a missing path.
     fn own_link(&self, link: Link) -> Result<Located, Error> {
         let Some(target) = link.target() else {
             return Ok(match self.candidate() {
@@ -135,10 +139,10 @@ impl Search<'_> {
                     let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
                     self.found(root, Some(link), candidate)
                 }
-                // The home's own mount, to which the path does not lead yet.
-                None => match self.at_mount(&self.home) {
-                    Mounted::Repo { root, .. } => self.found(root.clone(), Some(link), root),
-                    Mounted::Nothing { .. } => nothing(Some(link), None),
+                // The home's own mount, which the path does not lead to yet.
+                None => match self.examine_mount(&self.home) {
+                    MountContent::Repo { root, .. } => self.found(root.clone(), Some(link), root),
+                    MountContent::Nothing { .. } => nothing(Some(link), None),
                 },
             });
         };
@@ -162,7 +166,7 @@ impl Search<'_> {
         })
     }
 
-    /// The `active` of a home.
+    /// Handles the link `active` of a home.
     fn home_link(&self, link: Link) -> Result<Located, Error> {
         let target = link.target();
         if let Some(composition) = link.composition()
@@ -176,24 +180,25 @@ impl Search<'_> {
                 return Ok(self.found(root.clone(), Some(link), root));
             }
         } else if let Some(target) = target.filter(|target| !target.starts_with(MOUNT)) {
-            // Somebody gave it another target.
+            // Another program or user gave the link another target.
             return Ok(match fs::canonicalize(link.path()) {
                 Ok(root) if root.is_dir() => self.found(root, Some(link), target),
                 _ => nothing(Some(link), None),
             });
         }
         let candidate = self.candidate();
-        let names = |root: &Path, candidate: &Path| fs::canonicalize(candidate).is_ok_and(|at| at == root);
-        Ok(match (self.at_mount(link.dir()), candidate) {
-            // A link of ours to another place is replaced, what is there is not.
-            (Mounted::Repo { root, is_link, .. }, Some(candidate))
+        let names =
+            |root: &Path, candidate: &Path| fs::canonicalize(candidate).is_ok_and(|path| path == root);
+        Ok(match (self.examine_mount(link.dir()), candidate) {
+            // An existing link to another checkout is replaced; an existing directory is not.
+            (MountContent::Repo { root, is_link, .. }, Some(candidate))
                 if is_link && !names(&root, &candidate) =>
             {
-                self.instead(link, candidate)
+                self.use_candidate(link, candidate)
             }
-            (Mounted::Repo { root, back, .. }, _) => self.found(root, Some(link), back),
-            (Mounted::Nothing { .. }, Some(candidate)) => self.instead(link, candidate),
-            (Mounted::Nothing { empty }, None) => Located::Nothing(Nothing {
+            (MountContent::Repo { root, back, .. }, _) => self.found(root, Some(link), back),
+            (MountContent::Nothing { .. }, Some(candidate)) => self.use_candidate(link, candidate),
+            (MountContent::Nothing { empty }, None) => Located::Nothing(Nothing {
                 link: Some(link),
                 back: Some(MOUNT.into()),
                 empty,
@@ -201,22 +206,22 @@ impl Search<'_> {
         })
     }
 
-    /// What a home's `mount` holds.
-    fn at_mount(&self, home: &Path) -> Mounted {
+    /// Examines a home's `mount`.
+    fn examine_mount(&self, home: &Path) -> MountContent {
         let mounted = home.join(MOUNT);
         let back = PathBuf::from(MOUNT);
         match fs::symlink_metadata(&mounted) {
             Ok(meta) if meta.is_dir() => {
-                // Where nobody knows what is mounted, whatever is there counts.
+                // If the mount points are unknown, any content counts as mounted.
                 let is_mounted = self.points.as_ref().map_or(true, |points| points.has(&mounted));
-                match self.copied(&mounted, is_mounted) {
-                    Copied::Nothing => Mounted::Nothing { empty: Some(mounted) },
-                    Copied::Below(name) => Mounted::Repo {
+                match self.examine_dir(&mounted, is_mounted) {
+                    DirContent::Nothing => MountContent::Nothing { empty: Some(mounted) },
+                    DirContent::Below(name) => MountContent::Repo {
                         root: mounted.join(&name),
                         back: back.join(&name),
                         is_link: false,
                     },
-                    Copied::Repo => Mounted::Repo {
+                    DirContent::Repo => MountContent::Repo {
                         root: mounted,
                         back,
                         is_link: false,
@@ -225,36 +230,36 @@ impl Search<'_> {
             }
             Ok(meta) if meta.is_symlink() => {
                 match fs::canonicalize(&mounted).ok().filter(|root| root.is_dir()) {
-                    Some(root) => Mounted::Repo {
+                    Some(root) => MountContent::Repo {
                         root,
                         back,
                         is_link: true,
                     },
-                    None => Mounted::Nothing { empty: None },
+                    None => MountContent::Nothing { empty: None },
                 }
             }
-            _ => Mounted::Nothing { empty: None },
+            _ => MountContent::Nothing { empty: None },
         }
     }
 
-    /// What a directory holds that may not be a mount point.
-    fn copied(&self, mounted: &Path, is_mounted: bool) -> Copied {
+    /// Examines a directory that may not be a mount point.
+    fn examine_dir(&self, mounted: &Path, is_mounted: bool) -> DirContent {
         if is_mounted {
-            return Copied::Repo;
+            return DirContent::Repo;
         }
-        // What cannot be listed is something.
+        // A directory that cannot be listed counts as filled.
         let Ok(mut entries) = fs::read_dir(mounted) else {
-            return Copied::Repo;
+            return DirContent::Repo;
         };
         let (first, second) = (entries.next(), entries.next());
         match (first, second) {
-            (None, _) => Copied::Nothing,
+            (None, _) => DirContent::Nothing,
             (Some(Ok(alone)), None)
                 if !self.has_environment(mounted) && self.has_environment(&alone.path()) =>
             {
-                Copied::Below(alone.file_name())
+                DirContent::Below(alone.file_name())
             }
-            _ => Copied::Repo,
+            _ => DirContent::Repo,
         }
     }
 
@@ -271,8 +276,8 @@ impl Search<'_> {
             .map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
     }
 
-    /// The candidate takes the mount's place.
-    fn instead(&self, link: Link, candidate: PathBuf) -> Located {
+    /// Uses the candidate in place of the mount.
+    fn use_candidate(&self, link: Link, candidate: PathBuf) -> Located {
         let root = fs::canonicalize(&candidate).unwrap_or_else(|_| candidate.clone());
         Located::Repo(Mount {
             candidate: Some(candidate),
@@ -281,29 +286,30 @@ impl Search<'_> {
     }
 }
 
-/// What a home's `mount` holds.
-enum Mounted {
-    /// An operations repo, and what `active` names to show it.
+/// The content of a home's `mount`.
+enum MountContent {
+    /// An operations repo, and the target that `active` gets to show it.
     Repo {
         root: PathBuf,
         back: PathBuf,
-        /// `mount` is a link.
+        /// Whether `mount` is a link.
         is_link: bool,
     },
-    /// None.
+    /// No operations repo.
     Nothing {
-        /// An empty directory that is no mount point.
+        /// The path of an empty directory that is not a mount point.
         empty: Option<PathBuf>,
     },
 }
 
-/// What is in a directory that is no mount point.
-enum Copied {
-    /// Nothing.
+/// The content of a directory that is not a mount point.
+enum DirContent {
+    /// It is empty.
     Nothing,
-    /// The operations repo as one directory: `docker cp DIR C:/opt/bitops_deployment`.
+    /// The operations repo as the only directory, as after `docker cp DIR
+    /// C:/opt/bitops_deployment`.
     Below(std::ffi::OsString),
-    /// The operations repo.
+    /// The operations repo itself.
     Repo,
 }
 
@@ -366,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_is_no_operations_repo_and_the_pipeline_finds_no_path() {
+    fn an_empty_mount_is_removed_so_that_the_pipeline_finds_no_path() {
         let image = installed();
         let Located::Nothing(nothing) = image.dev() else {
             panic!()
         };
         assert_eq!(nothing.settle().unwrap(), Settled::Done);
         assert!(!image.ops.exists());
-        // Again, and once it is there.
+        // Settling again does no harm, and a mount that appears later is found.
         let Located::Nothing(nothing) = image.dev() else {
             panic!()
         };
@@ -384,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn one_directory_alone_that_has_the_environment_is_the_operations_repo() {
+    fn a_single_directory_with_the_environment_is_the_operations_repo() {
         let image = installed();
         image.dir("opt/bitops-compose/mount/checkout/dev");
         let mount = image.repo(&[]);
@@ -392,9 +398,9 @@ mod tests {
         mount.settle().unwrap();
         assert_eq!(image.active(), Path::new("mount/checkout"));
         assert!(image.ops.join("dev").is_dir());
-        // Found from there as well.
+        // It is found through the switched link as well.
         assert_eq!(image.repo(&[]).root(), mount.root());
-        // Not alone, or without the environment.
+        // It does not count if there are others, or without the environment.
         let other = repo(&image.ops, &image.home, Some("prod"), &[]);
         assert_eq!(other.root(), image.home.join("mount"));
         image.dir("opt/bitops-compose/mount/dev");
@@ -405,14 +411,14 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_takes_the_place_of_a_mount_and_another_ones() {
+    fn a_candidate_replaces_a_missing_mount_and_another_candidate() {
         let image = installed();
         for name in ["a", "b", "c"] {
             image.dir(&format!("work/{name}"));
         }
         let (a, b) = (image.dir("work/a"), image.dir("work/b"));
         image.dir("work/b/dev");
-        // The one that has the environment, else the first.
+        // The one with the environment is used, otherwise the first.
         assert_eq!(image.repo(&[a.clone(), b.clone()]).root(), b);
         let first = [image.root.path().join("nowhere"), a.clone(), image.dir("work/c")];
         assert_eq!(image.repo(&first).root(), a);
@@ -424,15 +430,15 @@ mod tests {
             assert_eq!(fs::canonicalize(&image.ops).unwrap(), *candidate);
             assert_eq!(image.active(), Path::new("mount"));
         }
-        // It is remembered for who has none.
+        // A later run without candidates finds it, too.
         assert_eq!(image.repo(&[]).root(), a);
-        // Gone is gone.
+        // A removed candidate is not found.
         fs::remove_dir_all(&a).unwrap();
         assert!(matches!(image.dev(), Located::Nothing(_)));
     }
 
     #[test]
-    fn what_is_there_goes_before_a_candidate() {
+    fn an_existing_mount_takes_precedence_over_a_candidate() {
         let image = installed();
         image.dir("opt/bitops-compose/mount/dev");
         let candidate = image.dir("work");
@@ -444,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn one_home_spelt_in_two_ways_is_one_home() {
+    fn two_spellings_of_a_home_are_the_same_home() {
         let image = installed();
         image.dir("opt/bitops-compose/mount/dev");
         symlink(&image.home, image.root.path().join("other")).unwrap();
@@ -460,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_into_a_composition_means_the_users_own() {
+    fn a_path_into_a_composition_is_mapped_to_the_users_repo() {
         let f = crate::testing::fixture(&["dev/x", "prod/x"]);
         let switched = f.switched(&["dev/y"]);
         let tree = switched.manifest().with_file_name("tree");
@@ -473,7 +479,7 @@ mod tests {
         ] {
             assert_eq!(users_path(&path), users, "{}", path.display());
         }
-        // What is the user's anyway stays as it is written.
+        // A path in the user's repo is returned as written.
         let prod = f.ops_repo().join("prod");
         assert_eq!(users_path(&prod), prod);
         drop(switched);
@@ -481,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_without_a_link_gets_one() {
+    fn a_missing_link_of_a_home_is_created() {
         let image = installed();
         image.dir("opt/bitops-compose/mount/dev");
         fs::remove_file(image.home.join("active")).unwrap();
@@ -499,16 +505,16 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_composition_that_is_gone() {
+    fn a_link_to_a_removed_composition_is_repaired_or_reported() {
         let image = installed();
         image.dir("opt/bitops-compose/mount/dev");
         let active = image.home.join("active");
         fs::remove_file(&active).unwrap();
         symlink("composition.gone/tree", &active).unwrap();
-        // A home knows where its mount is.
+        // A home knows its mount.
         image.repo(&[]).settle().unwrap();
         assert_eq!(image.active(), Path::new("mount"));
-        // Of the user's own link nobody knows what it named.
+        // The earlier target of a user's own link is unknown.
         let ops = image.root.path().join("ops");
         symlink(image.home.join("composition.gone/tree"), &ops).unwrap();
         let error = located(&ops, &image.dir("elsewhere"), None, &[]).unwrap_err();
@@ -517,15 +523,15 @@ mod tests {
             error
                 .hint()
                 .unwrap()
-                .starts_with("let it name your operations repo again: ln -sfn DIR ")
+                .starts_with("point it to your operations repo again: ln -sfn DIR ")
         );
     }
 
     #[test]
-    fn without_an_operations_repo_an_old_composition_is_not_deployed() {
+    fn an_old_composition_is_not_deployed_without_an_operations_repo() {
         let f = crate::testing::fixture(&["dev/x"]);
         let mut words = f.switched(&["dev/y"]).into_words().unwrap();
-        // As after a kill: nobody holds it.
+        // The directory is replaced, so that no process holds it, as after a kill.
         let composition = PathBuf::from(words.remove(1));
         let aside = composition.with_file_name("aside");
         fs::create_dir(&aside).unwrap();

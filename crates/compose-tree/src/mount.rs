@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Error, SwitchLock,
-    link::{self, Attempt, Busy, Kind, Link, MOUNT},
+    link::{self, Attempt, Busy, Link, LinkOwner, MOUNT},
     old,
 };
 
@@ -16,70 +16,71 @@ use crate::{
 pub struct Mount {
     pub(crate) home: PathBuf,
     pub(crate) root: PathBuf,
-    /// `None`: `ops_repo` is a directory, and nothing can be switched.
+    /// The switched link; `None` if `ops_repo` is a directory, and nothing can be switched.
     pub(crate) link: Option<Link>,
     pub(crate) ops_repo: PathBuf,
-    /// What the link names when it shows the user's repo.
+    /// The link's target that shows the user's repo.
     pub(crate) back: PathBuf,
-    /// `mount` is to be a link to this.
+    /// The directory that `mount` should become a link to.
     pub(crate) candidate: Option<PathBuf>,
 }
 
-/// No operations repo.
+/// The state without an operations repo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nothing {
     pub(crate) link: Option<Link>,
-    /// What the link names when it shows no composition; `None`: nobody knows.
+    /// The link's target that shows no composition; `None` if it is unknown.
     pub(crate) back: Option<PathBuf>,
-    /// An empty directory in the place of the mount.
+    /// An empty directory in place of the mount.
     pub(crate) empty: Option<PathBuf>,
 }
 
-/// What became of an attempt to settle.
+/// The outcome of settling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The pipeline's path shows the user's own repo.
     Done,
-    /// It shows the composition of another run, which lives, or is about to.
+    /// The path shows, or is about to show, the composition of another living run.
     Busy(Busy),
 }
 
 impl Mount {
-    /// The user's operations repo. Nothing is ever written below it.
+    /// Returns the root of the user's operations repo. Nothing is ever written below it.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The directory that holds compositions.
+    /// Returns the directory that holds compositions.
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// What the link names when it shows the user's repo.
+    /// Returns the link's target that shows the user's repo.
     pub(crate) fn back(&self) -> &Path {
         &self.back
     }
 
-    /// The link that is switched.
+    /// Returns the link that is switched.
     pub(crate) fn link(&self) -> Result<&Link, Error> {
         self.link.as_ref().ok_or_else(|| Error::NotALink {
             path: self.ops_repo.clone(),
         })
     }
 
-    /// Fails when there is no link that could be switched, or none can be put in its place; better known before
-    /// anything is fetched.
+    /// Returns an error if there is no link to switch, or if it cannot be replaced. Callers check
+    /// this before anything is fetched.
     pub fn check_switchable(&self) -> Result<(), Error> {
         self.link()?.check_writable()
     }
 
-    /// Asks for the right to switch the pipeline to a composition; never waits.
+    /// Requests the lock for switching the pipeline to a composition, without waiting.
     pub fn try_lock(&self) -> Result<Attempt, Error> {
         self.link()?.try_lock()
     }
 
-    /// Lets the pipeline see the user's operations repo, unless another run's composition is switched in, and removes what killed runs
-    /// left. Where nothing is to be done no lock is looked at.
+    /// Makes the pipeline see the user's operations repo, unless another run's composition is
+    /// switched in, and removes leftovers of killed runs. Takes no lock if nothing has to be
+    /// changed.
     pub fn settle(&self) -> Result<Settled, Error> {
         if let Some(link) = self.link.as_ref().filter(|link| !self.is_shown(link)) {
             match link.try_lock()? {
@@ -96,19 +97,19 @@ impl Mount {
         Ok(Settled::Done)
     }
 
-    /// Does the path show this repo, whatever composition is switched in?
+    /// Returns whether the path shows this repo once no composition is switched in.
     pub fn is_candidate_shown(&self) -> bool {
         self.candidate.is_none()
     }
 
     fn is_shown(&self, link: &Link) -> bool {
         let target = link.target();
-        // A path that is not there is the user's to make.
-        let absent = target.is_none() && link.kind() == Kind::Own;
+        // A missing path outside of a home is the user's to create.
+        let absent = target.is_none() && link.kind() == LinkOwner::Own;
         self.candidate.is_none() && (absent || target.as_deref() == Some(&self.back))
     }
 
-    /// Makes `mount` a link to the candidate that takes its place. Only a link, or an empty directory, is replaced.
+    /// Makes `mount` a link to the candidate. Only a link or an empty directory is replaced.
     pub(crate) fn show_candidate(&self, _lock: &SwitchLock) -> Result<(), Error> {
         let (Some(candidate), Some(link)) = (&self.candidate, &self.link) else {
             return Ok(());
@@ -127,7 +128,8 @@ impl Mount {
 }
 
 impl Nothing {
-    /// Lets the pipeline find no path: neither an old composition nor an empty directory, which it would deploy.
+    /// Makes the pipeline find no path, rather than an old composition or an empty directory, which
+    /// it would deploy.
     pub fn settle(&self) -> Result<Settled, Error> {
         if let Some(link) = &self.link
             && link.composition().is_some()
@@ -140,7 +142,7 @@ impl Nothing {
         }
         if let Some(empty) = &self.empty {
             match fs::remove_dir(empty) {
-                // Somebody else was faster, or has just filled it.
+                // Another process removed it first, or has just filled it.
                 Err(error)
                     if !matches!(
                         error.kind(),

@@ -1,4 +1,4 @@
-//! The mount points of this process's namespace, from `/proc/self/mountinfo` (proc(5)).
+//! The mount points of this process's mount namespace, from `/proc/self/mountinfo` (proc(5)).
 
 use std::{
     ffi::OsString,
@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Mount points, in the order they were mounted.
+/// Mount points in the order in which they were mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MountPoints(Vec<PathBuf>);
 
 impl MountPoints {
-    /// Reads them from the system.
+    /// Reads the mount points from the system.
     pub(crate) fn read() -> io::Result<Self> {
         fs::read("/proc/self/mountinfo").map(|text| Self::parse(&text))
     }
@@ -22,7 +22,7 @@ impl MountPoints {
         Self(text.split(|byte| *byte == b'\n').filter_map(point).collect())
     }
 
-    /// Those at or below a directory.
+    /// Returns the mount points at or below a directory.
     pub(crate) fn within<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a Path> {
         self.0
             .iter()
@@ -30,12 +30,13 @@ impl MountPoints {
             .filter(move |point| point.starts_with(dir))
     }
 
-    /// Is something mounted at this very place?
+    /// Returns whether something is mounted at exactly this path.
     pub(crate) fn has(&self, place: &Path) -> bool {
         self.0.iter().any(|point| point == place)
     }
 
-    /// A mount point below a directory that a later mount, at the directory or between the two, hides.
+    /// Returns a mount point below a directory that a later mount, at the directory or between the
+    /// two, hides.
     pub(crate) fn hidden_below<'a>(&'a self, dir: &'a Path) -> Option<&'a Path> {
         self.within(dir).find(|point| {
             let later = self.0.iter().skip_while(|first| first != point).skip(1);
@@ -46,7 +47,8 @@ impl MountPoints {
     }
 }
 
-/// Spaces and the like stand as `\040`: a backslash and three octal digits.
+/// Decodes a field, in which spaces and the like are written as `\040`: a backslash and three octal
+/// digits.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_are_read_with_their_escapes() {
+    fn escaped_mount_points_are_decoded() {
         let points = MountPoints::parse(
             b"36 35 98:0 /a /opt/x rw,noatime master:1 - ext3 /dev/root rw\n37 36 0:1 / /opt/x/a\\040b\\134c rw - tmpfs t rw\n",
         );
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_is_hidden_by_what_is_mounted_over_it_later() {
+    fn a_later_mount_above_hides_a_mount_point() {
         let hidden = |points: &[&str]| {
             let text: String = points
                 .iter()
@@ -100,7 +102,7 @@ mod tests {
         assert_eq!(hidden(&["/home/mount", "/home"]), mount);
         assert_eq!(hidden(&["/home", "/home/mount", "/tmp", "/home"]), mount);
     }
-    /// As the kernel writes them.
+    /// Formats a mount point as the kernel does.
     fn line(point: &Path) -> Vec<u8> {
         let mut line = b"36 35 98:0 / ".to_vec();
         for byte in point.as_os_str().as_encoded_bytes() {
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_lines_name_points_that_mean_the_same_when_written_again() {
+    fn damaged_lines_give_points_that_survive_a_round_trip() {
         let seeds = [
             "36 35 98:0 /a /opt/x rw,noatime master:1 - ext3 /dev/root rw\n37 36 0:1 / /opt/x/a\\040b\\134c rw - tmpfs t rw\n",
             "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /opt/x/mount rw - x x rw\n3 1 0:2 / /opt/x rw - x x rw\n",

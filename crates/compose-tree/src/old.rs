@@ -1,4 +1,4 @@
-//! Removing compositions.
+//! Removes old compositions.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -10,8 +10,9 @@ use crate::{
 
 /// Removes the compositions below a home that no living process holds.
 ///
-/// One that is, or holds, a mount point stays: removing it would remove the user's files through the mount. So does what the
-/// switched link names, and `keep`. That something stays is no reason to fail a run.
+/// A composition that is, or contains, a mount point is kept, because removing it would remove the
+/// user's files through the mount. The target of the switched link and `keep` are kept as well. A
+/// composition that cannot be removed does not fail the run.
 pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
     let Ok(entries) = fs::read_dir(home) else { return };
     let old = entries
@@ -34,7 +35,7 @@ pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
     }
 }
 
-/// Removes a directory. It may hold some that not even their owner may write.
+/// Removes a directory, including subdirectories that not even their owner may write to.
 pub(crate) fn remove(dir: &Path) {
     let removed = fs::remove_dir_all(dir).or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -49,7 +50,7 @@ pub(crate) fn remove(dir: &Path) {
     }
 }
 
-/// Removes what a directory holds, and leaves the directory.
+/// Removes the content of a directory, but not the directory.
 pub(crate) fn empty(dir: &Path) {
     let emptied = remove_entries(dir).or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -76,7 +77,7 @@ fn remove_entries(dir: &Path) -> io::Result<()> {
 }
 
 fn open_all(dir: &Path) {
-    // What cannot be opened is told by the next attempt to remove it.
+    // A failure shows in the next attempt to remove the directory.
     let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -1,7 +1,7 @@
-//! What a composition knows of itself: a file beside its tree.
+//! A composition's record: a file beside its tree.
 //!
-//! It tells whose operations repo lies below (a path that leads into a composition means that one), and what was staged, so that
-//! what a pipeline wrote there can be told apart.
+//! It names the user's operations repo (a path that leads into a composition means that repo) and
+//! everything that was staged, so that files the pipeline wrote can be told apart.
 
 use std::{
     collections::BTreeMap,
@@ -15,59 +15,60 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// What the names of compositions below a home start with.
+/// The prefix of the names of compositions in a home.
 pub(crate) const COMPOSITION: &str = "composition.";
-/// The composed operations repo below a composition's directory.
+/// The name of the composed operations repo in a composition's directory.
 pub(crate) const TREE: &str = "tree";
 /// The record's name beside the tree.
 const RECORD: &str = "staged";
-/// Its first field: another layout would have another number.
+/// The record's first field. Another format would get another number.
 const MAGIC: &[u8] = b"bitops-compose composition 1";
 
-/// Whose a composition is.
+/// The origin of a composition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     /// The environment that was composed.
     pub(crate) environment: String,
-    /// The user's operations repo below it.
+    /// The user's operations repo that it was composed over.
     pub(crate) root: PathBuf,
-    /// What the link names when it shows the user's repo.
+    /// The link's target that shows the user's repo.
     pub(crate) back: PathBuf,
 }
 
-/// What was staged at a name.
+/// What was staged under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum StagedKind {
     /// A real directory.
     Directory,
     /// A composed file.
     File,
-    /// A link to what the user has there, or the user's own link once more.
+    /// A link to the user's own file or directory, or a recreated link of the user's.
     Users,
 }
 
-impl Kind {
+impl StagedKind {
     fn byte(self) -> u8 {
         match self {
-            Kind::Directory => b'd',
-            Kind::File => b'f',
-            Kind::Users => b'u',
+            StagedKind::Directory => b'd',
+            StagedKind::File => b'f',
+            StagedKind::Users => b'u',
         }
     }
 
     fn of(byte: u8) -> Option<Self> {
-        [Kind::Directory, Kind::File, Kind::Users]
+        [StagedKind::Directory, StagedKind::File, StagedKind::Users]
             .into_iter()
             .find(|kind| kind.byte() == byte)
     }
 }
 
-/// What was staged: the names of each real directory, by its path below the tree ("" is the tree).
-pub(crate) type Listing = BTreeMap<PathBuf, BTreeMap<OsString, Kind>>;
+/// The names that were staged in each real directory, by its path below the tree ("" is the tree's
+/// root).
+pub(crate) type Listing = BTreeMap<PathBuf, BTreeMap<OsString, StagedKind>>;
 
 impl Record {
-    /// Writes the record and the names of each directory.
-    pub(crate) fn write<'a, N: Iterator<Item = (&'a OsStr, Kind)>>(
+    /// Writes the record with the names in each directory.
+    pub(crate) fn write<'a, N: Iterator<Item = (&'a OsStr, StagedKind)>>(
         &self,
         composition: &Path,
         dirs: impl Iterator<Item = (&'a Path, N)>,
@@ -83,7 +84,7 @@ impl Record {
             out.write_all(b"\0")?;
         }
         for (dir, names) in dirs {
-            // No name holds a slash, so that a directory is known by it.
+            // Only directories are written with a leading slash: no name contains one.
             out.write_all(b"/")?;
             out.write_all(dir.as_os_str().as_bytes())?;
             out.write_all(b"\0")?;
@@ -93,18 +94,18 @@ impl Record {
                 out.write_all(b"\0")?;
             }
         }
-        // Another user's run reads it, too.
+        // Runs of other users read it as well.
         out.into_inner()?
             .set_permissions(fs::Permissions::from_mode(0o644))
     }
 
-    /// `None`: it is no composition, or not a whole one.
+    /// Reads the record. Returns `None` if the directory is not a complete composition.
     pub(crate) fn read(composition: &Path) -> Option<Self> {
         let bytes = fs::read(composition.join(RECORD)).ok()?;
         Self::parse(&bytes).map(|(record, _)| record)
     }
 
-    /// With what was staged.
+    /// Reads the record with the staged names.
     pub(crate) fn read_all(composition: &Path) -> io::Result<(Self, Listing)> {
         let bytes = fs::read(composition.join(RECORD))?;
         let (record, rest) = Self::parse(&bytes).ok_or(io::ErrorKind::InvalidData)?;
@@ -148,7 +149,7 @@ fn listing(bytes: &[u8]) -> Listing {
                 listing.entry(dir.clone()).or_default();
             }
             Some((byte, name)) => {
-                if let Some(kind) = Kind::of(*byte) {
+                if let Some(kind) = StagedKind::of(*byte) {
                     let names = listing.entry(dir.clone()).or_default();
                     names.insert(OsStr::from_bytes(name).to_owned(), kind);
                 }
@@ -159,7 +160,8 @@ fn listing(bytes: &[u8]) -> Listing {
     listing
 }
 
-/// The composition that a path leads into by its names, and what follows below its tree.
+/// Returns the composition that a path leads into, judged by its names alone, and the rest of the
+/// path below its tree.
 pub(crate) fn composition_above(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let mut above = PathBuf::new();
     let mut components = path.components().peekable();
@@ -174,7 +176,7 @@ pub(crate) fn composition_above(path: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
-/// The user's own path where `path` leads into a composition; `None`: it does not.
+/// Returns the path in the user's repo if `path` leads into a composition, else `None`.
 pub(crate) fn users_path(path: &Path) -> Option<PathBuf> {
     let (composition, below) = composition_above(path)?;
     let record = Record::read(&composition)?;
@@ -191,30 +193,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_again_whatever_the_names_are() {
+    fn a_record_with_any_names_survives_writing_and_reading() {
         let dir = tempfile::tempdir().unwrap();
         let record = Record {
             environment: "dev".into(),
             root: OsString::from_vec(b"/home/\xff\n".to_vec()).into(),
             back: "mount".into(),
         };
-        let names = |names: &[(&[u8], Kind)]| {
-            let owned = |(name, kind): &(&[u8], Kind)| (OsStr::from_bytes(name).to_owned(), *kind);
+        let names = |names: &[(&[u8], StagedKind)]| {
+            let owned = |(name, kind): &(&[u8], StagedKind)| (OsStr::from_bytes(name).to_owned(), *kind);
             names.iter().map(owned).collect::<BTreeMap<_, _>>()
         };
         let listing: Listing = [
             (
                 PathBuf::new(),
-                names(&[(b"dev", Kind::Directory), (b"\xff\n", Kind::Users)]),
+                names(&[(b"dev", StagedKind::Directory), (b"\xff\n", StagedKind::Users)]),
             ),
             (
                 PathBuf::from("dev"),
-                names(&[(b"f", Kind::File), (b"u", Kind::Users)]),
+                names(&[(b"f", StagedKind::File), (b"u", StagedKind::Users)]),
             ),
             (PathBuf::from("empty"), BTreeMap::new()),
         ]
         .into();
-        let names = |names: &'_ BTreeMap<OsString, Kind>| {
+        let names = |names: &'_ BTreeMap<OsString, StagedKind>| {
             let pairs = names.iter().map(|(name, kind)| (name.clone(), *kind));
             pairs.collect::<Vec<_>>()
         };
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_into_a_composition_by_its_names() {
+    fn a_path_into_a_composition_is_recognized_by_its_names() {
         let above = |path: &str| {
             composition_above(Path::new(path))
                 .map(|(composition, below)| (composition.display().to_string(), below.display().to_string()))

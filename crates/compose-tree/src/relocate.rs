@@ -1,4 +1,4 @@
-//! Moving what a pipeline wrote to another directory, which mostly is on another file system.
+//! Moves files that a pipeline wrote to another directory, which is usually on another file system.
 
 use std::{
     fs::{self, File, FileTimes},
@@ -9,10 +9,11 @@ use std::{
 
 use crate::{Error, switch::Moment};
 
-/// Moves a file, link or directory with all in it to `to`, whose parents are made. A directory that is there already takes what is in
-/// the other one; a file that is there is replaced, unless it changed after `since` and later than the one that comes.
+/// Moves a file, link or directory with its content to `to`, whose parents are created. An existing
+/// directory is merged with the one that is moved. An existing file is replaced, unless it changed
+/// after `since` and is newer than the one that is moved.
 ///
-/// Where it fails, what was not moved is still at `from`.
+/// After a failure, everything that was not moved is still at `from`.
 pub(crate) fn relocate(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
@@ -43,7 +44,7 @@ fn merge(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     let mut failed = None;
     for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
         let name = entry.map_err(Error::io("list", from))?.file_name();
-        // The others are moved all the same.
+        // A failure does not keep the other entries from being moved.
         if let Err(error) = relocate(&from.join(&name), &to.join(&name), since) {
             failed.get_or_insert(error);
         }
@@ -54,14 +55,15 @@ fn merge(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     }
 }
 
-/// Copies with modes, times and, where this user may give them, owners. A file appears whole.
+/// Copies with modes, times and, where this user may set them, owners. A file appears at `to` only
+/// when it is complete.
 pub(crate) fn copy(from: &Path, to: &Path, meta: &fs::Metadata) -> Result<(), Error> {
     if meta.is_symlink() {
         let target = fs::read_link(from).map_err(Error::io("read", from))?;
-        let aside = aside(to)?;
+        let aside = make_dir_beside(to)?;
         let path = aside.path().join("link");
         symlink(target, &path).map_err(Error::io("write", to))?;
-        own(&path, meta);
+        copy_owner(&path, meta);
         return fs::rename(&path, to).map_err(Error::io("write", to));
     }
     if meta.is_dir() {
@@ -76,7 +78,7 @@ pub(crate) fn copy(from: &Path, to: &Path, meta: &fs::Metadata) -> Result<(), Er
             let meta = entry.metadata().map_err(Error::io("read", entry.path()))?;
             copy(&entry.path(), &to.join(entry.file_name()), &meta)?;
         }
-        own(to, meta);
+        copy_owner(to, meta);
         fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
             .map_err(Error::io("write", to))?;
         return File::open(to)
@@ -84,15 +86,15 @@ pub(crate) fn copy(from: &Path, to: &Path, meta: &fs::Metadata) -> Result<(), Er
             .map_err(Error::io("write", to));
     }
     if !meta.is_file() {
-        // A fifo, a socket, a device.
+        // It is a fifo, a socket or a device.
         return Err(Error::io("copy the special file", from)(
             io::ErrorKind::Unsupported.into(),
         ));
     }
-    let aside = aside(to)?;
+    let aside = make_dir_beside(to)?;
     let path = aside.path().join("file");
     fs::copy(from, &path).map_err(Error::io("write", to))?;
-    own(&path, meta);
+    copy_owner(&path, meta);
     let finish = || {
         fs::set_permissions(&path, fs::Permissions::from_mode(meta.mode() & 0o7777))?;
         File::open(&path)?.set_times(times(meta)?)?;
@@ -101,8 +103,8 @@ pub(crate) fn copy(from: &Path, to: &Path, meta: &fs::Metadata) -> Result<(), Er
     finish().map_err(Error::io("write", to))
 }
 
-/// A directory beside `to` in which a file is made whole.
-fn aside(to: &Path) -> Result<tempfile::TempDir, Error> {
+/// Creates a temporary directory beside `to` in which a file is completed.
+fn make_dir_beside(to: &Path) -> Result<tempfile::TempDir, Error> {
     let dir = to.parent().unwrap_or(Path::new("/"));
     tempfile::Builder::new()
         .prefix(".bitops-compose.")
@@ -116,15 +118,15 @@ fn times(meta: &fs::Metadata) -> io::Result<FileTimes> {
         .set_accessed(meta.accessed()?))
 }
 
-/// Only root may give files away.
-fn own(path: &Path, meta: &fs::Metadata) {
+/// Sets the owner, which only root may do.
+fn copy_owner(path: &Path, meta: &fs::Metadata) {
     let done = if meta.is_symlink() {
         std::os::unix::fs::lchown(path, Some(meta.uid()), Some(meta.gid()))
     } else {
         chown(path, Some(meta.uid()), Some(meta.gid()))
     };
     if let Err(error) = done {
-        tracing::debug!(path = %path.display(), %error, "the owner is another one now");
+        tracing::debug!(path = %path.display(), %error, "the owner could not be kept");
     }
 }
 
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_merge_and_files_are_replaced() {
+    fn directories_are_merged_and_files_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to/deep"));
         write(&from.join("a/new"), "new");
@@ -159,16 +161,16 @@ mod tests {
         write(&to.join("a/both"), "mine");
         write(&to.join("a/mine"), "mine");
         relocate(&from, &to, IN_FUTURE).unwrap();
-        let text = |name: &str| fs::read_to_string(to.join(name)).unwrap();
+        let content_of = |name: &str| fs::read_to_string(to.join(name)).unwrap();
         assert_eq!(
-            (text("a/new"), text("a/both"), text("a/mine")),
+            (content_of("a/new"), content_of("a/both"), content_of("a/mine")),
             ("new".into(), "theirs".into(), "mine".into())
         );
         assert!(!from.exists());
     }
 
     #[test]
-    fn what_changed_later_in_the_users_repo_stays_and_the_rest_is_moved() {
+    fn files_that_changed_later_in_the_users_repo_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         for name in ["a", "b", "c"] {
@@ -183,13 +185,13 @@ mod tests {
         assert_eq!(fs::read_to_string(to.join("b")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(from.join("b")).unwrap(), "theirs");
         assert!(to.join("a").exists() && to.join("c").exists());
-        // A directory is no file.
+        // A directory is not replaced by a file.
         fs::create_dir_all(to.join("dir")).unwrap();
         assert!(relocate(&from.join("b"), &to.join("dir"), IN_FUTURE).is_err());
     }
 
     #[test]
-    fn a_copy_is_what_the_original_was() {
+    fn a_copy_has_the_content_modes_and_times_of_the_original() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         write(&from.join("deep/run.sh"), "#!");

@@ -1,7 +1,9 @@
-//! A container that is *started again* after its last run was killed with a composition switched in.
+//! Handles a container that is *restarted* after its last run was killed with a composition
+//! switched in.
 //!
-//! The engine resolves a mount's destination anew, through the link as it was left, so the user's repo (or a directory of it) now lies
-//! on top of that composition and not on `mount`.
+//! The container engine resolves a mount's destination again, through the link as the killed run
+//! left it. The user's repo (or a directory of it) is then mounted on that composition and not on
+//! `mount`.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +20,11 @@ use crate::{
     record::{self, COMPOSITION},
 };
 
-/// Where the user's repo is then: at a composition's tree itself, or, where only parts of it are mounted, in a new directory of
-/// links that puts the parts together.
+/// Returns the path of the user's repo in that case: a composition's tree, or, if only parts of the
+/// repo are mounted, a new directory of links to the parts.
 ///
-/// The parts may lie on different compositions: what the last one had not changed was a link into an earlier one.
+/// The parts may be mounted on different compositions: what the last one had not changed was a link
+/// into an earlier one.
 pub(crate) fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Result<Option<PathBuf>, Error> {
     let part = |point: &Path| {
         let (composition, below) = record::composition_above(point)?;
@@ -46,7 +49,7 @@ pub(crate) fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Resu
 /// Mount points by their path in the operations repo.
 type Parts = BTreeMap<PathBuf, PathBuf>;
 
-/// Fills the directory `to` with links to the parts, and to everything else that is in `from`.
+/// Fills the directory `to` with links to the parts and to everything else in `from`.
 fn assemble(from: &Path, to: &Path, parts: &Parts) -> Result<(), Error> {
     let mut below: BTreeMap<OsString, Parts> = BTreeMap::new();
     for (path, point) in parts {
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mount_is_found_on_the_last_compositions() {
+    fn the_users_repo_is_found_where_it_is_mounted_on_compositions() {
         let home = tempfile::tempdir().unwrap();
         let home = fs::canonicalize(home.path()).unwrap();
         for file in ["dev/x", "dev/y", "_scripts/z"] {

@@ -1,4 +1,4 @@
-//! A composition being written beside the mount.
+//! Writes a composition beside the mount.
 
 use std::{
     collections::BTreeMap,
@@ -14,32 +14,32 @@ use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::{
     Error, Mount,
-    layout::{self, Dir, Layout, Users, Wanted},
+    layout::{self, Layout, LayoutOptions, RealDir, UsersDir},
     links::Links,
     old,
-    record::{COMPOSITION, Kind, Record, TREE},
+    record::{COMPOSITION, Record, StagedKind, TREE},
     switch,
-    write::{self, Filled, NewFile, Put},
+    write::{self, DirFiles, NewFile, Put},
 };
 
 /// The manifest's name beside the tree.
 pub(crate) const MANIFEST: &str = "manifest.json";
-/// Attempts to make a directory that another run takes for a killed one's.
+/// The attempts to create a directory before a concurrent run removes it as a leftover.
 const ATTEMPTS: u32 = 10;
-/// The manifest is some megabytes where a composition is large.
+/// The buffer's size in bytes; the manifest of a large composition takes some megabytes.
 const MANIFEST_BUFFER: usize = 64 << 10;
-/// The mode of a directory that the user doesn't have.
+/// The mode of a directory that the user does not have.
 const NEW_DIR: u32 = 0o755;
 
-/// A composition's directory, held, which is removed with this.
+/// A composition's directory with its lock. Dropping this value removes the directory.
 #[derive(Debug)]
-struct Own {
+struct HeldDir {
     dir: PathBuf,
-    /// Taken out once somebody else removes it.
+    /// The lock; `None` once something else is responsible for the removal.
     held: Option<OwnedFd>,
 }
 
-impl Drop for Own {
+impl Drop for HeldDir {
     fn drop(&mut self) {
         if self.held.is_some() {
             old::remove(&self.dir);
@@ -47,40 +47,41 @@ impl Drop for Own {
     }
 }
 
-/// A new directory that takes a composition's files. Dropped before [`Staging::write`] has ended it is removed.
+/// A new composition that files are written to. It is removed if it is dropped before
+/// [`Staging::write`] has returned.
 #[derive(Debug)]
 pub struct Staging {
-    own: Own,
+    own: HeldDir,
     record: Record,
-    wanted: Wanted,
+    wanted: LayoutOptions,
 }
 
-/// A real directory, and what the user has there.
-struct Planned<'l> {
+/// A real directory, and the user's directory at the same path.
+struct PlannedDir<'l> {
     path: &'l Path,
-    laid_out: &'l Dir,
-    users: Option<Users>,
+    laid_out: &'l RealDir,
+    users: Option<UsersDir>,
 }
 
-impl Planned<'_> {
-    /// Names with what is staged at each.
-    fn names<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = (&'p OsStr, Kind)> {
+impl PlannedDir<'_> {
+    /// Returns the names in the directory, each with what is staged there.
+    fn names<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = (&'p OsStr, StagedKind)> {
         let composed = self
             .laid_out
             .files
             .iter()
-            .map(|at| (OsStr::new(files[*at].0), Kind::File));
+            .map(|index| (OsStr::new(files[*index].0), StagedKind::File));
         let dirs = self
             .laid_out
             .dirs
             .iter()
-            .map(|name| (name.as_os_str(), Kind::Directory));
+            .map(|name| (name.as_os_str(), StagedKind::Directory));
         composed
             .chain(dirs)
-            .chain(self.siblings(files).map(|name| (name, Kind::Users)))
+            .chain(self.siblings(files).map(|name| (name, StagedKind::Users)))
     }
 
-    /// The user's names beside the composed ones.
+    /// Returns the user's names beside the composed ones.
     fn siblings<'p>(&'p self, files: &'p [(&str, u32)]) -> impl Iterator<Item = &'p OsStr> {
         let listed = self
             .users
@@ -93,13 +94,13 @@ impl Planned<'_> {
     }
 
     fn mode(&self) -> u32 {
-        // Whoever the directory belongs to there, here it belongs to this user, who must be able to read it.
+        // In the composition the directory belongs to this user, who must be able to read it.
         self.users.as_ref().map_or(NEW_DIR, |users| users.mode | 0o500)
     }
 }
 
 impl Staging {
-    /// Makes the directory, readable by this user alone until it is finished.
+    /// Creates the directory, readable only for this user until it is complete.
     pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io("create", home))?;
@@ -113,25 +114,28 @@ impl Staging {
                 root: mount.root().to_owned(),
                 back: mount.back().to_owned(),
             },
-            wanted: Wanted::default(),
+            wanted: LayoutOptions::default(),
         })
     }
 
-    /// Leaves something of the user's out of the composed tree. Paths are relative to the operations repo's root.
+    /// Leaves a path of the user's out of the composed tree. Paths are relative to the operations
+    /// repo's root.
     pub fn leave_out(&mut self, path: &TreePath) {
         self.wanted.left_out.push(path.as_str().into());
     }
 
-    /// Makes a directory of the user's a real one, so that `..` leads from it into the composed tree.
+    /// Makes a directory of the user's a real one, so that `..` in it leads into the composed tree.
     pub fn make_real(&mut self, path: &TreePath) {
         self.wanted.real.push(path.as_str().into());
     }
 
-    /// Writes composed files, links everything of the user's that stands beside them, and opens the directory to readers.
+    /// Writes the composed files, links the user's files and directories beside them, and makes the
+    /// directory readable for others.
     ///
-    /// Paths are relative to the operations repo's root, and each comes once. `links` are the user's. `content` is asked for each file by its index, from
-    /// several threads, and hands the bytes to what it is given. `manifest` is written meanwhile, beside the tree, where the
-    /// pipeline does not copy it.
+    /// The paths in `files` are relative to the operations repo's root and must be unique. `links`
+    /// are the user's symlinks. `content` is called from several threads with the index of each
+    /// file, and passes the file's bytes to its second argument. `manifest` is written at the same
+    /// time, beside the tree, where the pipeline does not copy it.
     pub fn write<E: From<Error> + Send>(
         self,
         files: &[NewFile<'_>],
@@ -144,7 +148,7 @@ impl Staging {
         let layout = layout::lay_out(files, &self.wanted, links);
         let planned = self.make_dirs(&root, &layout)?;
         let named = self.with_modes(files, &planned)?;
-        let filled: Vec<Filled<'_>> = planned
+        let filled: Vec<DirFiles<'_>> = planned
             .iter()
             .map(|planned| (planned.path, planned.laid_out.files.as_slice()))
             .collect();
@@ -164,8 +168,8 @@ impl Staging {
         Ok(Staged { own: self.own })
     }
 
-    /// Makes the real directories, and looks at what the user has there.
-    fn make_dirs<'l>(&self, root: &OwnedFd, layout: &'l Layout) -> Result<Vec<Planned<'l>>, Error> {
+    /// Creates the real directories and lists the user's directories at the same paths.
+    fn make_dirs<'l>(&self, root: &OwnedFd, layout: &'l Layout) -> Result<Vec<PlannedDir<'l>>, Error> {
         let mut made: BTreeMap<&Path, bool> = BTreeMap::new();
         let mut planned = Vec::with_capacity(layout.len());
         for (path, laid_out) in layout {
@@ -173,14 +177,14 @@ impl Staging {
             // Joining "" would add a slash.
             let users = match path.as_os_str().is_empty() {
                 _ if above_is_new => None,
-                true => layout::users(&self.record.root)?,
-                false => layout::users(&self.record.root.join(path))?,
+                true => layout::list_users_dir(&self.record.root)?,
+                false => layout::list_users_dir(&self.record.root.join(path))?,
             };
             if !path.as_os_str().is_empty() {
                 write::make_dir(root, path).map_err(Error::io("create", self.tree().join(path)))?;
             }
             made.insert(path, users.is_none());
-            planned.push(Planned {
+            planned.push(PlannedDir {
                 path,
                 laid_out,
                 users,
@@ -189,11 +193,12 @@ impl Staging {
         Ok(planned)
     }
 
-    /// The name and the permission of each file. One that the user has, too, keeps what it has there.
+    /// Returns the name and the mode of each file. A file that the user has as well gets the mode
+    /// of the user's.
     fn with_modes<'f>(
         &self,
         files: &[NewFile<'f>],
-        planned: &[Planned<'_>],
+        planned: &[PlannedDir<'_>],
     ) -> Result<Vec<(&'f str, u32)>, Error> {
         let mut named: Vec<(&str, u32)> = files
             .iter()
@@ -210,18 +215,24 @@ impl Staging {
             let dir = self.record.root.join(planned.path);
             let theirs: std::collections::HashSet<&OsStr> =
                 users.names.iter().map(OsString::as_os_str).collect();
-            for at in &planned.laid_out.files {
-                let (name, mode) = &mut named[*at];
+            for index in &planned.laid_out.files {
+                let (name, mode) = &mut named[*index];
                 if theirs.contains(OsStr::new(name)) {
-                    *mode = local_mode(&dir.join(*name), files[*at].1)?;
+                    *mode = local_mode(&dir.join(*name), files[*index].1)?;
                 }
             }
         }
         Ok(named)
     }
 
-    /// Links what the user has in a directory besides, and gives it its mode, with which files can still be written.
-    fn link_users(&self, root: &OwnedFd, planned: &Planned<'_>, files: &[(&str, u32)]) -> Result<(), Error> {
+    /// Links the user's other files and directories, and sets the directory's mode, keeping it
+    /// writable for now.
+    fn link_users(
+        &self,
+        root: &OwnedFd,
+        planned: &PlannedDir<'_>,
+        files: &[(&str, u32)],
+    ) -> Result<(), Error> {
         let place = self.tree().join(planned.path);
         let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
         let to = opened.as_ref().unwrap_or(root);
@@ -239,9 +250,10 @@ impl Staging {
         set_mode(to, planned.mode() | 0o700).map_err(Error::io("open", place))
     }
 
-    /// Gives each directory the mode that would have kept files from being written, and lets others read the composition.
-    fn open_dirs(&self, root: &OwnedFd, planned: &[Planned<'_>]) -> Result<(), Error> {
-        // From below, since what is below one of these may be out of reach then.
+    /// Sets the modes of directories that must not be writable, and makes the composition readable
+    /// for others.
+    fn open_dirs(&self, root: &OwnedFd, planned: &[PlannedDir<'_>]) -> Result<(), Error> {
+        // From the bottom up, because directories below one of these may become unreachable.
         for planned in planned
             .iter()
             .rev()
@@ -272,7 +284,7 @@ impl Staging {
         self.own.dir.join(TREE)
     }
 
-    /// The user's operations repo.
+    /// Returns the root of the user's operations repo.
     #[cfg(test)]
     pub(crate) fn users(&self) -> &Path {
         &self.record.root
@@ -283,14 +295,15 @@ fn set_mode(dir: &OwnedFd, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(dir, Mode::from(mode))?)
 }
 
-/// The permission of a composed file that the user has a file for: that one's, executable where the composed one is.
+/// Returns the mode of a composed file that replaces a file of the user's: the latter's mode, made
+/// executable if the composed file is.
 fn local_mode(users: &Path, composed: FileMode) -> Result<u32, Error> {
     let stat = match rustix::fs::statat(rustix::fs::CWD, users, AtFlags::empty()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
-        // A link to nothing: what is composed stands for itself.
+        // A dangling link or the like: the composed file's mode applies.
         _ => return Ok(composed.bits()),
     };
-    // As with directories, it belongs to this user here.
+    // As with directories, the file belongs to this user here and must be readable.
     let mode = (stat.st_mode & 0o777) | 0o400;
     Ok(if composed == FileMode::Executable && mode & 0o111 == 0 {
         mode | ((mode & 0o444) >> 2)
@@ -299,8 +312,9 @@ fn local_mode(users: &Path, composed: FileMode) -> Result<u32, Error> {
     })
 }
 
-/// A new composition's directory. A run that removes old ones may find it before it is held.
-fn new_held(home: &Path) -> Result<Own, Error> {
+/// Creates a new composition's directory. A concurrent run may remove it before it is locked; then
+/// another one is created.
+fn new_held(home: &Path) -> Result<HeldDir, Error> {
     let mut left = ATTEMPTS;
     loop {
         let dir = tempfile::Builder::new()
@@ -308,13 +322,13 @@ fn new_held(home: &Path) -> Result<Own, Error> {
             .tempdir_in(home)
             .map_err(Error::io("create", home.join(COMPOSITION)))?
             .keep();
-        // It may be held, but removed before.
-        let held = switch::hold(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
+        // It may have been removed before it was locked.
+        let held = switch::lock_composition(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
         left -= 1;
         match held {
             Ok(held) => {
                 let held = Some(held);
-                return Ok(Own { dir, held });
+                return Ok(HeldDir { dir, held });
             }
             Err(error) if left == 0 => return Err(Error::io("lock", dir)(error)),
             Err(_) => {}
@@ -322,29 +336,29 @@ fn new_held(home: &Path) -> Result<Own, Error> {
     }
 }
 
-/// A whole composition that the pipeline does not see yet. Dropped, it is removed.
+/// A complete composition that the pipeline does not see yet. Dropping this value removes it.
 #[derive(Debug)]
 pub struct Staged {
-    own: Own,
+    own: HeldDir,
 }
 
 impl Staged {
-    /// The composed operations repo.
+    /// Returns the path of the composed operations repo.
     pub fn tree(&self) -> PathBuf {
         self.own.dir.join(TREE)
     }
 
-    /// The manifest file.
+    /// Returns the path of the manifest file.
     pub fn manifest(&self) -> PathBuf {
         self.own.dir.join(MANIFEST)
     }
 
-    /// The composition's directory.
+    /// Returns the composition's directory.
     pub(crate) fn dir(&self) -> &Path {
         &self.own.dir
     }
 
-    /// The directory, which is not removed any more, and the hold on it.
+    /// Returns the directory and its lock. The directory is then no longer removed on drop.
     pub(crate) fn keep(mut self) -> Option<(PathBuf, OwnedFd)> {
         let held = self.own.held.take()?;
         Some((self.own.dir.clone(), held))
@@ -369,7 +383,7 @@ mod tests {
     const REGULAR: FileMode = FileMode::Regular;
 
     #[test]
-    fn only_composed_directories_are_real_and_the_rest_is_the_users_own() {
+    fn only_composed_directories_are_real_and_the_rest_is_linked() {
         let f = fixture(&[
             "README",
             "dev/terraform/main.tf",
@@ -404,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_composed_file_hides_the_users() {
+    fn a_composed_file_replaces_the_users_in_the_tree() {
         let f = fixture(&["dev/values.yaml"]);
         let staged = written(begin(&f.mount), &[("dev/values.yaml", REGULAR, b"merged")]);
         assert_eq!(
@@ -418,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_has_keeps_its_mode() {
+    fn files_and_directories_of_the_user_keep_their_modes() {
         let f = fixture(&[
             "dev/secret.yaml",
             "dev/group.yaml",
@@ -473,12 +487,12 @@ mod tests {
         assert_eq!(
             fs::read_dir(home).unwrap().count(),
             2,
-            "also what nobody may write is removed"
+            "read-only directories are removed as well"
         );
     }
 
     #[test]
-    fn the_users_links_lead_to_what_is_composed() {
+    fn the_users_links_lead_to_composed_files() {
         let f = fixture(&[
             "dev/terraform/mine.tf",
             "prod/deep/x",
@@ -498,7 +512,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("file"), "outside").unwrap();
         symlink(outside.path(), f.users().join("dev/absolute")).unwrap();
-        // Out of the repo, and to its neighbour.
+        // A link out of the repo, to its neighbour.
         fs::write(f.mount.home().join("neighbour"), "beside").unwrap();
         symlink("../../neighbour", f.users().join("dev/escaping")).unwrap();
         let files: [(&str, FileMode, &[u8]); 4] = [
@@ -536,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_not_linked_and_what_stands_beside_it_is() {
+    fn paths_that_are_left_out_are_not_linked_but_their_neighbours_are() {
         let f = fixture(&["dev/x", ".cache/compose/v1/url", ".cache/pip/x"]);
         let mut staging = begin(&f.mount);
         staging.leave_out(&TreePath::new(".cache/compose").unwrap());

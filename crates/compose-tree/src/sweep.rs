@@ -1,5 +1,5 @@
-//! What a pipeline wrote into the composition while it was switched in: with the user's own repo there it would have been written to
-//! that one, so it is moved there.
+//! Sweeps a composition: files that a pipeline wrote into it while it was switched in are moved to
+//! the user's operations repo, where they would have been written without a composition.
 
 use std::{
     collections::BTreeMap,
@@ -13,53 +13,54 @@ use compose_model::text;
 
 use crate::{
     Error, old,
-    record::{COMPOSITION, Kind, Listing, Record, TREE},
+    record::{COMPOSITION, Listing, Record, StagedKind, TREE},
     relocate::{copy, relocate},
     switch::Moment,
 };
 
-/// What the names of directories below a home start with that keep what could not be moved.
-const KEPT: &str = "kept.";
-/// So many paths are told of each kind.
-const TOLD: usize = 10;
-/// Characters of a path that are told.
-const LONGEST: usize = 300;
+/// The prefix of directories in a home that keep what could not be moved.
+const KEPT_PREFIX: &str = "kept.";
+/// The most paths of each kind in a message.
+const MAX_LISTED_PATHS: usize = 10;
+/// The most characters of a path in a message.
+const MAX_SHOWN_PATH: usize = 300;
 
-/// What became of what was written. Paths are relative to the operations repo's root.
+/// The outcome of a sweep. Paths are relative to the operations repo's root.
 #[derive(Debug, Default)]
 pub struct Sweep {
-    /// New or edited files that are in the user's repo now.
+    /// New or edited files, which are now in the user's repo.
     pub moved: Vec<PathBuf>,
-    /// Composed files that were changed: the change is gone with the composition.
+    /// Composed files that were changed. The changes are lost with the composition.
     pub changed: Vec<PathBuf>,
-    /// What was removed from the composition: the user's own is still there.
+    /// Files that were removed from the composition. The user's own are still there.
     pub removed: Vec<PathBuf>,
-    /// What could not be moved.
+    /// Files that could not be moved.
     pub failed: Vec<Unmoved>,
 }
 
-/// Something that was written into the composition and could not be moved to the user's repo.
+/// A file that was written into the composition and could not be moved to the user's repo.
 #[derive(Debug)]
 pub struct Unmoved {
-    /// Its path, relative to the operations repo's root.
+    /// The file's path, relative to the operations repo's root.
     pub path: PathBuf,
-    /// Why it could not be moved.
+    /// The reason.
     pub error: Error,
-    /// Where it is kept once the pipeline has ended; `None`: it is not there any more.
+    /// Where the file is kept once the pipeline has ended; `None` if it no longer exists.
     pub kept: Option<PathBuf>,
 }
 
 impl Sweep {
-    /// Was nothing written at all?
+    /// Returns whether nothing was written at all.
     pub fn is_empty(&self) -> bool {
         self.moved.is_empty() && self.changed.is_empty() && self.removed.is_empty() && self.failed.is_empty()
     }
 
-    /// What a person must know of it, a sentence each, fit to print. The second part is what to do.
+    /// Returns the messages for the user, one sentence each, escaped for printing. The second part
+    /// is the hint.
     pub fn notes(&self) -> Vec<(String, Option<String>)> {
         let mut notes = Vec::new();
         if !self.moved.is_empty() {
-            let moved = paths(&self.moved);
+            let moved = list_paths(&self.moved);
             notes.push((
                 format!("written into the composition before it was copied, and moved to the operations repo: {moved}"),
                 None,
@@ -68,64 +69,67 @@ impl Sweep {
         if !self.changed.is_empty() {
             notes.push((
                 format!(
-                    "composed files were changed, which is lost with the composition: {}",
-                    paths(&self.changed)
+                    "composed files were changed, and the changes are lost with the composition: {}",
+                    list_paths(&self.changed)
                 ),
-                Some("change them below $BITOPS_TEMPDIR, or give the environment a file of its own".into()),
+                Some("change them below $BITOPS_TEMPDIR, or put your own files into the environment".into()),
             ));
         }
         if !self.removed.is_empty() {
             notes.push((
                 format!(
                     "removed from the composition, but not from the operations repo: {}",
-                    paths(&self.removed)
+                    list_paths(&self.removed)
                 ),
                 Some("remove them below $BITOPS_TEMPDIR, or from the operations repo itself".into()),
             ));
         }
-        for Unmoved { path, error, kept } in self.failed.iter().take(TOLD) {
+        for Unmoved { path, error, kept } in self.failed.iter().take(MAX_LISTED_PATHS) {
             let cause =
                 std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
             let hint = match kept {
-                Some(kept) => format!("it is kept as {}", shown(kept)),
-                None => "it is lost: let this user write the operations repo, and run again".to_owned(),
+                Some(kept) => format!("it is kept as {}", printable(kept)),
+                None => {
+                    "it is lost: allow this user to write to the operations repo, and run again".to_owned()
+                }
             };
             notes.push((
                 format!(
                     "{} was written into the composition and cannot be moved to the operations repo: {}",
-                    shown(path),
-                    text::escape(&format!("{error}{cause}"), 2 * LONGEST)
+                    printable(path),
+                    text::escape(&format!("{error}{cause}"), 2 * MAX_SHOWN_PATH)
                 ),
                 Some(hint),
             ));
         }
-        if let Some(more @ 1..) = self.failed.len().checked_sub(TOLD) {
+        if let Some(more @ 1..) = self.failed.len().checked_sub(MAX_LISTED_PATHS) {
             notes.push((format!("and {more} more could not be moved"), None));
         }
         notes
     }
 }
 
-fn paths(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths.iter().take(TOLD).map(|path| shown(path)).collect();
-    match paths.len().saturating_sub(TOLD) {
+fn list_paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .take(MAX_LISTED_PATHS)
+        .map(|path| printable(path))
+        .collect();
+    match paths.len().saturating_sub(MAX_LISTED_PATHS) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
-/// A name may be anything that a program wrote.
-fn shown(path: &Path) -> String {
-    text::escape(&path.to_string_lossy(), LONGEST)
+/// Escapes a path, which may hold any bytes that a program wrote.
+fn printable(path: &Path) -> String {
+    text::escape(&path.to_string_lossy(), MAX_SHOWN_PATH)
 }
 
-/// Moves, reports, and empties the tree. Nothing that could not be moved is removed with it.
+/// Moves and reports what was written into a composition. The rest is left for [`empty`].
 ///
-/// What can be neither moved nor kept elsewhere, as on a full disk, stays where it is: the whole composition is then kept, under the
-/// name that [`kept_name`] gives it.
-///
-/// The tree itself stays, as the end of a path that somebody may be walking: after it has set the times by which the copy's end
-/// is seen, Python's `copystat` asks for the extended attributes of what it copied by its path.
+/// Files that can be neither moved nor kept elsewhere, as on a full disk, stay in the composition,
+/// which is then kept under the name that [`kept_name`] returns.
 pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     let tree = composition.join(TREE);
     let mut sweep = Sweep::default();
@@ -143,13 +147,10 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             };
             sweeper.all();
             let rest = sweeper.rest;
-            if rest == Rest::Nothing {
-                old::empty(&tree);
-            }
             (sweep, rest)
         }
         Err(error) => {
-            // Nobody knows what was written into it.
+            // It is unknown what was written into the composition.
             sweep.failed.push(Unmoved {
                 path: PathBuf::from("."),
                 error: Error::io("read what was staged in", composition)(error),
@@ -160,19 +161,29 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     }
 }
 
-/// What a composition still holds after it has been swept.
+/// Empties the tree of a composition that has been swept.
+///
+/// The tree's root itself stays, because another process may still use its path: after it has set
+/// the times by which the end of the copy is detected, Python's `copystat` reads the extended
+/// attributes of the directory that it copied.
+pub(crate) fn empty(composition: &Path) {
+    old::empty(&composition.join(TREE));
+}
+
+/// What a composition still holds after it was swept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// Nothing that anybody could miss.
+    /// Nothing of value.
     Nothing,
-    /// Something that could be put nowhere else.
+    /// Files that could not be moved or kept elsewhere.
     Unmoved,
 }
 
-/// The name that a composition gets when it keeps what was written into it: a rename needs no space, and no later run removes it.
+/// Returns the name of a composition that keeps files: a rename needs no space, and no later run
+/// removes it.
 pub(crate) fn kept_name(composition: &Path) -> PathBuf {
     let name = composition.file_name().unwrap_or_default().to_string_lossy();
-    composition.with_file_name(format!("{KEPT}{}", name.trim_start_matches(COMPOSITION)))
+    composition.with_file_name(format!("{KEPT_PREFIX}{}", name.trim_start_matches(COMPOSITION)))
 }
 
 struct Sweeper<'a> {
@@ -181,7 +192,8 @@ struct Sweeper<'a> {
     root: &'a Path,
     listing: &'a Listing,
     since: Moment,
-    /// The directory beside the compositions that keeps what could not be moved, once there is one.
+    /// The directory beside the compositions that keeps files that could not be moved, once it
+    /// exists.
     elsewhere: Option<PathBuf>,
     rest: Rest,
     sweep: &'a mut Sweep,
@@ -189,15 +201,16 @@ struct Sweeper<'a> {
 
 impl Sweeper<'_> {
     fn all(&mut self) {
-        // What was removed first: a link of the composition under another name is something moved then.
+        // Removed paths are collected first: a link of the composition under another name is then
+        // recognized as moved.
         let mut strays = Vec::new();
         for (dir, staged) in self.listing {
             let path = self.tree.join(dir);
             match fs::symlink_metadata(&path) {
-                // Whatever replaced it was found in the directory above.
+                // Its replacement was found in the directory above.
                 Ok(meta) if !meta.is_dir() => {}
                 Err(_) => {}
-                Ok(_) => self.look(dir, &path, staged, &mut strays),
+                Ok(_) => self.compare_dir(dir, &path, staged, &mut strays),
             }
         }
         for path in strays {
@@ -209,24 +222,24 @@ impl Sweeper<'_> {
     }
 
     /// Compares one directory with what was staged in it.
-    fn look(
+    fn compare_dir(
         &mut self,
         dir: &Path,
         path: &Path,
-        staged: &BTreeMap<OsString, Kind>,
+        staged: &BTreeMap<OsString, StagedKind>,
         strays: &mut Vec<PathBuf>,
     ) {
         let mut missing: Vec<&OsString> = Vec::new();
         for (name, kind) in staged {
             match fs::symlink_metadata(path.join(name)) {
                 Ok(now) => match kind {
-                    Kind::Directory if now.is_dir() => {}
-                    Kind::File if now.is_file() && !self.is_later(&now) => {}
-                    Kind::Users
+                    StagedKind::Directory if now.is_dir() => {}
+                    StagedKind::File if now.is_file() && !self.is_later(&now) => {}
+                    StagedKind::Users
                         if now.is_symlink() && (!self.is_later(&now) || self.is_staged(dir, name)) => {}
-                    // The user's file, edited as `sed -i` does: by a new one in the place of the link.
-                    Kind::Users => strays.push(dir.join(name)),
-                    Kind::Directory | Kind::File => self.sweep.changed.push(dir.join(name)),
+                    // The user's file was edited as by `sed -i`: a new file replaced the link.
+                    StagedKind::Users => strays.push(dir.join(name)),
+                    StagedKind::Directory | StagedKind::File => self.sweep.changed.push(dir.join(name)),
                 },
                 Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(name),
                 Err(error) => {
@@ -254,7 +267,8 @@ impl Sweeper<'_> {
         strays.append(&mut new);
     }
 
-    /// Does a link name what it was staged with: the user's own path, or what the user's own link names?
+    /// Returns whether a link still has its staged target: the user's own path, or the target of
+    /// the user's own link.
     fn is_staged(&self, dir: &Path, name: &OsString) -> bool {
         let users = self.root.join(dir).join(name);
         let again = fs::read_link(&users).ok();
@@ -273,26 +287,27 @@ impl Sweeper<'_> {
         let Some(users) = self.named_users(&from) else {
             return relocate(&from, &to, self.since);
         };
-        // A link of the composition under another name: the user's own was moved or copied.
+        // A link of the composition under another name: the user moved or copied their own file.
         let own = self.root.join(&users);
-        if let Some(at) = self.sweep.removed.iter().position(|removed| *removed == users) {
+        if let Some(index) = self.sweep.removed.iter().position(|removed| *removed == users) {
             relocate(&own, &to, self.since)?;
-            self.sweep.removed.remove(at);
+            self.sweep.removed.remove(index);
             return Ok(());
         }
         let meta = fs::metadata(&own).map_err(Error::io("read", &own))?;
         copy(&own, &to, &meta)
     }
 
-    /// The user's path that a link of the composition's names.
+    /// Returns the user's path that a link of the composition leads to.
     fn named_users(&self, link: &Path) -> Option<PathBuf> {
         let target = fs::read_link(link).ok()?;
         let users = target.strip_prefix(self.root).ok()?;
         let dir = self.listing.get(users.parent()?)?;
-        (dir.get(users.file_name()?) == Some(&Kind::Users)).then(|| users.to_owned())
+        (dir.get(users.file_name()?) == Some(&StagedKind::Users)).then(|| users.to_owned())
     }
 
-    /// Makes the directories above a path in the user's repo, with the modes that they have here.
+    /// Creates the directories above a path in the user's repo, with their modes in the
+    /// composition.
     fn make_parents(&self, path: &Path) -> Result<(), Error> {
         let above: Vec<&Path> = path
             .ancestors()
@@ -308,7 +323,7 @@ impl Sweeper<'_> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                // As where nothing may be written, but all is there.
+                // Nothing may be written, but the directory exists.
                 Err(_) if to.is_dir() => {}
                 Err(error) => return Err(Error::io("create", to)(error)),
             }
@@ -316,12 +331,12 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Keeps what could not be moved: beside the compositions, else where it is.
+    /// Records a failure and keeps the file: beside the compositions, or else where it is.
     fn fail(&mut self, path: PathBuf, error: Error) {
         let from = self.tree.join(&path);
         let kept = fs::symlink_metadata(&from).is_ok().then(|| {
             self.keep_elsewhere(&from, &path).unwrap_or_else(|error| {
-                tracing::debug!(%error, "what could not be moved stays in the composition");
+                tracing::debug!(%error, "a path that could not be moved stays in the composition");
                 self.rest = Rest::Unmoved;
                 kept_name(self.composition).join(TREE).join(&path)
             })
@@ -329,13 +344,13 @@ impl Sweeper<'_> {
         self.sweep.failed.push(Unmoved { path, error, kept });
     }
 
-    /// Moves one path to the directory that keeps what could not be moved, and yields its place there.
+    /// Moves one path to the directory that keeps files, and returns its path there.
     fn keep_elsewhere(&mut self, from: &Path, path: &Path) -> Result<PathBuf, Error> {
         let home = self.composition.parent().unwrap_or(Path::new("/"));
         let elsewhere = match &self.elsewhere {
             Some(elsewhere) => elsewhere,
             None => {
-                let new = tempfile::Builder::new().prefix(KEPT).tempdir_in(home);
+                let new = tempfile::Builder::new().prefix(KEPT_PREFIX).tempdir_in(home);
                 self.elsewhere
                     .insert(new.map_err(Error::io("create a directory in", home))?.keep())
             }
@@ -353,18 +368,19 @@ mod tests {
     use super::*;
     use crate::testing::{Fixture, fixture};
 
-    /// A composition of `dev/terraform/theirs.tf` and `dev/values.yaml`, after `write` did something to the tree; what became of it.
+    /// Makes a composition of `dev/terraform/theirs.tf` and `dev/values.yaml`, calls `write` with
+    /// its tree, and returns the outcome of the sweep.
     fn swept(users: &[&str], write: impl FnOnce(&Path)) -> (Fixture, Sweep) {
         let f = fixture(users);
         let switched = f.switched(&["dev/terraform/theirs.tf", "dev/values.yaml"]);
-        // What is staged in the same tick of the system's clock cannot be told apart from what changed in it.
+        // A change in the same tick of the system's clock as the staging would not be detected.
         f.tick();
         write(&f.ops_repo());
         let mut back = switched.switch_back().unwrap();
         let sweep = back.sweep();
         back.forget();
         let kept = sweep.failed.iter().find_map(|unmoved| unmoved.kept.as_deref());
-        // The directory in the home that holds it.
+        // The directory in the home that holds the kept file.
         let home = f.mount.home();
         let kept = kept.map(|kept| home.join(kept.strip_prefix(home).unwrap().iter().next().unwrap()));
         f.assert_nothing_left(kept.as_deref());
@@ -372,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_moved_is_a_message_that_says_what_to_do() {
+    fn the_message_about_an_unmoved_file_says_what_to_do() {
         let failed = |kept: Option<PathBuf>| {
             let error = Error::io("move", "/mount/a")(io::ErrorKind::StorageFull.into());
             let sweep = Sweep {
@@ -393,13 +409,14 @@ mod tests {
     }
 
     #[test]
-    fn the_emptied_tree_stays_until_the_end_for_a_path_that_is_being_walked() {
+    fn the_emptied_tree_stays_until_the_end_of_the_pipeline() {
         let f = fixture(&USERS);
         let switched = f.switched(&["dev/terraform/theirs.tf"]);
         let tree = std::fs::canonicalize(f.ops_repo()).unwrap();
         std::fs::set_permissions(tree.join("dev"), std::fs::Permissions::from_mode(0o555)).unwrap();
         let mut back = switched.switch_back().unwrap();
         back.sweep();
+        back.empty();
         assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 0);
         back.forget();
         assert!(!tree.exists());
@@ -423,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_written_is_nothing_to_tell() {
+    fn reading_alone_is_not_reported() {
         let (_f, sweep) = swept(&USERS, |ops| {
             fs::read(ops.join("dev/terraform/theirs.tf")).unwrap();
             fs::read_dir(ops.join("dev")).unwrap().count();
@@ -439,7 +456,7 @@ mod tests {
             fs::create_dir_all(ops.join("generated_code/deep")).unwrap();
             fs::write(ops.join("generated_code/deep/a"), "a").unwrap();
             symlink("a", ops.join("generated_code/deep/link")).unwrap();
-            // Below a link it is the user's own directory.
+            // Below a link, the user's own directory is written.
             fs::write(ops.join("prod/kubeconfig"), "k").unwrap();
         });
         assert_swept(
@@ -448,7 +465,7 @@ mod tests {
             &[],
             &[],
         );
-        let text = |path: &str| fs::read_to_string(f.users().join(path)).unwrap();
+        let content_of = |path: &str| fs::read_to_string(f.users().join(path)).unwrap();
         assert_eq!(
             [
                 "bo-out.env",
@@ -456,7 +473,7 @@ mod tests {
                 "generated_code/deep/link",
                 "prod/kubeconfig"
             ]
-            .map(text),
+            .map(content_of),
             ["out", "plan", "a", "k"]
         );
         let notes = sweep.notes();
@@ -470,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_file_is_edited_by_a_new_one_in_its_place() {
+    fn a_new_file_in_place_of_a_link_is_moved_over_the_users() {
         let (f, sweep) = swept(&USERS, |ops| {
             for path in ["README", "dev/terraform/mine.tf"] {
                 let aside = ops.join(path).with_extension("sed");
@@ -486,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn composed_files_that_were_changed_and_what_was_removed_are_told() {
+    fn changed_and_removed_files_are_reported() {
         let (f, sweep) = swept(&USERS, |ops| {
             fs::write(ops.join("dev/values.yaml"), "changed").unwrap();
             fs::remove_file(ops.join("dev/terraform/theirs.tf")).unwrap();
@@ -507,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_moved_or_copied_as_links_is_moved_or_copied() {
+    fn a_moved_or_copied_link_moves_or_copies_the_users_file() {
         let (f, sweep) = swept(&USERS, |ops| {
             fs::rename(ops.join("README"), ops.join("README.md")).unwrap();
             symlink(
@@ -526,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn below_a_directory_that_only_the_composition_has() {
+    fn missing_directories_of_the_user_are_created_with_their_modes() {
         let (f, sweep) = swept(&["dev/bitops.config.yaml"], |ops| {
             fs::set_permissions(ops.join("dev/terraform"), fs::Permissions::from_mode(0o750)).unwrap();
             fs::write(ops.join("dev/terraform/state"), "s").unwrap();
@@ -544,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_moved_is_kept_and_told_with_odd_names_escaped() {
+    fn unmoved_files_are_kept_and_reported_with_escaped_names() {
         let (_f, sweep) = swept(&USERS, |ops| {
             // A directory of the user's is in the way.
             fs::remove_file(ops.join("prod")).unwrap();
@@ -573,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_staged_cannot_be_read_so_all_is_kept() {
+    fn a_composition_with_an_unreadable_record_is_kept() {
         let f = fixture(&USERS);
         let switched = f.switched(&["dev/terraform/theirs.tf"]);
         let tree = fs::canonicalize(f.ops_repo()).unwrap();
@@ -581,7 +598,7 @@ mod tests {
         fs::write(tree.join("bo-out.env"), "precious").unwrap();
         for entry in fs::read_dir(composition).unwrap() {
             let path = entry.unwrap().path();
-            // The record, and whatever else is a file beside the tree.
+            // The record, and the other files beside the tree.
             if path.is_file() {
                 fs::remove_file(path).unwrap();
             }
@@ -595,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn links_made_again_that_were_not_touched_are_no_news() {
+    fn untouched_recreated_links_are_not_reported() {
         let f = fixture(&["dev/values.yaml", "dev/terraform/mine.tf"]);
         symlink("terraform", f.users().join("dev/terraform-b")).unwrap();
         let switched = f.switched(&["dev/terraform/theirs.tf"]);

@@ -1,8 +1,9 @@
 //! The operations repo's path while it shows a composition, and afterwards.
 //!
-//! A run goes through three states, each a type: [`Staged`](crate::Staged) (nobody sees the composition),
-//! [`Switched`] (the pipeline does), [`SwitchedBack`] (the path is the user's own repo again; what was written into the
-//! composition meanwhile is the user's, and is swept to where they would have written it).
+//! A run goes through three states, each of which is a type: [`Staged`](crate::Staged) (the
+//! pipeline does not see the composition), [`Switched`] (it does), and [`SwitchedBack`] (the path
+//! is the user's own repo again; files that were written into the composition meanwhile are swept
+//! to where they would have been written without it).
 
 use std::{
     ffi::{OsStr, OsString},
@@ -30,55 +31,58 @@ use crate::{
     sweep::{self, Rest, Sweep},
 };
 
-/// The links that are put in the place of the switched one lie ready in the composition's directory, so that a switch is one rename
-/// and a kill leaves none of them elsewhere.
+/// The names of the prepared links in the composition's directory that replace the switched one.
+/// They make a switch a single rename, and after a kill they are only in that directory.
 const TO: &str = "to";
 const BACK: &str = "back";
-/// The first word of a handed over state: another layout would have another number.
-const WORDS: &str = "switched-1";
+/// The first word of a state that is passed through an exec. Another format would get another
+/// number.
+const STATE_VERSION: &str = "switched-1";
 
-/// A moment as files have it: seconds and nanoseconds.
+/// A file's timestamp: seconds and nanoseconds.
 pub type Moment = (i64, u32);
 
-/// The pipeline sees the composition. Dropped, the path is switched back and the composition removed.
+/// The state in which the pipeline sees the composition. Dropping it switches the path back and
+/// removes the composition.
 #[derive(Debug)]
-pub struct Switched(Option<State>);
+pub struct Switched(Option<SwitchedState>);
 
 #[derive(Debug)]
-struct State {
+struct SwitchedState {
     /// The composition's directory.
     dir: PathBuf,
     manifest: PathBuf,
-    /// Its shared lock: as long as somebody has it the composition is in use.
+    /// The shared lock on the composition. While any process holds it, the composition is in use.
     held: OwnedFd,
     link: PathBuf,
-    /// What the link names now.
+    /// The link's current target.
     to: PathBuf,
     /// The modification time of the tree's root.
     marker: Moment,
-    /// What changed later was not staged.
+    /// Files that changed later were not staged.
     since: Moment,
 }
 
 impl Staged {
-    /// Lets the pipeline see the composition.
+    /// Makes the pipeline see the composition.
     ///
-    /// The tree's root gets a modification time that no other directory has: the seconds of the user's own root, and random
-    /// nanoseconds. Whoever copies the tree with its times (`shutil.copytree` gives them to the copy last) shows by it that the
-    /// copy is complete: see [`Switched::marker`].
+    /// The tree's root gets a modification time that no other directory has: the seconds of the
+    /// user's own root with random nanoseconds. A program that copies the tree with its times
+    /// (`shutil.copytree` sets them last) thereby shows that the copy is complete: see
+    /// [`Switched::marker`].
     pub fn switch(self, mount: &Mount, lock: SwitchLock) -> Result<Switched, Error> {
         let link = mount.link()?;
         let tree = self.tree();
-        let (marker, since) = mark(&tree, mount.root()).map_err(Error::io("set the time of", &tree))?;
+        let (marker, since) = set_marker(&tree, mount.root()).map_err(Error::io("set the time of", &tree))?;
         mount.show_candidate(&lock)?;
         let to = tree.strip_prefix(link.dir()).unwrap_or(&tree).to_owned();
         for (name, target) in [(TO, to.as_path()), (BACK, mount.back())] {
             let path = self.dir().join(name);
             symlink(target, &path).map_err(Error::io("create", &path))?;
         }
-        link.put(&self.dir().join(TO))?;
+        link.move_into_place(&self.dir().join(TO))?;
         drop(lock);
-        let state = self.keep().map(|(dir, held)| State {
+        let state = self.keep().map(|(dir, held)| SwitchedState {
             manifest: dir.join(MANIFEST),
             dir,
             held,
@@ -92,10 +96,11 @@ impl Staged {
 }
 
 impl Switched {
-    /// The state as words for a program that this process execs: [`Switched::from_words`] takes it over.
+    /// Encodes the state as words for a program that this process execs; [`Switched::from_words`]
+    /// decodes them.
     ///
-    /// The hold on the composition passes through the exec, and on to what that program starts: the composition is in use as long
-    /// as one of them lives.
+    /// The lock on the composition passes through the exec and on to the processes that the program
+    /// starts: the composition is in use while any of them lives.
     pub fn into_words(mut self) -> Result<Vec<OsString>, Error> {
         self.hold_through_exec()?;
         let Some(state) = self.0.take() else {
@@ -103,33 +108,33 @@ impl Switched {
         };
         let moment = |(seconds, nanoseconds): Moment| OsString::from(format!("{seconds}.{nanoseconds}"));
         let words = vec![
-            WORDS.into(),
+            STATE_VERSION.into(),
             state.dir.into(),
             state.link.into(),
             state.to.into(),
             moment(state.marker),
             moment(state.since),
         ];
-        // It stays open for the program.
+        // The descriptor stays open for the program.
         let _ = state.held.into_raw_fd();
         Ok(words)
     }
 
-    /// Takes over what [`Switched::into_words`] handed over.
+    /// Takes over the state that [`Switched::into_words`] encoded.
     pub fn from_words(words: &[OsString]) -> Result<Self, Error> {
         let state = || {
             let [version, dir, link, to, marker, since] = words else {
                 return None;
             };
             let moments = (moment(marker)?, moment(since)?);
-            (version == WORDS).then_some((PathBuf::from(dir), link, to, moments))
+            (version == STATE_VERSION).then_some((PathBuf::from(dir), link, to, moments))
         };
         let Some((dir, link, to, (marker, since))) = state() else {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
-            return Err(Error::io("take over", WORDS)(error));
+            return Err(Error::io("take over", STATE_VERSION)(error));
         };
-        let held = hold(&dir).map_err(Error::io("lock", &dir))?;
-        Ok(Self(Some(State {
+        let held = lock_composition(&dir).map_err(Error::io("lock", &dir))?;
+        Ok(Self(Some(SwitchedState {
             manifest: dir.join(MANIFEST),
             dir,
             held,
@@ -140,34 +145,38 @@ impl Switched {
         })))
     }
 
-    /// Lets the hold on the composition pass through an exec, for a pipeline that this process becomes: the composition is in use as
-    /// long as it lives. A failed exec leaves everything as it was.
+    /// Makes the lock on the composition pass through an exec, for a process that becomes the
+    /// pipeline. The composition is then in use while the pipeline lives. A failed exec changes
+    /// nothing.
     pub fn hold_through_exec(&self) -> Result<(), Error> {
         let Some(state) = &self.0 else { return Ok(()) };
         rustix::io::fcntl_setfd(&state.held, FdFlags::empty())
             .map_err(|error| Error::io("keep", &state.dir)(error.into()))
     }
 
-    /// The modification time of the composition's root, which a complete copy of it has.
+    /// Returns the modification time of the composition's root, which a complete copy of it has as
+    /// well.
     pub fn marker(&self) -> Moment {
         self.0.as_ref().map_or((0, 0), |state| state.marker)
     }
 
-    /// The composed operations repo, which has that time.
+    /// Returns the path of the composed operations repo.
     pub fn tree(&self) -> PathBuf {
         self.0
             .as_ref()
             .map_or_else(PathBuf::new, |state| state.dir.join(TREE))
     }
 
-    /// The manifest file. It stays until [`SwitchedBack::forget`].
+    /// Returns the path of the manifest file, which stays until [`SwitchedBack::forget`].
     pub fn manifest(&self) -> &Path {
         self.0.as_ref().map_or(Path::new(""), |state| &state.manifest)
     }
 
-    /// Lets the path show the user's own repo again: one rename. From then on others may switch.
+    /// Makes the path show the user's own repo again, by one rename. From then on other runs may
+    /// switch.
     ///
-    /// A link that somebody has changed meanwhile is left alone. Where it fails the composition stays, and stays switched in.
+    /// If the link has been changed meanwhile, it is left alone. After a failure the composition
+    /// stays, and stays switched in.
     pub fn switch_back(mut self) -> Result<SwitchedBack, Error> {
         let Some(state) = self.0.take() else {
             return Err(Error::io("switch back", "")(io::ErrorKind::NotFound.into()));
@@ -182,17 +191,17 @@ impl Switched {
     }
 }
 
-impl State {
+impl SwitchedState {
     fn back(&self) -> Result<(), Error> {
         if fs::read_link(&self.link).is_ok_and(|target| target != self.to) {
             return Ok(());
         }
-        Link::at(&self.link).put(&self.dir.join(BACK))
+        Link::from_path(&self.link).move_into_place(&self.dir.join(BACK))
     }
 }
 
 impl Drop for Switched {
-    /// The pipeline could not be started: everything is as it was before the run.
+    /// The pipeline could not be started: restores the state before the run.
     fn drop(&mut self) {
         let Some(state) = self.0.take() else { return };
         match state.back() {
@@ -202,7 +211,7 @@ impl Drop for Switched {
     }
 }
 
-/// The path shows the user's own repo again.
+/// The state in which the path shows the user's own repo again.
 #[derive(Debug)]
 pub struct SwitchedBack {
     dir: PathBuf,
@@ -212,31 +221,38 @@ pub struct SwitchedBack {
 }
 
 impl SwitchedBack {
-    /// Moves what was written into the composition to the user's repo, at the same path, and empties the composed tree. The
-    /// manifest stays.
+    /// Moves files that were written into the composition to the same paths in the user's repo.
     pub fn sweep(&mut self) -> Sweep {
         let (sweep, rest) = sweep::sweep(&self.dir, self.since);
         self.rest = rest;
         sweep
     }
 
-    /// Removes what is left of the composition, with the manifest: the pipeline has ended. Where it holds what the sweep could put
-    /// nowhere else, it is kept under another name.
+    /// Empties the composed tree, unless it holds files that could not be moved. The manifest stays.
+    pub fn empty(&self) {
+        if self.rest == Rest::Nothing {
+            sweep::empty(&self.dir);
+        }
+    }
+
+    /// Removes the rest of the composition with the manifest, once the pipeline has ended. If it
+    /// holds files that could not be moved, it is kept under another name instead.
     pub fn forget(self) {
         match self.rest {
             Rest::Nothing => old::remove(&self.dir),
             Rest::Unmoved => {
                 let kept = sweep::kept_name(&self.dir);
                 if let Err(error) = fs::rename(&self.dir, &kept) {
-                    tracing::warn!(path = %self.dir.display(), %error, "a composition that holds what was written into it cannot be renamed, and the next run removes it");
+                    tracing::warn!(path = %self.dir.display(), %error, "a composition that contains files written into it cannot be renamed, and the next run removes it");
                 }
             }
         }
     }
 }
 
-/// Gives the tree's root its time, and yields it as the file system keeps it, with the moment at which that was done.
-fn mark(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
+/// Sets the modification time of the tree's root. Returns it as the file system stores it, and the
+/// time at which this was done.
+fn set_marker(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
     let own = fs::metadata(users)?;
     let random = RandomState::new().build_hasher().finish();
     let mut nanoseconds = random % 1_000_000_000;
@@ -260,8 +276,8 @@ fn mark(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
     ))
 }
 
-/// Holds a composition: no other run removes it, or switches from it.
-pub(crate) fn hold(dir: &Path) -> io::Result<OwnedFd> {
+/// Locks a composition, so that no other run removes it or switches from it.
+pub(crate) fn lock_composition(dir: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let held = rustix::fs::open(dir, flags, Mode::empty())?;
     rustix::fs::flock(&held, FlockOperation::NonBlockingLockShared)?;
@@ -282,7 +298,7 @@ mod tests {
     };
 
     #[test]
-    fn the_path_shows_the_composition_and_then_the_users_repo_again() {
+    fn the_path_shows_the_composition_and_afterwards_the_users_repo() {
         let f = fixture(&["dev/x"]);
         let ops = f.ops_repo();
         let switched = f.switched(&["dev/y"]);
@@ -303,6 +319,7 @@ mod tests {
             Path::new("mount")
         );
         assert!(back.sweep().is_empty());
+        back.empty();
         assert!(manifest.exists(), "until the pipeline's end");
         let tree = fs::read_dir(manifest.with_file_name("tree")).unwrap();
         assert_eq!(tree.count(), 0, "emptied");
@@ -311,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn each_composition_has_a_time_of_its_own() {
+    fn each_composition_has_a_unique_marker() {
         let f = fixture(&["dev/x"]);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20 {
@@ -322,11 +339,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_that_does_not_start_leaves_everything_as_it_was() {
+    fn dropping_a_switched_composition_restores_the_previous_state() {
         let f = fixture(&["dev/x"]);
         let ops = f.ops_repo();
         let switched = f.switched(&["dev/y"]);
-        // Another run neither removes what this one holds nor switches from it.
+        // Another run neither removes nor replaces a composition that this one holds.
         f.mount.remove_old();
         let Settled::Busy(busy) = f.mount.settle().unwrap() else {
             panic!("somebody else is there")
@@ -340,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_handed_over_in_words() {
+    fn the_state_survives_encoding_as_words() {
         let f = fixture(&["dev/x"]);
         let switched = f.switched(&["dev/y"]);
         let marker = switched.marker();
@@ -363,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_somebody_changed_meanwhile_is_left_alone() {
+    fn a_link_that_was_changed_meanwhile_is_left_alone() {
         let f = fixture(&["dev/x"]);
         let switched = f.switched(&["dev/y"]);
         let active = f.mount.home().join("active");
@@ -374,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_back_that_fails_leaves_the_composition_for_the_pipeline() {
+    fn a_failed_switch_back_leaves_the_composition_switched_in() {
         let f = fixture(&["dev/x"]);
         let switched = f.switched(&["dev/y"]);
         let ready = switched.manifest().with_file_name(BACK);
@@ -382,13 +399,13 @@ mod tests {
         let error = switched.switch_back().unwrap_err();
         assert!(error.to_string().contains("active"), "{error}");
         assert!(f.ops_repo().join("dev/y").exists());
-        // The next run puts it right.
+        // The next run repairs it.
         assert_eq!(f.mount.settle().unwrap(), Settled::Done);
         f.assert_nothing_left(None);
     }
 
     #[test]
-    fn a_link_of_the_users_own_is_put_back_as_it_was_written() {
+    fn the_users_own_link_is_restored_as_written() {
         let dir = tempfile::tempdir().unwrap();
         let (repo_dir, ops, home) = (
             dir.path().join("repo"),
@@ -402,7 +419,7 @@ mod tests {
         let file = ("dev/y", compose_model::FileMode::Regular, b"".as_slice());
         let switched = switch(&mount, written(begin(&mount), &[file]));
         assert!(ops.join("dev/y").exists());
-        // Found again, and by another home.
+        // It is found again, also from another home.
         for home in [&home, &dir.path().join("home2")] {
             let again = repo(&ops, home, None, &[]);
             assert_eq!(again.root(), mount.root());
@@ -413,12 +430,12 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_run_is_cleaned_up_by_the_next_one_whatever_home_that_has() {
+    fn the_next_run_cleans_up_after_a_killed_one_from_any_home() {
         let f = fixture(&["dev/x"]);
         let other = tempfile::tempdir().unwrap();
         for home in [f.mount.home(), other.path()] {
             let switched = f.switched(&["dev/y"]);
-            // As a kill leaves it: the system closes what was open.
+            // The lock is released as after a kill.
             let state = std::mem::ManuallyDrop::new(switched);
             let held = &state.0.as_ref().unwrap().held;
             rustix::fs::flock(held, FlockOperation::Unlock).unwrap();

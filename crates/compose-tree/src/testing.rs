@@ -1,4 +1,4 @@
-//! An operations repo in an image's layout, for the tests of this crate.
+//! An operations repo in an image's layout, for this crate's tests.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ pub(crate) struct Fixture {
     pub(crate) mount: Mount,
 }
 
-/// With these files of the user's, each with its own path as its text.
+/// Creates an image with these files in the user's repo; the text of each is its own path.
 pub(crate) fn fixture(files: &[&str]) -> Fixture {
     let root = tempfile::tempdir().unwrap();
     image::install(root.path()).unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn fixture(files: &[&str]) -> Fixture {
     Fixture { root, mount }
 }
 
-/// The operations repo that there must be.
+/// Returns the operations repo, which must exist.
 #[track_caller]
 pub(crate) fn repo(ops_repo: &Path, home: &Path, environment: Option<&str>, candidates: &[PathBuf]) -> Mount {
     match located(ops_repo, home, environment, candidates).unwrap() {
@@ -58,7 +58,7 @@ pub(crate) fn begin(mount: &Mount) -> Staging {
     Staging::begin(mount, &TreePath::new("dev").unwrap()).unwrap()
 }
 
-/// Writes files, each with its path, mode and bytes.
+/// Stages files, each given by its path, mode and bytes.
 pub(crate) fn written(staging: Staging, files: &[(&str, FileMode, &[u8])]) -> Staged {
     use std::io::Write as _;
 
@@ -75,13 +75,13 @@ pub(crate) fn written(staging: Staging, files: &[(&str, FileMode, &[u8])]) -> St
     let staged: Result<Staged, Error> = staging.write(
         &new,
         links,
-        |at, put| put(files[at].2),
+        |index, put| put(files[index].2),
         |out| out.write_all(b"{}"),
     );
     staged.unwrap()
 }
 
-/// Switches to it; nobody else may be there.
+/// Switches to a composition. No other run may hold the lock.
 #[track_caller]
 pub(crate) fn switch(mount: &Mount, staged: Staged) -> Switched {
     match mount.try_lock().unwrap() {
@@ -91,7 +91,7 @@ pub(crate) fn switch(mount: &Mount, staged: Staged) -> Switched {
 }
 
 impl Fixture {
-    /// The path at which the pipeline looks.
+    /// Returns the pipeline's path.
     pub(crate) fn ops_repo(&self) -> PathBuf {
         self.root.path().join("opt/bitops_deployment")
     }
@@ -100,7 +100,7 @@ impl Fixture {
         self.mount.root().to_owned()
     }
 
-    /// A composition of these files, of which each has the text `composed`, that is switched in.
+    /// Switches in a composition of these files, each with the text `composed`.
     pub(crate) fn switched(&self, files: &[&str]) -> Switched {
         let files: Vec<(&str, FileMode, &[u8])> = files
             .iter()
@@ -109,7 +109,7 @@ impl Fixture {
         switch(&self.mount, written(begin(&self.mount), &files))
     }
 
-    /// Waits until the clock of files goes on.
+    /// Waits until the file system's clock advances.
     pub(crate) fn tick(&self) {
         let probe = self.root.path().join("probe");
         let now = || {
@@ -123,7 +123,7 @@ impl Fixture {
         }
     }
 
-    /// Nothing but the layout, and what is named, is in the home.
+    /// Asserts that the home holds only the layout and the path in `kept`.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self, kept: Option<&Path>) {
         let entries = fs::read_dir(self.mount.home())

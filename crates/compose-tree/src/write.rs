@@ -1,8 +1,9 @@
-//! Writing many new files into a directory that nobody else can reach yet.
+//! Writes many new files into a directory that no other process can reach yet.
 //!
-//! Making a file costs the kernel much more than filling it, so several threads do it, a directory's files together: each file is
-//! made by its name alone in a directory that is open already. Directories are opened component by component and no link is
-//! ever followed, though none can be there: until it is finished a composition belongs to this user alone.
+//! Creating a file costs the kernel much more than filling it, so several threads work in parallel,
+//! each on the files of one directory: a file is created by its name alone in a directory that is
+//! already open. Directories are opened component by component and links are never followed,
+//! although there can be none: an incomplete composition is accessible to this user alone.
 
 use std::{
     fs::{File, Permissions},
@@ -24,55 +25,57 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::Error;
 
-/// Files of one directory that one thread writes at a time. Two threads in one directory wait for each other, so that only a very
-/// large one is divided.
-const BATCH: usize = 256;
-/// Fewer files are not worth another thread.
+/// The most files of one directory that a thread writes at a time. Two threads in one directory
+/// wait for each other, so only a very large one is divided.
+const BATCH_SIZE: usize = 256;
+/// The files that justify another thread.
 const FILES_PER_THREAD: usize = 256;
-/// More threads wait for each other in the kernel; each holds two files open.
+/// More threads than this would wait for each other in the kernel. Each holds two files open.
 const MOST_THREADS: usize = 4;
 
-/// A file that is to be written: its path relative to the operations repo's root and its permission. Where the user has a file there
-/// the new one gets that one's.
+/// A file to write: its path relative to the operations repo's root and its mode. If the user has a
+/// file there, the new one gets that file's mode.
 pub type NewFile<'a> = (&'a TreePath, FileMode);
 
-/// A directory of the tree with the indexes of its files.
-pub(crate) type Filled<'a> = (&'a Path, &'a [usize]);
+/// A directory of the tree with the indices of its files.
+pub(crate) type DirFiles<'a> = (&'a Path, &'a [usize]);
 
-/// Takes a file's bytes.
+/// Receives a file's bytes.
 pub type Put<'a> = dyn FnMut(&[u8]) -> Result<(), Error> + 'a;
 
-/// Some files of one directory, by their indexes.
+/// Some files of one directory, by their indices.
 struct Batch<'a> {
     dir: &'a Path,
     files: &'a [usize],
 }
 
-/// Writes `files`, each with its permission bits, below `tree` (open, and its path), whose directories are there already. `content` is asked for the bytes of each file by index, from several threads; one of them does `beside` first. Of several
-/// failures the one with the lowest index is told, and that of `beside` last.
+/// Writes `files`, each with its mode, below `tree` (its open directory and its path), whose
+/// subdirectories exist already. `content` is called with the index of each file, from several
+/// threads; one of them calls `beside` first. If several files fail, the error of the lowest index
+/// is returned; an error of `beside` is returned only if no file failed.
 pub(crate) fn write<E: From<Error> + Send>(
     tree: (&OwnedFd, &Path),
     files: &[(&str, u32)],
-    dirs: &[Filled<'_>],
+    dirs: &[DirFiles<'_>],
     content: impl Fn(usize, &mut Put<'_>) -> Result<(), E> + Sync,
     beside: impl FnOnce() -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let batches: Vec<Batch<'_>> = dirs
         .iter()
-        .flat_map(|(dir, files)| files.chunks(BATCH).map(|files| Batch { dir, files }))
+        .flat_map(|(dir, files)| files.chunks(BATCH_SIZE).map(|files| Batch { dir, files }))
         .collect();
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<(usize, E)>> = Mutex::new(None);
     let lock = || failed.lock().unwrap_or_else(PoisonError::into_inner);
     let work = || {
-        let mut modes = Modes::default();
+        let mut modes = ModeCheck::default();
         while let Some(batch) = batches.get(next.fetch_add(1, Relaxed)) {
             let done = write_batch(tree, batch, files, &mut modes, &content);
             let mut failed = lock();
-            if let Err((at, error)) = done
-                && failed.as_ref().is_none_or(|(first, _)| at < *first)
+            if let Err((index, error)) = done
+                && failed.as_ref().is_none_or(|(first, _)| index < *first)
             {
-                *failed = Some((at, error));
+                *failed = Some((index, error));
             }
             if failed.is_some() {
                 return;
@@ -85,7 +88,7 @@ pub(crate) fn write<E: From<Error> + Send>(
         .min(files.len() / FILES_PER_THREAD);
     let done = thread::scope(|scope| {
         for _ in 1..threads {
-            // Where no thread is left this one does it alone.
+            // If no thread can be started, this one does the work alone.
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -104,7 +107,7 @@ fn write_batch<E: From<Error>>(
     (root, tree): (&OwnedFd, &Path),
     batch: &Batch<'_>,
     files: &[(&str, u32)],
-    modes: &mut Modes,
+    modes: &mut ModeCheck,
     content: &impl Fn(usize, &mut Put<'_>) -> Result<(), E>,
 ) -> Result<(), (usize, E)> {
     let Some(first) = batch.files.first() else {
@@ -113,30 +116,37 @@ fn write_batch<E: From<Error>>(
     let opened = open_below(root, batch.dir).map_err(Error::io("open", tree.join(batch.dir)));
     let opened = opened.map_err(|error| (*first, error.into()))?;
     let dir = opened.as_ref().unwrap_or(root);
-    for at in batch.files {
-        let (name, mode) = files[*at];
+    for index in batch.files {
+        let (name, mode) = files[*index];
         let mut put = |bytes: &[u8]| {
             write_file(dir.as_fd(), name, mode, bytes, modes)
                 .map_err(Error::io("write", tree.join(batch.dir).join(name)))
         };
-        content(*at, &mut put).map_err(|error| (*at, error))?;
+        content(*index, &mut put).map_err(|error| (*index, error))?;
     }
     Ok(())
 }
 
-fn write_file(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8], modes: &mut Modes) -> io::Result<()> {
+fn write_file(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    mode: u32,
+    bytes: &[u8],
+    modes: &mut ModeCheck,
+) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::from(mode))?);
     file.write_all(bytes)?;
     modes.correct(&file, mode)
 }
 
-/// Whether new files have the permission that they were made with. The umask takes bits away and a default ACL of the home may add
-/// some; but all directories of a composition inherit the same, so that one look at the first file of each usual mode is enough.
+/// Checks whether new files have the mode that they were created with. The umask removes bits, and
+/// a default ACL of the home may add some. All directories of a composition inherit the same ACL,
+/// so it is enough to check the first file of each usual mode.
 #[derive(Default)]
-struct Modes([Option<bool>; 2]);
+struct ModeCheck([Option<bool>; 2]);
 
-impl Modes {
+impl ModeCheck {
     fn correct(&mut self, file: &File, mode: u32) -> io::Result<()> {
         let usual = [FileMode::Regular, FileMode::Executable];
         let slot = usual.iter().position(|usual| usual.bits() == mode);
@@ -152,7 +162,7 @@ impl Modes {
     }
 }
 
-/// Makes one directory below `root`; the one above it is there.
+/// Creates one directory below `root`, in a directory that exists.
 pub(crate) fn make_dir(root: &OwnedFd, dir: &Path) -> io::Result<()> {
     let above = open_below(root, dir.parent().unwrap_or(Path::new("")))?;
     let above = above.as_ref().unwrap_or(root);
@@ -160,7 +170,7 @@ pub(crate) fn make_dir(root: &OwnedFd, dir: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkdirat(above, name, Mode::from(0o777))?)
 }
 
-/// Opens a directory below `root`, by no link; `None`: it is `root` itself.
+/// Opens a directory below `root` without following links. Returns `None` for `root` itself.
 pub(crate) fn open_below(root: &OwnedFd, dir: &Path) -> io::Result<Option<OwnedFd>> {
     let mut opened: Option<OwnedFd> = None;
     for name in dir {
@@ -170,10 +180,10 @@ pub(crate) fn open_below(root: &OwnedFd, dir: &Path) -> io::Result<Option<OwnedF
     Ok(opened)
 }
 
-/// Opens a directory that is no link.
-pub(crate) fn open(at: impl AsFd, dir: &Path) -> io::Result<OwnedFd> {
+/// Opens a directory without following a link.
+pub(crate) fn open(parent: impl AsFd, dir: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(at, dir, flags, Mode::empty())?)
+    Ok(rustix::fs::openat(parent, dir, flags, Mode::empty())?)
 }
 
 #[cfg(test)]
@@ -199,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_beside_may_fail() {
+    fn a_failure_beside_the_files_is_returned() {
         let tree = tempfile::tempdir().unwrap();
         let failed = write_all(
             tree.path(),
@@ -212,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn many_files_are_written_by_several_threads_each_with_its_own_bytes() {
+    fn many_files_are_written_in_parallel_with_their_own_bytes() {
         let tree = tempfile::tempdir().unwrap();
         let paths: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
         let files: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -230,7 +240,7 @@ mod tests {
             tree.path(),
             &files,
             &dirs,
-            |at, put| put(at.to_string().as_bytes()),
+            |index, put| put(index.to_string().as_bytes()),
             || {
                 beside = true;
                 Ok(())
@@ -238,35 +248,36 @@ mod tests {
         )
         .unwrap();
         assert!(beside);
-        for (at, path) in paths.iter().enumerate() {
-            let text = fs::read_to_string(tree.path().join(format!("d{}/{path}", at % 7))).unwrap();
+        for (index, path) in paths.iter().enumerate() {
+            let text = fs::read_to_string(tree.path().join(format!("d{}/{path}", index % 7))).unwrap();
             assert_eq!(text, *path);
         }
     }
 
     #[test]
-    fn the_first_failure_is_told() {
+    fn the_first_failure_is_returned() {
         let tree = tempfile::tempdir().unwrap();
         let paths: Vec<String> = (0..1000).map(|n| format!("f{n}")).collect();
         let files: Vec<&str> = paths.iter().map(String::as_str).collect();
         let dirs = [("", (0..1000).collect::<Vec<_>>())];
-        // Something stands where the last file of the first batch would go.
-        fs::write(tree.path().join(format!("f{}", BATCH - 1)), "").unwrap();
+        // The path of the last file of the first batch is taken.
+        fs::write(tree.path().join(format!("f{}", BATCH_SIZE - 1)), "").unwrap();
         let not_found = || Error::io("read", "last")(io::ErrorKind::NotFound.into());
-        let content = |at: usize, put: &mut Put<'_>| if at == 999 { Err(not_found()) } else { put(b"") };
+        let content =
+            |index: usize, put: &mut Put<'_>| if index == 999 { Err(not_found()) } else { put(b"") };
         let failed = write_all(tree.path(), &files, &dirs, content, || Err(not_found()));
-        let told = failed.unwrap_err().to_string();
+        let message = failed.unwrap_err().to_string();
         assert_eq!(
-            told,
+            message,
             format!(
                 "cannot write {}",
-                tree.path().join(format!("f{}", BATCH - 1)).display()
+                tree.path().join(format!("f{}", BATCH_SIZE - 1)).display()
             )
         );
     }
 
     #[test]
-    fn no_link_is_followed() {
+    fn links_are_not_followed() {
         let outside = tempfile::tempdir().unwrap();
         let tree = tempfile::tempdir().unwrap();
         fs::create_dir(tree.path().join("real")).unwrap();
@@ -290,18 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_that_was_taken_away_is_given_back() {
+    fn modes_that_the_umask_changed_are_corrected() {
         let dir = tempfile::tempdir().unwrap();
         let file = fs::File::create(dir.path().join("x")).unwrap();
         let mode = |file: &File| file.metadata().unwrap().permissions().mode() & 0o7777;
-        let mut modes = Modes::default();
+        let mut modes = ModeCheck::default();
         for taken in [0o600, 0o755, 0o666] {
-            // What is found at the first file holds for all others.
+            // The result of the first file applies to all others of its mode.
             file.set_permissions(Permissions::from_mode(taken)).unwrap();
             modes.correct(&file, 0o644).unwrap();
             assert_eq!(mode(&file), 0o644);
         }
-        let mut modes = Modes::default();
+        let mut modes = ModeCheck::default();
         modes.correct(&file, 0o644).unwrap();
         modes.correct(&file, 0o755).unwrap();
         assert_eq!(mode(&file), 0o755, "each mode is looked at for itself");

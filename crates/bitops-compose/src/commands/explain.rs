@@ -9,7 +9,6 @@ use compose_plan::compose::{
 use super::DONE;
 use crate::{
     cli::{Explain, Format, Target},
-    report::paint,
     target,
 };
 
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
         let answer = explain(&planned.composition, sources, &question)
             .map_err(|error| unanswered(error, &question, &planned.composition))?;
         match format {
-            Format::Text => job.printer.painted(&answer.to_text(), paint::explanation)?,
+            Format::Text => job.printer.styled(answer.to_text())?,
             Format::Json => job.printer.json(&answer)?,
         }
         Ok(DONE)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compose_model::{Diagnostic, ExitCode, Failure};
+use compose_model::{Diagnostic, ExitCode, Failure, StyledText};
 use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
 
 use super::DONE;
@@ -11,7 +11,7 @@ use crate::{
     job::Job,
     local::DiskTree,
     pipeline::Planned,
-    report::{deliver, paint},
+    report::deliver,
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
                 let sources = &planned.gathered.layers.sources;
                 let note = assumed(job, &planned);
                 let text = report::text::plan_with(&planned.composition, sources, note);
-                job.printer.painted(&text, paint::plan)?;
+                job.printer.styled(text)?;
                 annotate(job, &planned);
             }
             (Format::Json, _) => {
@@ -68,8 +68,11 @@ fn show_graph(job: &Job, planned: &Planned, graph: Graph) -> Result<(), Failure>
 }
 
 fn show_diffs(job: &Job, planned: &Planned) -> Result<(), Failure> {
-    let text: String = diffs(job, planned)?.into_iter().map(|diff| diff.text).collect();
-    job.printer.painted(&text, paint::diff)?;
+    let mut text = StyledText::new();
+    for diff in diffs(job, planned)? {
+        text.append(&diff.text);
+    }
+    job.printer.styled(text)?;
     tell_conflicts(job, planned);
     Ok(())
 }
@@ -81,7 +84,10 @@ fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
     }
     let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for diff in diffs(job, planned)? {
-        by_path.entry(diff.path).or_default().push(diff.text);
+        by_path
+            .entry(diff.path)
+            .or_default()
+            .push(diff.text.into_string());
     }
     job.printer.json(&plan.with_diffs(by_path))
 }

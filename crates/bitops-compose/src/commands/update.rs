@@ -152,7 +152,7 @@ fn compare(
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
     let conflicts = report::conflicts(&new, &after.layers.sources);
     let files = diff::files(job, (&old, before), (&new, after))?;
-    Ok((files, conflicts.into_iter().map(Diagnostic::from).collect()))
+    Ok((files, conflicts))
 }
 
 /// Is it the source that a person means: a repo's URL or name, or an environment?

@@ -1,8 +1,12 @@
 //! BitOps' `bitops.logging.masks`: what they hide in BitOps' output they hide in ours.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
-use fancy_regex::Regex;
+use compose_model::StyledText;
+use fancy_regex::{Captures, Regex};
+
+/// What is shown where a mask cannot be applied.
+const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
 
 /// Pairs of a regular expression and what replaces it, applied in order.
 #[derive(Debug, Default)]
@@ -29,11 +33,27 @@ impl Masks {
                 Ok(Cow::Owned(masked)) => Cow::Owned(masked),
                 Ok(Cow::Borrowed(_)) => text,
                 // Backtracking ran out: showing nothing is the safe side of a mask.
-                Err(_) => {
-                    Cow::Owned("[withheld: a mask of bitops.logging.masks could not be applied]\n".to_owned())
-                }
+                Err(_) => Cow::Borrowed(WITHHELD),
             }
         })
+    }
+
+    /// Applies the masks to a text with styles. A mask sees the text alone, whatever style its parts have.
+    pub(crate) fn apply_to_styled(&self, text: &mut StyledText) {
+        for (regex, with) in &self.0 {
+            let mut parts: Vec<(Range<usize>, String)> = Vec::new();
+            let replaced = regex.try_replacen(text.as_str(), 0, |found: &Captures<'_, str>| {
+                let mut new = String::new();
+                found.expand(with, &mut new);
+                parts.extend(found.get(0).map(|whole| (whole.range(), new.clone())));
+                new
+            });
+            if replaced.is_ok() {
+                text.replace(&parts);
+            } else {
+                *text = WITHHELD.to_owned().into();
+            }
+        }
     }
 
     /// Applies the masks to every string value of a JSON document of ours, which stays one.
@@ -100,6 +120,8 @@ fn template(python: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use compose_model::styled;
+
     use super::*;
 
     #[test]
@@ -111,6 +133,26 @@ mod tests {
         ]);
         assert_eq!(masks.apply("token=abc user-bob"), "token=*** user-user$");
         assert_eq!(failed.len(), 1);
+    }
+
+    #[test]
+    fn styles_hide_nothing_from_a_mask() {
+        let (masks, _) = Masks::new([(r"(token)=\w+", r"\1=***"), (r"\*+ b", "* b")]);
+        let mut text = StyledText::new();
+        text.push("token=");
+        text.push_styled(styled::ADDED, "secret");
+        text.push(" b ");
+        text.push_styled(styled::ERROR, "token=x");
+        let plain = masks.apply(text.as_str()).into_owned();
+        masks.apply_to_styled(&mut text);
+        assert_eq!(text.as_str(), plain);
+        assert_eq!(plain, "token=* b token=***");
+        assert!(text.to_ansi().ends_with("\u{1b}[31mtoken=***\u{1b}[0m"));
+        // Backtracking runs out.
+        let (masks, _) = Masks::new([("(?:(?=x)x+(?=x)x+)+(?=y)", "")]);
+        let mut text = StyledText::from("x".repeat(200));
+        masks.apply_to_styled(&mut text);
+        assert_eq!(text.as_str(), WITHHELD);
     }
 
     #[test]

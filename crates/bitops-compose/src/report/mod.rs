@@ -3,7 +3,6 @@
 mod github;
 mod log;
 mod mask;
-pub(crate) mod paint;
 mod pipe;
 mod progress;
 mod render;
@@ -21,7 +20,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, Severity, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -59,15 +58,15 @@ impl Printer {
         to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
     }
 
-    /// A result for people: `paint` colours it where somebody looks at stdout.
-    pub(crate) fn painted(&self, text: &str, paint: impl Fn(&str) -> String) -> Result<(), Failure> {
-        let masked = self.masks.apply(text);
-        let painted = if self.stdout_colour {
-            paint(&masked)
+    /// A result for people, with its styles where somebody looks at stdout.
+    pub(crate) fn styled(&self, mut text: StyledText) -> Result<(), Failure> {
+        self.masks.apply_to_styled(&mut text);
+        let text = if self.stdout_colour {
+            text.to_ansi()
         } else {
-            masked.into_owned()
+            text.into_string()
         };
-        to_stdout(self.shown(&painted, false).as_bytes())
+        to_stdout(self.shown(&text, false).as_bytes())
     }
 
     /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.

@@ -108,7 +108,7 @@ mod tests {
             text: Arc::from(source),
             span: start..start + 31,
         };
-        let problem = Diagnostic::new(ExitCode::Config, "the address holds a password")
+        let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
             .at(place)
             .hint("take it out");
         let text = text(&problem, false);

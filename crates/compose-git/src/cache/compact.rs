@@ -1,13 +1,16 @@
-//! Dropping packs that newer ones supersede.
+//! Drops packs that newer ones supersede.
 //!
-//! Each new version of a catalog brings a pack or two, and nothing of an old one is asked for again: a cache that lives long would
-//! hold thousands, each of them opened to look for an object that is in none. So when a fetch finds more than
-//! [`Tuning::most_packs`](crate::Tuning::most_packs), or an entry that takes half of the cache's limit, the fetching run drops
-//! packs, all but the newest and those that hold what it needs itself. What others needed of them is fetched again when they need it: a
-//! request or two in thirty versions, instead of the upkeep of what every commit needs.
+//! Each new version of a catalog brings a pack or two, and nothing asks for the objects of an old
+//! version again. Without upkeep, a long-lived cache would hold thousands of packs, and a lookup
+//! that finds nothing would open each of them. When a fetch finds more packs than
+//! [`Tuning::most_packs`](crate::Tuning::most_packs), or an entry that takes more than half of the
+//! cache's limit, it drops packs. It keeps the newest ones and those that hold objects of its own
+//! wants. Objects that other runs needed are fetched again on demand. That costs a request or two
+//! in thirty versions, which is cheaper than tracking what every commit needs.
 //!
-//! It happens under the fetch's lock, and only while nobody else reads the entry. An index goes before its pack, so a killed run
-//! leaves packs that are not looked at; they go the next time.
+//! Packs are dropped under the fetch lock, and only while no other process reads the entry. An
+//! index is removed before its pack, so a killed run leaves packs that are never looked at; the
+//! next compaction removes them.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,8 +25,8 @@ use gix::{hash::Kind as Hash, objs::Kind, odb::pack::index};
 use rustix::fs::FlockOperation;
 
 use super::{
-    entry::{Guard, OpenEntry, remove_file},
-    files::{Locked, failed, is_at, try_flock},
+    entry::{FetchLock, OpenEntry, remove_file},
+    files::{Locked, failed, is_same_file, try_flock},
 };
 use crate::{
     error::Error,
@@ -33,18 +36,18 @@ use crate::{
     tree_object::{self, EntryKind},
 };
 
-/// What became of the packs.
+/// The outcome of a compaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compacted {
-    /// They are as they were.
+    /// The packs are unchanged.
     No,
-    /// Some are gone: the store is to be opened anew.
+    /// Some packs are gone: the store has to be opened again.
     Yes,
-    /// While nobody held it the entry was removed: everything is to be done anew.
+    /// Another process removed the entry while its lock was released: the fetch has to start again.
     Gone,
 }
 
-/// One pack, as far as the disk has it.
+/// The files of one pack. A pack that was only partly written or removed has no index.
 #[derive(Debug, Default)]
 struct Pack {
     files: Vec<PathBuf>,
@@ -54,11 +57,12 @@ struct Pack {
 }
 
 impl OpenEntry {
-    /// Drops superseded packs where there are too many. `wanted` is what this run needs of the repo, all of it there.
+    /// Drops superseded packs if there are too many. `wanted` lists the commits that this run
+    /// needs; the store must hold all of them.
     pub(crate) fn compact(
         &self,
         run: &Run,
-        _guard: &Guard,
+        _guard: &FetchLock,
         store: &Store,
         wanted: &[CommitId],
     ) -> Result<Compacted, Error> {
@@ -72,25 +76,26 @@ impl OpenEntry {
         if packs.len() <= most && !is_large {
             return Ok(Compacted::No);
         }
-        // Turning a shared lock into an exclusive one gives it back first, and keeps none where it fails.
+        // Converting a shared lock into an exclusive one releases it first, and leaves no lock if
+        // the conversion fails.
         if try_flock(&self.in_use, FlockOperation::NonBlockingLockExclusive) != Locked::Held {
-            return self.hold_again(Compacted::No);
+            return self.lock_shared_again(Compacted::No);
         }
-        if !is_at(&self.in_use, &self.dir.join("in-use")) {
+        if !is_same_file(&self.in_use, &self.dir.join("in-use")) {
             return Ok(Compacted::Gone);
         }
         packs.sort_by_key(|pack| std::cmp::Reverse(pack.received));
         let newest = if is_large { 0 } else { most / 2 };
         let mut needed = needed(store, wanted);
         let mut dropped = 0;
-        for (at, pack) in packs.iter().enumerate() {
+        for (position, pack) in packs.iter().enumerate() {
             let before = needed.len();
             if let Some(path) = &pack.index
                 && let Ok(index) = index::File::at(path, Hash::Sha1)
             {
                 needed.retain(|id| index.lookup(to_gix(id)).is_none());
             }
-            if needed.len() == before && at >= newest {
+            if needed.len() == before && position >= newest {
                 for path in &pack.files {
                     remove_file(path)?;
                 }
@@ -98,20 +103,21 @@ impl OpenEntry {
             }
         }
         tracing::debug!(path = %self.dir.display(), packs = packs.len(), dropped, bytes, "superseded packs are dropped");
-        self.hold_again(Compacted::Yes)
+        self.lock_shared_again(Compacted::Yes)
     }
 
-    /// Back to the lock of a reader.
-    fn hold_again(&self, done: Compacted) -> Result<Compacted, Error> {
+    /// Takes the shared lock again and returns `done`, or [`Compacted::Gone`] if the entry was
+    /// removed meanwhile.
+    fn lock_shared_again(&self, done: Compacted) -> Result<Compacted, Error> {
         try_flock(&self.in_use, FlockOperation::LockShared);
-        if is_at(&self.in_use, &self.dir.join("in-use")) {
+        if is_same_file(&self.in_use, &self.dir.join("in-use")) {
             Ok(done)
         } else {
             Ok(Compacted::Gone)
         }
     }
 
-    /// All packs, each with its files, the index first.
+    /// Returns all packs, each with its files, the index first.
     fn packs(&self) -> Result<Vec<Pack>, Error> {
         let dir = self.dir.join("objects/pack");
         let read = |error| failed("read", &dir, error);
@@ -134,7 +140,8 @@ impl OpenEntry {
     }
 }
 
-/// The commits and everything below them that the store has. What it lacks no pack has, which does no harm.
+/// Returns the ids of the commits and of everything below them that the store holds. Missing
+/// objects are skipped: no pack holds them.
 fn needed(store: &Store, commits: &[CommitId]) -> HashSet<ObjectId> {
     let mut needed = HashSet::new();
     let mut trees = Vec::new();

@@ -1,4 +1,4 @@
-//! One repo's place in the cache.
+//! A repo's directory in the cache.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +13,7 @@ use std::{
 use compose_model::{Refs, RepoUrl, text::escape};
 use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
-use super::files::{LAYOUT, Locked, age, failed, is_at, random_directory, try_flock, write_aside};
+use super::files::{LAYOUT, Locked, age, failed, is_same_file, random_directory, try_flock, write_aside};
 use crate::{
     error::{Error, exhausted},
     object_cache::ObjectCache,
@@ -21,45 +21,47 @@ use crate::{
     store::Store,
 };
 
-const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The object cache of bitops-compose. It can be removed at any time.\n";
-/// A fetch that takes longer has been killed.
-const LEFTOVER: Duration = Duration::from_secs(3600);
-/// How exactly the last use is known: warm runs write nothing, but for this once an hour.
-pub(super) const EXACT_TO: Duration = Duration::from_secs(3600);
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The object cache of bitops-compose. It can be removed at any time.\n";
+/// A fetch that takes longer than this is assumed to have been killed.
+const INCOMING_LIFETIME: Duration = Duration::from_secs(3600);
+/// The precision of an entry's last use. A warm run writes nothing except this timestamp, once an
+/// hour.
+pub(super) const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
 
 /// One repo's entry, open for reading.
 pub(crate) struct OpenEntry {
     pub(super) dir: PathBuf,
-    /// Shared lock: nobody removes the entry while it is held.
+    /// Held with a shared lock, which keeps other processes from removing the entry.
     pub(super) in_use: File,
-    place: Place,
+    place: EntryAccess,
 }
 
-/// What may be done with an entry.
+/// What a run may do with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// It is the cache's, for reading and writing.
+enum EntryAccess {
+    /// The entry belongs to the cache and can be read and written.
     Cache,
-    /// It is the cache's, for reading alone.
+    /// The entry belongs to the cache and can only be read.
     ReadOnly,
-    /// It is this run's own.
+    /// The entry belongs to this run alone.
     Private,
 }
 
-/// The right to fetch into an entry. Dropping it gives it back.
-pub(crate) struct Guard {
+/// The permission to fetch into an entry. Dropping it releases the lock.
+pub(crate) struct FetchLock {
     _lock: Option<File>,
 }
 
 impl OpenEntry {
-    /// Opens or makes the entry of a repo. Where the cache cannot be written, it is opened for reading; where there is
-    /// nothing to read, see [`OpenEntry::private`].
+    /// Opens or creates the entry of a repo. If the cache cannot be written, the entry is opened
+    /// for reading; if it cannot be read either, the run gets a private entry (see
+    /// [`OpenEntry::private`]).
     pub(crate) fn open(run: &Run, repo: &RepoUrl) -> Result<Self, Error> {
         let base = &run.options.cache_dir;
         let dir = base.join(LAYOUT).join(entry_name(repo));
-        let entry = match Self::open_at(base, &dir, repo, Place::Cache) {
+        let entry = match Self::open_at(base, &dir, repo, EntryAccess::Cache) {
             Ok(entry) => entry,
-            // Another directory would be no better.
+            // The process is out of files, threads or memory: another directory would not help.
             Err(error) if exhausted(&error).is_some() => return Err(failed("open", &dir, error)),
             Err(error) => {
                 tracing::debug!(repo = %repo, path = %dir.display(), %error, "the cache entry cannot be written");
@@ -72,14 +74,15 @@ impl OpenEntry {
                 }
             }
         };
-        run.uses(&dir);
+        run.record_use(&dir);
         Ok(entry)
     }
 
-    /// An entry of a private directory that goes with the run. It reads from `other`, too.
+    /// Opens an entry in a private directory that is removed with the run. It also reads objects
+    /// from `other`.
     pub(crate) fn private(run: &Run, repo: &RepoUrl, other: Option<&Self>) -> Result<Self, Error> {
         let private = run.private.get_or_init(|| {
-            tracing::warn!(path = %run.options.cache_dir.display(), "the cache cannot be written; what is fetched is forgotten after this run");
+            tracing::warn!(path = %run.options.cache_dir.display(), "the cache cannot be written; fetched objects are not kept after this run");
             let parent = run.options.variable("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
             tempfile::Builder::new().prefix("bitops-compose-").tempdir_in(&parent).map_err(|error| (parent, error.kind()))
         });
@@ -88,7 +91,7 @@ impl OpenEntry {
             Err((path, kind)) => return Err(failed("create a directory in", path, io::Error::from(*kind))),
         };
         let dir = private.join(LAYOUT).join(entry_name(repo));
-        let entry = Self::open_at(private, &dir, repo, Place::Private)
+        let entry = Self::open_at(private, &dir, repo, EntryAccess::Private)
             .map_err(|error| failed("create", &dir, error))?;
         if let Some(other) = other {
             entry.read_through(other);
@@ -96,7 +99,7 @@ impl OpenEntry {
         Ok(entry)
     }
 
-    fn open_at(base: &Path, dir: &Path, repo: &RepoUrl, place: Place) -> io::Result<Self> {
+    fn open_at(base: &Path, dir: &Path, repo: &RepoUrl, place: EntryAccess) -> io::Result<Self> {
         let path = dir.join("in-use");
         for _ in 0..10 {
             let in_use = match open_lock(&path) {
@@ -106,8 +109,11 @@ impl OpenEntry {
                 }
                 opened => opened?,
             };
-            // Removed between the opening and the lock? Then this is the old entry's file.
-            if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken || !is_at(&in_use, &path) {
+            // The entry may have been removed between the opening and the lock; then this file
+            // belongs to the old entry.
+            if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken
+                || !is_same_file(&in_use, &path)
+            {
                 continue;
             }
             for below in ["objects/pack", "incoming"] {
@@ -117,8 +123,8 @@ impl OpenEntry {
                 }
             }
             let is_stale = in_use.metadata()?.modified()?.elapsed();
-            // From the future is as bad as from the past: some clock was wrong.
-            if is_stale.map_or(true, |age| age > EXACT_TO) {
+            // A timestamp in the future counts as stale as well: a clock was wrong.
+            if is_stale.map_or(true, |age| age > LAST_USE_PRECISION) {
                 touch(&in_use);
             }
             return Ok(Self {
@@ -127,10 +133,11 @@ impl OpenEntry {
                 place,
             });
         }
-        Err(io::Error::other("it is removed again and again"))
+        Err(io::Error::other("it was removed repeatedly"))
     }
 
-    /// Writes nothing. Other users' files and file systems without locks are read, too.
+    /// Opens an entry without writing to it. It also works on other users' files and on file
+    /// systems without locks.
     fn open_to_read(dir: &Path) -> io::Result<Self> {
         let in_use = File::open(dir.join("in-use"))?;
         try_flock(&in_use, FlockOperation::LockShared);
@@ -138,18 +145,18 @@ impl OpenEntry {
         Ok(Self {
             dir: dir.to_owned(),
             in_use,
-            place: Place::ReadOnly,
+            place: EntryAccess::ReadOnly,
         })
     }
 
-    /// Lets gix look into another store too, as git's alternates do.
+    /// Lets gix look into another store as well, by git's alternates.
     fn read_through(&self, other: &Self) {
         let objects = std::path::absolute(other.dir.join("objects"));
         if let Ok(objects) = objects
             && let Some(path) = objects.to_str().filter(|path| !path.contains('\n'))
         {
             let info = self.dir.join("objects/info");
-            // Without it everything is fetched, which works as well.
+            // If this fails, everything is fetched, which works as well.
             _ = fs::create_dir_all(&info)
                 .and_then(|()| fs::write(info.join("alternates"), format!("{path}\n")));
             _ = fs::copy(other.dir.join("refs"), self.dir.join("refs"));
@@ -160,67 +167,68 @@ impl OpenEntry {
         &self.dir
     }
 
-    /// May anything be fetched into it?
+    /// Returns whether anything may be fetched into the entry.
     pub(crate) fn is_writable(&self) -> bool {
-        self.place != Place::ReadOnly
+        self.place != EntryAccess::ReadOnly
     }
 
-    /// Do other runs see what is fetched into it?
+    /// Returns whether other runs see what is fetched into the entry.
     pub(super) fn is_shared(&self) -> bool {
-        self.place == Place::Cache
+        self.place == EntryAccess::Cache
     }
 
-    /// The objects as they are now.
+    /// Opens the store of the objects that the entry holds now.
     pub(crate) fn store(&self, run: &Run, cache: &Arc<ObjectCache>) -> Result<Store, Error> {
         let objects = self.dir.join("objects");
         Store::open(&objects, run.options.largest_object(), cache)
             .map_err(|error| failed("open", &objects, error))
     }
 
-    /// Waits for the right to fetch. After the bound it is given without the lock: fetching twice does no harm.
-    pub(crate) fn lock_for_fetch(&self, run: &Run, repo: &RepoUrl) -> Result<Guard, Error> {
+    /// Waits for the lock to fetch. After [`Tuning::lock_wait`](crate::Tuning::lock_wait) it
+    /// returns without the lock: fetching the same objects twice does no harm.
+    pub(crate) fn lock_for_fetch(&self, run: &Run, repo: &RepoUrl) -> Result<FetchLock, Error> {
         let path = self.dir.join("lock");
         let mut file = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         let until = Instant::now() + run.options.tuning.lock_wait;
-        let mut told = false;
+        let mut has_reported = false;
         loop {
             match try_flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Locked::Held => break,
-                Locked::Unknown => return Ok(Guard { _lock: None }),
+                Locked::Unsupported => return Ok(FetchLock { _lock: None }),
                 Locked::Taken => {}
             }
-            if !told {
+            if !has_reported {
                 let process = holder(&mut file);
-                tracing::info!(repo = %repo, process, "waiting for another process that fetches this repo");
-                told = true;
+                tracing::info!(repo = %repo, process, "waiting for another process that is fetching this repo");
+                has_reported = true;
             }
             if Instant::now() >= until {
-                tracing::warn!(repo = %repo, "another process holds the cache entry's lock for too long: fetching beside it");
-                return Ok(Guard { _lock: None });
+                tracing::warn!(repo = %repo, "another process has held the cache entry's lock for too long: fetching without the cache entry");
+                return Ok(FetchLock { _lock: None });
             }
             run.check(repo)?;
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Only for the one who waits.
+        // The process id is only for the message of a process that waits.
         _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()));
         self.sweep();
         touch(&self.in_use);
-        Ok(Guard { _lock: Some(file) })
+        Ok(FetchLock { _lock: Some(file) })
     }
 
-    /// A directory for a pack that is being received.
+    /// Creates a directory for a pack that is being received.
     pub(crate) fn incoming(&self) -> Result<tempfile::TempDir, Error> {
         let path = self.dir.join("incoming");
         random_directory(&path, "").map_err(|error| failed("write to", &path, error))
     }
 
-    /// Takes in a pack and its index: the pack first, since readers look for indices.
+    /// Moves a pack and its index into the entry: the pack first, because readers look for indices.
     pub(crate) fn adopt(&self, run: &Run, pack: &Path, index: &Path) -> Result<(), Error> {
         if self.is_shared() {
-            run.has_fetched();
+            run.record_fetch();
         }
         for path in [pack, index] {
             let name = path.file_name().unwrap_or(OsStr::new("pack"));
@@ -232,14 +240,15 @@ impl OpenEntry {
         Ok(())
     }
 
-    /// gix writes packs for this user alone. Who may read the entry's other files may read these.
+    /// Makes a pack readable to everybody who may read the entry's other files; gix writes packs
+    /// for this user alone.
     fn publish(&self, path: &Path) -> io::Result<()> {
         let readers = self.in_use.metadata()?.permissions().mode() & 0o444;
         fs::set_permissions(path, fs::Permissions::from_mode(readers | 0o400))
     }
 
-    /// Forgets all objects: one of them is damaged.
-    pub(crate) fn reset(&self, _guard: &Guard) -> Result<(), Error> {
+    /// Removes all objects after one of them was found damaged.
+    pub(crate) fn reset(&self, _guard: &FetchLock) -> Result<(), Error> {
         let packs = self.dir.join("objects/pack");
         let alternates = self.dir.join("objects/info/alternates");
         let read = |error| failed("read", &packs, error);
@@ -247,7 +256,7 @@ impl OpenEntry {
         for file in fs::read_dir(&packs).map_err(read)? {
             files.push(file.map_err(read)?.path());
         }
-        // Indices first: a pack without one is not looked at.
+        // Indices first: a pack without an index is never looked at.
         files.sort_by_key(|path| path.extension() != Some(OsStr::new("idx")));
         for path in files.into_iter().chain(alternates.exists().then_some(alternates)) {
             remove_file(&path)?;
@@ -255,20 +264,21 @@ impl OpenEntry {
         Ok(())
     }
 
-    /// Removes what killed fetches left.
+    /// Removes what killed fetches left behind.
     fn sweep(&self) {
         let Ok(found) = fs::read_dir(self.dir.join("incoming")) else {
             return;
         };
         for path in found.flatten().map(|found| found.path()) {
-            if age(&path).is_some_and(|age| age > LEFTOVER) {
-                // Another time, then.
+            if age(&path).is_some_and(|age| age > INCOMING_LIFETIME) {
+                // The next fetch tries again.
                 _ = fs::remove_dir_all(path);
             }
         }
     }
 
-    /// Remembers a look at the refs. Losing it only matters to offline runs, so a failure is no error.
+    /// Stores the result of a look at the refs. Only offline runs read it, so a failure to write it
+    /// is not an error.
     pub(crate) fn remember(&self, prefixes: &[String], refs: &Refs) {
         let text = crate::refs::to_text(prefixes, refs);
         let path = self.dir.join("refs");
@@ -280,20 +290,20 @@ impl OpenEntry {
         }
     }
 
-    /// The last look at the refs: what was asked for, and what there was.
+    /// Returns the prefixes and refs of the last look.
     pub(crate) fn remembered(&self) -> Option<(Vec<String>, Refs)> {
         crate::refs::from_text(&fs::read_to_string(self.dir.join("refs")).ok()?)
     }
 }
 
-/// Makes an entry, or what is missing of it.
+/// Creates an entry, or the missing parts of one.
 fn make(base: &Path, dir: &Path, repo: &RepoUrl) -> io::Result<()> {
     fs::create_dir_all(dir.join("objects/pack"))?;
     fs::create_dir_all(dir.join("incoming"))?;
     let tag = base.join("CACHEDIR.TAG");
     if !tag.exists() {
-        // A courtesy; the directory itself may be another user's.
-        _ = write_aside(&tag, TAG);
+        // The tag is optional, and the directory may belong to another user.
+        _ = write_aside(&tag, CACHEDIR_TAG);
     }
     let url = dir.join("url");
     if url.exists() {
@@ -302,7 +312,8 @@ fn make(base: &Path, dir: &Path, repo: &RepoUrl) -> io::Result<()> {
     write_aside(&url, repo.key())
 }
 
-/// Notes the use. With both times «now» it takes the right to write, and no more: the file may be another user's.
+/// Records the use of the entry. Setting both times to "now" needs write permission only, not
+/// ownership: the file may belong to another user.
 fn touch(in_use: &File) {
     let now = Timespec {
         tv_sec: 0,
@@ -326,7 +337,7 @@ pub(super) fn open_lock(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Removes a file that may be gone already.
+/// Removes a file, which may already be gone.
 pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
@@ -334,7 +345,7 @@ pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Readable, and different for different repos.
+/// Returns a directory name that is readable and differs for different repos.
 fn entry_name(repo: &RepoUrl) -> String {
     let slug: String = repo
         .name()
@@ -350,7 +361,7 @@ fn entry_name(repo: &RepoUrl) -> String {
         .collect();
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
     hasher.update(repo.key().as_bytes());
-    // Only a collision attack on SHA-1 makes this fail; then the name is as good without it.
+    // Hashing fails only for a SHA-1 collision attack; the slug alone is enough then.
     let hash = hasher
         .try_finalize()
         .map(|id| id.to_hex_with_len(16).to_string())
@@ -358,7 +369,8 @@ fn entry_name(repo: &RepoUrl) -> String {
     format!("{slug}-{hash}")
 }
 
-/// The process that a lock file names. Any user who may write the cache may have written it.
+/// Returns the content of a lock file, escaped and bounded: any user who may write to the cache may
+/// have written it.
 fn holder(file: &mut File) -> String {
     let mut text = Vec::new();
     _ = file.take(20).read_to_end(&mut text);
@@ -370,7 +382,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_lock_file_says_is_shown_safely() {
+    fn the_content_of_a_lock_file_is_escaped_and_bounded() {
         let mut file = tempfile::tempfile().unwrap();
         let mut holder_of = |text: &str| {
             file.set_len(0).unwrap();

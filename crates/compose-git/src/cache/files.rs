@@ -1,4 +1,4 @@
-//! Files of the cache: flocks, ages, and writing aside.
+//! Files of the cache: locks (`flock`), ages, and atomic writes.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::Error;
 
-/// The directory of this layout.
+/// The directory that holds the current layout.
 pub(super) const LAYOUT: &str = "v1";
 
 pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
@@ -23,30 +23,32 @@ pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Err
     }
 }
 
-/// What came of asking for a lock.
+/// The outcome of requesting a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Locked {
     Held,
-    /// Somebody else has it.
+    /// Another process holds it.
     Taken,
-    /// Some network file systems know no locks: then the cache works, and nothing of it is removed by itself.
-    Unknown,
+    /// The file system has no locks, as some network file systems. The cache still works, but
+    /// nothing in it is removed automatically.
+    Unsupported,
 }
 
-/// Asks for a lock; a shared one is waited for, since who removes an entry holds its lock for one rename only.
+/// Requests a lock. A shared lock is waited for: a process that removes an entry holds its lock
+/// only for one rename.
 pub(super) fn try_flock(file: &fs::File, operation: FlockOperation) -> Locked {
     match rustix::io::retry_on_intr(|| flock(file, operation)) {
         Ok(()) => Locked::Held,
         Err(rustix::io::Errno::WOULDBLOCK) => Locked::Taken,
         Err(error) => {
             tracing::debug!(%error, "this file system has no locks");
-            Locked::Unknown
+            Locked::Unsupported
         }
     }
 }
 
-/// Is what was opened still what stands at the path?
-pub(super) fn is_at(file: &fs::File, path: &Path) -> bool {
+/// Returns whether an open file is still the one at the path.
+pub(super) fn is_same_file(file: &fs::File, path: &Path) -> bool {
     let now = fs::metadata(path);
     now.is_ok_and(|now| {
         file.metadata()
@@ -54,8 +56,9 @@ pub(super) fn is_at(file: &fs::File, path: &Path) -> bool {
     })
 }
 
-/// A directory of a random name; the umask alone decides who may read it, as of every other one. (tempfile's own are for this
-/// user alone, and then a CI job cannot save a cache that a container wrote as root.)
+/// Creates a directory with a random name whose permissions depend on the umask alone, as those of
+/// all other directories. (tempfile's default is private to the user; then a CI job could not save
+/// a cache that a container wrote as root.)
 pub(super) fn random_directory(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
     tempfile::Builder::new()
         .prefix(prefix)
@@ -63,10 +66,12 @@ pub(super) fn random_directory(parent: &Path, prefix: &str) -> io::Result<tempfi
         .tempdir_in(parent)
 }
 
-/// Writes a file aside and renames it; readable as [`random_directory`] is.
+/// Writes a temporary file and renames it over `path`. Its permissions depend on the umask alone,
+/// as in [`random_directory`].
 pub(super) fn write_aside(path: &Path, text: &str) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    // Opened here: an error of tempfile's own has no number, by which too many open files are told from a cache that is not ours.
+    // The file is opened here because tempfile's own error carries no errno, which tells a lack of
+    // file descriptors from a cache that cannot be written.
     let open = |path: &Path| {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o666).open(path)

@@ -1,4 +1,4 @@
-//! The cache as its owner sees it, and how it is kept under its limit.
+//! Listing, pruning and bounding the whole cache.
 
 use std::{
     collections::BTreeSet,
@@ -12,70 +12,73 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::{
-    entry::{EXACT_TO, open_lock},
-    files::{LAYOUT, Locked, failed, is_at, random_directory, try_flock},
+    entry::{LAST_USE_PRECISION, open_lock},
+    files::{LAYOUT, Locked, failed, is_same_file, random_directory, try_flock},
 };
 use crate::{error::Error, sync::lock_unpoisoned};
 
 const TRASH: &str = ".trash-";
 
-/// The cache as its owner sees it.
+/// The object cache as a whole: its entries and their removal. Nothing is read before the first
+/// call.
 #[derive(Clone, Debug)]
 pub struct Cache {
     dir: PathBuf,
 }
 
-/// One repo in the cache.
+/// One repo's entry in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheEntry {
-    /// Its address, escaped.
+    /// The repo's address, with control characters escaped.
     pub repo: String,
-    /// Its directory.
+    /// The entry's directory.
     pub path: PathBuf,
-    /// Bytes of its files.
+    /// The size of its files in bytes.
     pub bytes: u64,
     /// When a run last opened it, to the hour.
     pub last_used: SystemTime,
 }
 
-/// What is to stay.
+/// What [`Cache::prune`] keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Entries that were not used for so long go. As the last use is known to the hour, they may stay an hour longer.
+    /// Entries that were unused for this long are removed. The last use is known to the hour, so
+    /// they may stay an hour longer.
     pub unused_for: Option<Duration>,
-    /// Of the rest, those unused for the longest go until what remains is no larger.
+    /// The entries unused for the longest are removed until the rest takes no more than these
+    /// bytes.
     pub max_bytes: Option<u64>,
 }
 
-/// What was done.
+/// The outcome of removing entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Gone.
+    /// The entries that were removed.
     pub removed: Vec<CacheEntry>,
-    /// Stayed because a run reads them at this moment.
+    /// The entries that were kept because a run is reading them.
     pub in_use: Vec<CacheEntry>,
-    /// Bytes that remain.
+    /// The bytes that remain in the cache.
     pub remaining: u64,
 }
 
 impl Cache {
-    /// The cache in a directory, which need not exist.
+    /// Creates a handle for the cache in a directory, which need not exist.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// Where it is.
+    /// Returns the cache's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// All entries, by address.
+    /// Returns all entries, sorted by address.
     pub fn list(&self) -> Result<Vec<CacheEntry>, Error> {
         let mut entries: Vec<CacheEntry> = self
             .found()?
             .into_iter()
             .filter_map(|path| {
-                // A directory without this file is none of ours, or going away.
+                // A directory without this file is not an entry, or is being removed.
                 let last_used = fs::metadata(path.join("in-use")).ok()?.modified().ok()?;
                 let repo = fs::read_to_string(path.join("url")).unwrap_or_default();
                 Some(CacheEntry {
@@ -90,58 +93,61 @@ impl Cache {
         Ok(entries)
     }
 
-    /// Removes entries until what remains is within the bounds. Entries that a run reads at this moment stay.
+    /// Removes entries until the rest is within the bounds. Entries that a run is reading are kept.
     pub fn prune(&self, keep: &Prune) -> Result<Pruned, Error> {
         self.remove_leftovers();
-        self.remove_some(|entry, remaining| {
+        self.remove_where(|entry, remaining| {
             let unused = entry.last_used.elapsed().unwrap_or_default();
             let old = keep
                 .unused_for
-                .is_some_and(|limit| unused >= limit.saturating_add(EXACT_TO));
+                .is_some_and(|limit| unused >= limit.saturating_add(LAST_USE_PRECISION));
             old || keep.max_bytes.is_some_and(|limit| remaining > limit)
         })
     }
 
-    /// Removes all entries but those that a run reads at this moment.
+    /// Removes all entries except those that a run is reading.
     pub fn clear(&self) -> Result<Pruned, Error> {
         self.remove_leftovers();
-        self.remove_some(|_, _| true)
+        self.remove_where(|_, _| true)
     }
 
-    /// Brings the cache under a limit after a run, of whose entries none goes. Another run that does so already is left to it.
-    fn bound(&self, limit: u64, used: &BTreeSet<PathBuf>) -> Result<Pruned, Error> {
+    /// Brings the cache under a limit after a run and keeps the entries that the run used. Does
+    /// nothing if another run is already doing so.
+    fn enforce_limit(&self, limit: u64, used: &BTreeSet<PathBuf>) -> Result<Pruned, Error> {
         let path = self.dir.join(LAYOUT).join("prune.lock");
         let lock = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         if try_flock(&lock, FlockOperation::NonBlockingLockExclusive) == Locked::Taken {
             return Ok(Pruned::default());
         }
         self.remove_leftovers();
-        self.remove_some(|entry, remaining| remaining > limit && !used.contains(&entry.path))
+        self.remove_where(|entry, remaining| remaining > limit && !used.contains(&entry.path))
     }
 
-    /// Asks for each entry, the one unused for the longest first, whether it is to go, given the bytes that are there.
-    fn remove_some(&self, goes: impl Fn(&CacheEntry, u64) -> bool) -> Result<Pruned, Error> {
+    /// Removes the entries for which `should_remove` returns true, given the entry and the bytes
+    /// that remain. Entries are visited from the one unused for the longest.
+    fn remove_where(&self, should_remove: impl Fn(&CacheEntry, u64) -> bool) -> Result<Pruned, Error> {
         let mut entries = self.list()?;
         entries.sort_by_key(|entry| entry.last_used);
         let mut pruned = Pruned {
             remaining: entries.iter().map(|entry| entry.bytes).sum(),
             ..Pruned::default()
         };
-        // First all renames, which take no time, then the deleting, which may: a run that is killed meanwhile has done its part.
+        // All renames come first because they take no time. The deletion may be slow, and a run
+        // that is killed during it has already taken the entries out of the cache.
         let mut trash = Vec::new();
         let mut failure = None;
         for entry in entries {
-            if !goes(&entry, pruned.remaining) {
+            if !should_remove(&entry, pruned.remaining) {
                 continue;
             }
-            match self.take_away(&entry.path) {
+            match self.move_to_trash(&entry.path) {
                 Ok(Some(removed)) => {
                     trash.push(removed);
                     pruned.remaining -= entry.bytes;
                     pruned.removed.push(entry);
                 }
                 Ok(None) => pruned.in_use.push(entry),
-                // Another user's entry, perhaps: no reason to keep the others.
+                // The entry may belong to another user; the others are still removed.
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
@@ -154,30 +160,32 @@ impl Cache {
         failure.map_or(Ok(pruned), Err)
     }
 
-    /// Renames an entry into a directory that is removed next. `None`: somebody reads it.
-    fn take_away(&self, path: &Path) -> Result<Option<tempfile::TempDir>, Error> {
+    /// Renames an entry into a directory that is removed next. Returns `None` if another process
+    /// reads the entry.
+    fn move_to_trash(&self, path: &Path) -> Result<Option<tempfile::TempDir>, Error> {
         let wrap = |error| failed("remove", path, error);
         let layout = self.dir.join(LAYOUT);
         let in_use = match open_lock(&path.join("in-use")) {
             Ok(in_use) => in_use,
-            // Another process was faster.
+            // Another process removed it first.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return random_directory(&layout, TRASH).map(Some).map_err(wrap);
             }
             Err(error) => return Err(wrap(error)),
         };
         let locked = try_flock(&in_use, FlockOperation::NonBlockingLockExclusive);
-        // Of an entry that was removed and made anew meanwhile this is the old one's lock.
-        if locked != Locked::Held || !is_at(&in_use, &path.join("in-use")) {
+        // If the entry was removed and created again meanwhile, this lock belongs to the old one.
+        if locked != Locked::Held || !is_same_file(&in_use, &path.join("in-use")) {
             return Ok(None);
         }
-        // Away in one step, so that nobody opens half of it; and then without the lock, so that nobody waits for the deleting.
+        // The rename takes the entry away in one step, so that nobody opens a partial one. The
+        // deletion then happens without the lock, so that nobody waits for it.
         let trash = random_directory(&layout, TRASH).map_err(wrap)?;
         fs::rename(path, trash.path().join("entry")).map_err(wrap)?;
         Ok(Some(trash))
     }
 
-    /// Removes what was on its way out when a run was killed. Another one may be at it, too.
+    /// Deletes what a killed run left in the trash. Another process may be doing the same.
     fn remove_leftovers(&self) {
         let Ok(found) = fs::read_dir(self.dir.join(LAYOUT)) else {
             return;
@@ -210,22 +218,23 @@ fn size(dir: &Path) -> u64 {
         .sum()
 }
 
-/// The cache being brought under its limit, in a thread of its own. Dropping it waits for a moment that nobody notices; what is
-/// not done by then is done beside what follows, or by the next run that fetches.
+/// A background thread that brings the cache under its limit. Dropping this value waits up to 50 ms
+/// for the thread; what is not done by then continues in the background or is left to the next run
+/// that fetches.
 #[derive(Debug)]
 pub struct Tidying {
-    /// What holds this is shared by threads.
+    /// In a mutex because the value is shared between threads.
     done: Mutex<mpsc::Receiver<()>>,
 }
 
-/// Longer than looking at a thousand entries takes, and shorter than anybody notices after a fetch.
-const MOMENT: Duration = Duration::from_millis(50);
+/// Longer than looking at a thousand entries takes, and too short to be noticed after a fetch.
+const DROP_WAIT: Duration = Duration::from_millis(50);
 
 impl Tidying {
     pub(crate) fn start(cache: Cache, limit: u64, used: BTreeSet<PathBuf>) -> Option<Self> {
         let (done, waiting) = mpsc::channel();
         let work = move || {
-            match cache.bound(limit, &used) {
+            match cache.enforce_limit(limit, &used) {
                 Ok(pruned) => {
                     for entry in &pruned.removed {
                         tracing::debug!(
@@ -236,20 +245,21 @@ impl Tidying {
                     }
                     tracing::debug!(bytes = pruned.remaining, limit, "the cache's size");
                 }
-                // It is no reason to end a run that has all it needs.
+                // The run has all it needs, so this failure does not end it.
                 Err(error) => tracing::debug!(%error, "the cache is not kept under its limit"),
             }
-            // Nobody may be waiting any more.
+            // The receiver may be gone.
             _ = done.send(());
         };
-        // Not on the runtime's pool, whose threads may be few and are for work that is waited for.
+        // A thread of its own: the runtime's pool may be small, and is for work that the run waits
+        // for.
         let thread = thread::Builder::new().name("cache".to_owned()).spawn(work);
         thread.ok().map(|_| Self {
             done: Mutex::new(waiting),
         })
     }
 
-    /// Waits for its end, however long that takes.
+    /// Waits until the thread is done, however long that takes.
     pub fn finish(self) {
         _ = lock_unpoisoned(&self.done).recv();
     }
@@ -257,6 +267,6 @@ impl Tidying {
 
 impl Drop for Tidying {
     fn drop(&mut self) {
-        _ = lock_unpoisoned(&self.done).recv_timeout(MOMENT);
+        _ = lock_unpoisoned(&self.done).recv_timeout(DROP_WAIT);
     }
 }

@@ -1,14 +1,14 @@
-//! One credential, which nothing shows.
+//! One credential, which is never shown.
 
 use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::header::HeaderValue;
 
-/// What GitHub takes beside a token; GitLab, Gitea and Bitbucket take anything.
+/// The login that GitHub expects with a token; GitLab, Gitea and Bitbucket accept any.
 pub(super) const TOKEN_LOGIN: &str = "x-access-token";
 
-/// What goes into `Authorization`. Its `Debug` shows nothing.
+/// The value of an `Authorization` header. Its `Debug` output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credential(pub(super) HeaderValue);
 
@@ -21,16 +21,16 @@ impl fmt::Debug for Credential {
 impl Credential {
     pub(crate) fn new(login: impl fmt::Display, secret: impl fmt::Display) -> Self {
         let text = format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{secret}")));
-        // Base64 is fit for a header.
+        // Base64 is always valid in a header.
         Self::header(&text).unwrap_or_else(|| Self(HeaderValue::from_static("Basic")))
     }
 
-    /// A token in the place of a password.
+    /// Creates a credential from a token, which takes the place of a password.
     pub(super) fn token(secret: &str) -> Self {
         Self::new(TOKEN_LOGIN, secret)
     }
 
-    /// What a variable holds: `TOKEN`, or `USER:TOKEN` for a host that wants a certain login.
+    /// Reads a variable's value: `TOKEN`, or `USER:TOKEN` for a host that expects a certain login.
     pub(super) fn of_variable(value: &str) -> Self {
         match value.split_once(':') {
             Some((login, token)) => Self::new(login.trim(), token.trim()),
@@ -38,7 +38,7 @@ impl Credential {
         }
     }
 
-    /// As it is; `None` for what no header may hold.
+    /// Uses the text as the header's value. Returns `None` if it is not valid in a header.
     pub(super) fn header(text: &str) -> Option<Self> {
         let mut header = HeaderValue::from_str(text).ok()?;
         header.set_sensitive(true);

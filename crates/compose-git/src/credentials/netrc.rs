@@ -1,4 +1,4 @@
-//! `~/.netrc`, as curl reads it.
+//! Reads `~/.netrc` as curl does.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::credential::Credential;
 use crate::options::Options;
 
-/// `~/.netrc`, the entry of the host, else `default`.
+/// Returns the login of the host's entry in `~/.netrc`, or else that of the `default` entry.
 pub(super) fn netrc(options: &Options, url: &Url) -> Option<Credential> {
     let path = PathBuf::from(options.variable("HOME")?).join(".netrc");
     from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?)
@@ -28,7 +28,7 @@ fn from_netrc(text: &str, host: &str) -> Option<Credential> {
         match word.as_str() {
             "machine" => {
                 close(entry.take());
-                // Another host's entry is read over.
+                // Entries of other hosts are skipped.
                 entry = words
                     .next()
                     .is_some_and(|name| name == host)
@@ -54,7 +54,7 @@ fn from_netrc(text: &str, host: &str) -> Option<Credential> {
     found.or(default)
 }
 
-/// Words, `"quoted ones"`, without comments and macros.
+/// Splits the text into words, quoted ones included, without comments and macros.
 fn words_of(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut lines = text.lines();
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn netrc_is_read_as_curl_reads_it() {
+    fn netrc_is_read_as_by_curl() {
         let text = "# mine\nmachine a login me password one\nmacdef init\n machine b password no\n\n\
                     machine b\n  login you\n  password \"two \\\"words\"\ndefault login any password rest";
         let of = |host: &str| from_netrc(text, host);
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(from_netrc("machine a login x password y", "b"), None);
     }
     #[test]
-    fn damaged_files_are_read_to_their_end_and_add_nothing() {
+    fn damaged_files_are_read_without_inventing_words() {
         let seeds = [
             "machine a login me password one\nmacdef init\n machine b password no\n\nmachine b login you password two\n",
             "# mine\nmachine \"a\" login \"m e\" password \"t\\\"wo\" account x\ndefault login any password rest",
@@ -136,7 +136,7 @@ mod tests {
         feed(500, &seeds, &pieces, |text, _| {
             let text = String::from_utf8_lossy(text);
             let words = words_of(&text);
-            // What is read stands in the text, in this order.
+            // All words that are read occur in the text, in this order.
             let mut rest = text.chars();
             assert!(
                 words

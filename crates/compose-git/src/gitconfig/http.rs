@@ -1,4 +1,5 @@
-//! `http.*` and `http.<address>.*`: proxy, certificates, headers, and when a line is too slow.
+//! The settings of `http.*` and `http.<address>.*`: proxy, certificates, headers and the lowest
+//! speed.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +8,23 @@ use reqwest::Url;
 
 use super::pattern::matches;
 
-/// In the order of the files: the address they are for, and what is set.
+/// The settings in the order of the files, each with the address that it is for.
 #[derive(Debug, Default)]
-pub(super) struct HttpConfig(Vec<(Option<String>, Key)>);
+pub(super) struct HttpConfig(Vec<(Option<String>, HttpSetting)>);
 
-enum Key {
+enum HttpSetting {
     Proxy(String),
     Authorities(PathBuf),
-    /// `Name: value`; empty: forget the ones before.
+    /// `Name: value`; an empty header clears the list so far.
     Header(String),
     LowSpeedTime(u64),
     LowSpeedLimit(u64),
 }
 
-impl std::fmt::Debug for Key {
-    /// Proxies and headers hold secrets.
+impl std::fmt::Debug for HttpSetting {
+    /// Hides the values: proxies and headers may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(…)")
+        f.write_str("HttpSetting(…)")
     }
 }
 
@@ -36,30 +37,31 @@ impl HttpConfig {
             let last = |key: &str| section.value(key).map(|value| text(value.as_ref()));
             let number = |key: &str| last(key)?.trim().parse().ok();
             let one = [
-                last("proxy").map(Key::Proxy),
-                last("sslCAInfo").map(|path| Key::Authorities(expanded(&path, home))),
-                number("lowSpeedTime").map(Key::LowSpeedTime),
-                number("lowSpeedLimit").map(Key::LowSpeedLimit),
+                last("proxy").map(HttpSetting::Proxy),
+                last("sslCAInfo").map(|path| HttpSetting::Authorities(expanded(&path, home))),
+                number("lowSpeedTime").map(HttpSetting::LowSpeedTime),
+                number("lowSpeedLimit").map(HttpSetting::LowSpeedLimit),
             ];
             self.0
                 .extend(one.into_iter().flatten().map(|key| (of.clone(), key)));
             for header in section.values("extraHeader") {
                 let header = text(header.as_ref());
                 if of.is_none() && !header.is_empty() {
-                    // It would go to every host: most hold a login.
+                    // It would be sent to every host, and most such headers hold a login.
                     tracing::warn!(
                         "http.extraHeader of git's configuration is for no address, and is not sent: \
                          write it as http.https://HOST/.extraHeader"
                     );
                 } else {
-                    self.0.push((of.clone(), Key::Header(header)));
+                    self.0.push((of.clone(), HttpSetting::Header(header)));
                 }
             }
         }
     }
 
-    /// Of those that match an address, the one that is meant for it most of all; of equals the last.
-    fn best<T>(&self, url: Option<&Url>, pick: impl Fn(&Key) -> Option<T>) -> Option<T> {
+    /// Returns the setting with the longest pattern that matches the address; of several, the last
+    /// one.
+    fn best<T>(&self, url: Option<&Url>, pick: impl Fn(&HttpSetting) -> Option<T>) -> Option<T> {
         let of = |pattern: &Option<String>| match (pattern, url) {
             (None, _) => Some(0),
             (Some(pattern), Some(url)) if matches(pattern, url) => Some(pattern.len()),
@@ -76,25 +78,25 @@ impl HttpConfig {
 
     pub(super) fn proxy(&self, url: &Url) -> Option<String> {
         self.best(Some(url), |key| match key {
-            Key::Proxy(address) => Some(address.clone()),
+            HttpSetting::Proxy(address) => Some(address.clone()),
             _ => None,
         })
     }
 
     pub(super) fn authorities(&self, url: &Url) -> Option<PathBuf> {
         self.best(Some(url), |key| match key {
-            Key::Authorities(path) => Some(path.clone()),
+            HttpSetting::Authorities(path) => Some(path.clone()),
             _ => None,
         })
     }
 
     pub(super) fn low_speed(&self) -> (Option<u64>, Option<u64>) {
-        let time = |key: &Key| match key {
-            Key::LowSpeedTime(seconds) => Some(*seconds),
+        let time = |key: &HttpSetting| match key {
+            HttpSetting::LowSpeedTime(seconds) => Some(*seconds),
             _ => None,
         };
-        let limit = |key: &Key| match key {
-            Key::LowSpeedLimit(rate) => Some(*rate),
+        let limit = |key: &HttpSetting| match key {
+            HttpSetting::LowSpeedLimit(rate) => Some(*rate),
             _ => None,
         };
         (self.best(None, time), self.best(None, limit))
@@ -103,13 +105,15 @@ impl HttpConfig {
     pub(super) fn extra_headers(&self, url: &Url) -> Vec<(String, String)> {
         let mut headers = Vec::new();
         for (pattern, key) in &self.0 {
-            let Key::Header(header) = key else { continue };
+            let HttpSetting::Header(header) = key else {
+                continue;
+            };
             if !pattern.as_deref().is_none_or(|pattern| matches(pattern, url)) {
                 continue;
             }
             match header.split_once(':') {
                 None if header.is_empty() => headers.clear(),
-                // git sends what is no header as well; nobody misses it.
+                // git would send a line that is not a header; it is skipped here.
                 None => {}
                 Some((name, value)) => {
                     headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_closest_setting_of_an_address_counts() {
+    fn the_longest_matching_pattern_wins() {
         let (dir, config) = in_home(
             "[http \"https://git.corp/org\"]\n proxy = org:1\n[http \"https://git.corp\"]\n proxy =\n\
              [http]\n proxy = http://me:secret@all:3128\n sslCAInfo = ~/ca.pem\n lowSpeedTime = 5\n",
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_those_of_an_address_and_none_goes_everywhere() {
+    fn headers_are_sent_to_their_address_and_never_to_all() {
         let (_dir, config) = in_home(
             "[http]\n extraHeader = Authorization: bearer all\n[http \"https://git.corp/\"]\n\
              extraHeader = AUTHORIZATION: basic one\n extraHeader = X-Team: a: b\n\

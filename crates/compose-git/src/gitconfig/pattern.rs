@@ -1,8 +1,9 @@
-//! The addresses that a section of git's configuration is for.
+//! Patterns of addresses in the section names of git's configuration.
 
-/// `credential.<pattern>.…`: scheme and port must be equal, the host too (a component may be `*`), the path a prefix.
+/// Returns whether `credential.<pattern>.…` applies to a URL: scheme and port must be equal, the
+/// host too (a component may be `*`), and the path must be a prefix.
 pub(super) fn matches(pattern: &str, url: &reqwest::Url) -> bool {
-    // `*` cannot be parsed as a part of a host.
+    // `*` is not valid in a parsed host name.
     let Ok(parsed) = reqwest::Url::parse(&pattern.replace('*', "__any__")) else {
         return false;
     };

@@ -1,5 +1,5 @@
-//! Commits whose trees are wrong in ways that git writes and in ways that it does not: what a walk lists can be written to any
-//! disk, and is what the trees say.
+//! Lists commits whose trees are wrong in ways that git can and cannot write: every listing is
+//! valid on any disk and agrees with the trees.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,10 +11,10 @@ use compose_testkit::fuzz::{Random, rounds};
 use gix::objs::Kind;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Listing, Root, Stop, TreeLister};
+use super::{ListError, Listing, Root, TreeLister};
 use crate::{
     ids::from_gix,
-    object_cache::{ObjectCache, Room},
+    object_cache::{ObjectCache, ObjectCapacity},
     store::Store,
     tree_object::{self, EntryKind},
 };
@@ -73,7 +73,8 @@ const CONTENTS: [&[u8]; 3] = [
     b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
 ];
 
-/// Objects in memory, each under its true id: nothing is missing but what no tree of a commit can have.
+/// Objects in memory, each under its true id. Only objects that no tree of a commit can refer to
+/// are missing.
 struct Objects {
     store: Store,
     cache: Arc<ObjectCache>,
@@ -89,7 +90,8 @@ impl Objects {
         id
     }
 
-    /// A tree of up to six entries, `depth` deep at most; in order more often than not, its bytes damaged now and then.
+    /// Adds a tree with up to six entries, at most `depth` levels deep. Its entries are usually in
+    /// order, and its bytes are sometimes damaged.
     fn tree(&mut self, random: &mut Random, depth: usize) -> ObjectId {
         let mut entries = Vec::new();
         for _ in 0..=random.below(6) {
@@ -101,7 +103,7 @@ impl Objects {
                 (_, 1) => ObjectId::from_bytes([7; 20]),
                 ("40000", 2..) | (_, 2) if depth > 0 => self.tree(random, depth - 1),
                 ("120000", _) => self.add(Kind::Blob, random.pick(&TARGETS).as_bytes()),
-                (_, at) => self.add(Kind::Blob, CONTENTS[if at < 398 { at % 2 } else { 2 }]),
+                (_, draw) => self.add(Kind::Blob, CONTENTS[if draw < 398 { draw % 2 } else { 2 }]),
             };
             entries.push((name.to_vec(), *mode, id));
         }
@@ -125,8 +127,8 @@ impl Objects {
         self.add(Kind::Tree, &bytes)
     }
 
-    /// What stands at a path, by its parts, links not followed.
-    fn at(&self, root: ObjectId, path: &TreePath) -> Option<(EntryKind, ObjectId)> {
+    /// Returns the kind and id of the entry at a path. Symlinks are not followed.
+    fn entry_at_path(&self, root: ObjectId, path: &TreePath) -> Option<(EntryKind, ObjectId)> {
         let mut found = (EntryKind::Tree, root);
         for part in path.components() {
             let (kind, bytes) = &self.all[&found.1];
@@ -138,7 +140,7 @@ impl Objects {
         Some(found)
     }
 
-    fn judge(&self, root: ObjectId, listing: &Listing, budget: &Budget) {
+    fn check_listing(&self, root: ObjectId, listing: &Listing, budget: &Budget) {
         let files = &listing.files;
         assert!(files.len() as u64 <= budget.files);
         assert!(files.is_sorted_by(|a, b| a.path < b.path), "{files:?}");
@@ -152,11 +154,13 @@ impl Objects {
                     assert!(!part.eq_ignore_ascii_case(".git") && !part.contains(['\\', '\n', '\0']));
                 }
             }
-            for (at, _) in folded(file.path.as_str()).match_indices('/') {
-                let above = &folded(file.path.as_str())[..at];
+            for (slash, _) in folded(file.path.as_str()).match_indices('/') {
+                let above = &folded(file.path.as_str())[..slash];
                 assert!(!paths.contains(above), "a file and a directory: {above}");
             }
-            let (kind, id) = self.at(root, &file.repo_path).expect("what is listed is there");
+            let (kind, id) = self
+                .entry_at_path(root, &file.repo_path)
+                .expect("what is listed is there");
             assert_eq!((kind, id), (EntryKind::File(file.mode), file.blob.0));
             let known = self.all.get(&id);
             assert!(known.is_none_or(|(kind, _)| *kind == Kind::Blob));
@@ -166,10 +170,10 @@ impl Objects {
 }
 
 #[test]
-fn what_is_listed_of_wrong_trees_fits_every_disk() {
+fn listings_of_invalid_trees_are_valid_on_every_disk() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("pack")).unwrap();
-    let cache = Arc::new(ObjectCache::new(&Arc::new(Room::default())));
+    let cache = Arc::new(ObjectCache::new(&Arc::new(ObjectCapacity::default())));
     let mut objects = Objects {
         store: Store::open(dir.path(), 1 << 20, &cache).unwrap(),
         cache,
@@ -199,15 +203,18 @@ fn what_is_listed_of_wrong_trees_fits_every_disk() {
             match TreeLister::new(&objects.store, root, budget, random.below(2) == 0).list(wanted) {
                 Ok(listing) => {
                     listed += listing.files.len();
-                    objects.judge(root, &listing, &budget);
+                    objects.check_listing(root, &listing, &budget);
                 }
-                Err(Stop::Tree(place, problem)) => {
+                Err(ListError::Tree(place, problem)) => {
                     refused += 1;
-                    let told = format!("{place}: {problem}");
-                    assert!(!told.chars().any(compose_model::text::is_unprintable), "{told:?}");
+                    let message = format!("{place}: {problem}");
+                    assert!(
+                        !message.chars().any(compose_model::text::is_unprintable),
+                        "{message:?}"
+                    );
                 }
-                Err(Stop::Budget(_)) => {}
-                Err(Stop::Damaged(id, why)) => panic!("{id}: {why}"),
+                Err(ListError::Budget(_)) => {}
+                Err(ListError::Damaged(id, why)) => panic!("{id}: {why}"),
             }
         }
     }

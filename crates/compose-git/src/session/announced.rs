@@ -1,9 +1,9 @@
-//! The start of a pack, before anything of it is believed.
+//! Checks the header of a pack before gix reads it.
 
 use std::io;
 
-/// A pack whose header was looked at: gix sets memory aside for as many objects as it announces.
-pub(super) struct Announced<'a> {
+/// A pack whose announced number of objects was checked: gix reserves memory for all of them.
+pub(super) struct CheckedPack<'a> {
     header: io::Cursor<[u8; 12]>,
     rest: &'a mut dyn io::BufRead,
 }
@@ -13,7 +13,7 @@ pub(super) enum Unusable {
     TooMany(u32),
 }
 
-impl<'a> Announced<'a> {
+impl<'a> CheckedPack<'a> {
     pub(super) fn read(rest: &'a mut dyn io::BufRead, most: u32) -> Result<Self, Unusable> {
         let mut header = [0; 12];
         rest.read_exact(&mut header).map_err(Unusable::Broken)?;
@@ -32,7 +32,7 @@ impl<'a> Announced<'a> {
     }
 }
 
-impl io::Read for Announced<'_> {
+impl io::Read for CheckedPack<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.in_header() {
             self.header.read(buffer)
@@ -42,7 +42,7 @@ impl io::Read for Announced<'_> {
     }
 }
 
-impl io::BufRead for Announced<'_> {
+impl io::BufRead for CheckedPack<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.in_header() {
             self.header.fill_buf()

@@ -1,22 +1,24 @@
-//! Where an address really leads, after git's own configuration, and with which login.
+//! Resolves the address to connect to, and a login for it, by git's own configuration.
 
 use compose_model::RepoUrl;
 use reqwest::Url;
 
-use crate::{credentials::Credential, error::Error, run::Run};
+use crate::{
+    credentials::Credential,
+    error::{Error, SettingProblem},
+    run::Run,
+};
 
-/// Where an address really leads, after git's own configuration.
+/// Returns the address to which git's configuration rewrites the repo's, and the login in it.
 pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
     let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
         return Ok((repo.clone(), None));
     };
     let (address, given) = split_login(&rewritten);
-    // The text is not shown: it may hold a secret.
+    // The rewritten address is not shown: it may hold a secret.
     let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
         repo: repo.clone(),
-        why: format!(
-            "url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {why}"
-        ),
+        source: SettingProblem::InsteadOf(why),
     })?;
     if !(run.options.allow)(&url) {
         return Err(Error::NotAllowed {
@@ -29,7 +31,8 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Creden
     Ok((url, given))
 }
 
-/// `https://user:token@host/` is a common way to give CI jobs their token; the login is a credential, not a part of the address.
+/// Splits the login from an address. `https://user:token@host/` is a common way to give CI jobs a
+/// token, which is a credential and not a part of the address.
 fn split_login(address: &str) -> (String, Option<Credential>) {
     let parsed = Url::parse(address)
         .ok()
@@ -46,7 +49,7 @@ fn split_login(address: &str) -> (String, Option<Credential>) {
         Some(secret) => Credential::new(decode(url.username()), decode(secret)),
         None => Credential::new(decode(url.username()), ""),
     };
-    // Neither fails for an address with a host.
+    // Neither call fails for an address with a host.
     _ = url.set_username("");
     _ = url.set_password(None);
     (url.to_string(), Some(credential))
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_in_a_rewritten_address_is_taken_out() {
+    fn a_login_in_a_rewritten_address_is_split_off() {
         let split = |text: &str| {
             let (address, given) = split_login(text);
             (address, given.is_some())

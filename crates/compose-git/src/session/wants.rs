@@ -1,27 +1,27 @@
-//! What is asked for, in gix's terms.
+//! The contents of a fetch request, in gix's terms.
 
 use compose_model::ObjectId;
 use gix::protocol::fetch::{self, Arguments, Negotiate, negotiate};
 
 use crate::ids::to_gix;
 
-/// What a pack is to hold.
-pub(crate) struct Ask<'a> {
+/// The objects that a pack should hold.
+pub(crate) struct PackRequest<'a> {
     pub(crate) ids: &'a [ObjectId],
-    /// `filter` of the protocol; ignored by servers that know none.
+    /// The `filter` argument of the protocol; servers without the feature ignore it.
     pub(crate) filter: Option<String>,
-    /// Commits without their history.
+    /// Leave out the history of the commits.
     pub(crate) shallow: bool,
 }
 
-/// Wants some objects and has none: one round, no negotiation.
-pub(super) struct Wants<'a> {
-    pub(super) ask: &'a Ask<'a>,
-    /// The server need not tell how far it has come. Nobody reads that, and each line of it is a piece of the answer of its own.
-    pub(super) in_silence: bool,
+/// Requests all objects in one round, without negotiating common commits.
+pub(super) struct WantAll<'a> {
+    pub(super) ask: &'a PackRequest<'a>,
+    /// Suppresses progress lines: nobody reads them, and each one is a separate packet.
+    pub(super) no_progress: bool,
 }
 
-impl Negotiate for Wants<'_> {
+impl Negotiate for WantAll<'_> {
     fn mark_complete_and_common_ref(&mut self) -> gix::Result<negotiate::Action> {
         Ok(negotiate::Action::MustNegotiate {
             remote_ref_target_known: Vec::new(),
@@ -29,13 +29,13 @@ impl Negotiate for Wants<'_> {
     }
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        if self.in_silence {
+        if self.no_progress {
             arguments.add_feature("no-progress");
         }
         for id in self.ask.ids {
             arguments.want(to_gix(id));
         }
-        // After the wants: in protocol 0 the first of them turns the capability on.
+        // The filter follows the wants: in protocol 0, the first want sends the capabilities.
         if let Some(filter) = self.ask.filter.as_deref().filter(|_| arguments.can_use_filter()) {
             arguments.filter(filter);
         }

@@ -1,4 +1,4 @@
-//! What an answer that is no git says, and in which words it is told.
+//! Extracts what can be shown of answers that do not follow git's protocol.
 
 use compose_model::text::escape;
 use reqwest::{
@@ -6,24 +6,26 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use super::packets::SAID;
+use super::packets::MAX_SHOWN_MESSAGE;
 
-/// How much of an error page is read.
+/// The most bytes of an error page that are read.
 const ERROR_BODY: usize = 4096;
 
-/// An address without query, fragment, login and the part that every repo has: what a user would write.
+/// Returns the repo's address as a user would write it, without query, fragment, login and the
+/// `tail` of the request.
 pub(super) fn printable_url(url: &Url, tail: &str) -> String {
     let mut url =
         Url::parse(url.as_str().strip_suffix(tail).unwrap_or(url.as_str())).unwrap_or_else(|_| url.clone());
     url.set_query(None);
     url.set_fragment(None);
-    // Both fail only for addresses that have no login.
+    // Both calls fail only for addresses that cannot have a login.
     _ = url.set_username("");
     _ = url.set_password(None);
-    escape(url.as_str(), SAID)
+    escape(url.as_str(), MAX_SHOWN_MESSAGE)
 }
 
-/// Seconds or a date. A date in the past is now; nonsense is nothing.
+/// Parses `Retry-After`, which holds seconds or a date. A date in the past gives zero; an invalid
+/// value gives `None`.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<std::time::Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -39,7 +41,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<std::time::Duration> {
     )
 }
 
-/// The start of an error page as one line of text, without tags.
+/// Returns the start of an error page as one line of text, without tags.
 pub(super) async fn error_text(mut response: Response) -> String {
     let mut bytes = Vec::new();
     let read = async {
@@ -50,12 +52,12 @@ pub(super) async fn error_text(mut response: Response) -> String {
             }
         }
     };
-    // What came until then is told.
+    // Whatever has arrived by then is shown.
     _ = tokio::time::timeout(std::time::Duration::from_secs(2), read).await;
-    plain(&String::from_utf8_lossy(&bytes))
+    strip_tags(&String::from_utf8_lossy(&bytes))
 }
 
-fn plain(page: &str) -> String {
+fn strip_tags(page: &str) -> String {
     let mut text = String::new();
     let mut inside = false;
     for c in page.chars() {
@@ -80,18 +82,18 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
-    use crate::retry::{Again, RetryPolicy};
+    use crate::retry::{RetryPolicy, Retryable};
 
     #[test]
-    fn a_page_becomes_one_line() {
+    fn an_error_page_becomes_one_line() {
         assert_eq!(
-            plain("<html><title>Log in</title>\n<p>Please\x1b[0m"),
+            strip_tags("<html><title>Log in</title>\n<p>Please\x1b[0m"),
             "Log in Please\\u{1b}[0m"
         );
     }
 
     #[test]
-    fn retry_after_takes_seconds_dates_and_nonsense() {
+    fn retry_after_takes_seconds_and_dates_and_ignores_the_rest() {
         let after = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, text.parse().unwrap());
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(after("-1"), None);
     }
     #[test]
-    fn damaged_dates_and_pages_are_waited_for_or_shown_or_neither() {
+    fn damaged_dates_give_bounded_waits_and_pages_printable_text() {
         let seeds = [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
@@ -135,10 +137,10 @@ mod tests {
         feed(1000, &seeds, &pieces, |text, _| {
             if let Ok(value) = HeaderValue::from_bytes(text) {
                 let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-                let wait = retry_after(&headers).and_then(|after| policy.wait(1, Again::After(after)));
+                let wait = retry_after(&headers).and_then(|after| policy.wait(1, Retryable::After(after)));
                 assert!(wait.is_none_or(|wait| wait <= policy.longest_retry_after));
             }
-            let shown = plain(&String::from_utf8_lossy(text));
+            let shown = strip_tags(&String::from_utf8_lossy(text));
             assert!(!shown.chars().any(is_unprintable), "{shown:?}");
         });
     }

@@ -10,24 +10,24 @@ use tokio::sync::mpsc;
 
 use super::{
     connection::Wire,
-    packets::{Packets, Said},
+    packets::{PacketScanner, ServerMessage},
 };
 use crate::sync::lock_unpoisoned;
 
-/// What is moved from the task that receives to the thread that reads.
+/// A message from the task that receives to the thread that reads.
 pub(super) enum Event {
     Chunk(Bytes),
-    /// What is left, which may be nothing, and the end.
+    /// The remaining bytes, possibly none, and the end of the answer.
     End(Bytes),
 }
 
-/// What a server sends, for gix's blocking readers.
+/// The bytes that a server sends, for gix's blocking readers.
 pub(crate) struct Body {
     wire: Arc<Wire>,
     from: mpsc::Receiver<Event>,
     chunk: Bytes,
     ended: bool,
-    packets: Packets,
+    packets: PacketScanner,
 }
 
 impl Body {
@@ -37,7 +37,7 @@ impl Body {
             from,
             chunk: Bytes::new(),
             ended: false,
-            packets: Packets::default(),
+            packets: PacketScanner::default(),
         }
     }
 
@@ -65,11 +65,11 @@ impl Body {
                 self.take(rest);
                 self.ended = true;
                 if self.packets.is_cut() {
-                    lock_unpoisoned(&self.wire.said).get_or_insert(Said::Cut);
+                    lock_unpoisoned(&self.wire.said).get_or_insert(ServerMessage::Cut);
                 }
                 Ok(())
             }
-            // The reason is in the wire: whoever reports gix's error looks there.
+            // The wire knows the reason; [`Wire::explain`] reports it instead of gix's error.
             None => Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the connection ended",

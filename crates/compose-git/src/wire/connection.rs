@@ -1,4 +1,4 @@
-//! One connection: its bounds, its errors, and what it cost.
+//! One connection: its bounds, its errors and its traffic.
 
 use std::sync::{
     Arc, Mutex,
@@ -7,35 +7,36 @@ use std::sync::{
 
 use compose_model::{RepoUrl, Stage, text::escape};
 
-use super::packets::{SAID, Said};
+use super::packets::{MAX_SHOWN_MESSAGE, ServerMessage};
 use crate::{
-    error::{At, Error},
+    error::{Error, FailedAt},
     run::Run,
     sync::lock_unpoisoned,
 };
 
-/// One connection's bounds and fate, shared by the task that receives and the thread that reads.
+/// The bounds and the outcome of one connection, shared by the task that receives and the thread
+/// that reads.
 pub(crate) struct Wire {
     pub(crate) run: Arc<Run>,
-    /// The address as the user wrote it: what errors name.
+    /// The address as the user wrote it, for errors.
     pub(crate) repo: RepoUrl,
     traffic: Arc<Traffic>,
     /// Why the connection ended.
     failure: Mutex<Option<Error>>,
-    /// The server's own error text.
-    pub(super) said: Mutex<Option<Said>>,
-    /// The reader is blocked: only then is a silence a stall.
+    /// What the server said about an error.
+    pub(super) said: Mutex<Option<ServerMessage>>,
+    /// Whether the reader is blocked; only then does silence count as a stall.
     pub(super) waiting: AtomicBool,
-    /// Bytes that may still be received for the current step.
+    /// The bytes that may still be received in the current stage.
     allowance: AtomicU64,
     limit: Mutex<(&'static str, u64)>,
-    /// What is to be done while the next bytes are awaited.
+    /// Work to do while the next bytes are awaited.
     pub(super) meanwhile: Mutex<Option<Meanwhile>>,
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
-/// What a repo cost in this run, and how far it came.
+/// A repo's traffic in this run, and its current stage.
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) requests: AtomicU64,
@@ -44,7 +45,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Requests and bytes.
+    /// Returns the numbers of requests and of bytes.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (
             self.requests.load(Ordering::Relaxed),
@@ -52,7 +53,7 @@ impl Traffic {
         )
     }
 
-    /// What is going on.
+    /// Returns the current stage.
     pub(crate) fn stage(&self) -> Stage {
         *lock_unpoisoned(&self.stage)
     }
@@ -73,12 +74,13 @@ impl Wire {
         }
     }
 
-    /// Leaves work to whoever waits for the server next: it takes no time that anybody misses.
+    /// Stores work that the reader does while it waits for the server, where it costs no time.
     pub(crate) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
         *lock_unpoisoned(&self.meanwhile) = Some(Box::new(work));
     }
 
-    /// A new stage begins: at most this many bytes of `what`, and what was heard before does not concern it.
+    /// Starts a new stage, in which at most `bytes` of `what` may be received. Earlier messages of
+    /// the server are discarded.
     pub(crate) fn begin(&self, stage: Stage, what: &'static str, bytes: u64) {
         self.run.options.reporter.stage(&self.repo, stage);
         *lock_unpoisoned(&self.traffic.stage) = stage;
@@ -87,24 +89,24 @@ impl Wire {
         self.allowance.store(bytes, Ordering::Relaxed);
     }
 
-    /// Another request is sent.
+    /// Counts a request.
     pub(crate) fn count_request(&self) {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Keeps the first reason.
+    /// Records why the connection ended; the first reason is kept.
     pub(crate) fn fail(&self, error: Error) {
         lock_unpoisoned(&self.failure).get_or_insert(error);
     }
 
-    /// Resolves when the run is over: cancelled, or out of time.
+    /// Resolves when the run is cancelled or out of time.
     pub(crate) async fn interrupted(&self) -> Error {
         self.run.interrupted(&self.repo).await
     }
 
-    /// Where an error of now happened.
-    pub(crate) fn failed_at(&self) -> At {
-        At {
+    /// Returns the repo and its current stage, for an error.
+    pub(crate) fn failed_at(&self) -> FailedAt {
+        FailedAt {
             repo: self.repo.clone(),
             stage: self.traffic.stage(),
         }
@@ -117,7 +119,8 @@ impl Wire {
         }
     }
 
-    /// What really happened when gix reports `error`: our own reasons first, then what the server said, then gix's words.
+    /// Turns an error of gix into the actual reason: our own one first, then what the server said,
+    /// then gix's message.
     pub(crate) fn explain(&self, error: &dyn std::fmt::Display) -> Error {
         let failure = lock_unpoisoned(&self.failure).take();
         if let Some(error @ (Error::Cancelled | Error::TimedOut { .. })) = failure {
@@ -125,17 +128,17 @@ impl Wire {
         }
         let at = self.failed_at();
         match (lock_unpoisoned(&self.said).take(), failure) {
-            (Some(Said::Error(said)), _) => Error::Remote { at, said },
+            (Some(ServerMessage::Error(said)), _) => Error::Remote { at, said },
             (_, Some(failure)) => failure,
-            (Some(Said::Cut), None) => self.network("the answer was cut off"),
+            (Some(ServerMessage::Cut), None) => self.network("the answer was cut off"),
             (None, None) => Error::Nonsense {
                 at,
-                why: escape(&error.to_string(), SAID),
+                why: escape(&error.to_string(), MAX_SHOWN_MESSAGE),
             },
         }
     }
 
-    /// Counts received bytes against the bound.
+    /// Counts received bytes and returns an error beyond the bound.
     pub(super) fn receive(&self, count: usize) -> Result<(), Error> {
         let count = count as u64;
         let total = self.traffic.bytes.fetch_add(count, Ordering::Relaxed) + count;

@@ -1,4 +1,4 @@
-//! One request and its answer: who is asked, with which credentials, what is followed, and what is refused.
+//! One HTTP request and its answer: credentials, redirects and refusals.
 
 use std::sync::Arc;
 
@@ -14,39 +14,39 @@ use crate::{
     error::Error,
     run::Run,
     wire::{
-        SAID, Wire,
+        MAX_SHOWN_MESSAGE, Wire,
         answers::{error_text, printable_url, retry_after},
         net_error,
     },
 };
 
-/// Moves of an address that are followed. Real ones need one or two.
+/// The most redirects that are followed. Real ones need one or two.
 const MOST_REDIRECTS: usize = 5;
 
-/// What a request needs; shared with the tasks.
-pub(super) struct Exchange {
+/// The context of a request, shared with the tasks.
+pub(super) struct HttpExchange {
     pub(super) run: Arc<Run>,
     pub(super) wire: Arc<Wire>,
     pub(super) keyring: Keyring,
 }
 
-/// What is asked.
-pub(super) struct Request {
+/// One HTTP request.
+pub(super) struct HttpRequest {
     pub(super) method: Method,
     pub(super) url: String,
-    /// What follows the repo's address in `url`.
+    /// The part of `url` after the repo's address.
     pub(super) tail: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
 }
 
-/// An answer's head, as gix reads it, and where it came from.
+/// An answer's head in the form that gix reads, and the URL that it came from.
 pub(super) struct Head {
     pub(super) lines: Vec<u8>,
     pub(super) url: Url,
 }
 
-/// What gix, and we before it, take for an answer.
+/// Returns the content type that an answer must have.
 pub(super) fn wanted_type(method: &Method) -> &'static str {
     if *method == Method::GET {
         "application/x-git-upload-pack-advertisement"
@@ -55,10 +55,11 @@ pub(super) fn wanted_type(method: &Method) -> &'static str {
     }
 }
 
-impl Exchange {
-    /// Sends a request and follows what is followed, until there is an answer that gix can read.
-    pub(super) async fn answer(&self, request: Request) -> Result<(Head, Response), Error> {
-        let Request {
+impl HttpExchange {
+    /// Sends a request, follows redirects and answers challenges, until there is an answer that gix
+    /// can read.
+    pub(super) async fn answer(&self, request: HttpRequest) -> Result<(Head, Response), Error> {
+        let HttpRequest {
             method,
             url,
             tail,
@@ -72,7 +73,7 @@ impl Exchange {
             let response = self.send(&method, &url, &headers, body.clone()).await?;
             match response.status() {
                 StatusCode::OK => {
-                    self.tell(&moved, &tail);
+                    self.report_move(&moved, &tail);
                     return self.accept(&method, url, response).await;
                 }
                 status if status.is_redirection() => {
@@ -88,7 +89,7 @@ impl Exchange {
                     }
                     tracing::debug!(host = url.host_str(), "asked for credentials");
                 }
-                _ => return Err(self.refused(&url, response).await),
+                _ => return Err(self.error_for_status(&url, response).await),
             }
         }
     }
@@ -115,7 +116,8 @@ impl Exchange {
             request = request.body(body);
         }
         self.wire.count_request();
-        // What comes after connecting is bounded by the stall's window: a server sends them before it looks for objects.
+        // The time after connecting is bounded by the stall window: a server sends the head before
+        // it looks for objects.
         let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
         match tokio::time::timeout(bound, request.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -144,9 +146,10 @@ impl Exchange {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
         let to = from.join(location).ok().filter(|_| !location.is_empty());
-        let shown = to
-            .as_ref()
-            .map_or_else(|| escape(location, SAID), |to| printable_url(to, tail));
+        let shown = to.as_ref().map_or_else(
+            || escape(location, MAX_SHOWN_MESSAGE),
+            |to| printable_url(to, tail),
+        );
         let refuse = |why| {
             Err(Error::Redirect {
                 at: self.wire.failed_at(),
@@ -155,7 +158,7 @@ impl Exchange {
             })
         };
         let Some(to) = to else {
-            return refuse("it names no address");
+            return refuse("it has no address");
         };
         if *method != Method::GET {
             return refuse("only the first request of a fetch may be redirected");
@@ -177,8 +180,8 @@ impl Exchange {
         Ok(to)
     }
 
-    /// Tells of an address that leads elsewhere, once a run.
-    fn tell(&self, moved: &Moved, tail: &str) {
+    /// Reports once per run that the repo's address redirects elsewhere.
+    fn report_move(&self, moved: &Moved, tail: &str) {
         let repo = self.wire.failed_at().repo;
         let Some(last) = moved.last.as_ref().map(|url| printable_url(url, tail)) else {
             return;
@@ -188,7 +191,7 @@ impl Exchange {
         }
         tracing::info!("{repo} is redirected to {last}");
         if let Some(home) = moved.home.as_ref().map(|url| printable_url(url, tail)) {
-            tracing::warn!("{repo} has moved to {home} for good: write that address as the `repo`");
+            tracing::warn!("{repo} has permanently moved to {home}: use that address as the `repo`");
         }
     }
 
@@ -235,7 +238,7 @@ impl Exchange {
         }
     }
 
-    async fn refused(&self, url: &Url, response: Response) -> Error {
+    async fn error_for_status(&self, url: &Url, response: Response) -> Error {
         let at = self.wire.failed_at();
         let status = response.status();
         let after = retry_after(response.headers());
@@ -266,11 +269,11 @@ impl Exchange {
     }
 }
 
-/// Where an address was found to lead.
+/// The redirects that were followed.
 #[derive(Default)]
 struct Moved {
     last: Option<Url>,
-    /// The last address before any redirect that is for now only.
+    /// The target of the permanent redirects before the first temporary one.
     home: Option<Url>,
 }
 
@@ -287,7 +290,7 @@ impl Moved {
     }
 }
 
-/// Why a redirect is not followed.
+/// Returns the reason not to follow a redirect, if there is one.
 fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
     match (from.scheme(), to.scheme()) {
         ("http" | "https", "https") | ("http", "http") => {}
@@ -295,13 +298,14 @@ fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
         _ => return Some("only http and https are followed"),
     }
     if !to.username().is_empty() || to.password().is_some() {
-        return Some("it holds a login");
+        return Some("it contains a login");
     }
-    // By its parts: a query or a fragment that ends in these words would lead anywhere.
+    // The parts are compared one by one: a query or fragment that ends in the same text could lead
+    // anywhere.
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     let same =
         to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
-    (!same).then_some("it does not lead to the same file of another repository")
+    (!same).then_some("it does not point to the same file of another repository")
 }
 
 #[cfg(test)]
@@ -312,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_query_or_fragment_is_no_path_of_a_repository() {
+    fn a_query_or_fragment_does_not_count_as_the_repositorys_path() {
         let tail = "/info/refs?service=git-upload-pack";
         let url = |text: &str| Url::parse(&format!("https://{text}{tail}")).unwrap();
         let follows = |to: &str| objection(&url("host/repo"), &url(to), tail).is_none();
@@ -323,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_locations_are_followed_to_a_repository_or_not_at_all() {
+    fn damaged_locations_lead_to_a_repository_or_are_refused() {
         let tail = "/info/refs?service=git-upload-pack";
         let from = Url::parse(&format!("https://host/org/repo{tail}")).unwrap();
         let seeds = [
@@ -360,16 +364,16 @@ mod tests {
             let Ok(to) = from.join(&String::from_utf8_lossy(text)) else {
                 return;
             };
-            let told = printable_url(&to, tail);
-            assert!(!told.chars().any(is_unprintable), "{told}");
+            let shown = printable_url(&to, tail);
+            assert!(!shown.chars().any(is_unprintable), "{shown}");
             assert!(
-                Url::parse(&told).is_ok_and(|told| told.username().is_empty()),
-                "{told}"
+                Url::parse(&shown).is_ok_and(|url| url.username().is_empty()),
+                "{shown}"
             );
             if objection(&from, &to, tail).is_none() {
                 assert!(to.scheme() == "https" && to.host().is_some() && to.fragment().is_none());
                 assert!(to.username().is_empty() && to.password().is_none());
-                // What gix makes of it, and goes on with.
+                // The base address that gix derives and continues with.
                 let base = to.as_str().strip_suffix(tail).unwrap();
                 let again = Url::parse(base).unwrap();
                 assert_eq!(again.origin(), to.origin(), "{to}");

@@ -1,4 +1,4 @@
-//! gix's HTTP seam over the shared client.
+//! Implements gix's HTTP interface with the shared client.
 
 use std::{
     any::Any,
@@ -26,47 +26,47 @@ use crate::{
     wire::{
         body::{Body, Event},
         connection::Wire,
-        exchange::{Exchange, Head, Request, wanted_type},
-        pump::{IN_FLIGHT, Source, pump},
+        exchange::{Head, HttpExchange, HttpRequest, wanted_type},
+        pump::{ChunkSource, IN_FLIGHT, pump},
     },
 };
 
-/// One repo's HTTP side.
+/// The HTTP connection of one repo.
 pub(crate) struct HttpLink {
-    exchange: Arc<Exchange>,
+    exchange: Arc<HttpExchange>,
     runtime: Handle,
-    /// Where the server moved us to.
+    /// The base address that the server redirected to.
     moved: Option<String>,
 }
 
 impl HttpLink {
     pub(crate) fn new(run: Arc<Run>, wire: Arc<Wire>, keyring: Keyring, runtime: Handle) -> Self {
         Self {
-            exchange: Arc::new(Exchange { run, wire, keyring }),
+            exchange: Arc::new(HttpExchange { run, wire, keyring }),
             runtime,
             moved: None,
         }
     }
 
-    /// Gets everything ready for a request that is not yet whole.
+    /// Prepares a request whose body is not known yet.
     fn prepare(
         &self,
         method: Method,
         url: &str,
         base_url: &str,
         headers: HeaderMap,
-    ) -> (Start, Body, oneshot::Receiver<Head>) {
+    ) -> (PendingRequest, Body, oneshot::Receiver<Head>) {
         let (head_to, head) = oneshot::channel();
         let (to, from) = mpsc::channel(IN_FLIGHT);
         let body = Body::new(Arc::clone(&self.exchange.wire), from);
-        let request = Request {
+        let request = HttpRequest {
             method,
             url: url.to_owned(),
             tail: url.strip_prefix(base_url).unwrap_or(url).to_owned(),
             headers,
             body: None,
         };
-        let start = Start {
+        let start = PendingRequest {
             exchange: Arc::clone(&self.exchange),
             runtime: self.runtime.clone(),
             request,
@@ -77,18 +77,18 @@ impl HttpLink {
     }
 }
 
-/// A request on its way to the runtime.
-struct Start {
-    exchange: Arc<Exchange>,
+/// A request that can be sent once its body is known.
+struct PendingRequest {
+    exchange: Arc<HttpExchange>,
     runtime: Handle,
-    request: Request,
+    request: HttpRequest,
     head_to: oneshot::Sender<Head>,
     to: mpsc::Sender<Event>,
 }
 
-impl Start {
-    /// Sends it off, and its answer to the reader.
-    fn go(self) {
+impl PendingRequest {
+    /// Sends the request on the runtime and moves its answer to the reader.
+    fn spawn(self) {
         let Self {
             exchange,
             runtime,
@@ -107,17 +107,18 @@ impl Start {
             };
             let done = match done {
                 Ok((head, response)) => {
-                    // Only a GET's is looked at.
+                    // The receiver of a POST is dropped.
                     _ = head_to.send(head);
-                    pump(&wire, &mut Source::Http(response, opening), &to).await
+                    pump(&wire, &mut ChunkSource::Http(response, opening), &to).await
                 }
                 Err(error) => Err(error),
             };
             match done {
                 Ok(rest) => {
-                    // The connection's own task gives it back for the next request, which follows at once: first things first.
+                    // The connection's own task returns it to the pool, so it runs first: the next
+                    // request follows at once.
                     tokio::task::yield_now().await;
-                    // Nobody may be reading any more; then nobody misses it.
+                    // The reader may be gone; then the end does not matter.
                     _ = to.send(Event::End(rest)).await;
                 }
                 Err(error) => wire.fail(error),
@@ -136,7 +137,7 @@ fn header_map(lines: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
                 value.trim().parse::<HeaderValue>().ok()?,
             ))
         })
-        // The client's own says who we are.
+        // The client sends its own `User-Agent`.
         .filter(|(name, _)| name != reqwest::header::USER_AGENT)
         .collect()
 }
@@ -153,8 +154,8 @@ impl Http for HttpLink {
         headers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> gix::Result<GetResponse<Self::Headers, Body>> {
         let (start, mut body, mut head) = self.prepare(Method::GET, url, base_url, header_map(headers));
-        start.go();
-        // One wait for both: the head is there before the body.
+        start.spawn();
+        // This waits for the body, and the head arrives before it.
         _ = body.fill_buf();
         let head = head
             .try_recv()
@@ -177,7 +178,7 @@ impl Http for HttpLink {
         _kind: PostBodyDataKind,
     ) -> gix::Result<PostResponse<Self::Headers, Body, PostBody>> {
         let (start, body, _head) = self.prepare(Method::POST, url, base_url, header_map(headers));
-        // The answer's head was judged where it was received; gix wants to see the content type once more.
+        // The head was checked where it was received; gix checks the content type again.
         let headers = Cursor::new(format!("content-type: {}\n", wanted_type(&Method::POST)).into_bytes());
         Ok(PostResponse {
             post_body: PostBody {
@@ -198,10 +199,10 @@ impl Http for HttpLink {
     }
 }
 
-/// Collects a request's body (they are small: wants, no packs) and sends the request off when gix is done with it.
+/// Collects a request's body (a small list of wants) and sends the request when gix drops it.
 pub(crate) struct PostBody {
     bytes: Vec<u8>,
-    start: Option<Start>,
+    start: Option<PendingRequest>,
 }
 
 impl Write for PostBody {
@@ -219,7 +220,7 @@ impl Drop for PostBody {
     fn drop(&mut self) {
         if let Some(mut start) = self.start.take() {
             start.request.body = Some(std::mem::take(&mut self.bytes).into());
-            start.go();
+            start.spawn();
         }
     }
 }

@@ -1,11 +1,13 @@
-//! Getting bytes to and from a server, under bounds.
+//! Transfers bytes to and from a server, within bounds.
 //!
-//! gix's protocol code is blocking and takes any transport. Its own HTTP backends, curl and reqwest, end a blocked socket only at its
-//! timeout, bound no bytes and share nothing between repos; the measured comparison stands in `docs/fetching.md`.
-//! So [`http`] implements gix's `Http` seam over one shared asynchronous client, and [`process`] runs `ssh` and
-//! `git upload-pack` itself instead of through gix, which hands the whole environment to them and prints what they say.
-//! Both feed a [`body::Body`]: a task on the runtime moves chunks into a bounded channel and watches the bounds, the blocking side
-//! reads the channel. When the runtime goes away the channel closes and the reader fails; nothing panics.
+//! gix's protocol code is blocking and accepts any transport. Its own HTTP backends, curl and
+//! reqwest, end a blocked socket only at its timeout, do not bound bytes and share nothing between
+//! repos; `docs/fetching.md` holds the measured comparison. Therefore [`http`] implements gix's
+//! `Http` trait with one shared asynchronous client, and [`process`] runs `ssh` and `git
+//! upload-pack` itself; gix would pass them the whole environment and print their output. Both feed
+//! a [`body::Body`]: a task on the runtime moves chunks into a bounded channel and checks the
+//! bounds, and the blocking side reads the channel. If the runtime goes away, the channel closes
+//! and the reader fails; nothing panics.
 
 mod answers;
 mod body;
@@ -19,4 +21,4 @@ pub(crate) mod process;
 mod pump;
 
 pub(crate) use connection::{Traffic, Wire};
-pub(crate) use packets::SAID;
+pub(crate) use packets::MAX_SHOWN_MESSAGE;

@@ -1,10 +1,10 @@
-//! The HTTP clients: one for each way that requests take (with or without TLS, by which proxy, with whose certificates), made
-//! when it is first needed. Nearly every run has one, so that all repos of a host share its connections.
+//! The HTTP clients. There is one for each combination of TLS, proxy and certificates, made on
+//! first use. Nearly every run has one, so that all repos of a host share its connections.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use reqwest::{Client, NoProxy, Proxy, Url, redirect};
@@ -14,58 +14,62 @@ use rustls::{
 };
 
 use crate::{
-    error::{At, Error},
+    error::{Error, FailedAt, SettingProblem},
     gitconfig::GitConfig,
     options::Options,
     sync::lock_unpoisoned,
 };
 
-/// The clients, and why one could not be made.
+/// The clients, or the reason why one could not be made.
 #[derive(Default)]
-pub(crate) struct Net(Mutex<HashMap<Way, Result<Client, String>>>);
+pub(crate) struct HttpClients(Mutex<HashMap<ClientKey, Result<Client, SettingProblem>>>);
 
-/// What a client is made for.
+/// The settings that a client is made for.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-struct Way {
-    /// Certificates are read only where they are needed: that takes milliseconds.
+struct ClientKey {
+    /// Whether the client loads certificates, which takes milliseconds.
     tls: bool,
-    /// What git's configuration says for the address; empty: none at all. May hold a login.
+    /// The proxy from git's configuration; an empty one means no proxy. May hold a login.
     proxy: Option<String>,
-    /// Likewise.
+    /// The file of CA certificates from git's configuration.
     authorities: Option<PathBuf>,
 }
 
-impl Net {
-    /// The client for an address.
+impl HttpClients {
+    /// Returns the client for an address.
     pub(crate) fn client(
         &self,
         options: &Options,
         config: &GitConfig,
-        at: At,
+        at: FailedAt,
         url: &Url,
     ) -> Result<Client, Error> {
         let proxy = config.proxy(url);
         let way = if url.scheme() == "https" || proxy.is_some() || has_proxy(options) {
-            Way {
+            ClientKey {
                 tls: true,
                 proxy,
                 authorities: config.authorities(url),
             }
         } else {
-            Way::default()
+            ClientKey::default()
         };
         let mut clients = lock_unpoisoned(&self.0);
         let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
-        made.clone().map_err(|why| Error::Setting { repo: at.repo, why })
+        made.clone().map_err(|source| Error::Setting {
+            repo: at.repo,
+            source,
+        })
     }
 
-    /// Was any client made? A run that finds everything in the cache makes none.
+    /// Returns whether any client was made. A run that finds everything in the cache makes none.
     pub(crate) fn is_used(&self) -> bool {
         !lock_unpoisoned(&self.0).is_empty()
     }
 }
 
-/// Both spellings, as curl knows them; curl reads `http_proxy` in lower case only, which serves nobody here.
+/// Both spellings, as in curl. (curl reads `http_proxy` in lower case only, to protect CGI
+/// programs.)
 const HTTPS_PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
@@ -75,8 +79,9 @@ fn has_proxy(options: &Options) -> bool {
     names.any(|name| options.variable(name).is_some())
 }
 
-/// git's configuration comes before the variables; what `NO_PROXY` exempts is exempt from both.
-fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, String> {
+/// Returns the proxies. git's configuration takes precedence over the variables, and hosts in
+/// `NO_PROXY` are exempt from both.
+fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, SettingProblem> {
     let first = |names: &[&'static str]| {
         let mut set = names
             .iter()
@@ -102,11 +107,12 @@ fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, St
         .into_iter()
         .map(|proxy| proxy.map(|proxy| proxy.no_proxy(exempt.clone())))
         .collect::<Result<_, _>>()
-        .map_err(|error| super::net_error::chain(&error))
+        .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
-/// Judged here: reqwest goes straight to the host where it does not understand the proxy.
-fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
+/// Parses a proxy's address. It is checked here because reqwest connects directly if it does not
+/// understand the proxy.
+fn proxy_address(name: &'static str, text: &str) -> Result<Url, SettingProblem> {
     let whole = if text.contains("://") {
         text.to_owned()
     } else {
@@ -115,14 +121,10 @@ fn proxy_address(name: &str, text: &str) -> Result<Url, String> {
     Url::parse(&whole)
         .ok()
         .filter(|url| SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
-        .ok_or_else(|| {
-            format!(
-                "{name} is no proxy's address (http://HOST:PORT, https:// or socks5://; its value is not shown, it may hold a login)"
-            )
-        })
+        .ok_or(SettingProblem::Proxy { name })
 }
 
-fn build(options: &Options, way: &Way) -> Result<Client, String> {
+fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
     let mut builder = Client::builder()
         // Some hosts choose the smart protocol by this prefix.
         .user_agent(concat!(
@@ -145,39 +147,43 @@ fn build(options: &Options, way: &Way) -> Result<Client, String> {
     builder
         .tls_backend_preconfigured(tls(roots)?)
         .build()
-        .map_err(|error| super::net_error::chain(&error))
+        .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
-fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+fn tls(roots: RootCertStore) -> Result<ClientConfig, SettingProblem> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(Arc::new)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// `GIT_SSL_CAINFO` (or `http.sslCAInfo`, which it outdoes) and `SSL_CERT_FILE` replace the machine's certificates, as
-/// they do for git and OpenSSL; without any, the machine's; on a machine without any (slim images), Mozilla's.
-/// Nothing switches verification off: neither `GIT_SSL_NO_VERIFY` nor `http.sslVerify`.
-fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, String> {
+/// Returns the trusted certificates. `GIT_SSL_CAINFO` (or `http.sslCAInfo`, over which it takes
+/// precedence) and `SSL_CERT_FILE` replace the machine's certificates, as for git and OpenSSL.
+/// Without them the machine's are used, and on a machine without any (slim images) Mozilla's.
+/// Verification cannot be switched off, neither by `GIT_SSL_NO_VERIFY` nor by `http.sslVerify`.
+fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, SettingProblem> {
     let mut roots = RootCertStore::empty();
     let variable = |name: &'static str| Some((name, options.variable(name).map(Path::new)?));
     let for_git = variable("GIT_SSL_CAINFO")
         .or_else(|| configured.map(|path| ("http.sslCAInfo of git's configuration", path)));
     let named = [for_git, variable("SSL_CERT_FILE")];
     for (name, path) in named.iter().flatten() {
-        let unusable = |why: &dyn std::fmt::Display| {
-            format!("{name} is {}, which cannot be used: {why}", path.display())
+        let unusable = |error| SettingProblem::Certificates {
+            name,
+            path: path.to_path_buf(),
+            source: Arc::new(error),
         };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?;
-        let found: Vec<_> = certificates
-            .collect::<Result<_, _>>()
-            .map_err(|error| unusable(&error))?;
+        let certificates = CertificateDer::pem_file_iter(path).map_err(unusable)?;
+        let found: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unusable)?;
         if roots.add_parsable_certificates(found).0 == 0 {
-            return Err(unusable(&"it holds no certificate"));
+            return Err(SettingProblem::NoCertificate {
+                name,
+                path: path.to_path_buf(),
+            });
         }
     }
     if named.iter().all(Option::is_none) {

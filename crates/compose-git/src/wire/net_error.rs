@@ -1,17 +1,17 @@
-//! What a failed request means, in words for people: bad TLS is final, the rest may pass.
+//! Describes failed requests for users. TLS failures are final; others may be retried.
 
 use std::{error::Error as StdError, io};
 
 use compose_model::text::escape;
 use rustls::CertificateError;
 
-use super::packets::SAID;
-use crate::error::{At, Error, exhausted};
+use super::packets::MAX_SHOWN_MESSAGE;
+use crate::error::{Error, FailedAt, exhausted};
 
 type Cause<'e> = &'e (dyn StdError + 'static);
 
-/// The error for a request that got no answer, or lost it half-way.
-pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
+/// Returns the error for a request that got no answer or only a part of one.
+pub(crate) fn explain(at: FailedAt, error: &reqwest::Error) -> Error {
     let causes = causes(error);
     if let Some(tls) = causes
         .iter()
@@ -19,7 +19,8 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
     {
         return untrusted(at, tls);
     }
-    // This machine has no file or thread left for a connection, whatever the server would have said.
+    // This machine has no file or thread left for a connection, whatever the server would have
+    // answered.
     let own = causes
         .iter()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
@@ -30,11 +31,11 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
             source: io::Error::from_raw_os_error(number),
         };
     }
-    let says = |words: &[&str]| {
+    let mentions = |words: &[&str]| {
         let mut texts = causes.iter().map(ToString::to_string);
         texts.any(|text| words.iter().any(|word| text.contains(word)))
     };
-    if says(&[
+    if mentions(&[
         "proxy authorization required",
         "credentials not accepted",
         "does not support user/pass authentication",
@@ -42,42 +43,42 @@ pub(crate) fn explain(at: At, error: &reqwest::Error) -> Error {
         let said = String::new();
         return Error::ProxyLogin { at, said };
     }
-    // hyper's words for an answer that does not start as one of HTTP does.
-    if says(&["invalid HTTP version"]) {
+    // hyper's message for an answer that does not start like HTTP.
+    if mentions(&["invalid HTTP version"]) {
         let why =
-            "what came is no HTTP; where a server speaks TLS, the address starts with https://".to_owned();
+            "the answer is not HTTP; if the server uses TLS, the address must start with https://".to_owned();
         return Error::NotGit { at, why };
     }
-    let plain = plainly(error, &causes);
-    let why = if says(&["tunnel error: unsuccessful"]) {
+    let plain = describe(error, &causes);
+    let why = if mentions(&["tunnel error: unsuccessful"]) {
         "the proxy could not, or would not, connect to the host".to_owned()
-    } else if says(&["tunnel error", "error connecting to socks proxy"]) {
-        format!("the way to the proxy: {plain}")
+    } else if mentions(&["tunnel error", "error connecting to socks proxy"]) {
+        format!("the connection to the proxy failed: {plain}")
     } else {
         plain
     };
     Error::Network {
         at,
-        why: escape(&why, SAID),
+        why: escape(&why, MAX_SHOWN_MESSAGE),
     }
 }
 
-fn untrusted(at: At, error: &rustls::Error) -> Error {
+fn untrusted(at: FailedAt, error: &rustls::Error) -> Error {
     const PRIVATE: &str = "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate";
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     let (why, remedy) = match error {
         InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
             "the server's certificate has expired".to_owned(),
-            "it must be renewed on the server, unless this machine's clock is wrong",
+            "renew it on the server, or correct this machine's clock if it is wrong",
         ),
         InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => (
-            format!("the server's certificate is another host's ({error})"),
-            "write the host's name as in the certificate, or have it corrected on the server",
+            format!("the server's certificate is for another host ({error})"),
+            "use the host's name from the certificate, or correct the certificate on the server",
         ),
         InvalidCertificate(CertificateError::UnknownIssuer) => (
-            "the server's certificate comes from an authority that is not trusted here".to_owned(),
+            "the server's certificate is signed by an authority that this machine does not trust".to_owned(),
             PRIVATE,
         ),
         InvalidCertificate(_) => (
@@ -85,22 +86,22 @@ fn untrusted(at: At, error: &rustls::Error) -> Error {
             PRIVATE,
         ),
         InvalidMessage(_) => (
-            "the server does not speak TLS there".to_owned(),
+            "the server does not use TLS on this port".to_owned(),
             "check the address and its port",
         ),
         _ => (
-            format!("no TLS connection could be agreed on ({error})"),
-            "see which versions the server speaks: here it is TLS 1.2 and 1.3",
+            format!("the TLS handshake failed ({error})"),
+            "check which versions the server supports: this program supports TLS 1.2 and 1.3",
         ),
     };
     Error::Untrusted {
         at,
-        why: escape(&why, SAID),
+        why: escape(&why, MAX_SHOWN_MESSAGE),
         remedy,
     }
 }
 
-fn plainly(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
+fn describe(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
         NetworkUnreachable, TimedOut, UnexpectedEof,
@@ -116,21 +117,22 @@ fn plainly(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {
     match kinds.find(|kind| *kind != io::ErrorKind::Other) {
         Some(ConnectionRefused) => "the connection was refused".to_owned(),
         Some(ConnectionReset | ConnectionAborted | BrokenPipe) => "the connection was reset".to_owned(),
-        Some(HostUnreachable | NetworkUnreachable) => "no way leads to the host".to_owned(),
-        Some(TimedOut) => "the connection was not made in time".to_owned(),
-        Some(UnexpectedEof) => "the connection was closed before all was there".to_owned(),
-        _ if error.is_timeout() => "the connection was not made in time".to_owned(),
+        Some(HostUnreachable | NetworkUnreachable) => "there is no route to the host".to_owned(),
+        Some(TimedOut) => "the connection timed out".to_owned(),
+        Some(UnexpectedEof) => "the connection was closed before the answer was complete".to_owned(),
+        _ if error.is_timeout() => "the connection timed out".to_owned(),
         _ if texts
             .iter()
             .any(|text| text.starts_with("connection closed before")) =>
         {
-            "the connection was closed before all was there".to_owned()
+            "the connection was closed before the answer was complete".to_owned()
         }
         _ => chain(error),
     }
 }
 
-/// All causes. What an I/O error wraps is not its source (that is the wrapped one's), but it is one of them.
+/// Returns all causes. The error that an I/O error wraps is not its `source` (which skips to that
+/// one's cause), so it is added.
 fn causes(error: &reqwest::Error) -> Vec<Cause<'_>> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -144,7 +146,8 @@ fn causes(error: &reqwest::Error) -> Vec<Cause<'_>> {
     causes
 }
 
-/// The causes in one line, without the address (its query is ours, and the error names the repo anyway).
+/// Returns the causes in one line, without the address: its query is internal, and the error names
+/// the repo anyway.
 pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = causes(error).iter().map(ToString::to_string).collect();
     parts.dedup();

@@ -1,132 +1,134 @@
-//! Listening in on packet lines for what a server says when it fails.
+//! Scans packet lines for error messages of the server.
 //!
-//! gix turns an `ERR` line and side-band 3 into errors of several shapes, depending on where they stand, and takes a
-//! stream that just ends for a protocol error. Here all of it passes anyway, so one small machine finds them for every transport.
+//! gix turns an `ERR` line and side-band 3 into errors of several shapes, depending on their
+//! position, and reports a stream that just ends as a protocol error. All bytes pass through here,
+//! so one small state machine finds them for every transport.
 
 use std::mem;
 
 use compose_model::text::escape;
 
-/// What was heard.
+/// What the packet lines say about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ServerMessage {
     /// The server's error text, escaped.
     Error(String),
     /// The stream ended before it was complete.
     Cut,
 }
 
-/// How much of what a server says is shown.
-pub(crate) const SAID: usize = 400;
-/// Text beyond this is not kept.
-const LONGEST: usize = 1000;
+/// The most characters of a server's message that are shown.
+pub(crate) const MAX_SHOWN_MESSAGE: usize = 400;
+/// The most bytes of a server's message that are kept.
+const MAX_KEPT_MESSAGE: usize = 1000;
 
 #[derive(Default)]
-pub(super) struct Packets {
-    state: State,
-    /// A line was seen after the last flush: everything that git sends ends with one.
+pub(super) struct PacketScanner {
+    state: PacketState,
+    /// Whether a line was seen after the last flush; every complete answer of git ends with a
+    /// flush.
     is_open: bool,
     error: Vec<u8>,
 }
 
 #[derive(Default)]
-enum State {
+enum PacketState {
     /// Up to four digits of a length.
     #[default]
     Start,
     Length([u8; 4], usize),
-    /// The first bytes of a line, until it is clear what it is; bytes left in the line.
+    /// The first bytes of a line, while its type is unclear, and the number of bytes left in it.
     Head(Vec<u8>, usize),
-    /// Bytes left in a line; `true`: it is error text.
+    /// The number of bytes left in a line, and whether they are error text.
     Line(usize, bool),
-    /// This is no packet line stream (a pack without side-band): nothing to hear.
-    Deaf,
+    /// The stream has no packet lines (such as a pack without side-band).
+    NotPackets,
 }
 
-impl Packets {
-    /// Takes the next bytes. Returns what the server said, whenever there is more of it.
-    pub(super) fn observe(&mut self, mut bytes: &[u8]) -> Option<Said> {
+impl PacketScanner {
+    /// Reads the next bytes. Returns the server's message so far whenever it has grown.
+    pub(super) fn observe(&mut self, mut bytes: &[u8]) -> Option<ServerMessage> {
         let before = self.error.len();
         while !bytes.is_empty() {
             self.state = match mem::take(&mut self.state) {
-                State::Start => State::Length([0; 4], 0),
-                State::Length(mut digits, count) => {
+                PacketState::Start => PacketState::Length([0; 4], 0),
+                PacketState::Length(mut digits, count) => {
                     digits[count] = bytes[0];
                     bytes = &bytes[1..];
                     if count < 3 {
-                        State::Length(digits, count + 1)
+                        PacketState::Length(digits, count + 1)
                     } else {
                         let next = after_length(digits);
-                        self.is_open = matches!(next, State::Head(..));
+                        self.is_open = matches!(next, PacketState::Head(..));
                         next
                     }
                 }
-                State::Head(mut head, left) => {
+                PacketState::Head(mut head, left) => {
                     head.push(bytes[0]);
                     bytes = &bytes[1..];
                     after_head(head, left - 1)
                 }
-                State::Line(left, heard) => {
+                PacketState::Line(left, heard) => {
                     let (line, rest) = bytes.split_at(left.min(bytes.len()));
                     bytes = rest;
                     if heard {
                         self.keep(line);
                     }
                     if line.len() == left {
-                        State::Start
+                        PacketState::Start
                     } else {
-                        State::Line(left - line.len(), heard)
+                        PacketState::Line(left - line.len(), heard)
                     }
                 }
-                State::Deaf => {
+                PacketState::NotPackets => {
                     bytes = &[];
-                    State::Deaf
+                    PacketState::NotPackets
                 }
             };
         }
         (self.error.len() > before).then(|| {
             let text = String::from_utf8_lossy(&self.error);
-            Said::Error(escape(text.trim(), SAID))
+            ServerMessage::Error(escape(text.trim(), MAX_SHOWN_MESSAGE))
         })
     }
 
-    /// Did the stream end inside a line, or without a flush?
+    /// Returns whether the stream ended inside a line or without a flush.
     pub(super) fn is_cut(&self) -> bool {
         match self.state {
-            State::Deaf => false,
-            State::Start => self.is_open,
+            PacketState::NotPackets => false,
+            PacketState::Start => self.is_open,
             _ => true,
         }
     }
 
     fn keep(&mut self, text: &[u8]) {
-        let room = LONGEST.saturating_sub(self.error.len());
+        let room = MAX_KEPT_MESSAGE.saturating_sub(self.error.len());
         self.error.extend_from_slice(&text[..text.len().min(room)]);
     }
 }
 
-fn after_head(head: Vec<u8>, left: usize) -> State {
+fn after_head(head: Vec<u8>, left: usize) -> PacketState {
     let side_band_error = head[0] == 3;
     let maybe_err = b"ERR ".starts_with(&head);
     match (side_band_error, maybe_err, left) {
-        (true, _, 0) => State::Start,
-        (true, _, left) => State::Line(left, true),
-        (false, true, left) if head.len() == 4 && left > 0 => State::Line(left, true),
-        (false, true, left) if left > 0 => State::Head(head, left),
-        (false, _, 0) => State::Start,
-        (false, _, left) => State::Line(left, false),
+        (true, _, 0) => PacketState::Start,
+        (true, _, left) => PacketState::Line(left, true),
+        (false, true, left) if head.len() == 4 && left > 0 => PacketState::Line(left, true),
+        (false, true, left) if left > 0 => PacketState::Head(head, left),
+        (false, _, 0) => PacketState::Start,
+        (false, _, left) => PacketState::Line(left, false),
     }
 }
 
-fn after_length(digits: [u8; 4]) -> State {
+fn after_length(digits: [u8; 4]) -> PacketState {
     let length = std::str::from_utf8(&digits)
         .ok()
         .and_then(|text| usize::from_str_radix(text, 16).ok());
     match length {
-        // Flush, delimiter, response end, and the empty line.
-        Some(0..=4) => State::Start,
-        Some(length) => State::Head(Vec::new(), length - 4),
-        None => State::Deaf,
+        // Flush, delimiter, response end, or an empty line.
+        Some(0..=4) => PacketState::Start,
+        Some(length) => PacketState::Head(Vec::new(), length - 4),
+        None => PacketState::NotPackets,
     }
 }
 
@@ -140,12 +142,12 @@ mod tests {
         [format!("{:04x}", text.len() + 4).as_bytes(), text].concat()
     }
 
-    /// The same whatever the sizes of the chunks.
-    fn heard(bytes: &[u8]) -> (Option<Said>, bool) {
+    /// Scans the bytes in chunks of several sizes, which must all give the same result.
+    fn heard(bytes: &[u8]) -> (Option<ServerMessage>, bool) {
         let results: Vec<_> = [1, 2, 3, 7, bytes.len()]
             .into_iter()
             .map(|size| {
-                let mut packets = Packets::default();
+                let mut packets = PacketScanner::default();
                 let last = bytes
                     .chunks(size)
                     .filter_map(|chunk| packets.observe(chunk))
@@ -158,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_heard_wherever_they_stand_and_escaped() {
-        let error = |text: &str| Some(Said::Error(text.to_owned()));
+    fn errors_are_found_in_every_position_and_escaped() {
+        let error = |text: &str| Some(ServerMessage::Error(text.to_owned()));
         let announced = [
             line(b"# service=git-upload-pack\n"),
             b"0000".to_vec(),
@@ -186,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_noticed_and_a_bare_pack_is_not_understood() {
+    fn a_cut_stream_is_detected_and_a_bare_pack_is_ignored() {
         assert_eq!(heard(&line(b"packfile\n")[..7]), (None, true));
         assert_eq!(heard(b"00"), (None, true));
         assert_eq!(heard(&line(b"packfile\n")), (None, true), "no flush");
         assert_eq!(heard(b"PACK\0\0\0\x02 and whatever"), (None, false));
     }
     #[test]
-    fn damaged_streams_are_heard_the_same_in_every_chunk_and_escaped() {
+    fn damaged_streams_give_the_same_escaped_message_in_every_chunk_size() {
         let seeds = [
             [
                 line(b"# service=git-upload-pack\n"),
@@ -229,9 +231,9 @@ mod tests {
             if stream.is_empty() {
                 return;
             }
-            if let (Some(Said::Error(text)), _) = heard(stream) {
+            if let (Some(ServerMessage::Error(text)), _) = heard(stream) {
                 assert!(!text.chars().any(char::is_control), "{text:?}");
-                assert!(text.len() <= 4 * LONGEST, "{}", text.len());
+                assert!(text.len() <= 4 * MAX_KEPT_MESSAGE, "{}", text.len());
             }
         });
     }

@@ -1,7 +1,8 @@
-//! `ssh`, and `git upload-pack` for catalogs on this machine's disk.
+//! Runs `ssh`, and `git upload-pack` for catalogs on this machine's disk.
 //!
-//! Catalogs on disk go through `git upload-pack` rather than being read in place: then there is one path through fetching,
-//! verifying and caching, whatever the transport, and a catalog that is collected or rewritten while we read cannot pull objects from under us.
+//! Catalogs on disk are read through `git upload-pack` instead of in place. Fetching, verifying and
+//! caching then work alike for every transport, and a catalog that is garbage-collected or
+//! rewritten meanwhile cannot take objects away from a run.
 
 use std::{
     ffi::OsStr,
@@ -21,21 +22,21 @@ use tokio::{
 };
 
 use crate::{
-    error::{Access, At, Error},
+    error::{Access, Error, FailedAt},
     options::Options,
     wire::{
         body::{Body, Event},
         connection::Wire,
-        packets::SAID,
-        pump::{IN_FLIGHT, Source, pump},
+        packets::MAX_SHOWN_MESSAGE,
+        pump::{ChunkSource, IN_FLIGHT, pump},
     },
 };
 
-/// How much of what a program says is kept.
+/// The most bytes of a program's error output that are kept.
 const LONGEST_STDERR: usize = 8 << 10;
 
-/// All that `ssh` gets of our environment. It has no business with the cloud's secrets, nor with our tokens; and `GIT_SSH_COMMAND`
-/// and the like do not change what is run.
+/// The only variables that `ssh` inherits. It needs neither the cloud's secrets nor our tokens, and
+/// `GIT_SSH_COMMAND` and the like must not change which program runs.
 const SSH_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
@@ -48,7 +49,7 @@ const SSH_VARIABLES: [&str; 9] = [
     "TMPDIR",
 ];
 
-/// Starts the program for `url`; `wire.repo` is what errors name.
+/// Starts the program for `url`; errors name `wire.repo`.
 pub(crate) fn connect(
     options: &Options,
     wire: Arc<Wire>,
@@ -65,7 +66,7 @@ pub(crate) fn connect(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Spawning registers the child with the runtime.
+    // Spawning registers the child with the current runtime.
     let _entered = runtime.enter();
     let mut child = command.spawn().map_err(|source| Error::Program {
         repo: repo.clone(),
@@ -84,18 +85,18 @@ pub(crate) fn connect(
     let (write, mut written) = mpsc::unbounded_channel::<Vec<u8>>();
     runtime.spawn(async move {
         while let Some(bytes) = written.recv().await {
-            // A program that ended says why on its other pipes.
+            // A program that has ended explains itself on its other pipes.
             if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
                 break;
             }
         }
     });
-    let said = runtime.spawn(collect(stderr));
+    let stderr_text = runtime.spawn(read_stderr(stderr));
     let (to, from) = mpsc::channel(IN_FLIGHT);
     let body = Body::new(Arc::clone(&wire), from);
     let scheme = url.scheme();
     runtime.spawn(async move {
-        let done = pump(&wire, &mut Source::Process(stdout), &to).await;
+        let done = pump(&wire, &mut ChunkSource::Process(stdout), &to).await;
         let rest = match done {
             Ok(rest) => rest,
             Err(error) => {
@@ -107,7 +108,7 @@ pub(crate) fn connect(
         if to.is_closed() {
             return;
         }
-        match ended(&wire, scheme, child, said).await {
+        match wait_for_exit(&wire, scheme, child, stderr_text).await {
             None => _ = to.send(Event::End(rest)).await,
             Some(error) => wire.fail(error),
         }
@@ -115,7 +116,8 @@ pub(crate) fn connect(
     Ok((body, Stdin(write)))
 }
 
-/// A program's standard input, for gix's blocking writers. The requests are small, so the queue needs no bound.
+/// A program's standard input, for gix's blocking writers. Requests are small, so the queue is
+/// unbounded.
 pub(crate) struct Stdin(mpsc::UnboundedSender<Vec<u8>>);
 
 impl Write for Stdin {
@@ -131,20 +133,25 @@ impl Write for Stdin {
     }
 }
 
-async fn collect(mut from: impl AsyncRead + Unpin) -> String {
+async fn read_stderr(mut from: impl AsyncRead + Unpin) -> String {
     let mut kept = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         kept.extend_from_slice(&buffer[..count]);
-        // The last words are the telling ones.
+        // The last lines hold the error.
         let surplus = kept.len().saturating_sub(LONGEST_STDERR);
         kept.drain(..surplus);
     }
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// The program closed its output: why?
-async fn ended(wire: &Wire, scheme: Scheme, mut child: Child, said: JoinHandle<String>) -> Option<Error> {
+/// Waits for a program that closed its output. Returns an error unless it succeeded.
+async fn wait_for_exit(
+    wire: &Wire,
+    scheme: Scheme,
+    mut child: Child,
+    stderr_text: JoinHandle<String>,
+) -> Option<Error> {
     let status = tokio::select! {
         biased;
         error = wire.interrupted() => return Some(error),
@@ -156,35 +163,51 @@ async fn ended(wire: &Wire, scheme: Scheme, mut child: Child, said: JoinHandle<S
     let said = tokio::select! {
         biased;
         error = wire.interrupted() => return Some(error),
-        said = said => said.unwrap_or_default(),
+        said = stderr_text => said.unwrap_or_default(),
     };
-    Some(judge(wire.failed_at(), scheme, &said))
+    Some(classify_failure(wire.failed_at(), scheme, &said))
 }
 
-fn judge(at: At, scheme: Scheme, said: &str) -> Error {
+fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
     let lines: Vec<&str> = said
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let text = escape(&lines.join("; "), SAID);
+    let text = escape(&lines.join("; "), MAX_SHOWN_MESSAGE);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&[
+    let is_missing = has(&[
         "does not appear to be a git repository",
         "not a git repository",
         "Repository not found",
         "No such file",
-    ]) {
+    ]);
+    if scheme != Scheme::Ssh {
+        // `LC_ALL=C`: the system's own words for what keeps git from a repo on this machine.
+        let kind = if is_missing {
+            io::ErrorKind::NotFound
+        } else if has(&["Permission denied", "Operation not permitted"]) {
+            io::ErrorKind::PermissionDenied
+        } else if has(&[
+            "Input/output error",
+            "Too many open files",
+            "Cannot allocate memory",
+        ]) {
+            io::ErrorKind::Other
+        } else {
+            return Error::Remote { at, said: text };
+        };
+        let source = io::Error::new(kind, text);
+        return Error::Local { at, source };
+    }
+    if is_missing {
         return Error::NotFound {
             at,
             access: Access::default(),
             said: text,
         };
     }
-    if scheme != Scheme::Ssh {
-        return Error::Remote { at, said: text };
-    }
-    // OpenSSH's own words: it ends with 255 for all of them.
+    // OpenSSH's own messages; its exit code is 255 for all of them.
     if has(&[
         "Host key verification failed",
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -201,7 +224,7 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
         "Too many authentication failures",
         "No supported authentication methods",
     ]) {
-        let why = "ssh found no key or agent that the host takes".to_owned();
+        let why = "ssh has no key, in a file or an agent, that the host accepts".to_owned();
         return Error::Unauthenticated {
             at,
             access: Access::default(),
@@ -215,7 +238,7 @@ fn judge(at: At, scheme: Scheme, said: &str) -> Error {
     }
 }
 
-fn clean(program: &str, options: &Options, names: &[&str]) -> Command {
+fn clean_command(program: &str, options: &Options, names: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
     for name in names {
@@ -228,7 +251,7 @@ fn clean(program: &str, options: &Options, names: &[&str]) -> Command {
 }
 
 fn ssh(options: &Options, url: &RepoUrl) -> Command {
-    let mut command = clean("ssh", options, &SSH_VARIABLES);
+    let mut command = clean_command("ssh", options, &SSH_VARIABLES);
     let seconds = options.tuning.connect_timeout.as_secs().max(1);
     command.args([
         "-o",
@@ -243,11 +266,11 @@ fn ssh(options: &Options, url: &RepoUrl) -> Command {
         command.args(["-p", &port.to_string()]);
     }
     let (login, path) = ssh_parts(url);
-    command.args(["--", &login, &format!("git-upload-pack {}", quote(&path))]);
+    command.args(["--", &login, &format!("git-upload-pack {}", shell_quote(&path))]);
     command
 }
 
-/// `user@host`, and the path as the far side takes it.
+/// Returns `user@host`, and the path in the form that the remote side expects.
 fn ssh_parts(url: &RepoUrl) -> (String, String) {
     let host = url
         .host()
@@ -258,7 +281,7 @@ fn ssh_parts(url: &RepoUrl) -> (String, String) {
     let (authority, path) = match text.strip_prefix("ssh://") {
         Some(rest) => {
             let path = percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
-            // `/~user/repo` is relative to a home.
+            // `/~user/repo` is relative to a home directory.
             let path = if path.starts_with("/~") {
                 path[1..].to_owned()
             } else {
@@ -275,8 +298,8 @@ fn ssh_parts(url: &RepoUrl) -> (String, String) {
     (login, path)
 }
 
-/// For the far side's shell.
-fn quote(text: &str) -> String {
+/// Quotes a word for the remote shell.
+fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
@@ -286,22 +309,21 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     } else {
         url.path().to_owned()
     };
-    if !std::path::Path::new(&path).exists() {
-        return Err(Error::NotFound {
-            at: wire.failed_at(),
-            access: Access::default(),
-            said: String::new(),
-        });
-    }
-    let mut command = clean("git", options, &["PATH", "HOME", "LANG", "TMPDIR"]);
+    // git has many messages for a path that leads nowhere.
+    std::fs::metadata(&path).map_err(|source| Error::Local {
+        at: wire.failed_at(),
+        source,
+    })?;
+    let mut command = clean_command("git", options, &["PATH", "HOME", "LANG", "TMPDIR"]);
     command
         .env("LC_ALL", "C")
-        // Nobody's configuration, and no fetching on our behalf.
+        // No configuration of a user or the system, and no lazy fetching.
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_NO_LAZY_FETCH", "1")
-        // In a container a mounted catalog belongs to another user as a rule, and upload-pack runs nothing that
-        // stands in the repository: its one hook is taken from protected configuration only.
+        // A catalog that is mounted into a container usually belongs to another user. upload-pack
+        // runs nothing from the repository: its one hook is taken from protected configuration
+        // only.
         .args([
             "-c",
             "safe.directory=*",
@@ -325,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn ssh_addresses_are_taken_apart_as_git_does() {
+    fn ssh_addresses_are_split_as_by_git() {
         let pair = |login: &str, path: &str| (login.to_owned(), path.to_owned());
         assert_eq!(
             parts("ssh://git@host:2222/org/repo.git"),
@@ -337,12 +359,15 @@ mod tests {
     }
 
     #[test]
-    fn the_far_shell_sees_one_word() {
-        assert_eq!(quote("/a b'; rm -rf $HOME!"), "'/a b'\\''; rm -rf $HOME'\\!''");
+    fn a_path_is_one_word_to_the_remote_shell() {
+        assert_eq!(
+            shell_quote("/a b'; rm -rf $HOME!"),
+            "'/a b'\\''; rm -rf $HOME'\\!''"
+        );
     }
 
     #[test]
-    fn ssh_gets_no_secret_and_never_asks() {
+    fn ssh_gets_no_secrets_and_never_prompts() {
         let mut options = Options::new("unused");
         for name in [
             "PATH",
@@ -370,16 +395,16 @@ mod tests {
     }
 
     #[test]
-    fn what_ssh_says_decides_the_error() {
-        let at = At {
+    fn the_error_follows_from_the_message_of_ssh() {
+        let at = FailedAt {
             repo: RepoUrl::parse("git@host:repo").unwrap(),
             stage: Stage::Connecting,
         };
-        let code = |said: &str| judge(at.clone(), Scheme::Ssh, said).exit_code().code();
+        let code = |said: &str| classify_failure(at.clone(), Scheme::Ssh, said).exit_code().code();
         assert_eq!(code("Host key verification failed."), 69);
         assert_eq!(code("git@host: Permission denied (publickey)."), 77);
         assert!(matches!(
-            judge(
+            classify_failure(
                 at.clone(),
                 Scheme::Ssh,
                 "ssh: connect to host x port 22: Connection refused"
@@ -387,8 +412,33 @@ mod tests {
             Error::Network { .. }
         ));
         assert!(matches!(
-            judge(at, Scheme::Ssh, "ERROR: Repository not found."),
+            classify_failure(at, Scheme::Ssh, "ERROR: Repository not found."),
             Error::NotFound { .. }
         ));
+    }
+
+    #[test]
+    fn a_repo_on_this_machine_is_never_unreachable() {
+        let at = FailedAt {
+            repo: RepoUrl::parse("file:///catalog").unwrap(),
+            stage: Stage::Connecting,
+        };
+        for (said, code) in [
+            ("fatal: '/catalog' does not appear to be a git repository", 65),
+            (
+                "fatal: Unable to open '/catalog/HEAD': No such file or directory",
+                65,
+            ),
+            ("fatal: Unable to open '/catalog/HEAD': Permission denied", 73),
+            ("error: unable to read /catalog/HEAD: Input/output error", 73),
+            ("fatal: open /catalog/HEAD failed: Too many open files", 73),
+        ] {
+            let error = classify_failure(at.clone(), Scheme::File, said);
+            assert_eq!(error.exit_code().code(), code, "{said}");
+            assert!(
+                error.hint().is_some() && !error.to_string().contains("server"),
+                "{error}"
+            );
+        }
     }
 }

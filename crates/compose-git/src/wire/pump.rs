@@ -1,4 +1,4 @@
-//! The task that moves an answer from the network, or from a process, to its reader, and watches the bounds.
+//! Moves an answer from the network or a process to its reader, and checks the bounds.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -8,21 +8,23 @@ use tokio::{io::AsyncReadExt as _, sync::mpsc, time::Instant};
 use super::{body::Event, connection::Wire, net_error};
 use crate::error::Error;
 
-/// How often cancellation is looked at. Far below the second that a signal may take.
-const TICK: Duration = Duration::from_millis(20);
-/// Chunks on their way to the reader.
+/// The interval at which stalls are checked.
+const STALL_CHECK: Duration = Duration::from_millis(20);
+/// The most chunks that wait for the reader.
 pub(super) const IN_FLIGHT: usize = 8;
-/// Bytes of an HTTP answer that are handed to its reader at once.
-const TOGETHER: usize = 16 << 10;
+/// The bytes of an HTTP answer that are handed to the reader at once.
+const HTTP_CHUNK: usize = 16 << 10;
 
-/// Where chunks come from.
-pub(super) enum Source {
-    /// With the start of a handshake, until enough of it is there.
+/// The source of an answer's chunks.
+pub(super) enum ChunkSource {
+    /// An HTTP answer. The buffer collects the start of a handshake until [`VERSION_1`] can be
+    /// recognized.
     Http(reqwest::Response, Option<BytesMut>),
     Process(tokio::process::ChildStdout),
 }
 
-/// How protocol 1 starts. But for the second line it is protocol 0; gix, which never asks for it, does not take that line.
+/// The start of a protocol 1 answer. Apart from the second line it is protocol 0; gix never
+/// requests protocol 1 and does not accept that line.
 const VERSION_1: &[u8] = b"001e# service=git-upload-pack\n0000000eversion 1\n";
 
 fn without_version_1(mut opening: BytesMut) -> Bytes {
@@ -34,10 +36,10 @@ fn without_version_1(mut opening: BytesMut) -> Bytes {
     opening.freeze()
 }
 
-impl Source {
+impl ChunkSource {
     async fn next(&mut self, wire: &Wire) -> Result<Option<Bytes>, Error> {
         match self {
-            Source::Http(response, opening) => loop {
+            ChunkSource::Http(response, opening) => loop {
                 let chunk = response
                     .chunk()
                     .await
@@ -49,7 +51,7 @@ impl Source {
                     return Ok((!bytes.is_empty()).then(|| without_version_1(bytes)));
                 }
             },
-            Source::Process(stdout) => {
+            ChunkSource::Process(stdout) => {
                 let mut chunk = BytesMut::with_capacity(64 << 10);
                 match stdout.read_buf(&mut chunk).await {
                     Ok(0) => Ok(None),
@@ -61,17 +63,24 @@ impl Source {
     }
 }
 
-/// Moves chunks into the channel until the end, an error, a broken bound, or until nobody reads any more.
-/// At the end of the stream it returns what the reader still lacks; the caller says [`Event::End`], or why there is none.
+/// Moves chunks into the channel until the answer ends, an error or a bound stops it, or the reader
+/// is gone. At the end of the stream it returns the bytes that the reader has not received yet; the
+/// caller sends [`Event::End`] or records an error.
 ///
-/// Each event wakes the reader, which on a busy machine waits for its turn. An answer by HTTP is asked for whole, so nobody hurries:
-/// its pieces, a dozen for a pack of ten files, are gathered up to [`TOGETHER`]. A process is talked with, and waits for what we say.
-pub(super) async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Event>) -> Result<Bytes, Error> {
+/// Each event wakes the reader, which on a busy machine has to wait for its turn. The chunks of an
+/// HTTP answer, a dozen for a pack of ten files, are therefore collected up to [`HTTP_CHUNK`]. A
+/// process takes part in a dialogue, so its chunks are passed on at once.
+pub(super) async fn pump(
+    wire: &Wire,
+    source: &mut ChunkSource,
+    to: &mpsc::Sender<Event>,
+) -> Result<Bytes, Error> {
     let mut held = BytesMut::new();
     let moved = move_chunks(wire, source, to, &mut held).await;
     let rest = held.freeze();
     if moved.is_err() && !rest.is_empty() {
-        // The server may have said why. A reader that is not there, or full to the brim, learns it otherwise.
+        // The server may have explained the error in these bytes. A reader that is gone or whose
+        // channel is full learns of the error otherwise.
         _ = to.try_send(Event::Chunk(rest));
         return moved.map(|()| Bytes::new());
     }
@@ -80,7 +89,7 @@ pub(super) async fn pump(wire: &Wire, source: &mut Source, to: &mpsc::Sender<Eve
 
 async fn move_chunks(
     wire: &Wire,
-    source: &mut Source,
+    source: &mut ChunkSource,
     to: &mpsc::Sender<Event>,
     held: &mut BytesMut,
 ) -> Result<(), Error> {
@@ -88,7 +97,11 @@ async fn move_chunks(
     let mut waited = Duration::ZERO;
     let mut arrived = 0;
     let mut before = Instant::now();
-    let mut tick = tokio::time::interval(TICK.max(stall.window / 100).min(Duration::from_millis(250)));
+    let mut tick = tokio::time::interval(
+        STALL_CHECK
+            .max(stall.window / 100)
+            .min(Duration::from_millis(250)),
+    );
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let chunk = tokio::select! {
@@ -115,14 +128,14 @@ async fn move_chunks(
         wire.receive(chunk.len())?;
         arrived += chunk.len() as u64;
         let chunk = match source {
-            Source::Http(..) => {
+            ChunkSource::Http(..) => {
                 held.extend_from_slice(&chunk);
-                if held.len() < TOGETHER {
+                if held.len() < HTTP_CHUNK {
                     continue;
                 }
                 held.split().freeze()
             }
-            Source::Process(_) => chunk,
+            ChunkSource::Process(_) => chunk,
         };
         tokio::select! {
             biased;

@@ -1,4 +1,5 @@
-//! The bounds on the cache's size: who goes, who stays, and when nobody looks.
+//! The bounds on the cache's size: which entries are removed, which are kept, and when the size is
+//! checked.
 
 use std::{
     fs,
@@ -10,13 +11,13 @@ use compose_git::{Cache, Git, Options, Snapshot};
 
 use crate::support::{Catalog, Lab, contents, url, want};
 
-/// Repos on disk, so that a limit can be met with bytes that are the same every time.
-struct Shelf {
+/// Repos on disk, so that the cache takes the same number of bytes every time.
+struct LocalRepos {
     lab: Lab,
     commits: Vec<(&'static str, String)>,
 }
 
-fn shelf(names: &[&'static str]) -> Shelf {
+fn local_repos(names: &[&'static str]) -> LocalRepos {
     let lab = Lab::new();
     let commits = names
         .iter()
@@ -26,10 +27,10 @@ fn shelf(names: &[&'static str]) -> Shelf {
             (*name, catalog.commit())
         })
         .collect();
-    Shelf { lab, commits }
+    LocalRepos { lab, commits }
 }
 
-impl Shelf {
+impl LocalRepos {
     fn options(&self, limit: Option<u64>) -> Options {
         Options {
             cache_limit: limit,
@@ -37,7 +38,7 @@ impl Shelf {
         }
     }
 
-    /// A run with a limit that fetches one environment.
+    /// Fetches one environment in a new run with a limit.
     async fn fetch(&self, limit: Option<u64>, name: &str) -> (Git, Snapshot) {
         let git = Git::new(self.options(limit)).unwrap();
         let snapshot = self.fetch_with(&git, name).await;
@@ -57,7 +58,7 @@ impl Shelf {
         Cache::at(self.lab.cache())
     }
 
-    /// What is in the cache.
+    /// Returns the names of the repos in the cache.
     fn kept(&self) -> Vec<String> {
         let entries = self.cache().list().unwrap();
         let name = |repo: &str| repo.rsplit('/').next().unwrap().to_owned();
@@ -92,8 +93,8 @@ impl Shelf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_fetch_the_least_recently_used_go_and_what_the_run_used_stays() {
-    let shelf = shelf(&["a", "b", "c", "d"]);
+async fn after_a_fetch_the_least_recently_used_entries_go_and_those_of_the_run_stay() {
+    let shelf = local_repos(&["a", "b", "c", "d"]);
     for name in ["a", "b", "c"] {
         let (git, _) = shelf.fetch(None, name).await;
         assert!(git.tidy().is_none(), "there is no limit");
@@ -101,14 +102,15 @@ async fn after_a_fetch_the_least_recently_used_go_and_what_the_run_used_stays() 
     shelf.used_before("a", 10);
     shelf.used_before("b", 30);
     shelf.used_before("c", 20);
-    // One byte too many for all that is there already: the new one and the oldest one are over.
+    // One byte less than the old entries take: removing the oldest is not enough once the new one
+    // is there.
     let (git, snapshot) = shelf.fetch(Some(shelf.bytes() - 1), "d").await;
     git.tidy().unwrap().finish();
     assert_eq!(shelf.kept(), ["a", "d"], "b is the oldest, c the next one");
     assert!(git.tidy().is_none(), "once is enough");
     drop((git, snapshot));
 
-    // A run that is over the limit all alone keeps what it has.
+    // A run whose own entry exceeds the limit keeps it.
     let (git, snapshot) = shelf.fetch(Some(1), "b").await;
     drop(snapshot);
     git.tidy().unwrap().finish();
@@ -116,8 +118,8 @@ async fn after_a_fetch_the_least_recently_used_go_and_what_the_run_used_stays() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warm_or_an_offline_run_removes_nothing_and_writes_once_an_hour() {
-    let shelf = shelf(&["a", "b"]);
+async fn warm_and_offline_runs_remove_nothing_and_write_once_an_hour() {
+    let shelf = local_repos(&["a", "b"]);
     for name in ["a", "b"] {
         shelf.fetch(None, name).await;
     }
@@ -141,7 +143,7 @@ async fn a_warm_or_an_offline_run_removes_nothing_and_writes_once_an_hour() {
 
     shelf.cache().clear().unwrap();
     shelf.fetch(None, "a").await;
-    // A catalog on this disk is fetched from, network or not.
+    // A catalog on this machine's disk is fetched from even when offline.
     let git = Git::new(Options {
         offline: true,
         ..shelf.options(Some(1))
@@ -153,8 +155,8 @@ async fn a_warm_or_an_offline_run_removes_nothing_and_writes_once_an_hour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_run_reads_stays() {
-    let shelf = shelf(&["a", "b", "c"]);
+async fn entries_that_another_run_reads_are_kept() {
+    let shelf = local_repos(&["a", "b", "c"]);
     let (other, theirs) = shelf.fetch(None, "a").await;
     drop(other);
     shelf.fetch(None, "b").await;
@@ -166,11 +168,11 @@ async fn what_another_run_reads_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_run_left_goes_and_two_runs_do_not_remove_for_one() {
-    let shelf = shelf(&["a", "b"]);
+async fn leftovers_of_a_killed_run_are_removed_and_only_one_run_prunes() {
+    let shelf = local_repos(&["a", "b"]);
     shelf.fetch(None, "a").await;
     let layout = shelf.lab.cache().join("v1");
-    // It was killed between the rename and the deleting.
+    // The run was killed between the rename and the deletion.
     fs::create_dir(layout.join(".trash-dead")).unwrap();
     fs::rename(shelf.entry("a"), layout.join(".trash-dead/entry")).unwrap();
     shelf.fetch(None, "a").await;
@@ -189,16 +191,16 @@ async fn what_a_killed_run_left_goes_and_two_runs_do_not_remove_for_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_that_fetch_and_remove_at_once_all_get_what_they_want() {
+async fn concurrent_runs_that_fetch_and_prune_all_get_their_files() {
     let names = ["a", "b", "c", "d"];
-    let shelf = std::sync::Arc::new(shelf(&names));
+    let shelf = std::sync::Arc::new(local_repos(&names));
     let mut tasks = Vec::new();
     for task in 0..6 {
         let shelf = std::sync::Arc::clone(&shelf);
         tasks.push(tokio::spawn(async move {
             for round in 0..12 {
                 let name = names[(task + round) % names.len()];
-                // Whoever is not looked at at this moment is over the limit.
+                // Every entry that is not being read is over the limit.
                 let (git, snapshot) = shelf.fetch(Some(1), name).await;
                 if let Some(tidying) = git.tidy() {
                     tidying.finish();
@@ -225,7 +227,7 @@ fn packs(entry: &Path) -> usize {
         .count()
 }
 
-/// A catalog whose versions each change one file of three.
+/// Commits a new version that changes one of the two wanted files.
 fn release(catalog: &Catalog, version: usize) -> (String, Vec<String>) {
     catalog
         .write("env/changes", version.to_string())
@@ -236,7 +238,7 @@ fn release(catalog: &Catalog, version: usize) -> (String, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packs_that_newer_ones_supersede_go_and_what_the_run_needs_stays() {
+async fn superseded_packs_are_dropped_and_needed_ones_are_kept() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
@@ -253,14 +255,14 @@ async fn packs_that_newer_ones_supersede_go_and_what_the_run_needs_stays() {
         let (commit, files) = release(&catalog, version);
         let git = Git::new(options(false)).unwrap();
         let repo = git.repo(&address);
-        // An old version beside each new one, so that old packs are needed, too.
+        // An old version beside each new one, so that old packs are needed as well.
         let wants = [want(&first.0, &["env"]), want(&commit, &["env"])];
         let got = repo.fetch(&wants).await.unwrap();
         assert_eq!(contents(&got[0], "env"), first.1);
         assert_eq!(contents(&got[1], "env"), files);
         let entry = Cache::at(lab.cache()).list().unwrap().remove(0).path;
         assert!(packs(&entry) <= 8, "{} after version {version}", packs(&entry));
-        // All that the run needed is there afterwards.
+        // Everything that the run needed is still there afterwards.
         let before = server.count();
         let git = Git::new(options(true)).unwrap();
         let got = git.repo(&address).fetch(&wants).await.unwrap();
@@ -268,7 +270,7 @@ async fn packs_that_newer_ones_supersede_go_and_what_the_run_needs_stays() {
         assert_eq!(server.count(), before);
     }
 
-    // Somebody reads an old version: nothing goes under them.
+    // While a snapshot of an old version is alive, no pack is dropped.
     let entry = Cache::at(lab.cache()).list().unwrap().remove(0).path;
     let git = Git::new(options(true)).unwrap();
     let reader = git
@@ -290,7 +292,7 @@ async fn packs_that_newer_ones_supersede_go_and_what_the_run_needs_stays() {
     assert_eq!(contents(&reader[0], "env"), first.1);
     drop((git, reader));
 
-    // A cache whose limit is small keeps of an entry what the last run needed.
+    // With a small limit, an entry keeps only what the last run needed.
     let (commit, files) = release(&catalog, 19);
     let git = Git::new(Options {
         cache_limit: Some(100),

@@ -1,4 +1,4 @@
-//! The cache: warm runs, concurrent ones, damage, offline, pruning.
+//! The cache: warm, concurrent and offline runs, damage, and pruning.
 
 mod limit;
 
@@ -63,7 +63,7 @@ async fn a_warm_run_costs_no_network_and_no_client() {
     assert_eq!(scene.fetch(&warm).await.unwrap(), FILES);
     assert_eq!(scene.server.count(), before);
     assert!(!warm.used_http());
-    // Another directory of the known commit costs only itself.
+    // Another directory of a known commit costs only its own content.
     let repo = warm.repo(&url(scene.server.url("repo")));
     let got = repo
         .fetch(&[want(&scene.commit, &["env", "other"])])
@@ -78,7 +78,7 @@ async fn a_warm_run_costs_no_network_and_no_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_byte_is_damaged_nothing_wrong_is_read() {
+async fn no_damaged_byte_leads_to_wrong_content() {
     let scene = scene();
     scene.fetch(&scene.lab.git()).await.unwrap();
     let mut options = scene.lab.options();
@@ -86,21 +86,21 @@ async fn whatever_byte_is_damaged_nothing_wrong_is_read() {
     let (mut found, mut harmless) = (0, 0);
     for path in scene.files("pack").into_iter().chain(scene.files("idx")) {
         let good = fs::read(&path).unwrap();
-        // A prime, so that every kind of place is met.
-        for at in (0..good.len()).step_by(7) {
+        // A prime step, so that bytes of every kind are damaged.
+        for offset in (0..good.len()).step_by(7) {
             let mut bytes = good.clone();
-            bytes[at] ^= 1 << (at % 8);
+            bytes[offset] ^= 1 << (offset % 8);
             replace(&path, &bytes);
             match scene.fetch(&Git::new(options.clone()).unwrap()).await {
-                // A checksum at the end, or a place of the fan-out that nobody looks at.
+                // The byte belongs to a final checksum or to an unused slot of the fan-out.
                 Ok(files) => {
-                    assert_eq!(files, FILES, "byte {at} of {}", path.display());
+                    assert_eq!(files, FILES, "byte {offset} of {}", path.display());
                     harmless += 1;
                 }
                 Err(error) => {
                     assert!(
                         matches!(error, Error::Offline { .. }),
-                        "byte {at} of {}: {error:?}",
+                        "byte {offset} of {}: {error:?}",
                         path.display()
                     );
                     found += 1;
@@ -114,7 +114,7 @@ async fn whatever_byte_is_damaged_nothing_wrong_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_tasks_of_one_run_are_one_conversation() {
+async fn eight_tasks_of_one_run_share_one_connection() {
     let scene = scene();
     let git = scene.lab.git();
     let tasks = (0..8).map(|_| {
@@ -136,12 +136,12 @@ async fn eight_tasks_of_one_run_are_one_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_is_found_and_fetched_again_once() {
+async fn a_damaged_cache_is_fetched_again_once() {
     let flip: &dyn Fn(&Path) = &|path| {
         let mut bytes = fs::read(path).unwrap();
         // Inside an object: after the header, before the checksum.
-        let at = bytes.len() - 25;
-        bytes[at] ^= 0x10;
+        let offset = bytes.len() - 25;
+        bytes[offset] ^= 0x10;
         replace(path, &bytes);
     };
     let truncate: &dyn Fn(&Path) = &|path| replace(path, &fs::read(path).unwrap()[..20]);
@@ -177,7 +177,8 @@ async fn damage_is_found_and_fetched_again_once() {
 async fn small_files_are_read_once_and_large_ones_are_verified_whenever_they_are_read() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");
-    // Nothing that compresses: a flipped bit is then a bit of the text, which zlib's checksum alone would find.
+    // The content does not compress: a flipped bit in the pack is then a flipped bit of the text,
+    // which only zlib's checksum reveals.
     let large: String = (0_u64..40_000)
         .map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
         .collect();
@@ -196,7 +197,7 @@ async fn small_files_are_read_once_and_large_ones_are_verified_whenever_they_are
     let blob = |name: &str| files.iter().find(|file| file.path.as_str() == name).unwrap().blob;
     assert_eq!(snapshot.read(&blob("large")).unwrap(), large.as_bytes());
     for path in scene.files("pack") {
-        // In place: the pack is mapped already.
+        // In place, because the pack is already mapped.
         let bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -215,7 +216,7 @@ fn replace(path: &Path, bytes: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leftovers_of_killed_runs_are_no_obstacle() {
+async fn leftovers_of_killed_runs_do_not_hinder_a_fetch() {
     let scene = scene();
     scene.fetch(&scene.lab.git()).await.unwrap();
     let entry = Cache::at(scene.lab.cache()).list().unwrap().remove(0).path;
@@ -236,11 +237,11 @@ async fn leftovers_of_killed_runs_are_no_obstacle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_at_once_fetch_once() {
+async fn eight_concurrent_runs_fetch_once() {
     let scene = scene();
     let mut tasks = Vec::new();
     for _ in 0..8 {
-        // Each with locks of its own, as processes have.
+        // Each has its own locks, as a process does.
         let git = scene.lab.git();
         let (address, commit) = (url(scene.server.url("repo")), scene.commit.clone());
         tasks.push(tokio::spawn(async move {
@@ -259,10 +260,10 @@ async fn eight_at_once_fetch_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_is_never_given_back_only_costs_a_wait() {
+async fn a_lock_that_is_never_released_only_costs_a_wait() {
     let scene = scene();
     let git = scene.lab.git();
-    // Makes the entry, and fails to find the commit.
+    // Creates the entry and fails because there is no such commit.
     git.repo(&url(scene.server.url("repo")))
         .fetch(&[want(&"9".repeat(40), &[])])
         .await
@@ -276,10 +277,10 @@ async fn a_lock_that_is_never_given_back_only_costs_a_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cache_that_cannot_be_written_is_replaced_for_the_run() {
+async fn an_unwritable_cache_is_replaced_for_the_run() {
     let scene = scene();
     let mut options = scene.lab.options();
-    // Root may write everywhere, but nobody can make a directory below a file.
+    // root may write anywhere, but cannot create a directory below a file.
     fs::write(scene.lab.dir.path().join("file"), "").unwrap();
     options.cache_dir = scene.lab.dir.path().join("file/cache");
     let temporary = scene.lab.dir.path().join("tmp");
@@ -296,7 +297,7 @@ async fn a_cache_that_cannot_be_written_is_replaced_for_the_run() {
         0,
         "nothing is left behind"
     );
-    // Without either there is an error that says what to do.
+    // If neither can be written, the error says what to do.
     options
         .environment
         .insert("TMPDIR".into(), scene.lab.dir.path().join("nowhere").into());
@@ -355,7 +356,7 @@ async fn offline_runs_use_the_cache_and_name_what_is_missing() {
         .unwrap_err();
     assert!(error.to_string().contains("other of"), "{error}");
     assert_eq!(scene.server.count(), before);
-    // A catalog on this disk needs no network.
+    // A catalog on this machine's disk needs no network.
     let catalog = format!("file://{}", scene.lab.dir.path().join("srv/repo").display());
     offline()
         .repo(&url(catalog))
@@ -365,7 +366,7 @@ async fn offline_runs_use_the_cache_and_name_what_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn entries_are_listed_and_pruned_by_age_and_size_but_not_under_a_reader() {
+async fn entries_are_listed_and_pruned_by_age_and_size_unless_they_are_read() {
     let lab = Lab::new();
     let mut commits = Vec::new();
     for name in ["a", "b", "c"] {
@@ -401,12 +402,12 @@ async fn entries_are_listed_and_pruned_by_age_and_size_but_not_under_a_reader() 
             .iter()
             .all(|entry| entry.bytes > 100 && entry.last_used.elapsed().unwrap() < Duration::from_secs(60))
     );
-    // `a` was used long ago, `b` after it.
-    for (at, hours) in [(0, 100), (1, 50)] {
+    // `a` was used longest ago, then `b`.
+    for (index, hours) in [(0, 100), (1, 50)] {
         let used = SystemTime::now() - Duration::from_secs(hours * 3600);
         fs::File::options()
             .write(true)
-            .open(entries[at].path.join("in-use"))
+            .open(entries[index].path.join("in-use"))
             .unwrap()
             .set_modified(used)
             .unwrap();
@@ -459,25 +460,25 @@ async fn entries_are_listed_and_pruned_by_age_and_size_but_not_under_a_reader() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_can_only_be_read_is_read() {
+async fn an_entry_that_cannot_be_written_is_read() {
     let scene = scene();
     scene.fetch(&scene.lab.git()).await.unwrap();
     let entry = Cache::at(scene.lab.cache()).list().unwrap().remove(0).path;
-    // Root may write everything, but nobody can lock a directory as a file.
+    // root may write anything, but cannot lock a directory as a file.
     fs::remove_file(entry.join("in-use")).unwrap();
     fs::create_dir(entry.join("in-use")).unwrap();
     let before = scene.server.count();
     let git = scene.lab.git();
     assert_eq!(scene.fetch(&git).await.unwrap(), FILES);
     assert_eq!(scene.server.count(), before);
-    // What is missing goes elsewhere.
+    // Missing objects are fetched into a private directory.
     let got = git
         .repo(&url(scene.server.url("repo")))
         .fetch(&[want(&scene.commit, &["other"])])
         .await
         .unwrap();
     assert_eq!(contents(&got[0], "other"), ["x=x"]);
-    // And what is damaged is not read again.
+    // A damaged entry is not read again.
     for pack in fs::read_dir(entry.join("objects/pack")).unwrap() {
         replace(&pack.unwrap().path(), b"broken");
     }

@@ -1,4 +1,4 @@
-//! Who is sent which secret, and that nobody is shown one.
+//! Which secrets are sent to which host, and that none is ever shown.
 
 mod ssh;
 mod tls;
@@ -13,13 +13,13 @@ use crate::support::{
 use compose_git::{Error, Git, Options};
 use compose_model::{Cause, ExitCode};
 
-/// `Basic` of a login.
+/// The `Basic` header of a login.
 fn basic(login: &str, secret: &str) -> String {
     use base64::{Engine as _, prelude::BASE64_STANDARD};
     format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{secret}")))
 }
 
-/// Serves who shows one of these.
+/// Starts a server that serves requests with one of these `Authorization` headers only.
 fn guarded(lab: &Lab, accepted: &[String]) -> Server {
     let accepted = accepted.to_vec();
     Server::with(&lab.dir.path().join("srv"), move |request| {
@@ -58,7 +58,7 @@ fn shown(server: &Server) -> Vec<Option<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hosts_token_is_sent_at_once() {
+async fn the_token_for_a_host_is_sent_with_the_first_request() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &[basic("x-access-token", "t0ken")]);
     let mut options = lab.options();
@@ -73,7 +73,7 @@ async fn a_hosts_token_is_sent_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn githubs_token_goes_to_githubs_server_only() {
+async fn the_github_token_goes_to_the_github_server_only() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &[basic("x-access-token", "gh")]);
     let mut options = lab.options();
@@ -89,7 +89,7 @@ async fn githubs_token_goes_to_githubs_server_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_token_is_an_error_that_does_not_show_it() {
+async fn the_error_for_a_refused_token_does_not_show_it() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &[]);
     let mut options = lab.options();
@@ -147,7 +147,7 @@ async fn git_credential_helpers_are_asked_on_a_401() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn netrc_answers_when_no_helper_does() {
+async fn netrc_is_used_if_no_helper_answers() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &[basic("you", "net rc")]);
     std::fs::write(
@@ -159,7 +159,7 @@ async fn netrc_answers_when_no_helper_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_are_rewritten_and_a_login_in_them_is_a_credential() {
+async fn a_login_in_a_rewritten_address_is_used_as_a_credential() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &[basic("ci", "p@ss")]);
     let config = format!(
@@ -185,7 +185,7 @@ async fn addresses_are_rewritten_and_a_login_in_them_is_a_credential() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_that_git_is_told_to_send_goes_to_its_address_only() {
+async fn an_extra_header_goes_to_its_address_only() {
     let (lab, commit) = lab();
     let server = guarded(&lab, &["basic c3VyZQ==".to_owned()]);
     let write = |section: &str| {
@@ -194,7 +194,7 @@ async fn a_header_that_git_is_told_to_send_goes_to_its_address_only() {
         );
         std::fs::write(lab.home().join(".gitconfig"), text).unwrap();
     };
-    // Without an address it would go everywhere: it goes nowhere.
+    // Without an address it would be sent to every host, so it is not sent at all.
     write("");
     let error = fetch(&lab.options(), &server.url("repo"), &commit)
         .await
@@ -208,7 +208,7 @@ async fn a_header_that_git_is_told_to_send_goes_to_its_address_only() {
     assert!(own.iter().all(|request| request.header("x-team") == Some("me")));
     assert!(shown(&server)[1..].iter().all(Option::is_some), "at once");
 
-    // Another host sees neither, though it was led there.
+    // Another host receives neither header, although it was redirected to.
     std::fs::remove_dir_all(lab.cache()).unwrap();
     let target = Server::start(&lab.dir.path().join("srv"));
     let to = target.url("repo").replace("127.0.0.1", "localhost");
@@ -227,7 +227,7 @@ async fn a_header_that_git_is_told_to_send_goes_to_its_address_only() {
             .all(|request| request.header("x-team").is_none())
     );
 
-    // A token for us is meant more than a header for git.
+    // A token for this program takes precedence over a header for git.
     std::fs::remove_dir_all(lab.cache()).unwrap();
     let server = guarded(&lab, &[basic("x-access-token", "t0ken")]);
     write(&format!(" \"http://{}/\"", server.address));
@@ -255,7 +255,7 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
     fetch(&options, &from.url("repo"), &commit).await.unwrap();
     assert!(shown(&from)[0].is_some());
     assert_eq!(shown(&target), [None, None]);
-    // Not even when the new host asks.
+    // Not even if the new host asks for credentials.
     let asking = guarded(&lab, &[basic("x-access-token", "for the second")]);
     let to = asking.url("repo").replace("127.0.0.1", "localhost");
     let from = Server::with(&lab.dir.path().join("srv"), move |request: &Request| {
@@ -265,7 +265,7 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
     std::fs::remove_dir_all(lab.cache()).unwrap();
     let error = fetch(&options, &from.url("repo"), &commit).await.unwrap_err();
     assert_eq!(shown(&asking), [None]);
-    // The hint names the variable of the host that asks.
+    // The hint names the variable of the host that asked.
     let hint = error.hint().unwrap();
     assert!(hint.contains("set BITOPS_COMPOSE_TOKEN_LOCALHOST,"), "{hint}");
     options
@@ -274,7 +274,7 @@ async fn a_redirect_to_another_host_gets_its_own_credential_or_none() {
     fetch(&options, &from.url("repo"), &commit).await.unwrap();
 }
 
-/// Every address that is contacted, not only the one that was written.
+/// The policy covers every contacted address, not only the configured one.
 #[tokio::test(flavor = "multi_thread")]
 async fn policy_holds_for_redirected_and_rewritten_addresses() {
     let (lab, commit) = lab();
@@ -324,7 +324,7 @@ async fn policy_holds_for_redirected_and_rewritten_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_is_none_is_named_without_its_value() {
+async fn an_invalid_proxy_is_named_without_its_value() {
     let (lab, commit) = lab();
     let mut options = lab.options();
     options
@@ -342,7 +342,7 @@ async fn a_proxy_that_is_none_is_named_without_its_value() {
 #[tokio::test(flavor = "multi_thread")]
 async fn proxies_are_used_unless_exempt() {
     let (lab, commit) = lab();
-    // A proxy for plain http is sent whole addresses; the test server understands them.
+    // A proxy for plain http receives absolute addresses, which the test server understands.
     let proxy = Server::start(&lab.dir.path().join("srv"));
     let mut options = lab.options();
     options.environment.insert(

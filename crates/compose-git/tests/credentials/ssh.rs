@@ -1,4 +1,4 @@
-//! What `ssh` is given, and what becomes of what it says.
+//! How `ssh` is called, and how its messages become errors.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -8,7 +8,8 @@ use compose_model::{Cause, ExitCode};
 use super::{fetch, lab};
 use crate::support::Lab;
 
-/// A stand-in for the far side of ssh: it notes how it was called, and runs the command on this machine.
+/// Installs a replacement for `ssh` that records its arguments and environment and then runs
+/// `script`.
 fn fake_ssh(lab: &Lab, script: &str) -> Options {
     let bin = lab.dir.path().join("bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -31,7 +32,7 @@ fn fake_ssh(lab: &Lab, script: &str) -> Options {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ssh_is_run_with_nothing_but_what_it_needs() {
+async fn ssh_gets_only_the_variables_that_it_needs() {
     let (lab, commit) = lab();
     let mut options = fake_ssh(&lab, "for last; do :; done\nexec sh -c \"$last\"");
     for name in [
@@ -59,7 +60,7 @@ async fn ssh_is_run_with_nothing_but_what_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ssh_that_fails_says_why() {
+async fn failures_of_ssh_become_errors_with_its_message() {
     let (lab, commit) = lab();
     let address = "git@host:repo";
     for (said, code, waits) in [
@@ -88,7 +89,7 @@ async fn ssh_that_fails_says_why() {
             "{error}"
         );
     }
-    // One that says nothing and does nothing is ended by the deadline, and does not stay behind.
+    // A process that never answers is ended by the deadline and does not stay behind.
     let mut options = fake_ssh(
         &lab,
         &format!(

@@ -1,4 +1,4 @@
-//! Which certificates are trusted.
+//! The certificates that are trusted.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,11 +12,11 @@ use super::{fetch, lab};
 use crate::support::{Lab, server::Server};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final() {
+async fn a_configured_private_ca_is_trusted_and_bad_certificates_are_not_retried() {
     let (lab, commit) = lab();
     let ca = Authority::new();
     for variable in ["SSL_CERT_FILE", "GIT_SSL_CAINFO"] {
-        let server = Tls::start(&lab, &ca, "localhost", false);
+        let server = TlsRelay::start(&lab, &ca, "localhost", false);
         let mut options = lab.options();
         let path = lab.dir.path().join("ca.pem");
         std::fs::write(&path, ca.certificate.pem()).unwrap();
@@ -28,8 +28,8 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
             "{variable}"
         );
     }
-    // By git's own setting, which the variable outdoes.
-    let server = Tls::start(&lab, &ca, "localhost", false);
+    // By git's own setting, which the variable overrides.
+    let server = TlsRelay::start(&lab, &ca, "localhost", false);
     std::fs::write(lab.home().join("ca.pem"), ca.certificate.pem()).unwrap();
     let config = lab.home().join(".gitconfig");
     std::fs::write(&config, "[http]\n sslCAInfo = ~/ca.pem\n sslVerify = false\n").unwrap();
@@ -48,7 +48,7 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
         ),
         ("localhost", true, true, "expired", "renewed"),
     ] {
-        let server = Tls::start(&lab, &ca, host, expired);
+        let server = TlsRelay::start(&lab, &ca, host, expired);
         let mut options = lab.options();
         let path = lab.dir.path().join("trusted.pem");
         let pem = if trusted {
@@ -58,7 +58,7 @@ async fn a_private_ca_is_trusted_when_it_is_named_and_bad_certificates_are_final
         };
         std::fs::write(&path, pem).unwrap();
         options.environment.insert("SSL_CERT_FILE".into(), path.into());
-        // Nothing switches verification off.
+        // Verification cannot be switched off.
         options.environment.insert("GIT_SSL_NO_VERIFY".into(), "1".into());
         std::fs::write(lab.home().join(".gitconfig"), "[http]\n sslVerify = false\n").unwrap();
         let error = fetch(&options, &server.url(), &commit).await.unwrap_err();
@@ -93,7 +93,7 @@ impl Authority {
     fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        // Of one name, two would be told apart by their signatures only.
+        // With the same name, two authorities would differ in their signatures only.
         let id: String = (0..8).map(|_| fastrand::alphanumeric()).collect();
         parameters
             .distinguished_name
@@ -107,13 +107,13 @@ impl Authority {
     }
 }
 
-/// TLS in front of the plain server.
-struct Tls {
+/// A TLS server in front of the plain one.
+struct TlsRelay {
     port: u16,
     _behind: Arc<Mutex<Server>>,
 }
 
-impl Tls {
+impl TlsRelay {
     fn start(lab: &Lab, authority: &Authority, host: &str, expired: bool) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
@@ -154,7 +154,7 @@ impl Tls {
     }
 }
 
-/// One request after the other: the client sends no second one before it has read the first one's answer.
+/// Relays one request at a time: the client reads an answer before it sends the next request.
 fn relay(config: Arc<rustls::ServerConfig>, outer: std::net::TcpStream, address: std::net::SocketAddr) {
     let Ok(session) = rustls::ServerConnection::new(config) else {
         return;
@@ -163,7 +163,7 @@ fn relay(config: Arc<rustls::ServerConfig>, outer: std::net::TcpStream, address:
     loop {
         let mut request = Vec::new();
         let mut buffer = [0; 16384];
-        // Up to the end of the head, then the body that it announces.
+        // Reads the head, then the body of the length that it announces.
         let whole = loop {
             match tls.read(&mut buffer) {
                 Ok(0) | Err(_) => return,

@@ -1,4 +1,4 @@
-//! Answers without an end, too slow, or not at all: bounds, the deadline and cancelling.
+//! Answers that are endless, too slow or missing: bounds, the deadline and cancellation.
 
 use std::{
     sync::{
@@ -62,7 +62,7 @@ async fn endless_answers_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stall_ends_by_its_bound_and_the_whole_by_the_deadline() {
+async fn stalls_end_at_their_bound_and_runs_at_the_deadline() {
     for stalling in 0..4 {
         let scene = scene();
         let hook = move || {
@@ -75,7 +75,7 @@ async fn a_stall_ends_by_its_bound_and_the_whole_by_the_deadline() {
                 }
             }
         };
-        // A stall may pass: the next try is answered.
+        // The next try after a stall succeeds.
         let mut options = scene.lab.options();
         options.tuning.stall = Stall {
             window: Duration::from_millis(300),
@@ -105,16 +105,16 @@ async fn a_stall_ends_by_its_bound_and_the_whole_by_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_does_not_wait_for_a_socket() {
+async fn cancellation_does_not_wait_for_a_socket() {
     let scene = scene();
-    for at in 0..4 {
+    for stalling in 0..4 {
         let lab = Lab::new();
         let options = lab.options();
         let (cancel, raised) = (options.cancel.clone(), Arc::new(std::sync::Mutex::new(None)));
         let count = AtomicUsize::new(0);
         let mark = Arc::clone(&raised);
         let server = scene.server(move |_| {
-            if count.fetch_add(1, Ordering::SeqCst) < at {
+            if count.fetch_add(1, Ordering::SeqCst) < stalling {
                 return Action::Serve;
             }
             *mark.lock().unwrap() = Some(Instant::now());
@@ -129,7 +129,7 @@ async fn cancelling_does_not_wait_for_a_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_drips_is_too_slow() {
+async fn a_server_below_the_minimum_rate_counts_as_stalled() {
     let scene = scene();
     let server = scene.server(|_| Action::Drip(Duration::from_millis(10)));
     let mut options = scene.lab.options();
@@ -146,11 +146,11 @@ async fn a_server_that_drips_is_too_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn git_may_be_told_when_a_line_is_too_slow() {
+async fn gits_low_speed_settings_are_honoured() {
     for by_variable in [true, false] {
         let scene = scene();
         let server = scene.server(|_| Action::Drip(Duration::from_millis(20)));
-        // 20 s, were it not for git's own setting.
+        // Without git's setting, the bound would be 20 s.
         let mut options = scene.lab.options();
         options.tuning.retry.attempts = 1;
         if by_variable {

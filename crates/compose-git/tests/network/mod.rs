@@ -1,4 +1,4 @@
-//! Servers and networks that fail, stall, lie and redirect.
+//! Servers and networks that fail, stall, send wrong answers and redirect.
 
 mod bounds;
 mod packs;
@@ -27,7 +27,7 @@ fn scene() -> Scene {
     let catalog = lab.catalog("repo");
     catalog.git(&["config", "uploadpack.allowFilter", "true"]);
     let noise: String = (0..3000_u32)
-        .map(|at| format!("{:x}", at.wrapping_mul(2_654_435_761)))
+        .map(|number| format!("{:x}", number.wrapping_mul(2_654_435_761)))
         .collect();
     catalog.write("env/main.tf", noise).write("other/x", "x");
     let commit = catalog.commit();
@@ -55,7 +55,7 @@ impl Scene {
     }
 }
 
-/// Is it a request for a pack?
+/// Returns whether the request is for a pack.
 fn is_fetch(request: &Request) -> bool {
     String::from_utf8_lossy(&request.body).contains("command=fetch")
 }
@@ -73,7 +73,7 @@ fn line(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_pass_is_tried_again_and_what_was_received_is_kept() {
+async fn temporary_failures_are_retried_and_received_objects_are_kept() {
     type Fault = fn() -> Action;
     let faults: [(&str, Fault); 6] = [
         ("hangup", || Action::Hangup),
@@ -113,7 +113,7 @@ async fn what_may_pass_is_tried_again_and_what_was_received_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tries_end_and_absurd_waits_are_not_waited_for() {
+async fn retries_are_limited_and_absurd_waits_are_refused() {
     let scene = scene();
     let (error, count) = scene
         .fails(|_| answer("503 Service Unavailable", &[], "<h1>down\u{1b}[2J</h1>"))
@@ -141,7 +141,7 @@ async fn tries_end_and_absurd_waits_are_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_not_pass_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let scene = scene();
     let html = "<html><title>Log in to Corp</title><body>Please</body></html>";
     let cases: Vec<(Action, ExitCode, &str)> = vec![
@@ -180,7 +180,7 @@ async fn what_will_not_pass_is_not_tried_again() {
         (
             answer("407 Proxy Authentication Required", &[], "no login"),
             ExitCode::Refused,
-            "the proxy asks for a login, or does not take the one it was sent (it said: no login)",
+            "the proxy requires a login, or refused the one that was sent (it said: no login)",
         ),
     ];
     for (action, code, words) in cases {
@@ -194,7 +194,7 @@ async fn what_will_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_says_reaches_the_user_escaped() {
+async fn messages_of_the_server_are_shown_escaped() {
     let scene = scene();
     let kind = "application/x-git-upload-pack-advertisement";
     let said = [
@@ -212,7 +212,7 @@ async fn what_the_server_says_reaches_the_user_escaped() {
         "{error:?}"
     );
     assert_eq!(count, 1);
-    // What came is heard, though its end never does.
+    // The message is found even if the answer is cut off after it.
     let (error, _) = scene
         .fails(move |_| Action::CutAnswer(vec![("content-type", kind.to_owned())], started.clone()))
         .await;
@@ -244,11 +244,11 @@ async fn what_the_server_says_reaches_the_user_escaped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_does_not_resolve() {
+async fn a_host_that_does_not_resolve_is_retried_and_reported() {
     let scene = scene();
     let mut options = scene.lab.options();
     options.timeout = Duration::from_secs(20);
-    // A label of 64 bytes is no name: the resolver says so without asking anybody.
+    // A label of 64 bytes is invalid: the resolver refuses it without asking a server.
     let repo = Git::new(options)
         .unwrap()
         .repo(&url(format!("http://{}/repo", "x".repeat(64))));

@@ -1,4 +1,4 @@
-//! Packs that are broken, wrong, or announce what nobody could hold.
+//! Packs that are broken, belong to another commit, or announce more objects than memory holds.
 
 use compose_git::Error;
 
@@ -9,9 +9,9 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn broken_and_wrong_packs_are_refused_and_never_tried_again() {
+async fn broken_and_wrong_packs_are_refused_without_a_retry() {
     let scene = scene();
-    // A flipped bit inside the pack.
+    // A pack with a flipped bit.
     let flip = |request: &Request| {
         if !is_fetch(request) {
             return Action::Serve;
@@ -26,14 +26,14 @@ async fn broken_and_wrong_packs_are_refused_and_never_tried_again() {
     assert!(matches!(error, Error::Nonsense { .. }), "{error:?}");
     assert_eq!(count, 3);
 
-    // Another commit's pack.
+    // The pack of another commit.
     let other = scene.lab.catalog("other");
     other.write("env/evil", "x");
     let evil = other.commit();
     let root = scene.lab.dir.path().join("srv");
     let swapped = Server::start(&root);
     let wrong: Vec<u8> = {
-        // What a request for the other commit is answered.
+        // The answer to a request for the other commit.
         let repo = scene.lab.git().repo(&url(swapped.url("other")));
         repo.fetch(&[want(&evil, &["env"])]).await.unwrap();
         let request = swapped.requests().into_iter().find(is_fetch).unwrap();
@@ -99,7 +99,7 @@ async fn raw_post(server: &Server, request: &Request) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pack_that_announces_four_billion_objects_takes_no_memory() {
+async fn a_pack_that_announces_four_billion_objects_is_refused() {
     let scene = scene();
     let (error, count) = scene
         .fails(|request| {

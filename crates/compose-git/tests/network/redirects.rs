@@ -1,4 +1,4 @@
-//! Where a redirect may lead.
+//! The addresses that a redirect may lead to.
 
 use compose_git::Error;
 use compose_model::{Cause, ExitCode};
@@ -13,7 +13,7 @@ use crate::support::{
 async fn redirects_are_followed_for_the_first_request_only_and_only_to_a_repo() {
     let scene = scene();
     let target = scene.server(|_| Action::Serve);
-    // Another host: everything goes there from then on.
+    // A redirect to another host: all later requests go there.
     let to = target.url("repo");
     let from = scene.server(move |request| {
         let tail = request.target.strip_prefix("/repo").unwrap_or_default();

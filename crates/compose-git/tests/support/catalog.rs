@@ -66,14 +66,14 @@ impl Catalog {
         self
     }
 
-    /// Commits everything; the commit's id.
+    /// Commits everything and returns the commit's id.
     pub fn commit(&self) -> String {
         self.git(&["add", "-A", "-f"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// Writes an object as it is, however wrong; its id.
+    /// Writes an object without any checks and returns its id.
     pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
         self.git_with(
             &["hash-object", "-w", "--literally", "-t", kind, "--stdin"],
@@ -81,7 +81,7 @@ impl Catalog {
         )
     }
 
-    /// A tree of raw entries: mode, name, id.
+    /// Writes a tree of raw entries (mode, name, id) and returns its id.
     pub fn tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
         let mut bytes = Vec::new();
         for (mode, name, id) in entries {
@@ -89,12 +89,12 @@ impl Catalog {
             bytes.push(b' ');
             bytes.extend_from_slice(name);
             bytes.push(0);
-            bytes.extend((0..20).map(|at| u8::from_str_radix(&id[2 * at..2 * at + 2], 16).unwrap()));
+            bytes.extend((0..20).map(|byte| u8::from_str_radix(&id[2 * byte..2 * byte + 2], 16).unwrap()));
         }
         self.object("tree", &bytes)
     }
 
-    /// A commit of a tree, on a branch so that it is reachable.
+    /// Commits a tree, on a branch so that it is reachable.
     pub fn commit_tree(&self, tree: &str) -> String {
         let text = format!("tree {tree}\nauthor A <a@b> 0 +0000\ncommitter A <a@b> 0 +0000\n\nx\n");
         let commit = self.object("commit", text.as_bytes());

@@ -1,4 +1,4 @@
-//! HTTP/2 over TLS, and nothing else, in front of `git http-backend`.
+//! A server for HTTP/2 over TLS alone, in front of `git http-backend`.
 
 use std::{
     net::SocketAddr,
@@ -72,7 +72,7 @@ impl H2 {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Connections that spoke TLS, with or without requests.
+    /// Returns the number of TLS connections, with or without requests.
     pub fn handshakes(&self) -> usize {
         self.handshakes.load(Ordering::SeqCst)
     }
@@ -119,7 +119,7 @@ async fn serve(
     for (name, value) in headers {
         response = response.header(name, value);
     }
-    // A client that is gone misses nothing.
+    // The client may be gone.
     if let Ok(mut stream) = respond.send_response(response.body(()).unwrap(), false) {
         _ = stream.send_data(body.into(), true);
     }

@@ -1,4 +1,5 @@
-//! Catalogs in temporary directories, and a smart-HTTP server over `git http-backend` that counts and can fail.
+//! Catalogs in temporary directories, and a smart-HTTP server over `git http-backend` that counts
+//! requests and can fail.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -38,7 +39,7 @@ pub fn id(text: &str) -> CommitId {
     text.parse().unwrap()
 }
 
-/// Nothing of the machine but `PATH`; git's configuration from nowhere.
+/// Returns an environment with only `PATH` of the machine and without git's system configuration.
 pub fn environment(home: &Path) -> HashMap<OsString, OsString> {
     let mut environment = HashMap::new();
     environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
@@ -47,7 +48,7 @@ pub fn environment(home: &Path) -> HashMap<OsString, OsString> {
     environment
 }
 
-/// Remembers what it should have waited.
+/// Records the waits instead of waiting.
 #[derive(Clone, Default)]
 pub struct NoWait(pub Arc<Mutex<Vec<Duration>>>);
 
@@ -58,7 +59,7 @@ impl Sleep for NoWait {
     }
 }
 
-/// A home, a cache, and a way to open runs on them.
+/// A home and a cache in a temporary directory, and runs that use them.
 pub struct Lab {
     pub dir: tempfile::TempDir,
     pub waits: NoWait,
@@ -114,15 +115,15 @@ pub fn want(commit: &str, dirs: &[&str]) -> Want {
     }
 }
 
-/// `path=content` of every file, sorted.
+/// Returns `path=content` of every file, sorted.
 pub fn contents(snapshot: &Snapshot, dir: &str) -> Vec<String> {
     let files = snapshot.files(&Root::whole(path(dir))).unwrap();
     files
         .iter()
-        .map(|file| format!("{}={}", file.path, text(snapshot, file)))
+        .map(|file| format!("{}={}", file.path, read_text(snapshot, file)))
         .collect()
 }
 
-pub fn text(snapshot: &Snapshot, file: &TreeFile) -> String {
+pub fn read_text(snapshot: &Snapshot, file: &TreeFile) -> String {
     String::from_utf8(snapshot.read(&file.blob).unwrap()).unwrap()
 }

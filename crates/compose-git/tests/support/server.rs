@@ -1,4 +1,4 @@
-//! HTTP/1.1 over `git http-backend`.
+//! An HTTP/1.1 server over `git http-backend`.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,11 +16,11 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    /// With the query.
+    /// The target, with the query.
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Which connection it came on.
+    /// The number of the connection that it came on.
     pub connection: u64,
 }
 
@@ -35,27 +35,27 @@ impl Request {
 
 /// What to do with a request.
 pub enum Action {
-    /// What git says.
+    /// Sends git's answer.
     Serve,
-    /// What git says, with these variables set for `git http-backend`.
+    /// Sends git's answer, with these variables set for `git http-backend`.
     ServeWith(Vec<(&'static str, String)>),
-    /// Something else: status line, headers, body.
+    /// Sends another answer: status line, headers and body.
     Answer(&'static str, Vec<(&'static str, String)>, Vec<u8>),
-    /// The first bytes of the real body, then the connection is closed.
+    /// Sends the first bytes of the real body, then closes the connection.
     Cut(usize),
-    /// The start of something else: headers and bytes, then the connection is closed.
+    /// Sends the start of another answer (headers and bytes), then closes the connection.
     CutAnswer(Vec<(&'static str, String)>, Vec<u8>),
-    /// The real body, changed.
+    /// Sends the real body after changing it.
     Change(Box<dyn FnOnce(Vec<u8>) -> Vec<u8> + Send>),
-    /// The real body but its last bytes, then this is called, then the rest.
+    /// Sends the real body except its last bytes, calls the function, then sends the rest.
     Split(Box<dyn FnOnce() + Send>),
-    /// The head, then nothing until the server is dropped.
+    /// Sends the head, then nothing until the server is dropped.
     Stall,
-    /// The head, then the same bytes for ever.
+    /// Sends the head, then the same bytes for ever.
     Endless(Vec<u8>),
-    /// The real body, a byte at a time.
+    /// Sends the real body, a byte at a time.
     Drip(std::time::Duration),
-    /// Closed at once.
+    /// Closes the connection at once.
     Hangup,
 }
 
@@ -101,7 +101,7 @@ impl Server {
                         sent,
                         number: number as u64,
                     };
-                    // A client that goes away is no failure of the server.
+                    // A client that goes away is not a failure of the server.
                     _ = connection.run();
                     _ = connection.stream.shutdown(std::net::Shutdown::Both);
                 });
@@ -192,7 +192,7 @@ impl Connection {
                 Action::Stall => {
                     let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
-                    // Until the other side, or the server's end, closes it.
+                    // Waits until the client or the server's end closes the connection.
                     _ = self.stream.read(&mut [0])?;
                     false
                 }
@@ -208,7 +208,7 @@ impl Connection {
                 Action::Drip(pause) => {
                     let (status, headers, body) = backend(&self.root, &request, &[]);
                     self.head(&status, &headers, Some(body.len()))?;
-                    // Nothing comes in meanwhile, unless the other side hangs up.
+                    // Nothing is received meanwhile unless the client hangs up.
                     self.stream.set_read_timeout(Some(pause))?;
                     for byte in body {
                         self.write(&[byte])?;
@@ -272,18 +272,18 @@ impl Connection {
     }
 }
 
-/// What `git http-backend` answers: status, headers, body.
+/// Returns the answer of `git http-backend`: status, headers and body.
 pub fn backend(
     root: &Path,
     request: &Request,
     variables: &[(&'static str, String)],
 ) -> (String, Vec<(String, String)>, Vec<u8>) {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-    // Proxies are asked for whole addresses.
-    let path = path.find("://").map_or(path, |at| {
-        path[at + 3..]
+    // Requests to a proxy hold absolute addresses.
+    let path = path.find("://").map_or(path, |scheme_end| {
+        path[scheme_end + 3..]
             .find('/')
-            .map_or("/", |slash| &path[at + 3 + slash..])
+            .map_or("/", |slash| &path[scheme_end + 3 + slash..])
     });
     let mut command = Command::new("git");
     command

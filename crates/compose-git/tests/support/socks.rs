@@ -1,4 +1,4 @@
-//! A SOCKS5 proxy (RFC 1928, 1929) that asks for a login.
+//! A SOCKS5 proxy (RFC 1928, 1929) that requires a login.
 
 use std::{
     io::{self, Read, Write},
@@ -22,14 +22,14 @@ impl Socks {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let log = Arc::clone(&log);
-                // An error is a client that was refused, or is gone.
+                // Errors are clients that were refused or have gone.
                 thread::spawn(move || _ = serve(client, user, password, &log));
             }
         });
         Self { address, asked }
     }
 
-    /// `host:port` of each connection that was asked for with the right login.
+    /// Returns `host:port` of each connection that was requested with the right login.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

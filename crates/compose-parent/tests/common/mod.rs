@@ -1,6 +1,6 @@
-//! The parent on its own, with fake pipelines.
+//! Runs the parent alone, with fake pipelines.
 
-// Each test program uses a part of this.
+// Each test program uses only some of these.
 #![allow(dead_code)]
 
 use std::{
@@ -10,15 +10,15 @@ use std::{
 
 use compose_testkit::{Context, Spawned, standin};
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-/// A world whose program is the parent.
+/// A test context whose program is the parent.
 pub(crate) fn world() -> Context {
     Context::new(env!("CARGO_BIN_EXE_stay"))
 }
 
-/// The words for a grace of so many milliseconds and a program.
+/// Returns the arguments for a grace in milliseconds and a program.
 pub(crate) fn stay<'a>(grace: &'a str, words: &[&'a str]) -> Vec<&'a str> {
     [grace, "--"].into_iter().chain(words.iter().copied()).collect()
 }
@@ -28,7 +28,7 @@ pub(crate) fn shell(world: &Context, grace: &str, script: &str) -> Spawned {
     world.spawn(stay(grace, &["/bin/sh", "-c", script]))
 }
 
-/// Starts the fake pipeline with tools, which run in the world's directory.
+/// Starts the fake pipeline with tools that run in the context's directory.
 pub(crate) fn pipeline(world: &Context, grace: &str, tools: &[&str]) -> Spawned {
     let script = program("pipeline.py");
     let words = [standin::python(), script.to_str().unwrap()];
@@ -36,20 +36,20 @@ pub(crate) fn pipeline(world: &Context, grace: &str, tools: &[&str]) -> Spawned 
     world.spawn(stay(grace, &words))
 }
 
-/// A line for a shell that runs the fake tool with the lock `name`.
+/// Returns a shell command that runs the fake tool with the lock `name`.
 pub(crate) fn tool(name: &str, bytes: u32) -> String {
     let script = program("tool.py");
     format!("'{}' '{}' {name} {bytes}", standin::python(), script.display())
 }
 
-/// One of the fake programs.
+/// Returns the path of a fake program.
 pub(crate) fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/programs")
         .join(name)
 }
 
-/// Waits for a file to be there, with all of its content, and gives that.
+/// Waits until a file exists and is not empty, and returns its content.
 pub(crate) fn wait_for_file(path: &Path) -> String {
     let mut text = String::new();
     wait_until(&format!("{} is there", path.display()), || {
@@ -68,13 +68,13 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Is there a process of this number that has not ended?
+/// Returns whether a process with this number is running.
 pub(crate) fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().starts_with(" Z"))
 }
 
-/// The first child of a process.
+/// Returns the first child of a process.
 pub(crate) fn child_of(pid: i32) -> i32 {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     children.split_whitespace().next().unwrap().parse().unwrap()

@@ -1,6 +1,6 @@
 """Starts a tool right after its copy, while its parent cannot run: `at_once.py SOURCE LINK DONE`.
 
-Says where the link leads for the tool. The parent goes on when the tool has made DONE, or cannot start for want of the parent.
+Prints where the link leads while the tool runs. The parent is continued once the tool has created DONE, or cannot start without the parent.
 """
 
 import os

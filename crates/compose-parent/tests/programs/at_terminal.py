@@ -1,8 +1,8 @@
-"""Runs a program at a terminal of its own, as its session's leader or below a shell with job control, and types.
+"""Runs a program at its own terminal, as the session's leader or below a shell with job control, and types.
 
 `at_terminal.py STEPS PROGRAM...`: STEPS is a JSON list of ["wait", TEXT], ["wait-file", PATH], ["type", TEXT] and
-["size", ROWS]. Prints what was shown, then `exit CODE` or `signal NUMBER` of the program. A step that takes more than 30
-seconds ends it with `hangs at STEP`.
+["size", ROWS]. Prints the terminal's output, then `exit CODE` or `signal NUMBER` of the program. If a step takes more than 30
+seconds, it ends with `hangs at STEP`.
 """
 
 import fcntl

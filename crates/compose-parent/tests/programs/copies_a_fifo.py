@@ -1,4 +1,4 @@
-"""Starts a tool as BitOps' imports do, and then reads what never ends: `copies_a_fifo.py FIFO`."""
+"""Starts a tool as BitOps' imports do, and then reads a FIFO that never ends: `copies_a_fifo.py FIFO`."""
 
 import subprocess
 import sys

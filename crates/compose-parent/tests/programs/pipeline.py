@@ -1,7 +1,7 @@
-"""Runs tools as BitOps runs hooks and plugins: `pipeline.py TOOL...`, each TOOL a line for bash.
+"""Runs tools as BitOps runs hooks and plugins: `pipeline.py TOOL...`, where each TOOL is a line for bash.
 
-Output is read line by line from a pipe. With FAIL_FAST a failing tool ends the run with its code, as in BitOps; without, the
-next one follows. COPY names a directory that is copied to a temporary one before.
+Output is read line by line from a pipe. With FAIL_FAST a failing tool ends the run with its code, as in BitOps; without it, the
+next tool runs. COPY names a directory that is first copied to a temporary one.
 """
 
 import os

@@ -1,6 +1,7 @@
-//! The parent on its own, for tests: `stay GRACE_MS [--watch SECONDS.NANOSECONDS] -- PROGRAM ARGS...`.
+//! The parent alone, for tests: `stay GRACE_MS [--watch SECONDS.NANOSECONDS] -- PROGRAM ARGS...`.
 //!
-//! Writes to standard error what it is called for. The copy is looked for where Python would make it.
+//! Writes every call of its host to standard error. The copy is expected where Python would make
+//! it.
 
 #![allow(clippy::print_stderr)]
 
@@ -12,7 +13,7 @@ struct Printing;
 
 impl Host for Printing {
     fn copied(&mut self) {
-        // As the product does: the link goes back in one rename.
+        // Switches the link back in one rename, as the product does.
         if let Some(link) = std::env::var_os("STAY_LINK") {
             let aside = PathBuf::from(&link).with_extension("new");
             std::os::unix::fs::symlink("mount", &aside).unwrap();
@@ -29,12 +30,12 @@ impl Host for Printing {
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let at = words.iter().position(|word| word == "--").expect("-- PROGRAM");
-    let (options, words) = (&words[..at], words[at + 1..].to_vec());
-    let text = |at: usize| options.get(at).and_then(|word| word.to_str());
-    let grace = Duration::from_millis(text(0).expect("GRACE_MS").parse().expect("a number"));
+    let separator = words.iter().position(|word| word == "--").expect("-- PROGRAM");
+    let (options, words) = (&words[..separator], words[separator + 1..].to_vec());
+    let option = |index: usize| options.get(index).and_then(|word| word.to_str());
+    let grace = Duration::from_millis(option(0).expect("GRACE_MS").parse().expect("a number"));
     let dir = std::env::current_dir().expect("a working directory");
-    let watch = text(2).map(|marker| {
+    let watch = option(2).map(|marker| {
         let (seconds, nanoseconds) = marker.split_once('.').expect("SECONDS.NANOSECONDS");
         Watch {
             original: dir.join("source"),

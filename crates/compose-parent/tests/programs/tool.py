@@ -1,7 +1,7 @@
-"""A tool that holds a lock, as terraform does: `tool.py LOCK [BYTES]`.
+"""A tool that holds a lock like terraform: `tool.py LOCK [BYTES]`.
 
-An interrupt makes it say BYTES bytes, write its state (which takes HOLD seconds), remove the lock and end with 1. A second one ends it at once with 2, and
-the lock stays. It dies of a pipe that nobody reads. Every interrupt is written down in LOCK.interrupts.
+On an interrupt it prints BYTES bytes, writes its state (which takes HOLD seconds), removes the lock and ends with 1. A second interrupt ends it
+immediately with 2 and leaves the lock. A closed output pipe kills it. Every interrupt is recorded in LOCK.interrupts.
 """
 
 import os
@@ -35,7 +35,7 @@ line = "x" * 79 + "\n"
 for _ in range(BYTES // len(line)):
     sys.stdout.write(line)
 sys.stdout.flush()
-# What a state takes to be written.
+# The seconds that writing the state takes.
 time.sleep(float(os.environ.get("HOLD", "0.1")))
 with open(LOCK + ".state", "w", encoding="utf8") as file:
     file.write("written")

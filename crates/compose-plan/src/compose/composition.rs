@@ -173,6 +173,42 @@ pub struct LeftOutFile {
     pub by: FilterKey,
 }
 
+/// A reason not to deploy, as it is found. Its remedies depend on all the others: see [`Clash::with_remedies`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Clash {
+    /// The composed path, relative to the operations repo's root.
+    pub(super) path: TreePath,
+    /// What is wrong.
+    pub(super) kind: ConflictKind,
+    /// Who disagrees, lowest first.
+    pub(super) parties: Vec<Party>,
+}
+
+impl Clash {
+    /// As [`Conflict::between`].
+    pub(super) fn between(&self) -> Vec<Origin> {
+        between(&self.parties)
+    }
+
+    /// What the user is told.
+    pub(super) fn with_remedies(self, remedies: Vec<String>) -> Conflict {
+        let Self { path, kind, parties } = self;
+        Conflict {
+            path,
+            kind,
+            parties,
+            remedies,
+        }
+    }
+}
+
+fn between(parties: &[Party]) -> Vec<Origin> {
+    let mut between: Vec<Origin> = parties.iter().map(|party| party.origin).collect();
+    between.sort();
+    between.dedup();
+    between
+}
+
 /// A reason not to deploy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -189,10 +225,7 @@ pub struct Conflict {
 impl Conflict {
     /// Who disagrees, each once: the key by which conflicts are grouped.
     pub fn between(&self) -> Vec<Origin> {
-        let mut between: Vec<Origin> = self.parties.iter().map(|party| party.origin).collect();
-        between.sort();
-        between.dedup();
-        between
+        between(&self.parties)
     }
 }
 

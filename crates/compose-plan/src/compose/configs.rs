@@ -4,20 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{
     TreeFile, TreePath,
+    config_key::{LIST, PARENT},
     file_name::{CONFIG, LOCK},
     text,
 };
 
 use super::{
     Request,
-    composition::{Conflict, ConflictKind, Party},
+    composition::{Clash, ConflictKind, Party},
     edit::{self, Cut, DEPLOYMENTS, Declared},
     party::{local_party, source_party},
 };
 use crate::layer::{ContentsError, LocalKind, Part, SourceId};
 
 /// Where a config names its sources.
-const SOURCES: [&[&str]; 2] = [&["default-environments"], &["bitops", "default-environments"]];
+const SOURCES: [&[&str]; 2] = [&[LIST], &[PARENT, LIST]];
 
 /// What becomes of a layer's config before it takes part.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub(super) struct Configs<'a> {
     pub(super) declared: BTreeMap<SourceId, Vec<(Declared, &'a TreeFile)>>,
     /// What the local environment declares; `None`: it has no list.
     pub(super) local: Option<Vec<Declared>>,
-    pub(super) conflicts: Vec<Conflict>,
+    pub(super) conflicts: Vec<Clash>,
 }
 
 impl<'a> Configs<'a> {
@@ -221,13 +222,12 @@ fn text_of(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Conflict {
-    Conflict {
+pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Clash {
+    Clash {
         path: config_path(environment),
         kind: ConflictKind::Config {
             why: text::escape(why, 200),
         },
         parties: vec![party],
-        remedies: Vec::new(),
     }
 }

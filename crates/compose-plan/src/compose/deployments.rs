@@ -6,7 +6,7 @@ use compose_model::{TreeFile, TreePath, file_name::CONFIG};
 
 use super::{
     Request,
-    composition::{Conflict, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
+    composition::{Clash, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
     contributions::Names,
     edit::Declared,
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) names: Names,
     /// The same for people.
     pub(super) renames: Vec<Rename>,
-    pub(super) conflicts: Vec<Conflict>,
+    pub(super) conflicts: Vec<Clash>,
 }
 
 /// A deployment of a source, before it is known whether another one has its name.
@@ -206,7 +206,7 @@ impl Plan {
                 .chain(&others)
                 .filter_map(|item| item.party.clone())
                 .collect();
-            self.conflicts.push(Conflict {
+            self.conflicts.push(Clash {
                 path: path.clone(),
                 kind: ConflictKind::Plugin {
                     deployment: united[at].name.clone(),
@@ -216,7 +216,6 @@ impl Plan {
                         .collect(),
                 },
                 parties,
-                remedies: Vec::new(),
             });
         }
         united
@@ -392,7 +391,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         let mut directories = members.iter().flat_map(|member| self.dirs[*member].values());
         let declares = members.iter().any(|member| self.declares(SourceId(*member)));
         if self.image.is_none() && !declares && directories.any(|name| !renamed.contains(name)) {
-            self.plan.conflicts.push(Conflict {
+            self.plan.conflicts.push(Clash {
                 path: config_path(self.request.environment),
                 kind: ConflictKind::DeploymentsUnknown,
                 parties: vec![Party {
@@ -401,7 +400,6 @@ impl<'r, 'a> Sources<'r, 'a> {
                     holds: Holds::File,
                     line: None,
                 }],
-                remedies: Vec::new(),
             });
         }
         for member in members {

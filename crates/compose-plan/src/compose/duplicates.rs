@@ -11,7 +11,7 @@ use compose_model::TreePath;
 use super::{
     ComposeError, Request,
     bytes::Bytes,
-    composition::{ComposedFile, Conflict, ConflictKind, Holds, Party, Provenance},
+    composition::{Clash, ComposedFile, ConflictKind, Holds, Party, Provenance},
 };
 use crate::layer::{ContentsError, LocalKind, Origin};
 
@@ -33,7 +33,7 @@ impl TfFile<'_> {
 }
 
 /// Every definition that stands in files of two layers. Two of one layer are that layer's own affair.
-pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<Conflict>, ComposeError> {
+pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<Clash>, ComposeError> {
     let directories = directories(files);
     if directories.is_empty() {
         return Ok(Vec::new());
@@ -63,13 +63,12 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
             }
             let mut parties = vec![party(one, duplicate.first.1), party(other, duplicate.second.1)];
             parties.sort_by_key(|party| party.origin);
-            conflicts.push(Conflict {
+            conflicts.push(Clash {
                 path: other.path.clone(),
                 kind: ConflictKind::DefinedTwice {
                     what: format!("{} {}", duplicate.kind, duplicate.address),
                 },
                 parties,
-                remedies: Vec::new(),
             });
         }
     }
@@ -152,7 +151,10 @@ fn of_directory<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compose::testing::World, layer::SourceId};
+    use crate::{
+        compose::{Conflict, testing::World},
+        layer::SourceId,
+    };
 
     /// Whose, which file, which line.
     type Place<'a> = (Origin, &'a str, Option<usize>);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use compose_model::{Cause, ExitCode, TreePath, text};
+use compose_model::{Cause, ExitCode, StyledText, TreePath, styled, text};
 use serde::Serialize;
 
 use super::{
@@ -368,16 +368,16 @@ fn resolve(base: &TreePath, relative: &str) -> Option<TreePath> {
 
 impl Explanation {
     /// The answer for people.
-    pub fn to_text(&self) -> String {
-        let mut out = self.path.clone();
-        if let Some(action) = self.action {
-            out.push_str(&format!(": {action}"));
-        } else if self.conflicts.is_empty() {
-            out.push_str(": left out");
-        }
-        out.push('\n');
+    pub fn to_text(&self) -> StyledText {
+        let mut out = StyledText::new();
+        let action = match self.action {
+            Some(action) => format!(": {action}"),
+            None if self.conflicts.is_empty() => ": left out".to_owned(),
+            None => String::new(),
+        };
+        out.push_line(styled::HEADING, &format!("{}{action}", self.path));
         if !self.layers.is_empty() {
-            out.push_str("  layers, lowest first\n");
+            out.push_line(styled::HEADING, "  layers, lowest first");
         }
         for layer in &self.layers {
             let version = layer
@@ -385,35 +385,33 @@ impl Explanation {
                 .as_ref()
                 .map(|version| format!(" {version}"))
                 .unwrap_or_default();
-            out.push_str(&format!(
+            out.push(&format!(
                 "    {}{version}, {}: {}\n",
                 layer.who, layer.path, layer.outcome
             ));
         }
         if !self.keys.is_empty() {
-            out.push_str("  keys\n");
+            out.push_line(styled::HEADING, "  keys");
         }
         for key in &self.keys {
-            out.push_str(&format!("    {}: {}, {}", key.key, key.who, key.place));
+            out.push(&format!("    {}: {}, {}", key.key, key.who, key.place));
             if !key.overridden.is_empty() {
-                out.push_str(&format!(", over {}", key.overridden.join(", ")));
+                out.push(&format!(", over {}", key.overridden.join(", ")));
             }
-            out.push('\n');
+            out.push("\n");
         }
         for conflict in &self.conflicts {
-            out.push_str(&format!("  conflict: {}\n", conflict.message));
-            conflict
-                .between
-                .iter()
-                .for_each(|side| out.push_str(&format!("    {side}\n")));
-            conflict
-                .remedies
-                .iter()
-                .for_each(|remedy| out.push_str(&format!("    remedy: {remedy}\n")));
+            out.push_line(styled::ERROR, &format!("  conflict: {}", conflict.message));
+            for side in &conflict.between {
+                out.push(&format!("    {side}\n"));
+            }
+            for remedy in &conflict.remedies {
+                out.push(&format!("    remedy: {remedy}\n"));
+            }
         }
-        self.notes
-            .iter()
-            .for_each(|note| out.push_str(&format!("  note: {note}\n")));
+        for note in &self.notes {
+            out.push_line(styled::WARNING, &format!("  note: {note}"));
+        }
         out
     }
 }

@@ -7,12 +7,14 @@ use compose_model::{Diagnostic, FileMode, TreePath, file_name::CONFIG, text};
 use super::{
     ComposeError, Request,
     composition::{
-        Action, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
+        Action, Clash, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile,
+        Provenance, Rename, Write,
     },
     configs::{Configs, config_conflict, config_path},
     contributions::Names,
     deployments::Plan,
-    duplicates, edit, grouped_remedies,
+    duplicates, edit,
+    grouped_remedies::Groups,
     party::{local_party, source_party},
     rename_warnings, wording,
 };
@@ -23,9 +25,16 @@ pub(super) fn finish(
     mut configs: Configs<'_>,
     plan: Plan,
     files: Vec<ComposedFile>,
-    conflicts: Vec<Conflict>,
+    conflicts: Vec<Clash>,
     warnings: Vec<Diagnostic>,
 ) -> Result<Composition, ComposeError> {
+    let mut clashes = [
+        conflicts,
+        std::mem::take(&mut configs.conflicts),
+        plan.conflicts,
+        shared_inside(request),
+    ]
+    .concat();
     let mut composition = Composition {
         environment: request.environment.clone(),
         files,
@@ -34,44 +43,40 @@ pub(super) fn finish(
         generated: false,
         renames: plan.renames,
         left_out: left_out(request, &plan.names),
-        conflicts: [
-            conflicts,
-            std::mem::take(&mut configs.conflicts),
-            plan.conflicts,
-            shared_inside(request),
-        ]
-        .concat(),
+        conflicts: Vec::new(),
         warnings,
     };
     composition.files.sort_by(|a, b| a.path.cmp(&b.path));
-    let twice = duplicates::find(request, &composition.files)?;
-    composition.conflicts.extend(twice);
+    clashes.extend(duplicates::find(request, &composition.files)?);
     if plan.generated {
-        generate(request, &configs, &mut composition)?;
+        generate(request, &configs, &mut composition, &mut clashes)?;
     }
-    drop_those_that_as_would_settle(request, &mut composition);
-    composition
-        .conflicts
-        .sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
-    let together = grouped_remedies::remedies(
-        &composition.conflicts,
-        request.environment,
-        request.layers,
-        &composition.renames,
-    );
-    for (conflict, together) in composition.conflicts.iter_mut().zip(together) {
-        conflict.remedies = together.into_iter().collect();
-        conflict.remedies.extend(wording::remedies(
-            conflict,
-            request.environment,
-            &request.layers.sources,
-            &composition.renames,
-        ));
-    }
+    drop_those_that_as_would_settle(request, &mut clashes);
+    clashes.sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
+    composition.conflicts = with_remedies(request, clashes, &composition.renames);
     mark_present(request, &mut composition)?;
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     rename_warnings::warn(request, &mut composition)?;
     Ok(composition)
+}
+
+/// Conflicts with what to do about them: what settles several at once before what settles one.
+fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename]) -> Vec<Conflict> {
+    let groups = Groups::of(&clashes, request.environment, renames);
+    let remedies = |clash: &Clash| {
+        let own = wording::remedies(clash, request.environment, &request.layers.sources, renames);
+        groups
+            .remedy(clash, request.layers)
+            .into_iter()
+            .chain(own)
+            .collect()
+    };
+    let remedies: Vec<Vec<String>> = clashes.iter().map(remedies).collect();
+    clashes
+        .into_iter()
+        .zip(remedies)
+        .map(|(clash, remedies)| clash.with_remedies(remedies))
+        .collect()
 }
 
 /// For people, who see what takes no part as well.
@@ -100,12 +105,11 @@ fn left_out(request: &Request<'_>, names: &Names) -> Vec<LeftOutFile> {
 
 /// A source that could not be renamed lies where it should not: what it collides with there says nothing, and would
 /// hide what is wrong.
-fn drop_those_that_as_would_settle(request: &Request<'_>, composition: &mut Composition) {
-    let unknown: BTreeSet<Origin> = composition
-        .conflicts
+fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clash>) {
+    let unknown: BTreeSet<Origin> = clashes
         .iter()
         .filter(|conflict| conflict.kind == ConflictKind::DeploymentsUnknown)
-        .flat_map(Conflict::between)
+        .flat_map(Clash::between)
         .collect();
     if unknown.is_empty() {
         return;
@@ -119,7 +123,7 @@ fn drop_those_that_as_would_settle(request: &Request<'_>, composition: &mut Comp
         path.strip_prefix(request.environment)
             .is_some_and(|relative| relative.as_str().contains('/'))
     };
-    composition.conflicts.retain(|conflict| {
+    clashes.retain(|conflict| {
         conflict.kind == ConflictKind::DeploymentsUnknown
             || !in_directory(&conflict.path)
             || !conflict.parties.iter().any(|party| unplaced(party.origin))
@@ -131,9 +135,10 @@ fn generate(
     request: &Request<'_>,
     configs: &Configs<'_>,
     composition: &mut Composition,
+    clashes: &mut Vec<Clash>,
 ) -> Result<(), ContentsError> {
     let path = config_path(request.environment);
-    if composition.conflicts.iter().any(|conflict| conflict.path == path) {
+    if clashes.iter().any(|clash| clash.path == path) {
         return Ok(());
     }
     let place = composition.files.binary_search_by(|file| file.path.cmp(&path));
@@ -176,7 +181,7 @@ fn generate(
         }
         Err(why) => {
             let conflict = config_conflict(request.environment, &why, local_party(&path));
-            composition.conflicts.push(conflict);
+            clashes.push(conflict);
         }
     }
     Ok(())
@@ -210,7 +215,7 @@ fn lost(request: &Request<'_>, configs: &Configs<'_>) -> Vec<String> {
 }
 
 /// `shared` is for what stands beside the environment: in it, files would escape `as` and `exclude`.
-fn shared_inside(request: &Request<'_>) -> Vec<Conflict> {
+fn shared_inside(request: &Request<'_>) -> Vec<Clash> {
     let environment = request.environment;
     let inside = |path: &TreePath| path == environment || path.strip_prefix(environment).is_some();
     let mut conflicts = Vec::new();
@@ -220,11 +225,10 @@ fn shared_inside(request: &Request<'_>) -> Vec<Conflict> {
             continue;
         }
         if let Some(file) = layer.files.iter().find(|file| inside(&dir.join(&file.path))) {
-            conflicts.push(Conflict {
+            conflicts.push(Clash {
                 path: dir.join(&file.path),
                 kind: ConflictKind::SharedInside,
                 parties: vec![source_party(layer.source, file)],
-                remedies: Vec::new(),
             });
         }
     }

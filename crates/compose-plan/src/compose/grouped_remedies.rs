@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compose_model::{TreePath, filter::glob};
 
 use super::{
-    composition::{Conflict, ConflictKind, Rename},
+    composition::{Clash, ConflictKind, Rename},
     wording::{label, which},
 };
 use crate::layer::{Layers, Origin, Part, SourceId};
@@ -17,21 +17,22 @@ struct Group<'a> {
     paths: BTreeSet<&'a TreePath>,
 }
 
-/// For each conflict the remedy for all in its directory, where there are several between the same sources.
-pub(super) fn remedies(
-    conflicts: &[Conflict],
-    environment: &TreePath,
-    layers: &Layers,
-    renames: &[Rename],
-) -> Vec<Option<String>> {
-    let mut groups: BTreeMap<String, Vec<Group<'_>>> = BTreeMap::new();
-    let places: Vec<Option<String>> = conflicts
-        .iter()
-        .map(|conflict| directory(conflict, environment))
-        .collect();
-    for (dir, conflict) in places.iter().zip(conflicts) {
-        if let (Some(dir), Some(sources)) = (dir, between(conflict)) {
-            let groups = groups.entry(dir.clone()).or_default();
+/// The conflicts of a composition by what one remedy settles.
+pub(super) struct Groups<'a> {
+    environment: &'a TreePath,
+    renames: &'a [Rename],
+    by_directory: BTreeMap<String, Vec<Group<'a>>>,
+}
+
+impl<'a> Groups<'a> {
+    /// Groups conflicts between the same sources in one directory.
+    pub(super) fn of(conflicts: &'a [Clash], environment: &'a TreePath, renames: &'a [Rename]) -> Self {
+        let mut by_directory: BTreeMap<String, Vec<Group<'a>>> = BTreeMap::new();
+        for conflict in conflicts {
+            let (Some(dir), Some(sources)) = (directory(conflict, environment), between(conflict)) else {
+                continue;
+            };
+            let groups = by_directory.entry(dir).or_default();
             let mut group = Group {
                 sources,
                 paths: BTreeSet::from([&conflict.path]),
@@ -47,18 +48,25 @@ pub(super) fn remedies(
             });
             groups.push(group);
         }
+        Self {
+            environment,
+            renames,
+            by_directory,
+        }
     }
-    let told = |(dir, conflict): (&Option<String>, &Conflict)| {
-        let dir = dir.as_ref()?;
+
+    /// The remedy for all conflicts of the group that this one is in, where there are several.
+    pub(super) fn remedy(&self, conflict: &Clash, layers: &Layers) -> Option<String> {
+        let dir = directory(conflict, self.environment)?;
         let sources = between(conflict)?;
-        let mut of_directory = groups.get(dir)?.iter();
+        let mut of_directory = self.by_directory.get(&dir)?.iter();
         let Group { sources, paths } = of_directory.find(|group| group.sources.is_superset(&sources))?;
         let count = paths.len();
         if count < 2 {
             return None;
         }
         let own = |source: &SourceId| {
-            let own = own_name(dir, *source, renames);
+            let own = own_name(&dir, *source, self.renames);
             format!(
                 "exclude: [\"/{}/\"] in the entry of {} ({} there)",
                 glob(&own),
@@ -70,17 +78,16 @@ pub(super) fn remedies(
             )
         };
         let own: Vec<String> = sources.iter().map(own).collect();
-        let dir = compose_model::text::escape(dir, 200);
+        let dir = compose_model::text::escape(&dir, 200);
         Some(format!(
             "for all {count} files of {dir}/ that are in conflict: {}",
             which(&own)
         ))
-    };
-    places.iter().zip(conflicts).map(told).collect()
+    }
 }
 
 /// The directory in the environment: a chart, a role or a module where there is one, else the deployment.
-fn directory(conflict: &Conflict, environment: &TreePath) -> Option<String> {
+fn directory(conflict: &Clash, environment: &TreePath) -> Option<String> {
     let settled = matches!(
         conflict.kind,
         ConflictKind::Content { .. }
@@ -97,7 +104,7 @@ fn directory(conflict: &Conflict, environment: &TreePath) -> Option<String> {
 }
 
 /// The sources, where no one else takes part: what the user has there stays in conflict.
-fn between(conflict: &Conflict) -> Option<BTreeSet<SourceId>> {
+fn between(conflict: &Clash) -> Option<BTreeSet<SourceId>> {
     let sources: Option<BTreeSet<SourceId>> = conflict
         .between()
         .into_iter()

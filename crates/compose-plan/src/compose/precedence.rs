@@ -7,7 +7,7 @@ use compose_model::{FileMode, OnConflict, TreePath};
 
 use super::{
     Request,
-    composition::{Action, ComposedFile, Conflict, ConflictKind, KeyTrace, Party, Provenance, Write},
+    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
     contributions::Contribution,
     edit::original_line,
     party::local_party,
@@ -26,7 +26,7 @@ pub(super) struct Settler<'a> {
 }
 
 /// A path settled, or every reason why it cannot be.
-pub(super) type Settled = Result<ComposedFile, Vec<Conflict>>;
+pub(super) type Settled = Result<ComposedFile, Vec<Clash>>;
 
 impl<'a> Settler<'a> {
     /// The class of a path that is relative to the operations repo's root.
@@ -115,11 +115,10 @@ impl<'a> Settler<'a> {
             ConflictKind::Content { unmerged }
         };
         let parties = remaining.iter().map(Contribution::party).collect();
-        Ok(Err(vec![Conflict {
+        Ok(Err(vec![Clash {
             path: path.clone(),
             kind,
             parties,
-            remedies: Vec::new(),
         }]))
     }
 
@@ -300,16 +299,15 @@ fn key_conflicts(
     files: &[Contribution<'_>],
     conflicts: Vec<KeyConflict>,
     parties: &[Party],
-) -> Vec<Conflict> {
+) -> Vec<Clash> {
     let side = |place: KeyPlace| Party {
         line: Some(source_line(files, place.contribution, place.line)),
         ..parties[place.contribution].clone()
     };
-    let conflict = |conflict: KeyConflict| Conflict {
+    let conflict = |conflict: KeyConflict| Clash {
         path: path.clone(),
         kind: ConflictKind::Key { key: conflict.key },
         parties: vec![side(conflict.lower), side(conflict.higher)],
-        remedies: Vec::new(),
     };
     conflicts.into_iter().map(conflict).collect()
 }

@@ -18,7 +18,10 @@ use compose_model::{
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
-use crate::layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId};
+use crate::{
+    layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId},
+    resolve::{Kind, Resolved},
+};
 
 pub(super) fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap()
@@ -47,8 +50,16 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
         repo: RepoUrl::parse(repo).unwrap(),
         environment: path(environment),
         requested: Requested::Version(VersionRequest::parse("1.0.0").unwrap()),
-        resolved: "v1.0.0".to_owned(),
-        commit: CommitId(id(&format!("{repo} {environment}"))),
+        resolved: Resolved {
+            name: "v1.0.0".to_owned(),
+            refname: Some("refs/tags/v1.0.0".to_owned()),
+            kind: Kind::Tag,
+            commit: CommitId(id(&format!("{repo} {environment}"))),
+            tag_object: None,
+            warning: None,
+        },
+        is_locked: false,
+        signature: None,
         tree: TreeId(id(&format!("tree {repo} {environment}"))),
         below: Vec::new(),
         via: Vec::new(),
@@ -164,10 +175,19 @@ impl World {
     }
 
     pub(super) fn try_compose(&self, cancel: &Cancel) -> Result<Composition, ComposeError> {
+        self.compose_from(self, cancel)
+    }
+
+    /// The composition of other bytes than its own.
+    pub(super) fn compose_from(
+        &self,
+        contents: &dyn Contents,
+        cancel: &Cancel,
+    ) -> Result<Composition, ComposeError> {
         let request = Request {
             environment: &self.environment,
             layers: &self.layers,
-            contents: self,
+            contents,
             local: self,
             image_config: self.image.as_ref(),
             list_local: self.list_local,

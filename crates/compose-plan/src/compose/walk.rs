@@ -11,7 +11,7 @@ use compose_model::{Diagnostic, TreePath, fold::fold_name, path::InvalidPath};
 
 use super::{
     ComposeError,
-    composition::{Action, ComposedFile, Conflict, ConflictKind, Holds, Party},
+    composition::{Action, Clash, ComposedFile, ConflictKind, Holds, Party},
     contributions::{Contribution, Dir, Node},
     keep_both,
     party::{local_party, source_party},
@@ -26,7 +26,7 @@ const MAX_LOCAL_ENTRIES: usize = 100_000;
 pub(super) struct Walk<'a> {
     settler: Settler<'a>,
     pub(super) files: Vec<ComposedFile>,
-    pub(super) conflicts: Vec<Conflict>,
+    pub(super) conflicts: Vec<Clash>,
     pub(super) warnings: Vec<Diagnostic>,
     /// Purely local files and directories so far.
     local_entries: usize,
@@ -345,12 +345,7 @@ impl<'a> Walk<'a> {
     }
 
     fn conflict(&mut self, path: TreePath, kind: ConflictKind, parties: Vec<Party>) {
-        self.conflicts.push(Conflict {
-            path,
-            kind,
-            parties,
-            remedies: Vec::new(),
-        });
+        self.conflicts.push(Clash { path, kind, parties });
     }
 }
 

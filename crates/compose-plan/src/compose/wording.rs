@@ -3,7 +3,7 @@
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
 use super::{
-    composition::{Conflict, ConflictKind, Holds, Party, Rename},
+    composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
     configs::config_path,
 };
 use crate::layer::{Origin, Source, SourceId};
@@ -47,13 +47,18 @@ pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
 
 /// A tag, a branch or a commit, and the commit.
 pub(super) fn version(source: &Source) -> String {
-    let resolved = text::escape(&source.resolved, 80);
-    let short = source.commit.short();
-    if resolved == source.commit.to_string() {
+    let resolved = text::escape(&source.resolved.name, 80);
+    let short = source.resolved.commit.short();
+    if resolved == source.resolved.commit.to_string() {
         short
     } else {
         format!("{resolved} ({short})")
     }
+}
+
+/// Whether a source's commit is the lock's.
+pub(super) fn locked(source: &Source) -> &'static str {
+    if source.is_locked { "locked" } else { "not locked" }
 }
 
 /// What is wrong, in one sentence without a full stop; the path and the parties are named beside it.
@@ -115,7 +120,7 @@ pub(super) fn side(party: &Party, sources: &[Source]) -> String {
 
 /// What to do about a conflict: any one of these, best first.
 pub(super) fn remedies(
-    conflict: &Conflict,
+    conflict: &Clash,
     environment: &TreePath,
     sources: &[Source],
     renames: &[Rename],
@@ -191,7 +196,7 @@ pub(super) fn remedies(
 }
 
 struct About<'a> {
-    conflict: &'a Conflict,
+    conflict: &'a Clash,
     environment: &'a TreePath,
     sources: &'a [Source],
     renames: &'a [Rename],

@@ -4,11 +4,15 @@
 
 use std::{ops::Range, sync::Arc};
 
-use compose_model::{Diagnostic, text};
+use compose_model::{
+    Diagnostic,
+    config_key::{LIST, PARENT},
+    text,
+};
 
 use compose_yaml::{Kind, NodeId, Tree};
 
-use super::{LIST, PARENT, fields::Mistakes, redact};
+use super::{fields::Mistakes, redact};
 
 /// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
 const SLIPS: usize = 2;

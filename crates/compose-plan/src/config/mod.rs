@@ -25,18 +25,14 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, Nesting, SourceSpec};
+use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
 use compose_yaml::{Kind, NodeId, Tree};
 
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;
 
+pub use compose_model::config_key::LIST;
 use fields::{Mistakes, describe};
-
-/// The key of the list.
-pub const LIST: &str = "default-environments";
-/// The key under which the list may stand too.
-const PARENT: &str = "bitops";
 
 /// The greatest config that is read, in bytes.
 pub const MAX_CONFIG_SIZE: usize = 1 << 20;

@@ -1,9 +1,9 @@
 //! The JSON Schema of a config, for editors.
 
+use compose_model::config_key::{LIST, PARENT};
 use serde_json::{Map, Value, json};
 
 use super::{
-    LIST, PARENT,
     forms::Form,
     keys::{self, Key, Shape},
 };

@@ -318,8 +318,8 @@ fn no_report_can_show_a_secret() {
     let text = entry("version: 1.0.0") + "other: https://u:s3cr3t@host/r\n";
     assert!(!format!("{:?}", specs(&text)).contains("s3cr3t"));
     insta::assert_snapshot!(mistakes("default-environments: [{repo: 'https://u:pw@host/r', environment: e, version: 1.0.0}]"), @"
-    1:31 «'https://****@host/r'» `repo` is not usable: the address holds a password
-        (take it out and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc)
+    1:31 «'https://****@host/r'» `repo` is not usable: the address contains a password
+        (remove and rotate it; set BITOPS_COMPOSE_TOKEN_<HOST>, or use a git credential helper or ~/.netrc)
     ");
 }
 

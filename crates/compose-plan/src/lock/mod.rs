@@ -19,7 +19,10 @@ use compose_model::{
     text::escape, version::Kind,
 };
 
-use crate::resolve::{self, Resolved, tag_version};
+use crate::{
+    layer::{Source, SourceId},
+    resolve::{self, Resolved, tag_version},
+};
 
 pub use changes::Change;
 pub use outdated::{Now, Row, outdated, to_json, to_table};
@@ -161,6 +164,31 @@ pub struct MovedTag<'a> {
 }
 
 impl Lock {
+    /// The lock of these sources, which are in composition order.
+    pub fn of(sources: &[Source]) -> Self {
+        let via = |id: &SourceId| Via {
+            repo: sources[id.0].repo.clone(),
+            environment: sources[id.0].environment.clone(),
+        };
+        let locked = |source: &Source| Locked {
+            repo: source.repo.clone(),
+            environment: source.environment.clone(),
+            requested: source.requested.clone(),
+            resolved: LockedRef::of(&source.resolved),
+            commit: source.resolved.commit,
+            tree: source.tree,
+            via: source.via.iter().map(via).collect(),
+            signer: source
+                .signature
+                .as_ref()
+                .map(|signature| signature.signer.clone()),
+            tag_object: source.signature.as_ref().and_then(|signature| signature.tag),
+        };
+        Self {
+            sources: sources.iter().map(locked).collect(),
+        }
+    }
+
     /// The source of this repo and environment.
     pub fn get(&self, repo: &RepoUrl, environment: &TreePath) -> Option<&Locked> {
         self.sources

@@ -186,7 +186,7 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     15 «repo: https://host/a» the lock is not usable: an item of `via` has no `environment` (…)
     16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit (…)
     17 «../eks» the lock is not usable: `environment` is wrong: `.` and `..` are not allowed in the path (…)
-    21 «https://********@host/b» the lock is not usable: `repo` is wrong: the address holds a password (…)
+    21 «https://********@host/b» the lock is not usable: `repo` is wrong: the address contains a password (…)
     25 «  tree: "1313131313131313131313131313131313131313"» the lock is not usable: its end is missing: the last line is not `...` (…)
     "#);
     insta::assert_snapshot!(mistakes(&text.replace("  ref: \"main\"\n", "").replace("https://host/b", "https://host/a.git")), @"16 «repo: https://host/a» the lock is not usable: a source has exactly one of `version` and `ref` (…)");

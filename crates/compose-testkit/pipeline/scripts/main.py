@@ -11,20 +11,20 @@ import tempfile
 
 import yaml
 
-# As BitOps does, everything is read when the module is loaded: a broken config ends the run here.
+# As in BitOps, all configs are read when the module is loaded: a broken config ends the run here.
 OPS_REPO = os.environ.get("STANDIN_OPS_REPO", "/opt/bitops_deployment")
 ENVIRONMENT = os.environ.get("BITOPS_ENVIRONMENT", os.environ.get("ENVIRONMENT"))
 PLUGINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed_plugins")
 
 
 def load(path):
-    """The YAML document of a file, by the loader that BitOps uses."""
+    """Returns the YAML document of a file, parsed by the loader that BitOps uses."""
     with open(path, encoding="utf8") as stream:
         return yaml.load(stream, Loader=yaml.FullLoader)
 
 
 def load_if_there(path):
-    """As `load`; None where there is no such file."""
+    """Returns the same as `load`, or None if there is no such file."""
     try:
         return load(path)
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def load_if_there(path):
 
 
 def dig(document, *keys):
-    """The value below a chain of keys; None where the chain breaks."""
+    """Returns the value below a chain of keys, or None if a key is missing."""
     for key in keys:
         if not isinstance(document, dict):
             return None
@@ -41,12 +41,12 @@ def dig(document, *keys):
 
 
 def first(*values):
-    """The first value that is there, be it empty; None where there is none."""
+    """Returns the first value that is not None, even if it is empty."""
     return next((value for value in values if value is not None), None)
 
 
 def tree(root):
-    """Every path below `root` as a reader sees it who follows symlinks: kind, mode, text."""
+    """Returns every path below `root` with its kind, mode and text, following symlinks."""
     entries = {}
 
     def visit(directory, prefix, ancestors):
@@ -78,7 +78,7 @@ def tree(root):
 
 
 def dump(path):
-    """Writes what this process was given to `path`, aside first, so that a reader sees all of it or nothing."""
+    """Writes this process's input to `path` by a rename, so that a reader sees all of it or nothing."""
     seen = {
         "argv": sys.argv,
         "cwd": os.getcwd(),
@@ -98,7 +98,10 @@ def fail(message, code=1):
 
 
 def run(command):
-    """Runs a stage: both its outputs in one pipe, passed on line by line. Returns its exit code, below 0 for a signal."""
+    """Runs a stage with both outputs in one pipe, passes them on line by line, and returns its exit code.
+
+    The code is negative for a signal.
+    """
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             for line in process.stdout:
@@ -109,14 +112,14 @@ def run(command):
 
 
 def stage(command):
-    """Runs a stage; a failing one ends the run with its code, unless failures are to be passed over."""
+    """Runs a stage; a failing one ends the run with its code, unless failures are to be ignored."""
     code = run(command)
     if code != 0 and FAIL_FAST:
         fail(f"{os.path.basename(command[1])} failed", code)
 
 
 def run_hooks(deployment_dir, folder):
-    """Runs the scripts of a hook folder in the order of their names, whether executable or not, in the deployment."""
+    """Runs the scripts of a hook folder in the deployment, in the order of their names, executable or not."""
     hooks = os.path.join(deployment_dir, folder)
     if not os.path.isdir(hooks):
         return
@@ -132,7 +135,7 @@ def run_hooks(deployment_dir, folder):
 
 
 def run_deployment(name, plugin, environment_dir):
-    """One stage: the hooks before, the plugin's deploy.sh, the hooks after."""
+    """Runs one deployment: the hooks before, the plugin's deploy.sh, the hooks after."""
     deployment_dir = os.path.join(environment_dir, name)
     if not os.path.isdir(deployment_dir):
         print(f"SKIP {name}: no such directory in {ENVIRONMENT}")
@@ -141,7 +144,7 @@ def run_deployment(name, plugin, environment_dir):
     if not os.path.isfile(os.path.join(plugin_dir, "deploy.sh")):
         fail(f"the plugin {plugin} has no deploy.sh")
 
-    # A plugin may read its deployments' configs, and run their hooks, by itself: BitOps' helm plugin does.
+    # A plugin may itself read its deployments' configs and run their hooks, as BitOps' helm plugin does.
     own = dig(load_if_there(os.path.join(plugin_dir, "plugin.config.yaml")), "plugin", "deployment") or {}
     cli = {}
     if own.get("core_schema_parsing", True):
@@ -164,7 +167,7 @@ def run_deployment(name, plugin, environment_dir):
 
 
 def deploy():
-    """The whole run."""
+    """Runs all deployments."""
     if ENVIRONMENT is None:
         fail("The 'BITOPS_ENVIRONMENT' variable must be set! Exiting...")
     if not os.path.isdir(OPS_REPO):
@@ -182,7 +185,7 @@ def deploy():
     os.environ["BITOPS_KUBE_CONFIG_FILE"] = os.path.join(temp_dir, ".kube/config")
     os.environ["BITOPS_DEFAULT_ROOT_DIR"] = dig(BUILD_CONFIG, "bitops", "default_folder") or "_default"
 
-    # An empty mapping is a list of none, and no reason to look further.
+    # An empty mapping counts as a list without deployments; no other config is read.
     deployments = first(dig(USER_CONFIG, "bitops", "deployments"), dig(BUILD_CONFIG, "bitops", "deployments"))
     if deployments is None:
         fail("No 'deployments' config found. Exiting...")
@@ -202,7 +205,7 @@ BUILD_CONFIG = load(
     first(os.environ.get("BITOPS_BUILD_CONFIG_YAML"), ARGUMENTS.bitops_config_file, "bitops.config.yaml")
 )
 USER_CONFIG = load_if_there(os.path.join(OPS_REPO, ENVIRONMENT or "", "bitops.config.yaml"))
-# Any text of the variable is true, "false" as well: so it is in BitOps.
+# As in BitOps, any text in the variable counts as true, even "false".
 FAIL_FAST = first(
     os.environ.get("BITOPS_FAST_FAIL"),
     dig(USER_CONFIG, "bitops", "fail_fast"),
@@ -211,7 +214,7 @@ FAIL_FAST = first(
 )
 
 if __name__ == "__main__":
-    # Each line at once, as in BitOps' image, which sets PYTHONUNBUFFERED.
+    # Line-buffered, because BitOps' image sets PYTHONUNBUFFERED.
     sys.stdout.reconfigure(write_through=True)
     if sys.argv[1:2] == ["deploy"]:
         deploy()

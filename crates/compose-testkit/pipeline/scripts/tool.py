@@ -1,4 +1,4 @@
-"""A stand-in for what a plugin runs: `tool.py NAME`. It takes a lock, works, writes its state, lets go of the lock.
+"""A stand-in for a plugin's tool: `tool.py NAME`. It takes a lock, works, writes its state, and releases the lock.
 
 Its directory is `$STANDIN_STATE`; see README.md one directory up.
 """
@@ -14,14 +14,14 @@ interrupts = []
 
 
 def interrupted(number, _frame):
-    """The first signal asks for an orderly end. A second one is an end at once, with nothing saved."""
+    """Requests an orderly end on the first signal. The second one ends the tool immediately, without saving."""
     interrupts.append(number)
     if len(interrupts) > 1:
         os._exit(1)
 
 
 def finish(text):
-    """Writes the state aside first, then lets go of the lock."""
+    """Writes the state by a rename, then releases the lock."""
     path = os.path.join(STATE, f"{NAME}.state")
     with open(path + ".new", "w", encoding="utf8") as file:
         file.write(text)
@@ -29,7 +29,7 @@ def finish(text):
     os.remove(LOCK)
 
 
-# A reader that is gone kills, as it kills terraform.
+# A closed output pipe kills the tool, as it kills terraform.
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, interrupted)
@@ -43,9 +43,9 @@ while os.path.exists(HOLD) and not interrupts:
 if interrupts:
     print(f"{NAME}: interrupted, stopping", flush=True)
     if os.path.exists(LOUD):
-        # More than a pipe holds: a reader that is stopped for good keeps this from its end.
+        # More than a pipe holds: the tool cannot end if its reader is stopped.
         print("\n".join(["so much to say"] * 20_000), flush=True)
-    # What an orderly end takes; long enough for a second signal to come in between.
+    # The duration of an orderly end; long enough for a second signal to arrive.
     time.sleep(0.3)
     while os.path.exists(SLOW):
         time.sleep(0.01)

@@ -1,8 +1,9 @@
-//! GitHub's expressions.
+//! GitHub's expression syntax.
 
 use std::collections::BTreeMap;
 
-/// What names such as `inputs.command` and `steps.run.outputs.changed` stand for; anything else is empty.
+/// The values of names such as `inputs.command` and `steps.run.outputs.changed`; other names are
+/// empty.
 pub(super) type Contexts = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl Value {
         }
     }
 
-    fn text(self) -> String {
+    fn into_text(self) -> String {
         match self {
             Value::Text(text) => text,
             Value::Bool(value) => value.to_string(),
@@ -27,20 +28,21 @@ impl Value {
     }
 }
 
-/// The text with every `${{ }}` replaced.
+/// Replaces every `${{ }}` in the text by its value.
 pub(super) fn interpolate(text: &str, contexts: &Contexts) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${{") {
         let end = rest[start..].find("}}").expect("an expression ends") + start;
         out.push_str(&rest[..start]);
-        out.push_str(&evaluate(&rest[start + 3..end], contexts).text());
+        out.push_str(&evaluate(&rest[start + 3..end], contexts).into_text());
         rest = &rest[end + 2..];
     }
     out + rest
 }
 
-/// An `if:`, with or without `${{ }}`; whether all steps before went well is `success`.
+/// Evaluates an `if:`, with or without `${{ }}`. `success` says whether all earlier steps
+/// succeeded.
 pub(super) fn holds(condition: &str, contexts: &Contexts, success: bool) -> bool {
     let bare = condition.trim();
     let bare = bare
@@ -58,11 +60,11 @@ pub(super) fn holds(condition: &str, contexts: &Contexts, success: bool) -> bool
 fn evaluate(text: &str, contexts: &Contexts) -> Value {
     let mut parser = Parser {
         tokens: tokens(text),
-        at: 0,
+        next: 0,
         contexts,
     };
     let value = parser.or();
-    assert_eq!(parser.at, parser.tokens.len(), "{text:?} is read to its end");
+    assert_eq!(parser.next, parser.tokens.len(), "{text:?} is read to its end");
     value
 }
 
@@ -91,14 +93,14 @@ fn tokens(text: &str) -> Vec<String> {
 
 struct Parser<'a> {
     tokens: Vec<String>,
-    at: usize,
+    next: usize,
     contexts: &'a Contexts,
 }
 
 impl Parser<'_> {
     fn take(&mut self, token: &str) -> bool {
-        let found = self.tokens.get(self.at).is_some_and(|next| next == token);
-        self.at += usize::from(found);
+        let found = self.tokens.get(self.next).is_some_and(|found| found == token);
+        self.next += usize::from(found);
         found
     }
 
@@ -124,8 +126,11 @@ impl Parser<'_> {
         let value = self.single();
         for (operator, equal) in [("==", true), ("!=", false)] {
             if self.take(operator) {
-                // Case does not count between texts.
-                let (one, other) = (value.text().to_lowercase(), self.single().text().to_lowercase());
+                // Comparisons of texts ignore case.
+                let (one, other) = (
+                    value.into_text().to_lowercase(),
+                    self.single().into_text().to_lowercase(),
+                );
                 return Value::Bool((one == other) == equal);
             }
         }
@@ -141,8 +146,8 @@ impl Parser<'_> {
             assert!(self.take(")"), "a parenthesis is closed");
             return value;
         }
-        let token = self.tokens.get(self.at).expect("an expression goes on").clone();
-        self.at += 1;
+        let token = self.tokens.get(self.next).expect("an expression goes on").clone();
+        self.next += 1;
         if let Some(text) = token.strip_prefix('\'') {
             return Value::Text(text.trim_end_matches('\'').to_owned());
         }
@@ -158,7 +163,7 @@ impl Parser<'_> {
     fn call(&mut self, name: &str) -> Value {
         let mut arguments = Vec::new();
         while !self.take(")") {
-            arguments.push(self.or().text());
+            arguments.push(self.or().into_text());
             self.take(",");
         }
         let success = self
@@ -180,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_are_githubs() {
+    fn expressions_are_evaluated_as_by_github() {
         let contexts: Contexts = [("inputs.a", "x"), ("steps.run.outputs.composed-files", "3")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();

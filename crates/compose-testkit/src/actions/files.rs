@@ -1,10 +1,10 @@
-//! A step's environment files.
+//! The environment files of a step.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files of one step, each under the variable that names it.
+/// The files of one step; a variable names each of them.
 #[derive(Debug)]
 pub(super) struct StepFiles {
     directory: PathBuf,
@@ -20,7 +20,7 @@ const VARIABLES: [&str; 5] = [
 ];
 
 impl StepFiles {
-    /// Makes them, empty.
+    /// Creates the files, empty.
     pub(super) fn new(directory: &Path, number: usize) -> Self {
         fs::create_dir_all(directory).unwrap_or_else(|error| panic!("no {}: {error}", directory.display()));
         let files = Self {
@@ -38,28 +38,29 @@ impl StepFiles {
         self.directory.join(format!("{name}_{}", self.number))
     }
 
-    /// The variables with their paths on this machine.
+    /// Returns the variables with the files' paths on this machine.
     pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> {
         VARIABLES
             .iter()
             .map(|name| ((*name).to_owned(), self.path(name).display().to_string()))
     }
 
-    /// What a step wrote into one.
-    pub(super) fn text(&self, variable: &str) -> String {
+    /// Returns what a step wrote into a file.
+    pub(super) fn content(&self, variable: &str) -> String {
         fs::read_to_string(self.path(variable)).unwrap_or_default()
     }
 
-    /// The pairs in `GITHUB_OUTPUT` or `GITHUB_ENV`.
+    /// Returns the pairs in `GITHUB_OUTPUT` or `GITHUB_ENV`.
     pub(super) fn pairs(&self, variable: &str) -> BTreeMap<String, String> {
-        pairs(&self.text(variable))
+        pairs(&self.content(variable))
     }
 }
 
-/// `name=value`, or `name<<DELIMITER` with the lines up to that.
+/// Parses `name=value`, or `name<<DELIMITER` with the lines up to the delimiter.
 ///
 /// # Panics
-/// Where the runner would fail the step: a line that is neither, or a delimiter that does not come.
+///
+/// If the runner would fail the step: a line is neither, or a delimiter is missing.
 fn pairs(text: &str) -> BTreeMap<String, String> {
     let mut pairs = BTreeMap::new();
     let mut lines = text.lines();
@@ -69,22 +70,22 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
         }
         let (equals, heredoc) = (line.find('='), line.find("<<"));
         match (equals, heredoc) {
-            (Some(at), heredoc) if heredoc.is_none_or(|heredoc| at < heredoc) => {
-                pairs.insert(line[..at].to_owned(), line[at + 1..].to_owned());
+            (Some(equals), heredoc) if heredoc.is_none_or(|heredoc| equals < heredoc) => {
+                pairs.insert(line[..equals].to_owned(), line[equals + 1..].to_owned());
             }
-            (_, Some(at)) => {
-                let delimiter = &line[at + 2..];
+            (_, Some(heredoc)) => {
+                let delimiter = &line[heredoc + 2..];
                 let mut value = Vec::new();
                 loop {
                     match lines.next() {
                         Some(next) if next == delimiter => break,
                         Some(next) => value.push(next),
-                        None => panic!("the delimiter {delimiter} does not come in {text:?}"),
+                        None => panic!("the delimiter {delimiter} is missing in {text:?}"),
                     }
                 }
-                pairs.insert(line[..at].to_owned(), value.join("\n"));
+                pairs.insert(line[..heredoc].to_owned(), value.join("\n"));
             }
-            _ => panic!("{line:?} is no pair"),
+            _ => panic!("{line:?} is not a pair"),
         }
     }
     pairs
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_are_read_as_the_runner_reads_them() {
+    fn pairs_are_read_as_by_the_runner() {
         let pairs = pairs("a=1<<2\nb<<E\nx\n\ny=z\nE\nc<<F\nF\nd=\n");
         let expected = [("a", "1<<2"), ("b", "x\n\ny=z"), ("c", ""), ("d", "")];
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();

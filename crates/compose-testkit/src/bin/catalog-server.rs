@@ -1,4 +1,4 @@
-//! Serves git repos over HTTP on this machine: for demonstrations and benchmarks.
+//! Serves git repos over HTTP on this machine, for demonstrations and benchmarks.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use compose_testkit::{GitServer, example};
 #[derive(Debug, Parser)]
 #[command(name = "catalog-server")]
 struct Arguments {
-    /// The directory to serve; that of --build-examples where it is not given.
+    /// The directory to serve; by default that of --build-examples.
     #[arg(long, value_name = "DIR", required_unless_present = "build_examples")]
     root: Option<PathBuf>,
 
-    /// The address to listen on; port 0 takes a free one.
+    /// The address to listen on; port 0 selects a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     addr: String,
 
-    /// Delay each response, and each new connection, as a distant server would.
+    /// Delay each response and each new connection, like a distant server.
     #[arg(long, value_name = "N", default_value_t = 0)]
     latency_ms: u64,
 
-    /// First build the example catalogs into this directory.
+    /// Build the example catalogs in this directory first.
     #[arg(long, value_name = "DIR")]
     build_examples: Option<PathBuf>,
 }

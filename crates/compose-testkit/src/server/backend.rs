@@ -1,4 +1,4 @@
-//! `git http-backend`, called as the CGI program that it is.
+//! Calls `git http-backend` as a CGI program.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -10,41 +10,42 @@ use super::http::Request;
 use super::pkt;
 use crate::git;
 
-/// How the backend answers a repo's requests.
-pub(crate) struct Manner<'a> {
-    /// The value of `GIT_PROTOCOL`; none for protocol v0.
+/// How the backend answers the requests for a repo.
+pub(crate) struct BackendOptions<'a> {
+    /// The value of `GIT_PROTOCOL`; `None` for protocol v0.
     pub(crate) protocol: Option<&'a str>,
-    /// Capabilities to leave out of the handshake.
+    /// The capabilities to remove from the handshake.
     pub(crate) hidden: &'a [String],
 }
 
-/// Lets the backend answer `request` out of the repos below `root`.
+/// Answers `request` by the backend, from the repos below `root`.
 ///
 /// # Errors
-/// Where the client is gone, or suffers a fault that ends the connection.
+///
+/// If the client is gone, or a fault ends the connection.
 pub(crate) fn answer(
     root: &Path,
     request: &Request,
-    manner: &Manner<'_>,
+    options: &BackendOptions<'_>,
     mut response: Response<'_>,
 ) -> io::Result<()> {
-    let mut child = Killed(start(root, request, manner)?);
+    let mut child = KillOnDrop(start(root, request, options)?);
     let mut stdin = child.0.stdin.take().expect("stdin is piped");
     let stdout = child.0.stdout.take().expect("stdout is piped");
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // Fails where the backend has answered without reading on.
+            // This fails if the backend answers without reading everything.
             let _ = stdin.write_all(&request.body);
         });
-        let sent = send(stdout, manner, &mut response);
-        // Ends the writer above where the backend is still expected to read.
+        let sent = send(stdout, options, &mut response);
+        // This ends the writer above if the backend has not read everything.
         drop(child);
         sent
     })?;
     response.finish()
 }
 
-fn send(stdout: impl io::Read, manner: &Manner<'_>, response: &mut Response<'_>) -> io::Result<()> {
+fn send(stdout: impl io::Read, options: &BackendOptions<'_>, response: &mut Response<'_>) -> io::Result<()> {
     let mut stdout = BufReader::with_capacity(64 * 1024, stdout);
     let (status, headers) = read_head(&mut stdout)?;
     let headers: Vec<(&str, &str)> = headers
@@ -53,10 +54,12 @@ fn send(stdout: impl io::Read, manner: &Manner<'_>, response: &mut Response<'_>)
         .collect();
     let advertisement = headers.iter().any(|(_, value)| value.ends_with("-advertisement"));
     response.start(status, &headers)?;
-    if advertisement && !manner.hidden.is_empty() {
+    if advertisement && !options.hidden.is_empty() {
         let mut message = Vec::new();
         stdout.read_to_end(&mut message)?;
-        return response.write(&pkt::rewrite(&message, |content| without(content, manner.hidden)));
+        return response.write(&pkt::rewrite(&message, |content| {
+            without_hidden(content, options.hidden)
+        }));
     }
     loop {
         let part = stdout.fill_buf()?;
@@ -69,7 +72,7 @@ fn send(stdout: impl io::Read, manner: &Manner<'_>, response: &mut Response<'_>)
     }
 }
 
-fn start(root: &Path, request: &Request, manner: &Manner<'_>) -> io::Result<Child> {
+fn start(root: &Path, request: &Request, options: &BackendOptions<'_>) -> io::Result<Child> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let mut command = Command::new(program());
     git::isolate(&mut command);
@@ -82,7 +85,7 @@ fn start(root: &Path, request: &Request, manner: &Manner<'_>) -> io::Result<Chil
         .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
         .env("CONTENT_LENGTH", request.body.len().to_string())
         .env("REMOTE_ADDR", "127.0.0.1");
-    if let Some(protocol) = manner.protocol {
+    if let Some(protocol) = options.protocol {
         command.env("GIT_PROTOCOL", protocol);
     }
     command
@@ -92,20 +95,21 @@ fn start(root: &Path, request: &Request, manner: &Manner<'_>) -> io::Result<Chil
         .spawn()
 }
 
-/// The program itself: `git http-backend` would be one process more per request.
+/// Returns the path of the program itself: `git http-backend` would start one more process per
+/// request.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<std::path::PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| Path::new(&git::run(Path::new("/"), ["--exec-path"])).join("git-http-backend"))
 }
 
-/// The status and the headers to pass on.
+/// Reads the status and the headers to pass on.
 fn read_head(stdout: &mut impl io::BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
     let mut status = 200;
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         if stdout.read_line(&mut line)? == 0 {
-            // It died before it said anything.
+            // The backend died before it answered.
             return Ok((500, headers));
         }
         let line = line.trim_end();
@@ -125,9 +129,9 @@ fn read_head(stdout: &mut impl io::BufRead) -> io::Result<(u16, Vec<(String, Str
     }
 }
 
-/// A line of the handshake without the hidden capabilities: those of v0 and v1 stand behind a NUL, the features of a
-/// command of v2 behind `=`.
-fn without(content: &[u8], hidden: &[String]) -> Vec<u8> {
+/// Removes the hidden capabilities from a line of the handshake. Those of v0 and v1 follow a NUL,
+/// the features of a v2 command follow `=`.
+fn without_hidden(content: &[u8], hidden: &[String]) -> Vec<u8> {
     let separator = content.iter().position(|byte| *byte == 0);
     let Some(separator) = separator.or_else(|| content.iter().position(|byte| *byte == b'=')) else {
         return content.to_vec();
@@ -146,12 +150,12 @@ fn without(content: &[u8], hidden: &[String]) -> Vec<u8> {
     [kept, shown.join(" ").as_bytes(), b"\n"].concat()
 }
 
-/// Killed when dropped, so that a client that has gone leaves no process behind.
-struct Killed(Child);
+/// A process that is killed on drop, so that a client which goes away leaves no process behind.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail where it has ended already.
+        // Both fail if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -165,13 +169,13 @@ mod tests {
     fn capabilities_are_hidden_in_every_protocol_version() {
         let hidden = ["filter".to_owned(), "shallow".to_owned()];
         assert_eq!(
-            without(b"fetch=shallow wait-for-done filter\n", &hidden),
+            without_hidden(b"fetch=shallow wait-for-done filter\n", &hidden),
             b"fetch=wait-for-done\n"
         );
         assert_eq!(
-            without(b"id refs/tags/1\0multi_ack shallow agent=x\n", &hidden),
+            without_hidden(b"id refs/tags/1\0multi_ack shallow agent=x\n", &hidden),
             b"id refs/tags/1\0multi_ack agent=x\n"
         );
-        assert_eq!(without(b"version 2\n", &hidden), b"version 2\n");
+        assert_eq!(without_hidden(b"version 2\n", &hidden), b"version 2\n");
     }
 }

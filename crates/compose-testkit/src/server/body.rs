@@ -1,21 +1,21 @@
-//! The body of a response on its way out, and what happens to it there.
+//! The body of a response, and the faults that are applied while it is sent.
 
 use std::borrow::Cow;
 use std::io;
 
-use super::Shared;
-use super::fault::{At, Fault};
+use super::ServerState;
+use super::fault::{BodyOffset, Fault};
 use super::http::Connection;
-use super::log::Entry;
+use super::log::LogEntry;
 
-/// Sends a response, counts its bytes, and lets it suffer a fault at a byte.
+/// Sends a response, counts its bytes, and applies a fault at a byte.
 pub(crate) struct Response<'a> {
     connection: &'a mut Connection,
-    shared: &'a Shared,
-    entry: Entry,
+    shared: &'a ServerState,
+    entry: LogEntry,
     fault: Option<Fault>,
     chunked: bool,
-    /// How much of the body came here, and the last bytes of it.
+    /// The number of body bytes so far, and the last of them.
     offset: u64,
     tail: Vec<u8>,
     pack: Option<u64>,
@@ -25,8 +25,8 @@ pub(crate) struct Response<'a> {
 impl<'a> Response<'a> {
     pub(crate) fn new(
         connection: &'a mut Connection,
-        shared: &'a Shared,
-        entry: Entry,
+        shared: &'a ServerState,
+        entry: LogEntry,
         fault: Option<Fault>,
     ) -> Self {
         Self {
@@ -42,14 +42,14 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// A whole response.
+    /// Sends a complete response.
     pub(crate) fn answer(mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> io::Result<()> {
         self.start(status, headers)?;
         self.write(body)?;
         self.finish()
     }
 
-    /// Sends the head; the body follows in chunks.
+    /// Sends the head. The body follows in chunks.
     pub(crate) fn start(&mut self, status: u16, headers: &[(&str, &str)]) -> io::Result<()> {
         let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
         for (name, value) in headers {
@@ -95,7 +95,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    fn cut(&self) -> Option<At> {
+    fn cut(&self) -> Option<BodyOffset> {
         match self.fault {
             Some(Fault::ResetAt(at) | Fault::CloseAt(at) | Fault::TruncateAt(at) | Fault::StallAt(at)) => {
                 Some(at)
@@ -143,11 +143,11 @@ impl<'a> Response<'a> {
         Cow::Owned(bytes)
     }
 
-    /// The byte's place in the body, once it is known.
-    fn position(&self, at: At) -> Option<u64> {
+    /// Returns the byte's position in the body, once it is known.
+    fn position(&self, at: BodyOffset) -> Option<u64> {
         match at {
-            At::Body(offset) => Some(offset),
-            At::Pack(offset) => self.pack.map(|pack| pack + offset),
+            BodyOffset::Body(offset) => Some(offset),
+            BodyOffset::Pack(offset) => self.pack.map(|pack| pack + offset),
         }
     }
 
@@ -160,7 +160,7 @@ impl<'a> Response<'a> {
         if let Some(found) = self.tail.windows(4).position(|window| window == b"PACK") {
             self.pack = Some(self.offset - known + found as u64);
         }
-        // A signature that is split between two parts is found in the second.
+        // The signature may be split between two parts.
         self.tail.drain(..self.tail.len().saturating_sub(3));
     }
 
@@ -188,7 +188,7 @@ impl<'a> Response<'a> {
     }
 
     fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Counted before it is sent: who has read a response finds it counted.
+        // Counted before it is sent, so that a client that has read a response finds it counted.
         self.shared
             .log
             .update(self.entry, |seen| seen.bytes_sent += bytes.len() as u64);

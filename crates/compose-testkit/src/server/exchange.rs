@@ -1,19 +1,19 @@
-//! One connection, request after request.
+//! Serves one connection, request by request.
 
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backend::{self, Manner};
+use super::backend::{self, BackendOptions};
 use super::body::Response;
 use super::fault::Fault;
 use super::http::{self, Connection, Request, Socket, Stream};
-use super::log::{Entry, Kind, Seen};
-use super::{Behaviour, Protocol, Shared, pkt};
+use super::log::{LogEntry, ReceivedRequest, RequestKind};
+use super::{Behaviour, Protocol, ServerState, pkt};
 
 /// Serves a connection until either side ends it.
-pub(crate) fn serve(shared: &Shared, stream: TcpStream, number: u64) -> io::Result<()> {
+pub(crate) fn serve(shared: &ServerState, stream: TcpStream, number: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = Socket(Arc::new(stream));
     shared.sockets.add(number, &socket);
@@ -22,8 +22,9 @@ pub(crate) fn serve(shared: &Shared, stream: TcpStream, number: u64) -> io::Resu
     served
 }
 
-fn serve_socket(shared: &Shared, socket: Socket, number: u64) -> io::Result<()> {
-    // The round trip of connecting, which on this machine takes no time, and that of the TLS 1.3 handshake.
+fn serve_socket(shared: &ServerState, socket: Socket, number: u64) -> io::Result<()> {
+    // The round trips of connecting, which take no time on this machine, and of the TLS 1.3
+    // handshake.
     let round_trips = 1 + u32::from(shared.tls.is_some());
     if shared.stop.wait(shared.latency() * round_trips) {
         return Ok(());
@@ -38,7 +39,7 @@ fn serve_socket(shared: &Shared, socket: Socket, number: u64) -> io::Result<()> 
     let mut connection = Connection::new(stream, socket);
     while let Some(request) = next_request(shared, &mut connection)? {
         let (repo, kind) = purpose(&request);
-        let entry = shared.log.add(Seen {
+        let entry = shared.log.add(ReceivedRequest {
             connection: number,
             repo: repo.clone(),
             kind,
@@ -69,8 +70,9 @@ fn serve_socket(shared: &Shared, socket: Socket, number: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// What is no HTTP (a TLS handshake, perhaps) gets the answer that other servers give, and the connection ends.
-fn next_request(shared: &Shared, connection: &mut Connection) -> io::Result<Option<Request>> {
+/// Reads the next request. Input that is not HTTP (such as a TLS handshake) gets the usual answer
+/// of servers, and the connection ends.
+fn next_request(shared: &ServerState, connection: &mut Connection) -> io::Result<Option<Request>> {
     let read = connection.read_request();
     if let Err(error) = &read
         && error.kind() == io::ErrorKind::InvalidData
@@ -82,34 +84,41 @@ fn next_request(shared: &Shared, connection: &mut Connection) -> io::Result<Opti
     read
 }
 
-/// The repo that a request is about, and what it wants of it.
-fn purpose(request: &Request) -> (String, Kind) {
+/// Returns the repo that a request is about, and the type of the request.
+fn purpose(request: &Request) -> (String, RequestKind) {
     let path = request.target.split('?').next().unwrap_or_default();
     let (repo, kind) = if let Some(repo) = path.strip_suffix("/info/refs") {
-        (repo, Kind::InfoRefs)
+        (repo, RequestKind::InfoRefs)
     } else if let Some(repo) = path.strip_suffix("/git-upload-pack") {
         let ls_refs = request
             .body
             .get(4..)
             .is_some_and(|body| body.starts_with(b"command=ls-refs"));
-        (repo, if ls_refs { Kind::LsRefs } else { Kind::Fetch })
+        (
+            repo,
+            if ls_refs {
+                RequestKind::LsRefs
+            } else {
+                RequestKind::Fetch
+            },
+        )
     } else {
-        (path, Kind::Other)
+        (path, RequestKind::Other)
     };
     let repo = repo.trim_matches('/');
     (repo.strip_suffix(".git").unwrap_or(repo).to_owned(), kind)
 }
 
 struct Exchange<'a> {
-    shared: &'a Shared,
+    shared: &'a ServerState,
     request: &'a Request,
-    kind: Kind,
-    entry: Entry,
+    kind: RequestKind,
+    entry: LogEntry,
     behaviour: Behaviour,
 }
 
 impl Exchange<'_> {
-    /// An error ends the connection.
+    /// Answers the request. An error ends the connection.
     fn respond(&self, connection: &mut Connection, fault: Option<Fault>) -> io::Result<()> {
         match &fault {
             Some(Fault::Reset) => {
@@ -152,11 +161,11 @@ impl Exchange<'_> {
                 b"who are you?\n",
             ),
             _ => {
-                let manner = Manner {
+                let options = BackendOptions {
                     protocol: self.protocol(),
                     hidden: &self.behaviour.hidden,
                 };
-                backend::answer(&self.shared.root, self.request, &manner, response)
+                backend::answer(&self.shared.root, self.request, &options, response)
             }
         }
     }
@@ -181,9 +190,9 @@ impl Exchange<'_> {
         self.request.header("authorization") == Some(&http::basic(user, password))
     }
 
-    /// A message in the place of whatever the request asks for.
+    /// Answers with a git message instead of what was requested.
     fn answer_git(&self, response: Response<'_>, message: &[u8]) -> io::Result<()> {
-        if self.kind == Kind::InfoRefs {
+        if self.kind == RequestKind::InfoRefs {
             let body = [&pkt::line(SERVICE), pkt::FLUSH, message, pkt::FLUSH].concat();
             response.answer(200, &[("Content-Type", ADVERTISEMENT)], &body)
         } else {
@@ -191,12 +200,12 @@ impl Exchange<'_> {
         }
     }
 
-    /// The answer to a fetch, up to the side-band lines that are given.
+    /// Answers a fetch with the given side-band lines.
     fn answer_pack(&self, response: Response<'_>, side_band: &[u8]) -> io::Result<()> {
         let before = if self.is_v2() {
             pkt::line(b"packfile\n")
         } else {
-            // Who asked for a depth is told of the shallow commits first: of none.
+            // If the client asked for a depth, an empty list of shallow commits comes first.
             let deepens = self.request.body.windows(7).any(|window| window == b"deepen ");
             [if deepens { pkt::FLUSH } else { b"" }, &pkt::line(b"NAK\n")].concat()
         };
@@ -205,7 +214,7 @@ impl Exchange<'_> {
     }
 
     fn answer_endlessly(&self, mut response: Response<'_>) -> io::Result<()> {
-        let advertises = self.kind == Kind::InfoRefs;
+        let advertises = self.kind == RequestKind::InfoRefs;
         response.start(
             200,
             &[("Content-Type", if advertises { ADVERTISEMENT } else { RESULT })],

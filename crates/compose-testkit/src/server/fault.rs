@@ -1,66 +1,68 @@
-//! What a server or the network in front of it does wrong.
+//! Faults of a server, or of the network in front of it.
 
 use std::time::Duration;
 
-use super::log::Kind;
+use super::log::RequestKind;
 
 /// A byte of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
+pub enum BodyOffset {
     /// Counted from the start of the body.
     Body(u64),
-    /// Counted from the `P` of the pack's signature `PACK`. Side-band framing counts too; without a pack there is no
-    /// such byte.
+    /// Counted from the `P` of the pack's signature `PACK`, including side-band framing. If there
+    /// is no pack, there is no such byte.
     Pack(u64),
 }
 
-/// One thing that goes wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection is reset instead of a response.
+    /// The connection is reset instead of being answered.
     Reset,
-    /// The request is taken and never answered.
+    /// The request is read and never answered.
     Stall,
     /// The connection is reset before the given byte of the body.
-    ResetAt(At),
-    /// The connection is closed in good order before the given byte, the response unfinished.
-    CloseAt(At),
-    /// The body ends before the given byte, as if that were all there is: correct HTTP, a truncated pack.
-    TruncateAt(At),
-    /// Nothing comes from the given byte on, and the connection stays open.
-    StallAt(At),
-    /// The lowest bit of the given byte is the other one.
-    FlipBit(At),
-    /// Other bytes stand at the given place: `Overwrite(At::Pack(8), vec![0xff; 4])` announces 2^32-1 objects.
-    Overwrite(At, Vec<u8>),
-    /// The body comes one byte at a time, with this pause before each.
+    ResetAt(BodyOffset),
+    /// The connection is closed regularly before the given byte; the response is incomplete.
+    CloseAt(BodyOffset),
+    /// The body ends before the given byte as if it were complete: valid HTTP, but a truncated
+    /// pack.
+    TruncateAt(BodyOffset),
+    /// Nothing is sent from the given byte on, and the connection stays open.
+    StallAt(BodyOffset),
+    /// The lowest bit of the given byte is flipped.
+    FlipBit(BodyOffset),
+    /// The bytes at the given place are replaced: `Overwrite(BodyOffset::Pack(8), vec![0xff; 4])` announces
+    /// 2^32-1 objects.
+    Overwrite(BodyOffset, Vec<u8>),
+    /// The body is sent one byte at a time, with this pause before each.
     Drip(Duration),
-    /// A status without a useful body; for 401 with a challenge for Basic credentials.
+    /// A status without a useful body; 401 comes with a challenge for Basic credentials.
     Status {
-        /// Such as 503.
+        /// The status, such as 503.
         code: u16,
-        /// The value of `Retry-After`, if there is to be one.
+        /// The value of `Retry-After`, if any.
         retry_after: Option<String>,
     },
-    /// 200 with an HTML page that asks to log in.
+    /// Status 200 with an HTML page that asks the user to log in.
     LoginPage,
     /// An `ERR` packet with this text.
     Error(String),
-    /// A fetch is answered with this text on side-band 3, the channel of fatal errors.
+    /// A fetch is answered with this text on side-band 3, which carries fatal errors.
     SideBandError(String),
-    /// A redirect to this address with the request's path and query appended. To the server's own address it is a
-    /// loop.
+    /// A redirect to this address with the request's path and query appended. With the server's own
+    /// address it is a loop.
     Redirect {
-        /// 301, 302, 307, 308.
+        /// The status: 301, 302, 307 or 308.
         code: u16,
-        /// Such as `http://127.0.0.1:8080`, `file://`.
+        /// The address, such as `http://127.0.0.1:8080` or `file://`.
         to: String,
     },
     /// A ref advertisement that never ends.
     EndlessRefs,
-    /// A fetch is answered with this pack, whatever was asked.
+    /// A fetch is answered with this pack, whatever was requested.
     Pack(Vec<u8>),
-    /// 200 with this.
+    /// Status 200 with any content.
     Answer {
         /// The `Content-Type`.
         content_type: String,
@@ -70,33 +72,33 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether requests of this kind can suffer it.
-    fn concerns(&self, kind: Kind) -> bool {
+    /// Returns whether the fault applies to requests of this kind.
+    fn concerns(&self, kind: RequestKind) -> bool {
         match self {
-            Self::SideBandError(_) | Self::Pack(_) => kind == Kind::Fetch,
-            Self::EndlessRefs => matches!(kind, Kind::InfoRefs | Kind::LsRefs),
+            Self::SideBandError(_) | Self::Pack(_) => kind == RequestKind::Fetch,
+            Self::EndlessRefs => matches!(kind, RequestKind::InfoRefs | RequestKind::LsRefs),
             Self::ResetAt(at)
             | Self::CloseAt(at)
             | Self::TruncateAt(at)
             | Self::StallAt(at)
             | Self::FlipBit(at)
-            | Self::Overwrite(at, _) => matches!(at, At::Body(_)) || kind == Kind::Fetch,
+            | Self::Overwrite(at, _) => matches!(at, BodyOffset::Body(_)) || kind == RequestKind::Fetch,
             _ => true,
         }
     }
 }
 
-/// A fault, and which requests of a repo suffer it: all that can, or fewer.
+/// A fault, and the requests of a repo that it applies to: all possible ones, or fewer.
 ///
 /// ```
-/// # use compose_testkit::server::{Fault, Kind, Rule};
-/// // The second and the third fetch.
-/// let rule = Rule::from(Fault::Reset).on(Kind::Fetch).after(1).times(2);
+/// # use compose_testkit::server::{Fault, RequestKind, Rule};
+/// The second and the third fetch.
+/// let rule = Rule::from(Fault::Reset).on(RequestKind::Fetch).after(1).times(2);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rule {
     fault: Fault,
-    kind: Option<Kind>,
+    kind: Option<RequestKind>,
     skip: u32,
     times: Option<u32>,
 }
@@ -113,26 +115,26 @@ impl From<Fault> for Rule {
 }
 
 impl Rule {
-    /// Only requests of this kind.
-    pub fn on(mut self, kind: Kind) -> Self {
+    /// Limits the rule to requests of this kind.
+    pub fn on(mut self, kind: RequestKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Not the first `count` of them.
+    /// Skips the first `count` requests.
     pub fn after(mut self, count: u32) -> Self {
         self.skip = count;
         self
     }
 
-    /// Only `count` of them; then all is well.
+    /// Limits the rule to `count` requests; later ones are answered normally.
     pub fn times(mut self, count: u32) -> Self {
         self.times = Some(count);
         self
     }
 
-    /// The fault that a request suffers by this rule, if any; counts the request.
-    pub(crate) fn apply(&mut self, kind: Kind) -> Option<Fault> {
+    /// Returns the fault for a request, if the rule applies, and counts the request.
+    pub(crate) fn apply(&mut self, kind: RequestKind) -> Option<Fault> {
         if !self.fault.concerns(kind) || self.kind.is_some_and(|only| only != kind) {
             return None;
         }
@@ -154,15 +156,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_counts_only_the_requests_that_it_is_about() {
-        let mut rule = Rule::from(Fault::Stall).on(Kind::Fetch).after(1).times(2);
+    fn a_rule_counts_only_requests_of_its_kind() {
+        let mut rule = Rule::from(Fault::Stall).on(RequestKind::Fetch).after(1).times(2);
         let suffered: Vec<bool> = [
-            Kind::InfoRefs,
-            Kind::Fetch,
-            Kind::LsRefs,
-            Kind::Fetch,
-            Kind::Fetch,
-            Kind::Fetch,
+            RequestKind::InfoRefs,
+            RequestKind::Fetch,
+            RequestKind::LsRefs,
+            RequestKind::Fetch,
+            RequestKind::Fetch,
+            RequestKind::Fetch,
         ]
         .into_iter()
         .map(|kind| rule.apply(kind).is_some())
@@ -171,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_has_no_pack_to_be_cut() {
+    fn faults_in_a_pack_do_not_apply_to_handshakes() {
         assert_eq!(
-            Rule::from(Fault::TruncateAt(At::Pack(9))).apply(Kind::InfoRefs),
+            Rule::from(Fault::TruncateAt(BodyOffset::Pack(9))).apply(RequestKind::InfoRefs),
             None
         );
         assert!(
-            Rule::from(Fault::TruncateAt(At::Body(9)))
-                .apply(Kind::InfoRefs)
+            Rule::from(Fault::TruncateAt(BodyOffset::Body(9)))
+                .apply(RequestKind::InfoRefs)
                 .is_some()
         );
     }

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as far as git needs it, on a socket that stays in our hands: the faults need to stall, reset and cut it at
-//! a byte, which a server library keeps to itself.
+//! HTTP/1.1 as far as git needs it, on a socket under direct control: the faults have to stall,
+//! reset and cut it at a certain byte, which a server library does not allow.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,20 +8,20 @@ use std::sync::Arc;
 use base64::Engine as _;
 use rustix::net::sockopt::set_socket_linger;
 
-/// Heads beyond this are refused; bodies are bounded by [`MAX_BODY`].
+/// The most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The longest request body that is taken, in bytes.
+/// The most bytes of a request's body.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// A request, its body read whole and no longer compressed.
+/// A request with its complete, decompressed body.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Bytes that it took on the wire (inside TLS).
+    /// The bytes that the request took on the wire (inside TLS).
     pub(crate) received: u64,
 }
 
@@ -30,7 +30,7 @@ impl Request {
         header(&self.headers, name)
     }
 
-    /// Whether a header, read as a list, has the item.
+    /// Returns whether a header contains the item, read as a comma-separated list.
     fn lists(&self, name: &str, item: &str) -> bool {
         self.header(name)
             .is_some_and(|list| list.split(',').any(|part| part.trim().eq_ignore_ascii_case(item)))
@@ -41,7 +41,7 @@ impl Request {
     }
 }
 
-/// The first header of a name.
+/// Returns the first header with this name.
 pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers
         .iter()
@@ -49,7 +49,7 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
         .map(|(_, value)| value.as_str())
 }
 
-/// The value of `Authorization` for Basic credentials.
+/// Returns the value of `Authorization` for Basic credentials.
 pub(crate) fn basic(user: &str, password: &str) -> String {
     format!(
         "Basic {}",
@@ -57,24 +57,25 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     )
 }
 
-/// A socket that its connection and the server's list of connections share, so that closing the one closes it.
+/// A socket that is shared by its connection and the server's list of connections, so that the
+/// server can close it.
 #[derive(Debug, Clone)]
 pub(crate) struct Socket(pub(crate) Arc<TcpStream>);
 
 impl Socket {
-    /// Reads until the peer has closed, or the server shuts the socket down.
+    /// Reads until the peer closes, or the server shuts the socket down.
     pub(crate) fn wait_for_close(&self) {
         let mut buffer = [0; 4096];
         while matches!((&*self.0).read(&mut buffer), Ok(count) if count > 0) {}
     }
 
-    /// Makes the closing of the socket a reset (RST), as of a peer that has died.
+    /// Makes closing the socket a reset (RST), as if the peer had died.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
         Ok(set_socket_linger(&*self.0, Some(std::time::Duration::ZERO))?)
     }
 
     pub(crate) fn shut_down(&self) {
-        // Fails where the peer was first.
+        // This fails if the peer has closed first.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }
@@ -95,16 +96,16 @@ impl Write for Socket {
     }
 }
 
-/// A connection from the server's side, plain or inside TLS.
+/// A connection on the server's side, plain or inside TLS.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     pub(crate) socket: Socket,
-    /// Bytes read beyond the last request.
+    /// Bytes that were read beyond the last request.
     ahead: Vec<u8>,
     received: u64,
 }
 
-/// What a connection reads from and writes to.
+/// The stream that a connection reads from and writes to.
 pub(crate) trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
@@ -119,7 +120,8 @@ impl Connection {
         }
     }
 
-    /// The next request; none where the peer has closed between two.
+    /// Reads the next request. Returns `None` if the peer has closed the connection between
+    /// requests.
     pub(crate) fn read_request(&mut self) -> io::Result<Option<Request>> {
         self.received = 0;
         let Some(mut request) = self.read_head()? else {
@@ -135,7 +137,7 @@ impl Connection {
             self.read_chunked()?
         } else if let Some(length) = request.header("content-length") {
             let length = length.parse().ok().filter(|length| *length <= MAX_BODY);
-            self.read_exactly(length.ok_or_else(|| invalid("a content-length that is none"))?)?
+            self.read_exactly(length.ok_or_else(|| invalid("an invalid content-length"))?)?
         } else {
             Vec::new()
         };
@@ -163,14 +165,14 @@ impl Connection {
                 .map_err(|error| invalid(&error.to_string()))?
             {
                 httparse::Status::Complete(length) => {
-                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    let decode = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     let request = Request {
                         method: parsed.method.unwrap_or_default().to_owned(),
                         target: parsed.path.unwrap_or_default().to_owned(),
                         headers: parsed
                             .headers
                             .iter()
-                            .map(|one| (one.name.to_owned(), text(one.value)))
+                            .map(|one| (one.name.to_owned(), decode(one.value)))
                             .collect(),
                         body: Vec::new(),
                         received: 0,
@@ -179,7 +181,7 @@ impl Connection {
                     return Ok(Some(request));
                 }
                 httparse::Status::Partial if self.ahead.len() > MAX_HEAD => {
-                    return Err(invalid("a head without end"));
+                    return Err(invalid("a head beyond the limit"));
                 }
                 httparse::Status::Partial => {
                     if !self.fill()? {

@@ -1,4 +1,4 @@
-//! What clients have asked, and what it cost.
+//! The requests that clients sent, and their traffic.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::http;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RequestKind {
     /// `GET .../info/refs`: the handshake; on protocol v0 and v1 with all refs.
     InfoRefs,
     /// `POST .../git-upload-pack` with protocol v2's `ls-refs`.
@@ -19,43 +19,43 @@ pub enum Kind {
     Other,
 }
 
-/// A request as the server saw it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    /// Numbers the connection that it came by.
+pub struct ReceivedRequest {
+    /// The number of its connection.
     pub connection: u64,
-    /// The repo's name: the path without what git appends, and without `.git`.
+    /// The repo's name: the path without git's suffixes and without `.git`.
     pub repo: String,
-    /// What it is for.
-    pub kind: Kind,
-    /// `GET`, `POST`.
+    /// Its purpose.
+    pub kind: RequestKind,
+    /// The method: `GET` or `POST`.
     pub method: String,
     /// The path and the query.
     pub target: String,
-    /// In the order they came.
+    /// The headers in their order.
     pub headers: Vec<(String, String)>,
-    /// No longer compressed.
+    /// The decompressed body.
     pub body: Vec<u8>,
-    /// The status of the response; none as long as there is none.
+    /// The status of the response; `None` until there is one.
     pub status: Option<u16>,
-    /// Head and body of the request, in bytes.
+    /// The bytes of the request's head and body.
     pub bytes_received: u64,
-    /// Head and body of the response so far, in bytes.
+    /// The bytes of the response's head and body so far.
     pub bytes_sent: u64,
 }
 
-impl Seen {
-    /// The first header of a name.
+impl ReceivedRequest {
+    /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         http::header(&self.headers, name)
     }
 
-    /// The credential that came with it.
+    /// Returns the `Authorization` header.
     pub fn authorization(&self) -> Option<&str> {
         self.header("authorization")
     }
 
-    /// The body as text; its pkt-lines are text but for packs.
+    /// Returns the body as text. Except for packs, pkt-lines are text.
     pub fn body_text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -64,36 +64,37 @@ impl Seen {
 /// Sums over requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Connections that brought at least one request.
+    /// The connections with at least one request.
     pub connections: u64,
-    /// Handshakes.
+    /// The handshakes.
     pub info_refs: u64,
-    /// Looks at the refs by protocol v2.
+    /// The `ls-refs` requests of protocol v2.
     pub ls_refs: u64,
-    /// Fetches.
+    /// The fetches.
     pub fetches: u64,
-    /// Heads and bodies of requests.
+    /// The bytes of the requests' heads and bodies.
     pub bytes_received: u64,
-    /// Heads and bodies of responses.
+    /// The bytes of the responses' heads and bodies.
     pub bytes_sent: u64,
 }
 
 impl Stats {
-    /// Handshakes, looks at the refs and fetches: the round trips beyond connecting.
+    /// Returns the number of handshakes, `ls-refs` requests and fetches: the round trips besides
+    /// connecting.
     pub fn requests(&self) -> u64 {
         self.info_refs + self.ls_refs + self.fetches
     }
 
-    pub(crate) fn of<'a>(seen: impl Iterator<Item = &'a Seen>) -> Self {
+    pub(crate) fn of<'a>(seen: impl Iterator<Item = &'a ReceivedRequest>) -> Self {
         let mut stats = Self::default();
         let mut connections = BTreeSet::new();
         for seen in seen {
             connections.insert(seen.connection);
             match seen.kind {
-                Kind::InfoRefs => stats.info_refs += 1,
-                Kind::LsRefs => stats.ls_refs += 1,
-                Kind::Fetch => stats.fetches += 1,
-                Kind::Other => {}
+                RequestKind::InfoRefs => stats.info_refs += 1,
+                RequestKind::LsRefs => stats.ls_refs += 1,
+                RequestKind::Fetch => stats.fetches += 1,
+                RequestKind::Other => {}
             }
             stats.bytes_received += seen.bytes_received;
             stats.bytes_sent += seen.bytes_sent;
@@ -103,39 +104,39 @@ impl Stats {
     }
 }
 
-/// The requests so far, and somebody to wake when there are more.
+/// The requests so far, with a condition variable to wait for more.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    state: Mutex<State>,
+    state: Mutex<LogState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    seen: Vec<Seen>,
-    /// How often it was cleared: entries of before are gone.
+struct LogState {
+    seen: Vec<ReceivedRequest>,
+    /// The number of times that the log was cleared, which invalidates earlier entries.
     generation: u64,
 }
 
-/// Names an entry of the log.
+/// A reference to an entry of the log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     generation: u64,
     index: usize,
 }
 
 impl Log {
-    pub(crate) fn add(&self, seen: Seen) -> Entry {
+    pub(crate) fn add(&self, seen: ReceivedRequest) -> LogEntry {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.seen.push(seen);
         self.changed.notify_all();
-        Entry {
+        LogEntry {
             generation: state.generation,
             index: state.seen.len() - 1,
         }
     }
 
-    pub(crate) fn update(&self, entry: Entry, change: impl FnOnce(&mut Seen)) {
+    pub(crate) fn update(&self, entry: LogEntry, change: impl FnOnce(&mut ReceivedRequest)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation == entry.generation {
             change(&mut state.seen[entry.index]);
@@ -149,11 +150,11 @@ impl Log {
         state.generation += 1;
     }
 
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&[Seen]) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[ReceivedRequest]) -> T) -> T {
         read(&self.state.lock().unwrap_or_else(PoisonError::into_inner).seen)
     }
 
-    pub(crate) fn wait(&self, limit: Duration, condition: impl Fn(&[Seen]) -> bool) -> bool {
+    pub(crate) fn wait(&self, limit: Duration, condition: impl Fn(&[ReceivedRequest]) -> bool) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, _) = self
             .changed

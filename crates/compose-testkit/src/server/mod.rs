@@ -1,7 +1,8 @@
-//! A smart-HTTP git server over real `git http-backend`, on the loopback interface, that counts, delays and fails.
+//! A smart-HTTP git server over the real `git http-backend`, on the loopback interface, which
+//! counts requests, delays them and injects faults.
 //!
-//! A thread per connection and a socket in our own hands: what a test needs of a server here is a stall, a reset or a
-//! flipped bit at a byte of its choice.
+//! It uses a thread per connection and its own socket handling, because tests need to stall, reset
+//! or flip a bit at a certain byte.
 
 mod backend;
 mod body;
@@ -22,31 +23,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use fault::{At, Fault, Rule};
-pub use log::{Kind, Seen, Stats};
+pub use fault::{BodyOffset, Fault, Rule};
+pub use log::{ReceivedRequest, RequestKind, Stats};
 pub use proxy::{Proxy, Tunnel};
 pub use sockets::ClosedPort;
 pub use tls::{Authority, Identity};
 
 use log::Log;
-use sockets::{Sockets, Stop};
+use sockets::{Sockets, StopSignal};
 
-/// Stands for every repo where a repo's name is asked for.
+/// Stands for every repo in methods that take a repo's name.
 pub const ANY: &str = "*";
 
-/// The protocol versions that a repo's server speaks.
+/// The protocol versions that the server supports for a repo.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// What the client asks for: v2 from every current one.
+    /// The version that the client requests: v2 for every current client.
     #[default]
     AsAsked,
-    /// Only v0: the client's wish is not passed on.
+    /// Only v0: the client's request for another version is not passed on.
     V0,
     /// Only v1.
     V1,
 }
 
-/// How a repo's requests are answered.
+/// How the requests for a repo are answered.
 #[derive(Debug, Clone, Default)]
 struct Behaviour {
     rules: Vec<Rule>,
@@ -55,26 +56,27 @@ struct Behaviour {
     hidden: Vec<String>,
 }
 
-/// What the connections share.
+/// The state that the connections share.
 #[derive(Debug)]
-struct Shared {
+struct ServerState {
     root: PathBuf,
     tls: Option<Arc<rustls::ServerConfig>>,
-    /// In microseconds.
+    /// The latency in microseconds.
     latency: AtomicU64,
     behaviours: Mutex<BTreeMap<String, Behaviour>>,
     log: Log,
-    stop: Stop,
+    stop: StopSignal,
     sockets: Sockets,
 }
 
-impl Shared {
+impl ServerState {
     fn latency(&self) -> Duration {
         Duration::from_micros(self.latency.load(Ordering::Relaxed))
     }
 
-    /// How a request is to be answered, by what is said of its repo, then of any; and what it suffers.
-    fn behaviour(&self, repo: &str, kind: Kind) -> (Behaviour, Option<Fault>) {
+    /// Returns how a request is answered, by the settings for its repo and then those for any repo,
+    /// and the fault that is applied.
+    fn behaviour(&self, repo: &str, kind: RequestKind) -> (Behaviour, Option<Fault>) {
         let mut behaviours = self.behaviours.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fault = None;
         for name in [repo, ANY] {
@@ -99,32 +101,34 @@ impl Shared {
     }
 }
 
-/// A running server. Dropping it ends every connection, and waits for the end.
+/// A running server. Dropping it ends all connections and waits for their threads.
 #[derive(Debug)]
 pub struct GitServer {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     address: SocketAddr,
     accepting: Option<JoinHandle<()>>,
 }
 
 impl GitServer {
-    /// Serves the repos below `root` on a free port of 127.0.0.1, by plain HTTP.
+    /// Serves the repos below `root` on a free port of 127.0.0.1, over plain HTTP.
     ///
     /// # Panics
-    /// Where there is no port to be had.
+    ///
+    /// If there is no free port.
     pub fn start(root: &Path) -> Self {
         Self::listen(root, "127.0.0.1:0", None)
     }
 
-    /// As [`GitServer::start`], by HTTPS.
+    /// Serves over HTTPS, like [`GitServer::start`].
     pub fn start_tls(root: &Path, identity: &Identity) -> Self {
         Self::listen(root, "127.0.0.1:0", Some(identity))
     }
 
-    /// Serves on an address of choice, by HTTPS where there is an identity.
+    /// Serves on a certain address, over HTTPS if there is an identity.
     ///
     /// # Panics
-    /// Where the address is not to be had.
+    ///
+    /// If the address is not available.
     pub fn listen(root: &Path, address: &str, identity: Option<&Identity>) -> Self {
         let listener =
             TcpListener::bind(address).unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"));
@@ -133,13 +137,13 @@ impl GitServer {
 
     fn accept(root: &Path, listener: TcpListener, identity: Option<&Identity>) -> Self {
         let address = listener.local_addr().expect("the listener is bound");
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             root: root.to_owned(),
             tls: identity.map(Identity::server_config),
             latency: AtomicU64::new(0),
             behaviours: Mutex::default(),
             log: Log::default(),
-            stop: Stop::default(),
+            stop: StopSignal::default(),
             sockets: Sockets::default(),
         });
         let accepting = {
@@ -153,12 +157,13 @@ impl GitServer {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn socket_address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Such as `http://127.0.0.1:40123`; by HTTPS `https://localhost:40123`.
+    /// Returns the base URL, such as `http://127.0.0.1:40123`, or `https://localhost:40123` for
+    /// HTTPS.
     pub fn address(&self) -> String {
         match self.shared.tls {
             None => format!("http://{}", self.address),
@@ -166,24 +171,24 @@ impl GitServer {
         }
     }
 
-    /// A repo's URL.
+    /// Returns the URL of a repo.
     pub fn url(&self, repo: &str) -> String {
         format!("{}/{repo}", self.address())
     }
 
-    /// What each request takes at least from now on, and each new connection (by HTTPS, twice): the round trip of a
-    /// distant server.
+    /// Delays each request from now on, and each new connection (twice for HTTPS), by the round
+    /// trip of a distant server.
     pub fn set_latency(&self, round_trip: Duration) {
         let micros = u64::try_from(round_trip.as_micros()).expect("a latency is below an age of the earth");
         self.shared.latency.store(micros, Ordering::Relaxed);
     }
 
-    /// Lets requests to a repo suffer a fault, after the rules that are there already.
+    /// Adds a fault for requests to a repo, after the existing rules.
     pub fn inject(&self, repo: &str, rule: impl Into<Rule>) {
         self.change(repo, |behaviour| behaviour.rules.push(rule.into()));
     }
 
-    /// Takes all faults of a repo away.
+    /// Removes all faults of a repo.
     pub fn heal(&self, repo: &str) {
         self.change(repo, |behaviour| behaviour.rules.clear());
     }
@@ -194,12 +199,12 @@ impl GitServer {
         self.change(repo, |behaviour| behaviour.credentials = credentials);
     }
 
-    /// Sets the protocol versions that a repo's server speaks.
+    /// Sets the protocol versions that the server supports for a repo.
     pub fn set_protocol(&self, repo: &str, protocol: Protocol) {
         self.change(repo, |behaviour| behaviour.protocol = protocol);
     }
 
-    /// Leaves a capability (`filter`, `shallow`) out of a repo's handshakes.
+    /// Removes a capability (such as `filter` or `shallow`) from a repo's handshakes.
     pub fn hide_capability(&self, repo: &str, capability: &str) {
         self.change(repo, |behaviour| behaviour.hidden.push(capability.to_owned()));
     }
@@ -213,19 +218,19 @@ impl GitServer {
         change(behaviours.entry(repo.to_owned()).or_default());
     }
 
-    /// All requests so far, in the order they came.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.shared.log.read(<[Seen]>::to_vec)
+    /// Returns all requests so far, in order.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.shared.log.read(<[ReceivedRequest]>::to_vec)
     }
 
-    /// The sums over a repo's requests, or over all ([`ANY`]).
+    /// Returns the sums over a repo's requests, or over all of them ([`ANY`]).
     pub fn stats(&self, repo: &str) -> Stats {
         self.shared
             .log
             .read(|seen| Stats::of(seen.iter().filter(|seen| repo == ANY || seen.repo == repo)))
     }
 
-    /// Forgets the requests so far.
+    /// Clears the log of requests.
     pub fn clear_requests(&self) {
         self.shared.log.clear();
     }
@@ -233,9 +238,10 @@ impl GitServer {
     /// Waits until the requests satisfy a condition.
     ///
     /// # Panics
-    /// Where they do not within `limit`.
+    ///
+    /// If they do not within `limit`.
     #[track_caller]
-    pub fn wait_for(&self, limit: Duration, condition: impl Fn(&[Seen]) -> bool) {
+    pub fn wait_for(&self, limit: Duration, condition: impl Fn(&[ReceivedRequest]) -> bool) {
         let satisfied = self.shared.log.wait(limit, condition);
         assert!(
             satisfied,
@@ -249,16 +255,17 @@ impl Drop for GitServer {
     fn drop(&mut self) {
         self.shared.stop.stop();
         self.shared.sockets.shut_down();
-        // Wakes the thread that accepts; fails where it has ended already.
+        // Wakes the accepting thread; this fails if it has ended already.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
-            // It has panicked where a connection's thread could not be started: nothing is left to wait for.
+            // The thread panicked if a connection's thread could not be started; nothing is left to
+            // wait for.
             let _ = accepting.join();
         }
     }
 }
 
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept_all(listener: &TcpListener, shared: &Arc<ServerState>) {
     let mut connections: Vec<JoinHandle<()>> = Vec::new();
     for (number, stream) in listener.incoming().enumerate() {
         if shared.stop.is_stopped() {
@@ -268,14 +275,14 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         connections.retain(|connection| !connection.is_finished());
         connections.push(std::thread::spawn(move || {
-            // An error is the client's, or the fault that was asked for: the connection has ended with it.
+            // An error comes from the client or from an injected fault; either ends the connection.
             let _ = exchange::serve(&shared, stream, number as u64);
         }));
     }
-    // Of those that were accepted while the others were being shut down.
+    // Closes connections that were accepted during the shutdown.
     shared.sockets.shut_down();
     for connection in connections {
-        // A panic has been printed by its thread.
+        // The thread has printed its panic.
         let _ = connection.join();
     }
 }

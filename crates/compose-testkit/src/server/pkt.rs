@@ -1,19 +1,19 @@
-//! The pkt-lines of git's protocol (gitprotocol-common).
+//! The pkt-line format of git's protocol (gitprotocol-common).
 
-/// Ends a message.
+/// The packet that ends a message.
 pub(crate) const FLUSH: &[u8] = b"0000";
 
-/// The most bytes that one line takes, its length included.
+/// The most bytes of one line, including its length.
 const MAX_LINE: usize = 65_520;
 
-/// One line with its length before it.
+/// Formats one line with its length.
 pub(crate) fn line(content: &[u8]) -> Vec<u8> {
     let mut line = format!("{:04x}", content.len() + 4).into_bytes();
     line.extend_from_slice(content);
     line
 }
 
-/// Data on a channel of the side-band, in as many lines as it takes.
+/// Formats data on a side-band channel, in as many lines as needed.
 pub(crate) fn side_band(channel: u8, data: &[u8]) -> Vec<u8> {
     data.chunks(MAX_LINE - 5)
         .flat_map(|part| {
@@ -24,7 +24,8 @@ pub(crate) fn side_band(channel: u8, data: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Calls `edit` with the content of every line, and returns the lines anew. What is not pkt-lines stays as it is.
+/// Replaces the content of every line by the result of `edit`. Bytes that are not pkt-lines are
+/// kept unchanged.
 pub(crate) fn rewrite(message: &[u8], edit: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len());
     let mut rest = message;
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_rewritten_between_the_marks_that_separate_them() {
+    fn lines_are_rewritten_and_flush_packets_are_kept() {
         let message = [
             line(b"# service=git-upload-pack\n"),
             FLUSH.to_vec(),

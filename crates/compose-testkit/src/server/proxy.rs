@@ -6,49 +6,51 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::http::{self, Connection, Request, Socket};
-use super::sockets::{Sockets, Stop};
+use super::sockets::{Sockets, StopSignal};
 
-/// A running proxy on a free port of 127.0.0.1. Dropping it ends every connection.
+/// A running proxy on a free port of 127.0.0.1. Dropping it ends all connections.
 #[derive(Debug)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     address: SocketAddr,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What a client asked the proxy for.
+/// A request to the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
-    /// `CONNECT`, or the method of a request that was passed on.
+    /// `CONNECT`, or the method of a forwarded request.
     pub method: String,
-    /// `host:port` or an absolute URL, as it was asked.
+    /// `host:port` or an absolute URL, as requested.
     pub target: String,
-    /// The credential for the proxy that came with it.
+    /// The value of `Proxy-Authorization`.
     pub authorization: Option<String>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    /// The value of `Proxy-Authorization` without which nothing is passed on.
+struct ProxyState {
+    /// The value of `Proxy-Authorization` that is required, if any.
     credentials: Option<String>,
     tunnels: Mutex<Vec<Tunnel>>,
-    stop: Stop,
+    stop: StopSignal,
     sockets: Sockets,
 }
 
 impl Proxy {
-    /// Starts it.
+    /// Starts a proxy.
     ///
     /// # Panics
-    /// Where there is no port to be had.
+    ///
+    /// If there is no free port.
     pub fn start() -> Self {
         Self::listen(None)
     }
 
-    /// Starts one that requires Basic credentials.
+    /// Starts a proxy that requires Basic credentials.
     ///
     /// # Panics
-    /// Where there is no port to be had.
+    ///
+    /// If there is no free port.
     pub fn start_with_credentials(user: &str, password: &str) -> Self {
         Self::listen(Some(http::basic(user, password)))
     }
@@ -57,9 +59,9 @@ impl Proxy {
         let listener =
             TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("cannot take a port: {error}"));
         let address = listener.local_addr().expect("the listener is bound");
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             credentials,
-            ..Shared::default()
+            ..ProxyState::default()
         });
         let accepting = {
             let shared = Arc::clone(&shared);
@@ -72,12 +74,12 @@ impl Proxy {
         }
     }
 
-    /// For `HTTPS_PROXY` and `http_proxy`.
+    /// Returns the proxy's URL, for `HTTPS_PROXY` and `http_proxy`.
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What was asked of it so far, what it refused included.
+    /// Returns all requests so far, including refused ones.
     pub fn tunnels(&self) -> Vec<Tunnel> {
         self.shared
             .tunnels
@@ -91,7 +93,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stop.stop();
         self.shared.sockets.shut_down();
-        // Wakes the thread that accepts; fails where it has ended already.
+        // Wakes the accepting thread; this fails if it has ended already.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -99,7 +101,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept_all(listener: &TcpListener, shared: &Arc<ProxyState>) {
     for (number, stream) in listener.incoming().enumerate() {
         if shared.stop.is_stopped() {
             return;
@@ -108,10 +110,10 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             let socket = Socket(Arc::new(stream));
-            // Two sockets a tunnel: the client's and the server's.
+            // A tunnel has two sockets: the client's and the server's.
             let numbers = (number as u64 * 2, number as u64 * 2 + 1);
             shared.sockets.add(numbers.0, &socket);
-            // An error is one of the two peers' end.
+            // An error means that one of the peers has gone.
             let _ = serve(&shared, socket, numbers.1);
             shared.sockets.remove(numbers.0);
             shared.sockets.remove(numbers.1);
@@ -119,7 +121,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn serve(shared: &Shared, client: Socket, number: u64) -> io::Result<()> {
+fn serve(shared: &ProxyState, client: Socket, number: u64) -> io::Result<()> {
     let mut connection = Connection::new(Box::new(client.clone()), client.clone());
     while let Some(request) = connection.read_request()? {
         shared
@@ -149,17 +151,17 @@ fn serve(shared: &Shared, client: Socket, number: u64) -> io::Result<()> {
             connection.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
             return tunnel(client, server);
         }
-        pass_on(&mut connection, &request)?;
+        forward(&mut connection, &request)?;
     }
     Ok(())
 }
 
-/// Copies both ways until both sides have ended.
+/// Copies in both directions until both sides have ended.
 fn tunnel(mut client: Socket, mut server: Socket) -> io::Result<()> {
     let (mut from_client, mut to_server) = (client.clone(), server.clone());
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // An error ends the tunnel, as the end of the stream does.
+            // An error ends the tunnel like the end of the stream.
             let _ = io::copy(&mut from_client, &mut to_server);
             to_server.shut_down();
         });
@@ -169,8 +171,9 @@ fn tunnel(mut client: Socket, mut server: Socket) -> io::Result<()> {
     })
 }
 
-/// Sends a request of an absolute URL to its server, over a connection of its own, and the response back as it is.
-fn pass_on(connection: &mut Connection, request: &Request) -> io::Result<()> {
+/// Forwards a request for an absolute URL over a new connection, and returns the response
+/// unchanged.
+fn forward(connection: &mut Connection, request: &Request) -> io::Result<()> {
     let rest = request
         .target
         .strip_prefix("http://")

@@ -1,4 +1,4 @@
-//! Ending what waits, and ports where nobody answers.
+//! Stopping waiting threads, and ports that refuse connections.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -12,14 +12,14 @@ use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use super::GitServer;
 use super::http::Socket;
 
-/// Tells every thread at once that it is over.
+/// A signal that stops all threads at once.
 #[derive(Debug, Default)]
-pub(crate) struct Stop {
+pub(crate) struct StopSignal {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Stop {
+impl StopSignal {
     pub(crate) fn stop(&self) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
@@ -29,7 +29,7 @@ impl Stop {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the whole time, or until it is over; tells which.
+    /// Waits for the given time or until the stop. Returns whether it was stopped.
     pub(crate) fn wait(&self, time: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let (stopped, _) = self
@@ -40,8 +40,8 @@ impl Stop {
     }
 }
 
-/// The open connections, to be shut down. They are not kept open by being here: a reset happens when the last owner
-/// closes.
+/// The open connections, which can be shut down. Weak references do not keep them open, so that a
+/// reset happens when the last owner closes its socket.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets(Mutex<HashMap<u64, Weak<std::net::TcpStream>>>);
 
@@ -67,7 +67,7 @@ impl Sockets {
     }
 }
 
-/// A port of 127.0.0.1 that is taken but refuses connections, until a server opens it.
+/// A port of 127.0.0.1 that is reserved but refuses connections until a server opens it.
 #[derive(Debug)]
 pub struct ClosedPort {
     socket: OwnedFd,
@@ -75,11 +75,12 @@ pub struct ClosedPort {
 }
 
 impl ClosedPort {
-    /// Takes a free port.
+    /// Reserves a free port.
     ///
     /// # Panics
-    /// Where there is none.
-    #[expect(clippy::new_without_default, reason = "it takes something of the machine")]
+    ///
+    /// If there is none.
+    #[expect(clippy::new_without_default, reason = "it reserves a port")]
     pub fn new() -> Self {
         let take = || {
             let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
@@ -90,7 +91,7 @@ impl ClosedPort {
         take().unwrap_or_else(|error| panic!("cannot take a port: {error}"))
     }
 
-    /// The address of a plain HTTP server at the port.
+    /// Returns the URL of a plain HTTP server at the port.
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -98,7 +99,8 @@ impl ClosedPort {
     /// Starts a server at the port.
     ///
     /// # Panics
-    /// Where the port cannot be listened on.
+    ///
+    /// If it cannot listen.
     pub fn open(self, root: &Path) -> GitServer {
         listen(&self.socket, 128)
             .unwrap_or_else(|error| panic!("cannot listen on {}: {error}", self.address));

@@ -1,4 +1,4 @@
-//! A private certificate authority, and servers that it vouches for, rightly and wrongly.
+//! A private certificate authority, with valid and invalid server certificates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,26 +9,27 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// An authority that no machine trusts unless told so.
+/// A certificate authority that no machine trusts by default.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A server's certificate and its key.
+/// A server's certificate with its key.
 #[derive(Debug, Clone)]
 pub struct Identity {
     config: Arc<rustls::ServerConfig>,
 }
 
 impl Authority {
-    /// A new one, with a key of its own.
+    /// Creates an authority with a new key.
     ///
     /// # Panics
-    /// Where the machine has no randomness.
+    ///
+    /// If there is no source of randomness.
     #[expect(clippy::new_without_default, reason = "no two are equal")]
     pub fn new() -> Self {
         let key = key();
-        // A name of its own: a client tells an unknown authority from a forged signature by it.
+        // A unique name lets clients tell an unknown authority from a forged signature.
         let id: String = key
             .der_bytes()
             .iter()
@@ -46,15 +47,16 @@ impl Authority {
         Self { issuer }
     }
 
-    /// The certificate, as PEM: what `SSL_CERT_FILE` and `GIT_SSL_CAINFO` take.
+    /// Returns the certificate as PEM, for `SSL_CERT_FILE` and `GIT_SSL_CAINFO`.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// Writes [`Authority::pem`] to `ca.pem` of a directory.
+    /// Writes [`Authority::pem`] to `ca.pem` in a directory.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    ///
+    /// If it cannot be written.
     pub fn write(&self, directory: &Path) -> PathBuf {
         let path = directory.join("ca.pem");
         std::fs::write(&path, self.pem())
@@ -62,7 +64,7 @@ impl Authority {
         path
     }
 
-    /// A server that is what it says: `localhost` and `127.0.0.1`, from 1975 to 4096.
+    /// Returns a valid identity for `localhost` and `127.0.0.1`, from 1975 to 4096.
     pub fn identity(&self) -> Identity {
         self.sign(CertificateParams::new([
             "localhost".to_owned(),
@@ -70,7 +72,7 @@ impl Authority {
         ]))
     }
 
-    /// A server whose certificate has expired.
+    /// Returns an identity whose certificate has expired.
     pub fn expired_identity(&self) -> Identity {
         self.sign(
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).map(|mut params| {
@@ -81,7 +83,7 @@ impl Authority {
         )
     }
 
-    /// A server that has the certificate of another host.
+    /// Returns an identity with the certificate of another host.
     pub fn other_host_identity(&self) -> Identity {
         self.sign(CertificateParams::new(["git.example.com".to_owned()]))
     }
@@ -93,7 +95,7 @@ impl Authority {
             .expect("the parameters are complete");
         let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone(), self.issuer.der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the key was just made");
-        // The provider is named: a process-wide default may be somebody else's.
+        // The provider is explicit because other code may set a process-wide default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -114,7 +116,7 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Identity {
-    /// For a server of one's own.
+    /// Returns the TLS configuration, for a server outside of this kit.
     pub fn server_config(&self) -> Arc<rustls::ServerConfig> {
         Arc::clone(&self.config)
     }

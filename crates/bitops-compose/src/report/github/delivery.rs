@@ -22,11 +22,7 @@ pub(crate) fn deliver(
 ) {
     let sources = &gathered.layers.sources;
     files::summary(|| {
-        let page = Page {
-            composition,
-            sources,
-            locked: &gathered.locked,
-        };
+        let page = Page { composition, sources };
         masks.apply(&page.render()).into_owned()
     });
     if !files::wants_outputs() || !composition.conflicts.is_empty() {

@@ -1,7 +1,7 @@
 //! What composing changed, as unified diffs.
 
-use compose_model::text::is_unprintable;
-use similar::TextDiff;
+use compose_model::{StyledText, styled, text::is_unprintable};
+use similar::{ChangeTag, TextDiff};
 
 use crate::{
     compose::{
@@ -21,7 +21,7 @@ pub struct FileDiff {
     /// The composed file, relative to the environment.
     pub path: String,
     /// A unified diff with its two header lines. Control characters are escaped.
-    pub text: String,
+    pub text: StyledText,
 }
 
 /// One side of a diff.
@@ -96,14 +96,14 @@ fn who(from: &Provenance, sources: &[Source]) -> String {
 
 /// A unified diff, or `None` where both sides have the same bytes. Files that are no text, or too long for a reader,
 /// are told to differ in one line, as `diff` does.
-pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<String> {
+pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<StyledText> {
     if old.bytes == new.bytes {
         return None;
     }
     let header = |side: Side<'_>| format!("{}\t{}", side.path, side.whose);
     let texts = (readable(old.bytes), readable(new.bytes));
     let (Some(before), Some(after)) = texts else {
-        return Some(format!("Files {} and {} differ\n", header(old), header(new)));
+        return Some(format!("Files {} and {} differ\n", header(old), header(new)).into());
     };
     // Only `\n` ends a line: a lone `\r` is a character like any other.
     let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
@@ -111,8 +111,27 @@ pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<String> {
     let diff = TextDiff::configure()
         .newline_terminated(true)
         .diff_slices(&before, &after);
-    let text = diff.unified_diff().header(&header(old), &header(new)).to_string();
-    Some(printable(&text))
+    let mut out = StyledText::new();
+    for (mark, side) in [("---", old), ("+++", new)] {
+        out.push_line(styled::HEADING, &printable(&format!("{mark} {}", header(side))));
+    }
+    for hunk in diff.unified_diff().iter_hunks() {
+        out.push_line(styled::POSITION, &hunk.header().to_string());
+        for change in hunk.iter_changes() {
+            let line = printable(&format!("{}{}", change.tag(), change.value()));
+            let text = line.trim_end_matches(['\n', '\r']);
+            match change.tag() {
+                ChangeTag::Equal => out.push(text),
+                ChangeTag::Delete => out.push_styled(styled::REMOVED, text),
+                ChangeTag::Insert => out.push_styled(styled::ADDED, text),
+            }
+            out.push(&line[text.len()..]);
+            if change.missing_newline() {
+                out.push("\n\\ No newline at end of file\n");
+            }
+        }
+    }
+    Some(out)
 }
 
 fn readable(bytes: &[u8]) -> Option<&str> {
@@ -157,7 +176,7 @@ mod tests {
         let all = told(&world);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].path, "x.sh");
-        let lines: Vec<&str> = all[0].text.lines().collect();
+        let lines: Vec<&str> = all[0].text.as_str().lines().collect();
         assert!(
             lines[0].starts_with("--- eks/x.sh\teks of https://host/org/eks-repo v1.0.0 ("),
             "{}",
@@ -175,9 +194,10 @@ mod tests {
         assert!(
             own[0]
                 .text
+                .as_str()
                 .starts_with("--- dev/x.kv\tyour own environment\n+++ dev/x.kv\tcomposed\n")
         );
-        assert!(own[0].text.contains("\n+a=1\n b=2\n"), "{}", own[0].text);
+        assert!(own[0].text.as_str().contains("\n+a=1\n b=2\n"), "{}", own[0].text);
 
         let sources = told(
             &World::new(&[])
@@ -185,11 +205,15 @@ mod tests {
                 .source("web", &[("x.kv", "c=3\n")]),
         );
         assert!(
-            sources[0].text.starts_with("--- eks/x.kv\t"),
+            sources[0].text.as_str().starts_with("--- eks/x.kv\t"),
             "{}",
             sources[0].text
         );
-        assert!(sources[0].text.contains("\n a=1\n+c=3\n"), "{}", sources[0].text);
+        assert!(
+            sources[0].text.as_str().contains("\n a=1\n+c=3\n"),
+            "{}",
+            sources[0].text
+        );
     }
 
     #[test]
@@ -199,14 +223,43 @@ mod tests {
             whose: "y",
             bytes,
         };
-        let text = unified(side(b"a\x1b[31m\r\n"), side(b"\tb\rc\n")).unwrap();
+        let text = unified(side(b"a\x1b[31m\r\n"), side(b"\tb\rc\n"))
+            .unwrap()
+            .into_string();
         assert!(text.contains("-a\\u{1b}[31m\r\n+\tb\\rc\n"), "{text:?}");
         assert_eq!(
-            unified(side(b"\0"), side(b"a")).as_deref(),
+            unified(side(b"\0"), side(b"a")).as_ref().map(StyledText::as_str),
             Some("Files x\ty and x\ty differ\n")
         );
         assert_eq!(unified(side(b"a"), side(b"a")), None);
-        let open = unified(side(b"a"), side(b"b\n")).unwrap();
+        let open = unified(side(b"a"), side(b"b\n")).unwrap().into_string();
         assert!(open.contains("\\ No newline at end of file"), "{open}");
+    }
+
+    #[test]
+    fn what_comes_and_goes_has_a_style_and_the_text_stays_as_it_is() {
+        let side = |path, bytes| Side {
+            path,
+            whose: "y",
+            bytes,
+        };
+        let (old, new) = (b"-- x\r\nsame\nend".as_slice(), b"++ x\nsame\n".as_slice());
+        let text = unified(side("a", old), side("b", new)).unwrap();
+        assert_eq!(
+            text.to_ansi(),
+            "\x1b[1m--- a\ty\x1b[0m\n\x1b[1m+++ b\ty\x1b[0m\n\x1b[36m@@ -1,3 +1,2 @@\x1b[0m\n\
+             \x1b[31m--- x\x1b[0m\r\n\x1b[32m+++ x\x1b[0m\n same\n\x1b[31m-end\x1b[0m\n\
+             \\ No newline at end of file\n"
+        );
+        let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
+        let (old, new) = (str::from_utf8(old).unwrap(), str::from_utf8(new).unwrap());
+        let (old, new) = (lines(old), lines(new));
+        let plain = TextDiff::configure()
+            .newline_terminated(true)
+            .diff_slices(&old, &new)
+            .unified_diff()
+            .header("a\ty", "b\ty")
+            .to_string();
+        assert_eq!(text.as_str(), plain);
     }
 }

@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
     fn new(environment: &'a TreePath, sources: &'a [Source]) -> Self {
         let common = |source: &Source| Common {
             repo: source.repo.to_string(),
-            commit: source.commit.to_string(),
+            commit: source.resolved.commit.to_string(),
         };
         Self {
             environment,
@@ -311,8 +311,8 @@ impl<'a> Reader<'a> {
             repo: source.repo.to_string(),
             environment: source.environment.to_string(),
             requested: text::escape(source.requested.as_str(), 200),
-            resolved: text::escape(&source.resolved, 200),
-            commit: source.commit.to_string(),
+            resolved: text::escape(&source.resolved.name, 200),
+            commit: source.resolved.commit.to_string(),
             tree: source.tree.to_string(),
             via: source.via.iter().map(|id| via(&self.sources[id.0])).collect(),
         };

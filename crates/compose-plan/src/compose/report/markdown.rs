@@ -23,8 +23,6 @@ pub struct Page<'a> {
     pub composition: &'a Composition,
     /// The sources of the layers that were composed.
     pub sources: &'a [Source],
-    /// By source: is its commit the lock's?
-    pub locked: &'a [bool],
 }
 
 impl Page<'_> {
@@ -58,15 +56,14 @@ impl Page<'_> {
             let files = self
                 .written()
                 .filter(|file| decides(file, Origin::Source(SourceId(index))));
-            let locked = self.locked.get(index).copied().unwrap_or_default();
             out.push_str(&format!(
                 "| {} | {} | {} | {} | {} | {} | {} |\n",
                 code(source.environment.as_str()),
                 code(source.repo.as_str()),
                 code(source.requested.as_str()),
-                code(&source.resolved),
-                code(&source.commit.short()),
-                if locked { "locked" } else { "not locked" },
+                code(&source.resolved.name),
+                code(&source.resolved.commit.short()),
+                wording::locked(source),
                 files.count(),
             ));
         }
@@ -226,11 +223,11 @@ mod tests {
 
     #[test]
     fn the_page_shows_versions_hooks_changes_and_the_picture() {
-        let world = world();
+        let mut world = world();
+        world.layers.sources[0].is_locked = true;
         let page = Page {
             composition: &world.composed(),
             sources: &world.layers.sources,
-            locked: &[true, false],
         };
         let page = page.render();
         for expected in [
@@ -256,7 +253,6 @@ mod tests {
         let page = Page {
             composition: &world.compose(),
             sources: &world.layers.sources,
-            locked: &[],
         };
         let page = page.render();
         assert!(

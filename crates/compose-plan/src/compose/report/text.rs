@@ -1,8 +1,9 @@
-//! The plan for people: what each layer does, at a glance. No colour: that is the caller's.
+//! The plan for people: what each layer does, at a glance.
 
 use std::collections::BTreeMap;
 
-use compose_model::{Diagnostic, TreePath, text};
+use anstyle::Style;
+use compose_model::{Diagnostic, StyledText, TreePath, styled, text};
 
 use crate::{
     compose::{
@@ -16,66 +17,70 @@ use crate::{
 const MOST: usize = 20;
 
 /// The whole plan; `sources` are those of the layers that were composed.
-pub fn plan(composition: &Composition, sources: &[Source]) -> String {
+pub fn plan(composition: &Composition, sources: &[Source]) -> StyledText {
     plan_with(composition, sources, None)
 }
 
 /// As [`plan()`], with a line below the deployments, if there are any.
-pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> String {
+pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> StyledText {
     let reader = Reader { composition, sources };
-    let mut out = reader.summary();
+    let mut out = StyledText::new();
+    out.push_line(styled::HEADING, &reader.summary());
     for index in 0..sources.len() {
-        out.push('\n');
-        tree(
-            &mut out,
-            &reader.head(SourceId(index)),
-            &reader.source(SourceId(index)),
-        );
+        out.push("\n");
+        out.push_line(styled::HEADING, &reader.head(SourceId(index)));
+        tree(&mut out, &reader.source(SourceId(index)));
     }
     let own = reader.local();
     if !own.is_empty() {
-        out.push('\n');
-        tree(&mut out, &format!("{} (your own)", composition.environment), &own);
+        out.push("\n");
+        out.push_line(
+            styled::HEADING,
+            &format!("{} (your own)", composition.environment),
+        );
+        tree(&mut out, &own);
     }
     let mut deployments = reader.deployments();
     deployments.extend(note.map(str::to_owned).filter(|_| !deployments.is_empty()));
-    section(&mut out, "Deployments, in this order", &deployments);
-    section(&mut out, "Notes", &reader.notes());
     section(
         &mut out,
+        styled::HEADING,
+        "Deployments, in this order",
+        &deployments,
+    );
+    section(&mut out, styled::WARNING, "Notes", &reader.notes());
+    section(
+        &mut out,
+        styled::WARNING,
         "Warnings",
         &composition.warnings.iter().flat_map(warning).collect::<Vec<_>>(),
     );
-    out.push_str(&conflicts(composition, sources));
+    out.append(&conflicts(composition, sources));
     out
 }
 
 /// The sources alone, one a line: environment, version with its commit, repo, what was asked for, locked or not.
-pub fn sources(sources: &[Source], locked: &[bool]) -> String {
-    let line = |(index, source): (usize, &Source)| {
-        let locked = if locked.get(index).copied().unwrap_or_default() {
-            "locked"
-        } else {
-            "not locked"
-        };
+pub fn sources(sources: &[Source]) -> String {
+    let line = |source: &Source| {
         format!(
-            "{}  {}  {}  (asked for {}, {locked})\n",
+            "{}  {}  {}  (asked for {}, {})\n",
             source.environment,
             wording::version(source),
             source.repo,
-            text::escape(source.requested.as_str(), 80)
+            text::escape(source.requested.as_str(), 80),
+            wording::locked(source)
         )
     };
-    sources.iter().enumerate().map(line).collect()
+    sources.iter().map(line).collect()
 }
 
 /// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.
-pub fn conflicts(composition: &Composition, sources: &[Source]) -> String {
+pub fn conflicts(composition: &Composition, sources: &[Source]) -> StyledText {
+    let mut out = StyledText::new();
     let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
     for conflict in &composition.conflicts {
         groups.entry(conflict.between()).or_default().push(conflict);
     }
-    let mut out = String::new();
     for (between, conflicts) in groups {
         let names: Vec<String> = between
             .iter()
@@ -89,28 +94,58 @@ pub fn conflicts(composition: &Composition, sources: &[Source]) -> String {
         };
         let mut lines = Vec::new();
         for conflict in conflicts {
-            lines.push((0, format!("{}: {}", conflict.path, wording::message(conflict))));
-            lines.extend(
-                conflict
-                    .parties
-                    .iter()
-                    .map(|party| (1, wording::side(party, sources))),
-            );
-            lines.extend(
-                conflict
-                    .remedies
-                    .iter()
-                    .map(|remedy| (1, format!("remedy: {remedy}"))),
-            );
+            lines.push(Line::top(
+                PLAIN,
+                format!("{}: {}", conflict.path, wording::message(conflict)),
+            ));
+            let parties = conflict.parties.iter();
+            lines.extend(parties.map(|party| Line::below(wording::side(party, sources))));
+            let remedies = conflict.remedies.iter();
+            lines.extend(remedies.map(|remedy| Line::below(format!("remedy: {remedy}"))));
         }
-        out.push('\n');
-        tree(&mut out, &head, &lines);
+        out.push("\n");
+        out.push_line(styled::ERROR, &head);
+        tree(&mut out, &lines);
     }
     out
 }
 
-/// Lines with their depth below a head.
-type Lines = Vec<(usize, String)>;
+const PLAIN: Style = Style::new();
+
+/// A line below a head.
+struct Line {
+    depth: Depth,
+    style: Style,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Top,
+    Below,
+}
+
+impl Line {
+    /// A line at the first level.
+    fn top(style: Style, text: impl Into<String>) -> Self {
+        Self {
+            depth: Depth::Top,
+            style,
+            text: text.into(),
+        }
+    }
+
+    /// A line at the second level.
+    fn below(text: impl Into<String>) -> Self {
+        Self {
+            depth: Depth::Below,
+            style: PLAIN,
+            text: text.into(),
+        }
+    }
+}
+
+type Lines = Vec<Line>;
 
 struct Reader<'a> {
     composition: &'a Composition,
@@ -126,7 +161,7 @@ impl Reader<'_> {
             .filter(|file| file.write != Write::Local)
             .count();
         format!(
-            "{}: {}, {} composed\n",
+            "{}: {}, {} composed",
             self.composition.environment,
             counted(self.sources.len(), "source"),
             counted(written, "file")
@@ -155,7 +190,10 @@ impl Reader<'_> {
             .renames
             .iter()
             .filter(|rename| rename.source == id);
-        lines.extend(renames.map(|rename| (0, format!("renames {}/ to {}/", rename.from, rename.to))));
+        lines.extend(renames.map(|rename| {
+            let text = format!("renames {}/ to {}/", rename.from, rename.to);
+            Line::top(styled::COMBINED, text)
+        }));
         let decided = |action: Action| {
             self.composition.files.iter().filter(move |file| {
                 file.action == action
@@ -166,22 +204,36 @@ impl Reader<'_> {
             })
         };
         self.added(&mut lines, decided(Action::Add));
-        self.listed(&mut lines, "overrides", decided(Action::Override), Self::others);
-        self.listed(&mut lines, "keeps both", decided(Action::KeepBoth), |_, file| {
-            let from = file.from.last().map_or("", |from| from.path.file_name());
-            if from == file.path.file_name() {
-                String::new()
-            } else {
-                format!(" (its {from})")
-            }
-        });
+        self.listed(
+            &mut lines,
+            styled::REPLACED,
+            "overrides",
+            decided(Action::Override),
+            Self::others,
+        );
+        self.listed(
+            &mut lines,
+            styled::COMBINED,
+            "keeps both",
+            decided(Action::KeepBoth),
+            |_, file| {
+                let from = file.from.last().map_or("", |from| from.path.file_name());
+                if from == file.path.file_name() {
+                    String::new()
+                } else {
+                    format!(" (its {from})")
+                }
+            },
+        );
         let merged = self.composition.files.iter().filter(|file| {
             file.action == Action::Merge && file.from.iter().any(|from| from.origin == Origin::Source(id))
         });
-        self.listed(&mut lines, "merges into", merged, |_, _| String::new());
+        self.listed(&mut lines, styled::COMBINED, "merges into", merged, |_, _| {
+            String::new()
+        });
         self.left_out(&mut lines, id);
         if lines.is_empty() {
-            lines.push((0, "adds nothing of its own".to_owned()));
+            lines.push(Line::top(styled::ADDED, "adds nothing of its own"));
         }
         lines
     }
@@ -193,17 +245,32 @@ impl Reader<'_> {
                 file.action == action && file.from.last().is_some_and(|from| from.origin == Origin::Local)
             })
         };
-        self.listed(&mut lines, "overrides", own(Action::Override), Self::others);
-        self.listed(&mut lines, "keeps both", own(Action::KeepBoth), |_, _| {
-            String::new()
-        });
-        self.listed(&mut lines, "merges into", own(Action::Merge), |_, _| {
-            String::new()
-        });
+        self.listed(
+            &mut lines,
+            styled::REPLACED,
+            "overrides",
+            own(Action::Override),
+            Self::others,
+        );
+        self.listed(
+            &mut lines,
+            styled::COMBINED,
+            "keeps both",
+            own(Action::KeepBoth),
+            |_, _| String::new(),
+        );
+        self.listed(
+            &mut lines,
+            styled::COMBINED,
+            "merges into",
+            own(Action::Merge),
+            |_, _| String::new(),
+        );
         let (same, alone): (Vec<_>, Vec<_>) = own(Action::Local).partition(|file| file.from.len() > 1);
-        self.listed(&mut lines, "has the same", same.into_iter(), Self::others);
+        self.listed(&mut lines, PLAIN, "has the same", same.into_iter(), Self::others);
         if !alone.is_empty() {
-            lines.push((0, format!("leaves {} untouched", counted(alone.len(), "file"))));
+            let text = format!("leaves {} untouched", counted(alone.len(), "file"));
+            lines.push(Line::top(PLAIN, text));
         }
         lines
     }
@@ -222,7 +289,10 @@ impl Reader<'_> {
         if count == 0 {
             return;
         }
-        lines.push((0, format!("adds {}", counted(count, "file"))));
+        lines.push(Line::top(
+            styled::ADDED,
+            format!("adds {}", counted(count, "file")),
+        ));
         let told = places.into_iter().map(|(place, (count, only))| match count {
             1 => only,
             count => format!("{place} ({count})"),
@@ -248,7 +318,7 @@ impl Reader<'_> {
         if count == 0 {
             return;
         }
-        lines.push((0, format!("leaves out {}", counted(count, "file"))));
+        lines.push(Line::top(PLAIN, format!("leaves out {}", counted(count, "file"))));
         let told = places
             .into_iter()
             .map(|((place, by), (count, only))| match count {
@@ -261,6 +331,7 @@ impl Reader<'_> {
     fn listed<'f>(
         &self,
         lines: &mut Lines,
+        style: Style,
         verb: &str,
         files: impl Iterator<Item = &'f ComposedFile>,
         more: impl Fn(&Self, &ComposedFile) -> String,
@@ -270,9 +341,10 @@ impl Reader<'_> {
             .collect();
         match told.as_slice() {
             [] => {}
-            [one] => lines.push((0, format!("{verb} {one}"))),
+            [one] => lines.push(Line::top(style, format!("{verb} {one}"))),
             many => {
-                lines.push((0, format!("{verb} {}", counted(many.len(), "file"))));
+                let text = format!("{verb} {}", counted(many.len(), "file"));
+                lines.push(Line::top(style, text));
                 capped(lines, many.iter().cloned());
             }
         }
@@ -352,9 +424,9 @@ fn directory(path: &str) -> String {
 fn capped(lines: &mut Lines, told: impl ExactSizeIterator<Item = String>) {
     let all = told.len();
     let shown = if all > MOST + 1 { MOST } else { all };
-    lines.extend(told.take(shown).map(|line| (1, line)));
+    lines.extend(told.take(shown).map(Line::below));
     if shown < all {
-        lines.push((1, format!("and {} more", all - shown)));
+        lines.push(Line::below(format!("and {} more", all - shown)));
     }
 }
 
@@ -363,13 +435,14 @@ fn warning(warning: &Diagnostic) -> Vec<String> {
     std::iter::once(warning.message.clone()).chain(hint).collect()
 }
 
-fn section(out: &mut String, head: &str, lines: &[String]) {
+fn section(out: &mut StyledText, style: Style, head: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
-    out.push_str(&format!("\n{head}\n"));
+    out.push("\n");
+    out.push_line(style, head);
     for line in lines {
-        out.push_str(&format!("  {line}\n"));
+        out.push(&format!("  {line}\n"));
     }
 }
 
@@ -381,22 +454,20 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// A head with its lines as a tree of two levels.
-fn tree(out: &mut String, head: &str, lines: &[(usize, String)]) {
-    out.push_str(head);
-    out.push('\n');
-    for (index, (depth, line)) in lines.iter().enumerate() {
+/// Lines as a tree of two levels.
+fn tree(out: &mut StyledText, lines: &[Line]) {
+    for (index, line) in lines.iter().enumerate() {
         let rest = &lines[index + 1..];
         let more_here = rest
             .iter()
-            .take_while(|(other, _)| other >= depth)
-            .any(|(other, _)| other == depth);
+            .take_while(|other| other.depth >= line.depth)
+            .any(|other| other.depth == line.depth);
         let branch = if more_here { "├─ " } else { "└─ " };
-        let trunk = match depth {
-            0 => "",
-            _ if rest.iter().any(|(other, _)| *other == 0) => "│  ",
-            _ => "   ",
+        let trunk = match line.depth {
+            Depth::Top => "",
+            Depth::Below if rest.iter().any(|other| other.depth == Depth::Top) => "│  ",
+            Depth::Below => "   ",
         };
-        out.push_str(&format!("{trunk}{branch}{line}\n"));
+        out.push_line(line.style, &format!("{trunk}{branch}{}", line.text));
     }
 }

@@ -463,7 +463,7 @@ fn what_a_source_says_beside_its_plugin_is_told_as_left_out() {
             "of the deployment infra of a of https://host/org/a-repo only `plugin` is kept, which is all that the pipeline reads; left out: skip"
         ]
     );
-    let told = crate::compose::report::text::plan(&composition, &world.layers.sources);
+    let told = crate::compose::report::text::plan(&composition, &world.layers.sources).into_string();
     assert!(
         told.contains("\nNotes\n  bitops.config.yaml: of the deployment infra of a "),
         "{told}"

@@ -1,14 +1,18 @@
 //! Where composed files stand: names beside each other, directories beside the environment, the user's own repo.
 
-use compose_model::Cancel;
+use std::sync::Arc;
+
+use compose_model::{Cancel, Cause, Diagnostic, ExitCode, TreeFile};
 
 use super::{strings, told};
 use crate::{
     compose::{
         Action, ComposeError, ConflictKind, Write,
+        bytes::Bytes,
+        report::diff::diffs,
         testing::{World, path},
     },
-    layer::Part,
+    layer::{Contents, ContentsError, Part, SourceId},
 };
 
 #[test]
@@ -175,6 +179,49 @@ fn what_cannot_be_read_ends_the_run() {
     };
     assert_eq!(error.to_string(), "cannot read eks/a.kv");
     assert_eq!(error.source.to_string(), "no such blob");
+}
+
+/// A blob that is there and cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("it is damaged")]
+struct Damaged;
+
+impl Cause for Damaged {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::CannotWrite
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("run again".to_owned())
+    }
+}
+
+struct DamagedContents;
+
+impl Contents for DamagedContents {
+    fn read(&self, _: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError> {
+        Err(ContentsError::new(file.repo_path.to_string(), Damaged))
+    }
+}
+
+#[test]
+fn an_unreadable_blob_has_the_code_and_the_hint_of_its_cause_wherever_it_is_met() {
+    let world = World::new(&[("dev/a.kv", "k=1\n"), ("dev/own", "1")])
+        .source("eks", &[("a.kv", "k=2\n"), ("b", "b"), ("own", "2")]);
+    let composition = world.compose();
+    let composed = world.compose_from(&DamagedContents, &Cancel::new());
+    let composed: Diagnostic = composed.unwrap_err().into();
+    let bytes = Bytes::new(&world.layers, &DamagedContents, &world);
+    let file = composition.file(&path("dev/b")).unwrap();
+    let read: Diagnostic = bytes.composed(file).unwrap_err().into();
+    let diff: Diagnostic = diffs(&composition, &world.layers.sources, &bytes)
+        .unwrap_err()
+        .into();
+    for met in [composed, read, diff] {
+        assert_eq!(met.code, ExitCode::CannotWrite, "{met:?}");
+        assert_eq!(met.causes(), ["it is damaged"]);
+        assert_eq!(met.hints, ["run again"]);
+    }
 }
 
 #[test]

@@ -48,12 +48,12 @@ fn world() -> World {
 fn the_plan_is_read_at_a_glance() {
     let world = world();
     let composition = world.composed();
-    let told = text::plan(&composition, &world.layers.sources);
+    let told = text::plan(&composition, &world.layers.sources).into_string();
     let commits: Vec<_> = world
         .layers
         .sources
         .iter()
-        .map(|source| source.commit.short())
+        .map(|source| source.resolved.commit.short())
         .collect();
     let expected = format!(
         "dev: 3 sources, 9 files composed
@@ -108,7 +108,7 @@ fn conflicts_are_grouped_by_those_between_whom_they_are() {
         .source("c", &[("y", "2"), ("x2", "1")])
         .source("d", &[("x2", "2")]);
     let composition = world.compose();
-    let told = text::conflicts(&composition, &world.layers.sources);
+    let told = text::conflicts(&composition, &world.layers.sources).into_string();
     let heads: Vec<&str> = told.lines().filter(|line| line.contains("between")).collect();
     assert_eq!(
         heads,
@@ -124,7 +124,11 @@ fn conflicts_are_grouped_by_those_between_whom_they_are() {
     assert!(told.contains(
         "\n   └─ remedy: on-conflict: last in the entry of b of https://host/org/b-repo takes what it has"
     ));
-    assert!(text::plan(&composition, &world.layers.sources).ends_with(&told));
+    assert!(
+        text::plan(&composition, &world.layers.sources)
+            .into_string()
+            .ends_with(&told)
+    );
 }
 
 #[test]
@@ -132,7 +136,7 @@ fn a_long_list_is_cut() {
     let names: Vec<String> = (0..30).map(|n| format!("d{n:02}/x")).collect();
     let files: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
     let world = World::new(&[]).source("a", &files);
-    let told = text::plan(&world.composed(), &world.layers.sources);
+    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
     assert!(told.contains("   ├─ d19/x\n   └─ and 10 more\n"), "{told}");
 }
 
@@ -140,10 +144,10 @@ fn a_long_list_is_cut() {
 fn names_of_a_remote_cannot_drive_the_terminal() {
     let world = World::new(&[]).source_with(
         "a",
-        |source| source.resolved = "v1\u{1b}[2J".to_owned(),
+        |source| source.resolved.name = "v1\u{1b}[2J".to_owned(),
         &[("x", "1")],
     );
-    let told = text::plan(&world.composed(), &world.layers.sources);
+    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
     assert!(
         told.contains("v1\\u{1b}[2J") && !told.contains('\u{1b}'),
         "{told}"
@@ -194,7 +198,7 @@ fn explain_tells_the_layers_and_who_wins() {
             "your own environment: merged: 1 of its keys stay, 0 are overridden",
         ]
     );
-    let text = ask("app.kv").unwrap().to_text();
+    let text = ask("app.kv").unwrap().to_text().into_string();
     assert!(
         text.contains("    k: your own environment, dev/app.kv:1, over vm of https://host/org/vm-repo\n"),
         "{text}"
@@ -244,6 +248,7 @@ fn explain_tells_a_conflict_with_its_remedies() {
     );
     assert!(
         told.to_text()
+            .as_str()
             .contains("  conflict: sources have different contents for it\n")
     );
 }
@@ -263,7 +268,28 @@ fn sources_whose_environments_have_one_name_are_told_apart() {
         .source_with("test", elsewhere("https://host/org/two"), &[("helm/y", "")])
         .source("eks", &[("b", "1")])
         .image(&[("helm", "helm")]);
-    let told = text::plan(&world.composed(), &world.layers.sources);
+    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
     assert!(told.contains("a (of test of https://host/org/one)\n"), "{told}");
     assert!(told.contains("b (of eks)\n"), "{told}");
+}
+
+#[test]
+fn heads_and_what_layers_do_have_styles_and_paths_have_none() {
+    let world = World::new(&[("dev/over", "own")])
+        .source(
+            "a",
+            &[("adds me", "1"), ("overrides me", "1"), ("over", "a"), ("x", "1")],
+        )
+        .source("b", &[("x", "2")]);
+    let told = text::plan(&world.compose(), &world.layers.sources);
+    let shown = told.to_ansi();
+    for line in [
+        "\x1b[1mdev: 2 sources, 2 files composed\x1b[0m\n",
+        "\x1b[32m└─ adds 2 files\x1b[0m\n   ├─ adds me\n   └─ overrides me\n",
+        "\x1b[1mdev (your own)\x1b[0m\n\x1b[33m└─ overrides over (of a)\x1b[0m\n",
+        "\x1b[31m1 conflict between a of",
+        "\x1b[0m\n└─ dev/x: ",
+    ] {
+        assert!(shown.contains(line), "{line:?} in {shown:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! One step where it runs: on this machine, in the job's container, as a container of its own.
+//! Runs one step: on this machine, in the job's container, or as a container of its own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::process::Spawned;
 use crate::redact::Redactor;
 use crate::run::Run;
 
-/// How long one step may take.
+/// The time limit of a step.
 const LIMIT: Duration = Duration::from_secs(300);
 
 impl Runner {
@@ -41,7 +41,8 @@ impl Runner {
         }
         environment.extend(own);
         let directory = directory.map_or_else(|| self.workspace.clone(), |path| self.workspace.join(path));
-        // Without a shell named the runner leaves out pipefail; a container without bash would get sh.
+        // Without a named shell, the runner does not set pipefail (and a container without bash
+        // would use sh).
         let flags: &[&str] = match shell {
             Some(_) => &["--noprofile", "--norc", "-eo", "pipefail"],
             None => &["-e"],
@@ -96,14 +97,15 @@ impl Runner {
         script: &Path,
     ) -> Command {
         let mut command = self.engine.expect("there is a container engine").command();
-        let inside = |path: &Path| self.inside(&path.display().to_string());
-        command.args(["exec", "-i", "--workdir", &inside(directory)]);
+        let path_inside = |path: &Path| self.map_into_job(&path.display().to_string());
+        command.args(["exec", "-i", "--workdir", &path_inside(directory)]);
         for (name, value) in environment {
-            // `github.workspace` and `runner.temp` in an `env:` stay the host's, as with the real one.
+            // Values of `env:` that stand for host paths (`github.workspace`, `runner.temp`) are
+            // not mapped, as in the real runner.
             let value = if name.starts_with("HOST_") {
                 value.clone()
             } else {
-                self.inside(value)
+                self.map_into_job(value)
             };
             command.arg("-e").arg(format!("{name}={value}"));
         }
@@ -111,11 +113,11 @@ impl Runner {
             .arg(container.name())
             .arg("bash")
             .args(flags)
-            .arg(inside(script));
+            .arg(path_inside(script));
         command
     }
 
-    /// `uses: docker://IMAGE`.
+    /// Runs a step with `uses: docker://IMAGE`.
     pub(super) fn container_step(
         &mut self,
         image: &str,
@@ -167,11 +169,11 @@ impl Runner {
     fn finish(&mut self, run: Run, files: &StepFiles) -> Done {
         self.environment.extend(files.pairs("GITHUB_ENV"));
         self.path
-            .extend(files.text("GITHUB_PATH").lines().map(str::to_owned));
+            .extend(files.content("GITHUB_PATH").lines().map(str::to_owned));
         Done {
             runs: vec![run],
             outputs: files.pairs("GITHUB_OUTPUT"),
-            summary: files.text("GITHUB_STEP_SUMMARY"),
+            summary: files.content("GITHUB_STEP_SUMMARY"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A runner with one job.
+//! A runner for one job.
 
 mod machines;
 mod steps;
@@ -14,10 +14,10 @@ use super::expression::{Contexts, interpolate};
 use crate::docker::{Container, Engine};
 use crate::run::Run;
 
-/// A runner with one job.
+/// A runner for one job.
 ///
 /// ```text
-/// <work>                what the real one has in /home/runner/work, and a job container in /__w
+/// <work>                stands for /home/runner/work, or /__w in a job container
 /// <work>/_temp          RUNNER_TEMP
 /// <workspace>           GITHUB_WORKSPACE, below <work>
 /// ```
@@ -36,38 +36,41 @@ pub struct Runner {
     used: Vec<(String, BTreeMap<String, String>)>,
 }
 
-/// What came of the steps of a job or of an action.
+/// The results of the steps of a job or an action.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// The runs of its steps, in order; those of an action among them.
+    /// The runs of its steps in order, including those of actions.
     pub runs: Vec<Run>,
-    /// An action's outputs; of a job, those of its last step that has any.
+    /// The outputs of an action, or of a job's last step with any.
     pub outputs: BTreeMap<String, String>,
-    /// What its steps wrote for the run's page.
+    /// The text that the steps wrote for the run's page.
     pub summary: String,
 }
 
 impl Done {
-    /// The exit code of the last step that ran: no step follows one that failed.
+    /// Returns the exit code of the last step that ran; no step follows a failed one.
     ///
     /// # Panics
-    /// Where no step ran.
+    ///
+    /// If no step ran.
     pub fn code(&self) -> Option<i32> {
         self.last().code
     }
 
-    /// The last step that ran.
+    /// Returns the last step that ran.
     ///
     /// # Panics
-    /// Where none did.
+    ///
+    /// If no step ran.
     pub fn last(&self) -> &Run {
         self.runs.last().expect("a step ran")
     }
 
-    /// Checks the exit code of the last step.
+    /// Asserts the exit code of the last step.
     ///
     /// # Panics
-    /// Where it is another.
+    ///
+    /// If it differs.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code(), Some(code), "{}", self.last());
@@ -76,11 +79,12 @@ impl Done {
 }
 
 impl Runner {
-    /// A runner with this workspace, which must be below `work`. Steps on this machine find the program `bash` and all else
-    /// in `PATH`.
+    /// Creates a runner with this workspace, which must be below `work`. Steps on this machine find
+    /// `bash` and all other programs in `PATH`.
     ///
     /// # Panics
-    /// Where its directories cannot be made.
+    ///
+    /// If its directories cannot be created.
     pub fn new(work: &Path, workspace: &Path) -> Self {
         for directory in [
             "_temp/_github_home",
@@ -91,8 +95,8 @@ impl Runner {
             fs::create_dir_all(work.join(directory))
                 .unwrap_or_else(|error| panic!("no {directory}: {error}"));
         }
-        let text = |path: &Path| path.display().to_string();
-        let temp = text(&work.join("_temp"));
+        let display = |path: &Path| path.display().to_string();
+        let temp = display(&work.join("_temp"));
         let mut runner = Self {
             engine: Engine::find(),
             work: work.to_owned(),
@@ -112,14 +116,14 @@ impl Runner {
             ("GITHUB_SERVER_URL", "https://github.com"),
             ("GITHUB_REPOSITORY", "org/app"),
             ("GITHUB_REF_NAME", "main"),
-            ("GITHUB_WORKSPACE", &text(workspace)),
+            ("GITHUB_WORKSPACE", &display(workspace)),
             ("RUNNER_OS", "Linux"),
             ("RUNNER_TEMP", &temp),
         ] {
             runner.variable(name, value);
         }
         for (name, value) in [
-            ("github.workspace", &*text(workspace)),
+            ("github.workspace", &*display(workspace)),
             ("github.token", "token-of-the-workflow"),
             ("github.ref_name", "main"),
             ("github.repository", "org/app"),
@@ -131,50 +135,53 @@ impl Runner {
         runner
     }
 
-    /// What a name in expressions stands for.
+    /// Sets the value of a name in expressions.
     pub fn context(&mut self, name: &str, value: &str) -> &mut Self {
         self.contexts.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// A variable of the whole job.
+    /// Sets an environment variable of the job.
     pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// More options for each container that a step is: a test's network and volumes.
+    /// Sets further options for each step that is a container, such as a test's network and
+    /// volumes.
     pub fn container_options(&mut self, options: &[&str]) -> &mut Self {
         self.options = options.iter().map(|option| (*option).to_owned()).collect();
         self
     }
 
-    /// Runs a directory's action for `uses: NAME@…`. Actions that nobody provides do nothing: see [`Runner::used`].
+    /// Runs the action of a directory for `uses: NAME@…`. Actions that are not provided do nothing;
+    /// see [`Runner::used`].
     pub fn provide(&mut self, name: &str, directory: &Path) -> &mut Self {
         self.actions.insert(name.to_owned(), directory.to_owned());
         self
     }
 
-    /// Puts a directory in front of the `PATH` of steps on this machine.
+    /// Adds a directory at the front of the `PATH` of steps on this machine.
     pub fn prepend_path(&mut self, directory: &Path) -> &mut Self {
         self.path.push(directory.display().to_string());
         self
     }
 
-    /// The actions that steps used, with what they were given.
+    /// Returns the actions that steps used, with their inputs.
     pub fn used(&self) -> &[(String, BTreeMap<String, String>)] {
         &self.used
     }
 
-    /// The runner's temporary directory.
+    /// Returns the runner's temporary directory.
     pub fn temp(&self) -> PathBuf {
         self.work.join("_temp")
     }
 
-    /// Starts the job's container: the steps that follow run in it.
+    /// Starts the job's container, in which the following steps run.
     ///
     /// # Panics
-    /// Where it does not start.
+    ///
+    /// If it does not start.
     pub fn job_container(&mut self, image: &str) -> &mut Self {
         let engine = self.engine.expect("there is a container engine");
         let mut arguments = vec![
@@ -184,7 +191,10 @@ impl Runner {
                 "--volume={}/_temp/_github_workflow:/github/workflow",
                 self.work.display()
             ),
-            format!("--workdir={}", self.inside(&self.workspace.display().to_string())),
+            format!(
+                "--workdir={}",
+                self.map_into_job(&self.workspace.display().to_string())
+            ),
             "--env=HOME=/github/home".to_owned(),
             "--env=GITHUB_ACTIONS=true".to_owned(),
             "--env=CI=true".to_owned(),
@@ -196,18 +206,19 @@ impl Runner {
         self
     }
 
-    /// A path in the job's container.
-    fn inside(&self, text: &str) -> String {
+    /// Maps host paths in a text to paths in the job's container.
+    fn map_into_job(&self, text: &str) -> String {
         text.replace(&self.work.display().to_string(), "/__w")
     }
 
-    /// Runs the only job of a workflow: its container, its steps.
+    /// Runs the only job of a workflow, with its container and steps.
     ///
     /// # Panics
-    /// Where it has several, or a step is of an unknown kind.
+    ///
+    /// If it has several jobs, or a step of an unknown type.
     pub fn workflow(&mut self, text: &str) -> Done {
         let workflow: Value = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        // What a caller leaves out of a reusable workflow's inputs.
+        // Sets the defaults of a reusable workflow's inputs.
         for (name, input) in workflow["on"]["workflow_call"]["inputs"]
             .as_mapping()
             .into_iter()
@@ -218,7 +229,7 @@ impl Runner {
             self.contexts.entry(name).or_insert_with(|| default.to_owned());
         }
         let jobs = workflow["jobs"].as_mapping().expect("a workflow has jobs");
-        assert_eq!(jobs.len(), 1, "one job is run");
+        assert_eq!(jobs.len(), 1, "the workflow has one job");
         let job = jobs.values().next().expect("there is one").clone();
         for level in [&workflow["env"], &job["env"]] {
             for (name, value) in map(level, &self.contexts) {
@@ -240,10 +251,11 @@ impl Runner {
         self.run_steps(&steps, contexts, None)
     }
 
-    /// Runs the composite action of a directory.
+    /// Runs the composite action in a directory.
     ///
     /// # Panics
-    /// Where it is none, or is given an input that it does not have.
+    ///
+    /// If it is not a composite action, or gets an unknown input.
     pub fn action(&mut self, directory: &Path, with: &[(&str, &str)]) -> Done {
         let owned = with
             .iter()

@@ -1,4 +1,4 @@
-//! Steps in order: conditions, outputs, the steps of actions among them.
+//! Runs steps in order, with their conditions and outputs, including the steps of actions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ impl Runner {
         for name in with.keys() {
             assert!(
                 declared.contains_key(name.as_str()),
-                "{name} is no input of {}",
+                "{name} is not an input of {}",
                 file.display()
             );
         }
@@ -67,7 +67,7 @@ impl Runner {
                 Value::Null => "success()".to_owned(),
                 Value::String(condition) => condition.clone(),
                 Value::Bool(value) => value.to_string(),
-                other => panic!("{other:?} is no condition"),
+                other => panic!("{other:?} is not a condition"),
             };
             if !holds(&condition, &contexts, success) {
                 continue;
@@ -100,7 +100,7 @@ impl Runner {
             let Some(directory) = self.actions.get(&name).cloned() else {
                 return Done::default();
             };
-            // What a step's env holds, the steps of its action see.
+            // The steps of an action see the `env` of the step that uses it.
             let before = self.environment.clone();
             self.environment.extend(own);
             let done = self.composite(&directory, &with);
@@ -122,7 +122,7 @@ impl Runner {
     }
 }
 
-/// A mapping of texts with expressions.
+/// Reads a mapping of texts with expressions.
 pub(super) fn map(value: &Value, contexts: &Contexts) -> BTreeMap<String, String> {
     let Some(map) = value.as_mapping() else {
         return BTreeMap::new();
@@ -133,7 +133,7 @@ pub(super) fn map(value: &Value, contexts: &Contexts) -> BTreeMap<String, String
                 Value::String(text) => interpolate(text, contexts),
                 Value::Bool(value) => value.to_string(),
                 Value::Number(value) => value.to_string(),
-                other => panic!("{other:?} is no text"),
+                other => panic!("{other:?} is not a text"),
             };
             (name.as_str().expect("a name").to_owned(), value)
         })

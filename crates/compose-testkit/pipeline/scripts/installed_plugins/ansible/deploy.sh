@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A stand-in: says what ansible would be asked to do, and lists what it would read.
+# A stand-in: prints ansible's command, and lists the files that it would read.
 set -euo pipefail
 cd "$BITOPS_OPSREPO_ENVIRONMENT_DIR"
 echo "ansible-playbook $BITOPS_ANSIBLE_CLI in $(basename "$BITOPS_ENVROOT")/$(basename "$PWD")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A stand-in: one release per chart, with the chart's own hooks around it; says what helm would be asked to do.
+# A stand-in: prints helm's commands, with one release per chart and the chart's own hooks around it.
 set -euo pipefail
 
 run_hooks() {

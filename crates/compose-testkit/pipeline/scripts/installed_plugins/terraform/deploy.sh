@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A stand-in: says what terraform would be asked to do, and lists what it would read.
+# A stand-in: prints terraform's command, and lists the files that it would read.
 set -euo pipefail
 cd "$BITOPS_OPSREPO_ENVIRONMENT_DIR"
 echo "terraform ${1:-plan} in $(basename "$BITOPS_ENVROOT")/$(basename "$PWD")"

@@ -109,7 +109,7 @@ impl Lab {
 pub(crate) fn sources(gathered: &Gathered) -> Vec<String> {
     let sources = gathered.layers.sources.iter();
     sources
-        .map(|source| format!("{} @ {}", source.environment, source.resolved))
+        .map(|source| format!("{} @ {}", source.environment, source.resolved.name))
         .collect()
 }
 
