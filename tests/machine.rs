@@ -116,7 +116,7 @@ fn files_may_not_grow() {
     for limit in [0, 1] {
         let mut world = six_sources();
         world.context.after(&format!("ulimit -f {limit}"));
-        wanting(&world, "check its space");
+        wanting(&world, "enough free space");
     }
 }
 

@@ -52,8 +52,17 @@ pub(super) static TESTS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new
     for path in files("crates").into_iter().chain(files("tests")) {
         if path.ends_with(".rs") {
             let text = read(&path);
-            let names = test.captures_iter(&text).map(|found| found[1].to_owned());
-            tests.insert(path, names.collect());
+            let mut names: Vec<_> = test
+                .captures_iter(&text)
+                .map(|found| found[1].to_owned())
+                .collect();
+            // Rows of the container tests, of which a macro makes a test for each engine.
+            for rows in text.split("in_each_engine![").skip(1) {
+                let (rows, _) = rows.split_once(']').expect("the end of a macro's arguments");
+                let rows = rows.split(',').map(str::trim).filter(|row| !row.is_empty());
+                names.extend(rows.map(ToOwned::to_owned));
+            }
+            tests.insert(path, names);
         }
     }
     tests
@@ -103,5 +112,6 @@ fn tests_are_found_however_they_are_written() {
         http2.contains(&"all_repos_of_a_host_share_one_connection".to_owned()),
         "{http2:?}"
     );
+    assert!(of("tests/containers/mounts.rs").contains(&"a_named_volume".to_owned()));
     assert!(TESTS.values().map(Vec::len).sum::<usize>() > 500);
 }

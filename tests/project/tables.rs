@@ -230,6 +230,24 @@ fn every_option_that_a_document_shows_is_one() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The README's example of a mistake is what the program says.
+#[test]
+fn the_message_is_the_message() {
+    let world = world(&mut []);
+    let source = "- repo: https://git.example.com/org/kubernetes\n  enviroment: eks\n  version: 1.0.0\n";
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("default-environments:\n{source}"),
+    );
+    let run = world.context.run(["check"]).expect_code(65);
+    let readme = Document::read("README.md").text();
+    let (_, block) = readme
+        .split_once("```text\nerror: ")
+        .expect("a message in the README");
+    let (message, _) = block.split_once("\n```").unwrap();
+    assert!(run.stderr.contains(&format!("error: {message}\n")), "{run}");
+}
+
 /// The keys of an entry, as the JSON Schema has them.
 #[test]
 fn the_keys_are_the_keys() {

@@ -177,7 +177,10 @@ impl Parent {
         if self.switched.is_some() && ended.stopped_by.is_none() && ended.code == 0 {
             self.stayed_until_the_end();
         }
-        self.switch_back();
+        if self.switched.is_some() {
+            self.switch_back();
+            self.sweep();
+        }
         if let Some(back) = self.back.take() {
             back.forget();
         }
@@ -204,16 +207,19 @@ impl Parent {
             return;
         };
         match switched.switch_back() {
-            Ok(mut back) => {
-                for problem in swept(&back.sweep()) {
-                    self.warn(problem);
-                }
-                self.back = Some(back);
-            }
+            Ok(back) => self.back = Some(back),
             Err(error) => self.warn(
                 Diagnostic::from(error)
                     .hint(format!("until the next deploy {} is the composition", ops_repo())),
             ),
+        }
+    }
+
+    /// Moves to the user's repo what was written into the composition.
+    fn sweep(&mut self) {
+        let problems = self.back.as_mut().map(|back| swept(&back.sweep()));
+        for problem in problems.into_iter().flatten() {
+            self.warn(problem);
         }
     }
 
@@ -227,7 +233,11 @@ impl Host for Parent {
         self.switch_back();
     }
 
-    fn went_on(&mut self) {
+    fn before_next_process(&mut self) {
+        self.sweep();
+    }
+
+    fn after_release(&mut self) {
         if let Some(back) = &self.back {
             back.empty();
         }

@@ -10,47 +10,54 @@ use crate::contender::deploying;
 use crate::measure::{self, Sample, Series, Spread};
 use crate::world;
 
-/// The start-up time with nothing to compose.
+/// The start-up time with nothing to compose, in three ways. All times are in milliseconds.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct StartUp {
-    pub(crate) pairs: usize,
-    /// Starting the pipeline directly, in milliseconds.
+    pub(crate) rounds: usize,
+    /// Starting the pipeline directly.
     pub(crate) bare: Spread,
-    /// Starting the pipeline through this program, in milliseconds.
+    /// Starting the pipeline through this program, which it replaces.
     pub(crate) through: Spread,
-    /// The difference of each pair, in milliseconds.
-    pub(crate) difference: Spread,
+    /// Starting the pipeline through this program, which stays as its parent.
+    pub(crate) parent: Spread,
+    /// What the program adds to the direct start, round by round.
+    pub(crate) over_bare: Spread,
+    /// What the parent adds to being replaced, round by round.
+    pub(crate) over_exec: Spread,
 }
 
-/// Starts `true` directly and through the program, in pairs of alternating order.
-pub(crate) fn start_up(program: &Path, pairs: usize) -> StartUp {
+/// Starts `true` directly, through the program, and with the program as its parent, in turn. Every
+/// second round is in reverse order.
+pub(crate) fn start_up(program: &Path, rounds: usize) -> StartUp {
     let context = |program: &Path| {
         let context = deploying(program);
         context.file("dev/bitops.config.yaml", "bitops:\n  deployments: {}\n");
         context
     };
-    let through = context(program);
-    let bare = context(Path::new("true"));
-    let (mut bares, mut throughs, mut differences) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..pairs {
-        let run_bare = || time(bare.command(["deploy"]));
-        let run_through = || time(through.command(["deploy"]));
-        let (bare, through) = if pair % 2 == 0 {
-            let bare = run_bare();
-            (bare, run_through())
-        } else {
-            let through = run_through();
-            (run_bare(), through)
-        };
-        bares.push(bare);
-        throughs.push(through);
-        differences.push(through - bare);
+    let mut contexts = [Path::new("true"), program, program].map(context);
+    contexts[2].set("BITOPS_COMPOSE_SUPERVISE", "true");
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for round in 0..rounds {
+        let mut order = [0, 1, 2];
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for way in order {
+            times[way].push(time(contexts[way].command(["deploy"])));
+        }
     }
+    let difference = |more: &[f64], less: &[f64]| {
+        Spread::of(more.iter().zip(less).map(|(more, less)| more - less).collect())
+    };
+    let (over_bare, over_exec) = (difference(&times[1], &times[0]), difference(&times[2], &times[1]));
+    let [bare, through, parent] = times.map(Spread::of);
     StartUp {
-        pairs,
-        bare: Spread::of(bares),
-        through: Spread::of(throughs),
-        difference: Spread::of(differences),
+        rounds,
+        bare,
+        through,
+        parent,
+        over_bare,
+        over_exec,
     }
 }
 

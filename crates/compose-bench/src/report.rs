@@ -166,15 +166,24 @@ fn local(results: &Results, page: &mut String) {
         line(
             page,
             format_args!(
-                "The pipeline is `true`. It was started {} times directly and as often by `bitops-compose deploy`, in pairs of alternating order.\n",
-                start_up.pairs
+                "The pipeline is `true`. It was started {} times in each of three ways, in turn: directly, by `bitops-compose deploy`, which it replaces,\n\
+                 and by the same with `BITOPS_COMPOSE_SUPERVISE=true`, which stays as its parent as it does with a composition.\n",
+                start_up.rounds
             ),
         );
         page.push_str("| | ms |\n|---|---|\n");
         for (what, figures) in [
             ("directly", start_up.bare),
             ("by bitops-compose", start_up.through),
-            ("the difference, pair by pair", start_up.difference),
+            ("with bitops-compose as its parent", start_up.parent),
+            (
+                "bitops-compose over the direct start, round by round",
+                start_up.over_bare,
+            ),
+            (
+                "the parent over being replaced, round by round",
+                start_up.over_exec,
+            ),
         ] {
             line(page, format_args!("| {what} | {} |", spread(figures, 2)));
         }

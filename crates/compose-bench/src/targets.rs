@@ -28,8 +28,14 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         targets.push(Target {
             what: "nothing to compose, over the bare pipeline",
             wanted: "under 3 ms",
-            figure: format!("{:.2} ms", start_up.difference.median),
-            reached: start_up.difference.median < 3.0,
+            figure: format!("{:.2} ms", start_up.over_bare.median),
+            reached: start_up.over_bare.median < 3.0,
+        });
+        targets.push(Target {
+            what: "staying as the parent, over being replaced by the pipeline",
+            wanted: "under 2 ms",
+            figure: format!("{:.2} ms", start_up.over_exec.median),
+            reached: start_up.over_exec.median < 2.0,
         });
     }
     if let Some(large) = results.compose.as_ref().and_then(Composing::large) {

@@ -104,12 +104,12 @@ pub enum Error {
         /// The server's text, or empty.
         said: String,
     },
-    /// A repo on this machine's own disk that is not there, is no repo, or cannot be read.
+    /// A repo on this machine's own disk does not exist, is not a repo, or cannot be read.
     #[error("{at}: {}", if is_missing(source) { "no such repository" } else { "the repository cannot be read" })]
     Local {
-        /// Which repo, and what was going on.
+        /// The repo and the stage.
         at: FailedAt,
-        /// The system's reason, or git's words.
+        /// The system's reason, or git's message.
         source: io::Error,
     },
     /// Credentials are missing or were refused.
@@ -321,10 +321,11 @@ pub enum Error {
     },
 }
 
-/// Why a variable or a line of git's configuration cannot be used. Values that may hold a secret are not shown.
+/// The reason why a variable or a line of git's configuration is invalid. Values that may contain a
+/// secret are not shown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SettingProblem {
-    /// Not the address of a proxy.
+    /// The value is not the address of a proxy.
     #[error(
         "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
     )]
@@ -332,17 +333,17 @@ pub enum SettingProblem {
         /// The variable, or the key of git's configuration.
         name: &'static str,
     },
-    /// A file of certificates that cannot be read.
+    /// The file of certificates cannot be read.
     #[error("{name} is {}, which cannot be used: {source}", path.display())]
     Certificates {
         /// The variable, or the key of git's configuration.
         name: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Arc<rustls::pki_types::pem::Error>,
     },
-    /// A file of certificates that holds none.
+    /// The file of certificates contains none.
     #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
     NoCertificate {
         /// The variable, or the key of git's configuration.
@@ -350,13 +351,13 @@ pub enum SettingProblem {
         /// The file.
         path: PathBuf,
     },
-    /// The TLS library refuses what it was given.
+    /// The TLS library refuses the configuration.
     #[error(transparent)]
     Tls(#[from] Arc<rustls::Error>),
-    /// The HTTP client refuses what it was given.
+    /// The HTTP client refuses the configuration.
     #[error("{0}")]
     Client(String),
-    /// An address that `url.*.insteadOf` gives.
+    /// `url.*.insteadOf` rewrites the address to an invalid one.
     #[error("url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {0}")]
     InsteadOf(#[source] InvalidUrl),
 }
@@ -483,7 +484,7 @@ impl Cause for Error {
             Error::Local { source, .. } if is_missing(source) => {
                 "check the path; in a container it must be mounted".to_owned()
             }
-            Error::Local { .. } => "let this user read it, with the directories above it".to_owned(),
+            Error::Local { .. } => "allow this user to read it and the directories above it".to_owned(),
             Error::NotFound { at, .. } if at.repo.scheme() == Scheme::Ssh => {
                 "check the address; the answer is the same for a private repository that the key has no access to".to_owned()
             }
@@ -530,7 +531,7 @@ impl Cause for Error {
             Error::NotGit { .. } => "check the address: it must be one that works with `git clone`".to_owned(),
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
             Error::Program { source, .. } | Error::Cache { source, .. } if exhausted(source).is_some() => {
-                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to fewer", env::JOBS)
+                format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to a lower number", env::JOBS)
             }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
@@ -564,7 +565,7 @@ impl Error {
     }
 }
 
-/// Returns whether nothing is there that could be read.
+/// Returns whether the error says that there is nothing to read.
 fn is_missing(error: &io::Error) -> bool {
     error.exit_code() == ExitCode::Config
 }
@@ -578,7 +579,7 @@ pub(crate) fn exhausted(error: &io::Error) -> Option<i32> {
     })
 }
 
-/// The number of the system's error, however deep it is wrapped.
+/// Returns the system's error number, however deeply it is wrapped.
 pub(crate) fn system_error(error: &io::Error) -> Option<i32> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {

@@ -47,7 +47,8 @@
 //! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, with symlinks followed |
 //! | `snapshot` | [`Snapshot`]: a commit and its fetched files |
 //! | `ids`, `sync` | conversion of object ids; mutexes |
-//! | `options`, `retry`, `error` | a run's options; when failures are retried; the errors |
+//! | `options`, `retry` | a run's options; when failures are retried |
+//! | `error` | the errors: every message, exit code and hint of this crate |
 
 // Errors are rare and end a repo's work, so their size does not matter, and boxing would burden
 // every match.

@@ -1,7 +1,7 @@
-//! The keys of a config that decide whether it names sources.
+//! The config keys that determine whether a config names sources.
 
-/// The key of the list of sources. A config without this text is BitOps' alone.
+/// The key of the list of sources. A config without this text is only read by BitOps.
 pub const LIST: &str = "default-environments";
 
-/// The key under which the list may also stand.
+/// The key that may contain the list.
 pub const PARENT: &str = "bitops";

@@ -28,7 +28,7 @@
 //! | [`refs`] | a repo's advertised refs |
 //! | [`filter`] | the filter for a source's files |
 //! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
-//! | [`config_key`] | the keys under which a config names sources |
+//! | [`config_key`] | the config keys for lists of sources |
 //! | [`fold`] | folding of names that are the same on some file systems |
 //! | [`diagnostic`] | an error or warning: its cause, exit code, place and hints |
 //! | [`styled`] | text with styles |

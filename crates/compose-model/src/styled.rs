@@ -1,39 +1,39 @@
-//! Text with styles, for whoever looks at a terminal.
+//! Text with styles for terminals.
 //!
-//! A report says which part of it has which style when it writes that part. The same text without styles goes to files,
-//! pipes and logs, so that nothing may be said by a style alone.
+//! A report sets the style of each part when it writes the part. Files, pipes and logs get the same
+//! text without styles, so a style alone must not carry information.
 
 use std::{fmt, ops::Range};
 
 use anstyle::{AnsiColor, Style};
 
-/// The head of a part.
+/// A heading.
 pub const HEADING: Style = Style::new().bold();
-/// What is wrong.
+/// An error.
 pub const ERROR: Style = AnsiColor::Red.on_default();
-/// What deserves a look.
+/// A warning.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
-/// What comes in.
+/// Something added.
 pub const ADDED: Style = AnsiColor::Green.on_default();
-/// What goes.
+/// Something removed.
 pub const REMOVED: Style = AnsiColor::Red.on_default();
-/// What takes another's place.
+/// Something that replaces something else.
 pub const REPLACED: Style = AnsiColor::Yellow.on_default();
-/// What is made of several, or stands beside another.
+/// Something combined from several parts, or kept beside another.
 pub const COMBINED: Style = AnsiColor::Cyan.on_default();
-/// Where in a file a change is.
+/// The position of a change in a file.
 pub const POSITION: Style = AnsiColor::Cyan.on_default();
 
-/// A text, parts of which have a style.
+/// A text with styles for some of its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StyledText {
     text: String,
-    /// Bytes of `text`, ascending, without overlap.
+    /// Ranges of bytes in `text`, ascending and without overlap.
     spans: Vec<(Range<usize>, Style)>,
 }
 
 impl StyledText {
-    /// Nothing yet.
+    /// Creates an empty text.
     pub fn new() -> Self {
         Self::default()
     }
@@ -52,7 +52,7 @@ impl StyledText {
         }
     }
 
-    /// Adds a line in a style; its end has none.
+    /// Adds a line in a style, which does not include the line break.
     pub fn push_line(&mut self, style: Style, line: &str) {
         self.push_styled(style, line);
         self.text.push('\n');
@@ -67,18 +67,18 @@ impl StyledText {
             .extend(spans.map(|(span, style)| (span.start + start..span.end + start, *style)));
     }
 
-    /// The text without styles.
+    /// Returns the text without styles.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The same, by value.
+    /// Returns the text without styles, by value.
     pub fn into_string(self) -> String {
         self.text
     }
 
-    /// Puts other texts in place of these parts (bytes, ascending, without overlap). They have the style of what was at
-    /// their start.
+    /// Replaces parts of the text (ranges of bytes, ascending and without overlap). Each new text has
+    /// the style at the start of the part that it replaces.
     pub fn replace(&mut self, parts: &[(Range<usize>, String)]) {
         let mut text = String::with_capacity(self.text.len());
         let mut from = 0;
@@ -88,17 +88,18 @@ impl StyledText {
             from = part.end;
         }
         text.push_str(&self.text[from..]);
-        // Where a position of the old text is in the new one: within a part at the end of what replaced it.
-        let moved = |at: usize| {
+        // Converts a position in the old text to one in the new text. A position inside a replaced
+        // part becomes the end of its replacement.
+        let moved = |position: usize| {
             let (mut old, mut new) = (0, 0);
-            for (part, with) in parts.iter().take_while(|(part, _)| part.start < at) {
-                new += part.start - old + with.len();
-                if at <= part.end {
+            for (part, replacement) in parts.iter().take_while(|(part, _)| part.start < position) {
+                new += part.start - old + replacement.len();
+                if position <= part.end {
                     return new;
                 }
                 old = part.end;
             }
-            new + (at - old)
+            new + (position - old)
         };
         let spans = self.spans.iter();
         let spans = spans
@@ -108,7 +109,7 @@ impl StyledText {
         (self.text, self.spans) = (text, spans);
     }
 
-    /// The text with the escape sequences of its styles.
+    /// Returns the text with the escape sequences of its styles.
     pub fn to_ansi(&self) -> String {
         let mut out = String::with_capacity(self.text.len() + 10 * self.spans.len());
         let mut from = 0;
@@ -122,7 +123,7 @@ impl StyledText {
     }
 }
 
-/// The text without styles.
+/// Displays the text without styles.
 impl fmt::Display for StyledText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn styles_change_no_text() {
+    fn styles_do_not_change_the_text() {
         let text = sample();
         assert_eq!(text.as_str(), "head\na secret and more secrets\n");
         assert_eq!(
@@ -168,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn replaced_parts_keep_their_style_and_move_what_follows() {
+    fn replaced_parts_keep_their_style_and_move_later_styles() {
         let mut text = sample();
         text.replace(&[(7..13, "*".to_owned()), (23..29, "***".to_owned())]);
         assert_eq!(
             text.to_ansi(),
             "\x1b[1mhead\x1b[0m\na * and \x1b[32mmore ***s\x1b[0m\n"
         );
-        // From one style into the next.
+        // The replaced part spans two styles.
         let mut text = sample();
         text.replace(&[(2..22, "[all]".to_owned())]);
         assert_eq!(text.to_ansi(), "\x1b[1mhe[all]\x1b[0m\x1b[32m secrets\x1b[0m\n");

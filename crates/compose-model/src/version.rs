@@ -271,7 +271,7 @@ mod tests {
         ] {
             let error = VersionRequest::parse(text).unwrap_err();
             assert!(matches!(error, InvalidVersion::Unknown(_)), "{text}: {error}");
-            assert!(error.hint().contains("named with `ref`"), "{text}");
+            assert!(error.hint().contains("use `ref` for"), "{text}");
         }
         for (text, hint) in [
             ("~> 1.2", "`^1.2` is the same"),

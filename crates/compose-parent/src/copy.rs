@@ -62,7 +62,7 @@ pub fn temporary_directories(working: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The most entries of the original that are measured: a signal waits until that is done.
+/// The maximum number of entries of the original that are measured; a signal is handled only afterwards.
 const MAX_MEASURED: usize = 2_000;
 
 /// The watched directories.
@@ -184,7 +184,7 @@ impl Watching {
     }
 
     /// Measures the original while the pipeline starts, so that less is left to do at the end of the
-    /// copy. Without other processes the size is of no use.
+    /// copy. Without other processes the size is not needed.
     pub(crate) fn measure(&mut self) {
         if !processes::are_ours_alone() {
             self.size = size(&self.original, true, MAX_MEASURED);

@@ -27,8 +27,11 @@ pub trait Host {
     /// original; once at most. If the pipeline's main process can be held, it stands still until
     /// this returns.
     fn copied(&mut self);
-    /// Called after [`Host::copied`] when the pipeline goes on: the place for slower work.
-    fn went_on(&mut self) {}
+    /// Called next. The main process goes on, and nothing that it starts runs before this returns, if
+    /// the main process can be held.
+    fn before_next_process(&mut self) {}
+    /// Called last, when the pipeline runs freely: the place for slow work.
+    fn after_release(&mut self) {}
     /// Reports a note for the user.
     fn say(&mut self, note: &Note);
 }
@@ -203,11 +206,15 @@ impl Parent<'_> {
             let others = self.hold.as_mut().map(Hold::stop).unwrap_or_default();
             self.host.copied();
             self.copied = true;
+            if let Some(hold) = &mut self.hold {
+                hold.go_on();
+            }
+            self.host.before_next_process();
             // The kernel takes 10 ms and more to close an inotify descriptor: not while the pipeline waits.
             let watching = self.watching.take();
             self.let_go();
             drop(watching);
-            self.host.went_on();
+            self.host.after_release();
             self.on_statuses(others);
         }
     }

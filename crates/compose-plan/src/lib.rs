@@ -15,7 +15,7 @@
 //! // Every mistake has its place and is reported with all others.
 //! let text = text.replace("version:", "hook: false, version:");
 //! let mistakes = config::parse(&file, &text.into(), Nesting::Root).unwrap_err();
-//! assert_eq!(mistakes[0].message, "unknown key `hook`");
+//! assert_eq!(mistakes[0].message, "unknown key `hook` in a source");
 //! assert_eq!(mistakes[0].place.as_ref().unwrap().line_column(), (2, 70));
 //! ```
 //!
@@ -26,6 +26,11 @@
 //! | [`lock`] | `bitops.lock.yaml` |
 //! | [`layer`] | what each source and the local environment contribute |
 //! | [`compose`](mod@compose) | layers to a composition: files, conflicts, warnings, deployments, provenance |
+//!
+//! Messages are in few places: conflicts and their remedies in `compose::wording` and
+//! `compose::grouped_remedies`, unanswered requests in [`resolve::ResolveError`], refused repos in
+//! [`resolve::NotAllowed`], and mistakes in a config or a lock beside the key that they are about
+//! (`config::keys`, `lock::read`).
 
 pub mod compose;
 pub mod config;

@@ -405,7 +405,7 @@ mod tests {
             failed(Some("/home/kept.1/a".into())),
             "it is kept as /home/kept.1/a"
         );
-        assert!(failed(None).starts_with("it is lost: let this user write"));
+        assert!(failed(None).starts_with("it is lost: allow this user to write"));
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
         "No such file",
     ]);
     if scheme != Scheme::Ssh {
-        // `LC_ALL=C`: the system's own words for what keeps git from a repo on this machine.
+        // With `LC_ALL=C`: the system's messages about what prevents git from reading a local repo.
         let kind = if is_missing {
             io::ErrorKind::NotFound
         } else if has(&["Permission denied", "Operation not permitted"]) {
@@ -309,7 +309,7 @@ fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command,
     } else {
         url.path().to_owned()
     };
-    // git has many messages for a path that leads nowhere.
+    // git has many messages for a path without a repo.
     std::fs::metadata(&path).map_err(|source| Error::Local {
         at: wire.failed_at(),
         source,

@@ -38,15 +38,15 @@ async fn a_configured_private_ca_is_trusted_and_bad_certificates_are_not_retried
     std::fs::remove_file(config).unwrap();
     _ = std::fs::remove_dir_all(lab.cache());
     for (host, expired, trusted, words, remedy) in [
-        ("localhost", false, false, "not trusted here", "SSL_CERT_FILE"),
+        ("localhost", false, false, "does not trust", "SSL_CERT_FILE"),
         (
             "other.example",
             false,
             true,
             "not valid for name",
-            "in the certificate",
+            "from the certificate",
         ),
-        ("localhost", true, true, "expired", "renewed"),
+        ("localhost", true, true, "expired", "renew it"),
     ] {
         let server = TlsRelay::start(&lab, &ca, host, expired);
         let mut options = lab.options();
