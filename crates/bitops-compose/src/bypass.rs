@@ -8,11 +8,10 @@ use std::{
 };
 
 use compose_model::{
-    Cause, Diagnostic, ExitCode, Failure, ReadError,
-    config_key::LIST,
-    env, file_name,
+    Cause, Diagnostic, ExitCode, Failure, ReadError, env, file_name,
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
+use compose_plan::config::mentions_list;
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
@@ -198,7 +197,8 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(unreadable(&config, error)),
     };
-    if !names_sources(&bytes) {
+    // A config that does not mention sources is BitOps' alone.
+    if !mentions_list(&bytes) {
         let environment = environment.into_string();
         return Ok(environment.map_or(Looked::Nowhere, |environment| Looked::Plain {
             environment,
@@ -237,28 +237,6 @@ pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
     Diagnostic::from(ReadError::of(config)(error)).hint(hint)
 }
 
-/// Does the text hold the key outside of a comment?
-fn names_sources(text: &[u8]) -> bool {
-    let holds = |line: &[u8]| line.windows(LIST.len()).any(|window| window == LIST.as_bytes());
-    text.split(|byte| *byte == b'\n').any(|line| {
-        let line = line.trim_ascii_start();
-        !line.starts_with(b"#") && holds(line)
-    })
-}
-
 fn set(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_comment_names_no_sources() {
-        assert!(names_sources(b"a: 1\ndefault-environments:\n"));
-        assert!(names_sources(b"bitops: {default-environments: []}"));
-        assert!(!names_sources(b"a: 1\n  # default-environments:\n"));
-        assert!(!names_sources(b"default-environment: x\n"));
-    }
 }

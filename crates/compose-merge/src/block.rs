@@ -1,9 +1,11 @@
 //! Splices lines into YAML's block mappings.
 
+use compose_yaml::Edit;
+
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
-    splice::{Edit, contains_comment, pull_comments, shift, spaces},
+    splice::{contains_comment, pull_comments, shift, spaces},
     tree::{Map, NodeRef},
 };
 

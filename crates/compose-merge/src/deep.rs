@@ -6,7 +6,7 @@ use super::{
     key_path::key_component,
     merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
     precedence::Standing,
-    tree::{Loaded, MapEntry, Node, NodeId, NodeKind, NodeRef, Style, Tree},
+    tree::{Kind, Loaded, MapEntry, Node, NodeId, NodeRef, Style, Tree},
     value::{ValueId, Values},
 };
 
@@ -103,6 +103,10 @@ impl DeepMerger<'_, '_> {
         &self.trees[index].nodes[node]
     }
 
+    fn value(&self, (index, node): NodeRef) -> ValueId {
+        self.trees[index].values[node]
+    }
+
     fn entry(&self, index: usize, loaded: Loaded) -> MapEntry {
         let map = self.trees[index]
             .map(loaded.map)
@@ -114,9 +118,8 @@ impl DeepMerger<'_, '_> {
     fn agree(&self, parts: &[NodeRef]) -> bool {
         let first = self.node(parts[0]);
         let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
-        parts.iter().all(|at| self.node(*at).value == first.value)
-            && (matches!(first.kind, NodeKind::Alias(_))
-                || parts.iter().all(|at| text(at) == text(&parts[0])))
+        parts.iter().all(|at| self.value(*at) == self.value(parts[0]))
+            && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
     fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
@@ -124,7 +127,7 @@ impl DeepMerger<'_, '_> {
         let mut setters: HashMap<ValueId, Vec<(usize, Loaded)>> = HashMap::new();
         for (index, node) in &parts {
             let tree = &self.trees[*index];
-            for loaded in tree.loaded(tree.resolve(*node), self.values) {
+            for loaded in tree.entries(*node, self.values) {
                 self.visited += 1;
                 let all = setters.entry(loaded.key).or_default();
                 if all.is_empty() {
@@ -151,7 +154,7 @@ impl DeepMerger<'_, '_> {
             pairs.push((
                 key,
                 match &outcome {
-                    Outcome::Keep(at) => self.node(*at).value,
+                    Outcome::Keep(at) => self.value(*at),
                     Outcome::Merge(merge) => merge.value,
                 },
             ));
@@ -189,7 +192,7 @@ impl DeepMerger<'_, '_> {
             .standing
             .in_play(&all, |lower, higher| !(is_map(lower) && is_map(higher)));
         let at = |index: usize| (index, places[&index].1);
-        let value = |index: usize| self.node(at(index)).value;
+        let value = |index: usize| self.value(at(index));
 
         let first = in_play[0];
         let mut conflicts = Vec::new();
@@ -231,7 +234,7 @@ impl DeepMerger<'_, '_> {
         let mut beaten = losers.to_vec();
         beaten.extend(
             out.iter()
-                .filter(|index| self.node(at(**index)).value != self.node(winner).value),
+                .filter(|index| self.value(at(**index)) != self.value(winner)),
         );
         self.leaves(winner, key, &beaten);
         let others = if first == setters[0].0 {
@@ -246,7 +249,7 @@ impl DeepMerger<'_, '_> {
     fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
         let tree = &self.trees[index];
         let entries = match tree.map(node) {
-            Some(map) if map.plain_tag && !map.entries.is_empty() => &map.entries,
+            Some(map) if tree.is_mergeable(node) && !map.entries.is_empty() => &map.entries,
             _ => {
                 let mut overridden = losers.to_vec();
                 overridden.sort_unstable_by(|a, b| b.cmp(a));
@@ -263,10 +266,10 @@ impl DeepMerger<'_, '_> {
         };
         let mut last: HashMap<ValueId, usize> = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
-            last.insert(self.values.key(tree.nodes[entry.key].value), at);
+            last.insert(self.values.key(tree.values[entry.key]), at);
         }
         for (at, entry) in entries.iter().enumerate() {
-            if last[&self.values.key(tree.nodes[entry.key].value)] == at {
+            if last[&self.values.key(tree.values[entry.key])] == at {
                 let name = self.key_text((index, entry.key));
                 self.path.push(name);
                 self.leaves((index, entry.value), entry.key, losers);
@@ -280,7 +283,10 @@ impl DeepMerger<'_, '_> {
         let tree = &self.trees[index];
         let node = &tree.nodes[tree.resolve(key)];
         let text = &tree.text[node.content..node.end];
-        if let NodeKind::Scalar(Style::Quoted) = node.kind {
+        if let Kind::Scalar {
+            style: Style::Quoted, ..
+        } = node.kind
+        {
             let inner = &text[1..text.len() - 1];
             return if inner.contains(['\\', '\'', '"']) {
                 key_component(text)

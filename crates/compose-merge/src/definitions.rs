@@ -9,7 +9,7 @@ use super::{
     hcl, json,
     merger::Unmergeable,
     terraform::{BlockType, DefinitionKind, DefinitionsFile, Setting, Syntax},
-    tree::{NodeId, NodeKind, Tree},
+    tree::{Kind, NodeId, Tree},
     value::Values,
 };
 
@@ -246,7 +246,7 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     if is_null(node) {
         return Vec::new();
     }
-    if !matches!(tree.nodes[node].kind, NodeKind::Sequence { .. }) {
+    if !matches!(tree.nodes[node].kind, Kind::Sequence { .. }) {
         return vec![node];
     }
     let first = Some(node + 1).filter(|first| *first < tree.nodes[node].next);

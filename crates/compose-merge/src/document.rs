@@ -71,7 +71,7 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
             // No parser is trusted blindly, not even this one: the text must load to the expected value.
             let again = parse(text.as_bytes(), &mut values)
                 .map_err(|why| refused(format!("the merged text: {why}")))?;
-            if again.root().map(|root| root.value) != Some(merge.value) {
+            if again.root().map(|root| again.values[root]) != Some(merge.value) {
                 return Err(refused(
                     "its text cannot be spliced without changing a value".to_owned(),
                 ));

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use compose_yaml::{Edit, apply, leading, line_break};
+
 use super::{
     deep::{Merge, MergedEntry, Outcome},
-    splice::{Edit, apply, leading},
-    tree::{Loaded, MAX_BYTES, Map, MapEntry, Node, NodeId, NodeKind, NodeRef, Tree},
+    tree::{Kind, Loaded, MAX_BYTES, Map, MapEntry, Node, NodeId, NodeRef, Tree},
+    value::ValueId,
 };
 
 /// Why a text cannot be written in its new place.
@@ -69,7 +71,7 @@ impl<'a, 't> Emitter<'a, 't> {
                 text: format!("{start}{comment}{lines}"),
             }]
         };
-        let eol = tree.line_break();
+        let eol = line_break(&tree.text);
         if eol != "\n" {
             for edit in &mut edits {
                 edit.text = edit.text.replace('\n', eol);
@@ -81,6 +83,10 @@ impl<'a, 't> Emitter<'a, 't> {
 
     pub(super) fn node(&self, (index, node): NodeRef) -> &'a Node {
         &self.trees[index].nodes[node]
+    }
+
+    fn value(&self, (index, node): NodeRef) -> ValueId {
+        self.trees[index].values[node]
     }
 
     pub(super) fn map(&self, (index, node): NodeRef) -> &'a Map {
@@ -102,10 +108,10 @@ impl<'a, 't> Emitter<'a, 't> {
         let is_there = |merged: &&MergedEntry| {
             let (index, loaded) = merged.frame;
             let value = match &merged.outcome {
-                Outcome::Keep(at) => self.node(*at).value,
+                Outcome::Keep(at) => self.value(*at),
                 Outcome::Merge(merge) => merge.value,
             };
-            let inherited = || self.node((index, self.entry(merged.frame).value)).value == value;
+            let inherited = || self.value((index, self.entry(merged.frame).value)) == value;
             index == frame.0 && (loaded.map == frame.1 || inherited())
         };
         merge.entries.iter().filter(|merged| !is_there(merged)).collect()
@@ -121,7 +127,7 @@ impl<'a, 't> Emitter<'a, 't> {
         };
         if copy {
             edits.push(tree.without_anchor(anchor));
-        } else if merge.value == tree.nodes[node].value {
+        } else if merge.value == tree.values[node] {
             self.emitted
                 .insert((index, node), tree.text[anchor.start + 1..anchor.end].to_owned());
         }
@@ -142,7 +148,7 @@ impl<'a, 't> Emitter<'a, 't> {
         };
         let (their_text, own_text) = (text(theirs), text(own));
         let comments = their_text.1.is_none() || their_text.1 == own_text.1;
-        self.node(theirs).value == self.node(own).value
+        self.value(theirs) == self.value(own)
             && comments
             && (their_text.0, their_text.2, their_text.3) == (own_text.0, own_text.2, own_text.3)
     }
@@ -203,7 +209,7 @@ impl<'a, 't> Emitter<'a, 't> {
                     self.emitted.insert((index, at), free);
                 }
             }
-            if let NodeKind::Alias(target) = it.kind {
+            if let Kind::Alias(target) = it.kind {
                 match self.emitted.get(&(index, target)) {
                     Some(name) => edits.push(Edit {
                         range: it.start..it.end,

@@ -1,10 +1,12 @@
 //! Splices inside braces: YAML's flow mappings, and all of JSON.
 
+use compose_yaml::{Edit, leading};
+
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     emit::{Emitter, Refused, own_entries},
-    splice::{Edit, leading, shift},
-    tree::{Map, NodeKind, NodeRef, Style},
+    splice::shift,
+    tree::{Kind, Map, NodeRef, Style},
 };
 
 impl Emitter<'_, '_> {
@@ -202,7 +204,7 @@ impl Emitter<'_, '_> {
             .map(|word| format!("{word} "))
             .collect();
         let body = match &it.kind {
-            NodeKind::Map(map) => {
+            Kind::Map(map) => {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for entry in &map.entries {
                     let (key, value) = (
@@ -213,7 +215,7 @@ impl Emitter<'_, '_> {
                 }
                 format!("{{{}}}", entries.join(", "))
             }
-            NodeKind::Sequence { .. } => {
+            Kind::Sequence { .. } => {
                 let mut items = Vec::new();
                 let mut item = target + 1;
                 while item < it.next {
@@ -223,10 +225,12 @@ impl Emitter<'_, '_> {
                 }
                 format!("[{}]", items.join(", "))
             }
-            NodeKind::Scalar(Style::Plain) if !tree.text[it.content..it.end].contains('\n') => {
+            Kind::Scalar {
+                style: Style::Plain, ..
+            } if !tree.text[it.content..it.end].contains('\n') => {
                 format!("'{}'", tree.text[it.content..it.end].replace('\'', "''"))
             }
-            NodeKind::Scalar(_) | NodeKind::Alias(_) => {
+            Kind::Scalar { .. } | Kind::Alias(_) => {
                 let line = tree.line(it.start);
                 return Err(format!(
                     "a text of several lines (line {line}) that would have to stand in brackets"
@@ -244,14 +248,24 @@ impl Emitter<'_, '_> {
                 let node = &tree.nodes[tree.resolve(*node)];
                 let text = &tree.text[node.content..node.end];
                 match node.kind {
-                    NodeKind::Map(Map { flow, .. }) | NodeKind::Sequence { flow } => flow,
-                    NodeKind::Scalar(Style::Quoted) => true,
-                    NodeKind::Scalar(Style::Plain) if text.is_empty() => node.start == node.end,
-                    NodeKind::Scalar(Style::Plain) => {
+                    Kind::Map(Map { flow, .. }) | Kind::Sequence { flow } => flow,
+                    Kind::Scalar {
+                        style: Style::Quoted, ..
+                    } => true,
+                    Kind::Scalar {
+                        style: Style::Plain, ..
+                    } if text.is_empty() => node.start == node.end,
+                    Kind::Scalar {
+                        style: Style::Plain, ..
+                    } => {
                         node.in_flow
                             || !text.starts_with(':') && !text.contains([',', '[', ']', '{', '}', '?', '\n'])
                     }
-                    NodeKind::Scalar(Style::Block { .. }) | NodeKind::Alias(_) => false,
+                    Kind::Scalar {
+                        style: Style::Block { .. },
+                        ..
+                    }
+                    | Kind::Alias(_) => false,
                 }
             }
             Outcome::Merge(merge) => self.map(self.frame(merge)).flow && self.fits_flow(merge),

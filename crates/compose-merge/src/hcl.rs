@@ -8,10 +8,10 @@ use hcl_edit::{
     structure::Body,
 };
 
+use compose_yaml::{Lines, Scalar};
+
 use super::{
-    scalar::{Scalar, json_number},
     source_text::{self, SourceText},
-    tree::line_starts,
     value::{ValueId, Values},
 };
 
@@ -21,7 +21,7 @@ pub(super) struct File<'t> {
     pub text: Cow<'t, str>,
     pub bom: bool,
     pub body: Body,
-    line_starts: Vec<usize>,
+    lines: Lines,
 }
 
 /// Parses a file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
@@ -41,35 +41,28 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
             error.message()
         )
     })?;
-    let line_starts = line_starts(&text);
     Ok(File {
+        lines: Lines::of_line_feeds(&text),
         text,
         bom,
         body,
-        line_starts,
     })
 }
 
 impl File<'_> {
     /// The line number of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= at)
+        self.lines.line(at)
     }
 
     /// The first byte of a byte's line.
     pub(super) fn line_start(&self, at: usize) -> usize {
-        self.line_starts[self.line(at) - 1]
+        self.lines.start(at)
     }
 
     /// The end of a byte's line, without its break.
     pub(super) fn line_end(&self, at: usize) -> usize {
-        let rest = &self.text[at..];
-        let end = at + rest.find('\n').unwrap_or(rest.len());
-        if end > at && self.text.as_bytes()[end - 1] == b'\r' {
-            end - 1
-        } else {
-            end
-        }
+        self.lines.end(&self.text, at)
     }
 
     /// All comments with their lines, including those in blocks and values.
@@ -91,12 +84,7 @@ impl File<'_> {
     pub(super) fn lead(&self, at: usize, after: Option<usize>) -> &str {
         let end = self.line_start(at);
         let start = match after {
-            Some(after) => self
-                .line_starts
-                .get(self.line(after))
-                .copied()
-                .unwrap_or(end)
-                .min(end),
+            Some(after) => self.lines.next_start(after).unwrap_or(end).min(end),
             None => {
                 let above = &self.text[..end];
                 let blank = above.rmatch_indices("\n\n").map(|(at, gap)| at + gap.len());
@@ -134,7 +122,7 @@ pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
             } else {
                 format!("{text}.0")
             };
-            values.scalar(json_number(&text))
+            values.number(&text)
         }
         Expression::String(string) => values.scalar(Scalar::String(string.as_str().into())),
         Expression::Array(array) => {

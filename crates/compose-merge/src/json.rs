@@ -4,16 +4,14 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
+use compose_yaml::{Lines, Scalar};
+
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    scalar::{self, Scalar},
     source_text::{self, SourceText},
-    tree::{
-        Loaded, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, NodeKind, Style, Tree, last_wins,
-        line_starts,
-    },
+    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style, Tree},
     value::{ValueId, Values},
 };
 
@@ -24,25 +22,15 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     let mut builder = JsonBuilder {
         text,
         nodes: Vec::new(),
-        line_starts: line_starts(text),
+        ids: Vec::new(),
+        lines: Lines::of_line_feeds(text),
         values,
     };
     builder.value(root.get(), MAX_DEPTH)?;
-    let JsonBuilder {
-        nodes, line_starts, ..
-    } = builder;
-    Ok(Tree {
-        json_step: Some(step(text)),
-        text: Cow::Borrowed(text),
-        nodes,
-        body: 0,
-        body_end: text.len(),
-        comments: Vec::new(),
-        flattened: HashMap::new(),
-        aliases: HashMap::new(),
-        bom,
-        line_starts,
-    })
+    let source = compose_yaml::Tree::new(Cow::Borrowed(text), builder.nodes, builder.lines);
+    let mut tree = Tree::new(source, builder.ids, bom);
+    tree.json_step = Some(step(text));
+    Ok(tree)
 }
 
 /// One level of indentation: the blanks at the start of the first indented line.
@@ -60,7 +48,9 @@ fn step(text: &str) -> String {
 struct JsonBuilder<'a, 't> {
     text: &'t str,
     nodes: Vec<Node>,
-    line_starts: Vec<usize>,
+    /// The value of each node.
+    ids: Vec<ValueId>,
+    lines: Lines,
     values: &'a mut Values,
 }
 
@@ -77,15 +67,20 @@ impl JsonBuilder<'_, '_> {
         // `raw` is a part of `text`, because RawValue borrows.
         let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
         let kind = match raw.as_bytes()[0] {
-            b'{' => NodeKind::Map(Map {
+            b'{' => Kind::Map(Map {
                 flow: true,
-                plain_tag: true,
                 indent: 0,
                 entries: Vec::new(),
             }),
-            b'[' => NodeKind::Sequence { flow: true },
-            b'"' => NodeKind::Scalar(Style::Quoted),
-            _ => NodeKind::Scalar(Style::Plain),
+            b'[' => Kind::Sequence { flow: true },
+            b'"' => Kind::Scalar {
+                value: read::<String>(raw)?.into(),
+                style: Style::Quoted,
+            },
+            _ => Kind::Scalar {
+                value: raw.into(),
+                style: Style::Plain,
+            },
         };
         self.nodes.push(Node {
             lead: start,
@@ -98,9 +93,10 @@ impl JsonBuilder<'_, '_> {
             is_key: false,
             next: id + 1,
             anchor: None,
-            value: 0,
+            tag: None,
             kind,
         });
+        self.ids.push(0);
         let value = match raw.as_bytes()[0] {
             b'{' => self.object(id, raw, depth)?,
             b'[' => {
@@ -108,14 +104,14 @@ impl JsonBuilder<'_, '_> {
                 let nodes = items.iter().map(|item| self.value(item.get(), depth - 1));
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 self.values
-                    .sequence(None, nodes.iter().map(|node| self.nodes[*node].value).collect())
+                    .sequence(None, nodes.iter().map(|node| self.ids[*node]).collect())
             }
             b'"' => self.values.scalar(Scalar::String(read::<String>(raw)?.into())),
             b't' | b'f' => self.values.scalar(Scalar::Bool(raw == "true")),
             b'n' => self.values.scalar(Scalar::Null),
-            _ => self.values.scalar(scalar::json_number(raw)),
+            _ => self.values.number(raw),
         };
-        self.nodes[id].value = value;
+        self.ids[id] = value;
         self.nodes[id].next = self.nodes.len();
         Ok(id)
     }
@@ -137,20 +133,12 @@ impl JsonBuilder<'_, '_> {
                 explicit: false,
             });
         }
-        let key = |entry: &MapEntry| self.nodes[entry.key].value;
-        let all = entries.iter().enumerate();
-        let loaded = last_wins(all.map(|(at, entry)| Loaded {
-            key: key(entry),
-            map: id,
-            entry: at,
-        }));
-        let pairs = loaded
-            .iter()
-            .map(|it| (it.key, self.nodes[entries[it.entry].value].value))
-            .collect();
-        let start = self.nodes[id].start;
-        let line = self.line_starts[self.line_starts.partition_point(|line| *line <= start) - 1];
-        if let NodeKind::Map(map) = &mut self.nodes[id].kind {
+        // Of entries with the same key the last one counts.
+        let pair = |entry: &MapEntry| (self.ids[entry.key], self.ids[entry.value]);
+        let pairs: HashMap<ValueId, ValueId> = entries.iter().map(pair).collect();
+        let pairs = pairs.into_iter().collect();
+        let line = self.lines.start(self.nodes[id].start);
+        if let Kind::Map(map) = &mut self.nodes[id].kind {
             map.indent = self.text[line..].bytes().take_while(|byte| *byte == b' ').count();
             map.entries = entries;
         }

@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
-//! | `tree`, `value`, `scalar` | a file as nodes with their bytes, and what they load to by YAML 1.1 |
+//! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
 //! | `yaml`, `json` | texts to trees |
 //! | `deep` | the merge by meaning |
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
@@ -50,7 +50,6 @@ mod key_path;
 mod lock_hcl;
 mod merger;
 mod precedence;
-mod scalar;
 mod source_text;
 mod splice;
 mod terraform;

@@ -7,13 +7,14 @@ use hcl_edit::{
     structure::{Block, Structure},
 };
 
+use compose_yaml::{Edit, apply};
+
 use super::{
     comments,
     hcl::{self, File},
     key_path::key_component,
     merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
     precedence::Standing,
-    splice::{Edit, apply},
 };
 
 /// Unites the providers. If the versions agree, the hashes are united (each is for one platform or way of packing) and

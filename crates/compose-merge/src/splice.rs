@@ -1,39 +1,10 @@
-//! Moves pieces of text: edits, indentation, and the comments that belong to an entry.
+//! Moves pieces of text: indentation, and the comments that belong to an entry.
 
 use std::ops::Range;
 
-use super::tree::{Map, MapEntry, NodeId, NodeKind, Tree};
+use compose_yaml::Edit;
 
-/// A replacement for a range of a file's text.
-#[derive(Debug)]
-pub(super) struct Edit {
-    pub range: Range<usize>,
-    pub text: String,
-}
-
-impl Edit {
-    pub(super) fn insert(at: usize, text: String) -> Self {
-        Self { range: at..at, text }
-    }
-}
-
-/// Applies edits to a region of a text. Edits outside of the region are ignored; of two that overlap, the outer one
-/// is applied.
-pub(super) fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> String {
-    // The sort is stable, so insertions in one place stay in order. An insertion precedes a replacement of the bytes behind it.
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
-    let mut out = String::with_capacity(region.len());
-    let mut at = region.start;
-    for edit in edits {
-        if edit.range.start >= at && edit.range.end <= region.end {
-            out.push_str(&text[at..edit.range.start]);
-            out.push_str(&edit.text);
-            at = edit.range.end;
-        }
-    }
-    out.push_str(&text[at..region.end]);
-    out
-}
+use super::tree::{Map, MapEntry, NodeId, Tree};
 
 /// Moves all lines but the first by `delta` columns.
 ///
@@ -75,11 +46,6 @@ pub(super) fn pull_comments(text: &str, indent: usize) -> String {
         }
     };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// The blanks at the start of a line.
-pub(super) fn leading(line: &str) -> &str {
-    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
 /// `count` spaces.
@@ -145,11 +111,7 @@ impl Tree<'_> {
 
     /// Is the node a collection without brackets?
     pub(super) fn is_block(&self, node: NodeId) -> bool {
-        match &self.nodes[node].kind {
-            NodeKind::Map(map) => !map.flow,
-            NodeKind::Sequence { flow } => !flow,
-            NodeKind::Scalar(_) | NodeKind::Alias(_) => false,
-        }
+        self.nodes[node].is_block()
     }
 
     /// The end of the lines that belong to an entry of a block mapping: the comments behind it that are indented deeper
@@ -168,7 +130,7 @@ impl Tree<'_> {
     /// The end of the last comment behind a line that is indented by at least `indent`; blank lines are skipped.
     pub(super) fn comments_behind(&self, line_end: usize, indent: usize) -> usize {
         let mut end = line_end;
-        for start in &self.line_starts[self.line(line_end)..] {
+        for start in self.lines.starts_behind(line_end) {
             let line_end = self.line_end(*start);
             let line = &self.text[*start..line_end];
             let rest = line.trim_start_matches([' ', '\t']);
@@ -194,17 +156,13 @@ impl Tree<'_> {
             None if node == 0 => return self.header_end().min(self.line_start(key)),
             None => self.nodes[node].lead,
         };
-        let next_line = self
-            .line_starts
-            .get(self.line(before))
-            .copied()
-            .unwrap_or(self.text.len());
+        let next_line = self.lines.next_start(before).unwrap_or(self.text.len());
         next_line.min(self.line_start(key))
     }
 
     /// The end of the blank lines behind the end of a line.
     pub(super) fn blank_end(&self, line_end: usize) -> usize {
-        let next = self.line_starts[self.line(line_end)..].iter();
+        let next = self.lines.starts_behind(line_end).iter();
         let blank = next.map(|start| (*start, self.line_end(*start)));
         let blank = blank
             .take_while(|(start, end)| *start < self.text.len() && self.text[*start..*end].trim().is_empty());
@@ -219,17 +177,12 @@ impl Tree<'_> {
         };
         let line = self.line_start(self.nodes[first.key].start).max(self.body);
         let mut end = self.header_start().min(line);
-        for start in &self.line_starts[self.line(end) - 1..] {
+        for start in self.lines.starts_from(end) {
             if *start >= line {
                 break;
             }
             if *start >= end && self.text[*start..self.line_end(*start)].trim().is_empty() {
-                end = self
-                    .line_starts
-                    .get(self.line(*start))
-                    .copied()
-                    .unwrap_or(line)
-                    .min(line);
+                end = self.lines.next_start(*start).unwrap_or(line).min(line);
             }
         }
         end
@@ -240,10 +193,7 @@ impl Tree<'_> {
         if self.body == 0 {
             0
         } else {
-            self.line_starts
-                .get(self.line(self.body))
-                .copied()
-                .unwrap_or(self.body)
+            self.lines.next_start(self.body).unwrap_or(self.body)
         }
     }
 }

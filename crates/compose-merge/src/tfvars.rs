@@ -4,13 +4,15 @@ use std::{collections::HashMap, ops::Range};
 
 use hcl_edit::structure::Structure;
 
+use compose_yaml::{Edit, apply};
+
 use super::{
     comments,
     hcl::{self, File},
     key_path::key_component,
     merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
     precedence::Standing,
-    splice::{Edit, apply, contains_comment},
+    splice::contains_comment,
     value::{ValueId, Values},
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::scalar::{self, Scalar};
+use compose_yaml::{Scalar, python_key};
 
 /// The id of a loaded value. Two nodes with the same id load to the same value of the same type.
 pub(super) type ValueId = u32;
@@ -10,6 +10,8 @@ pub(super) type ValueId = u32;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Value {
     Scalar(Scalar),
+    /// A number of JSON or HCL in its normal form.
+    Number(Box<str>),
     Sequence(Option<Box<str>>, Box<[ValueId]>),
     /// The pairs are sorted: the order of keys is not part of a mapping's value.
     Map(Option<Box<str>>, Box<[(ValueId, ValueId)]>),
@@ -31,13 +33,18 @@ impl Values {
 
     /// Returns the id of a scalar.
     pub(super) fn scalar(&mut self, scalar: Scalar) -> ValueId {
-        let key = scalar::python_key(&scalar);
+        let key = python_key(&scalar);
         let id = self.id(Value::Scalar(scalar));
         if let Some(key) = key {
             let key = self.id(Value::Scalar(key));
             self.keys.insert(id, key);
         }
         id
+    }
+
+    /// Returns the id of a number of JSON or HCL, whose digits are not bounded.
+    pub(super) fn number(&mut self, text: &str) -> ValueId {
+        self.id(Value::Number(normal_number(text).into()))
     }
 
     /// Returns the id of a sequence.
@@ -54,5 +61,47 @@ impl Values {
     /// Returns a value as a key of a dict: Python considers `1`, `1.0` and `True` the same key.
     pub(super) fn key(&self, value: ValueId) -> ValueId {
         self.keys.get(&value).copied().unwrap_or(value)
+    }
+}
+
+/// Normalises a number: its digits without the point and trailing zeros, and its exponent.
+fn normal_number(text: &str) -> String {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // Python, which reads the file, distinguishes 1 from 1.0, and so does this program.
+    let kind = if digits.contains(['.', 'e', 'E']) {
+        "float"
+    } else {
+        "int"
+    };
+    let Ok(exponent) = exponent.parse::<i64>() else {
+        return format!("{kind} {text}");
+    };
+    let all = format!("{whole}{fraction}");
+    let significant = all.trim_end_matches('0');
+    let shift = exponent - fraction.len() as i64 + (all.len() - significant.len()) as i64;
+    match significant.trim_start_matches('0') {
+        "" => format!("{kind} 0"),
+        significant => format!("{kind} {sign}{significant}e{shift}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_by_value() {
+        assert_eq!(normal_number("1.50"), normal_number("15e-1"));
+        assert_eq!(normal_number("-0"), normal_number("0"));
+        assert_ne!(normal_number("1"), normal_number("1.0"));
+        assert_ne!(
+            normal_number("12345678901234567890123"),
+            normal_number("12345678901234567890124")
+        );
     }
 }

@@ -1,64 +1,78 @@
-//! Parses YAML to a [`Tree`]: the events of saphyr-parser give the structure, the text between them the exact places.
-//!
-//! saphyr reads YAML 1.2 and BitOps reads YAML 1.1 with PyYAML. Scalars are resolved by the rules of 1.1
-//! (`scalar`). A text that the two grammars read differently is refused (see [`check_text`]).
+//! YAML to a [`Tree`]: the reader's nodes with their values, and the reasons for which a file is not merged although PyYAML
+//! reads it.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use std::{borrow::Cow, collections::HashMap};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use compose_yaml::{Decoded, Error, Problem};
 
 use super::{
-    scalar,
-    source_text::{self, SourceText},
-    tree::{Loaded, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, NodeKind, Style, Tree, line_starts},
-    value::Values,
+    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, has_plain_tag},
+    value::{ValueId, Values},
 };
-
-mod gaps;
-mod merge_keys;
-
-use gaps::Position;
 
 /// Parses one file that holds one document; the error is the reason of an [`Unmergeable`](super::Unmergeable).
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
-    let SourceText { text, bom } = source_text::decode(bytes)?;
-    check_text(text)?;
-    if text.is_empty() || text.ends_with('\n') {
-        return YamlBuilder::new(Cow::Borrowed(text), bom).build(values);
+    let Decoded { text, bom } = compose_yaml::decode(bytes).map_err(|error| error.to_string())?;
+    let source = read(closed(text)?)?;
+    if source.has_tag_directive {
+        return Err("a %TAG directive".to_owned());
     }
-    // The last line has no line break, but text that is spliced in behind it needs one. The break is part of the value of
-    // a block scalar, so its header must then strip it.
-    let whole = format!("{text}\n");
-    let tree = YamlBuilder::new(Cow::Owned(whole.clone()), bom).build(values)?;
-    let Some(header) = tree.nodes.last().filter(|last| {
-        matches!(last.kind, NodeKind::Scalar(Style::Block { .. })) && last.end + 1 == whole.len()
-    }) else {
-        return Ok(tree);
+    let ids = Loader::new(&source, values).load()?;
+    Ok(Tree::new(source, ids, bom))
+}
+
+fn read(text: Cow<'_, str>) -> Result<compose_yaml::Tree<'_>, String> {
+    let shown = |text: &str, error: &Error| match error.problem {
+        Problem::SeveralDocuments => "several documents".to_owned(),
+        _ => error.with_line(text),
     };
+    match text {
+        Cow::Borrowed(text) => compose_yaml::Tree::parse(text).map_err(|error| shown(text, &error)),
+        Cow::Owned(text) => compose_yaml::Tree::parse(text.clone()).map_err(|error| shown(&text, &error)),
+    }
+}
+
+/// A text whose last line has a line break, because text may be spliced in behind it. The break is part of the value of a
+/// block scalar, whose header must then strip it.
+fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+    if text.is_empty() || text.ends_with('\n') {
+        return Ok(text);
+    }
+    let whole = format!("{text}\n");
+    let tree = read(Cow::Borrowed(&whole))?;
+    let Some(header) = tree.nodes.last().filter(|last| {
+        let is_block = matches!(
+            last.kind,
+            Kind::Scalar {
+                style: Style::Block { .. },
+                ..
+            }
+        );
+        // Lines of blanks behind it are not part of it.
+        is_block && whole[last.end..].trim().is_empty()
+    }) else {
+        return Ok(Cow::Owned(whole));
+    };
+    let content = header.content;
     let last = text.rfind('\n').map_or(0, |at| at + 1);
     if text[last..].trim().is_empty() {
         // Indentation is not content: the line break before it is the last one.
-        let content = is_content(&text[header.content..last], &text[last..]);
-        return match content {
+        return match is_content(&text[content..last], &text[last..]) {
             true => Err("a text of several lines that ends with blanks and without a line break".to_owned()),
-            false => YamlBuilder::new(Cow::Owned(text[..last].to_owned()), bom).build(values),
+            false => Ok(Cow::Owned(text[..last].to_owned())),
         };
     }
-    let mut stripped = whole;
-    let signs = stripped[header.content + 1..]
+    let mut stripped = whole.clone();
+    let signs = stripped[content + 1..]
         .bytes()
         .take_while(|byte| matches!(byte, b'+' | b'-' | b'1'..=b'9'));
-    let range = header.content + 1..header.content + 1 + signs.count();
+    let range = content + 1..content + 1 + signs.count();
     let indentation: String = stripped[range.clone()]
         .chars()
         .filter(char::is_ascii_digit)
         .collect();
     stripped.replace_range(range, &format!("{indentation}-"));
-    YamlBuilder::new(Cow::Owned(stripped), bom).build(values)
+    Ok(Cow::Owned(stripped))
 }
 
 /// Can a last line of blanks be content of the block scalar that it ends, beyond its indentation? If in doubt, yes.
@@ -74,411 +88,125 @@ fn is_content(scalar: &str, blanks: &str) -> bool {
     !plain || indent.is_none_or(|indent| blanks.len() > indent)
 }
 
-/// Refuses characters that PyYAML does not accept, and those that it reads as line breaks but YAML 1.2 does not.
-fn check_text(text: &str) -> Result<(), String> {
-    let mut previous = '\0';
-    for (at, c) in text.char_indices().chain([(text.len(), '\0')]) {
-        if previous == '\r' && c != '\n' {
-            return Err("a carriage return without a line feed".to_owned());
-        }
-        let ordinary = matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-        if at < text.len() && (!ordinary || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) {
-            return Err(format!("the character U+{:04X}", u32::from(c)));
-        }
-        previous = c;
-    }
-    Ok(())
-}
-
-/// An open collection.
-struct Frame {
-    node: NodeId,
-    flow: bool,
-    /// The column of the keys or dashes; for a flow collection the indentation of its first line.
-    indent: usize,
-    /// `None` for a sequence.
-    map: Option<OpenMap>,
-    items: Vec<NodeId>,
-    tag: Option<String>,
-    /// The nesting below the deepest child.
-    depth: usize,
-}
-
-#[derive(Default)]
-struct OpenMap {
-    entries: Vec<MapEntry>,
-    /// The key whose value is next, with a flag for a `?`.
-    key: Option<(NodeId, bool)>,
-    /// A pair in a flow sequence without braces.
-    bare: bool,
-}
-
-struct YamlBuilder<'t> {
-    text: Cow<'t, str>,
-    bom: bool,
-    /// All text before it has been processed.
-    at: usize,
-    /// The byte of each character; empty if the text is ASCII.
-    bytes: Vec<usize>,
-    line_starts: Vec<usize>,
-    nodes: Vec<Node>,
-    comments: Vec<Range<usize>>,
-    frames: Vec<Frame>,
-    /// Anchored nodes by saphyr's number of the anchor.
-    anchors: HashMap<usize, NodeId>,
-    anchor_names: HashSet<String>,
-    aliases: HashMap<NodeId, usize>,
+/// Gives every node its value, children before their collection.
+struct Loader<'a, 't> {
+    source: &'a compose_yaml::Tree<'t>,
+    values: &'a mut Values,
+    ids: Vec<ValueId>,
     /// The nesting below each node, aliases followed.
     depths: Vec<usize>,
-    flattened: HashMap<NodeId, Vec<Loaded>>,
-    flattened_entries: usize,
 }
 
-impl<'t> YamlBuilder<'t> {
-    fn new(text: Cow<'t, str>, bom: bool) -> Self {
-        let bytes = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().map(|(at, _)| at).collect()
-        };
-        let line_starts = line_starts(&text);
+impl<'a, 't> Loader<'a, 't> {
+    fn new(source: &'a compose_yaml::Tree<'t>, values: &'a mut Values) -> Self {
         Self {
-            text,
-            bom,
-            at: 0,
-            bytes,
-            line_starts,
-            nodes: Vec::new(),
-            comments: Vec::new(),
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            anchor_names: HashSet::new(),
-            aliases: HashMap::new(),
-            depths: Vec::new(),
-            flattened: HashMap::new(),
-            flattened_entries: 0,
+            ids: vec![0; source.nodes.len()],
+            depths: vec![1; source.nodes.len()],
+            source,
+            values,
         }
     }
 
-    fn build(mut self, values: &mut Values) -> Result<Tree<'t>, String> {
-        let text = self.text.clone();
-        let mut parser = Parser::new_from_str(&text);
-        let (mut body, mut body_end, mut documents) = (0, text.len(), 0);
-        while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| {
-                let at = error.marker();
-                format!(
-                    "not valid YAML: line {}, column {}: {}",
-                    at.line(),
-                    at.col() + 1,
-                    error.info()
-                )
-            })?;
-            let end = self.byte(span.end.index());
-            match event {
-                Event::DocumentStart(explicit) => {
-                    documents += 1;
-                    if documents > 1 {
-                        return Err("several documents".to_owned());
-                    }
-                    self.directives(explicit)?;
-                    body = self.at;
+    fn load(mut self) -> Result<Vec<ValueId>, String> {
+        let mut open: Vec<NodeId> = Vec::new();
+        for (id, node) in self.source.nodes.iter().enumerate() {
+            match &node.kind {
+                Kind::Map(_) | Kind::Sequence { .. } => open.push(id),
+                Kind::Alias(target) if open.contains(target) => {
+                    return Err("an alias of something that it is itself a part of".to_owned());
                 }
-                Event::DocumentEnd => {
-                    self.trivia();
-                    body_end = self.at;
+                Kind::Alias(target) => {
+                    self.ids[id] = self.ids[*target];
+                    self.depths[id] = self.depths[*target];
                 }
-                Event::Scalar(content, style, anchor, tag) => {
-                    self.scalar(&content, style, anchor, tag.as_deref(), end, values)?;
+                Kind::Scalar { value, style } => {
+                    let scalar = compose_yaml::load(value, node.tag.as_deref(), *style == Style::Plain);
+                    self.ids[id] = self.values.scalar(scalar);
                 }
-                Event::Alias(anchor) => self.alias(anchor)?,
-                Event::SequenceStart(anchor, tag) => self.open(false, anchor, tag.as_deref(), &span)?,
-                Event::MappingStart(anchor, tag) => self.open(true, anchor, tag.as_deref(), &span)?,
-                Event::SequenceEnd | Event::MappingEnd => self.close(values)?,
-                Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
+            }
+            while let Some(last) = open.pop_if(|last| self.source.nodes[*last].next == id + 1) {
+                self.close(last)?;
             }
         }
-        self.trivia();
-        while self.text[self.at..].starts_with("...") {
-            self.at += 3;
-            self.trivia();
-        }
-        if self.nodes.first().is_some_and(|root| root.start == root.end) {
-            self.nodes.clear();
-        }
-        Ok(Tree {
-            text: self.text,
-            nodes: self.nodes,
-            body,
-            body_end,
-            comments: self.comments,
-            flattened: self.flattened,
-            aliases: self.aliases,
-            bom: self.bom,
-            json_step: None,
-            line_starts: self.line_starts,
-        })
+        Ok(self.ids)
     }
 
-    /// Adds a node, which the caller completes.
-    fn node(
-        &mut self,
-        position: &Position,
-        start: usize,
-        anchor: Option<Range<usize>>,
-        kind: NodeKind,
-    ) -> Result<NodeId, String> {
-        let id = self.nodes.len();
-        if id == MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values"));
-        }
-        self.nodes.push(Node {
-            lead: position.lead,
-            start,
-            content: self.at,
-            end: self.at,
-            parent_indent: position.parent_indent,
-            in_sequence: position.in_sequence,
-            in_flow: position.in_flow,
-            is_key: position.key,
-            next: id + 1,
-            anchor,
-            value: 0,
-            kind,
+    fn close(&mut self, id: NodeId) -> Result<(), String> {
+        let node = &self.source.nodes[id];
+        let children = std::iter::successors((id + 1 < node.next).then_some(id + 1), |child| {
+            Some(self.source.nodes[*child].next).filter(|next| *next < node.next)
         });
-        self.depths.push(1);
-        Ok(id)
-    }
-
-    fn anchored(&mut self, anchor: usize, node: NodeId) -> Result<(), String> {
-        let Some(range) = self.nodes[node].anchor.clone() else {
-            return Ok(());
-        };
-        let name = &self.text[range.start + 1..range.end];
-        // PyYAML's rules for names are stricter than YAML's.
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        {
-            return Err(format!("the anchor `{name}`, which PyYAML does not read"));
-        }
-        if !self.anchor_names.insert(name.to_owned()) {
-            return Err(format!("the anchor `{name}` is defined twice"));
-        }
-        self.anchors.insert(anchor, node);
-        Ok(())
-    }
-
-    fn scalar(
-        &mut self,
-        content: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-        end: usize,
-        values: &mut Values,
-    ) -> Result<(), String> {
-        let position = self.place()?;
-        let (start, name) = self.properties(anchor > 0, tag.is_some(), position.in_flow)?;
-        let empty = content.is_empty() && style == ScalarStyle::Plain;
-        if !empty {
-            self.trivia();
-        }
-        let start = if anchor > 0 || tag.is_some() {
-            start
-        } else {
-            self.at
-        };
-        let style = match style {
-            ScalarStyle::Plain => Style::Plain,
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block {
-                keep: self.header_keeps()?,
-            },
-        };
-        let id = self.node(&position, start, name, NodeKind::Scalar(style))?;
-        self.anchored(anchor, id)?;
-        let tag = tag.map(tag_text);
-        let loaded = scalar::load(content, tag.as_deref(), style == Style::Plain);
-        self.nodes[id].value = values.scalar(loaded);
-        if let Style::Block { .. } = style {
-            self.header_comment();
-        }
-        if !empty {
-            self.at = self.scalar_end(self.at, end, style)?;
-        }
-        self.nodes[id].end = self.at;
-        self.attach(id, &position)
-    }
-
-    fn alias(&mut self, anchor: usize) -> Result<(), String> {
-        let position = self.place()?;
-        self.trivia();
-        let target = *self.anchors.get(&anchor).ok_or_else(|| self.lost())?;
-        if self.frames.iter().any(|frame| frame.node == target) {
-            return Err("an alias of something that it is itself a part of".to_owned());
-        }
-        let id = self.node(&position, self.at, None, NodeKind::Alias(target))?;
-        self.expect(b'*')?;
-        let name = self.nodes[target].anchor.clone().unwrap_or_default();
-        self.at += name.len() - 1;
-        self.nodes[id].end = self.at;
-        self.nodes[id].value = self.nodes[target].value;
-        self.depths[id] = self.depths[target];
-        *self.aliases.entry(target).or_default() += 1;
-        self.attach(id, &position)
-    }
-
-    fn open(&mut self, map: bool, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), String> {
-        let position = self.place()?;
-        let (start, name) = self.properties(anchor > 0, tag.is_some(), position.in_flow)?;
-        self.trivia();
-        let start = if anchor > 0 || tag.is_some() {
-            start
-        } else {
-            self.at
-        };
-        let opening = if map { b'{' } else { b'[' };
-        // saphyr's span of a bracket includes the blanks and the comment behind it; that of a block is empty here.
-        let bracketed = self.peek() == Some(opening) && self.byte(span.end.index()) > self.at;
-        let flow = bracketed || position.in_flow;
-        let bare = flow && !bracketed;
-        let indent = if flow {
-            self.line_indent(self.at)
-        } else {
-            self.column(self.at)
-        };
-        let tag = tag.map(tag_text);
-        let kind = if map {
-            // With `!!map`, and with a bare `!`, it is still a dict.
-            let plain_tag = tag.as_deref().is_none_or(|tag| {
-                tag == "!" || matches!(tag.strip_prefix(scalar::YAML_TAG), Some("map" | "python/dict"))
-            });
-            NodeKind::Map(Map {
-                flow,
-                plain_tag,
-                indent,
-                entries: Vec::new(),
-            })
-        } else {
-            NodeKind::Sequence { flow }
-        };
-        let id = self.node(&position, start, name, kind)?;
-        self.anchored(anchor, id)?;
-        if bracketed {
-            self.at += 1;
-        }
-        self.attach(id, &position)?;
-        if self.frames.len() == MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH}"));
-        }
-        let map = map.then(|| OpenMap {
-            bare,
-            ..OpenMap::default()
-        });
-        self.frames.push(Frame {
-            node: id,
-            flow,
-            indent,
-            map,
-            items: Vec::new(),
-            tag,
-            depth: 0,
-        });
-        Ok(())
-    }
-
-    /// Adds a node to the collection around it.
-    fn attach(&mut self, id: NodeId, position: &Position) -> Result<(), String> {
-        let Some(frame) = self.frames.last_mut() else {
-            return Ok(());
-        };
-        frame.depth = frame.depth.max(self.depths[id]);
-        let Some(map) = &mut frame.map else {
-            frame.items.push(id);
-            return Ok(());
-        };
-        match map.key.take() {
-            None => {
-                let key = match self.nodes[id].kind {
-                    NodeKind::Alias(target) => target,
-                    _ => id,
-                };
-                if !matches!(self.nodes[key].kind, NodeKind::Scalar(_)) {
-                    return Err("a key that is not a scalar".to_owned());
-                }
-                // PyYAML accepts such keys only with a `?`, and an empty key only in some places.
-                if self.nodes[id].content == self.nodes[id].end {
-                    return Err("an empty key".to_owned());
-                }
-                if self.text[self.nodes[id].start..self.nodes[id].end].contains('\n') {
-                    return Err("a key of several lines".to_owned());
-                }
-                map.key = Some((id, position.explicit));
-            }
-            Some((key, explicit)) => {
-                let colon_end = if position.colon {
-                    position.lead
-                } else {
-                    self.nodes[key].end
-                };
-                map.entries.push(MapEntry {
-                    key,
-                    value: id,
-                    colon_end,
-                    colon: position.colon,
-                    explicit,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, values: &mut Values) -> Result<(), String> {
-        let frame = self.frames.pop().ok_or_else(|| self.lost())?;
-        let bare = frame.map.as_ref().is_some_and(|map| map.bare);
-        if frame.flow && !bare {
-            self.separators();
-            self.expect(if frame.map.is_some() { b'}' } else { b']' })?;
-        }
-        let id = frame.node;
-        self.nodes[id].end = self.at;
-        self.nodes[id].next = self.nodes.len();
-        let depth = frame.depth + 1;
-        if depth > MAX_DEPTH {
+        let deepest = children.map(|child| self.depths[child]).max().unwrap_or(0);
+        self.depths[id] = deepest + 1;
+        if deepest + 1 > MAX_DEPTH {
             return Err(format!("nested deeper than {MAX_DEPTH}, aliases followed"));
         }
-        self.depths[id] = depth;
-        if let Some(parent) = self.frames.last_mut() {
-            parent.depth = parent.depth.max(depth);
-        }
-        let tag = frame.tag.as_deref();
-        self.nodes[id].value = match frame.map {
-            None => values.sequence(
-                tag,
-                frame.items.iter().map(|item| self.nodes[*item].value).collect(),
-            ),
-            Some(map) => {
-                let loaded = self.load(id, &map.entries, values)?;
-                if let NodeKind::Map(it) = &mut self.nodes[id].kind {
-                    it.entries = map.entries;
-                }
-                let plain = tag.filter(|_| !self.plain_tag(id));
-                let pair = |it: &Loaded| Some((it.key, self.nodes[self.entry(*it)?.value].value));
-                let pairs = loaded.iter().filter_map(pair).collect();
-                values.map(plain, pairs)
+        let tag = node.tag.as_deref();
+        self.ids[id] = match &node.kind {
+            Kind::Map(map) => self.map(id, node, map)?,
+            _ => {
+                let items = self.source.items(id).map(|item| self.ids[item]).collect();
+                self.values.sequence(tag, items)
             }
         };
         Ok(())
     }
 
-    fn plain_tag(&self, map: NodeId) -> bool {
-        matches!(&self.nodes[map].kind, NodeKind::Map(map) if map.plain_tag)
+    fn map(&mut self, id: NodeId, node: &Node, map: &Map) -> Result<ValueId, String> {
+        for entry in &map.entries {
+            self.check_key(entry.key)?;
+            if self.source.is_merge_key(entry) {
+                self.check_merge(entry.value)?;
+            }
+        }
+        let mut written = HashMap::new();
+        for loaded in self.source.flattened(id) {
+            let value = self.ids[self.source.entry(loaded).key];
+            if *written.entry(self.values.key(value)).or_insert(value) != value {
+                return Err("one key in two types (`1`, `true`, `1.0`)".to_owned());
+            }
+        }
+        let loaded = self.source.loaded(id);
+        if self.source.is_exhausted() {
+            return Err(format!(
+                "merge keys (<<) that bring more than {MAX_NODES} entries"
+            ));
+        }
+        let pair = |loaded: &compose_yaml::Loaded| {
+            let entry = self.source.entry(*loaded);
+            (self.values.key(self.ids[entry.key]), self.ids[entry.value])
+        };
+        let pairs = loaded.iter().map(pair).collect();
+        let tag = node.tag.as_deref().filter(|_| !has_plain_tag(node));
+        Ok(self.values.map(tag, pairs))
     }
-}
 
-/// The resolved tag: `!Ref`, `tag:yaml.org,2002:str`, or a bare `!`.
-fn tag_text(tag: &Tag) -> String {
-    format!("{}{}", tag.handle, tag.suffix)
+    /// Text with such keys cannot be moved with the same meaning wherever it goes.
+    fn check_key(&self, key: NodeId) -> Result<(), String> {
+        let node = &self.source.nodes[key];
+        let why = if self.source.value(key).is_none() {
+            "a key that is not a scalar"
+        } else if node.content == node.end {
+            "an empty key"
+        } else if self.source.text[node.span()].contains('\n') {
+            "a key of several lines"
+        } else {
+            return Ok(());
+        };
+        Err(why.to_owned())
+    }
+
+    fn check_merge(&self, value: NodeId) -> Result<(), String> {
+        let value = self.source.resolve(value);
+        let mut parts: Vec<NodeId> = self.source.items(value).collect();
+        if !matches!(self.source.nodes[value].kind, Kind::Sequence { .. }) {
+            parts.push(value);
+        }
+        let is_map = |part: &NodeId| matches!(self.source.node(*part).kind, Kind::Map(_));
+        if parts.iter().all(is_map) {
+            Ok(())
+        } else {
+            Err("a merge key (<<) whose value is not a mapping".to_owned())
+        }
+    }
 }

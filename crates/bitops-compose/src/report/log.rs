@@ -6,6 +6,7 @@ use std::{
 };
 
 use compose_model::env;
+use compose_yaml::{NodeId, Scalar, Tree};
 use tracing_subscriber::{
     filter::LevelFilter,
     fmt::{self, MakeWriter},
@@ -23,34 +24,33 @@ pub(crate) struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads what BitOps reads. A config that does not parse has no say.
+    /// Reads what BitOps reads. A config that does not parse sets nothing.
     pub(crate) fn read(config: &str) -> Self {
-        let logging = serde_yaml::from_str::<serde_yaml::Value>(config)
-            .ok()
-            .and_then(|value| value.get("bitops")?.get("logging").cloned())
-            .unwrap_or_default();
-        let masks = logging
-            .get("masks")
-            .and_then(serde_yaml::Value::as_sequence)
-            .into_iter()
-            .flatten();
-        Self {
-            level: logging
-                .get("level")
-                .and_then(serde_yaml::Value::as_str)
-                .map(ToOwned::to_owned),
-            colour: logging
-                .get("color")
-                .and_then(|color| color.get("enabled")?.as_bool()),
-            masks: masks
-                .filter_map(|mask| {
-                    Some((
-                        mask.get("search")?.as_str()?.to_owned(),
-                        mask.get("replace")?.as_str()?.to_owned(),
-                    ))
-                })
-                .collect(),
-        }
+        let settings = Tree::parse(config).ok().and_then(|tree| {
+            let logging = tree.find(&["bitops", "logging"])?;
+            let text = |map, key: &str| match tree.scalar(tree.get(map, key)?)? {
+                Scalar::String(text) => Some(text.into_string()),
+                _ => None,
+            };
+            let masks = tree
+                .get(logging, "masks")
+                .map(|masks| tree.items(masks).collect());
+            let masks: Vec<NodeId> = masks.unwrap_or_default();
+            Some(Self {
+                level: text(logging, "level"),
+                colour: tree.get(logging, "color").and_then(|color| {
+                    match tree.scalar(tree.get(color, "enabled")?)? {
+                        Scalar::Bool(enabled) => Some(enabled),
+                        _ => None,
+                    }
+                }),
+                masks: masks
+                    .into_iter()
+                    .filter_map(|mask| Some((text(mask, "search")?, text(mask, "replace")?)))
+                    .collect(),
+            })
+        });
+        settings.unwrap_or_default()
     }
 
     /// Takes from `image` what this one leaves open.
@@ -150,5 +150,29 @@ mod tests {
         assert_eq!(both.colour, Some(true));
         assert_eq!(both.masks, [("a".to_owned(), "b".to_owned())]);
         assert_eq!(LogSettings::read("{"), LogSettings::default());
+    }
+
+    #[test]
+    fn settings_are_read_as_pyyaml_reads_them() {
+        let settings = LogSettings::read(
+            "x: 1\nx: [\n  2\n]\nbase: &base {color: {enabled: on}, level: 10}\nbitops:\n  logging:\n    \
+             <<: *base\n    masks: []\n    masks:\n    - {search: &secret s, replace: '***'}\n    \
+             - {search: *secret, replace: x}\n    - {search: 1, replace: y}\n",
+        );
+        let masks =
+            [("s", "***"), ("s", "x")].map(|(search, replace)| (search.to_owned(), replace.to_owned()));
+        assert_eq!((settings.level, settings.colour), (None, Some(true)));
+        assert_eq!(settings.masks, masks);
+    }
+
+    #[test]
+    fn a_hostile_config_is_read_soon() {
+        let started = std::time::Instant::now();
+        let text = format!(
+            "bitops: {{logging: {{level: DEBUG}}}}\nx: {}",
+            "[".repeat(100_000)
+        );
+        assert_eq!(LogSettings::read(&text), LogSettings::default());
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }

@@ -35,7 +35,6 @@ mod testing;
 mod tests;
 mod walk;
 mod wording;
-mod yaml;
 
 use compose_merge::Class;
 use compose_model::TreePath;

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use compose_model::{Diagnostic, TreePath, file_name::CONFIG};
+use compose_yaml::Tree;
 
 use super::{
     ComposeError, Request,
     bytes::Bytes,
     composition::{Composition, Rename, Write},
-    missing_shared, wording, yaml,
+    missing_shared, wording,
 };
 use crate::layer::{LocalKind, Origin, SourceId};
 
@@ -201,9 +202,9 @@ fn namespace(
         None => return Ok(None),
     };
     let text = std::str::from_utf8(&text).unwrap_or_default();
-    let Ok(document) = yaml::Document::parse(text) else {
+    let Ok(tree) = Tree::parse(text) else {
         return Ok(None);
     };
-    let found = document.get(&["helm", "cli", "namespace"]);
-    Ok(found.and_then(yaml::Node::scalar).map(str::to_owned))
+    let found = tree.find(&["helm", "cli", "namespace"]);
+    Ok(found.and_then(|found| tree.value(found)).map(str::to_owned))
 }

@@ -6,12 +6,9 @@ use compose_model::{
     Diagnostic, Place,
     text::{did_you_mean, escape},
 };
-use saphyr_parser::ScalarStyle;
+use compose_yaml::{Kind, Node, NodeId, Scalar, Style, Tree};
 
-use super::{
-    keys::{Key, Shape},
-    yaml::{Id, Kind, Node, Tree},
-};
+use super::keys::{Key, Shape};
 
 /// So many mistakes are told; a text that holds more is not the work of a person.
 const MAX_MISTAKES: usize = 100;
@@ -171,12 +168,12 @@ impl Fields {
 /// Reads a mapping. `what` is its name in messages: `a source`, `verify`.
 pub(crate) fn read(
     tree: &Tree,
-    id: Id,
+    id: NodeId,
     table: &'static [Key],
     what: &str,
     mistakes: &mut Mistakes,
 ) -> Option<Fields> {
-    let node = tree.get(id);
+    let node = tree.node(id);
     let Some(pairs) = tree.pairs(id) else {
         if !tree.is_exhausted() {
             let names: Vec<&str> = table
@@ -186,7 +183,7 @@ pub(crate) fn read(
                 .collect();
             let hint = format!("write keys and values, such as `{}: …`", names.join(": …`, `"));
             mistakes.add(
-                &node.span,
+                &node.span(),
                 format!("{what} must be a mapping, not {}", describe(node)),
                 Some(hint),
             );
@@ -203,9 +200,9 @@ pub(crate) fn read(
         if mistakes.is_full() {
             return None;
         }
-        let key_node = tree.get(key_id);
-        let Some(name) = tree.text(key_id) else {
-            mistakes.add(&key_node.span, format!("a key of {what} must be text"), None);
+        let key_node = tree.node(key_id);
+        let Some(name) = tree.value(key_id) else {
+            mistakes.add(&key_node.span(), format!("a key of {what} must be text"), None);
             continue;
         };
         let Some(key) = table.iter().find(|key| key.name == name) else {
@@ -214,7 +211,7 @@ pub(crate) fn read(
                 None => format!("the keys are {}", list(table.iter().map(|key| key.name))),
             };
             mistakes.add(
-                &key_node.span,
+                &key_node.span(),
                 format!("unknown key `{}` in {what}", escape(name, 60)),
                 Some(hint),
             );
@@ -223,16 +220,16 @@ pub(crate) fn read(
         if let Some(first) = places.get(key.name) {
             let line = mistakes.line(first);
             let message = format!("`{}` stands twice in {what}, first on line {line}", key.name);
-            mistakes.add(&key_node.span, message, Some("keep one of the two".into()));
+            mistakes.add(&key_node.span(), message, Some("keep one of the two".into()));
             continue;
         }
-        places.insert(key.name, key_node.span.clone());
+        places.insert(key.name, key_node.span());
         let value = shaped(tree, value_id, key, mistakes);
-        let empty = tree.get(value_id).span.is_empty();
+        let empty = tree.node(value_id).span().is_empty();
         let span = if empty {
-            key_node.span.clone()
+            key_node.span()
         } else {
-            tree.get(value_id).span.clone()
+            tree.node(value_id).span()
         };
         fields
             .values
@@ -253,12 +250,12 @@ pub(crate) fn read(
 }
 
 /// The first pair when it stands on one line, else the first key: marking a whole mapping would mark pages.
-fn head(tree: &Tree, node: &Node, pairs: &[(Id, Id)], mistakes: &Mistakes) -> Range<usize> {
-    let own = |id: Id| node.span.contains(&tree.get(id).span.start);
+fn head(tree: &Tree, node: &Node, pairs: &[(NodeId, NodeId)], mistakes: &Mistakes) -> Range<usize> {
+    let own = |id: NodeId| node.span().contains(&tree.node(id).start);
     let Some((key, value)) = pairs.iter().find(|(key, _)| own(*key)) else {
-        return node.span.start..node.span.start;
+        return node.start..node.start;
     };
-    let (key, value) = (&tree.get(*key).span, &tree.get(*value).span);
+    let (key, value) = (tree.node(*key), tree.node(*value));
     let end = if value.start > key.end && !mistakes.shown[key.start..value.end].contains('\n') {
         value.end
     } else {
@@ -267,31 +264,24 @@ fn head(tree: &Tree, node: &Node, pairs: &[(Id, Id)], mistakes: &Mistakes) -> Ra
     key.start..end
 }
 
-fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Value> {
+fn shaped(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<Value> {
     match key.shape {
         Shape::Text => text(tree, id, key.name, mistakes).map(Value::Text),
         Shape::Texts => texts(tree, id, key, mistakes).map(Value::Texts),
         Shape::Flag => {
-            let node = tree.get(id);
-            let says_so = node.tag.as_deref() == Some("tag:yaml.org,2002:bool");
-            if let Some(flag) = tree.text(id).and_then(boolean).filter(|_| says_so) {
+            if let Some(Scalar::Bool(flag)) = tree.scalar(id) {
                 return Some(Value::Flag(flag));
             }
-            let flag = boolean(&text(tree, id, key.name, mistakes)?);
-            if node.tag.is_none()
-                && let (
-                    Some(flag),
-                    Kind::Scalar {
-                        style: ScalarStyle::Plain,
-                        ..
-                    },
-                ) = (flag, &node.kind)
-            {
-                return Some(Value::Flag(flag));
-            }
-            let hint = flag.map(|flag| format!("write it without quotes and tags: `{}: {flag}`", key.name));
+            let written = text(tree, id, key.name, mistakes)?;
+            let hint = match compose_yaml::load(&written, None, true) {
+                Scalar::Bool(flag) => Some(format!(
+                    "write it without quotes and tags: `{}: {flag}`",
+                    key.name
+                )),
+                _ => None,
+            };
             let message = format!("`{}` is neither `true` nor `false`", key.name);
-            mistakes.add(&node.span, message, hint);
+            mistakes.add(&tree.node(id).span(), message, hint);
             None
         }
         Shape::Choice(words) => {
@@ -300,7 +290,7 @@ fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Val
             if found.is_none() {
                 let message = format!("`{}` cannot be `{}`", key.name, escape(&word, 60));
                 mistakes.add(
-                    &tree.get(id).span,
+                    &tree.node(id).span(),
                     message,
                     Some(format!("it is one of {}", list(words.iter().copied()))),
                 );
@@ -320,13 +310,13 @@ fn shaped(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Val
     }
 }
 
-fn texts(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
+fn texts(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
     let what = format!("an item of {}", key.name);
     items(tree, id, key, mistakes, |item, mistakes| {
         let value = text(tree, item, &what, mistakes)?;
         Some(Spanned {
             value,
-            span: tree.get(item).span.clone(),
+            span: tree.node(item).span(),
         })
     })
 }
@@ -334,19 +324,19 @@ fn texts(tree: &Tree, id: Id, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<
 /// The items of a list; `None` when it is none, or when one of them is wrong.
 fn items<T>(
     tree: &Tree,
-    id: Id,
+    id: NodeId,
     key: &Key,
     mistakes: &mut Mistakes,
-    mut read: impl FnMut(Id, &mut Mistakes) -> Option<T>,
+    mut read: impl FnMut(NodeId, &mut Mistakes) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let node = tree.get(id);
-    let Kind::Sequence(items) = &node.kind else {
+    let node = tree.node(id);
+    let Kind::Sequence { .. } = node.kind else {
         let hint = key
             .examples
             .first()
             .map(|example| format!("write a list: `{}: [{example}]`", key.name));
         mistakes.add(
-            &node.span,
+            &node.span(),
             format!("`{}` must be a list, not {}", key.name, describe(node)),
             hint,
         );
@@ -355,19 +345,26 @@ fn items<T>(
     if !plain_tag(node, "seq", key.name, mistakes) {
         return None;
     }
-    let ids = items
-        .iter()
-        .map_while(|item| (!tree.is_exhausted()).then_some(*item));
-    let all: Vec<T> = ids.filter_map(|item| read(item, mistakes)).collect();
-    (all.len() == items.len()).then_some(all)
+    let mut all = Vec::new();
+    let mut is_whole = true;
+    for item in tree.items(tree.resolve(id)) {
+        let found = if tree.is_exhausted() {
+            None
+        } else {
+            read(item, mistakes)
+        };
+        is_whole &= found.is_some();
+        all.extend(found);
+    }
+    is_whole.then_some(all)
 }
 
 /// The text of a scalar on one line, exactly as written.
-fn text(tree: &Tree, id: Id, what: &str, mistakes: &mut Mistakes) -> Option<String> {
-    let node = tree.get(id);
-    let Kind::Scalar { text, style } = &node.kind else {
+fn text(tree: &Tree, id: NodeId, what: &str, mistakes: &mut Mistakes) -> Option<String> {
+    let node = tree.node(id);
+    let Kind::Scalar { value: text, style } = &node.kind else {
         mistakes.add(
-            &node.span,
+            &node.span(),
             format!("`{what}` must be text, not {}", describe(node)),
             None,
         );
@@ -376,36 +373,33 @@ fn text(tree: &Tree, id: Id, what: &str, mistakes: &mut Mistakes) -> Option<Stri
     if !plain_tag(node, "str", what, mistakes) {
         return None;
     }
-    if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+    if let Style::Block { .. } = style {
         let hint = "write it behind the colon, plain or in quotes";
         mistakes.add(
-            &first_line(node, text),
+            &(node.start..tree.line_end(node.content)),
             format!("`{what}` must be text on one line"),
             Some(hint.into()),
         );
         return None;
     }
-    if text.is_empty() || is_null(node) {
-        mistakes.add(&node.span, format!("`{what}` has no value"), None);
+    if text.is_empty() || node.is_null() {
+        mistakes.add(&node.span(), format!("`{what}` has no value"), None);
         return None;
     }
-    tree.spend(text.len()).then(|| text.clone())
-}
-
-fn first_line(node: &Node, text: &str) -> Range<usize> {
-    let length = text.find('\n').unwrap_or(text.len());
-    node.span.start..node.span.end.min(node.span.start + length)
+    tree.spend(text.len()).then(|| text.to_string())
 }
 
 /// `!!str` and the like say what is so anyway; every other tag could mean anything.
 fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bool {
-    let Some(tag) = &node.tag else { return true };
+    let Some(tag) = node.tag.as_deref() else {
+        return true;
+    };
     if tag == "!" || tag.strip_prefix("tag:yaml.org,2002:") == Some(core) {
         return true;
     }
     let hint = "put the value in quotes instead";
     mistakes.add(
-        &node.span,
+        &node.span(),
         format!(
             "`{what}` has the tag `{}`, which is not allowed here",
             escape(tag, 60)
@@ -415,27 +409,13 @@ fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bo
     false
 }
 
-/// An empty value, `~` or `null`.
-pub(crate) fn is_null(node: &Node) -> bool {
-    matches!(&node.kind, Kind::Scalar { text, style: ScalarStyle::Plain } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
-}
-
 /// What a node is, for messages.
 pub(crate) fn describe(node: &Node) -> &'static str {
     match node.kind {
-        Kind::Scalar { .. } if is_null(node) => "nothing",
+        Kind::Scalar { .. } if node.is_null() => "nothing",
         Kind::Scalar { .. } | Kind::Alias(_) => "text",
-        Kind::Sequence(_) => "a list",
-        Kind::Mapping(_) => "a mapping",
-    }
-}
-
-/// What PyYAML takes for a boolean, since BitOps reads this file with it.
-fn boolean(word: &str) -> Option<bool> {
-    match word {
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
-        _ => None,
+        Kind::Sequence { .. } => "a list",
+        Kind::Map(_) => "a mapping",
     }
 }
 

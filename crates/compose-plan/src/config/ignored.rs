@@ -10,11 +10,9 @@ use compose_model::{
     text,
 };
 
-use super::{
-    fields::{Mistakes, is_null},
-    redact,
-    yaml::{Id, Kind, Tree},
-};
+use compose_yaml::{Kind, NodeId, Tree};
+
+use super::{fields::Mistakes, redact};
 
 /// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
 const SLIPS: usize = 2;
@@ -59,34 +57,34 @@ pub fn has_deployments(text: &str) -> bool {
     parents.any(|(_, pairs)| {
         pairs
             .iter()
-            .any(|(key, _)| tree.text(*key) == Some("deployments"))
+            .any(|(key, _)| tree.value(*key) == Some("deployments"))
     })
 }
 
 /// A warning that the list is there and names nothing.
 pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
-    let tree = Tree::parse(text).ok()?;
+    let tree = Tree::parse(&**text).ok()?;
     let all = root(&tree).into_iter().chain(parents(&tree));
     let (key, _) = all
         .flat_map(|(_, pairs)| pairs)
-        .filter(|(key, _)| tree.text(*key) == Some(LIST))
-        .find(|(_, value)| match &tree.get(*value).kind {
-            Kind::Sequence(items) => items.is_empty(),
-            _ => is_null(tree.get(*value)),
+        .filter(|(key, _)| tree.value(*key) == Some(LIST))
+        .find(|(_, value)| match &tree.node(*value).kind {
+            Kind::Sequence { .. } => tree.items(tree.resolve(*value)).next().is_none(),
+            _ => tree.node(*value).is_null(),
         })?;
     let mut mistakes = Mistakes::new(file, redact::redact(text));
     let hint = "name sources in it, or take the key out";
     mistakes.add(
-        &tree.get(key).span,
+        &tree.node(key).span(),
         format!("`{LIST}` is empty: nothing is composed"),
         Some(hint.into()),
     );
     mistakes.finish().pop().map(Diagnostic::into_warning)
 }
 
-type Pairs = (Id, Vec<(Id, Id)>);
+type Pairs = (NodeId, Vec<(NodeId, NodeId)>);
 
-/// The keys alike with their places: by the parsed text, or, where that is not YAML to our parser, by its bytes.
+/// The keys alike with their places: by the parsed text, or, where that is not YAML, by its bytes.
 fn found(text: &str) -> Vec<(Range<usize>, String)> {
     if !seems_to_name_sources(text.as_bytes()) {
         return Vec::new();
@@ -100,14 +98,14 @@ fn found(text: &str) -> Vec<(Range<usize>, String)> {
         .chain(parents(&tree))
         .flat_map(|(_, pairs)| pairs)
         .filter_map(|(key, _)| {
-            let text = tree.text(key).filter(|text| is_alike(text))?;
-            Some((tree.get(key).span.clone(), text.to_owned()))
+            let text = tree.value(key).filter(|text| is_alike(text))?;
+            Some((tree.node(key).span(), text.to_owned()))
         })
         .collect()
 }
 
 fn root(tree: &Tree) -> Option<Pairs> {
-    let root = tree.root?;
+    let root = tree.root()?;
     Some((root, tree.pairs(root)?.into_iter().collect()))
 }
 
@@ -116,7 +114,7 @@ fn parents(tree: &Tree) -> Vec<Pairs> {
     let pairs = root(tree).map(|(_, pairs)| pairs).unwrap_or_default();
     pairs
         .into_iter()
-        .filter(|(key, _)| tree.text(*key) == Some(PARENT))
+        .filter(|(key, _)| tree.value(*key) == Some(PARENT))
         .filter_map(|(_, value)| Some((value, tree.pairs(value)?.into_iter().collect())))
         .collect()
 }

@@ -2,9 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `yaml` | the text as a flat list of nodes with places |
 //! | `ignored` | lists that would be ignored |
-//! | `isolate` | the list's lines alone, when the rest is not YAML to our parser |
 //! | `keys` | the table of keys that parser and schema share |
 //! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
@@ -15,14 +13,12 @@
 pub(crate) mod fields;
 pub(crate) mod forms;
 mod ignored;
-mod isolate;
 pub(crate) mod keys;
 pub(crate) mod redact;
 mod schema;
 mod source;
 #[cfg(test)]
 mod tests;
-pub(crate) mod yaml;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,14 +26,13 @@ use std::{
 };
 
 use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
+use compose_yaml::{Kind, NodeId, Tree};
 
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
-use fields::{Mistakes, describe, is_null};
-use isolate::{isolate, mentions_list};
-use yaml::{Id, Kind, SyntaxError, Tree};
+use fields::{Mistakes, describe};
 
 /// The greatest config that is read, in bytes.
 pub const MAX_CONFIG_SIZE: usize = 1 << 20;
@@ -71,18 +66,14 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
     }
     let tree = match Tree::parse(text) {
         Ok(tree) => tree,
-        Err(error) => match without_the_rest(text, error) {
-            Ok(tree) => tree,
-            Err(error) => {
-                let end = text[error.at..]
-                    .chars()
-                    .next()
-                    .map_or(error.at, |c| error.at + c.len_utf8());
-                let hint = to_quote(&text[error.at..]);
-                mistakes.add(&(error.at..end), error.message, hint);
-                return Vec::new();
-            }
-        },
+        // What is wrong with a config that names no sources is BitOps' to say.
+        Err(error) if !error.is_final() && !mentions_list(text.as_bytes()) => return Vec::new(),
+        Err(error) => {
+            let marked = text[error.at..].chars().next().map_or(0, char::len_utf8);
+            let hint = to_quote(&text[error.at..]);
+            mistakes.add(&(error.at..error.at + marked), error.to_string(), hint);
+            return Vec::new();
+        }
     };
     let Some(list) = find_list(&tree, mistakes) else {
         return Vec::new();
@@ -105,21 +96,15 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
     specs
 }
 
-/// A second try with the list's lines alone. Several documents stay an error: BitOps refuses them too.
-fn without_the_rest(text: &str, error: SyntaxError) -> Result<Tree, SyntaxError> {
-    if error.is_final || text.contains('\0') {
-        return Err(error);
-    }
-    if !mentions_list(text) {
-        return Ok(Tree::empty());
-    }
-    match isolate(text) {
-        Some(alone) => Tree::parse(&alone),
-        None => Err(error),
-    }
+/// Whether a config speaks of the list at all: outside of comments, without parsing it.
+pub fn mentions_list(text: &[u8]) -> bool {
+    let holds = |line: &[u8]| line.windows(LIST.len()).any(|window| window == LIST.as_bytes());
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
+        let line = line.trim_ascii_start();
+        !line.starts_with(b"#") && holds(line)
+    })
 }
 
-/// The items of the one list there is.
 /// `version: >=1.0` and `version: *` mean something else to YAML, or nothing at all.
 fn to_quote(text: &str) -> Option<String> {
     let mut chars = text.chars();
@@ -130,13 +115,14 @@ fn to_quote(text: &str) -> Option<String> {
     (!is_alias).then_some(hint)
 }
 
-fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
-    let root = tree.pairs(tree.root?)?;
-    let of = |pairs: &[(Id, Id)], name| -> Vec<(Id, Id)> {
+/// The items of the one list there is.
+fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
+    let root = tree.pairs(tree.root()?)?;
+    let of = |pairs: &[(NodeId, NodeId)], name| -> Vec<(NodeId, NodeId)> {
         pairs
             .iter()
             .copied()
-            .filter(|(key, _)| tree.text(*key) == Some(name))
+            .filter(|(key, _)| tree.value(*key) == Some(name))
             .collect()
     };
     let mut lists = of(&root, LIST);
@@ -146,30 +132,31 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
     refuse_misplaced(tree, &lists, mistakes);
     let ((_, first), others) = lists.split_first()?;
     for (key, _) in others {
-        let line = mistakes.line(&tree.get(lists[0].0).span);
+        let line = mistakes.line(&tree.node(lists[0].0).span());
         let hint = format!("keep one list, at the root or under `{PARENT}`");
         mistakes.add(
-            &tree.get(*key).span,
+            &tree.node(*key).span(),
             format!("`{LIST}` stands twice, first on line {line}"),
             Some(hint),
         );
     }
-    let node = tree.get(*first);
-    match &node.kind {
-        Kind::Sequence(items) if items.len() > MAX_SOURCES => {
+    let node = tree.node(*first);
+    let items: Vec<NodeId> = tree.items(tree.resolve(*first)).collect();
+    match node.kind {
+        Kind::Sequence { .. } if items.len() > MAX_SOURCES => {
             let message = format!(
                 "`{LIST}` has {} sources; at most {MAX_SOURCES} are composed",
                 items.len()
             );
-            mistakes.add(&tree.get(lists[0].0).span, message, None);
+            mistakes.add(&tree.node(lists[0].0).span(), message, None);
             None
         }
-        Kind::Sequence(items) => Some(items.clone()),
-        _ if is_null(node) => None,
+        Kind::Sequence { .. } => Some(items),
+        _ if node.is_null() => None,
         _ => {
             let hint = "each source begins with `- repo: …`";
             mistakes.add(
-                &tree.get(lists[0].0).span,
+                &tree.node(lists[0].0).span(),
                 format!("`{LIST}` must be a list, not {}", describe(node)),
                 Some(hint.into()),
             );
@@ -179,24 +166,22 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
 }
 
 /// The list under any other key would be ignored in silence. What stands in the first of the `lists` is an entry's own mistake.
-fn refuse_misplaced(tree: &Tree, lists: &[(Id, Id)], mistakes: &mut Mistakes) {
-    let known: HashSet<Id> = lists.iter().map(|(key, _)| *key).collect();
-    let first = lists.first().map(|(_, list)| tree.get(*list).span.clone());
-    let is_known = |key: Id| {
-        let at = tree.get(key).span.start;
+fn refuse_misplaced(tree: &Tree, lists: &[(NodeId, NodeId)], mistakes: &mut Mistakes) {
+    let known: HashSet<NodeId> = lists.iter().map(|(key, _)| *key).collect();
+    let first = lists.first().map(|(_, list)| tree.node(*list).span());
+    let is_known = |key: NodeId| {
+        let at = tree.node(key).start;
         known.contains(&key) || first.as_ref().is_some_and(|list| list.contains(&at))
     };
-    for node in tree.nodes() {
-        let Kind::Mapping(pairs) = &node.kind else {
+    for node in &tree.nodes {
+        let Kind::Map(map) = &node.kind else {
             continue;
         };
-        let misplaced = pairs
-            .iter()
-            .filter(|(key, _)| tree.text(*key) == Some(LIST) && !is_known(*key));
-        for (key, _) in misplaced {
+        let keys = map.entries.iter().map(|entry| entry.key);
+        for key in keys.filter(|key| tree.value(*key) == Some(LIST) && !is_known(*key)) {
             let hint = format!("put it at the root of the file, or directly under `{PARENT}:`");
             mistakes.add(
-                &tree.get(*key).span,
+                &tree.node(key).span(),
                 format!("`{LIST}` has no effect here"),
                 Some(hint),
             );

@@ -6,15 +6,15 @@ use compose_model::{
     Filter, Globs, Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify,
     VerifyMode, VersionRequest, text::escape,
 };
+use compose_yaml::{NodeId, Tree};
 
 use super::{
     fields::{self, Fields, Mistakes, Spanned},
     keys,
-    yaml::{Id, Tree},
 };
 
 /// Reads one entry; `None` when it holds a mistake.
-pub(super) fn read(tree: &Tree, id: Id, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
+pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
     let fields = fields::read(tree, id, keys::SOURCE, "a source", mistakes)?;
     // Each is looked at, whatever became of the others.
     let repo = repo(&fields, nesting, mistakes);

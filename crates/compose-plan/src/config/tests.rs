@@ -239,7 +239,7 @@ fn all_mistakes_at_once_each_with_its_place_and_remedy() {
         (write it from the repo's root, such as `eks` or `stacks/eks`)
     8:9 «[https://host/b]» `repo` must be text, not a list
     9:16 «{a: b}» `environment` must be text, not a mapping
-    10:10 «» `version` has no value
+    10:11 «» `version` has no value
     11:3 «text» a source must be a mapping, not text
         (write keys and values, such as `repo: …`, `environment: …`)
     15:16 «lastt» `on-conflict` cannot be `lastt`
@@ -413,7 +413,7 @@ default-environments:
         (specs[0].filter.excluded().len(), specs[1].place.line_column()),
         (2, (8, 3))
     );
-    insta::assert_snapshot!(mistakes("default-environments: [*nowhere]"), @"1:24 «*» not valid YAML: while parsing node, found unknown anchor");
+    insta::assert_snapshot!(mistakes("default-environments: [*nowhere]"), @"1:24 «*» not valid YAML: the alias `*nowhere` has no anchor before it");
     insta::assert_snapshot!(mistakes("default-environments: &a [*a]"), @"
     1:23 «&a [*a]» a source must be a mapping, not a list
         (write keys and values, such as `repo: …`, `environment: …`)
@@ -432,17 +432,17 @@ fn tags_and_block_scalars_are_refused_where_they_could_mean_anything() {
         (put the value in quotes instead)
     ");
     insta::assert_snapshot!(mistakes(&entry("ref: |\n  main\n")), @"
-    5:5 «main» `ref` must be text on one line
+    4:8 «|» `ref` must be text on one line
         (write it behind the colon, plain or in quotes)
     ");
 }
 
 #[test]
 fn what_is_no_yaml_is_told_with_line_and_column() {
-    insta::assert_snapshot!(mistakes("a: 1\ndefault-environments:\n- {repo: https://host/r\n"), @"4:1 «» not valid YAML: while parsing a flow mapping, did not find expected ',' or '}'");
-    insta::assert_snapshot!(mistakes("default-environments:\n- repo: \"x\n"), @r#"2:9 «"» not valid YAML: while scanning a quoted scalar, found unexpected end of stream"#);
-    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @"2:2 «-» not valid YAML: tabs disallowed within this context (block indentation)");
-    insta::assert_snapshot!(mistakes("default-environments: []\nx: \0\n"), @r"2:4 «\u{0}» not valid YAML: found unprintable character");
+    insta::assert_snapshot!(mistakes("a: 1\ndefault-environments:\n- {repo: https://host/r\n"), @"4:1 «» not valid YAML: expected `,` or `}`, but found the end of the text");
+    insta::assert_snapshot!(mistakes("default-environments:\n- repo: \"x\n"), @r#"2:9 «"» not valid YAML: a quoted scalar that is never closed"#);
+    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @"2:1 «	» not valid YAML: a tab where only spaces may be");
+    insta::assert_snapshot!(mistakes("default-environments: []\nx: \0\n"), @r"2:4 «\u{0}» not valid YAML: the character U+0000 is not allowed");
     insta::assert_snapshot!(mistakes("default-environments: []\n---\na: 1\n"), @"2:1 «-» the file holds several YAML documents, which BitOps does not read");
 }
 
@@ -451,19 +451,45 @@ fn what_is_none_of_our_business_does_not_stop_us() {
     let list = "default-environments:\n- repo: https://host/r\n  environment: e\n  version: 1.0.0\n";
     for other in [
         "x: 1\nx: 2\n",
+        // What PyYAML reads and YAML 1.2 forbids.
         "x: 'a\nb'\n",
-        "x: {a: b\n",
-        "x: @y\n",
-        "x: %y\n",
-        "bitops: &a {b: *c}\n",
+        "x: [\n  \"a\"\n]\n",
+        "x: \"a\n b\nc\"\n",
+        "x: &x\n  s: |\n    a\ny: {<<: *x}\n",
+        "x: a\u{2028}  b\n",
+        "x: a\ry: \"b\rc\"\r",
+        "x: \"\\ud83d\\ude00\"\n",
+        "x: {a:b, c: d}\n",
     ] {
         for text in [format!("{other}{list}"), format!("{list}{other}")] {
             let found = specs(&text);
             assert_eq!(found.len(), 1, "{text}");
-            assert_eq!(found[0].place.line_column().1, 3, "{text}");
+            assert!(
+                found[0].place.text[found[0].place.span.start..].starts_with("repo: "),
+                "{text}"
+            );
         }
     }
+    // What BitOps cannot read either is an error here, unless it names no sources.
+    for other in [
+        "x: {a: b\n",
+        "x: @y\n",
+        "x: %y\n",
+        "bitops: &a {b: *c}\n",
+        "x: &x 1\ny: &x 2\n",
+    ] {
+        assert!(mistakes(&format!("{list}{other}")).lines().count() < 3, "{other}");
+    }
     assert_eq!(specs("# default-environments\nx: @y\n"), []);
+}
+
+#[test]
+fn comments_speak_of_no_list() {
+    assert!(super::mentions_list(b"a: 1\ndefault-environments:\n"));
+    assert!(super::mentions_list(b"bitops: {default-environments: []}"));
+    assert!(super::mentions_list(b"# a\rdefault-environments:\r"));
+    assert!(!super::mentions_list(b"a: 1\n  # default-environments:\n"));
+    assert!(!super::mentions_list(b"default-environment: x\n"));
 }
 
 #[test]
@@ -516,7 +542,7 @@ fn hostile_texts_end_soon_and_in_words() {
         ),
         (
             format!("default-environments:\n{}", "- ".repeat(200_000)),
-            "must be a mapping",
+            "not valid YAML: nested deeper than 480",
         ),
         (
             format!("default-environments: []\nx: '{}'", "x".repeat(5 << 20)),

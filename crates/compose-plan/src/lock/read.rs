@@ -5,13 +5,13 @@ use std::{ops::Range, sync::Arc};
 use compose_model::{
     CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
 };
+use compose_yaml::{Kind, NodeId, Tree};
 
 use super::{FORMAT, Lock, Locked, LockedRef, Via, write::END};
 use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
     keys::{Key, Shape},
     redact::redact,
-    yaml::{Id, Kind, Tree},
 };
 
 /// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.
@@ -84,7 +84,7 @@ fn read(text: &str, mistakes: &mut Mistakes) -> Lock {
     let tree = match Tree::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            mistakes.add(&(error.at..error.at), error.message, None);
+            mistakes.add(&(error.at..error.at), error.to_string(), None);
             return lock;
         }
     };
@@ -126,12 +126,12 @@ fn is_merge_mark(line: &str) -> bool {
 }
 
 /// The items of `sources`, after everything around them was checked.
-fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> {
-    let pairs = tree.root.and_then(|root| tree.pairs(root)).unwrap_or_default();
+fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
+    let pairs = tree.root().and_then(|root| tree.pairs(root)).unwrap_or_default();
     let find = |name: &str| {
         pairs
             .iter()
-            .find(|(key, _)| tree.text(*key) == Some(name))
+            .find(|(key, _)| tree.value(*key) == Some(name))
             .copied()
     };
     let first = lines(text).next().unwrap_or_default();
@@ -143,8 +143,8 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> 
         );
         return None;
     };
-    let place = tree.get(format).span.clone();
-    match tree.text(format).and_then(|text| text.parse::<u64>().ok()) {
+    let place = tree.node(format).span();
+    match tree.value(format).and_then(|text| text.parse::<u64>().ok()) {
         Some(FORMAT) => {}
         Some(newer) if newer > FORMAT => {
             let message = format!("it has format {newer}, and this program reads format {FORMAT}");
@@ -170,19 +170,20 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> 
     }
     for (key, _) in pairs
         .iter()
-        .filter(|(key, _)| !matches!(tree.text(*key), Some("format" | "sources")))
+        .filter(|(key, _)| !matches!(tree.value(*key), Some("format" | "sources")))
     {
         mistakes.add(
-            &tree.get(*key).span,
+            &tree.node(*key).span(),
             "a lock has the keys `format` and `sources` only",
             None,
         );
     }
-    let list = find("sources").map(|(_, list)| tree.get(list));
-    match list.map(|node| (&node.kind, &node.span)) {
-        Some((Kind::Sequence(items), _)) => Some(items.clone()),
-        Some((_, span)) => {
-            mistakes.add(span, "`sources` must be a list", None);
+    match find("sources").map(|(_, list)| tree.resolve(list)) {
+        Some(list) if matches!(tree.nodes[list].kind, Kind::Sequence { .. }) => {
+            Some(tree.items(list).collect())
+        }
+        Some(list) => {
+            mistakes.add(&tree.nodes[list].span(), "`sources` must be a list", None);
             None
         }
         None => {
@@ -193,7 +194,7 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<Id>> 
 }
 
 /// One source and the place of its head.
-fn source(tree: &Tree, id: Id, mistakes: &mut Mistakes) -> Option<(Locked, Range<usize>)> {
+fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, Range<usize>)> {
     let fields = fields::read(tree, id, SOURCE, "a source", mistakes)?;
     let repo = parsed(&fields, "repo", mistakes, RepoUrl::parse);
     let environment = parsed(&fields, "environment", mistakes, |text| TreePath::new(text));

@@ -166,7 +166,7 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: 2\nnew: {}")), @"4 «2» the lock is not usable: it has format 2, and this program reads format 1 (a newer bitops-compose wrote it: use that version, or remove it and run `bitops-compose lock`)");
     insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: one")), @"4 «one» the lock is not usable: its `format` is none that ever was (…)");
     insta::assert_snapshot!(mistakes(&text.replace("- repo: https://host/b", "<<<<<<< HEAD\n- repo: https://host/b\n=======\n>>>>>>> x")), @"22 «<<<<<<< HEAD» the lock is not usable: it holds the marks of a merge that was not finished (take either side of the merge, then run `bitops-compose lock`)");
-    insta::assert_snapshot!(mistakes("format: [\n"), @"2 «» the lock is not usable: not valid YAML: while parsing a node, did not find expected node content (…)");
+    insta::assert_snapshot!(mistakes("format: [\n"), @"2 «» the lock is not usable: not valid YAML: expected a value, but found the end of the text (…)");
     let edited = text
         .replace("  tree: \"111", "  tree: \"11")
         .replace(

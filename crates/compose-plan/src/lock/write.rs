@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use compose_model::{Requested, text::is_unprintable};
+use compose_model::Requested;
+use compose_yaml::{double_quote as quoted, quote as scalar};
 
 use super::{FORMAT, Lock, Locked, LockedRef};
 
@@ -67,31 +68,4 @@ fn write_source(out: &mut String, source: &Locked) {
             let _ = writeln!(out, "  - repo: {repo}\n    environment: {environment}");
         }
     }
-}
-
-/// Without quotes where no reader of YAML could take it for anything but this text.
-fn scalar(text: &str) -> String {
-    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-    let fine = |b: u8| b.is_ascii_alphanumeric() || b"/_.:@~+%-".contains(&b);
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text.bytes().all(fine)
-        && !text.ends_with(':')
-        && !words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if plain { text.to_owned() } else { quoted(text) }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            // All of these lie below U+10000.
-            c if is_unprintable(c) => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

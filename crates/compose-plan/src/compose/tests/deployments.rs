@@ -409,7 +409,10 @@ fn configs_that_cannot_be_read_or_edited_are_errors() {
         why
     };
     assert!(why("", "a: [\n").starts_with("line "));
-    assert_eq!(why("a: 1\n---\nb: 2\n", ""), "it holds several documents");
+    assert_eq!(
+        why("a: 1\n---\nb: 2\n", ""),
+        "line 2: the file holds several YAML documents, which BitOps does not read"
+    );
     assert_eq!(why("- a\n", ""), "it is not a mapping");
     assert_eq!(why("bitops: 1\n", ""), "`bitops` is not a mapping");
     assert_eq!(

@@ -4,30 +4,33 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-/// A loaded scalar.
+/// What a scalar is loaded as. Equal values have the same type and value in Python.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scalar {
+pub enum Scalar {
+    /// `null`, `~` or nothing.
     Null,
+    /// `yes`, `off`, `True`.
     Bool(bool),
+    /// An integer: `12`, `0x1f`, `012`, `12:30`.
     Int(i128),
     /// An integer beyond 128 bits: its digits as written.
     BigInt(Box<str>),
     /// The bits of a double. All NaNs are equal, and there is no negative zero.
     Float(u64),
-    /// A date, or a time in microseconds since 1970 with a flag for a given zone. `None` is a date without a time.
+    /// A date, in days since 1970.
     Date(i64),
+    /// A time in microseconds since 1970; `true` if it has a zone.
     Moment(i64, bool),
     /// `<<`
     Merge,
+    /// Text.
     String(Box<str>),
     /// A scalar whose tag is not one of YAML's own, or whose text does not match its tag.
     Tagged(Box<str>, Box<str>),
-    /// A JSON number in its normal form.
-    Number(Box<str>),
 }
 
 /// The prefix of YAML's own tags.
-pub(super) const YAML_TAG: &str = "tag:yaml.org,2002:";
+pub const YAML_TAG: &str = "tag:yaml.org,2002:";
 
 /// The resolvers of `yaml/resolver.py` without their white space.
 struct Patterns {
@@ -57,7 +60,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 });
 
 /// Loads a scalar. Its tag, if any, is resolved (`tag:yaml.org,2002:str`, `!Ref`); `plain`: it has no quotes.
-pub(super) fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
+pub fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
     let string = || Scalar::String(text.into());
     let Some(tag) = tag else {
         return if plain { resolve(text) } else { string() };
@@ -82,7 +85,7 @@ pub(super) fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
 fn resolve(text: &str) -> Scalar {
     let found = match text.bytes().next() {
         None => Some(Scalar::Null),
-        Some(b'~' | b'n' | b'N') if matches!(text, "~" | "null" | "Null" | "NULL") => Some(Scalar::Null),
+        Some(b'~' | b'n' | b'N') if is_null(text) => Some(Scalar::Null),
         Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O') => {
             PATTERNS.bool.is_match(text).then(|| bool_of(text)).flatten()
         }
@@ -100,6 +103,11 @@ fn resolve(text: &str) -> Scalar {
         _ => None,
     };
     found.unwrap_or_else(|| Scalar::String(text.into()))
+}
+
+/// Whether a plain scalar is nothing.
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 fn bool_of(text: &str) -> Option<Scalar> {
@@ -242,7 +250,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// The scalar that Python's dict considers the same key, if that is another one: `True` and `1.0` are the key `1`.
-pub(super) fn python_key(scalar: &Scalar) -> Option<Scalar> {
+pub fn python_key(scalar: &Scalar) -> Option<Scalar> {
     match scalar {
         Scalar::Bool(value) => Some(Scalar::Int(i128::from(*value))),
         Scalar::Float(bits) => {
@@ -252,30 +260,6 @@ pub(super) fn python_key(scalar: &Scalar) -> Option<Scalar> {
         }
         _ => None,
     }
-}
-
-/// Normalises a JSON number: its digits without the point and trailing zeros, and its exponent.
-pub(super) fn json_number(text: &str) -> Scalar {
-    let (negative, digits) = sign_of(text);
-    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // Python, which reads the file, distinguishes 1 from 1.0, and so does this program.
-    let kind = if digits.contains(['.', 'e', 'E']) {
-        "float"
-    } else {
-        "int"
-    };
-    let Ok(exponent) = exponent.parse::<i64>() else {
-        return Scalar::Number(format!("{kind} {text}").into());
-    };
-    let all = format!("{whole}{fraction}");
-    let significant = all.trim_end_matches('0');
-    let shift = exponent - fraction.len() as i64 + (all.len() - significant.len()) as i64;
-    let significant = significant.trim_start_matches('0');
-    Scalar::Number(match significant {
-        "" => format!("{kind} 0").into(),
-        _ => format!("{kind} {}{significant}e{shift}", if negative { "-" } else { "" }).into(),
-    })
 }
 
 #[cfg(test)]
@@ -344,16 +328,5 @@ mod tests {
         assert_eq!(key("yes"), key("1"));
         assert_eq!(key("1.0"), key("1"));
         assert_ne!(key("1"), load("1", None, false));
-    }
-
-    #[test]
-    fn json_numbers_are_compared_by_value() {
-        assert_eq!(json_number("1.50"), json_number("15e-1"));
-        assert_eq!(json_number("-0"), json_number("0"));
-        assert_ne!(json_number("1"), json_number("1.0"));
-        assert_ne!(
-            json_number("12345678901234567890123"),
-            json_number("12345678901234567890124")
-        );
     }
 }

@@ -1,0 +1,71 @@
+//! What makes a text unreadable.
+
+use compose_model::text::escape;
+use thiserror::Error;
+
+use crate::lines::Lines;
+use crate::tree::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
+
+/// A text that is not one YAML document to PyYAML, or that exceeds a bound.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{problem}")]
+pub struct Error {
+    /// What is wrong.
+    pub problem: Problem,
+    /// The byte of the text that it is about.
+    pub at: usize,
+}
+
+impl Error {
+    pub(crate) fn syntax(message: impl Into<String>, at: usize) -> Self {
+        Self {
+            problem: Problem::Syntax(message.into()),
+            at,
+        }
+    }
+
+    /// What is wrong, with its line in the text.
+    pub fn with_line(&self, text: &str) -> String {
+        format!("line {}: {}", Lines::new(text).line(self.at), self.problem)
+    }
+
+    /// Whether the text is rejected as a whole, however its other lines are read.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::TooLarge(_) | Problem::Encoding | Problem::SeveralDocuments
+        )
+    }
+}
+
+/// The kinds of [`Error`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// The text breaks a rule of the language.
+    #[error("not valid YAML: {0}")]
+    Syntax(String),
+    /// PyYAML refuses a character wherever it occurs.
+    #[error("not valid YAML: the character U+{:04X} is not allowed", u32::from(*.0))]
+    Character(char),
+    /// An alias has no anchor before it.
+    #[error("not valid YAML: the alias `*{}` has no anchor before it", escape(.0, 60))]
+    UnknownAlias(String),
+    /// Two nodes have the same anchor.
+    #[error("the anchor `{}` is defined twice", escape(.0, 60))]
+    DuplicateAnchor(String),
+    /// There is more than one document.
+    #[error("the file holds several YAML documents, which BitOps does not read")]
+    SeveralDocuments,
+    /// The bytes are neither UTF-8 nor UTF-16 with a byte-order mark.
+    #[error("neither UTF-8 nor UTF-16")]
+    Encoding,
+    /// The text has this many bytes.
+    #[error("{0} bytes, more than {MAX_BYTES}")]
+    TooLarge(usize),
+    /// Collections are nested deeper than PyYAML can follow.
+    #[error("not valid YAML: nested deeper than {MAX_DEPTH}")]
+    TooDeep,
+    /// There are too many nodes.
+    #[error("more than {MAX_NODES} values")]
+    TooManyNodes,
+}

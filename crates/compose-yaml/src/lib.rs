@@ -1,0 +1,37 @@
+//! The one reader of YAML.
+//!
+//! A text means here what it means to BitOps, which reads it with PyYAML's `FullLoader`: the same language (YAML 1.1 with
+//! PyYAML's liberties and limits), the same values of scalars, the same merge keys. Every node knows its bytes, so that a
+//! mistake can be shown in its place and an edit keeps all other text.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `scanner`, `build` | a text as tokens, tokens as nodes |
+//! | `tree` | the nodes with their places and bounds |
+//! | `merge_keys` | mappings as they are loaded |
+//! | `scalar` | scalars as PyYAML loads them |
+//! | `decode` | bytes as text |
+//! | `lines` | lines, indentation, and replacements of text |
+//! | `quote` | text as a scalar |
+//! | `edit` | edits that keep all other text |
+//! | `error` | what makes a text unreadable |
+
+mod build;
+mod decode;
+mod edit;
+mod error;
+mod lines;
+mod merge_keys;
+mod quote;
+mod scalar;
+mod scanner;
+mod tree;
+
+pub use decode::{Decoded, decode};
+pub use edit::{Cut, EditError, Editor, NewValue, Step, original_line};
+pub use error::{Error, Problem};
+pub use lines::{Edit, Lines, apply, leading, line_break};
+pub use merge_keys::Loaded;
+pub use quote::{double_quote, quote};
+pub use scalar::{Scalar, YAML_TAG, load, python_key};
+pub use tree::{Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style, Tree};

@@ -1,0 +1,348 @@
+//! A text as a flat list of nodes. Every node knows its bytes, so that an edit can move text instead of rewriting it.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    ops::Range,
+    rc::Rc,
+};
+
+use crate::{
+    build,
+    error::{Error, Problem},
+    lines::Lines,
+    merge_keys::Loaded,
+    scalar::{self, Scalar},
+};
+
+/// The largest text that is read, in bytes. No configuration that people write is nearly so large.
+pub const MAX_BYTES: usize = 4 << 20;
+/// The deepest nesting that is read. PyYAML's recursion ends a little below 500.
+pub const MAX_DEPTH: usize = 480;
+/// The most nodes that are read, which bounds the memory of a hostile text.
+pub const MAX_NODES: usize = 400_000;
+
+/// What looking at a tree may cost, in bytes copied and [`STEP`]s: far above what a thousand sources need, far below what
+/// aliases can make of a small text.
+const WORK: usize = 8 << 20;
+/// The cost of looking at one node.
+const STEP: usize = 64;
+
+/// An index into [`Tree::nodes`]. The nodes are in text order, a parent before its children.
+pub type NodeId = usize;
+
+/// The style of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// `'…'` or `"…"`.
+    Quoted,
+    /// `|` or `>`.
+    Block {
+        /// A `+` makes the blank lines behind it part of the value.
+        keep: bool,
+    },
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A scalar. An omitted value is an empty plain one.
+    Scalar {
+        /// The text that it stands for, without quotes, escapes and folded lines.
+        value: Box<str>,
+        /// How it is written.
+        style: Style,
+    },
+    /// An alias of an anchored node before it, or around it.
+    Alias(NodeId),
+    /// A sequence; see [`Tree::items`].
+    Sequence {
+        /// It is in brackets.
+        flow: bool,
+    },
+    /// A mapping.
+    Map(Map),
+}
+
+/// A mapping.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// It is in braces.
+    pub flow: bool,
+    /// The column of the keys of a block mapping; for one in braces the indentation of the line that it starts on.
+    pub indent: usize,
+    /// The entries as written, including duplicates.
+    pub entries: Vec<MapEntry>,
+}
+
+/// An entry of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct MapEntry {
+    /// The key.
+    pub key: NodeId,
+    /// The value.
+    pub value: NodeId,
+    /// The end of the `:`; the key's end if there is none (`{a}`).
+    pub colon_end: usize,
+    /// There is a `:`.
+    pub colon: bool,
+    /// It is written with `?`.
+    pub explicit: bool,
+}
+
+/// A node and its place.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// The tag, resolved: `tag:yaml.org,2002:str`, `!Ref`, or a bare `!`.
+    pub tag: Option<Box<str>>,
+    /// The end of the indicator that introduces the node (`:`, `-`); for the root the start of the document.
+    pub lead: usize,
+    /// The first byte, including tag and anchor.
+    pub start: usize,
+    /// The first byte behind tag and anchor.
+    pub content: usize,
+    /// The end of the last byte. A block scalar ends with its last line, without the line break.
+    pub end: usize,
+    /// The column that the node must be indented beyond if its collection is a block; -1 for the root.
+    pub parent_indent: isize,
+    /// It is an item of a sequence.
+    pub in_sequence: bool,
+    /// It is inside brackets or braces.
+    pub in_flow: bool,
+    /// It is the key of a mapping.
+    pub is_key: bool,
+    /// The first node behind this one that is not part of it.
+    pub next: NodeId,
+    /// The bytes of the anchor with its `&`.
+    pub anchor: Option<Range<usize>>,
+}
+
+impl Node {
+    /// The bytes of the node, with tag and anchor.
+    pub fn span(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Whether it stands for nothing: it was omitted, or is `~` or `null` without a tag.
+    pub fn is_null(&self) -> bool {
+        self.tag.is_none()
+            && matches!(&self.kind, Kind::Scalar { value, style: Style::Plain } if scalar::is_null(value))
+    }
+
+    /// Whether it is a collection without brackets.
+    pub fn is_block(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Map(Map { flow: false, .. }) | Kind::Sequence { flow: false }
+        )
+    }
+}
+
+/// A text with one document, or with none.
+///
+/// ```
+/// use compose_yaml::Tree;
+///
+/// let text = "sources: # ours\n- {version: 1.10}\n";
+/// let tree = Tree::parse(text).unwrap();
+/// let sources = tree.get(0, "sources").unwrap();
+/// let source = tree.items(sources).next().unwrap();
+/// let version = tree.get(source, "version").unwrap();
+/// assert_eq!(tree.value(version), Some("1.10"));
+/// assert_eq!(&text[tree.node(version).span()], "1.10");
+/// ```
+#[derive(Debug)]
+pub struct Tree<'t> {
+    /// The text.
+    pub text: Cow<'t, str>,
+    /// All nodes, in text order; the first is the root. A text without content has none.
+    pub nodes: Vec<Node>,
+    /// The start of the content, behind directives and `---`.
+    pub body: usize,
+    /// The end of the content, before `...`.
+    pub body_end: usize,
+    /// The bytes of comments, with their `#`, in text order.
+    pub comments: Vec<Range<usize>>,
+    /// There is a `%TAG` directive.
+    pub has_tag_directive: bool,
+    /// The lines of the text.
+    pub lines: Lines,
+    /// What is left of [`WORK`].
+    work: Cell<usize>,
+    pub(crate) loaded: RefCell<HashMap<NodeId, Rc<[Loaded]>>>,
+}
+
+impl<'t> Tree<'t> {
+    /// A tree without nodes.
+    pub fn empty() -> Self {
+        Self::new(Cow::Borrowed(""), Vec::new(), Lines::new(""))
+    }
+
+    /// A tree of nodes that another reader found in a text.
+    pub fn new(text: Cow<'t, str>, nodes: Vec<Node>, lines: Lines) -> Self {
+        Self {
+            body: 0,
+            body_end: text.len(),
+            lines,
+            text,
+            nodes,
+            comments: Vec::new(),
+            has_tag_directive: false,
+            work: Cell::new(WORK),
+            loaded: RefCell::default(),
+        }
+    }
+
+    /// Reads a text as PyYAML does. Takes time and memory in proportion to its length.
+    pub fn parse(text: impl Into<Cow<'t, str>>) -> Result<Self, Error> {
+        let text = text.into();
+        if text.len() > MAX_BYTES {
+            return Err(Error {
+                problem: Problem::TooLarge(text.len()),
+                at: 0,
+            });
+        }
+        check_characters(&text)?;
+        let found = build::document(&text)?;
+        let lines = Lines::new(&text);
+        let mut tree = Self::new(text, found.nodes, lines);
+        tree.body = found.body;
+        tree.body_end = found.body_end;
+        tree.comments = found.comments;
+        tree.has_tag_directive = found.has_tag_directive;
+        Ok(tree)
+    }
+
+    /// The root; `None` in a document without content.
+    pub fn root(&self) -> Option<NodeId> {
+        (!self.nodes.is_empty()).then_some(0)
+    }
+
+    /// The node itself, or the target of its alias.
+    pub fn resolve(&self, node: NodeId) -> NodeId {
+        match self.nodes[node].kind {
+            Kind::Alias(target) => target,
+            _ => node,
+        }
+    }
+
+    /// The node, aliases followed.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[self.resolve(node)]
+    }
+
+    /// The mapping at this node; aliases are not followed.
+    pub fn map(&self, node: NodeId) -> Option<&Map> {
+        match &self.nodes[node].kind {
+            Kind::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The items of the sequence at this node; aliases are not followed. None if it is something else.
+    pub fn items(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let end = match self.nodes[node].kind {
+            Kind::Sequence { .. } => self.nodes[node].next,
+            _ => 0,
+        };
+        let within = move |item: NodeId| (item < end).then_some(item);
+        std::iter::successors(within(node + 1), move |item| within(self.nodes[*item].next))
+    }
+
+    /// The text that a scalar stands for, aliases followed.
+    pub fn value(&self, node: NodeId) -> Option<&str> {
+        match &self.node(node).kind {
+            Kind::Scalar { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What a scalar is loaded as, aliases followed.
+    pub fn scalar(&self, node: NodeId) -> Option<Scalar> {
+        let node = self.node(node);
+        match &node.kind {
+            Kind::Scalar { value, style } => {
+                Some(scalar::load(value, node.tag.as_deref(), *style == Style::Plain))
+            }
+            _ => None,
+        }
+    }
+
+    /// The text of a node without tag and anchor.
+    pub fn source(&self, node: NodeId) -> &str {
+        &self.text[self.nodes[node].content..self.nodes[node].end]
+    }
+
+    /// Counts one step and so many bytes against the budget that stops alias bombs; `false` if it is used up.
+    pub fn spend(&self, work: usize) -> bool {
+        let left = self.work.get().checked_sub(work.saturating_add(STEP));
+        self.work.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Whether the budget is used up, so that not all of the tree was seen.
+    pub fn is_exhausted(&self) -> bool {
+        self.work.get() == 0
+    }
+
+    /// Spaces at the start of the line of a byte.
+    pub fn line_indent(&self, at: usize) -> usize {
+        let line = &self.text[self.lines.start(at)..];
+        line.bytes().take_while(|byte| *byte == b' ').count()
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.lines.line(at)
+    }
+
+    /// The first byte of the line of a byte.
+    pub fn line_start(&self, at: usize) -> usize {
+        self.lines.start(at)
+    }
+
+    /// The end of the line of a byte, without its line break.
+    pub fn line_end(&self, at: usize) -> usize {
+        self.lines.end(&self.text, at)
+    }
+
+    /// The line of a byte.
+    pub fn line_text(&self, at: usize) -> &str {
+        &self.text[self.lines.start(at)..self.line_end(at)]
+    }
+
+    /// Whether there are only blanks before this byte on its line. A byte-order mark does not count.
+    pub fn starts_line(&self, at: usize) -> bool {
+        let start = self.lines.start(at);
+        let before = &self.text[start..at];
+        let before = before.strip_prefix('\u{feff}').unwrap_or(before);
+        before.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+    }
+
+    /// The comments that start within a range.
+    pub fn comments_in(&self, range: &Range<usize>) -> &[Range<usize>] {
+        let before = |at: usize| self.comments.partition_point(|comment| comment.start < at);
+        let first = before(range.start);
+        &self.comments[first..before(range.end).max(first)]
+    }
+}
+
+/// Whether PyYAML reads a character at all (`Reader.NON_PRINTABLE`).
+pub(crate) fn is_readable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn check_characters(text: &str) -> Result<(), Error> {
+    match text.char_indices().find(|(_, c)| !is_readable(*c)) {
+        None => Ok(()),
+        Some((at, c)) => Err(Error {
+            problem: Problem::Character(c),
+            at,
+        }),
+    }
+}

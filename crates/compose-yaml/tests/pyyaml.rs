@@ -1,0 +1,280 @@
+//! Holds the reader against PyYAML itself: the same texts are read, with the same nodes, values, tags and places.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use compose_testkit::{
+    fuzz::{PIECES, Random, rounds},
+    standin,
+};
+use compose_yaml::{Kind, Node, Scalar, Style, Tree, YAML_TAG};
+use serde_json::{Value, json};
+
+/// Texts that a reader of YAML 1.2 refuses, or reads otherwise.
+const ODD: &[&str] = &[
+    // A bracket that closes at the key's column.
+    "args: [\n  \"a\"\n]\nnext: 1\n",
+    // Lines of a quoted scalar at the key's column, and further left.
+    "a:\n  b: \"one\n  two\n three\"\n  c: 'one\n\n\ntwo'\n",
+    // A merge key in braces whose anchor holds a block scalar.
+    "e: &e\n  script: |\n    one\n    two\nuse: {<<: *e, x: 1}\n",
+    // Line breaks of YAML 1.1.
+    "a: one\u{2028}  two\nb: \"one\u{2029}two\"\rc: x\u{85}d: y\n",
+    "a: |\r  one\r  two\rb: 1\r",
+    // JSON's way of writing characters beyond U+FFFF.
+    "a: \"\\ud83d\\ude00\"\n",
+    // Tabs, which separate nothing.
+    "a:\tb\n",
+    "a: b\t# no comment\n",
+    "a: |\n  \tx\n",
+    "a: x\ty\n",
+    // Comments that need no blank before them.
+    "a: 'x'# comment\n",
+    // Indicators in flow collections.
+    "{a:b, c: d}\n",
+    "{a: b?c}\n",
+    "[a:, b]\n",
+    "[? a : b, c: d, : e]\n",
+    "{a, b: , ? c}\n",
+    "{\"a\":1}\n",
+    "[a, , b]\n",
+    "&a [*a]\n",
+    "*a : b\n",
+    "? - a\n  - b\n: c\n",
+    "? |\n  a\n: - b\n",
+    "a:\n- b\n- c\nd:\n  - e\n",
+    "- - a\n  - b\n-\n  - c\n",
+    "%YAML 1.1\n---\na: 1\n...\n",
+    "%TAG !e! tag:example.com,2000:\n---\n!e!x a\n",
+    "--- !<tag:x> |+\n  a\n\n\n",
+    "--- >-\n  a\n   b\n\n  c\n",
+    "\u{feff}a: 1\n",
+    "a: \u{feff}b\n",
+    "---\n---\n",
+    "a\n...\nb\n",
+    "...\n",
+    "",
+    "# only\n",
+    "---\n",
+    "a: &x 1\nb: &x 2\n",
+    "a: &a-1_b 1\nb: *a-1_b\n",
+    "a: &a.b 1\n",
+    "a: !!str\nb: ! 12\nc: !x,y z\n",
+    "a: \"\\x41\\u00e4\\U0001f600\\\n  b\\ \\/\"\n",
+    "a: \"\\U00110000\"\n",
+    "yes: 012\n1_0: 12:30\n~: 0x1f\n2001-01-01: .5\n",
+    "a: @b\n",
+    "a: `b\n",
+    "a: b: c\n",
+    "a:\n  b\nc\n",
+];
+
+/// Nested as deeply as every key has its own mapping.
+fn nested(depth: usize) -> String {
+    format!("{}x{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+/// The answers of PyYAML.
+fn ask(texts: &[String]) -> Vec<Value> {
+    let mut child = Command::new(standin::python())
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pyyaml.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It reads all of its input before it writes.
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(json!(texts).to_string().as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The same of this reader.
+fn read(text: &str) -> Value {
+    let Ok(tree) = Tree::parse(text) else {
+        return Value::Null;
+    };
+    let mut found = Vec::new();
+    if !tree.nodes.is_empty() {
+        walk(&tree, 0, &mut found);
+    }
+    found.into()
+}
+
+fn walk(tree: &Tree<'_>, id: usize, found: &mut Vec<Value>) {
+    let node = &tree.nodes[id];
+    let (kind, flow) = match &node.kind {
+        Kind::Alias(_) => return found.push(json!([])),
+        Kind::Scalar { value, style } => {
+            let index = |at: usize| tree.text[..at].chars().count();
+            let is_block = matches!(style, Style::Block { .. });
+            let start = (node.end > node.start).then(|| index(node.start));
+            let end = start.filter(|_| !is_block).map(|_| index(node.end));
+            return found.push(json!([value, tag(tree, id, node), start, end]));
+        }
+        Kind::Sequence { flow } => ("sequence", *flow),
+        Kind::Map(map) => ("mapping", map.flow),
+    };
+    found.push(json!([kind, node.tag, flow]));
+    let mut child = id + 1;
+    while child < node.next {
+        walk(tree, child, found);
+        child = tree.nodes[child].next;
+    }
+    found.push(json!([kind]));
+}
+
+/// The tag that PyYAML resolves a scalar to.
+fn tag(tree: &Tree<'_>, id: usize, node: &Node) -> String {
+    if let Some(tag) = node.tag.as_deref().filter(|tag| *tag != "!") {
+        return tag.to_owned();
+    }
+    let kind = match tree.scalar(id).unwrap() {
+        Scalar::Null => "null",
+        Scalar::Bool(_) => "bool",
+        Scalar::Int(_) | Scalar::BigInt(_) => "int",
+        Scalar::Float(_) => "float",
+        Scalar::Date(_) | Scalar::Moment(..) => "timestamp",
+        Scalar::Merge => "merge",
+        Scalar::String(_) => "str",
+        Scalar::Tagged(..) => unreachable!("it has no tag"),
+    };
+    format!("{YAML_TAG}{kind}")
+}
+
+/// Texts whose tag is a type that their value is none of. PyYAML resolves them and then fails to load them.
+fn is_unloadable(tag: &str) -> bool {
+    ["int", "float", "timestamp", "bool", "value"]
+        .iter()
+        .any(|kind| tag.strip_prefix(YAML_TAG) == Some(kind))
+}
+
+fn assert_same(texts: &[String]) {
+    for (text, answer) in texts.iter().zip(ask(texts)) {
+        let mut ours = read(text);
+        // `2001-13-14` is a timestamp to the resolver and an error to the constructor; `=` is a type without a constructor.
+        if let (Some(ours), Some(theirs)) = (ours.as_array_mut(), answer.as_array()) {
+            for (own, their) in ours.iter_mut().zip(theirs) {
+                let unloadable = their[1].as_str().is_some_and(is_unloadable);
+                if unloadable && own[1] == json!(format!("{YAML_TAG}str")) {
+                    own[1] = their[1].clone();
+                }
+            }
+        }
+        assert_eq!(ours, answer, "{text:?}");
+    }
+}
+
+/// All YAML of this repository, but for what is built.
+fn corpus() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    let mut open = vec![
+        root.join("crates"),
+        root.join("docs"),
+        root.join("docker"),
+        root.join("tests"),
+    ];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+                found.extend(fs::read_to_string(path));
+            }
+        }
+    }
+    assert!(found.len() > 20, "{}", found.len());
+    found
+}
+
+#[test]
+fn odd_texts_are_read_as_pyyaml_reads_them() {
+    let texts: Vec<String> = ODD.iter().map(|text| (*text).to_owned()).collect();
+    let read = texts
+        .iter()
+        .filter(|text| Tree::parse(text.as_str()).is_ok())
+        .count();
+    assert!(read > 25, "{read}");
+    assert_same(&texts);
+    assert_same(&[nested(compose_yaml::MAX_DEPTH)]);
+}
+
+#[test]
+fn damaged_texts_are_read_as_pyyaml_reads_them() {
+    let mut random = Random::seeded();
+    let mut texts = corpus();
+    // Short texts leave more of the damage within what is read.
+    let pieces: Vec<String> = texts
+        .iter()
+        .flat_map(|text| {
+            let lines: Vec<&str> = text.split_inclusive('\n').collect();
+            lines.chunks(8).map(<[&str]>::concat).collect::<Vec<_>>()
+        })
+        .chain(ODD.iter().map(|text| (*text).to_owned()))
+        .collect();
+    for _ in 0..rounds(1500) {
+        let (one, other) = (random.pick(&pieces).clone(), random.pick(&pieces).clone());
+        let damaged = random.damaged(one.as_bytes(), other.as_bytes(), PIECES);
+        texts.push(String::from_utf8_lossy(&damaged).into_owned());
+    }
+    assert_same(&texts);
+}
+
+#[test]
+fn random_texts_are_read_as_pyyaml_reads_them() {
+    const PARTS: &[&str] = &[
+        "a", "b", "c d", "1", "yes", " ", "  ", "\n", "\n  ", "\n ", "- ", "-", ": ", ":", "? ", "[", "]",
+        "{", "}", ", ", ",", " #", "# c", "&a ", "*a", "!x ", "!!str ", "|\n  ", ">\n  ", "|-\n", "|+\n",
+        "\"", "'", "\"q\"", "'s'", "<<: ", "---", "...", "\t", "%", "key: ", "k:\n  ", "\\", "\r",
+        "\u{2028}",
+    ];
+    let mut random = Random::seeded();
+    let text = |random: &mut Random| (0..1 + random.below(14)).map(|_| *random.pick(PARTS)).collect();
+    let texts: Vec<String> = (0..rounds(4000)).map(|_| text(&mut random)).collect();
+    let read = texts
+        .iter()
+        .filter(|text| Tree::parse(text.as_str()).is_ok())
+        .count();
+    assert!(read > 800, "{read}");
+    assert_same(&texts);
+}
+
+/// Each of these is a megabyte that takes seconds to minutes where the time is not proportional to the length.
+#[test]
+fn long_texts_take_time_in_proportion() {
+    let started = std::time::Instant::now();
+    let long = |part: &str| part.repeat((1 << 20) / part.len());
+    let key = |text: String| format!("a: {text}");
+    for text in [
+        long("["),
+        long("- "),
+        key(format!("[{}]", long("{a: 1},"))),
+        format!("{}[{}]", " ".repeat(1 << 19), "{},".repeat(100_000)),
+        key(format!("[{}]", long("a,"))),
+        key(format!("\"{}\"", long("x\\n"))),
+        key(format!("'{}'", long("x\n"))),
+        key(long("x\n ")),
+        key(format!("|\n{}", long(" x\n"))),
+        key(format!("|\n{}", long("\n"))),
+        long("? "),
+        long("a: b\n"),
+        long("&a "),
+        long("!x "),
+        long("# c\n"),
+        long(" "),
+        long("\n"),
+        long("---\n"),
+    ] {
+        let _ = Tree::parse(text);
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
