@@ -4,6 +4,20 @@
 //! PyYAML's liberties and limits), the same values of scalars, the same merge keys. Every node knows its bytes, so that a
 //! mistake can be shown in its place and an edit keeps all other text.
 //!
+//! ```
+//! use compose_yaml::{Editor, Scalar, Step, Tree};
+//!
+//! let text = "enabled: on # since 1.2\nversion: 1.10\n";
+//! let tree = Tree::parse(text).unwrap();
+//! let enabled = tree.find(&["enabled"]).unwrap();
+//! assert_eq!(tree.scalar(enabled), Some(Scalar::Bool(true)));
+//! assert_eq!(tree.line(tree.nodes[enabled].start), 1);
+//!
+//! let mut editor = Editor::parse(text).unwrap();
+//! editor.set(&[Step::Key("version")], "1.11").unwrap();
+//! assert_eq!(editor.text(), "enabled: on # since 1.2\nversion: \"1.11\"\n");
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `scanner`, `build` | a text as tokens, tokens as nodes |
