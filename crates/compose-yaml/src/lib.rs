@@ -4,6 +4,17 @@
 //! PyYAML's liberties and limits), the same values of scalars, the same merge keys. Every node knows its bytes, so that a
 //! mistake can be shown in its place and an edit keeps all other text.
 //!
+//! ```
+//! use compose_yaml::{Scalar, Tree};
+//!
+//! let text = "enabled: yes # a boolean in YAML 1.1\n";
+//! let tree = Tree::parse(text).unwrap();
+//! let map = tree.map(tree.root().unwrap()).unwrap();
+//! let value = map.entries[0].value;
+//! assert_eq!(tree.scalar(value), Some(Scalar::Bool(true)));
+//! assert_eq!(&text[tree.node(value).span()], "yes");
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `scanner`, `build` | a text as tokens, tokens as nodes |

@@ -441,7 +441,7 @@ fn tags_and_block_scalars_are_refused_where_they_could_mean_anything() {
 fn what_is_no_yaml_is_told_with_line_and_column() {
     insta::assert_snapshot!(mistakes("a: 1\ndefault-environments:\n- {repo: https://host/r\n"), @"4:1 «» not valid YAML: expected `,` or `}`, but found the end of the text");
     insta::assert_snapshot!(mistakes("default-environments:\n- repo: \"x\n"), @r#"2:9 «"» not valid YAML: a quoted scalar that is never closed"#);
-    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @"2:1 «	» not valid YAML: a tab where only spaces may be");
+    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @r"2:1 «\t» not valid YAML: a tab where only spaces may be");
     insta::assert_snapshot!(mistakes("default-environments: []\nx: \0\n"), @r"2:4 «\u{0}» not valid YAML: the character U+0000 is not allowed");
     insta::assert_snapshot!(mistakes("default-environments: []\n---\na: 1\n"), @"2:1 «-» the file holds several YAML documents, which BitOps does not read");
 }
