@@ -22,9 +22,13 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
 }
 
 fn read(text: Cow<'_, str>) -> Result<compose_yaml::Tree<'_>, String> {
-    let shown = |text: &str, error: &Error| match error.problem {
+    let shown = |text: &str, error: &Error| match &error.problem {
         Problem::SeveralDocuments => "several documents".to_owned(),
-        _ => error.with_line(text),
+        Problem::Syntax(message) => {
+            let (line, column) = error.line_column(text);
+            format!("not valid YAML: line {line}, column {column}: {message}")
+        }
+        problem => problem.to_string(),
     };
     match text {
         Cow::Borrowed(text) => compose_yaml::Tree::parse(text).map_err(|error| shown(text, &error)),

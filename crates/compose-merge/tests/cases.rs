@@ -298,7 +298,7 @@ fn what_cannot_be_merged_says_why() {
     let large = format!("a: {}\n", "x".repeat(5 << 20));
     let many = format!("a: [{}]\n", "1,".repeat(500_000));
     for (text, why) in [
-        ("a: [1\n", "line 2: not valid YAML: expected `,` or `]`"),
+        ("a: [1\n", "not valid YAML: line 2, column 1: expected `,` or `]`"),
         ("- 1\n- 2\n", "not a mapping"),
         ("text\n", "not a mapping"),
         ("!Custom {a: 1}\n", "not a mapping"),

@@ -26,7 +26,14 @@ impl Error {
 
     /// What is wrong, with its line in the text.
     pub fn with_line(&self, text: &str) -> String {
-        format!("line {}: {}", Lines::new(text).line(self.at), self.problem)
+        format!("line {}: {}", self.line_column(text).0, self.problem)
+    }
+
+    /// The line and the column in the text, both from 1; the column counts characters.
+    pub fn line_column(&self, text: &str) -> (usize, usize) {
+        let lines = Lines::new(text);
+        let before = &text[lines.start(self.at)..self.at];
+        (lines.line(self.at), before.chars().count() + 1)
     }
 
     /// Whether the text is rejected as a whole, however its other lines are read.
