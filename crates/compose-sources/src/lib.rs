@@ -22,7 +22,8 @@
 //! options.environment.insert("PATH".into(), std::env::var_os("PATH").unwrap());
 //! options.environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
 //! let gatherer = Gatherer::new(options, Allow::default(), Verifier::new(dir.path(), None)).unwrap();
-//! let gathering = gatherer.gather(specs, &Pins::default());
+//! let pins = Pins::default();
+//! let gathering = gatherer.gather(specs, &pins);
 //! let gathered = tokio::runtime::Runtime::new()?.block_on(gathering).unwrap();
 //!
 //! let layer = &gathered.layers.layers[0];

@@ -5,17 +5,14 @@
 //! mistake can be shown in its place and an edit keeps all other text.
 //!
 //! ```
-//! use compose_yaml::{Editor, Scalar, Step, Tree};
+//! use compose_yaml::{Scalar, Tree};
 //!
-//! let text = "enabled: on # since 1.2\nversion: 1.10\n";
+//! let text = "enabled: yes # a boolean in YAML 1.1\n";
 //! let tree = Tree::parse(text).unwrap();
-//! let enabled = tree.find(&["enabled"]).unwrap();
-//! assert_eq!(tree.scalar(enabled), Some(Scalar::Bool(true)));
-//! assert_eq!(tree.line(tree.nodes[enabled].start), 1);
-//!
-//! let mut editor = Editor::parse(text).unwrap();
-//! editor.set(&[Step::Key("version")], "1.11").unwrap();
-//! assert_eq!(editor.text(), "enabled: on # since 1.2\nversion: \"1.11\"\n");
+//! let map = tree.map(tree.root().unwrap()).unwrap();
+//! let value = map.entries[0].value;
+//! assert_eq!(tree.scalar(value), Some(Scalar::Bool(true)));
+//! assert_eq!(&text[tree.node(value).span()], "yes");
 //! ```
 //!
 //! | module | holds |

@@ -1,3 +1,3 @@
-//! The reader from outside.
+//! Tests of the reader as other crates see it, in one binary.
 
 mod pyyaml;

@@ -173,7 +173,7 @@ impl<'a> Settler<'a> {
                 Ok(Ok(Ok(ComposedFile { notes, ..file })))
             }
             Err(unmergeable) => Ok(Err(format!(
-                "not merged, because {} is {}",
+                "not merged, because of {}: {}",
                 parties
                     .get(unmergeable.index)
                     .map_or_else(|| path.to_string(), |party| self.describe(party)),

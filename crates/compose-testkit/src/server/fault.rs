@@ -92,7 +92,7 @@ impl Fault {
 ///
 /// ```
 /// # use compose_testkit::server::{Fault, RequestKind, Rule};
-/// The second and the third fetch.
+/// // The second and the third fetch.
 /// let rule = Rule::from(Fault::Reset).on(RequestKind::Fetch).after(1).times(2);
 /// ```
 #[derive(Debug, Clone)]
