@@ -178,11 +178,6 @@ pub struct Tree<'t> {
 }
 
 impl<'t> Tree<'t> {
-    /// A tree without nodes.
-    pub fn empty() -> Self {
-        Self::new(Cow::Borrowed(""), Vec::new(), Lines::new(""))
-    }
-
     /// A tree of nodes that another reader found in a text.
     pub fn new(text: Cow<'t, str>, nodes: Vec<Node>, lines: Lines) -> Self {
         Self {

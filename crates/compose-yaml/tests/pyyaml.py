@@ -4,6 +4,7 @@ Reads a JSON list of texts and prints a JSON list with the nodes of each, in tex
 collections as [kind, tag, flow] and a closing [kind], aliases as []. null: PyYAML refuses the text.
 """
 import json
+import re
 import sys
 
 import yaml
@@ -27,8 +28,7 @@ def nodes(text):
                 end = None
             elif start == end:
                 start = end = None
-            value = event.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            found.append([value, tag, start, end])
+            found.append([without_surrogates(event.value), tag, start, end])
         elif isinstance(event, yaml.SequenceStartEvent):
             found.append(["sequence", event.tag, bool(event.flow_style)])
         elif isinstance(event, yaml.MappingStartEvent):
@@ -38,6 +38,12 @@ def nodes(text):
         elif isinstance(event, yaml.MappingEndEvent):
             found.append(["mapping"])
     return found
+
+
+def without_surrogates(value):
+    """A pair is the character that it stands for, and half of one is U+FFFD with its number, as in a Rust string."""
+    pairs = re.sub("[\ud800-\udbff][\udc00-\udfff]", lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), value)
+    return re.sub("[\ud800-\udfff]", lambda half: f"\ufffd{ord(half[0]):x}", pairs)
 
 
 def collect(node, resolved, seen=None):

@@ -27,6 +27,7 @@ const ODD: &[&str] = &[
     "a: |\r  one\r  two\rb: 1\r",
     // JSON's way of writing characters beyond U+FFFF.
     "a: \"\\ud83d\\ude00\"\n",
+    "a: \"\\ud83d x \\ude00\\ud83d\\ud83d\\ude00\"\n",
     // Tabs, which separate nothing.
     "a:\tb\n",
     "a: b\t# no comment\n",
