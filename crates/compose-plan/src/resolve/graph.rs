@@ -190,7 +190,7 @@ impl Graph {
                     "the sources that `{}` of {} names were never read",
                     spec.environment, spec.repo
                 );
-                Diagnostic::error(message).at(spec.place.clone())
+                Diagnostic::error(message).with_place(spec.place.clone())
             };
             let missing = settled
                 .missing
@@ -209,9 +209,9 @@ impl Graph {
         for spec in specs {
             if nested && spec.repo.is_local() {
                 let message = format!("a source's own config names {}, which is local", spec.repo);
-                refusals.push(Diagnostic::new(ExitCode::Refused, message).at(spec.place.clone()));
+                refusals.push(Diagnostic::new(ExitCode::Refused, message).with_place(spec.place.clone()));
             } else if let Err(error) = self.allow.check(&spec.repo) {
-                refusals.push(Diagnostic::from(error).at(spec.place.clone()));
+                refusals.push(Diagnostic::from(error).with_place(spec.place.clone()));
             } else {
                 let fresh = self.keys.len();
                 let key = *self
