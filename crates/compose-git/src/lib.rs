@@ -81,7 +81,7 @@ mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Access, Error, FailedAt, SettingProblem, TreeProblem};
+pub use error::{Access, Detour, Error, Excess, FailedAt, NotFollowed, SettingProblem, TreeProblem};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
 pub use repo::{ObservedRefs, Repo};
