@@ -197,7 +197,7 @@ fn no_environment(source: &Fetched) -> Diagnostic {
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
     )
-    .at(spec.environment_place());
+    .with_place(spec.environment_place());
     let there = source.snapshot.environments().unwrap_or_default();
     let wanted = spec.environment.as_str();
     match (

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_git::{Looked, Repo, Root, Snapshot, Want};
+use compose_git::{ObservedRefs, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
     config::{DeploymentsError, EnvironmentConfig},
@@ -215,16 +215,16 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             .iter()
             .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
     );
-    let looked = if prefixes.is_empty() {
-        Ok(Looked {
+    let observed = if prefixes.is_empty() {
+        Ok(ObservedRefs {
             before: None,
             now: Arc::default(),
         })
     } else {
-        repo.look(&prefixes).await
+        repo.observe_refs(&prefixes).await
     };
-    let Looked { before, now: refs } = match looked {
-        Ok(looked) => looked,
+    let ObservedRefs { before, now: refs } = match observed {
+        Ok(observed) => observed,
         Err(error) => {
             let problem = Diagnostic::from(error);
             return entries
@@ -257,7 +257,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             }
             Err(error) => {
                 let message = format!("{}: {error}", entry.spec.repo);
-                Err(Diagnostic::because_of(message, error).at(entry.spec.requested_place()))
+                Err(Diagnostic::because_of(message, error).with_place(entry.spec.requested_place()))
             }
         };
         results.push((entry, resolved));
@@ -266,7 +266,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
 }
 
 fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {
-    let warning = |message: String| Diagnostic::warning(message).at(spec.requested_place());
+    let warning = |message: String| Diagnostic::warning(message).with_place(spec.requested_place());
     let moved = before
         .filter(|_| resolved.kind == resolve::Kind::Tag)
         .and_then(|before| before.tag(&resolved.name))
@@ -307,5 +307,5 @@ fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
 
 /// Puts a problem that has no place at the entry that names the source.
 pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
-    problem.or_at(&spec.place)
+    problem.or_place(&spec.place)
 }
