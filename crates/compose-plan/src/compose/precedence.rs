@@ -177,7 +177,7 @@ impl<'a> Settler<'a> {
                 parties
                     .get(unmergeable.index)
                     .map_or_else(|| path.to_string(), |party| self.describe(party)),
-                compose_model::text::escape(&unmergeable.why, 200)
+                compose_model::text::escape(&unmergeable.refusal.to_string(), 200)
             ))),
         }
     }
