@@ -18,7 +18,7 @@ pub(crate) fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
     let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
         return Ok(Vec::new());
     };
-    let Ok(config) = String::from_utf8(bytes) else {
+    let Ok(config) = config::read_text(&bytes) else {
         return Ok(Vec::new());
     };
     if !config::seems_to_name_sources(config.as_bytes()) && !config.contains(config::LIST) {

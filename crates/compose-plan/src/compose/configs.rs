@@ -1,6 +1,6 @@
 //! The environments' own `bitops.config.yaml`: what they declare, and what of a source's may take part.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use compose_model::{
     TreeFile, TreePath,
@@ -91,7 +91,7 @@ impl<'a> Configs<'a> {
         file: &'a TreeFile,
         bytes: &[u8],
     ) {
-        let declared = text_of(bytes).and_then(|text| Ok((text, edit::declared(text)?)));
+        let declared = text_of(bytes).and_then(|text| edit::declared(&text).map(|declared| (text, declared)));
         match declared {
             Ok((text, declared)) => {
                 self.declare(source, file, declared.unwrap_or_default());
@@ -129,7 +129,7 @@ impl<'a> Configs<'a> {
             return Ok(());
         };
         let bytes = request.local.read(&path)?;
-        match text_of(&bytes).and_then(edit::declared) {
+        match text_of(&bytes).and_then(|text| edit::declared(&text)) {
             Ok(declared) => self.local = declared,
             Err(why) => self
                 .conflicts
@@ -218,8 +218,9 @@ pub(super) fn config_path(environment: &TreePath) -> TreePath {
     TreePath::new(format!("{environment}/{CONFIG}")).unwrap_or_else(|_| environment.clone())
 }
 
-fn text_of(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+/// The text of a config, which keeps a byte-order mark of UTF-8.
+pub(super) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    compose_yaml::read_text(bytes).map_err(|error| error.to_string())
 }
 
 pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Clash {

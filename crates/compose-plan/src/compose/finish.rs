@@ -10,7 +10,7 @@ use super::{
         Action, Clash, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile,
         Provenance, Rename, Write,
     },
-    configs::{Configs, config_conflict, config_path},
+    configs::{Configs, config_conflict, config_path, text_of},
     contributions::Names,
     deployments::Plan,
     duplicates, edit,
@@ -154,10 +154,13 @@ fn generate(
         .iter()
         .map(|one| (one.name.as_str(), one.plugin.as_str()))
         .collect();
-    let current = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
-    match current.and_then(|text| edit::set_deployments(text, &wanted)) {
-        Ok(edited) if edited.as_bytes() == &*bytes => return Ok(()),
-        Ok(edited) => {
+    let edited = text_of(&bytes).and_then(|text| {
+        let edited = edit::set_deployments(&text, &wanted)?;
+        Ok((edited != text).then_some(edited))
+    });
+    match edited {
+        Ok(None) => return Ok(()),
+        Ok(Some(edited)) => {
             let write = Write::Bytes {
                 bytes: edited.into_bytes(),
                 mode,
