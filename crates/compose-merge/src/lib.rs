@@ -28,12 +28,13 @@
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
+//! | `refusal` | why a text is not merged, and where: all messages of this crate |
 //! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
 //! | `yaml`, `json` | texts to trees |
 //! | `deep` | the merge by meaning |
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
-//! | `source_text`, `comments`, `key_path` | what all types of files share |
+//! | `comments`, `key_path` | what all types of files share |
 //! | `terraform`, `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
 
 mod block;
@@ -50,7 +51,7 @@ mod key_path;
 mod lock_hcl;
 mod merger;
 mod precedence;
-mod source_text;
+mod refusal;
 mod splice;
 mod terraform;
 mod tfvars;
@@ -64,9 +65,9 @@ pub use document::{Json, Yaml};
 pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
-    Unmergeable,
 };
 pub use precedence::Precedence;
+pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
 pub use terraform::{DefinitionKind, DefinitionsFile, Syntax};
 pub use tfvars::Tfvars;
 

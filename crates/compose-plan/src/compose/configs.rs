@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     config::{
-        Declared, DeploymentsError, EnvironmentConfig,
-        deployments::{DEPLOYMENTS, declared},
+        Declared, EnvironmentConfig,
+        deployments::{DEPLOYMENTS, declared, text_of},
         environment::SOURCES,
     },
     layer::{ContentsError, LocalKind, SourceId},
@@ -123,8 +123,7 @@ impl<'a> Configs<'a> {
             return Ok(());
         };
         let bytes = request.local.read(&path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| DeploymentsError::NotUtf8);
-        match text.and_then(declared) {
+        match text_of(&bytes).and_then(|text| declared(&text)) {
             Ok(declared) => self.local = declared,
             Err(error) => self.conflicts.push(config_conflict(
                 request.environment,

@@ -19,7 +19,7 @@ use super::{
     party::{local_party, source_party},
     rename_warnings, wording,
 };
-use crate::config::DeploymentsError;
+use crate::config::deployments::text_of;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
 pub(super) fn finish(
@@ -156,10 +156,13 @@ fn generate(
         .iter()
         .map(|one| (one.name.as_str(), one.plugin.as_str()))
         .collect();
-    let current = std::str::from_utf8(&bytes).map_err(|_| ConfigProblem::from(DeploymentsError::NotUtf8));
-    match current.and_then(|text| edit::set_deployments(text, &wanted)) {
-        Ok(edited) if edited.as_bytes() == &*bytes => return Ok(()),
-        Ok(edited) => {
+    let edited = text_of(&bytes).map_err(ConfigProblem::from).and_then(|text| {
+        let edited = edit::set_deployments(&text, &wanted)?;
+        Ok((edited != text).then_some(edited))
+    });
+    match edited {
+        Ok(None) => return Ok(()),
+        Ok(Some(edited)) => {
             let write = Write::Bytes {
                 bytes: edited.into_bytes(),
                 mode,

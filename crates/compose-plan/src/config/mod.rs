@@ -38,6 +38,7 @@ pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sou
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
+pub use compose_yaml::read_text;
 use fields::{Mistakes, describe};
 
 /// The greatest config that is read, in bytes.
