@@ -7,14 +7,12 @@
 //! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
 //! | `source` | one entry, checked |
-//! | `redact` | the text to show, without credentials |
 //! | `schema` | the JSON Schema |
 
 pub(crate) mod fields;
 pub(crate) mod forms;
 mod ignored;
 pub(crate) mod keys;
-pub(crate) mod redact;
 mod schema;
 mod source;
 #[cfg(test)]
@@ -25,7 +23,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
+use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT, redact};
 use compose_yaml::{Kind, NodeId, Tree};
 
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
@@ -45,7 +43,7 @@ pub const MAX_SOURCES: usize = 1_000;
 /// `file` is the config as the user would name it. The places of sources and mistakes hold the text with credentials
 /// painted over, so that no report can show one.
 pub fn parse(file: &Arc<str>, text: &Arc<str>, nesting: Nesting) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     let specs = sources(text, nesting, &mut mistakes);
     let mistakes = mistakes.finish();
     if mistakes.is_empty() {
