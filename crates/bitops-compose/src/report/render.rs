@@ -1,7 +1,7 @@
 //! A problem as text: `error:`, the marked line, `caused by:`, `hint:`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use compose_model::{Diagnostic, Place, Severity};
+use compose_model::{Diagnostic, Place, Severity, redact};
 use serde::Serialize;
 
 /// For people. Ends with an empty line.
@@ -10,12 +10,12 @@ pub(crate) fn text(problem: &Diagnostic, colour: bool) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let masked = problem.place.as_ref().map(|place| mask_secrets(&place.text));
+    let masked = problem.place.as_ref().map(|place| redact(&place.text));
     let mut group = match (&problem.place, &masked) {
         (Some(place), Some(text)) => {
             let span = place.span.start.min(text.len())..place.span.end.min(text.len());
             Group::with_title(level.primary_title(problem.message.as_str())).element(
-                Snippet::source(text.as_str())
+                Snippet::source(&**text)
                     .path(&*place.file)
                     .annotation(AnnotationKind::Primary.span(span)),
             )
@@ -71,24 +71,6 @@ pub(crate) fn json(problem: &Diagnostic) -> String {
     let mut text = serde_json::to_string(&line).unwrap_or_default();
     text.push('\n');
     text
-}
-
-/// Stars out what stands between `://` and `@` in each line, byte for byte, so that places stay right: a marked
-/// line must not show the password that the error is about.
-fn mask_secrets(text: &str) -> String {
-    let mut out = text.to_owned();
-    let mut from = 0;
-    while let Some(at) = out[from..].find("://") {
-        let start = from + at + 3;
-        let end = out[start..]
-            .find(|c: char| c.is_whitespace() || "/'\"".contains(c))
-            .map_or(out.len(), |at| start + at);
-        if let Some(length) = out[start..end].rfind('@') {
-            out.replace_range(start..start + length, &"*".repeat(length));
-        }
-        from = end;
-    }
-    out
 }
 
 #[cfg(test)]
