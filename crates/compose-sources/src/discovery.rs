@@ -14,9 +14,8 @@ use compose_plan::resolve::{Graph, NodeId, OrderedNode};
 
 use crate::{
     layers,
-    nested::nested,
     pins::Pins,
-    repo::{Entry, Fetched},
+    repo::{Entry, Expanded, Fetched},
 };
 
 /// Returns whether the source was fetched with the options of the entry that decides for it.
@@ -85,9 +84,9 @@ impl Discovery {
         }
     }
 
-    pub(crate) fn take(&mut self, node: NodeId, result: Result<Fetched, Failure>) {
-        match result.and_then(|mut source| Ok((nested(&mut source)?, source))) {
-            Ok((nested, source)) => {
+    pub(crate) fn take(&mut self, node: NodeId, result: Result<Expanded, Failure>) {
+        match result {
+            Ok(Expanded { source, nested }) => {
                 self.fetched.insert(node, source);
                 if let Err(refused) = self.graph.expand(node, nested) {
                     self.refused.extend(refused);

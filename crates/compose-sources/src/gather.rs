@@ -115,7 +115,7 @@ impl Gatherer {
         };
         let repo = self.git.repo(&node.spec.repo);
         for (node, result) in repo::fetch(&repo, vec![entry], &self.verifier).await {
-            fetched.insert(node, result?);
+            fetched.insert(node, result?.source);
         }
         Ok(())
     }

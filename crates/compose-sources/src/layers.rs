@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use compose_git::Traces;
 use compose_model::{
-    Diagnostic, ExitCode, Failure, SourceSpec, TreePath,
+    Diagnostic, ExitCode, Failure, SourceSpec, TreeFile, TreePath, file_name,
     filter::{glob, is_hook},
     text,
 };
 use compose_plan::{
-    layer::{Layer, Layers, Part, Source, SourceId},
+    config::EnvironmentConfig,
+    layer::{Layer, LayerConfig, Layers, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
 
@@ -111,6 +112,7 @@ fn list(
             Ok(files) => layers.push(Layer {
                 source: id,
                 part: part.clone(),
+                config: config(source, part, &files).map_err(|error| one(error.into()))?,
                 files,
                 left_out: source.snapshot.left_out(root).to_vec(),
             }),
@@ -122,6 +124,28 @@ fn list(
     } else {
         Err(problems)
     }
+}
+
+/// Returns the config of a layer. That of the environment was read when its sources were discovered.
+fn config(
+    source: &Fetched,
+    part: &Part,
+    files: &[TreeFile],
+) -> Result<Option<LayerConfig>, compose_git::Error> {
+    let Some(file) = files.iter().find(|file| file.path.as_str() == file_name::CONFIG) else {
+        return Ok(None);
+    };
+    let parsed = match (part, &source.config) {
+        (Part::Shared(_), _) => return Ok(None),
+        (Part::Environment, Some(parsed)) => parsed.clone(),
+        (Part::Environment, None) | (Part::DefaultFolder(_), _) => {
+            source.snapshot.with(&file.blob, EnvironmentConfig::parse)?
+        }
+    };
+    Ok(Some(LayerConfig {
+        file: file.clone(),
+        parsed,
+    }))
 }
 
 /// Reports a directory that cannot be used, with the `exclude` that leaves out the bad path. Globs start at
@@ -173,7 +197,7 @@ fn no_environment(source: &Fetched) -> Diagnostic {
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
     )
-    .at(spec.environment_place());
+    .with_place(spec.environment_place());
     let there = source.snapshot.environments().unwrap_or_default();
     let wanted = spec.environment.as_str();
     match (

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use compose_git::{Looked, Repo, Root, Snapshot, Want};
+use compose_git::{ObservedRefs, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
 use compose_plan::{
+    config::{DeploymentsError, EnvironmentConfig},
     layer::{Part, Signature},
     lock::{self, Locked},
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::verify::Verifier;
+use crate::{nested, verify::Verifier};
 
 /// An entry to resolve and fetch.
 pub(crate) struct Entry {
@@ -27,11 +28,19 @@ pub(crate) struct Fetched {
     pub(crate) snapshot: Snapshot,
     /// The fetched directories, lowest layer first.
     pub(crate) parts: Vec<(Part, Root)>,
+    /// The environment's own config; `None` if it has none, or if the filter excludes it.
+    pub(crate) config: Option<Result<EnvironmentConfig, DeploymentsError>>,
     pub(crate) signature: Option<Signature>,
     /// Whether the commit is the lock's answer.
     pub(crate) is_locked: bool,
     /// Warnings to report if the source becomes part of the composition.
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// A fetched source, with the sources that its own config names.
+pub(crate) struct Expanded {
+    pub(crate) source: Fetched,
+    pub(crate) nested: Vec<SourceSpec>,
 }
 
 /// An entry whose commit is known.
@@ -53,7 +62,7 @@ impl Wanted {
 }
 
 /// The result of each entry.
-pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+pub(crate) type Results = Vec<(NodeId, Result<Expanded, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
 pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
@@ -96,7 +105,7 @@ async fn verified(
     wanted: Wanted,
     snapshot: Snapshot,
     verifier: &Verifier,
-) -> Result<Fetched, Failure> {
+) -> Result<Expanded, Failure> {
     let Entry { spec, locked, .. } = wanted.entry;
     // This comes before anything of the source is used, including its own list of sources.
     if let Some(locked) = &locked {
@@ -105,15 +114,25 @@ async fn verified(
     let signature = verifier
         .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
         .await?;
-    Ok(Fetched {
+    let config = nested::read(&spec, &wanted.resolved, &wanted.parts, &snapshot)?;
+    let mut warnings = wanted.warnings;
+    let (mut nested, mut environment) = (Vec::new(), None);
+    if let Some(config) = config {
+        warnings.extend(config.warnings);
+        nested = config.sources;
+        environment = Some(config.environment);
+    }
+    let source = Fetched {
         spec,
         resolved: wanted.resolved,
         snapshot,
         parts: wanted.parts,
+        config: environment,
         signature,
         is_locked: locked.is_some(),
-        warnings: wanted.warnings,
-    })
+        warnings,
+    };
+    Ok(Expanded { source, nested })
 }
 
 /// Checks that the environment has the locked tree. The commit is the locked one, so a different tree means
@@ -196,16 +215,16 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             .iter()
             .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
     );
-    let looked = if prefixes.is_empty() {
-        Ok(Looked {
+    let observed = if prefixes.is_empty() {
+        Ok(ObservedRefs {
             before: None,
             now: Arc::default(),
         })
     } else {
-        repo.look(&prefixes).await
+        repo.observe_refs(&prefixes).await
     };
-    let Looked { before, now: refs } = match looked {
-        Ok(looked) => looked,
+    let ObservedRefs { before, now: refs } = match observed {
+        Ok(observed) => observed,
         Err(error) => {
             let problem = Diagnostic::from(error);
             return entries
@@ -238,7 +257,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             }
             Err(error) => {
                 let message = format!("{}: {error}", entry.spec.repo);
-                Err(Diagnostic::because_of(message, error).at(entry.spec.requested_place()))
+                Err(Diagnostic::because_of(message, error).with_place(entry.spec.requested_place()))
             }
         };
         results.push((entry, resolved));
@@ -247,7 +266,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
 }
 
 fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {
-    let warning = |message: String| Diagnostic::warning(message).at(spec.requested_place());
+    let warning = |message: String| Diagnostic::warning(message).with_place(spec.requested_place());
     let moved = before
         .filter(|_| resolved.kind == resolve::Kind::Tag)
         .and_then(|before| before.tag(&resolved.name))
@@ -288,5 +307,5 @@ fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
 
 /// Puts a problem that has no place at the entry that names the source.
 pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
-    problem.or_at(&spec.place)
+    problem.or_place(&spec.place)
 }

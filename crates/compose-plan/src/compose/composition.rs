@@ -1,7 +1,8 @@
 //! What composing yields.
 
-use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath};
+use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath, text::escape};
 
+use super::edit::ConfigProblem;
 use crate::layer::{Origin, SourceId};
 
 /// The composed environment, with where everything came from and all that is wrong with it.
@@ -229,13 +230,23 @@ impl Conflict {
     }
 }
 
+/// Why contributions to a path were not merged although its class is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not merged, because of {file}: {}", escape(.reason, 200))]
+pub struct NotMerged {
+    /// The contribution that cannot be merged, for a sentence.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// What is wrong with a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConflictKind {
     /// Sources have different bytes.
     Content {
         /// Why they were not merged, where the path's type would be.
-        unmerged: Option<String>,
+        unmerged: Option<NotMerged>,
     },
     /// Sources have the same bytes, executable here and not there.
     Mode,
@@ -264,8 +275,8 @@ pub enum ConflictKind {
     DeploymentsUnknown,
     /// A `bitops.config.yaml` whose deployments cannot be read, or written.
     Config {
-        /// Why.
-        why: String,
+        /// What is wrong with it.
+        problem: ConfigProblem,
     },
     /// A `shared` directory that would land in the environment.
     SharedInside,
@@ -274,7 +285,7 @@ pub enum ConflictKind {
         /// The name.
         name: String,
         /// Why not.
-        why: String,
+        reason: InvalidPath,
     },
 }
 

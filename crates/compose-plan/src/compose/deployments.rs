@@ -9,9 +9,9 @@ use super::{
     composition::{Clash, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
     configs::{Configs, config_path},
     contributions::Names,
-    edit::Declared,
     party::{local_party, source_party},
 };
+use crate::config::Declared;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 
 /// What section 8 of the design makes of the declared deployments and of `as`.

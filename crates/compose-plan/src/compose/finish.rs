@@ -13,11 +13,13 @@ use super::{
     configs::{Configs, config_conflict, config_path},
     contributions::Names,
     deployments::Plan,
-    duplicates, edit,
+    duplicates,
+    edit::{self, ConfigProblem},
     grouped_remedies::Groups,
     party::{local_party, source_party},
     rename_warnings, wording,
 };
+use crate::config::DeploymentsError;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
 pub(super) fn finish(
@@ -154,7 +156,7 @@ fn generate(
         .iter()
         .map(|one| (one.name.as_str(), one.plugin.as_str()))
         .collect();
-    let current = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
+    let current = std::str::from_utf8(&bytes).map_err(|_| ConfigProblem::from(DeploymentsError::NotUtf8));
     match current.and_then(|text| edit::set_deployments(text, &wanted)) {
         Ok(edited) if edited.as_bytes() == &*bytes => return Ok(()),
         Ok(edited) => {
@@ -179,9 +181,8 @@ fn generate(
             file.notes.extend(lost(request, configs));
             composition.generated = true;
         }
-        Err(why) => {
-            let conflict = config_conflict(request.environment, &why, local_party(&path));
-            clashes.push(conflict);
+        Err(problem) => {
+            clashes.push(config_conflict(request.environment, problem, local_party(&path)));
         }
     }
     Ok(())
@@ -316,7 +317,11 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
             from.join(" and ")
         );
         let warning = Diagnostic::warning(message).hint(hint.as_str());
-        warnings.extend(sources.first().map(|source| warning.at(source.place.clone())));
+        warnings.extend(
+            sources
+                .first()
+                .map(|source| warning.with_place(source.place.clone())),
+        );
     }
     composition.warnings.extend(warnings);
 }

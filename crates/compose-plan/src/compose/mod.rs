@@ -41,9 +41,10 @@ use compose_model::TreePath;
 
 pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
-    LeftOutFile, Party, Provenance, Rename, Write,
+    LeftOutFile, NotMerged, Party, Provenance, Rename, Write,
 };
 pub use configs::without_sources;
+pub use edit::ConfigProblem;
 pub use image_deployments::ImageDeployments;
 use precedence::Settler;
 pub use request::{ComposeError, Request};
@@ -59,9 +60,8 @@ fn compose_with(
     request: &Request<'_>,
     classify: fn(&TreePath) -> Class,
 ) -> Result<Composition, ComposeError> {
-    let mut configs = configs::Configs::read(request)?;
+    let configs = configs::Configs::read(request)?;
     let plan = deployments::plan(request, &configs)?;
-    configs.rewrite_all(request.environment);
 
     let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
     let mut walk = Walk::new(Settler { request, classify });

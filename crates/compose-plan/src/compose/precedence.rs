@@ -7,7 +7,7 @@ use compose_model::{FileMode, OnConflict, TreePath};
 
 use super::{
     Request,
-    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
+    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, NotMerged, Party, Provenance, Write},
     contributions::Contribution,
     edit::original_line,
     party::local_party,
@@ -64,7 +64,7 @@ impl<'a> Settler<'a> {
         }
         if local.is_some() {
             let mut file = local_file(path, Action::Override, files);
-            file.notes.extend(unmerged);
+            file.notes.extend(unmerged.map(|unmerged| unmerged.to_string()));
             return Ok(Ok(file));
         }
         self.whole(path, files, unmerged)
@@ -75,7 +75,7 @@ impl<'a> Settler<'a> {
         &self,
         path: &TreePath,
         files: &[Contribution<'a>],
-        unmerged: Option<String>,
+        unmerged: Option<NotMerged>,
     ) -> Result<Settled, ContentsError> {
         let mut standing: Vec<&Contribution<'a>> = Vec::new();
         for file in files {
@@ -103,7 +103,7 @@ impl<'a> Settler<'a> {
                 files.iter().filter(|file| !stands(file)).cloned().collect();
             from.extend(remaining.iter().cloned());
             let mut file = source_file(path, Action::Override, &from, &remaining[remaining.len() - 1]);
-            file.notes.extend(unmerged);
+            file.notes.extend(unmerged.map(|unmerged| unmerged.to_string()));
             return Ok(Ok(file));
         }
         let same_bytes = remaining
@@ -122,14 +122,14 @@ impl<'a> Settler<'a> {
         }]))
     }
 
-    /// `Err`: why the path is not merged, a sentence.
+    /// Merges a path by its class. The inner error says why it is not merged.
     fn merge(
         &self,
         path: &TreePath,
         files: &[Contribution<'a>],
         local: Option<LocalKind>,
         merger: &dyn Merger,
-    ) -> Result<Result<Settled, String>, ContentsError> {
+    ) -> Result<Result<Settled, NotMerged>, ContentsError> {
         let mut texts = files
             .iter()
             .map(|file| self.bytes(file))
@@ -172,13 +172,12 @@ impl<'a> Settler<'a> {
                 let file = merged_file(path, files, merged, parties, mode, local_text);
                 Ok(Ok(Ok(ComposedFile { notes, ..file })))
             }
-            Err(unmergeable) => Ok(Err(format!(
-                "not merged, because of {}: {}",
-                parties
+            Err(unmergeable) => Ok(Err(NotMerged {
+                file: parties
                     .get(unmergeable.index)
                     .map_or_else(|| path.to_string(), |party| self.describe(party)),
-                compose_model::text::escape(&unmergeable.why, 200)
-            ))),
+                reason: unmergeable.why,
+            })),
         }
     }
 

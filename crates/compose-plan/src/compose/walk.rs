@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             let kind = kind_of(&listing, &name);
             match child(at, &name) {
                 Ok(path) => self.node(&path, node, kind, kept.contains(name.as_ref()))?,
-                Err(why) => self.invalid(at, &name, &node, &why),
+                Err(reason) => self.invalid(at, &name, &node, reason),
             }
         }
         for (name, kind) in own {
@@ -335,10 +335,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn invalid(&mut self, at: Option<&TreePath>, name: &str, node: &Node<'a>, why: &InvalidPath) {
+    fn invalid(&mut self, at: Option<&TreePath>, name: &str, node: &Node<'a>, reason: InvalidPath) {
         let kind = ConflictKind::Name {
             name: name.to_owned(),
-            why: why.to_string(),
+            reason,
         };
         let path = at.unwrap_or(self.settler.request.environment).clone();
         self.conflict(path, kind, representatives(node));

@@ -65,8 +65,10 @@ pub(super) fn locked(source: &Source) -> &'static str {
 pub(super) fn message(conflict: &Conflict) -> String {
     match &conflict.kind {
         ConflictKind::Content { unmerged: None } => "sources have different contents for it".to_owned(),
-        ConflictKind::Content { unmerged: Some(why) } => {
-            format!("sources have different contents for it; {why}")
+        ConflictKind::Content {
+            unmerged: Some(unmerged),
+        } => {
+            format!("sources have different contents for it; {unmerged}")
         }
         ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
         ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
@@ -91,12 +93,15 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
-        ConflictKind::Config { why } => format!("its deployments cannot be told or written: {why}"),
+        ConflictKind::Config { problem } => format!(
+            "its deployments cannot be told or written: {}",
+            text::escape(&problem.to_string(), 200)
+        ),
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
         }
-        ConflictKind::Name { name, why } => {
-            format!("`{}` cannot be composed there: {why}", text::escape(name, 80))
+        ConflictKind::Name { name, reason } => {
+            format!("`{}` cannot be composed there: {reason}", text::escape(name, 80))
         }
     }
 }

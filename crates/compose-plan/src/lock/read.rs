@@ -7,7 +7,10 @@ use compose_model::{
 };
 use compose_yaml::{Kind, NodeId, Tree};
 
-use super::{FORMAT, Lock, Locked, LockedRef, Via, write::END};
+use super::{
+    locked::{FORMAT, Lock, Locked, LockedRef, Via},
+    write::END,
+};
 use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
     keys::{Key, Shape},
