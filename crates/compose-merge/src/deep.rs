@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{
     key_path::key_component,
-    merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
+    merger::{KeyConflict, KeyOrigin, KeyPlace},
     precedence::Standing,
+    refusal::{Expansion, Reason, Refusal, Unmergeable},
     tree::{Kind, Loaded, MapEntry, Node, NodeId, NodeRef, Style, Tree},
     value::{ValueId, Values},
 };
@@ -136,10 +137,8 @@ impl DeepMerger<'_, '_> {
                 all.push((*index, loaded));
             }
             if self.visited > self.budget {
-                return Err(Unmergeable {
-                    index: *index,
-                    why: "aliases that expand to too many values".to_owned(),
-                });
+                let place = tree.line_column(tree.nodes[*node].start);
+                return Err(Refusal::new(Reason::Expansion(Expansion::Values), place).of(*index));
             }
         }
         let mut entries = Vec::with_capacity(order.len());

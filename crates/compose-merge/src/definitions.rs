@@ -7,7 +7,7 @@ use hcl_edit::structure::{Block, Structure};
 
 use super::{
     hcl, json,
-    merger::Unmergeable,
+    refusal::{Refusal, TerraformProblem},
     terraform::{BlockType, DefinitionKind, DefinitionsFile, Setting, Syntax},
     tree::{Kind, NodeId, Tree},
     value::Values,
@@ -40,14 +40,13 @@ pub struct Duplicate {
 }
 
 /// Lists what a `.tf` or `.tf.json` file defines, in the order of the file. Blocks that may be repeated for one thing
-/// (`moved`, `removed`) are left out: Terraform accepts them as long as they agree. The error's index is 0.
-pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
+/// (`moved`, `removed`) are left out: Terraform accepts them as long as they agree.
+pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let file = DefinitionsFile::of_name(path.file_name());
-    let found = match file.map(|file| file.syntax) {
+    match file.map(|file| file.syntax) {
         Some(Syntax::Json) => of_json(bytes),
         Some(Syntax::Hcl) | None => of_hcl(bytes),
-    };
-    found.map_err(|why| Unmergeable { index: 0, why })
+    }
 }
 
 /// Finds things that are defined more than once, and pairs each further definition with the first one. `files` holds the
@@ -86,21 +85,22 @@ fn imported(to: &str) -> Option<String> {
     fixed.then(|| format!("import.{address}"))
 }
 
-fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let file = hcl::parse(bytes)?;
     let mut found = Vec::new();
     for block in file.body.iter().filter_map(Structure::as_block) {
-        let line_of = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let line_of = |part: &Block| Ok::<_, Refusal>(file.line(hcl::span(part)?.start));
         let line = line_of(block)?;
         let name = block.ident.as_str();
         match BlockType::of_name(name) {
             None => {}
             Some(BlockType::Labelled { kind, prefix, labels }) => {
                 if block.labels.len() != labels {
-                    return Err(format!(
-                        "line {line}: `{name}` with {} labels",
-                        block.labels.len()
-                    ));
+                    let problem = TerraformProblem::Labels {
+                        block: name.to_owned(),
+                        count: block.labels.len(),
+                    };
+                    return Err(file.refuse(problem, block));
                 }
                 let labels: Vec<&str> = block
                     .labels
@@ -158,7 +158,7 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     Ok(found)
 }
 
-fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let tree = json::parse(bytes, &mut Values::default())?;
     let mut found = Vec::new();
     for (block, content) in members(&tree, 0)? {
@@ -257,14 +257,12 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
 }
 
 /// The keys and values of an object, or of a list of objects. Comments (the key `//`) are left out.
-fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, String> {
+fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refusal> {
     let mut all = Vec::new();
     for body in bodies(tree, node) {
         let map = tree.map(body).ok_or_else(|| {
-            format!(
-                "line {}: not an object, which Terraform expects there",
-                tree.line(tree.nodes[body].start)
-            )
+            let place = tree.line_column(tree.nodes[body].start);
+            Refusal::new(TerraformProblem::NotObject.into(), place)
         })?;
         let entries = map
             .entries
@@ -276,7 +274,7 @@ fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Strin
 }
 
 /// The string under a key of an object.
-fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, String> {
+fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, Refusal> {
     let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
     Ok(found.and_then(|(_, node)| json_string(tree, node)))
 }
@@ -400,7 +398,7 @@ moved {
             ("a.tf.json", "{", "not valid JSON"),
         ] {
             let error = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap_err();
-            assert!(error.why.contains(why), "{text}: {error}");
+            assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }
 }

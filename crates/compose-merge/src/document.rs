@@ -5,8 +5,9 @@ use super::{
     deep::{self, Outcome},
     emit::Emitter,
     json,
-    merger::{Input, LostComment, MergeOutcome, Merged, Merger, Unmergeable},
+    merger::{Input, LostComment, MergeOutcome, Merged, Merger},
     precedence::Standing,
+    refusal::{Reason, Refusal, Unmergeable},
     tree::Tree,
     value::Values,
     yaml,
@@ -24,7 +25,7 @@ pub struct Yaml;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
-type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, String>;
+type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, Refusal>;
 
 impl Merger for Yaml {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
@@ -42,12 +43,10 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
     for (index, contribution) in input.contributions.iter().enumerate() {
-        let tree = parse(contribution.bytes, &mut values).map_err(|why| Unmergeable { index, why })?;
+        let tree = parse(contribution.bytes, &mut values).map_err(|refusal| refusal.of(index))?;
         if tree.root().is_some() && !tree.is_mergeable(0) {
-            return Err(Unmergeable {
-                index,
-                why: "not a mapping".to_owned(),
-            });
+            let place = tree.line_column(tree.nodes[0].start);
+            return Err(Refusal::new(Reason::NotMapping, place).of(index));
         }
         trees.push(tree);
     }
@@ -63,18 +62,13 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
         Some(Outcome::Merge(merge)) => {
             let base = merge.parts[0].0;
             let mut emitter = Emitter::new(&trees, base);
-            let refused = |why| Unmergeable {
-                index: trees.len() - 1,
-                why,
-            };
-            let text = emitter.file(merge).map_err(refused)?;
+            let text = emitter.file(merge)?;
             // No parser is trusted blindly, not even this one: the text must load to the expected value.
+            let refused = |reason| Refusal::from(reason).of(trees.len() - 1);
             let again = parse(text.as_bytes(), &mut values)
-                .map_err(|why| refused(format!("the merged text: {why}")))?;
+                .map_err(|refusal| refused(Reason::MergedText(Box::new(refusal))))?;
             if again.root().map(|root| again.values[root]) != Some(merge.value) {
-                return Err(refused(
-                    "its text cannot be spliced without changing a value".to_owned(),
-                ));
+                return Err(refused(Reason::ChangedValue));
             }
             let lost = lost(&trees, &again);
             let changed = text.trim_start_matches('\u{feff}') != trees[base].text;

@@ -11,6 +11,7 @@ use hcl_edit::{
 use compose_yaml::{Lines, Scalar};
 
 use super::{
+    refusal::{Reason, Refusal},
     source_text::{self, SourceText},
     value::{ValueId, Values},
 };
@@ -24,8 +25,8 @@ pub(super) struct File<'t> {
     lines: Lines,
 }
 
-/// Parses a file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
-pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
+/// Parses a file.
+pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, Refusal> {
     let SourceText { text, bom } = source_text::decode(bytes)?;
     let text = if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
@@ -33,13 +34,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
         format!("{text}\n").into()
     };
     let body = hcl_edit::parser::parse_body(&text).map_err(|error| {
-        let at = error.location();
-        format!(
-            "not valid HCL: line {}, column {}: {}",
-            at.line(),
-            at.column(),
-            error.message()
-        )
+        let place = (error.location().line(), error.location().column());
+        Refusal::new(Reason::Hcl(error), place)
     })?;
     Ok(File {
         lines: Lines::of_line_feeds(&text),
@@ -50,6 +46,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
 }
 
 impl File<'_> {
+    /// The refusal for a reason at a part of the file.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>, part: &impl Span) -> Refusal {
+        match part.span() {
+            Some(span) => Refusal::new(reason.into(), self.lines.line_column(&self.text, span.start)),
+            None => reason.into().into(),
+        }
+    }
+
     /// The line number of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.lines.line(at)
@@ -104,9 +108,8 @@ impl File<'_> {
 }
 
 /// The bytes of a part of a file.
-pub(super) fn span(part: &impl Span) -> Result<Range<usize>, String> {
-    part.span()
-        .ok_or_else(|| "HCL that is written in an unusual way".to_owned())
+pub(super) fn span(part: &impl Span) -> Result<Range<usize>, Refusal> {
+    part.span().ok_or_else(|| Reason::UnknownPlace.into())
 }
 
 /// The value of an expression: literals by value, objects without the order of their keys, the rest by its text.

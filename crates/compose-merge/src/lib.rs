@@ -28,6 +28,7 @@
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
+//! | `refusal` | why a text is not merged, and where: all messages of this crate |
 //! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
 //! | `yaml`, `json` | texts to trees |
 //! | `deep` | the merge by meaning |
@@ -50,6 +51,7 @@ mod key_path;
 mod lock_hcl;
 mod merger;
 mod precedence;
+mod refusal;
 mod source_text;
 mod splice;
 mod terraform;
@@ -64,9 +66,9 @@ pub use document::{Json, Yaml};
 pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
-    Unmergeable,
 };
 pub use precedence::Precedence;
+pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
 pub use terraform::{DefinitionKind, DefinitionsFile, Syntax};
 pub use tfvars::Tfvars;
 

@@ -1,6 +1,8 @@
 //! The bytes of a file as text.
 
-use crate::tree::MAX_BYTES;
+use compose_yaml::{MAX_BYTES, Problem};
+
+use crate::refusal::{Reason, Refusal};
 
 /// A file's text without its byte-order mark.
 pub(crate) struct SourceText<'t> {
@@ -9,12 +11,12 @@ pub(crate) struct SourceText<'t> {
     pub(crate) bom: bool,
 }
 
-/// Decodes a file, and refuses one that is too large; the error is the reason of an [`Unmergeable`](crate::Unmergeable).
-pub(crate) fn decode(bytes: &[u8]) -> Result<SourceText<'_>, String> {
+/// Decodes a file, and refuses one that is too large.
+pub(crate) fn decode(bytes: &[u8]) -> Result<SourceText<'_>, Refusal> {
     if bytes.len() > MAX_BYTES {
-        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
+        return Err(Reason::Unreadable(Problem::TooLarge(bytes.len())).into());
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Reason::Unreadable(Problem::NotUtf8))?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(text) => SourceText { text, bom: true },
         None => SourceText { text, bom: false },

@@ -10,8 +10,9 @@ use super::{
     comments,
     hcl::{self, File},
     key_path::key_component,
-    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
+    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger},
     precedence::Standing,
+    refusal::{Reason, Refusal, TerraformProblem, Unmergeable},
     splice::contains_comment,
     value::{ValueId, Values},
 };
@@ -31,11 +32,11 @@ struct Variable {
     after: Option<usize>,
 }
 
-fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, String> {
+fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, Refusal> {
     let mut all: Vec<Variable> = Vec::new();
     for structure in &file.body {
         let Structure::Attribute(attribute) = structure else {
-            return Err("a block in a file of variables".to_owned());
+            return Err(file.refuse(TerraformProblem::BlockAmongVariables, structure));
         };
         all.push(Variable {
             key: hcl::span(&attribute.key)?,
@@ -53,7 +54,7 @@ impl Merger for Tfvars {
         let mut values = Values::default();
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
-            let unmergeable = |why| Unmergeable { index, why };
+            let unmergeable = |refusal: Refusal| refusal.of(index);
             let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
             let variables = variables(&file, &mut values).map_err(unmergeable)?;
             files.push((file, variables));
@@ -67,21 +68,17 @@ impl Merger for Tfvars {
             Ok(done) => done,
             Err(conflicts) => return Ok(MergeOutcome::Conflicts(conflicts)),
         };
-        let refused = |why| Unmergeable {
-            index: files.len() - 1,
-            why,
-        };
-        let again = hcl::parse(&bytes).map_err(|why| refused(format!("the merged text: {why}")))?;
-        let loaded = variables(&again, &mut values).map_err(refused)?;
+        let refused = |reason: Reason| Refusal::from(reason).of(files.len() - 1);
+        let unreadable = |refusal| refused(Reason::MergedText(Box::new(refusal)));
+        let again = hcl::parse(&bytes).map_err(unreadable)?;
+        let loaded = variables(&again, &mut values).map_err(unreadable)?;
         let expected = merge.expected();
         let same = loaded.len() == expected.len()
             && loaded
                 .iter()
                 .all(|variable| expected.get(variable.name.as_str()) == Some(&variable.value));
         if !same {
-            return Err(refused(
-                "its text cannot be spliced without changing a value".to_owned(),
-            ));
+            return Err(refused(Reason::ChangedValue));
         }
         let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
         let lost = comments::lost_comments(&all, &again.all_comments());
@@ -313,7 +310,10 @@ mod tests {
             ("a = 1\na = 2\n", "not valid HCL"),
         ] {
             let error = merge_text(&Tfvars, &["a = 1\n", text], last).unwrap_err();
-            assert!(error.index == 1 && error.why.contains(why), "{text}: {error}");
+            assert!(
+                error.index == 1 && error.to_string().contains(why),
+                "{text}: {error}"
+            );
         }
     }
 }

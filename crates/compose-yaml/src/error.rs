@@ -31,16 +31,14 @@ impl Error {
 
     /// The line and the column in the text, both from 1; the column counts characters.
     pub fn line_column(&self, text: &str) -> (usize, usize) {
-        let lines = Lines::new(text);
-        let before = &text[lines.start(self.at)..self.at];
-        (lines.line(self.at), before.chars().count() + 1)
+        Lines::new(text).line_column(text, self.at)
     }
 
     /// Whether the text is rejected as a whole, however its other lines are read.
     pub fn is_final(&self) -> bool {
         matches!(
             self.problem,
-            Problem::TooLarge(_) | Problem::Encoding | Problem::SeveralDocuments
+            Problem::TooLarge(_) | Problem::Encoding | Problem::NotUtf8 | Problem::SeveralDocuments
         )
     }
 }
@@ -66,6 +64,9 @@ pub enum Problem {
     /// The bytes are neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("neither UTF-8 nor UTF-16")]
     Encoding,
+    /// The bytes of a file that may only be UTF-8 are something else.
+    #[error("not UTF-8")]
+    NotUtf8,
     /// The text has this many bytes.
     #[error("{0} bytes, more than {MAX_BYTES}")]
     TooLarge(usize),

@@ -40,6 +40,12 @@ impl Lines {
         self.starts.partition_point(|start| *start <= at)
     }
 
+    /// The line and the column of a byte, both from 1; the column counts characters. `text` is the one that these are the
+    /// lines of.
+    pub fn line_column(&self, text: &str, at: usize) -> (usize, usize) {
+        (self.line(at), text[self.start(at)..at].chars().count() + 1)
+    }
+
     /// The first byte of the line of a byte.
     pub fn start(&self, at: usize) -> usize {
         self.starts[self.line(at) - 1]

@@ -296,6 +296,11 @@ impl<'t> Tree<'t> {
         self.lines.line(at)
     }
 
+    /// The line and the column of a byte, both from 1; the column counts characters.
+    pub fn line_column(&self, at: usize) -> (usize, usize) {
+        self.lines.line_column(&self.text, at)
+    }
+
     /// The first byte of the line of a byte.
     pub fn line_start(&self, at: usize) -> usize {
         self.lines.start(at)

@@ -176,7 +176,7 @@ impl<'a> Settler<'a> {
                 file: parties
                     .get(unmergeable.index)
                     .map_or_else(|| path.to_string(), |party| self.describe(party)),
-                reason: unmergeable.why,
+                reason: unmergeable.refusal.to_string(),
             })),
         }
     }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use compose_merge::{
-    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Precedence,
-    Unmergeable,
+    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Position,
+    Precedence, Reason, Refusal, Unmergeable,
 };
 use compose_model::{
     BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
@@ -322,7 +322,13 @@ impl Merger for KeyValues {
             {
                 let why = || Unmergeable {
                     index,
-                    why: format!("not key=value on line {}", number + 1),
+                    refusal: Refusal {
+                        reason: Reason::NotMapping,
+                        position: Some(Position {
+                            line: number + 1,
+                            column: 1,
+                        }),
+                    },
                 };
                 let (key, value) = line.split_once('=').ok_or_else(why)?;
                 let origin = KeyOrigin {

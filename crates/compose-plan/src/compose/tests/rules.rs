@@ -423,7 +423,7 @@ fn what_cannot_be_merged_is_whole_and_says_why() {
     assert_eq!(composition.files[0].action, Action::Override);
     assert_eq!(
         composition.files[0].notes,
-        ["not merged, because of your own dev/app.kv: not key=value on line 1"]
+        ["not merged, because of your own dev/app.kv: line 1, column 1: not a mapping"]
     );
     let sources = World::new(&[])
         .source("a", &[("app.kv", "k=1\n")])
@@ -436,6 +436,6 @@ fn what_cannot_be_merged_is_whole_and_says_why() {
     };
     assert_eq!(
         unmerged.to_string(),
-        "not merged, because of b/app.kv of https://host/org/b-repo: not key=value on line 1"
+        "not merged, because of b/app.kv of https://host/org/b-repo: line 1, column 1: not a mapping"
     );
 }
