@@ -191,7 +191,11 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
         let error = merge_last("yaml", &[&inputs[0], &inputs[1]]).unwrap_err();
         let mut known = NOT_MERGED.iter();
         known.any(|(text, _)| inputs.iter().any(|input| input == text))
-            || error.refusal.reason.to_string().starts_with("an explicit key (`?`)")
+            || error
+                .refusal
+                .reason
+                .to_string()
+                .starts_with("an explicit key (`?`)")
             || (inputs[1].starts_with("&root") || inputs[1].starts_with("!!map"))
                 && error.refusal.reason.to_string().starts_with("the merged text: ")
     };
