@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     credentials::Keyring,
-    error::{Error, system_error},
+    error::{Error, Excess, system_error},
     refs,
     run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
@@ -79,7 +79,7 @@ impl Session {
         wire.meanwhile(meanwhile);
         wire.begin(
             Stage::Connecting,
-            "the list of refs",
+            Excess::Refs,
             run.options.tuning.max_advertisement,
         );
         let mut transport: Box<dyn Transport + Send> = match url.scheme() {
@@ -144,7 +144,7 @@ impl Session {
             return Ok(refs::select(refs::from_advertised(advertised), prefixes));
         }
         let most = self.run.options.tuning.max_advertisement;
-        self.wire.begin(Stage::ListingRefs, "the list of refs", most);
+        self.wire.begin(Stage::ListingRefs, Excess::Refs, most);
         let mut wanted = RefPrefixes::new();
         wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
         let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
@@ -182,7 +182,7 @@ impl Session {
         stage: Stage,
     ) -> Result<Option<Pack>, Error> {
         let tuning = &self.run.options.tuning;
-        self.wire.begin(stage, "the pack", tuning.max_pack);
+        self.wire.begin(stage, Excess::Pack, tuning.max_pack);
         let depth = match std::num::NonZeroU32::new(1) {
             Some(one) if ask.shallow && self.has_fetch_feature("shallow") => Shallow::DepthAtRemote(one),
             _ => Shallow::NoChange,
@@ -205,7 +205,7 @@ impl Session {
                         let limit = format!("{most} objects (it announces {count})");
                         refused = Some(Error::TooMuch {
                             at: wire.failed_at(),
-                            what: "the pack",
+                            what: Excess::Pack,
                             limit,
                         });
                         return Err(gix::error::message("too many objects").raise());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compose_git::{Looked, Repo, Root, Snapshot, Want};
+use compose_git::{ObservedRefs, Repo, Root, Snapshot, Want};
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath};
 use compose_plan::{
     config::{DeploymentsError, EnvironmentConfig},
@@ -195,16 +195,16 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
             .iter()
             .map(|entry| (&entry.spec.environment, &entry.spec.requested)),
     );
-    let looked = if prefixes.is_empty() {
-        Ok(Looked {
+    let observed = if prefixes.is_empty() {
+        Ok(ObservedRefs {
             before: None,
             now: Arc::default(),
         })
     } else {
-        repo.look(&prefixes).await
+        repo.observe_refs(&prefixes).await
     };
-    let Looked { before, now: refs } = match looked {
-        Ok(looked) => looked,
+    let ObservedRefs { before, now: refs } = match observed {
+        Ok(observed) => observed,
         Err(error) => {
             let problem = Diagnostic::from(error);
             return entries
@@ -274,5 +274,5 @@ fn parts(spec: &SourceSpec) -> Vec<(Part, Root)> {
 
 /// Puts a problem that has no place at the entry that names the source.
 pub(crate) fn with_place(problem: Diagnostic, spec: &SourceSpec) -> Diagnostic {
-    problem.or_at(&spec.place)
+    problem.or_place(&spec.place)
 }

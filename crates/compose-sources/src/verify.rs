@@ -55,7 +55,7 @@ impl Verifier {
         for spec in specs {
             match self
                 .keys_for(spec)
-                .map_err(|problem| problem.at(spec.place.clone()))
+                .map_err(|problem| problem.with_place(spec.place.clone()))
             {
                 Err(problem) => problems.push(problem),
                 Ok((_, Some(path))) if prepared.insert(path.clone()) => {
@@ -66,7 +66,7 @@ impl Verifier {
                         .flat_map(Failure::into_diagnostics);
                     let named = spec.verify.as_ref().is_some_and(|verify| verify.keys.is_some());
                     problems.extend(wrong.map(|problem| match problem.place {
-                        None if named => problem.at(spec.place.clone()),
+                        None if named => problem.with_place(spec.place.clone()),
                         _ => problem,
                     }));
                 }

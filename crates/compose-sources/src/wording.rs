@@ -101,12 +101,12 @@ pub(crate) fn not_fetched(error: Arc<compose_git::Error>, is_locked: bool) -> Di
 /// The repo's refs do not answer a request.
 pub(crate) fn unresolved(spec: &SourceSpec, error: ResolveError) -> Diagnostic {
     let message = format!("{}: {error}", spec.repo);
-    Diagnostic::because_of(message, error).at(spec.requested_place())
+    Diagnostic::because_of(message, error).with_place(spec.requested_place())
 }
 
 /// A warning about a request that was resolved.
 pub(crate) fn resolved_with_warning(spec: &SourceSpec, warning: &str) -> Diagnostic {
-    Diagnostic::warning(format!("{}: {warning}", spec.repo)).at(spec.requested_place())
+    Diagnostic::warning(format!("{}: {warning}", spec.repo)).with_place(spec.requested_place())
 }
 
 /// A tag points to another commit than when the cache last saw it.
@@ -118,7 +118,7 @@ pub(crate) fn moved_tag(spec: &SourceSpec, resolved: &Resolved, before: &RefEntr
         before.target.short(),
         resolved.commit.short()
     ))
-    .at(spec.requested_place())
+    .with_place(spec.requested_place())
     .hint("ask the catalog's owner why; with a lock (`bitops-compose lock`) deployments keep to the commits")
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn no_environment(spec: &SourceSpec, resolved: &Resolved, existing: &
         ExitCode::Config,
         format!("{} @ {tag} has no environment `{}`", spec.repo, spec.environment),
     )
-    .at(spec.environment_place());
+    .with_place(spec.environment_place());
     let near = text::did_you_mean(spec.environment.as_str(), existing.iter().map(String::as_str));
     match (near, existing) {
         (_, []) => problem.hint("the repo has no directory that could be an environment"),

@@ -109,7 +109,7 @@ mod tests {
             span: start..start + 31,
         };
         let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
-            .at(place)
+            .with_place(place)
             .hint("take it out");
         let text = text(&problem, false);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");

@@ -324,7 +324,11 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
             from.join(" and ")
         );
         let warning = Diagnostic::warning(message).hint(hint.as_str());
-        warnings.extend(sources.first().map(|source| warning.at(source.place.clone())));
+        warnings.extend(
+            sources
+                .first()
+                .map(|source| warning.with_place(source.place.clone())),
+        );
     }
     composition.warnings.extend(warnings);
 }

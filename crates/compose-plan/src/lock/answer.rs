@@ -47,7 +47,7 @@ impl Lock {
                 (message, spec.requested_place())
             }
         };
-        Some(Diagnostic::warning(message).at(place).hint(RUN_LOCK))
+        Some(Diagnostic::warning(message).with_place(place).hint(RUN_LOCK))
     }
 
     /// Locked sources that are none of a composition's, one warning each.

@@ -141,7 +141,7 @@ impl Graph {
                     "the sources that `{}` of {} names were never read",
                     spec.environment, spec.repo
                 );
-                Diagnostic::error(message).at(spec.place.clone())
+                Diagnostic::error(message).with_place(spec.place.clone())
             };
             let missing = settled
                 .missing
@@ -297,9 +297,9 @@ fn admit(
     for spec in specs {
         if nesting == Nesting::Nested && spec.repo.is_local() {
             let message = format!("a source's own config names {}, which is local", spec.repo);
-            refusals.push(Diagnostic::new(ExitCode::Refused, message).at(spec.place.clone()));
+            refusals.push(Diagnostic::new(ExitCode::Refused, message).with_place(spec.place.clone()));
         } else if let Err(error) = allow.check(&spec.repo) {
-            refusals.push(Diagnostic::from(error).at(spec.place.clone()));
+            refusals.push(Diagnostic::from(error).with_place(spec.place.clone()));
         } else {
             entries.push(nodes.entry(spec));
         }

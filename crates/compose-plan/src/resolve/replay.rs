@@ -93,7 +93,7 @@ impl Replay {
         let place = self.spec(step).place.clone();
         self.errors.push(
             Diagnostic::error(message)
-                .at(place)
+                .with_place(place)
                 .hint("remove one of the entries on the way"),
         );
     }
@@ -161,7 +161,7 @@ impl Replay {
             "`{environment}` of {repo} is asked for in versions that exclude each other: {one}; {other}"
         );
         Diagnostic::error(message)
-            .at(spec.requested_place())
+            .with_place(spec.requested_place())
             .hint("name it in the local config too, with the version to use: that entry decides")
     }
 
@@ -179,7 +179,7 @@ impl Replay {
                 self.chain(*other)
             );
             Diagnostic::warning(message)
-                .at(spec.place.clone())
+                .with_place(spec.place.clone())
                 .hint("name it in the local config too, with the options to use: that entry decides")
         };
         asked

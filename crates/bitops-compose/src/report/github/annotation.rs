@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Diagnostic {
-        Diagnostic::new(ExitCode::Config, "100% wrong").at(Place {
+        Diagnostic::new(ExitCode::Config, "100% wrong").with_place(Place {
             file: Arc::from(file),
             text: Arc::from(text),
             span,
