@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{
-    TreeFile, TreePath,
-    file_name::{CONFIG, LOCK},
-};
+use compose_model::{TreeFile, TreePath, file_name::LOCK};
 use compose_yaml::EditError;
 
 use super::{
@@ -118,7 +115,7 @@ impl<'a> Configs<'a> {
     }
 
     fn read_local(&mut self, request: &Request<'_>) -> Result<(), ContentsError> {
-        let path = config_path(request.environment);
+        let path = request.environment.environment_config();
         let Some(LocalKind::File(_)) = request.local.kind(&path)? else {
             return Ok(());
         };
@@ -202,15 +199,9 @@ fn rewrite(config: &EnvironmentConfig) -> Result<Rewrite, EditError> {
     }))
 }
 
-/// Where the environment's config stands.
-pub(super) fn config_path(environment: &TreePath) -> TreePath {
-    // The name is a valid component, and an environment whose path leaves no room for it could hold no file at all.
-    TreePath::new(format!("{environment}/{CONFIG}")).unwrap_or_else(|_| environment.clone())
-}
-
 pub(super) fn config_conflict(environment: &TreePath, problem: ConfigProblem, party: Party) -> Clash {
     Clash {
-        path: config_path(environment),
+        path: environment.environment_config(),
         kind: ConflictKind::Config { problem },
         parties: vec![party],
     }
