@@ -91,7 +91,7 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
-        ConflictKind::Config { why } => format!("its deployments cannot be told or written: {why}"),
+        ConflictKind::Config { why } => format!("it cannot be composed: {why}"),
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
         }
