@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
+    identity,
     key_path::key_component,
     merger::{KeyConflict, KeyOrigin, KeyPlace},
     precedence::Standing,
@@ -203,9 +204,17 @@ impl DeepMerger<'_, '_> {
             .collect();
         let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
         let is_map = |index: usize| places[&index].2;
+        let types: HashMap<usize, Option<ValueId>> = all
+            .iter()
+            .map(|index| (*index, self.type_of((*index, places[index].1))))
+            .collect();
+        let is_merged = |lower: usize, higher: usize| {
+            let types = types[&lower].zip(types[&higher]);
+            is_map(lower) && is_map(higher) && types.is_none_or(|(lower, higher)| lower == higher)
+        };
         let in_play = self
             .standing
-            .in_play(&all, |lower, higher| !(is_map(lower) && is_map(higher)));
+            .in_play(&all, |lower, higher| !is_merged(lower, higher));
         let at = |index: usize| (index, places[&index].1);
         let value = |index: usize| self.value(at(index));
 
@@ -213,7 +222,7 @@ impl DeepMerger<'_, '_> {
         let mut conflicts = Vec::new();
         for higher in &in_play[1..] {
             let differs = |lower: &&usize| {
-                **lower < *higher && !(is_map(**lower) && is_map(*higher)) && value(**lower) != value(*higher)
+                **lower < *higher && !is_merged(**lower, *higher) && value(**lower) != value(*higher)
             };
             if let Some(lower) = in_play.iter().find(differs) {
                 let place = |contribution: usize| {
@@ -258,6 +267,16 @@ impl DeepMerger<'_, '_> {
             vec![(first, places[&first].0)]
         };
         Ok((Outcome::Keep(winner), others))
+    }
+
+    /// The type of the resource at the current path, if there is one: resources of different types are different things.
+    fn type_of(&self, (index, node): NodeRef) -> Option<ValueId> {
+        let parent = self.path.len().checked_sub(2)?;
+        let field = identity::type_field(&self.path[parent])?;
+        let tree = &self.trees[index];
+        let found = tree.get(node, field)?;
+        tree.value(found)?;
+        Some(tree.values[found])
     }
 
     /// Records the leaf keys of a node that is used unchanged.

@@ -4,7 +4,7 @@ use super::{
     comments,
     deep::{self, Depth, Outcome},
     emit::Emitter,
-    json,
+    identity, json,
     merger::{Input, LostComment, MergeOutcome, Merged, Merger},
     precedence::Standing,
     refusal::{Reason, Refusal, Unmergeable},
@@ -58,12 +58,18 @@ fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, 
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
     for (index, contribution) in input.contributions.iter().enumerate() {
+        if let Some(reason) = identity::encrypted(contribution.bytes) {
+            return Err(Refusal::from(reason).of(index));
+        }
         let tree = parse(contribution.bytes, &mut values).map_err(|refusal| refusal.of(index))?;
         if tree.root().is_some() && !tree.is_mergeable(0) {
             let place = tree.line_column(tree.nodes[0].start);
             return Err(Refusal::new(Reason::NotMapping, place).of(index));
         }
         trees.push(tree);
+    }
+    if let Some((index, document)) = identity::find_whole(&trees) {
+        return Err(Refusal::from(Reason::Whole(document)).of(index));
     }
     let standing = Standing::new(trees.len(), input.precedence);
     let merged = deep::merge(&trees, &standing, &mut values, depth)?;

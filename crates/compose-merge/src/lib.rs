@@ -27,6 +27,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
+//! | `identity` | which documents are taken as a whole wherever they are: encrypted ones, other objects |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
 //! | `refusal` | why a text is not merged, and where: all messages of this crate |
 //! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
@@ -46,6 +47,7 @@ mod document;
 mod emit;
 mod flow;
 mod hcl;
+mod identity;
 mod json;
 mod key_path;
 mod lock_hcl;
@@ -63,6 +65,7 @@ mod yaml;
 pub use class::{Class, Row, TABLE, class};
 pub use definitions::{Definition, Duplicate, definitions, duplicates};
 pub use document::{Json, TfvarsJson, Yaml};
+pub use identity::{WHOLE_DOCUMENTS, WholeDocument, WholeRow};
 pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,

@@ -12,6 +12,7 @@ use compose_yaml::{Edit, apply};
 use super::{
     comments,
     hcl::{self, File},
+    identity,
     key_path::key_component,
     merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger},
     precedence::Standing,
@@ -95,6 +96,9 @@ impl Merger for LockHcl {
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
             let unmergeable = |refusal: Refusal| refusal.of(index);
+            if let Some(reason) = identity::encrypted(contribution.bytes) {
+                return Err(unmergeable(reason.into()));
+            }
             let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
             let providers = providers(&file).map_err(unmergeable)?;
             files.push((file, providers));

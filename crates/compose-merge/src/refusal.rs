@@ -5,7 +5,7 @@ use std::fmt;
 use compose_yaml::{Error, MAX_NODES, Problem};
 use thiserror::Error;
 
-use crate::tree::MAX_DEPTH;
+use crate::{identity::WholeDocument, tree::MAX_DEPTH};
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,9 @@ pub enum Reason {
     /// The content is a list or a scalar.
     #[error("not a mapping")]
     NotMapping,
+    /// The document is encrypted, or not the same thing as the one below it.
+    #[error("{0}, which is taken as a whole")]
+    Whole(WholeDocument),
     /// There are too many nodes.
     #[error("more than {MAX_NODES} values")]
     TooManyValues,
@@ -160,6 +163,14 @@ pub enum Reason {
     /// The file is not what Terraform reads under its name.
     #[error(transparent)]
     Terraform(TerraformProblem),
+}
+
+impl Reason {
+    /// Whether files like this are always taken as a whole. Any other reason is a mistake in the file, or a limit: the file
+    /// was meant to be merged.
+    pub fn is_by_design(&self) -> bool {
+        matches!(self, Self::NotMapping | Self::SeveralDocuments | Self::Whole(_))
+    }
 }
 
 /// What aliases or merge keys multiply beyond a limit.

@@ -9,6 +9,7 @@ use compose_yaml::{Edit, apply};
 use super::{
     comments,
     hcl::{self, File},
+    identity,
     key_path::key_component,
     merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger},
     precedence::Standing,
@@ -59,6 +60,9 @@ impl Merger for Tfvars {
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
             let unmergeable = |refusal: Refusal| refusal.of(index);
+            if let Some(reason) = identity::encrypted(contribution.bytes) {
+                return Err(unmergeable(reason.into()));
+            }
             let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
             let variables = variables(&file, &mut values).map_err(unmergeable)?;
             files.push((file, variables));

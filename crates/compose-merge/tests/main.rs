@@ -8,3 +8,4 @@ mod odd;
 mod oracle;
 mod properties;
 mod random_files;
+mod real_files;

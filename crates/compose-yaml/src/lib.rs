@@ -45,7 +45,7 @@ mod tree;
 
 pub use decode::{Decoded, Utf8, decode, decode_utf8, read_text, without_bom};
 pub use edit::{Cut, EditError, Editor, NewValue, Step, original_line};
-pub use error::{Error, Problem};
+pub use error::{BlockPart, Error, Expected, Header, Problem, Property, Syntax, TokenName};
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 pub use lines::{Edit, Lines, apply, leading, line_break};
 pub use quote::{double_quote, quote};

@@ -1,8 +1,8 @@
 //! What composing yields.
 
-use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath, text::escape};
+use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath};
 
-use super::edit::ConfigProblem;
+use super::problem::{ConfigProblem, NotMerged};
 use crate::layer::{Origin, SourceId};
 
 /// The composed environment, with where everything came from and all that is wrong with it.
@@ -228,16 +228,6 @@ impl Conflict {
     pub fn between(&self) -> Vec<Origin> {
         between(&self.parties)
     }
-}
-
-/// Why contributions to a path were not merged although its class is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not merged, because of {file}: {}", escape(.reason, 200))]
-pub struct NotMerged {
-    /// The contribution that cannot be merged, for a sentence.
-    pub file: String,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 /// What is wrong with a path.

@@ -8,8 +8,9 @@ use compose_yaml::EditError;
 use super::{
     Request,
     composition::{Clash, ConflictKind, Party},
-    edit::{self, ConfigProblem, Cut},
+    edit::{self, Cut},
     party::{local_party, source_party},
+    problem::ConfigProblem,
 };
 use crate::{
     config::{

@@ -9,8 +9,8 @@ use std::{
 };
 
 use compose_merge::{
-    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Position,
-    Precedence, Reason, Refusal, Unmergeable,
+    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, KeyProblem, MergeOutcome, Merged, Merger,
+    Position, Precedence, Reason, Refusal, Unmergeable,
 };
 use compose_model::{
     BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
@@ -323,7 +323,7 @@ impl Merger for KeyValues {
                 let why = || Unmergeable {
                     index,
                     refusal: Refusal {
-                        reason: Reason::NotMapping,
+                        reason: Reason::Key(KeyProblem::Empty),
                         position: Some(Position {
                             line: number + 1,
                             column: 1,

@@ -15,7 +15,7 @@ use super::{
     contributions::{Contribution, Dir, Node},
     keep_both,
     party::{local_party, source_party},
-    precedence::Settler,
+    precedence::{SettledFile, Settler},
 };
 use crate::layer::{ContentsError, LocalKind, SourceId};
 
@@ -144,7 +144,8 @@ impl<'a> Walk<'a> {
         match self.settler.settle(path, &node.files, local_file)? {
             Err(conflicts) => self.conflicts.extend(conflicts),
             Ok(_) if disagree => {}
-            Ok(mut file) => {
+            Ok(SettledFile { mut file, warning }) => {
+                self.warnings.extend(warning);
                 if kept_both && matches!(file.action, Action::Add | Action::Local) {
                     file.action = Action::KeepBoth;
                 }
@@ -173,8 +174,8 @@ impl<'a> Walk<'a> {
         if kind == LocalKind::Directory {
             return self.dir(Some(&path), Dir::default(), true);
         }
-        if let Ok(file) = self.settler.settle(&path, &[], Some(kind))? {
-            self.files.push(file);
+        if let Ok(settled) = self.settler.settle(&path, &[], Some(kind))? {
+            self.files.push(settled.file);
         }
         Ok(())
     }

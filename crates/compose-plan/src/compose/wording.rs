@@ -2,7 +2,10 @@
 
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
-use super::composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename};
+use super::{
+    composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
+    problem::ConfigProblem,
+};
 use crate::layer::{Origin, Source, SourceId};
 
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
@@ -90,8 +93,11 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
+        ConflictKind::Config {
+            problem: ConfigProblem::NotMerged(why),
+        } => format!("it cannot be composed: {why}"),
         ConflictKind::Config { problem } => format!(
-            "its deployments cannot be told or written: {}",
+            "its deployments cannot be read or written: {}",
             text::escape(&problem.to_string(), 200)
         ),
         ConflictKind::SharedInside => {
