@@ -50,7 +50,7 @@ fn userinfo(address: &str) -> Option<usize> {
     if let Some(at) = authority.rfind('@') {
         return Some(at);
     }
-    // `user:pass/word@host`: what looks like a port is none. `host/org/repo@1.0` is not taken for a credential.
+    // `user:pass/word@host`: what looks like a port is not one. `host/org/repo@1.0` is not taken for a credential.
     let (_, port) = authority.rsplit_once(':')?;
     if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() {
         None

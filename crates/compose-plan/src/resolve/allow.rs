@@ -38,7 +38,7 @@ impl Allow {
         Self(globs.into_iter().map(Into::into).collect())
     }
 
-    /// May this repo be contacted?
+    /// Returns whether this repo may be contacted.
     pub fn allows(&self, repo: &RepoUrl) -> bool {
         let matches = |glob: &String| matches(glob, repo.as_str()) || matches(glob, repo.key());
         self.0.is_empty() || (!climbs(repo.path()) && self.0.iter().any(matches))
