@@ -1,4 +1,4 @@
-//! What can only be told once every path is settled: the generated config, warnings, remedies.
+//! The parts of a composition that need every path settled: the generated config, warnings, remedies.
 
 use std::collections::{BTreeMap, BTreeSet};
 

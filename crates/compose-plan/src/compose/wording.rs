@@ -280,7 +280,7 @@ impl About<'_> {
         Some(path.components().take(depth).collect::<Vec<_>>().join("/"))
     }
 
-    /// `exclude` for each source's own file: where both stay, the composed path is no name that a source knows.
+    /// `exclude` for each source's own file: where both stay, no source knows the composed path.
     fn exclude_files(&self) -> String {
         if self.conflict.path.strip_prefix(self.environment).is_none() {
             return self.exclude();
@@ -305,7 +305,7 @@ impl About<'_> {
         format!("{}: the whole file is left out then", globs.join(", or "))
     }
 
-    /// The user's own list tells what `as` cannot.
+    /// The user's own list names the deployments that `as` needs.
     fn list_renamed(&self) -> String {
         let source = self.conflict.parties.iter().find_map(|party| match party.origin {
             Origin::Source(id) => Some(&self.sources[id.0]),
