@@ -7,6 +7,7 @@ mod places;
 mod properties;
 mod rename_warnings;
 mod rules;
+mod terraform_order;
 mod told;
 
 use crate::{
