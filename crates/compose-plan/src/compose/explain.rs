@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, LeftOutFile, Write},
+    overrides::is_override,
     wording,
 };
 use crate::layer::{Origin, Source};
@@ -240,6 +241,9 @@ impl Reader<'_> {
             Action::KeepBoth if file.write == Write::Local => "keeps its name".to_owned(),
             Action::KeepBoth if file.from[index].path.file_name() == file.path.file_name() => {
                 "keeps its name".to_owned()
+            }
+            Action::KeepBoth if is_override(file.path.file_name()) => {
+                "stays under a name that sorts before higher override files, which win then".to_owned()
             }
             Action::KeepBoth => format!(
                 "stays under another name, beside a higher {}",

@@ -1,9 +1,9 @@
 //! Names for files of which both stay.
 //!
 //! `main.tf` of a lower layer becomes `main.<environment>.tf`, the environment's path with `-` for `/`. Where that name
-//! is taken it becomes `main.<repo>-<environment>.tf`, then `main.<repo>-<environment>-2.tf` and so on. Terraform
-//! merges `override.tf` and `*_override.tf` into the other files, by their names: theirs end as before
-//! (`main.eks_override.tf`).
+//! is taken it becomes `main.<repo>-<environment>.tf`, then `main.<repo>-<environment>-2.tf` and so on. None of
+//! these names makes an override file of it, however the environment is called. The names of override files, whose order
+//! counts, are given elsewhere ([`overrides`](super::overrides)).
 
 use compose_merge::DefinitionsFile;
 
@@ -12,7 +12,7 @@ use crate::layer::Source;
 /// The names for a lower file, best first; the iterator does not end.
 pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String> {
     let (stem, extension) = split(name);
-    let environment = source.environment.as_str().replace('/', "-");
+    let environment = label(source);
     let long = format!("{}-{environment}", component(source.repo.name()));
     let numbered = (2..).map({
         let long = long.clone();
@@ -22,13 +22,13 @@ pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String>
     [environment, long]
         .into_iter()
         .chain(numbered)
-        .map(move |middle| match stem.strip_suffix("override") {
-            Some("") => format!("{middle}_override{extension}"),
-            Some(stem) if stem.ends_with('_') => {
-                format!("{}.{middle}_override{extension}", stem.trim_end_matches('_'))
-            }
-            _ => format!("{stem}.{middle}{extension}"),
-        })
+        .map(move |middle| format!("{stem}.{middle}{extension}"))
+        .filter(|name| !DefinitionsFile::of_name(name).is_some_and(|file| file.is_override()))
+}
+
+/// A source's environment as part of a file name.
+pub(super) fn label(source: &Source) -> String {
+    source.environment.as_str().replace('/', "-")
 }
 
 /// Stem and extension with its dot; `.tf.json` is one extension.
@@ -62,8 +62,7 @@ mod tests {
             ("main.tf", "main.stacks-eks.tf"),
             ("main.tf.json", "main.stacks-eks.tf.json"),
             ("a.b.tf", "a.b.stacks-eks.tf"),
-            ("main_override.tf", "main.stacks-eks_override.tf"),
-            ("override.tf.json", "stacks-eks_override.tf.json"),
+            ("main.tofu", "main.stacks-eks.tofu"),
             ("nooverride.tf", "nooverride.stacks-eks.tf"),
         ] {
             assert_eq!(names(name, &source).next().as_deref(), Some(first), "{name}");
@@ -77,5 +76,12 @@ mod tests {
                 "main.kubernetes-stacks-eks-3.tf"
             ]
         );
+    }
+
+    #[test]
+    fn no_file_becomes_an_override_file_by_its_environments_name() {
+        let source = source("https://host/org/kubernetes", "eks_override");
+        let first = names("main.tf", &source).next();
+        assert_eq!(first.as_deref(), Some("main.kubernetes-eks_override-2.tf"));
     }
 }

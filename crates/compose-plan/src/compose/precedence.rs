@@ -281,7 +281,7 @@ impl<'a> Settler<'a> {
     }
 
     /// How two contributions of sources stand to each other.
-    fn precedence(&self, higher: &Contribution<'_>, lower: &Contribution<'_>) -> Precedence {
+    pub(super) fn precedence(&self, higher: &Contribution<'_>, lower: &Contribution<'_>) -> Precedence {
         if higher.layer == lower.layer {
             // `as` moved one directory of the source onto another: neither is above the other.
             return Precedence::Conflict;

@@ -14,6 +14,8 @@ use super::{
     composition::{Action, Clash, ComposedFile, ConflictKind, Holds, Party},
     contributions::{Contribution, Dir, Node},
     keep_both,
+    listing::{Listing, child, file_mode, kind_of},
+    overrides::{self, is_override},
     party::{local_party, source_party},
     precedence::{SettledFile, Settler},
 };
@@ -40,9 +42,6 @@ pub(super) struct Walked {
     /// There are more purely local files than are listed.
     pub(super) local_is_cut: bool,
 }
-
-/// What stands in a local directory, sorted by name.
-type Listing = Vec<(String, LocalKind)>;
 
 impl<'a> Walk<'a> {
     /// Settles every path of the tree of all contributions.
@@ -73,7 +72,10 @@ impl<'a> Walk<'a> {
         for group in collisions(&dir, &listing) {
             self.collision(at, &dir, &listing, &group);
         }
-        let kept = self.keep_both(at, &mut dir, &listing)?;
+        let ordered = overrides::order(&self.settler, at, &mut dir, &listing)?;
+        self.conflicts.extend(ordered.conflicts);
+        let mut kept = self.keep_both(at, &mut dir, &listing)?;
+        kept.extend(ordered.renamed);
         let lists_local =
             self.settler.request.list_local && at.is_some_and(|at| !self.is_above_environment(at));
         let mut own = listing.iter().filter(|_| lists_local).peekable();
@@ -189,10 +191,7 @@ impl<'a> Walk<'a> {
     ) -> Result<BTreeSet<String>, ComposeError> {
         let mut kept = BTreeSet::new();
         let mut moved: Vec<(String, Contribution<'a>)> = Vec::new();
-        let own = |name: &str| match kind_of(listing, name) {
-            Some(LocalKind::File(mode)) => Some(mode),
-            _ => None,
-        };
+        let own = |name: &str| file_mode(listing, name);
         let several = |name: &str, node: &Node<'a>| {
             node.dir.is_none() && node.files.len() + usize::from(own(name).is_some()) > 1
         };
@@ -206,7 +205,7 @@ impl<'a> Walk<'a> {
             }
             let local = own(name);
             let Ok(path) = child(at, name) else { continue };
-            if !matches!(self.settler.class(&path), Class::KeepBoth) {
+            if is_override(name) || !matches!(self.settler.class(&path), Class::KeepBoth) {
                 continue;
             }
             let mut gone = BTreeSet::new();
@@ -370,20 +369,6 @@ fn representatives(node: &Node<'_>) -> Vec<Party> {
         parties.entry(source).or_insert(directory);
     }
     parties.into_values().collect()
-}
-
-fn kind_of(listing: &Listing, name: &str) -> Option<LocalKind> {
-    listing
-        .binary_search_by(|(own, _)| own.as_str().cmp(name))
-        .ok()
-        .map(|at| listing[at].1)
-}
-
-fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
-    match at {
-        Some(at) => at.child(name),
-        None => TreePath::new(name),
-    }
 }
 
 /// Groups of names that are one to a file system that ignores case and normal form, of which a source brings at least one that the

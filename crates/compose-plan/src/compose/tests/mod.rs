@@ -8,6 +8,7 @@ mod properties;
 mod rename_warnings;
 mod reports;
 mod rules;
+mod terraform_order;
 
 use crate::{
     compose::{Action, Composition, Provenance},
