@@ -1,5 +1,7 @@
 //! The errors of this crate: the repo each is about, its exit code and its hint.
 
+mod reason;
+
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use compose_model::{
@@ -8,6 +10,8 @@ use compose_model::{
 };
 
 use crate::retry::Retryable;
+
+pub use reason::{Detour, Excess, NotFollowed};
 
 /// The repo and the stage at which a fetch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +173,7 @@ pub enum Error {
         /// The address that it leads to.
         to: String,
         /// How it leads there, such as by a redirect.
-        way: &'static str,
+        way: Detour,
     },
     /// A redirect is not followed.
     #[error("{at}: redirected to {to}, which is not followed: {why}")]
@@ -179,7 +183,7 @@ pub enum Error {
         /// The redirect's target, without query or login.
         to: String,
         /// Why it is not followed.
-        why: &'static str,
+        why: NotFollowed,
     },
     /// The answer does not come from a git server.
     #[error("{at}: this is not a git repository: {why}")]
@@ -204,7 +208,7 @@ pub enum Error {
         /// The repo and the stage.
         at: FailedAt,
         /// What exceeds it.
-        what: &'static str,
+        what: Excess,
         /// The limit, in words.
         limit: String,
     },
@@ -516,7 +520,7 @@ impl Cause for Error {
             }
             Error::Setting { .. } => "correct it or remove it".to_owned(),
             Error::Redirect { at, to, .. }
-                if to != at.repo.as_str()
+                if !at.repo.as_str().eq_ignore_ascii_case(to)
                     && (to.starts_with("https://")
                         || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
             {

@@ -27,7 +27,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     cache::{Compacted, FetchLock, KeepAlive, OpenEntry},
-    error::Error,
+    error::{Error, Excess},
     list_tree::{ListError, Listing, Missing, TreeLister},
     session::{PackRequest, Session},
     shared::{Shared, Work},
@@ -137,7 +137,7 @@ fn complete(
     }
     Err(Error::TooMuch {
         at: shared.failed_at(),
-        what: "the chain of symlinks",
+        what: Excess::Symlinks,
         limit: format!("{MOST_ROUNDS} requests"),
     })
 }

@@ -165,17 +165,26 @@ fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+/// Why a configuration file is ignored.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+    /// Its syntax is wrong, or a file that it includes cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] gix::Error),
+}
+
+fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable> {
+    let bytes = std::fs::read(path)?;
     let metadata = gix::config::file::Metadata::from(gix::config::Source::User).at(path);
     let options = gix::config::file::init::Options {
         includes: gix::config::file::includes::Options::follow_without_conditional(home),
         ..Default::default()
     };
-    let mut file = gix::config::File::from_bytes_no_includes(&bytes, metadata, options)
-        .map_err(|error| error.to_string())?;
-    file.resolve_includes(options)
-        .map_err(|error| error.to_string())?;
+    let mut file = gix::config::File::from_bytes_no_includes(&bytes, metadata, options)?;
+    file.resolve_includes(options)?;
     Ok(file)
 }
 

@@ -81,10 +81,10 @@ mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Access, Error, FailedAt, SettingProblem, TreeProblem};
+pub use error::{Access, Detour, Error, Excess, FailedAt, NotFollowed, SettingProblem, TreeProblem};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
-pub use repo::{Looked, Repo};
+pub use repo::{ObservedRefs, Repo};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;
 pub use want::{Root, Want};

@@ -22,7 +22,7 @@ pub struct Repo {
 
 /// The refs of a repo as seen in this run.
 #[derive(Clone, Debug)]
-pub struct Looked {
+pub struct ObservedRefs {
     /// The refs that the cache held before this run asked for them; `None` if it held none or the
     /// run is offline.
     pub before: Option<Arc<Refs>>,
@@ -53,11 +53,11 @@ impl Repo {
     /// that were not requested before cost a request, and a name keeps the value that it was first
     /// seen with. Offline, the refs are those that the cache holds from the last run that looked.
     pub async fn refs(&self, prefixes: &[String]) -> Result<Arc<Refs>, Error> {
-        Ok(self.look(prefixes).await?.now)
+        Ok(self.observe_refs(prefixes).await?.now)
     }
 
     /// Returns the refs as [`Repo::refs`] does, together with those that the cache held before.
-    pub async fn look(&self, prefixes: &[String]) -> Result<Looked, Error> {
+    pub async fn observe_refs(&self, prefixes: &[String]) -> Result<ObservedRefs, Error> {
         let prefixes = prefixes.to_vec();
         self.step(move |shared, work, runtime| request_refs(shared, work, runtime, &prefixes))
             .await
@@ -163,7 +163,7 @@ fn request_refs(
     work: &mut Work,
     runtime: &Handle,
     prefixes: &[String],
-) -> Result<Looked, Error> {
+) -> Result<ObservedRefs, Error> {
     let mut new: Vec<String> = prefixes
         .iter()
         .filter(|prefix| !refs::is_covered(prefix, &work.asked))
@@ -200,7 +200,7 @@ fn request_refs(
             entry.remember(&asked, &Refs::new(all));
         }
     }
-    Ok(Looked {
+    Ok(ObservedRefs {
         before: work.before.clone(),
         now: Arc::new(Refs::new(work.refs.clone())),
     })

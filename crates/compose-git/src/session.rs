@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     credentials::Keyring,
-    error::{Error, system_error},
+    error::{Error, Excess, system_error},
     refs,
     run::Run,
     wire::{Traffic, Wire, http::HttpLink, process},
@@ -79,16 +79,17 @@ impl Session {
         wire.meanwhile(meanwhile);
         wire.begin(
             Stage::Connecting,
-            "the list of refs",
+            Excess::Refs,
             run.options.tuning.max_advertisement,
         );
         let mut transport: Box<dyn Transport + Send> = match url.scheme() {
             Scheme::Http | Scheme::Https => {
                 let parsed = Url::parse(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
+                // The normal form, so that an answer's address only differs after a redirect.
+                let address =
+                    gix::Url::try_from(parsed.as_str()).map_err(|error| wire.network(error.to_string()))?;
                 let keyring = Keyring::new(Arc::clone(run), given.map(|given| (parsed, given)));
                 let link = HttpLink::new(Arc::clone(run), Arc::clone(&wire), keyring, runtime.clone());
-                let address =
-                    gix::Url::try_from(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
                 Box::new(http::connect_http(link, address, Protocol::V2, false))
             }
             Scheme::Ssh | Scheme::File => {
@@ -144,7 +145,7 @@ impl Session {
             return Ok(refs::select(refs::from_advertised(advertised), prefixes));
         }
         let most = self.run.options.tuning.max_advertisement;
-        self.wire.begin(Stage::ListingRefs, "the list of refs", most);
+        self.wire.begin(Stage::ListingRefs, Excess::Refs, most);
         let mut wanted = RefPrefixes::new();
         wanted.extend(prefixes.iter().map(|prefix| prefix.as_str().into()));
         let found = LsRefsCommand::new(Some(wanted), &self.handshake.capabilities, agent())
@@ -182,7 +183,7 @@ impl Session {
         stage: Stage,
     ) -> Result<Option<Pack>, Error> {
         let tuning = &self.run.options.tuning;
-        self.wire.begin(stage, "the pack", tuning.max_pack);
+        self.wire.begin(stage, Excess::Pack, tuning.max_pack);
         let depth = match std::num::NonZeroU32::new(1) {
             Some(one) if ask.shallow && self.has_fetch_feature("shallow") => Shallow::DepthAtRemote(one),
             _ => Shallow::NoChange,
@@ -205,7 +206,7 @@ impl Session {
                         let limit = format!("{most} objects (it announces {count})");
                         refused = Some(Error::TooMuch {
                             at: wire.failed_at(),
-                            what: "the pack",
+                            what: Excess::Pack,
                             limit,
                         });
                         return Err(gix::error::message("too many objects").raise());

@@ -12,6 +12,15 @@ use super::{
     value::{ValueId, Values},
 };
 
+/// How far down mappings are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The files' mappings alone: the values of their keys are replaced as a whole.
+    Root,
+    /// Mappings in mappings, too.
+    Unbounded,
+}
+
 /// The content of a place in the result.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -56,9 +65,11 @@ pub(super) fn merge(
     trees: &[Tree<'_>],
     standing: &Standing,
     values: &mut Values,
+    depth: Depth,
 ) -> Result<Deep, Unmergeable> {
     let mut merger = DeepMerger {
         trees,
+        depth,
         standing,
         values,
         path: Vec::new(),
@@ -89,6 +100,7 @@ pub(super) fn merge(
 
 struct DeepMerger<'a, 't> {
     trees: &'a [Tree<'t>],
+    depth: Depth,
     standing: &'a Standing,
     values: &'a mut Values,
     path: Vec<String>,
@@ -122,6 +134,11 @@ impl DeepMerger<'_, '_> {
         let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
         parts.iter().all(|at| self.value(*at) == self.value(parts[0]))
             && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
+    }
+
+    /// Can a mapping below the root be merged?
+    fn is_mergeable(&self, (index, node): NodeRef) -> bool {
+        self.depth == Depth::Unbounded && self.trees[index].is_mergeable(node)
     }
 
     fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
@@ -178,12 +195,11 @@ impl DeepMerger<'_, '_> {
         setters: &[(usize, Loaded)],
         losers: &[usize],
     ) -> Result<(Outcome, Vec<(usize, Loaded)>), Unmergeable> {
-        let trees = self.trees;
         let places: HashMap<usize, (Loaded, NodeId, bool)> = setters
             .iter()
             .map(|(index, loaded)| {
                 let value = self.entry(*index, *loaded).value;
-                (*index, (*loaded, value, trees[*index].is_mergeable(value)))
+                (*index, (*loaded, value, self.is_mergeable((*index, value))))
             })
             .collect();
         let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
@@ -267,7 +283,11 @@ impl DeepMerger<'_, '_> {
     fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
         let tree = &self.trees[index];
         let entries = match tree.map(node) {
-            Some(map) if tree.is_mergeable(node) && !map.entries.is_empty() => &map.entries,
+            Some(map)
+                if (self.path.is_empty() || self.is_mergeable((index, node))) && !map.entries.is_empty() =>
+            {
+                &map.entries
+            }
             _ => {
                 let mut overridden = losers.to_vec();
                 overridden.sort_unstable_by(|a, b| b.cmp(a));

@@ -2,7 +2,7 @@
 
 use super::{
     comments,
-    deep::{self, Outcome},
+    deep::{self, Depth, Outcome},
     emit::Emitter,
     identity, json,
     merger::{Input, LostComment, MergeOutcome, Merged, Merger},
@@ -10,7 +10,7 @@ use super::{
     refusal::{Reason, Refusal, Unmergeable},
     tree::Tree,
     value::Values,
-    yaml,
+    variables, yaml,
 };
 
 /// Deep merge of YAML mappings that keeps their text.
@@ -25,21 +25,36 @@ pub struct Yaml;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
+/// Merge of `*.tfvars.json`, variable by variable: a variable's value is replaced as a whole, as in Terraform itself with
+/// several files of variables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TfvarsJson;
+
 type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, Refusal>;
 
 impl Merger for Yaml {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
-        merge(input, yaml::parse)
+        merge(input, yaml::parse, Depth::Unbounded)
     }
 }
 
 impl Merger for Json {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
-        merge(input, json::parse)
+        merge(input, json::parse, Depth::Unbounded)
     }
 }
 
-fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
+impl Merger for TfvarsJson {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
+        for (index, contribution) in input.contributions.iter().enumerate() {
+            // Terraform takes no variable twice.
+            variables::assignments("x.json", contribution.bytes).map_err(|refusal| refusal.of(index))?;
+        }
+        merge(input, json::parse, Depth::Root)
+    }
+}
+
+fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, Unmergeable> {
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
     for (index, contribution) in input.contributions.iter().enumerate() {
@@ -57,7 +72,7 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
         return Err(Refusal::from(Reason::Whole(document)).of(index));
     }
     let standing = Standing::new(trees.len(), input.precedence);
-    let merged = deep::merge(&trees, &standing, &mut values)?;
+    let merged = deep::merge(&trees, &standing, &mut values, depth)?;
     if !merged.conflicts.is_empty() {
         return Ok(MergeOutcome::Conflicts(merged.conflicts));
     }

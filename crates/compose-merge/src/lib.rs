@@ -36,7 +36,7 @@
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
 //! | `comments`, `key_path` | what all types of files share |
-//! | `terraform`, `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
+//! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions` | Terraform's files |
 
 mod block;
 mod class;
@@ -59,11 +59,12 @@ mod terraform;
 mod tfvars;
 mod tree;
 mod value;
+mod variables;
 mod yaml;
 
 pub use class::{Class, Row, TABLE, class};
 pub use definitions::{Definition, Duplicate, definitions, duplicates};
-pub use document::{Json, Yaml};
+pub use document::{Json, TfvarsJson, Yaml};
 pub use identity::{WHOLE_DOCUMENTS, WholeDocument, WholeRow};
 pub use lock_hcl::LockHcl;
 pub use merger::{
@@ -71,8 +72,9 @@ pub use merger::{
 };
 pub use precedence::Precedence;
 pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
-pub use terraform::{DefinitionKind, DefinitionsFile, Syntax};
+pub use terraform::{DefinitionKind, DefinitionsFile, Dialect, Syntax, VariablesStep};
 pub use tfvars::Tfvars;
+pub use variables::{Assignment, assignments, without};
 
 #[cfg(test)]
 mod tests {

@@ -230,6 +230,9 @@ pub enum TerraformProblem {
     /// A file of variables has a block.
     #[error("a block in a file of variables")]
     BlockAmongVariables,
+    /// A file of variables sets one of them twice.
+    #[error("the variable `{0}` twice")]
+    VariableTwice(String),
     /// The lock file has an attribute on its own.
     #[error("an attribute outside of providers")]
     AttributeOutside,

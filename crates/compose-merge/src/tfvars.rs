@@ -1,8 +1,8 @@
-//! Merges `terraform.tfvars` and `*.auto.tfvars`, attribute by attribute.
+//! Merges files of Terraform's variables, attribute by attribute.
 
 use std::{collections::HashMap, ops::Range};
 
-use hcl_edit::structure::Structure;
+use hcl_edit::structure::{Attribute, Structure};
 
 use compose_yaml::{Edit, apply};
 
@@ -33,12 +33,16 @@ struct Variable {
     after: Option<usize>,
 }
 
+/// The attribute that a part of a file of variables is.
+pub(super) fn attribute<'f>(file: &File<'_>, structure: &'f Structure) -> Result<&'f Attribute, Refusal> {
+    let refusal = || file.refuse(TerraformProblem::BlockAmongVariables, structure);
+    structure.as_attribute().ok_or_else(refusal)
+}
+
 fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, Refusal> {
     let mut all: Vec<Variable> = Vec::new();
     for structure in &file.body {
-        let Structure::Attribute(attribute) = structure else {
-            return Err(file.refuse(TerraformProblem::BlockAmongVariables, structure));
-        };
+        let attribute = attribute(file, structure)?;
         all.push(Variable {
             key: hcl::span(&attribute.key)?,
             name: attribute.key.as_str().to_owned(),

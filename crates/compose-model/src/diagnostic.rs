@@ -236,14 +236,14 @@ impl Diagnostic {
 
     /// Sets the place.
     #[must_use]
-    pub fn at(mut self, place: Place) -> Self {
+    pub fn with_place(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
     /// Sets the place unless there is one.
     #[must_use]
-    pub fn or_at(mut self, place: &Place) -> Self {
+    pub fn or_place(mut self, place: &Place) -> Self {
         self.place.get_or_insert_with(|| place.clone());
         self
     }

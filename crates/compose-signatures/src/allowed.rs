@@ -130,7 +130,7 @@ impl File {
     /// An error about a part of the text.
     fn error(&self, message: impl Into<String>, part: &str) -> Diagnostic {
         let start = self.offset(part);
-        Diagnostic::error(message).at(Place {
+        Diagnostic::error(message).with_place(Place {
             file: Arc::clone(&self.name),
             text: Arc::clone(&self.text),
             span: start..start + part.len(),

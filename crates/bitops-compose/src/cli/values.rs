@@ -5,20 +5,32 @@ use std::time::Duration;
 use compose_model::size;
 use jiff::{Span, SpanRelativeTo};
 
+/// Why the value of an option is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidValue {
+    /// A text that is no time.
+    #[error("a time is a number with a unit: 12h, 30d, 8w")]
+    Time,
+    /// A time in units of no fixed length, or a negative one.
+    #[error("weeks, days, hours, minutes and seconds are understood")]
+    Unit,
+    /// A text that is no size.
+    #[error("a size is {}", size::EXPECTED)]
+    Size,
+}
+
 /// A time of the command line: `12h`, `30d`, `8w`. A day has 24 hours.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|_| "a time is a number with a unit: 12h, 30d, 8w".to_owned())?;
+pub(super) fn time(text: &str) -> Result<Duration, InvalidValue> {
+    let span: Span = text.parse().map_err(|_| InvalidValue::Time)?;
     span.to_duration(SpanRelativeTo::days_are_24_hours())
         .ok()
         .and_then(|time| Duration::try_from(time).ok())
-        .ok_or_else(|| "weeks, days, hours, minutes and seconds are understood".to_owned())
+        .ok_or(InvalidValue::Unit)
 }
 
 /// A size of the command line in bytes.
-pub(super) fn size(text: &str) -> Result<u64, String> {
-    size::parse(text).ok_or_else(|| format!("a size is {}", size::EXPECTED))
+pub(super) fn size(text: &str) -> Result<u64, InvalidValue> {
+    size::parse(text).ok_or(InvalidValue::Size)
 }
 
 #[cfg(test)]
@@ -30,10 +42,13 @@ mod tests {
         assert_eq!(time("12h"), Ok(Duration::from_secs(12 * 3600)));
         assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86400)));
         assert_eq!(time("8w"), Ok(Duration::from_secs(56 * 86400)));
-        for wrong in ["", "soon", "30", "1 month", "-1d"] {
-            assert!(time(wrong).is_err(), "{wrong}");
+        for wrong in ["", "soon", "30"] {
+            assert_eq!(time(wrong), Err(InvalidValue::Time), "{wrong}");
+        }
+        for wrong in ["1 month", "-1d"] {
+            assert_eq!(time(wrong), Err(InvalidValue::Unit), "{wrong}");
         }
         assert_eq!(size("500MB"), Ok(500_000_000));
-        assert!(size("1.5GB").is_err());
+        assert_eq!(size("1.5GB"), Err(InvalidValue::Size));
     }
 }

@@ -5,7 +5,7 @@ use reqwest::Url;
 
 use crate::{
     credentials::Credential,
-    error::{Error, SettingProblem},
+    error::{Detour, Error, SettingProblem},
     run::Run,
 };
 
@@ -24,7 +24,7 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Creden
         return Err(Error::NotAllowed {
             repo: repo.clone(),
             to: url.to_string(),
-            way: "url.*.insteadOf of git's configuration rewrites the address to",
+            way: Detour::Rewrite,
         });
     }
     tracing::debug!(to = %url, "git's configuration rewrites the address");

@@ -9,7 +9,7 @@ use compose_model::{RepoUrl, Stage, text::escape};
 
 use super::packets::{MAX_SHOWN_MESSAGE, ServerMessage};
 use crate::{
-    error::{Error, FailedAt},
+    error::{Error, Excess, FailedAt},
     run::Run,
     sync::lock_unpoisoned,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Wire {
     pub(super) waiting: AtomicBool,
     /// The bytes that may still be received in the current stage.
     allowance: AtomicU64,
-    limit: Mutex<(&'static str, u64)>,
+    limit: Mutex<(Excess, u64)>,
     /// Work to do while the next bytes are awaited.
     pub(super) meanwhile: Mutex<Option<Meanwhile>>,
 }
@@ -69,7 +69,7 @@ impl Wire {
             said: Mutex::default(),
             waiting: AtomicBool::new(false),
             allowance: AtomicU64::new(u64::MAX),
-            limit: Mutex::new(("the answer", u64::MAX)),
+            limit: Mutex::new((Excess::Answer, u64::MAX)),
             meanwhile: Mutex::default(),
         }
     }
@@ -81,7 +81,7 @@ impl Wire {
 
     /// Starts a new stage, in which at most `bytes` of `what` may be received. Earlier messages of
     /// the server are discarded.
-    pub(crate) fn begin(&self, stage: Stage, what: &'static str, bytes: u64) {
+    pub(crate) fn begin(&self, stage: Stage, what: Excess, bytes: u64) {
         self.run.options.reporter.stage(&self.repo, stage);
         *lock_unpoisoned(&self.traffic.stage) = stage;
         *lock_unpoisoned(&self.said) = None;

@@ -11,7 +11,7 @@ use reqwest::{
 
 use crate::{
     credentials::{self, Keyring},
-    error::Error,
+    error::{Detour, Error, NotFollowed},
     run::Run,
     wire::{
         MAX_SHOWN_MESSAGE, Wire,
@@ -158,13 +158,13 @@ impl HttpExchange {
             })
         };
         let Some(to) = to else {
-            return refuse("it has no address");
+            return refuse(NotFollowed::NoAddress);
         };
         if *method != Method::GET {
-            return refuse("only the first request of a fetch may be redirected");
+            return refuse(NotFollowed::LateRequest);
         }
         if count > MOST_REDIRECTS {
-            return refuse("there were too many redirects");
+            return refuse(NotFollowed::TooMany);
         }
         if let Some(why) = objection(from, &to, tail) {
             return refuse(why);
@@ -174,7 +174,7 @@ impl HttpExchange {
             return Err(Error::NotAllowed {
                 repo: self.wire.failed_at().repo,
                 to: shown,
-                way: "the server redirects to",
+                way: Detour::Redirect,
             });
         }
         Ok(to)
@@ -291,21 +291,21 @@ impl Moved {
 }
 
 /// Returns the reason not to follow a redirect, if there is one.
-fn objection(from: &Url, to: &Url, tail: &str) -> Option<&'static str> {
+fn objection(from: &Url, to: &Url, tail: &str) -> Option<NotFollowed> {
     match (from.scheme(), to.scheme()) {
         ("http" | "https", "https") | ("http", "http") => {}
-        ("https", "http") => return Some("it leads from https to http"),
-        _ => return Some("only http and https are followed"),
+        ("https", "http") => return Some(NotFollowed::Downgrade),
+        _ => return Some(NotFollowed::Scheme),
     }
     if !to.username().is_empty() || to.password().is_some() {
-        return Some("it contains a login");
+        return Some(NotFollowed::Login);
     }
     // The parts are compared one by one: a query or fragment that ends in the same text could lead
     // anywhere.
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     let same =
         to.path().ends_with(path) && to.query().unwrap_or_default() == query && to.fragment().is_none();
-    (!same).then_some("it does not point to the same file of another repository")
+    (!same).then_some(NotFollowed::OtherFile)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compose_git::{Error, Stall};
+use compose_git::{Error, Excess, Stall};
 use compose_model::{Cause, ExitCode};
 
 use super::{is_fetch, line, scene};
@@ -33,7 +33,7 @@ async fn endless_answers_are_cut_off() {
         matches!(
             &error,
             Error::TooMuch {
-                what: "the list of refs",
+                what: Excess::Refs,
                 ..
             }
         ),

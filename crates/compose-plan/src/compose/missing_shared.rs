@@ -93,7 +93,7 @@ pub(super) fn warn(
         warnings.push(
             Diagnostic::warning(message)
                 .hint(format!("`shared: [{name}]` in the source's entry brings it"))
-                .at(source.place.clone()),
+                .with_place(source.place.clone()),
         );
     }
     Ok(warnings)

@@ -24,6 +24,7 @@ mod grouped_remedies;
 mod image_deployments;
 mod keep_both;
 mod missing_shared;
+mod not_merged;
 mod party;
 mod precedence;
 mod rename_warnings;
@@ -41,9 +42,10 @@ use compose_model::TreePath;
 
 pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
-    LeftOutFile, Party, Provenance, Rename, Write,
+    LeftOutFile, NotMerged, Party, Provenance, Rename, Write,
 };
 pub use configs::without_sources;
+pub use edit::ConfigProblem;
 pub use image_deployments::ImageDeployments;
 use precedence::Settler;
 pub use request::{ComposeError, Request};
@@ -59,23 +61,10 @@ fn compose_with(
     request: &Request<'_>,
     classify: fn(&TreePath) -> Class,
 ) -> Result<Composition, ComposeError> {
-    let mut configs = configs::Configs::read(request)?;
+    let configs = configs::Configs::read(request)?;
     let plan = deployments::plan(request, &configs)?;
-    configs.rewrite_all(request.environment);
 
     let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
-    let mut walk = Walk::new(Settler { request, classify });
-    walk.dir(None, tree, true)?;
-    let local_is_cut = walk.is_cut();
-    let Walk {
-        files,
-        conflicts,
-        warnings,
-        ..
-    } = walk;
-    let composition = finish::finish(request, configs, plan, files, conflicts, warnings)?;
-    Ok(Composition {
-        local_is_cut,
-        ..composition
-    })
+    let walked = Walk::all(Settler { request, classify }, tree)?;
+    finish::finish(request, configs, plan, walked)
 }

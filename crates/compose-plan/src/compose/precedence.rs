@@ -10,10 +10,9 @@ use compose_yaml::Lines;
 
 use super::{
     Request,
-    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
-    configs::config_path,
+    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, NotMerged, Party, Provenance, Write},
     contributions::Contribution,
-    edit::original_line,
+    edit::{ConfigProblem, original_line},
     party::local_party,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
@@ -107,21 +106,20 @@ impl<'a> Settler<'a> {
     ) -> Result<Settled, ContentsError> {
         let mut standing: Vec<&Contribution<'a>> = Vec::new();
         for file in files {
-            let mut beats = vec![false; standing.len()];
-            let mut beaten = false;
-            for (lower, beats) in standing.iter().zip(&mut beats) {
-                if !self.same(lower, file)? {
-                    match self.precedence(file, lower) {
-                        Precedence::HigherWins => *beats = true,
-                        Precedence::LowerStays => beaten = true,
-                        Precedence::Conflict => {}
-                    }
+            let (mut stays, mut is_beaten) = (Vec::new(), false);
+            for lower in &standing {
+                let precedence = match self.same(lower, file)? {
+                    true => Precedence::Conflict,
+                    false => self.precedence(file, lower),
+                };
+                is_beaten |= precedence == Precedence::LowerStays;
+                if precedence != Precedence::HigherWins {
+                    stays.push(*lower);
                 }
             }
-            if !beaten {
-                let mut beats = beats.into_iter();
-                standing.retain(|_| !beats.next().unwrap_or(false));
-                standing.push(file);
+            if !is_beaten {
+                stays.push(file);
+                standing = stays;
             }
         }
         let remaining: Vec<Contribution<'a>> = standing.into_iter().cloned().collect();
@@ -167,14 +165,16 @@ impl<'a> Settler<'a> {
             return Ok(file.into());
         };
         let why = self.why(unmerged);
-        file.notes.push(why.clone());
+        file.notes.push(why.to_string());
         if unmerged.refusal.reason.is_by_design() || lost.is_empty() {
             return Ok(file.into());
         }
-        if *path == config_path(self.request.environment) {
+        if *path == self.request.environment.environment_config() {
             return Err(vec![Clash {
                 path: path.clone(),
-                kind: ConflictKind::Config { why },
+                kind: ConflictKind::Config {
+                    problem: ConfigProblem::NotMerged(why),
+                },
                 parties: vec![unmerged.party.clone()],
             }]);
         }
@@ -184,7 +184,7 @@ impl<'a> Settler<'a> {
             "correct the file, or exclude {path} from the source if nothing of it is wanted"
         ));
         let warning = match self.place(unmerged) {
-            Some(place) => warning.at(place),
+            Some(place) => warning.with_place(place),
             None => warning,
         };
         Ok(SettledFile {
@@ -208,13 +208,11 @@ impl<'a> Settler<'a> {
         Some(self.request.layers.sources[source.0].place.clone())
     }
 
-    /// Why a path is not merged, in a sentence.
-    fn why(&self, unmerged: &Unmerged) -> String {
-        format!(
-            "not merged, because of {}: {}",
-            self.describe(&unmerged.party),
-            compose_model::text::escape(&unmerged.refusal.to_string(), 200)
-        )
+    fn why(&self, unmerged: &Unmerged) -> NotMerged {
+        NotMerged {
+            file: self.describe(&unmerged.party),
+            reason: unmerged.refusal.to_string(),
+        }
     }
 
     /// `Err`: why the path is not merged.

@@ -90,7 +90,7 @@ fn broken_paths(
             shown.join("; ")
         ))
         .hint("write your own file there with the new name, which wins, or do without `as`")
-        .at(source.place.clone())
+        .with_place(source.place.clone())
     };
     Ok(found.into_iter().map(told).collect())
 }

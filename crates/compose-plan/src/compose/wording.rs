@@ -2,10 +2,7 @@
 
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
-use super::{
-    composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
-    configs::config_path,
-};
+use super::composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename};
 use crate::layer::{Origin, Source, SourceId};
 
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
@@ -65,8 +62,10 @@ pub(super) fn locked(source: &Source) -> &'static str {
 pub(super) fn message(conflict: &Conflict) -> String {
     match &conflict.kind {
         ConflictKind::Content { unmerged: None } => "sources have different contents for it".to_owned(),
-        ConflictKind::Content { unmerged: Some(why) } => {
-            format!("sources have different contents for it; {why}")
+        ConflictKind::Content {
+            unmerged: Some(unmerged),
+        } => {
+            format!("sources have different contents for it; {unmerged}")
         }
         ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
         ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
@@ -91,12 +90,15 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
-        ConflictKind::Config { why } => format!("it cannot be composed: {why}"),
+        ConflictKind::Config { problem } => format!(
+            "it cannot be composed: {}",
+            text::escape(&problem.to_string(), 400)
+        ),
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
         }
-        ConflictKind::Name { name, why } => {
-            format!("`{}` cannot be composed there: {why}", text::escape(name, 80))
+        ConflictKind::Name { name, reason } => {
+            format!("`{}` cannot be composed there: {reason}", text::escape(name, 80))
         }
     }
 }
@@ -184,7 +186,7 @@ pub(super) fn remedies(
             Some(Origin::Source(_)) => vec![about.exclude()],
             _ => vec![format!(
                 "write `bitops.deployments` in {} as a plain block",
-                config_path(environment)
+                environment.environment_config()
             )],
         },
         ConflictKind::SharedInside => vec![
@@ -308,7 +310,7 @@ impl About<'_> {
             .unwrap_or("NAME");
         format!(
             "list each of its directories as `{prefix}-DIRECTORY`, with its plugin, in bitops.deployments of {}",
-            config_path(self.environment)
+            self.environment.environment_config()
         )
     }
 

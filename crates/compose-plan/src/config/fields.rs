@@ -50,7 +50,7 @@ impl Mistakes {
             self.untold = true;
             return;
         }
-        let mistake = Diagnostic::error(message).at(self.place(span));
+        let mistake = Diagnostic::error(message).with_place(self.place(span));
         self.found.push(match hint {
             Some(hint) => mistake.hint(hint),
             None => mistake,
