@@ -200,7 +200,7 @@ fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
         "http://server/b env → http://server/c env (`>1.0.0`)",
     ] {
         assert!(
-            told.contains(&format!("asked for by: dev/bitops.config.yaml → {chain}")),
+            told.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),
             "{told}"
         );
     }

@@ -5,15 +5,15 @@
 //! checks that nothing is missing, and for the composition it lists the files. No index of complete
 //! commits is stored, so none can be wrong.
 
+mod blobs;
 #[cfg(test)]
 mod fuzz;
 mod links;
+mod places;
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use compose_model::{
-    BlobId, FileMode, FilterKey, LeftOut, ObjectId, TreeFile, TreePath, path::InvalidPath, settings::Budget,
-};
+use compose_model::{BlobId, FileMode, FilterKey, LeftOut, ObjectId, TreeFile, TreePath, settings::Budget};
 use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 
 use crate::{
@@ -25,15 +25,14 @@ use crate::{
     want::Root,
 };
 
+use blobs::BlobFacts;
 use links::LinkProblem;
 pub(crate) use links::PathTarget;
+pub(crate) use places::Dir;
+use places::{Paths, child, entry_place, is_below, place_of};
 
 /// The deepest directory that is accepted: far beyond real trees, and well within the stack.
 const DEEPEST: usize = 512;
-/// The size that a Git LFS pointer stays below, by its specification.
-const LFS_LIMIT: u64 = 1024;
-const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/";
-
 /// Why a walk ends early.
 #[derive(Debug)]
 pub(crate) enum ListError {
@@ -92,10 +91,6 @@ pub(crate) struct Listing {
     pub(crate) missing: Missing,
 }
 
-/// A directory by its path in the repo: the names and ids of the trees from the root (exclusive)
-/// down to it.
-pub(crate) type Dir = Vec<(String, ObjectId)>;
-
 /// Walks the tree of one commit.
 pub(crate) struct TreeLister<'a> {
     store: &'a Store,
@@ -108,13 +103,6 @@ pub(crate) struct TreeLister<'a> {
     /// Checked blobs, because a malicious tree may refer to the same ones many times. `None` if the
     /// blob is missing.
     blobs: RefCell<HashMap<gix::ObjectId, Option<BlobFacts>>>,
-}
-
-/// The facts about a blob that the walk needs.
-#[derive(Clone, Copy)]
-struct BlobFacts {
-    size: u64,
-    is_pointer: bool,
 }
 
 struct ListState<'r> {
@@ -384,63 +372,6 @@ impl<'a> TreeLister<'a> {
         Ok(())
     }
 
-    /// Returns the facts about a blob, which is read only once. `None` if it is missing.
-    fn blob_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
-        if let Some(known) = self.blobs.borrow().get(&to_gix(blob)) {
-            return Ok(*known);
-        }
-        let judged = if self.verify {
-            self.verified_facts(blob, repo_path)?
-        } else {
-            self.header_facts(blob, repo_path)?
-        };
-        self.blobs.borrow_mut().insert(to_gix(blob), judged);
-        Ok(judged)
-    }
-
-    /// Reads and verifies a whole blob.
-    fn verified_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
-        let read = self.store.with(blob, Kind::Blob, |bytes| BlobFacts {
-            size: bytes.len() as u64,
-            is_pointer: is_pointer(bytes),
-        });
-        match read {
-            Ok(judged) if judged.size > self.budget.file_size => {
-                Err(ListError::Budget(ExceededBudget::FileSize))
-            }
-            Ok(judged) => Ok(Some(judged)),
-            Err(ReadError::Missing) => Ok(None),
-            Err(ReadError::Kind(kind)) => Err(no_file(kind, repo_path)),
-            Err(error @ ReadError::Damaged(_)) => match self.store.header(blob) {
-                // The blob is too large to be read at all.
-                Ok(Some((_, size))) if size > self.budget.file_size => {
-                    Err(ListError::Budget(ExceededBudget::FileSize))
-                }
-                _ => Err(damaged(*blob, &error)),
-            },
-        }
-    }
-
-    /// Trusts a blob's header, and reads the blob only if it is small enough to be a pointer.
-    fn header_facts(&self, blob: &ObjectId, repo_path: &TreePath) -> Result<Option<BlobFacts>, ListError> {
-        let unreadable = |error| damaged(*blob, &error);
-        match self.store.header(blob).map_err(unreadable)? {
-            None => Ok(None),
-            Some((Kind::Blob, size)) if size > self.budget.file_size => {
-                Err(ListError::Budget(ExceededBudget::FileSize))
-            }
-            Some((Kind::Blob, size)) => {
-                let is_pointer = size < LFS_LIMIT
-                    && self
-                        .store
-                        .with(blob, Kind::Blob, is_pointer)
-                        .map_err(unreadable)?;
-                Ok(Some(BlobFacts { size, is_pointer }))
-            }
-            Some((kind, _)) => Err(no_file(kind, repo_path)),
-        }
-    }
-
     fn tree(&self, id: &ObjectId, place: &str) -> Result<Rc<Vec<TreeEntry>>, Absent> {
         if let Some(known) = self.trees.borrow().get(&to_gix(id)) {
             return Ok(Rc::clone(known));
@@ -497,15 +428,6 @@ enum Absent {
     ListError(ListError),
 }
 
-fn is_pointer(bytes: &[u8]) -> bool {
-    (bytes.len() as u64) < LFS_LIMIT && bytes.starts_with(LFS_START)
-}
-
-fn no_file(kind: Kind, repo_path: &TreePath) -> ListError {
-    let problem = TreeProblem::Kind(format!("its mode says file, but its object is a {kind}"));
-    ListError::Tree(repo_path.to_string(), problem)
-}
-
 fn damaged(id: ObjectId, error: &ReadError) -> ListError {
     ListError::Damaged(id, error.to_string())
 }
@@ -525,92 +447,4 @@ fn is_excluded(entry: &TreeEntry, logical: Option<&TreePath>, root: &Root) -> bo
         .collect();
     let path = logical.map_or_else(|| printable.clone(), |dir| format!("{dir}/{printable}"));
     entry.kind != EntryKind::Tree && TreePath::new(path).is_ok_and(|path| !root.filter.keeps(&path))
-}
-
-fn child(dir: &Dir, name: &str, id: ObjectId) -> Dir {
-    let mut dir = dir.clone();
-    dir.push((name.to_owned(), id));
-    dir
-}
-
-fn place_of(dir: &Dir) -> String {
-    dir.iter()
-        .map(|(name, _)| name.as_str())
-        .collect::<Vec<_>>()
-        .join("/")
-}
-
-fn join_place(dir: &Dir, name: &str) -> String {
-    if dir.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{}/{name}", place_of(dir))
-    }
-}
-
-/// Returns the escaped path of an entry.
-fn entry_place(dir: &Dir, name: &[u8]) -> String {
-    join_place(dir, &printable_name(name))
-}
-
-fn is_below(path: &str, dir: &str) -> bool {
-    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The path of a directory in the listing and its path in the repo.
-struct Paths<'a> {
-    /// The path relative to the listed directory; `None` for that directory itself.
-    logical: Option<&'a TreePath>,
-    /// The path in the repo; `None` for its top.
-    true_path: Option<TreePath>,
-    common: PathOverlap,
-}
-
-/// How the two paths of a file relate: usually one is the end of the other, and then both share one
-/// string.
-enum PathOverlap {
-    /// Both are equal.
-    Whole,
-    /// The path in the listing is the part of the path in the repo below this directory.
-    Below(TreePath),
-    /// They have nothing in common because a symlink led here.
-    Nothing,
-}
-
-impl<'a> Paths<'a> {
-    fn new(true_path: Option<TreePath>, logical: Option<&'a TreePath>) -> Self {
-        let common = match (&true_path, logical) {
-            (None, None) => PathOverlap::Whole,
-            (Some(path), None) => PathOverlap::Below(path.clone()),
-            (Some(path), Some(logical)) if path == logical => PathOverlap::Whole,
-            (Some(path), Some(logical)) => path
-                .strip_suffix(logical)
-                .map_or(PathOverlap::Nothing, PathOverlap::Below),
-            (None, Some(_)) => PathOverlap::Nothing,
-        };
-        Self {
-            logical,
-            true_path,
-            common,
-        }
-    }
-
-    /// Returns an entry's path in the listing and its path in the repo.
-    fn child(&self, name: &str) -> (Result<TreePath, InvalidPath>, Result<TreePath, InvalidPath>) {
-        let repo_path = join(self.true_path.as_ref(), name);
-        let shared = repo_path.as_ref().ok().and_then(|path| match &self.common {
-            PathOverlap::Whole => Some(path.clone()),
-            PathOverlap::Below(dir) => path.strip_prefix(dir),
-            PathOverlap::Nothing => None,
-        });
-        let path = shared.map_or_else(|| join(self.logical, name), Ok);
-        (path, repo_path)
-    }
-}
-
-fn join(dir: Option<&TreePath>, name: &str) -> Result<TreePath, InvalidPath> {
-    match dir {
-        None => TreePath::new(name),
-        Some(dir) => dir.child(name),
-    }
 }

@@ -143,7 +143,7 @@ impl Background {
         match self {
             Self::None | Self::Reasons(_) => "caused by",
             Self::Parties(_) => "in",
-            Self::AskedForBy(_) => "asked for by",
+            Self::AskedForBy(_) => "requested by",
             Self::InTheWay(_) => "there is",
         }
     }

@@ -13,15 +13,16 @@ const OPERATORS: &str = "<>=~^";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRequest {
     text: String,
-    kind: Kind,
+    kind: VersionKind,
 }
 
 /// The types of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum VersionKind {
     /// `1.0.0`: the tag `1.0.0` or `v1.0.0`.
     Exact(Version),
-    /// `1.0`: a tag with exactly this name.
+    /// `1.0`, `2025.01.15`, `1.2.3.4`, `V1.0.0`: a tag with exactly this name. By semver's rules it is not a whole
+    /// version.
     Partial,
     /// `^1.2`, `1.x`, `*`, `latest`: the highest matching tag.
     Range(VersionReq),
@@ -108,23 +109,23 @@ impl VersionRequest {
     }
 
     /// Returns the type of the request.
-    pub fn kind(&self) -> &Kind {
+    pub fn kind(&self) -> &VersionKind {
         &self.kind
     }
 }
 
-fn kind_of(text: &str) -> Result<Kind, InvalidVersion> {
+fn kind_of(text: &str) -> Result<VersionKind, InvalidVersion> {
     if text == "latest" || text == "*" {
-        return Ok(Kind::Range(VersionReq::STAR));
+        return Ok(VersionKind::Range(VersionReq::STAR));
     }
     let bare = text.strip_prefix('v').unwrap_or(text);
     if let Ok(version) = Version::parse(bare) {
-        return Ok(Kind::Exact(version));
+        return Ok(VersionKind::Exact(version));
     }
-    let parts: Vec<&str> = bare.split('.').collect();
-    let numeric = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() <= 2 && parts.iter().all(numeric) {
-        return Ok(Kind::Partial);
+    let parts: Vec<&str> = text.strip_prefix(['v', 'V']).unwrap_or(text).split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if parts.len() <= 4 && parts.iter().all(is_number) {
+        return Ok(VersionKind::Partial);
     }
     let unknown = || InvalidVersion::Unknown(escape(text, 80));
     // Comparators may be separated by commas, as in semver, or by spaces.
@@ -140,7 +141,7 @@ fn kind_of(text: &str) -> Result<Kind, InvalidVersion> {
             bare: escape(bare, 80),
             range: escape(text, 80),
         }),
-        None => Ok(Kind::Range(range)),
+        None => Ok(VersionKind::Range(range)),
     }
 }
 
@@ -174,22 +175,24 @@ fn comparators(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn kind(text: &str) -> Option<Kind> {
+    fn kind(text: &str) -> Option<VersionKind> {
         VersionRequest::parse(text).ok().map(|request| request.kind)
     }
 
     #[test]
     fn a_bare_version_is_exact_and_a_partial_one_is_a_name() {
-        assert_eq!(kind("1.0.0"), Some(Kind::Exact(Version::new(1, 0, 0))));
-        assert_eq!(kind("v1.0.0"), Some(Kind::Exact(Version::new(1, 0, 0))));
-        assert_eq!(kind("1.10"), Some(Kind::Partial));
+        assert_eq!(kind("1.0.0"), Some(VersionKind::Exact(Version::new(1, 0, 0))));
+        assert_eq!(kind("v1.0.0"), Some(VersionKind::Exact(Version::new(1, 0, 0))));
+        assert_eq!(kind("1.10"), Some(VersionKind::Partial));
         assert_eq!(VersionRequest::parse("1.10").unwrap().as_str(), "1.10");
-        assert_eq!(kind("1"), Some(Kind::Partial));
+        for name in ["1", "2025.01.15", "1.2.3.4", "V1.0.0", "V2", "01.0.0", "1.09.0"] {
+            assert_eq!(kind(name), Some(VersionKind::Partial), "{name}");
+        }
     }
 
     #[test]
     fn ranges_accept_commas_and_spaces() {
-        let wanted = Some(Kind::Range(VersionReq::parse(">=1.0, <2").unwrap()));
+        let wanted = Some(VersionKind::Range(VersionReq::parse(">=1.0, <2").unwrap()));
         for text in [">=1.0, <2", ">=1.0 <2", ">= 1.0 < 2", ">=v1.0,<v2"] {
             assert_eq!(kind(text), wanted, "{text}");
         }
@@ -204,7 +207,7 @@ mod tests {
             "=1",
             ">=1.0.0-rc.x, <2",
         ] {
-            assert!(matches!(kind(range), Some(Kind::Range(_))), "{range}");
+            assert!(matches!(kind(range), Some(VersionKind::Range(_))), "{range}");
         }
         assert_eq!(kind("latest"), kind("*"));
     }
@@ -237,14 +240,15 @@ mod tests {
     fn invalid_versions_are_refused_with_a_hint() {
         for text in [
             "main",
-            "1.2.3.4",
             "^^1",
             "1e3",
             "0x10",
             "1_0",
             "1_000",
             "2024-01-01",
-            "2024.01.15",
+            "1.2.3.4.5",
+            "01.0.0-rc.1",
+            "vV1.0.0",
             "12:30",
             "0o17",
             "yes",
@@ -254,7 +258,6 @@ mod tests {
             "-1",
             "+1.0",
             ".inf",
-            "V1.0.0",
             "Latest",
             "1.0.0 ,",
             ", 1.x",
@@ -263,7 +266,6 @@ mod tests {
             "1.0.0-",
             "１.0.0",
             "1.0.0\u{200b}",
-            "01.0.0",
             "release-1.0.0",
             "*, >1",
             "!=1.0",

@@ -23,7 +23,7 @@ pub struct Source {
     pub requested: Requested,
     /// What that resolved to, by the lock or by the repo's refs.
     pub resolved: Resolved,
-    /// Does the lock answer the request?
+    /// Whether the lock answers the request.
     pub is_locked: bool,
     /// Its signature, where one was asked for.
     pub signature: Option<Signature>,
@@ -79,16 +79,16 @@ pub enum Part {
 /// The files of one part of one source, already filtered by `include`, `exclude` and `hooks`.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// Whose.
+    /// The source that it belongs to.
     pub source: SourceId,
-    /// Which part.
+    /// The part of the source.
     pub part: Part,
     /// Sorted by path; paths are relative to the part's directory.
     pub files: Arc<[TreeFile]>,
     /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
     pub left_out: Vec<LeftOut>,
     /// The `bitops.config.yaml` among the files, which composing reads from here and not from [`Contents`].
-    /// A `shared` directory has none, because a file of that name is no environment's config there.
+    /// A `shared` directory has none, because a file of that name is not an environment's config there.
     pub config: Option<LayerConfig>,
 }
 
@@ -111,7 +111,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Does `higher` win over `lower` without a conflict? The local environment wins over everything, a source
+    /// Returns whether `higher` wins over `lower` without a conflict. The local environment wins over everything, a source
     /// over itself (its default folder) and over the sources nested in it.
     pub fn overrides(&self, higher: Origin, lower: Origin) -> bool {
         match (higher, lower) {

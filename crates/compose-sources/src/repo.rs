@@ -173,7 +173,7 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     results
 }
 
-/// What an entry resolved to, with warnings.
+/// The resolved ref of an entry, with warnings.
 type Resolution = Result<(Resolved, Vec<Diagnostic>), Diagnostic>;
 
 /// Resolves entries: from the lock if it answers, and from the refs that the others need, which are requested

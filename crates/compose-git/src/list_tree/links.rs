@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use compose_model::{FileMode, ObjectId};
 use gix::{bstr::BStr, objs::Kind};
 
-use super::{Absent, Dir, ListError, Missing, TreeLister, damaged, entry_place, join_place, place_of};
+use super::{
+    Absent, ListError, Missing, TreeLister, damaged,
+    places::{Dir, entry_place, join_place, place_of},
+};
 use crate::{
     error::TreeProblem,
     names::{self, printable_name},

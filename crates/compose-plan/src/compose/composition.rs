@@ -2,8 +2,7 @@
 
 use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath};
 
-use super::edit::ConfigProblem;
-pub use super::not_merged::NotMerged;
+use super::problem::{ConfigProblem, NotMerged};
 use crate::layer::{Origin, SourceId};
 
 /// The composed environment, with where everything came from and all that is wrong with it.
@@ -18,7 +17,7 @@ pub struct Composition {
     pub local_is_cut: bool,
     /// What the pipeline will run, in order; empty when neither a config declares it nor the image's is known.
     pub deployments: Vec<Deployment>,
-    /// Were `deployments` written into the composed `bitops.config.yaml`?
+    /// Whether `deployments` were written into the composed `bitops.config.yaml`.
     pub generated: bool,
     /// Deployment directories that `as` renamed, by source in composition order.
     pub renames: Vec<Rename>,
@@ -76,7 +75,7 @@ pub enum Action {
 /// A contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// Whose.
+    /// The layer that it comes from.
     pub origin: Origin,
     /// Where its bytes stand: relative to the root of the source's repo, or of the operations repo.
     pub path: TreePath,
@@ -87,7 +86,7 @@ pub struct Provenance {
 pub enum Write {
     /// A source's bytes as they are.
     Blob {
-        /// Whose.
+        /// The layer that it comes from.
         source: SourceId,
         /// The file as its layer lists it, with its mode.
         file: TreeFile,
@@ -136,7 +135,7 @@ pub struct Deployment {
     pub plugin: String,
     /// Who names it first.
     pub by: DeclaredBy,
-    /// Is there such a directory? The pipeline passes over a deployment without one.
+    /// Whether the directory exists. The pipeline skips a deployment without one.
     pub present: bool,
 }
 
@@ -165,7 +164,7 @@ pub struct Rename {
 /// A file of a source that takes no part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOutFile {
-    /// Whose.
+    /// The layer that it comes from.
     pub source: SourceId,
     /// Where it would stand, relative to the operations repo's root.
     pub path: TreePath,
@@ -192,7 +191,7 @@ impl Clash {
         between(&self.parties)
     }
 
-    /// What the user is told.
+    /// Returns the conflict as it is reported.
     pub(super) fn with_remedies(self, remedies: Vec<String>) -> Conflict {
         let Self { path, kind, parties } = self;
         Conflict {
@@ -262,7 +261,7 @@ pub enum ConflictKind {
         /// The plugins: those of the parties, and the image's if it differs.
         plugins: Vec<String>,
     },
-    /// A source has `as`, and nothing tells which of its directories are deployments.
+    /// A source has `as`, and it is unknown which of its directories are deployments.
     DeploymentsUnknown,
     /// A `bitops.config.yaml` whose deployments cannot be read, or written.
     Config {
@@ -283,7 +282,7 @@ pub enum ConflictKind {
 /// One side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Party {
-    /// Whose.
+    /// The layer that it comes from.
     pub origin: Origin,
     /// Where its file stands: relative to the root of the source's repo, or of the operations repo. For a
     /// directory of a source: a file in it.

@@ -8,8 +8,9 @@ use compose_yaml::EditError;
 use super::{
     Request,
     composition::{Clash, ConflictKind, Party},
-    edit::{self, ConfigProblem, Cut},
+    edit::{self, Cut},
     party::{local_party, source_party},
+    problem::ConfigProblem,
 };
 use crate::{
     config::{
@@ -20,7 +21,7 @@ use crate::{
     layer::{ContentsError, LocalKind, SourceId},
 };
 
-/// What becomes of a layer's config before it takes part.
+/// The change of a layer's config before it is composed.
 #[derive(Clone, Debug)]
 pub(super) enum Rewrite {
     /// It takes part as it is.
@@ -36,7 +37,7 @@ pub(super) enum Rewrite {
 pub(super) struct Rewritten {
     /// The bytes that take part.
     pub(super) bytes: Arc<[u8]>,
-    /// What was cut, to tell lines of the original.
+    /// The lines that were cut, from which the lines of the original follow.
     pub(super) cuts: Arc<[Cut]>,
 }
 
@@ -136,7 +137,7 @@ impl<'a> Configs<'a> {
         self.local.as_deref().unwrap_or_default()
     }
 
-    /// What becomes of a file of a layer that lands in the environment.
+    /// Returns the change of a file that a layer has in the environment.
     pub(super) fn rewrite(&self, layer: usize, file: &TreeFile) -> Rewrite {
         match self.layers.get(&layer) {
             // A source's own lock says how it was resolved where it was written, which does not concern this environment.

@@ -14,7 +14,7 @@ use crate::layer::{Layers, Part, SourceId};
 /// What one layer contributes to a path.
 #[derive(Clone, Debug)]
 pub(super) struct Contribution<'a> {
-    /// Whose.
+    /// The source.
     pub(super) source: SourceId,
     /// Index of its layer: contributions of one path are in layer order.
     pub(super) layer: usize,
@@ -104,7 +104,7 @@ impl<'a> Dir<'a> {
                         })
                     })
                     .peekable();
-                // A directory of which nothing takes part is none.
+                // A directory without any contribution does not exist.
                 if let Some(first) = inside.peek() {
                     let dir = parent.enter_all(above(first.file), rename);
                     inside.for_each(|contribution| dir.add(contribution));
@@ -124,7 +124,7 @@ impl<'a> Dir<'a> {
 
     fn add(&mut self, contribution: Contribution<'a>) {
         let files = &mut self.child(contribution.file.path.file_name()).files;
-        // Nearly always there is no other.
+        // Most paths have one contribution.
         files.reserve_exact(1);
         files.push(contribution);
     }

@@ -19,7 +19,7 @@ use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 pub(super) struct Plan {
     /// In order.
     pub(super) deployments: Vec<PlannedDeployment>,
-    /// Must `deployments` be written into the config?
+    /// Whether `deployments` must be written into the config.
     pub(super) generated: bool,
     /// New names of top-level directories.
     pub(super) names: Names,

@@ -1,4 +1,4 @@
-//! What two layers define twice for Terraform, told before Terraform stops at it.
+//! Things that two layers define for Terraform, reported before Terraform refuses them.
 //!
 //! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers lie together in a
 //! composed directory, whether both had one name (and both stay) or not.
@@ -51,7 +51,7 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
         let mut defined: Vec<(usize, Vec<Definition>)> = Vec::new();
         for (index, file) in files.iter().enumerate() {
             let text = file.read(request, &bytes)?;
-            // What does not parse is Terraform's to tell: it names the place better.
+            // Terraform reports a file that does not parse, with a better place.
             if let Ok(definitions) = compose_merge::definitions(&file.path, &text) {
                 defined.push((index, definitions));
             }

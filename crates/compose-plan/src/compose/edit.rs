@@ -4,29 +4,11 @@ use compose_yaml::{EditError, Editor, NewValue, Step};
 
 pub(super) use compose_yaml::{Cut, original_line};
 
-use super::not_merged::NotMerged;
-
+use super::problem::ConfigProblem;
 use crate::config::{
     DeploymentsError,
     deployments::{DEPLOYMENTS, declared},
 };
-
-/// Why a config is not usable: its deployments cannot be read, or its text cannot be edited.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigProblem {
-    /// Its deployments cannot be read.
-    #[error(transparent)]
-    Deployments(#[from] DeploymentsError),
-    /// A key cannot be taken out, or the deployments cannot be written.
-    #[error(transparent)]
-    Edit(#[from] EditError),
-    /// The text with the generated deployments does not mean what it should.
-    #[error("its layout is too unusual to add `deployments`")]
-    Layout,
-    /// It cannot be merged with the other layers' configs, and nothing of a config may be lost.
-    #[error(transparent)]
-    NotMerged(#[from] NotMerged),
-}
 
 fn keys<'a>(path: &[&'a str]) -> Vec<Step<'a>> {
     path.iter().map(|key| Step::Key(key)).collect()

@@ -38,7 +38,7 @@ pub struct LayerStory {
     pub version: Option<String>,
     /// Its file, relative to the root of its repo.
     pub path: String,
-    /// What becomes of it, and why.
+    /// The effect of the contribution, and the reason.
     pub outcome: String,
 }
 
@@ -92,7 +92,7 @@ pub enum ExplainError {
     NotMerged {
         /// The file.
         path: String,
-        /// Whose.
+        /// The layer.
         who: String,
     },
 }
@@ -212,7 +212,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Were the deployments written into this file?
+    /// Returns whether the deployments were written into this file.
     fn generated(&self, file: &ComposedFile) -> bool {
         self.composition.generated && file.path == self.composition.environment.environment_config()
     }

@@ -1,4 +1,4 @@
-//! What can only be told once every path is settled: the generated config, warnings, remedies.
+//! The parts of a composition that need every path settled: the generated config, warnings, remedies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use super::{
     configs::{Configs, config_conflict},
     contributions::Names,
     deployments::{Plan, PlannedDeployment},
-    duplicates,
-    edit::{self, ConfigProblem},
+    duplicates, edit,
     grouped_remedies::Groups,
     party::{local_party, source_party},
+    problem::ConfigProblem,
     rename_warnings,
     walk::Walked,
     wording,

@@ -24,9 +24,9 @@ mod grouped_remedies;
 mod image_deployments;
 mod keep_both;
 mod missing_shared;
-mod not_merged;
 mod party;
 mod precedence;
+mod problem;
 mod rename_warnings;
 pub mod report;
 mod request;
@@ -42,12 +42,12 @@ use compose_model::TreePath;
 
 pub use composition::{
     Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
-    LeftOutFile, NotMerged, Party, Provenance, Rename, Write,
+    LeftOutFile, Party, Provenance, Rename, Write,
 };
 pub use configs::without_sources;
-pub use edit::ConfigProblem;
 pub use image_deployments::ImageDeployments;
 use precedence::Settler;
+pub use problem::{ConfigProblem, NotMerged};
 pub use request::{ComposeError, Request};
 use walk::Walk;
 

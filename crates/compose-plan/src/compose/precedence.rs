@@ -1,4 +1,4 @@
-//! What becomes of one path: the rules of composing, contribution by contribution.
+//! The rules of composing for one path, contribution by contribution.
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use compose_yaml::Lines;
 
 use super::{
     Request,
-    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, NotMerged, Party, Provenance, Write},
+    composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
     contributions::Contribution,
-    edit::{ConfigProblem, original_line},
+    edit::original_line,
     party::local_party,
+    problem::NotMerged,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
 
-/// Lost comments of one contribution that are told with their text; of more only the lines are.
+/// The number of lost comments of one contribution that are reported with their text. Of more, only the lines are.
 const MOST_COMMENTS: usize = 5;
 
 /// Settles paths. Everything it needs comes from the request, so it can be asked in any order.
@@ -64,7 +65,7 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Settles one path. `files` are lowest first; `local` is no directory. At least one of both is there.
+    /// Settles one path. `files` are lowest first; `local` is not a directory. At least one of the two exists.
     pub(super) fn settle(
         &self,
         path: &TreePath,
@@ -172,9 +173,7 @@ impl<'a> Settler<'a> {
         if *path == self.request.environment.environment_config() {
             return Err(vec![Clash {
                 path: path.clone(),
-                kind: ConflictKind::Config {
-                    problem: ConfigProblem::NotMerged(why),
-                },
+                kind: ConflictKind::Config { problem: why.into() },
                 parties: vec![unmerged.party.clone()],
             }]);
         }
@@ -208,6 +207,7 @@ impl<'a> Settler<'a> {
         Some(self.request.layers.sources[source.0].place.clone())
     }
 
+    /// Why a path is not merged.
     fn why(&self, unmerged: &Unmerged) -> NotMerged {
         NotMerged {
             file: self.describe(&unmerged.party),
@@ -297,7 +297,7 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// A source's own setting, else that of the nearest source that nests it: whoever names a catalog can settle
+    /// A source's own setting, else that of the nearest source that nests it: the config that names a catalog can settle
     /// what the catalog brings along.
     fn on_conflict(&self, source: SourceId) -> OnConflict {
         let sources = &self.request.layers.sources;
@@ -329,7 +329,7 @@ impl<'a> Settler<'a> {
         Ok(true)
     }
 
-    /// Is the contribution, byte for byte and in its mode, what the user has at the path?
+    /// Returns whether the contribution has the bytes and the mode of the user's own file.
     pub(super) fn is_local(
         &self,
         path: &TreePath,
@@ -346,7 +346,7 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// What is said of comments that have no place in a merged file: of a few each, of many their lines.
+    /// Returns notes about comments that have no place in a merged file: one for each of a few, or one with the lines of many.
     fn lost(&self, lost: &[LostComment], files: &[Contribution<'_>], parties: &[Party]) -> Vec<String> {
         let mut notes = Vec::new();
         for (index, party) in parties.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What composes well and yet does not deploy as it reads: told as warnings, for only the user knows.
+//! Warnings about renamed deployments that other files still refer to by their old names.
 //!
 //! Both come from names. `as` renames directories and no texts, so a path from one deployment into another breaks. And
 //! the helm plugin calls a release after its chart's directory, whatever deployment that is in.
@@ -95,7 +95,7 @@ fn broken_paths(
     Ok(found.into_iter().map(told).collect())
 }
 
-/// Does the line hold a path to the deployment `name` beside the one it is in: `../name/…`, `$BITOPS_ENVROOT/name/…`?
+/// Returns whether the line holds a path to the deployment `name` beside the one it is in: `../name/…`, `$BITOPS_ENVROOT/name/…`?
 fn leads_to(line: &str, name: &str) -> bool {
     let ends =
         |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

@@ -1,4 +1,4 @@
-//! What composing is given, and why it fails.
+//! The input of composing, and its errors.
 
 use compose_model::{Cancel, Cause, ExitCode, TreePath, cancel::Cancelled};
 
@@ -24,7 +24,7 @@ pub struct Request<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// Why there is no composition at all. What is wrong with its files is in [`Composition::conflicts`](super::Composition::conflicts).
+/// Why there is no composition at all. Problems with its files are in [`Composition::conflicts`](super::Composition::conflicts).
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ComposeError {
     /// A source's or the user's own file could not be read.

@@ -348,7 +348,7 @@ impl Merger for KeyValues {
                 match (input.precedence)(lower, index) {
                     Precedence::HigherWins => {
                         let overridden = std::iter::once(lower).chain(known.2.overridden.clone()).collect();
-                        // Whoever wins over both sides of a conflict settles it.
+                        // A contribution that wins over both sides of a conflict settles it.
                         conflicts.retain(|conflict: &KeyConflict| conflict.key != key);
                         *known = (
                             key.to_owned(),

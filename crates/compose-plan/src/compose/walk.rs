@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         request.local.list(at)
     }
 
-    /// There other environments stand, which are none of this one's files. Everywhere else the walk only goes where something is
+    /// Other environments stand there, whose files do not belong to this one. Everywhere else the walk only goes where something is
     /// composed: into the environment and into shared directories.
     fn is_above_environment(&self, path: &TreePath) -> bool {
         self.settler.request.environment.strip_prefix(path).is_some()

@@ -2,7 +2,10 @@
 
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
-use super::composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename};
+use super::{
+    composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
+    problem::ConfigProblem,
+};
 use crate::layer::{Origin, Source, SourceId};
 
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
@@ -90,9 +93,12 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
+        ConflictKind::Config {
+            problem: ConfigProblem::NotMerged(why),
+        } => format!("it cannot be composed: {why}"),
         ConflictKind::Config { problem } => format!(
-            "it cannot be composed: {}",
-            text::escape(&problem.to_string(), 400)
+            "its deployments cannot be read or written: {}",
+            text::escape(&problem.to_string(), 200)
         ),
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
@@ -274,7 +280,7 @@ impl About<'_> {
         Some(path.components().take(depth).collect::<Vec<_>>().join("/"))
     }
 
-    /// `exclude` for each source's own file: where both stay, the composed path is no name that a source knows.
+    /// `exclude` for each source's own file: where both stay, no source knows the composed path.
     fn exclude_files(&self) -> String {
         if self.conflict.path.strip_prefix(self.environment).is_none() {
             return self.exclude();
@@ -299,7 +305,7 @@ impl About<'_> {
         format!("{}: the whole file is left out then", globs.join(", or "))
     }
 
-    /// The user's own list tells what `as` cannot.
+    /// The user's own list names the deployments that `as` needs.
     fn list_renamed(&self) -> String {
         let source = self.conflict.parties.iter().find_map(|party| match party.origin {
             Origin::Source(id) => Some(&self.sources[id.0]),

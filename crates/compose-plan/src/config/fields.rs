@@ -10,7 +10,7 @@ use compose_yaml::{Kind, Node, NodeId, Scalar, Style, Tree};
 
 use super::keys::{Key, Shape};
 
-/// So many mistakes are told; a text that holds more is not the work of a person.
+/// The number of mistakes that are reported. A text with more was not written by a person.
 const MAX_MISTAKES: usize = 100;
 
 /// Collects mistakes with their places.
@@ -57,7 +57,7 @@ impl Mistakes {
         });
     }
 
-    /// Further mistakes are not told: there is no use in looking for them.
+    /// Drops further mistakes, which would not help.
     fn is_full(&self) -> bool {
         self.found.len() >= MAX_MISTAKES
     }
@@ -68,7 +68,7 @@ impl Mistakes {
         self.add(&(0..0), message, Some(hint.into()));
     }
 
-    /// All, in the order of the text; empty when there are none.
+    /// Returns all mistakes in the order of the text.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found
             .sort_by_key(|mistake| mistake.place.as_ref().map(|place| place.span.start));
@@ -321,7 +321,7 @@ fn texts(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<
     })
 }
 
-/// The items of a list; `None` when it is none, or when one of them is wrong.
+/// Returns the items of a list; `None` if the node is not a list, or if one of the items is wrong.
 fn items<T>(
     tree: &Tree,
     id: NodeId,

@@ -77,17 +77,19 @@ impl Form {
             r"^\s*(?:latest",
             // 1.0.0, v1.0.0-rc.1+build
             r"|v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?",
-            // 1.0: a tag of this name
-            r"|v?[0-9]+(?:\.[0-9]+)?",
+            // 1.0, 2025.01.15, 1.2.3.4: a tag of this name
+            r"|[vV]?[0-9]+(?:\.[0-9]+){0,3}",
             // Parts with an operator or a wildcard, by commas or spaces.
             r"|(?:(?:[<>]=?|[=~^])\s*v?[0-9xX*][0-9A-Za-z.*+-]*|v?[0-9.]*[xX*][.xX*]*)",
             r"(?:(?:\s*,\s*|\s+)(?:(?:[<>]=?|[=~^])\s*v?[0-9xX*][0-9A-Za-z.*+-]*|v?[0-9.]*[xX*][.xX*]*))*",
             r")\s*$"
         )),
-        // Leading zeros, numbers behind a wildcard, four parts.
-        not: Some(
-            r"(?:^|[^0-9A-Za-z.+-])v?0[0-9]+\.[0-9]+\.|[xX*]\.[0-9]|(?:^|[^0-9xX*.])[xX*]\.|[0-9xX*]+\.[0-9xX*]+\.[0-9xX*]+\.[0-9xX*]+$|\.\.|[-.+]\s*$",
-        ),
+        // Leading zeros and four parts of what is not the name of a tag, numbers behind a wildcard.
+        not: Some(concat!(
+            r"[<>=~^]\s*v?0[0-9]|^\s*v?0[0-9]+\.[0-9]+\.[0-9]+[-+]|(?:^|[^0-9.])0[0-9]+\.(?:[0-9]+\.)?[xX*]",
+            r"|[<>=~^]\s*v?[0-9xX*]+(?:\.[0-9xX*]+){3}|[0-9xX*]+\.[0-9xX*]+\.[0-9xX*]+\.[xX*]+\s*$",
+            r"|[xX*]\.[0-9]|(?:^|[^0-9xX*.])[xX*]\.|\.\.|[-.+]\s*$",
+        )),
         ..Form::ANY
     };
 

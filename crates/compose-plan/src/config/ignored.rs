@@ -21,7 +21,7 @@ const FOLDED: [&str; 2] = ["defaultenvironments", "defaultenvironment"];
 /// No word of more bytes is looked at: [`FOLDED`], the slips, and room for quotes, spaces and hyphens.
 const LONGEST: usize = 48;
 
-/// Does the text have a key that is `default-environments`, or nearly so? One pass over the bytes, without parsing: a config that has
+/// Returns whether the text has a key that is `default-environments`, or nearly so. This is one pass over the bytes, without parsing: a config that has
 /// nothing alike costs no more. A comment has no keys.
 pub fn seems_to_name_sources(text: &[u8]) -> bool {
     keys(text).next().is_some()
@@ -43,7 +43,7 @@ pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'
 }
 
 /// The lists of a file that is not read for them, each an error with `hint`. An environment's own config that lies in another one's
-/// directory is none of them: it says itself which deployments it has.
+/// directory is not one of them, because it declares its own deployments.
 pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic> {
     let mut mistakes = Mistakes::new(file, redact(text));
     for (span, key) in found(text, parsed(text).as_ref()) {
@@ -53,7 +53,7 @@ pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic
     mistakes.finish()
 }
 
-/// Is the text the config of an environment, with deployments of its own?
+/// Returns whether the text is the config of an environment, with deployments of its own.
 pub fn has_deployments(text: &str) -> bool {
     let Ok(tree) = Tree::parse(text) else {
         return false;

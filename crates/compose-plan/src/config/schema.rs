@@ -73,7 +73,7 @@ fn text(form: &Form) -> Map<String, Value> {
         object.insert("pattern".into(), json!(pattern));
     }
     if let Some(not) = form.not {
-        // A pattern says nothing of what is no text, and so would its opposite.
+        // A pattern only applies to texts, and so does its negation.
         object.insert("not".into(), json!({ "type": "string", "pattern": not }));
     }
     if let Some(longest) = form.longest {

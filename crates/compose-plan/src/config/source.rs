@@ -16,7 +16,7 @@ use super::{
 /// Reads one entry; `None` when it holds a mistake.
 pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
     let fields = fields::read(tree, id, keys::SOURCE, "a source", mistakes)?;
-    // Each is looked at, whatever became of the others.
+    // Each is checked, even if others are wrong.
     let repo = repo(&fields, nesting, mistakes);
     let environment = path(&fields, keys::ENVIRONMENT, mistakes);
     let requested = requested(&fields, mistakes);
@@ -140,7 +140,7 @@ fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
     }
 }
 
-/// What `git check-ref-format` refuses, and what is no branch, tag or commit.
+/// Returns why a text cannot be the name of a branch or tag, as `git check-ref-format` decides.
 fn refused_ref(name: &str) -> Option<(&'static str, &'static str)> {
     const NAME: &str = "write a branch, a tag or a full commit id";
     let other_ref =

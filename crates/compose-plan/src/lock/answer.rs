@@ -1,7 +1,7 @@
 //! What a lock says to a request.
 
 use compose_model::{
-    Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest, text::escape, version::Kind,
+    Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest, text::escape, version::VersionKind,
 };
 
 use super::locked::{Lock, Locked};
@@ -30,7 +30,7 @@ impl Lock {
         }
     }
 
-    /// Why a source is not answered, at the place of its entry; `None`: it is.
+    /// Returns a warning, at the place of the entry, if the lock does not answer its request.
     pub fn unanswered(&self, spec: &SourceSpec) -> Option<Diagnostic> {
         let (environment, repo) = (&spec.environment, &spec.repo);
         let asked = escape(spec.requested.as_str(), 80);
@@ -50,7 +50,7 @@ impl Lock {
         Some(Diagnostic::warning(message).with_place(place).hint(RUN_LOCK))
     }
 
-    /// Locked sources that are none of a composition's, one warning each.
+    /// Returns one warning for each locked source that a composition does not have.
     pub fn unused(&self, sources: &[(&RepoUrl, &TreePath)]) -> Vec<Diagnostic> {
         let named = |locked: &&Locked| sources.contains(&(&locked.repo, &locked.environment));
         let warning = |locked: &Locked| {
@@ -71,7 +71,8 @@ impl Lock {
 impl Locked {
     fn answers(&self, requested: &Requested) -> bool {
         let by_version = |request: &VersionRequest| {
-            !matches!(request.kind(), Kind::Partial) && self.resolved.can_answer(&self.environment, requested)
+            !matches!(request.kind(), VersionKind::Partial)
+                && self.resolved.can_answer(&self.environment, requested)
         };
         self.requested == *requested
             || matches!(requested, Requested::Version(request) if by_version(request))

@@ -1,6 +1,8 @@
 //! A lock and its sources.
 
-use compose_model::{CommitId, ObjectId, RepoUrl, Requested, TreeId, TreePath, text::escape, version::Kind};
+use compose_model::{
+    CommitId, ObjectId, RepoUrl, Requested, TreeId, TreePath, text::escape, version::VersionKind,
+};
 
 use crate::{
     layer::{Source, SourceId},
@@ -121,15 +123,15 @@ impl LockedRef {
         }
     }
 
-    /// May a request have been resolved to it? Only the refs of that time could tell whether it was.
+    /// Returns whether a request may have been resolved to this ref. Whether it was depends on the refs of that time.
     pub(super) fn can_answer(&self, environment: &TreePath, requested: &Requested) -> bool {
         match (requested, self) {
             (Requested::Version(request), Self::Tag(tag)) => match request.kind() {
-                Kind::Exact(exact) => tag_version(environment, tag).as_ref() == Some(exact),
-                Kind::Range(range) => {
-                    tag_version(environment, tag).is_some_and(|version| range.matches(&version))
+                VersionKind::Exact(exact) => resolve::is_exact(environment, exact, tag),
+                VersionKind::Range(range) => {
+                    tag_version(environment, tag).is_some_and(|version| version.is_in(range))
                 }
-                Kind::Partial => resolve::tag_names(environment, request.as_str()).contains(tag),
+                VersionKind::Partial => resolve::is_named(environment, request.as_str(), tag),
             },
             (Requested::Ref(name), Self::Tag(tag)) => {
                 name == tag || name.strip_prefix("refs/tags/") == Some(tag)

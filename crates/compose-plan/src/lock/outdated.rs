@@ -6,7 +6,7 @@ use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, text::escape};
 use serde_json::{Value, json};
 
 use super::locked::{Lock, Locked, LockedRef};
-use crate::resolve::{Resolver, tag_version};
+use crate::resolve::{Resolver, TagVersion, tag_version};
 
 /// One locked source against its repo's refs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,13 @@ pub struct Row {
     pub in_range: Option<String>,
     /// The newest tag of all, when it is newer than the locked one. Pre-releases count when a pre-release is locked.
     pub newest: Option<String>,
-    /// What became of the locked tag or branch.
+    /// A higher tag that looks like a version, and is not read as one.
+    pub not_read: Option<String>,
+    /// The current state of the locked tag or branch.
     pub now: Now,
 }
 
-/// What became of a locked ref.
+/// The current state of a locked ref.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Now {
     /// It points to the locked commit, as a commit always does to itself.
@@ -38,7 +40,7 @@ pub enum Now {
     Moved(CommitId),
     /// The branch points elsewhere, as branches do.
     Advanced(CommitId),
-    /// There is none of that name any more.
+    /// No ref has the name any more.
     Deleted,
 }
 
@@ -49,12 +51,25 @@ impl Row {
     }
 
     fn note(&self) -> String {
-        match self.now {
-            Now::Unchanged => String::new(),
-            Now::Moved(to) => format!("tag moved from {} to {}", self.commit.short(), to.short()),
-            Now::Advanced(to) => format!("branch went from {} to {}", self.commit.short(), to.short()),
-            Now::Deleted => "deleted".to_owned(),
-        }
+        let state = match self.now {
+            Now::Unchanged => None,
+            Now::Moved(to) => Some(format!(
+                "tag moved from {} to {}",
+                self.commit.short(),
+                to.short()
+            )),
+            Now::Advanced(to) => Some(format!(
+                "branch went from {} to {}",
+                self.commit.short(),
+                to.short()
+            )),
+            Now::Deleted => Some("deleted".to_owned()),
+        };
+        let not_read = self
+            .not_read
+            .as_ref()
+            .map(|tag| format!("the higher `{}` is not read as a version", escape(tag, 60)));
+        state.into_iter().chain(not_read).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -93,8 +108,13 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
         .resolve(&locked.environment, &locked.requested)
         .ok()
         .map(|found| found.name);
-    let pre_releases = version.as_ref().is_some_and(|version| !version.pre.is_empty());
+    let pre_releases = version.as_ref().is_some_and(TagVersion::is_pre_release);
     let newest = resolver.newest(&locked.environment, pre_releases);
+    let highest = newest
+        .as_ref()
+        .and_then(|tag| tag_version(&locked.environment, tag))
+        .max(version.clone());
+    let not_read = highest.and_then(|highest| resolver.not_read(&locked.environment, &highest));
     Row {
         repo: locked.repo.clone(),
         environment: locked.environment.clone(),
@@ -103,6 +123,7 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
         commit: locked.commit,
         in_range: in_range.filter(|tag| by_version && is_newer(tag)),
         newest: newest.filter(|tag| version.is_some() && is_newer(tag)),
+        not_read: not_read.filter(|_| by_version).map(str::to_owned),
         now,
     }
 }
@@ -150,7 +171,7 @@ pub fn to_table(rows: &[Row]) -> String {
 }
 
 /// The rows as JSON: a list of objects with `repo`, `environment`, `requested`, `locked`, `commit`, `in_range`,
-/// `newest`, `state` (`unchanged`, `moved`, `advanced`, `deleted`), `now` (a commit or null) and `outdated`.
+/// `newest`, `not_read`, `state` (`unchanged`, `moved`, `advanced`, `deleted`), `now` (a commit or null) and `outdated`.
 pub fn to_json(rows: &[Row]) -> Value {
     let object = |row: &Row| {
         let (state, now) = match row.now {
@@ -167,6 +188,7 @@ pub fn to_json(rows: &[Row]) -> Value {
             "commit": row.commit.to_string(),
             "in_range": row.in_range,
             "newest": row.newest,
+            "not_read": row.not_read,
             "state": state,
             "now": now.map(|commit| commit.to_string()),
             "outdated": row.is_outdated(),

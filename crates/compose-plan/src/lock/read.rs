@@ -10,7 +10,7 @@ use compose_yaml::{Kind, NodeId, Tree};
 
 use super::{
     locked::{FORMAT, Lock, Locked, LockedRef, Via},
-    write::END,
+    write::END_KEY,
 };
 use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
@@ -19,6 +19,9 @@ use crate::config::{
 
 /// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.
 const MAX_SIZE: usize = 4 << 20;
+
+/// The last line of locks that were written before [`END_KEY`].
+const END_MARK: &str = "...";
 
 /// What to do with a lock that somebody or something has changed.
 pub const RESTORE: &str = "restore it from your version control, or remove it and run `bitops-compose lock`";
@@ -45,7 +48,7 @@ static VIA: &[Key] = &[
 ];
 
 impl Lock {
-    /// Reads a lock, or tells every mistake in it.
+    /// Reads a lock, or reports every mistake in it.
     ///
     /// `file` is the lock as the user would name it.
     pub fn parse(file: &Arc<str>, text: &Arc<str>) -> Result<Self, Vec<Diagnostic>> {
@@ -156,28 +159,18 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeI
             return None;
         }
         _ => {
-            mistakes.add(&place, "its `format` is none that ever was", None);
+            mistakes.add(&place, "its `format` does not exist", None);
             return None;
         }
     }
-    let last = lines(text)
-        .filter(|line| !text[line.clone()].trim().is_empty())
-        .last()
-        .unwrap_or_default();
-    if text[last.clone()] != *END {
-        mistakes.add(
-            &last,
-            format!("its end is missing: the last line is not `{END}`"),
-            None,
-        );
-    }
+    check_end(text, tree, &pairs, mistakes);
     for (key, _) in pairs
         .iter()
-        .filter(|(key, _)| !matches!(tree.value(*key), Some("format" | "sources")))
+        .filter(|(key, _)| !matches!(tree.value(*key), Some("format" | "sources" | END_KEY)))
     {
         mistakes.add(
             &tree.node(*key).span(),
-            "a lock has the keys `format` and `sources` only",
+            format!("a lock has the keys `format`, `sources` and `{END_KEY}` only"),
             None,
         );
     }
@@ -193,6 +186,24 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeI
             mistakes.add(&first, "it has no `sources`", None);
             None
         }
+    }
+}
+
+/// Reports a lock that lost its end. Locks that were written before [`END_KEY`] end with YAML's end-of-document mark.
+fn check_end(text: &str, tree: &Tree, pairs: &[(NodeId, NodeId)], mistakes: &mut Mistakes) {
+    let is_end = |(key, value): &(NodeId, NodeId)| {
+        tree.value(*key) == Some(END_KEY) && tree.value(*value) == Some("true")
+    };
+    if pairs.last().is_some_and(is_end) {
+        return;
+    }
+    let last = lines(text)
+        .filter(|line| !text[line.clone()].trim().is_empty())
+        .last()
+        .unwrap_or_default();
+    if text[last.clone()] != *END_MARK {
+        let message = format!("its end is missing: the last key is not `{END_KEY}: true`");
+        mistakes.add(&last, message, None);
     }
 }
 

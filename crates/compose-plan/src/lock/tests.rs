@@ -95,7 +95,7 @@ fn the_file_is_for_reviewers() {
     insta::assert_snapshot!(sample().to_text(), @r#"
     # Which commits the default-environments of this environment stand for: deployments use these, and nothing newer.
     # Written by `bitops-compose lock` and `bitops-compose update`. Commit it; do not edit it by hand, change
-    # bitops.config.yaml instead. `bitops-compose outdated` tells what is newer, and tags that were moved.
+    # bitops.config.yaml instead. `bitops-compose outdated` lists newer versions and moved tags.
     format: 1
     sources:
     - repo: https://host/obs
@@ -119,7 +119,7 @@ fn the_file_is_for_reviewers() {
       ref: "0303030303030303030303030303030303030303"
       commit: "0303030303030303030303030303030303030303"
       tree: "1313131313131313131313131313131313131313"
-    ...
+    the-end: true
     "#);
     assert_eq!(parse(&sample().to_text()), Ok(sample()));
     assert_eq!(parse(&Lock::default().to_text()), Ok(Lock::default()));
@@ -164,7 +164,7 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     insta::assert_snapshot!(mistakes("bitops:\n  deployments: {}\n"), @"1 «bitops:» the lock is not usable: it has no `format`, so this program did not write it (…)");
     insta::assert_snapshot!(mistakes("format: 1\n..."), @"1 «format: 1» the lock is not usable: it has no `sources` (…)");
     insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: 2\nnew: {}")), @"4 «2» the lock is not usable: it has format 2, and this program reads format 1 (a newer bitops-compose wrote it: use that version, or remove it and run `bitops-compose lock`)");
-    insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: one")), @"4 «one» the lock is not usable: its `format` is none that ever was (…)");
+    insta::assert_snapshot!(mistakes(&text.replace("format: 1", "format: one")), @"4 «one» the lock is not usable: its `format` does not exist (…)");
     insta::assert_snapshot!(mistakes(&text.replace("- repo: https://host/b", "<<<<<<< HEAD\n- repo: https://host/b\n=======\n>>>>>>> x")), @"22 «<<<<<<< HEAD» the lock is not usable: it holds the marks of a merge that was not finished (take either side of the merge, then run `bitops-compose lock`)");
     insta::assert_snapshot!(mistakes("format: [\n"), @"2 «» the lock is not usable: not valid YAML: expected a value, but found the end of the text (…)");
     let edited = text
@@ -178,16 +178,16 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
         .replace("    environment: stacks/eks\n", "")
         .replace("https://host/b", "https://u:s3cr3t@host/b")
         .replace("sources:", "other: 1\nsources:")
-        .replace("...\n", "");
+        .replace("the-end: true\n", "");
     insta::assert_snapshot!(mistakes(&edited), @r#"
-    5 «other» the lock is not usable: a lock has the keys `format` and `sources` only (…)
+    5 «other» the lock is not usable: a lock has the keys `format`, `sources` and `the-end` only (…)
     12 «"111111111111111111111111111111111111111"» the lock is not usable: `tree` is wrong: not a full commit id (40 hexadecimal digits) (…)
     13 «singer» the lock is not usable: unknown key `singer` in a source (did you mean `signer`?)
     15 «repo: https://host/a» the lock is not usable: an item of `via` has no `environment` (…)
     16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit (…)
     17 «../eks» the lock is not usable: `environment` is wrong: `.` and `..` are not allowed in the path (…)
     21 «https://********@host/b» the lock is not usable: `repo` is wrong: the address contains a password (…)
-    25 «  tree: "1313131313131313131313131313131313131313"» the lock is not usable: its end is missing: the last line is not `...` (…)
+    25 «  tree: "1313131313131313131313131313131313131313"» the lock is not usable: its end is missing: the last key is not `the-end: true` (…)
     "#);
     insta::assert_snapshot!(mistakes(&text.replace("  ref: \"main\"\n", "").replace("https://host/b", "https://host/a.git")), @"16 «repo: https://host/a» the lock is not usable: a source has exactly one of `version` and `ref` (…)");
     insta::assert_snapshot!(mistakes(&text.replace("https://host/b", "https://host/a.git")), @"22 «repo: https://host/a.git» the lock is not usable: it holds `eks` of https://host/a.git twice (…)");
@@ -240,6 +240,44 @@ fn no_part_of_a_lock_passes_for_the_whole() {
     let text = sample().to_text();
     for end in (0..text.trim_end().len()).filter(|end| text.is_char_boundary(*end)) {
         assert!(parse(&text[..end]).is_err(), "{}", &text[..end]);
+    }
+}
+
+/// As PyYAML's `dump` writes a lock: sorted keys, other quotes, no comments, nothing behind the document.
+#[test]
+fn a_lock_that_a_tool_rewrote_is_still_the_lock() {
+    let rewritten = "\
+format: 1
+sources:
+- branch: main
+  commit: '0202020202020202020202020202020202020202'
+  environment: eks
+  ref: main
+  repo: https://host/a
+  tree: '1212121212121212121212121212121212121212'
+the-end: true
+";
+    let mut lock = sample();
+    lock.sources = vec![lock.sources.remove(1)];
+    assert_eq!(parse(rewritten), Ok(lock));
+    for end in (0..rewritten.trim_end().len()).rev() {
+        assert!(parse(&rewritten[..end]).is_err(), "{}", &rewritten[..end]);
+    }
+    let moved = rewritten
+        .replace("the-end: true\n", "")
+        .replace("format: 1\n", "format: 1\nthe-end: true\n");
+    assert!(
+        mistakes(&moved).contains("its end is missing"),
+        "a key in another place does not mark the end"
+    );
+}
+
+#[test]
+fn a_lock_from_before_the_last_key_is_still_read() {
+    let old = sample().to_text().replace("the-end: true\n", "...\n");
+    assert_eq!(parse(&old), Ok(sample()));
+    for end in (0..old.trim_end().len()).rev() {
+        assert!(parse(&old[..end]).is_err(), "{}", &old[..end]);
     }
 }
 
@@ -447,6 +485,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
         "in_range": "1.1.0",
         "locked": "1.0.0",
         "newest": "2.0.0",
+        "not_read": null,
         "now": "0101010101010101010101010101010101010101",
         "outdated": true,
         "repo": "https://host/range",
@@ -459,6 +498,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
         "in_range": "1.0.0-rc.2",
         "locked": "1.0.0-rc.1",
         "newest": "2.0.0-rc.1",
+        "not_read": null,
         "now": "0101010101010101010101010101010101010101",
         "outdated": true,
         "repo": "https://host/pre",
@@ -471,6 +511,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
         "in_range": null,
         "locked": "1.0.0",
         "newest": null,
+        "not_read": null,
         "now": "0707070707070707070707070707070707070707",
         "outdated": true,
         "repo": "https://host/moved",
@@ -479,6 +520,29 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
       }
     ]
     "#);
+}
+
+#[test]
+fn outdated_reads_tags_that_are_nearly_versions_and_reports_those_that_it_does_not_read() {
+    let tag = |name: &str| LockedRef::Tag(name.to_owned());
+    let lock = Lock {
+        sources: vec![
+            locked("calendar", version("latest"), tag("2024.11.30"), 1),
+            locked("java", version("^1"), tag("1.0.0"), 1),
+        ],
+    };
+    let calendar = refs(&[("tags/2024.11.30", 1), ("tags/2025.01.15", 2)]);
+    let java = refs(&[("tags/1.0.0", 1), ("tags/1.1.0.Final", 2)]);
+    let rows = outdated(&lock, |repo| {
+        Some(if repo.name() == "java" { &java } else { &calendar })
+    });
+    insta::assert_snapshot!(to_table(&rows), @"
+    SOURCE                     REQUESTED  LOCKED      IN RANGE    NEWEST      NOTE
+    https://host/calendar eks  latest     2024.11.30  2025.01.15  2025.01.15
+    https://host/java eks      ^1         1.0.0       -           -           the higher `1.1.0.Final` is not read as a version
+    ");
+    assert_eq!(to_json(&rows)[1]["not_read"], "1.1.0.Final");
+    assert!(!rows[1].is_outdated());
 }
 
 fn any_locked() -> impl Strategy<Value = Locked> {

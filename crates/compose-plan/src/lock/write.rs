@@ -1,7 +1,8 @@
 //! The lock as text.
 //!
-//! One block of lines per source, one value per line, so that a review shows what changed and nothing else. The last line is
-//! YAML's end-of-document mark: a file that lost its end is told from one that never had more.
+//! One block of lines per source, one value per line, so that a review shows what changed and nothing else. The last key marks
+//! the end, so that a file that lost its end is refused. Tools that rewrite YAML keep a key, also at its place: its name is the last
+//! one in alphabetical order.
 
 use std::fmt::Write as _;
 
@@ -10,13 +11,13 @@ use compose_yaml::{double_quote as quoted, quote as scalar};
 
 use super::locked::{FORMAT, Lock, Locked, LockedRef};
 
-/// The last line.
-pub(super) const END: &str = "...";
+/// The last key, whose value is `true`.
+pub(super) const END_KEY: &str = "the-end";
 
 const HEADER: &str = "\
 # Which commits the default-environments of this environment stand for: deployments use these, and nothing newer.
 # Written by `bitops-compose lock` and `bitops-compose update`. Commit it; do not edit it by hand, change
-# bitops.config.yaml instead. `bitops-compose outdated` tells what is newer, and tags that were moved.
+# bitops.config.yaml instead. `bitops-compose outdated` lists newer versions and moved tags.
 ";
 
 impl Lock {
@@ -31,8 +32,8 @@ impl Lock {
         for source in &self.sources {
             write_source(&mut out, source);
         }
-        out.push_str(END);
-        out.push('\n');
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{END_KEY}: true");
         out
     }
 }

@@ -39,7 +39,7 @@ impl Allow {
         Self(globs.map(|glob| with_lower_case_host(&glob)).collect())
     }
 
-    /// May this repo be contacted?
+    /// Returns whether this repo may be contacted.
     pub fn allows(&self, repo: &RepoUrl) -> bool {
         let written = with_lower_case_host(repo.as_str());
         let matches = |glob: &String| matches(glob, &written) || matches(glob, repo.key());

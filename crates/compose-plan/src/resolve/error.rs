@@ -14,6 +14,8 @@ pub enum ResolveError {
     NoSuchTag {
         /// What was asked for.
         request: VersionRequest,
+        /// For a partial version, the range of its tags, if there are any.
+        range: Option<String>,
         /// The nearest tags; empty when the refs held none, see [`ResolveError::prefixes`].
         near: Vec<String>,
     },
@@ -73,10 +75,11 @@ impl Cause for ResolveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoSuchTag { request, near } => {
-                let bare = request.as_str().trim_start_matches('v');
-                let partial = matches!(request.kind(), compose_model::version::Kind::Partial);
-                let offer = partial.then(|| format!("`~{bare}` asks for the newest {bare}.x"));
+            Self::NoSuchTag { request, range, near } => {
+                let bare = request.as_str().trim_start_matches(['v', 'V']);
+                let offer = range
+                    .as_ref()
+                    .map(|range| format!("`{range}` asks for the newest {bare}.x"));
                 let parts: Vec<String> = offer
                     .into_iter()
                     .chain(listed("the nearest tags are", near))

@@ -1,7 +1,7 @@
 //! Sources that name sources: which are composed, at which version, and in which order.
 //!
 //! A [`Graph`] does no IO. The caller asks it what is [ready](Graph::ready), resolves and fetches that in whatever order
-//! suits, and tells it what each source's own config [names](Graph::expand), until nothing is ready or under way; then it
+//! suits, and reports what each source's own config [names](Graph::expand), until nothing is ready or under way; then it
 //! [finishes](Graph::finish).
 //!
 //! The result depends on the configs alone, never on the order in which they arrived. When a config came that names
@@ -130,7 +130,7 @@ impl Graph {
     }
 
     /// The composition, lowest source first. `Err`: cycles, versions that disagree, chains that are too long, nodes that were
-    /// never expanded; empty, when an earlier call told all there is.
+    /// never expanded; empty if an earlier call reported them all.
     pub fn finish(mut self) -> Result<Vec<OrderedNode>, Vec<Diagnostic>> {
         let settled = self.take_settled();
         let mut errors = settled.errors;
@@ -164,7 +164,7 @@ impl Graph {
         let mut missing: Vec<NodeId> = Vec::new();
         let mut known: HashSet<NodeId> = HashSet::new();
         let mut chosen: HashMap<Key, Option<NodeId>> = HashMap::new();
-        let mut told: Vec<Diagnostic> = Vec::new();
+        let mut unsettled: Vec<Diagnostic> = Vec::new();
         for _ in 0..MAX_ROUNDS {
             let mut walk = Replay::new(&self.root, &self.nodes, &chosen);
             let mut errors = std::mem::take(&mut walk.errors);
@@ -185,19 +185,19 @@ impl Graph {
             }
             chosen = next;
             if !errors.is_empty() {
-                told = errors;
+                unsettled = errors;
             }
         }
         // The round that goes wrong, in a cycle as a rule, makes versions that undo it.
-        if told.is_empty() {
+        if unsettled.is_empty() {
             let hint = "name those that are reached twice in the local config, with the version to use: its entries decide";
-            told.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
+            unsettled.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
         }
         Settled {
             walk: Replay::new(&self.root, &self.nodes, &chosen),
             chosen,
             missing,
-            errors: told,
+            errors: unsettled,
         }
     }
 

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{
-    Nesting, OnConflict, Requested, SourceSpec, TreePath, VerifyMode, VersionRequest, version::Kind,
+    Nesting, OnConflict, Requested, SourceSpec, TreePath, VerifyMode, VersionRequest, version::VersionKind,
 };
 use proptest::prelude::*;
 use semver::Version;
@@ -49,9 +49,9 @@ impl World {
         let path = format!("{}/{}", spec.repo.name(), spec.environment);
         let answers = |version: &Version| match &spec.requested {
             Requested::Version(request) => match request.kind() {
-                Kind::Exact(exact) => exact == version,
-                Kind::Range(range) => range.matches(version),
-                Kind::Partial => false,
+                VersionKind::Exact(exact) => exact == version,
+                VersionKind::Range(range) => range.matches(version),
+                VersionKind::Partial => false,
             },
             Requested::Ref(_) => true,
         };

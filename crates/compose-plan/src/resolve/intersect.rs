@@ -1,9 +1,9 @@
 //! Two requests for one environment of a repo, made one.
 
-use compose_model::{Requested, VersionRequest, version::Kind};
+use compose_model::{Requested, VersionRequest, version::VersionKind};
 
 /// The request that both agree on: the same one, an exact version inside a range, or two ranges together. `None` when no
-/// commit could answer both, or when only the repo could tell (a branch and a version).
+/// commit could answer both, or when that depends on the repo (a branch and a version).
 pub(super) fn intersect(one: &Requested, other: &Requested) -> Option<Requested> {
     if one == other {
         return Some(one.clone());
@@ -12,10 +12,10 @@ pub(super) fn intersect(one: &Requested, other: &Requested) -> Option<Requested>
         return None;
     };
     match (a.kind(), b.kind()) {
-        (Kind::Exact(x), Kind::Exact(y)) => (x == y).then(|| one.clone()),
-        (Kind::Exact(exact), Kind::Range(range)) => range.matches(exact).then(|| one.clone()),
-        (Kind::Range(range), Kind::Exact(exact)) => range.matches(exact).then(|| other.clone()),
-        (Kind::Range(x), Kind::Range(y)) => {
+        (VersionKind::Exact(x), VersionKind::Exact(y)) => (x == y).then(|| one.clone()),
+        (VersionKind::Exact(exact), VersionKind::Range(range)) => range.matches(exact).then(|| one.clone()),
+        (VersionKind::Range(range), VersionKind::Exact(exact)) => range.matches(exact).then(|| other.clone()),
+        (VersionKind::Range(x), VersionKind::Range(y)) => {
             if y.comparators
                 .iter()
                 .all(|comparator| x.comparators.contains(comparator))

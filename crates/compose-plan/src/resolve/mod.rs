@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
+//! | `tag_version` | the names of tags read as versions |
 //! | `error` | why nothing answers, and what is near |
 //! | `entries` | the entries of all configs, and the nodes that they ask for |
 //! | `graph` | sources that name sources: which, at which version, in which order |
@@ -20,6 +21,7 @@ mod graph;
 mod graph_tests;
 mod intersect;
 mod replay;
+mod tag_version;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,7 @@ use compose_model::{
     CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest,
     refs::{HEADS, TAGS},
     text::escape,
-    version::Kind as VersionKind,
+    version::VersionKind,
 };
 use semver::{Version, VersionReq};
 
@@ -36,9 +38,10 @@ pub use allow::{Allow, NotAllowed};
 pub use entries::{MAX_DEPTH, NodeId};
 pub use error::ResolveError;
 pub use graph::{Graph, OrderedNode};
+pub use tag_version::TagVersion;
 use tags::Tags;
-pub(crate) use tags::named as tag_names;
 pub use tags::tag_version;
+pub(crate) use tags::{is_exact, is_named};
 
 /// What a request resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +92,18 @@ pub fn prefixes<'a>(requests: impl IntoIterator<Item = (&'a TreePath, &'a Reques
 }
 
 fn wanted(environment: &TreePath, requested: &Requested) -> Vec<String> {
-    let tags = |names: Vec<String>| names.into_iter().map(|name| format!("{TAGS}{name}")).collect();
+    // The organisation of a package is not known.
+    let packages = || std::iter::once(tags::PACKAGE_SCOPE.to_owned());
+    let tags = |names: Vec<String>| {
+        names
+            .into_iter()
+            .chain(packages())
+            .map(|name| format!("{TAGS}{name}"))
+            .collect()
+    };
     match requested {
         Requested::Version(version) => match version.kind() {
-            VersionKind::Exact(exact) => tags(tags::exact_names(environment, exact).concat()),
+            VersionKind::Exact(exact) => tags(tags::exact_names(environment, exact)),
             VersionKind::Partial => tags(tags::named(environment, version.as_str())),
             VersionKind::Range(_) => vec![TAGS.to_owned()],
         },
@@ -126,6 +137,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// The highest tag above `version` that looks like a version of an environment, and is not read as one.
+    pub fn not_read(&self, environment: &TreePath, version: &TagVersion) -> Option<&'a str> {
+        self.tags.not_read(environment, None, version)
+    }
+
     /// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
     pub fn newest(&self, environment: &TreePath, pre_releases: bool) -> Option<String> {
         tags::newest(environment, &self.tags, pre_releases)
@@ -146,11 +162,7 @@ fn by_exact(
     exact: &Version,
     tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
-    for names in tags::exact_names(environment, exact) {
-        let found: Vec<(&str, &RefEntry)> = names
-            .iter()
-            .filter_map(|name| Some((name.as_str(), tags.refs.tag(name)?)))
-            .collect();
+    for found in tags.exact(environment, exact) {
         if let Some(tag) = one_commit(&found)? {
             return Ok(tag);
         }
@@ -158,6 +170,7 @@ fn by_exact(
     let near = tags::near(environment, exact, tags);
     Err(ResolveError::NoSuchTag {
         request: request.clone(),
+        range: None,
         near,
     })
 }
@@ -167,17 +180,20 @@ fn by_partial(
     request: &VersionRequest,
     tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
-    let names = tags::named(environment, request.as_str());
-    match names.iter().find_map(|name| Some((name, tags.refs.tag(name)?))) {
-        Some((name, entry)) => Ok(tag(name, entry)),
-        None => {
-            let near = tags::beginning_with(environment, request.as_str(), tags);
-            Err(ResolveError::NoSuchTag {
-                request: request.clone(),
-                near,
-            })
-        }
+    if let Some((name, entry)) = tags.named(environment, request.as_str()) {
+        return Ok(tag(name, entry));
     }
+    // A range is offered only if it works.
+    let range = format!("~{}", request.as_str().trim_start_matches(['v', 'V']));
+    let range = VersionReq::parse(&range).ok().filter(|range| {
+        let versions = tags.versions(environment);
+        versions.iter().any(|found| found.version.is_in(range))
+    });
+    Err(ResolveError::NoSuchTag {
+        request: request.clone(),
+        range: range.map(|range| range.to_string()),
+        near: tags::beginning_with(environment, request.as_str(), tags),
+    })
 }
 
 fn by_range(
@@ -187,26 +203,42 @@ fn by_range(
     tags: &Tags<'_>,
 ) -> Result<Resolved, ResolveError> {
     let versions = tags.versions(environment);
-    let matching = || versions.iter().filter(|found| range.matches(&found.version));
+    let matching = || versions.iter().filter(|found| found.version.is_in(range));
     let Some(highest) = matching().map(|found| &found.version).max() else {
-        let pre_releases_only = versions.iter().all(|found| !found.version.pre.is_empty());
-        let near = tags::highest(versions.into_owned());
+        let pre_releases_only = versions.iter().all(|found| found.version.is_pre_release());
+        let near = if versions.is_empty() {
+            tags::anything_like(request.as_str(), tags.refs)
+        } else {
+            tags::highest(versions.into_owned())
+        };
         return Err(ResolveError::NoMatch {
             request: request.clone(),
             pre_releases_only,
             near,
         });
     };
-    // `1.2.0` and `v1.2.0` are the same version.
-    let found: Vec<(&str, &RefEntry)> = versions
-        .iter()
-        .filter(|found| found.version == *highest)
+    // `1.2.0` and `v1.2.0` are the same version. They go before other spellings, such as `V1.2.0` and `1.02.0`.
+    let spelled = || versions.iter().filter(|found| found.version == *highest);
+    let has_semver = spelled().any(|found| found.version.spelling.is_semver);
+    let found: Vec<(&str, &RefEntry)> = spelled()
+        .filter(|found| found.version.spelling.is_semver == has_semver)
         .map(|found| (found.name, found.entry))
         .collect();
-    one_commit(&found)?.ok_or_else(|| ResolveError::NoMatch {
+    let resolved = one_commit(&found)?.ok_or_else(|| ResolveError::NoMatch {
         request: request.clone(),
         pre_releases_only: false,
         near: Vec::new(),
+    })?;
+    let not_read = tags.not_read(environment, Some(range), highest);
+    Ok(Resolved {
+        warning: not_read.map(|name| {
+            format!(
+                "`{}` looks like a higher version than `{}`, and is not read as one; `ref` can name it",
+                escape(name, 120),
+                escape(&resolved.name, 120)
+            )
+        }),
+        ..resolved
     })
 }
 

@@ -1,4 +1,4 @@
-//! One walk over all sources from the local config down, and what it can tell of the ways it went.
+//! One walk over all sources from the local config down, with the chains of entries that it followed.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,75 +1,152 @@
 //! Which tags may answer an environment's versions.
 //!
-//! A catalog may version its environments separately. For `stacks/eks` the tags are looked for in three scopes: those that
-//! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`), those that begin with its last component
-//! (`eks/1.0.0`, `eks-v1.0.0`), and plain ones. An earlier scope goes before a later one.
+//! A catalog may version its environments separately. For `stacks/eks` the tags are searched in three scopes: those that
+//! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`, `stacks/eks@1.0.0`), those that begin with its last
+//! component (`eks/1.0.0`, `eks-v1.0.0`, `eks@1.0.0`, and `@org/eks@1.0.0` with any `org`), and plain ones. An earlier
+//! scope goes before a later one.
 
-use std::{borrow::Cow, cmp::Ordering, sync::OnceLock};
+use std::{borrow::Cow, cmp::Ordering, collections::HashSet, sync::OnceLock};
 
 use compose_model::{RefEntry, Refs, TreePath, text::nearest};
-use semver::Version;
+use semver::{Version, VersionReq};
 
-/// So many tags an error lists.
+use super::tag_version::TagVersion;
+
+/// The number of tags that an error lists.
 const LISTED: usize = 5;
+
+/// The start of the names of packages in an npm scope, as changesets writes them in tags.
+pub(super) const PACKAGE_SCOPE: &str = "@";
 
 /// A tag that is a version.
 #[derive(Clone)]
 pub(super) struct VersionTag<'a> {
     /// The tag's whole short name.
     pub(super) name: &'a str,
-    pub(super) version: Version,
+    pub(super) version: TagVersion,
     pub(super) entry: &'a RefEntry,
 }
 
-/// What the tags of each scope begin with.
-fn scopes(environment: &TreePath) -> Vec<Vec<String>> {
-    let mut names = vec![environment.as_str()];
-    if environment.file_name() != environment.as_str() {
-        names.push(environment.file_name());
-    }
-    let mut all: Vec<Vec<String>> = names
-        .iter()
-        .map(|name| vec![format!("{name}/"), format!("{name}-")])
-        .collect();
-    all.push(vec![String::new()]);
-    all
+/// A group of tags that belong to an environment.
+struct Scope {
+    /// The beginnings of the tags.
+    prefixes: Vec<String>,
+    /// The name between `@org/` and `@1.0.0`.
+    package: Option<String>,
 }
 
-/// The names that the tag of an exact version may have, by scope.
-pub(super) fn exact_names(environment: &TreePath, version: &Version) -> Vec<Vec<String>> {
-    let names = |scope: Vec<String>| {
-        scope
-            .iter()
-            .flat_map(|prefix| [format!("{prefix}{version}"), format!("{prefix}v{version}")])
+impl Scope {
+    /// The scopes of an environment, without the plain one.
+    fn own(environment: &TreePath) -> Vec<Self> {
+        let path = environment.as_str();
+        let last = environment.file_name();
+        let mut names = vec![path];
+        if last != path {
+            names.push(last);
+        }
+        names
+            .into_iter()
+            .map(|name| Self {
+                prefixes: ["/", "-", "@"].map(|end| format!("{name}{end}")).into(),
+                package: (name == last).then(|| name.to_owned()),
+            })
             .collect()
-    };
-    scopes(environment).into_iter().map(names).collect()
+    }
+
+    /// The scope of tags that are plain versions.
+    fn plain() -> Self {
+        Self {
+            prefixes: vec![String::new()],
+            package: None,
+        }
+    }
+
+    fn all(environment: &TreePath) -> Vec<Self> {
+        let mut all = Self::own(environment);
+        all.push(Self::plain());
+        all
+    }
+
+    /// The names that a tag `name` may have in this scope, except in packages.
+    fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = String> + 's {
+        self.prefixes.iter().map(move |prefix| format!("{prefix}{name}"))
+    }
+
+    /// The rest of a tag of this scope.
+    fn strip<'t>(&self, tag: &'t str) -> Option<&'t str> {
+        let prefixed = self
+            .prefixes
+            .iter()
+            .find_map(|prefix| tag.strip_prefix(prefix.as_str()));
+        prefixed.or_else(|| self.strip_package(tag))
+    }
+
+    fn strip_package<'t>(&self, tag: &'t str) -> Option<&'t str> {
+        let (org, rest) = tag.strip_prefix(PACKAGE_SCOPE)?.split_once('/')?;
+        let version = rest.strip_prefix(self.package.as_deref()?)?.strip_prefix('@')?;
+        (!org.is_empty()).then_some(version)
+    }
+
+    /// The tags of this scope, each with its name and the rest of it, by name.
+    fn tags<'a>(&self, refs: &'a Refs) -> Vec<(&'a str, &'a str, &'a RefEntry)> {
+        let mut found = Vec::new();
+        for prefix in &self.prefixes {
+            found.extend(refs.tags_after(prefix).map(|(rest, entry)| {
+                let name = &entry.name[entry.name.len() - rest.len() - prefix.len()..];
+                (name, rest, entry)
+            }));
+        }
+        if self.package.is_some() {
+            found.extend(refs.tags_after(PACKAGE_SCOPE).filter_map(|(after, entry)| {
+                let name = &entry.name[entry.name.len() - after.len() - PACKAGE_SCOPE.len()..];
+                Some((name, self.strip_package(name)?, entry))
+            }));
+        }
+        found.sort_by_key(|(name, ..)| *name);
+        found
+    }
+}
+
+/// The names that the tag of an exact version may have, except in packages.
+pub(super) fn exact_names(environment: &TreePath, version: &Version) -> Vec<String> {
+    let scopes = Scope::all(environment);
+    spellings(version)
+        .iter()
+        .flat_map(|name| scopes.iter().flat_map(|scope| scope.named(name)))
+        .collect()
+}
+
+fn spellings(version: &Version) -> [String; 2] {
+    [version.to_string(), format!("v{version}")]
 }
 
 /// The names that a tag of exactly this name may have in the scopes, first scope first.
 pub(crate) fn named(environment: &TreePath, name: &str) -> Vec<String> {
-    scopes(environment)
-        .concat()
+    Scope::all(environment)
         .iter()
-        .map(|prefix| format!("{prefix}{name}"))
+        .flat_map(|scope| scope.named(name).collect::<Vec<_>>())
         .collect()
 }
 
+/// Returns whether a tag is of exactly this name to an environment.
+pub(crate) fn is_named(environment: &TreePath, name: &str, tag: &str) -> bool {
+    Scope::all(environment)
+        .iter()
+        .any(|scope| scope.strip(tag) == Some(name))
+}
+
+/// Returns whether a tag stands for an exact version to an environment.
+pub(crate) fn is_exact(environment: &TreePath, version: &Version, tag: &str) -> bool {
+    spellings(version)
+        .iter()
+        .any(|name| is_named(environment, name, tag))
+}
+
 /// The version that a tag stands for, to an environment: `eks/v1.0.0` is 1.0.0 to `eks` and `stacks/eks`.
-pub fn tag_version(environment: &TreePath, tag: &str) -> Option<Version> {
-    scopes(environment)
+pub fn tag_version(environment: &TreePath, tag: &str) -> Option<TagVersion> {
+    Scope::all(environment)
         .iter()
-        .find_map(|scope| version_in(scope, tag))
-}
-
-fn version_in(scope: &[String], tag: &str) -> Option<Version> {
-    scope
-        .iter()
-        .find_map(|prefix| version_of(tag.strip_prefix(prefix.as_str())?))
-}
-
-fn version_of(bare: &str) -> Option<Version> {
-    Version::parse(bare.strip_prefix('v').unwrap_or(bare)).ok()
+        .find_map(|scope| TagVersion::parse(scope.strip(tag)?))
 }
 
 /// A repo's tags. Those that are plain versions are the same for all environments, and are read once.
@@ -84,35 +161,117 @@ impl<'a> Tags<'a> {
         Self { refs, plain }
     }
 
+    /// The tags of an exact version, by scope.
+    pub(super) fn exact(
+        &self,
+        environment: &TreePath,
+        version: &Version,
+    ) -> Vec<Vec<(&'a str, &'a RefEntry)>> {
+        let spellings = spellings(version);
+        let refs = self.refs;
+        let of = |scope: Scope| {
+            let names = spellings
+                .iter()
+                .flat_map(|spelling| scope.named(spelling).collect::<Vec<_>>());
+            let mut found: Vec<(&'a str, &'a RefEntry)> = names
+                .filter_map(|name| {
+                    let entry = refs.tag(&name)?;
+                    Some((&entry.name[entry.name.len() - name.len()..], entry))
+                })
+                .collect();
+            found.extend(scope.package.iter().flat_map(|_| {
+                let tags = scope.tags(refs).into_iter();
+                tags.filter(|(name, rest, _)| {
+                    name.starts_with(PACKAGE_SCOPE) && spellings.iter().any(|spelling| spelling == rest)
+                })
+                .map(|(name, _, entry)| (name, entry))
+            }));
+            found
+        };
+        Scope::all(environment).into_iter().map(of).collect()
+    }
+
+    /// The tag of exactly this name, in the first scope that has it.
+    pub(super) fn named(&self, environment: &TreePath, wanted: &str) -> Option<(&'a str, &'a RefEntry)> {
+        Scope::all(environment).iter().find_map(|scope| {
+            let mut tags = scope.tags(self.refs).into_iter();
+            let (name, _, entry) = tags.find(|(_, rest, _)| *rest == wanted)?;
+            Some((name, entry))
+        })
+    }
+
     /// The tags that answer the environment's ranges, by name: those of the first scope that has any.
     pub(super) fn versions(&self, environment: &TreePath) -> Cow<'_, [VersionTag<'a>]> {
-        let mut scopes = scopes(environment);
-        // The last scope is everybody's.
-        scopes.pop();
-        let own = scopes.into_iter().map(|scope| self.beginning(&scope));
-        match own.into_iter().find(|found| !found.is_empty()) {
-            Some(own) => Cow::Owned(own),
-            None => Cow::Borrowed(self.plain.get_or_init(|| self.beginning(&[String::new()]))),
+        match self.own(environment) {
+            Some((_, own)) => Cow::Owned(own),
+            None => Cow::Borrowed(self.plain.get_or_init(|| self.in_scope(&Scope::plain()))),
         }
     }
 
-    fn beginning(&self, scope: &[String]) -> Vec<VersionTag<'a>> {
-        let refs = self.refs;
-        let of = |prefix: &String| {
-            let length = prefix.len();
-            refs.tags_after(prefix).filter_map(move |(bare, entry)| {
-                let version = version_of(bare)?;
-                Some(VersionTag {
-                    name: &entry.name[entry.name.len() - bare.len() - length..],
-                    version,
-                    entry,
-                })
-            })
-        };
-        let mut found: Vec<VersionTag<'a>> = scope.iter().flat_map(of).collect();
-        found.sort_by_key(|tag| tag.name);
-        found
+    fn own(&self, environment: &TreePath) -> Option<(Scope, Vec<VersionTag<'a>>)> {
+        Scope::own(environment).into_iter().find_map(|scope| {
+            let found = self.in_scope(&scope);
+            (!found.is_empty()).then_some((scope, found))
+        })
     }
+
+    fn in_scope(&self, scope: &Scope) -> Vec<VersionTag<'a>> {
+        let read = scope
+            .tags(self.refs)
+            .into_iter()
+            .filter_map(|(name, rest, entry)| {
+                let version = TagVersion::parse(rest)?;
+                Some(VersionTag { name, version, entry })
+            });
+        without_aliases(read.collect())
+    }
+
+    /// The highest tag above `chosen` that looks like a version of the range and is not read as one.
+    pub(super) fn not_read(
+        &self,
+        environment: &TreePath,
+        range: Option<&VersionReq>,
+        chosen: &TagVersion,
+    ) -> Option<&'a str> {
+        let scope = self
+            .own(environment)
+            .map_or_else(Scope::plain, |(scope, _)| scope);
+        scope
+            .tags(self.refs)
+            .into_iter()
+            .filter(|(_, rest, _)| TagVersion::parse(rest).is_none())
+            .filter_map(|(name, rest, _)| Some((TagVersion::resembled(rest)?, name)))
+            .filter(|(version, _)| version > chosen && range.is_none_or(|range| version.is_in(range)))
+            .max()
+            .map(|(_, name)| name)
+    }
+}
+
+/// The tags without those that move along with others: `v1` and `v1.2` beside `v1.2.3`. A single number without a `v`
+/// is a version only where no tag has more numbers: beside `1.2.3`, the tag `20240115` is a date.
+fn without_aliases(mut tags: Vec<VersionTag<'_>>) -> Vec<VersionTag<'_>> {
+    if tags.iter().all(|tag| tag.version.spelling.numbers >= 3) {
+        return tags;
+    }
+    let mut fuller: HashSet<(u64, Option<u64>)> = HashSet::new();
+    for VersionTag { version, .. } in tags.iter().filter(|tag| !tag.version.is_pre_release()) {
+        if version.spelling.numbers >= 2 {
+            fuller.insert((version.semver.major, None));
+        }
+        if version.spelling.numbers >= 3 {
+            fuller.insert((version.semver.major, Some(version.semver.minor)));
+        }
+    }
+    let is_single = tags.iter().all(|tag| tag.version.spelling.numbers == 1);
+    tags.retain(|VersionTag { version, .. }| {
+        let Version { major, minor, .. } = version.semver;
+        match version.spelling.numbers {
+            1 => (is_single || version.spelling.has_v) && !fuller.contains(&(major, None)),
+            2 => !fuller.contains(&(major, Some(minor))),
+            _ => true,
+        }
+    });
+    tags
 }
 
 /// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
@@ -120,7 +279,7 @@ pub(super) fn newest(environment: &TreePath, tags: &Tags<'_>, pre_releases: bool
     let found = tags.versions(environment);
     let fits = found
         .iter()
-        .filter(|tag| pre_releases || tag.version.pre.is_empty());
+        .filter(|tag| pre_releases || !tag.version.is_pre_release());
     fits.max_by(|a, b| a.version.cmp(&b.version))
         .map(|tag| tag.name.to_owned())
 }
@@ -132,7 +291,7 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) ->
         return anything_like(&wanted.to_string(), tags.refs);
     }
     found.sort_by_key(|tag| {
-        let v = &tag.version;
+        let v = &tag.version.semver;
         // Below another major, its highest minor is the nearest; above, its lowest.
         let beside = |order: Ordering, wanted| match order {
             Ordering::Less => u64::MAX,
@@ -153,7 +312,7 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) ->
     });
     let same_major = found
         .iter()
-        .filter(|tag| tag.version.major == wanted.major)
+        .filter(|tag| tag.version.semver.major == wanted.major)
         .count();
     found.truncate(if same_major == 0 {
         LISTED
@@ -170,19 +329,21 @@ pub(super) fn beginning_with(environment: &TreePath, partial: &str, tags: &Tags<
     if found.is_empty() {
         return anything_like(partial, tags.refs);
     }
-    let bare = partial.trim_start_matches('v');
+    let bare = partial.trim_start_matches(['v', 'V']);
     let other = if bare == partial {
         format!("v{bare}")
     } else {
         bare.to_owned()
     };
-    let mut near: Vec<String> = named(environment, &other);
-    near.retain(|name| tags.refs.tag(name).is_some());
+    let respelled = tags.named(environment, &other).map(|(name, _)| name);
+    let mut near: Vec<String> = respelled.into_iter().map(str::to_owned).collect();
     let beginning = format!("{bare}.");
     let (matching, others): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|tag| tag.version.to_string().starts_with(&beginning));
+        .partition(|tag| tag.version.semver.to_string().starts_with(&beginning));
     near.extend(highest(if matching.is_empty() { others } else { matching }));
+    let mut listed = HashSet::new();
+    near.retain(|name| listed.insert(name.clone()));
     near.truncate(LISTED);
     near
 }
@@ -196,8 +357,8 @@ pub(super) fn highest(mut tags: Vec<VersionTag<'_>>) -> Vec<String> {
         .collect()
 }
 
-/// For repos whose tags are no versions.
-fn anything_like(wanted: &str, refs: &Refs) -> Vec<String> {
+/// The nearest tags of a repo whose tags are not versions.
+pub(super) fn anything_like(wanted: &str, refs: &Refs) -> Vec<String> {
     let like = nearest(wanted, refs.tags().map(|(name, _)| name), LISTED);
     let found: Vec<&str> = if like.is_empty() {
         refs.tags().map(|(name, _)| name).take(LISTED).collect()

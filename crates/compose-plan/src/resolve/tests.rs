@@ -2,7 +2,7 @@ use compose_model::{Cause, CommitId, ObjectId, RefEntry, Refs, Requested, TreePa
 use proptest::prelude::*;
 use semver::{Version, VersionReq};
 
-use super::{Kind, ResolveError, Resolved, prefixes, resolve, tag_version};
+use super::{Kind, ResolveError, Resolved, TagVersion, prefixes, resolve, tag_version};
 
 fn commit(n: u8) -> CommitId {
     CommitId(ObjectId::from_bytes([n; 20]))
@@ -86,7 +86,7 @@ fn a_missing_tag_names_the_nearest() {
     ]);
     insta::assert_snapshot!(answer("eks", &version("1.2.1"), &refs), @"there is no tag for version `1.2.1` (the nearest tags are `v1.2.0`, `1.2.3`, `1.3.0`, `1.0.0`)");
     insta::assert_snapshot!(answer("eks", &version("1.2"), &refs), @"there is no tag for version `1.2` (`~1.2` asks for the newest 1.2.x; the nearest tags are `1.2.3`, `v1.2.0`)");
-    insta::assert_snapshot!(answer("eks", &version("9"), &refs), @"there is no tag for version `9` (`~9` asks for the newest 9.x; the nearest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
+    insta::assert_snapshot!(answer("eks", &version("9"), &refs), @"there is no tag for version `9` (the nearest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("^6"), &refs), @"no tag matches version `^6` (the highest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("1.2.1"), &Refs::default()), @"there is no tag for version `1.2.1` ()");
     // Of a lower major the highest is the nearest, of a higher one the lowest.
@@ -117,8 +117,9 @@ fn a_range_takes_the_highest_in_semver_order() {
         ("~1.2", "1.2.0"),
         ("1.x", "v1.10.0"),
         (">=1.3 <1.10", "1.9.0"),
-        ("*", "10.0.0"),
-        ("latest", "10.0.0"),
+        ("*", "11.0"),
+        ("latest", "11.0"),
+        ("<11", "10.0.0"),
         ("<2", "v1.10.0"),
         (">=2.0.0-rc.0, <3", "2.0.0-rc.1"),
         ("=1.9.0", "1.9.0"),
@@ -177,6 +178,10 @@ fn an_environments_own_tags_go_first_and_alone_answer_its_ranges() {
         "eks/v1.0.0",
         "eks-1.0.0",
         "eks-v1.0.0",
+        "stacks/eks@1.0.0",
+        "eks@1.0.0",
+        "eks@v1.0.0",
+        "@org/eks@1.0.0",
     ] {
         let tag = format!("tags/{own}");
         let refs = refs(&[
@@ -184,6 +189,8 @@ fn an_environments_own_tags_go_first_and_alone_answer_its_ranges() {
             ("tags/1.0.0", 2),
             ("tags/2.0.0", 3),
             ("tags/eks-addons-3.0.0", 4),
+            ("tags/@org/web-eks@3.0.0", 4),
+            ("tags/@/eks@3.0.0", 4),
         ]);
         assert_eq!(answer("stacks/eks", &version("1.0.0"), &refs), own);
         assert_eq!(answer("stacks/eks", &version("*"), &refs), own);
@@ -192,12 +199,78 @@ fn an_environments_own_tags_go_first_and_alone_answer_its_ranges() {
         assert_eq!(answer("stacks/eks", &version("2.0.0"), &refs), "2.0.0");
         assert_eq!(
             tag_version(&TreePath::new("stacks/eks").unwrap(), own),
-            Some(Version::new(1, 0, 0))
+            TagVersion::parse("1.0.0")
         );
     }
     let both = refs(&[("tags/stacks/eks/1.0.0", 1), ("tags/eks/2.0.0", 2)]);
     assert_eq!(answer("stacks/eks", &version("*"), &both), "stacks/eks/1.0.0");
     assert_eq!(answer("eks", &version("*"), &both), "eks/2.0.0");
+}
+
+/// The newest of the tags for a range, with the warning.
+fn newest(range: &str, tags: &[&str]) -> (String, Option<String>) {
+    let tags: Vec<String> = tags.iter().map(|tag| format!("tags/{tag}")).collect();
+    let entries: Vec<(&str, u8)> = tags.iter().map(String::as_str).zip(1..).collect();
+    let resolved = of("eks", &version(range), &refs(&entries)).unwrap();
+    (resolved.name, resolved.warning)
+}
+
+#[test]
+fn tags_that_are_nearly_versions_are_ordered_by_their_numbers() {
+    for (range, tags, tag) in [
+        ("latest", &["2024.11.30", "2025.01.15"][..], "2025.01.15"),
+        ("^1", &["v1.0.0", "v1.1", "v1.2"], "v1.2"),
+        ("^1", &["1.8.0", "1.09.0"], "1.09.0"),
+        ("~1.1", &["v1.0", "v1.1", "v1.2"], "v1.1"),
+        ("*", &["1.2.3.9", "1.2.3.10"], "1.2.3.10"),
+        ("*", &["v1", "v2", "v10"], "v10"),
+        ("*", &["v1.9.0", "V1.10.0"], "V1.10.0"),
+        ("*", &["eks-v1.1", "eks-v1.0.0", "3.0.0"], "eks-v1.1"),
+        (">=2025.2", &["2025.01.15", "2025.02.01"], "2025.02.01"),
+        // Tags that move along with others are not versions of their own.
+        ("^1", &["v1", "v1.1", "v1.1.0", "v1.1.1", "v1.0.0"], "v1.1.1"),
+        ("*", &["v2", "v1.9.0", "v2.0.0"], "v2.0.0"),
+        ("*", &["v2", "v2.0.0-rc.1", "v1.9.0"], "v2"),
+        // A number alone is a version only where nothing else is.
+        ("*", &["1.2.0", "20240115"], "1.2.0"),
+        ("*", &["1", "2", "10"], "10"),
+        // Semver's own spelling goes before another one of the same version.
+        ("*", &["1.08.0", "1.8.0", "V1.8.0"], "1.8.0"),
+        ("*", &["1.9.0", "1.10-rc.1"], "1.9.0"),
+    ] {
+        assert_eq!(newest(range, tags), (tag.to_owned(), None), "{range} {tags:?}");
+    }
+    assert_eq!(
+        answer("eks", &version("2025.01.15"), &refs(&[("tags/2025.01.15", 1)])),
+        "2025.01.15"
+    );
+    assert_eq!(
+        answer("eks", &version("1.1.0"), &refs(&[("tags/1.1", 1)])),
+        "there is no tag for version `1.1.0` (the nearest tags are `1.1`)"
+    );
+}
+
+#[test]
+fn a_higher_tag_that_is_not_read_as_a_version_is_reported() {
+    insta::assert_snapshot!(newest("^1", &["1.0.0", "1.1.0.Final", "1.2.0.Final", "2.0.0.Final"]).1.unwrap(), @"`1.2.0.Final` looks like a higher version than `1.0.0`, and is not read as one; `ref` can name it");
+    insta::assert_snapshot!(newest("*", &["v1.0.0", "v2_1"]).1.unwrap(), @"`v2_1` looks like a higher version than `v1.0.0`, and is not read as one; `ref` can name it");
+    insta::assert_snapshot!(newest("*", &["eks/1.0.0", "eks/1.2.3.4.5", "9.0.0.Final"]).1.unwrap(), @"`eks/1.2.3.4.5` looks like a higher version than `eks/1.0.0`, and is not read as one; `ref` can name it");
+    for (range, tags) in [
+        ("~1.0", &["1.0.0", "1.1.0.Final"][..]),
+        ("*", &["2.0.0", "1.1.0.Final"]),
+        ("*", &["1.0.0", "2.0.0rc1", "nightly-9", "2024-01-15"]),
+    ] {
+        assert_eq!(newest(range, tags).1, None, "{range} {tags:?}");
+    }
+}
+
+#[test]
+fn a_range_that_is_offered_works() {
+    let short = refs(&[("tags/v1.1", 1), ("tags/v1.0.0", 2)]);
+    insta::assert_snapshot!(answer("eks", &version("1.1"), &short), @"there is no tag for version `1.1` (`~1.1` asks for the newest 1.1.x; the nearest tags are `v1.1`)");
+    assert_eq!(answer("eks", &version("~1.1"), &short), "v1.1");
+    insta::assert_snapshot!(answer("eks", &version("2.3"), &short), @"there is no tag for version `2.3` (the nearest tags are `v1.1`, `v1.0.0`)");
+    insta::assert_snapshot!(answer("eks", &version("2025.01.16"), &short), @"there is no tag for version `2025.01.16` (the nearest tags are `v1.1`, `v1.0.0`)");
 }
 
 #[test]
@@ -256,18 +329,27 @@ fn only_the_refs_that_can_matter_are_asked_for() {
         ask(&[("eks", version("1.0.0"))]),
         [
             "1.0.0",
+            "@",
             "eks-1.0.0",
             "eks-v1.0.0",
             "eks/1.0.0",
             "eks/v1.0.0",
+            "eks@1.0.0",
+            "eks@v1.0.0",
             "v1.0.0"
         ]
         .map(|tag| format!("refs/tags/{tag}"))
     );
-    assert_eq!(ask(&[("a/b", version("1.0.0"))]).len(), 10);
+    assert_eq!(ask(&[("a/b", version("1.0.0"))]).len(), 15);
     assert_eq!(
         ask(&[("eks", version("1.0"))]),
-        ["refs/tags/1.0", "refs/tags/eks-1.0", "refs/tags/eks/1.0"]
+        [
+            "refs/tags/1.0",
+            "refs/tags/@",
+            "refs/tags/eks-1.0",
+            "refs/tags/eks/1.0",
+            "refs/tags/eks@1.0"
+        ]
     );
     assert_eq!(
         ask(&[
@@ -329,12 +411,12 @@ proptest! {
         let tags: Vec<String> = versions.iter().map(|(version, v)| format!("tags/{}{version}", if *v { "v" } else { "" })).collect();
         let entries: Vec<(&str, u8)> = tags.iter().rev().zip(1..).map(|(tag, n)| (tag.as_str(), n)).collect();
         let oracle = VersionReq::parse(&range).unwrap();
-        let expected = versions.keys().rfind(|version| oracle.matches(version));
+        let expected = versions.keys().rfind(|version| oracle.matches(version)).and_then(|version| TagVersion::parse(&version.to_string()));
         let found = of("eks", &version(&range), &refs(&entries)).ok();
         let found = found.and_then(|found| tag_version(&TreePath::new("eks").unwrap(), &found.name));
-        prop_assert_eq!(found.as_ref(), expected);
+        prop_assert_eq!(&found, &expected);
         // More refs change nothing.
-        let noise = [("heads/9.9.9", 99), ("tags/9.9", 99), ("tags/web/9.9.9", 99), ("tags/web-9.9.9", 99)];
+        let noise = [("heads/9.9.9", 99), ("tags/9.9/x", 99), ("tags/web/9.9.9", 99), ("tags/web-9.9.9", 99)];
         let noisy: Vec<(&str, u8)> = entries.iter().copied().chain(noise).collect();
         let again = of("eks", &version(&range), &refs(&noisy)).ok();
         prop_assert_eq!(again.and_then(|found| tag_version(&TreePath::new("eks").unwrap(), &found.name)), found);
@@ -342,7 +424,7 @@ proptest! {
 
     #[test]
     fn the_refs_asked_for_are_enough(
-        versions in proptest::collection::btree_set((any_version(), 0usize..5), 0..12),
+        versions in proptest::collection::btree_set((any_version(), 0usize..7), 0..12),
         wanted in prop_oneof![any_version().prop_map(|version| version.to_string()), any_range()],
     ) {
         let spelled = |(version, style): &(Version, usize)| match style {
@@ -350,6 +432,8 @@ proptest! {
             1 => format!("tags/v{version}"),
             2 => format!("tags/eks/{version}"),
             3 => format!("tags/eks-v{version}"),
+            4 => format!("tags/eks@{version}"),
+            5 => format!("tags/@org/eks@{version}"),
             _ => format!("tags/stacks/eks/{version}"),
         };
         let tags: Vec<String> = versions.iter().map(spelled).collect();

@@ -12,10 +12,10 @@ use crate::{
     layer::{ContentsError, Origin, Source},
 };
 
-/// Larger texts are only told to differ: their diff would be of no use to anybody.
+/// For larger texts only the fact that they differ is reported, because nobody reads such a diff.
 const LARGEST: usize = 1 << 20;
 
-/// What became of one contribution to one file.
+/// The change of one contribution to one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDiff {
     /// The composed file, relative to the environment.
@@ -95,7 +95,7 @@ fn who(from: &Provenance, sources: &[Source]) -> String {
 }
 
 /// A unified diff, or `None` where both sides have the same bytes. Files that are no text, or too long for a reader,
-/// are told to differ in one line, as `diff` does.
+/// are reported to differ in one line, as `diff` does.
 pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<StyledText> {
     if old.bytes == new.bytes {
         return None;

@@ -1,4 +1,4 @@
-//! The composition told to machines ([`json`]) and to people: at a glance ([`text`](mod@text)), line by line
+//! Reports of a composition for machines ([`json`]) and for people: at a glance ([`text`](mod@text)), line by line
 //! ([`diff`]), as a picture ([`graph`]), on the page of a CI run ([`markdown`]).
 
 mod conflicts;

@@ -74,7 +74,7 @@ pub fn sources(sources: &[Source]) -> String {
     sources.iter().map(line).collect()
 }
 
-/// Every conflict, grouped by those between whom it is, with the remedies of each; empty when there is none.
+/// Returns every conflict with its remedies, grouped by the parties that disagree.
 pub fn conflicts(composition: &Composition, sources: &[Source]) -> StyledText {
     let mut out = StyledText::new();
     let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
@@ -177,7 +177,7 @@ impl Reader<'_> {
             source.repo
         );
         if !source.via.is_empty() {
-            let via: Vec<String> = source.via.iter().map(|via| self.short(*via)).collect();
+            let via: Vec<String> = source.via.iter().map(|via| self.source_name(*via)).collect();
             head.push_str(&format!("  (by way of {})", via.join(" > ")));
         }
         head
@@ -293,11 +293,11 @@ impl Reader<'_> {
             styled::ADDED,
             format!("adds {}", counted(count, "file")),
         ));
-        let told = places.into_iter().map(|(place, (count, only))| match count {
+        let entries = places.into_iter().map(|(place, (count, only))| match count {
             1 => only,
             count => format!("{place} ({count})"),
         });
-        capped(lines, told);
+        capped(lines, entries);
     }
 
     /// What the source has and its entry leaves out, by directory and key.
@@ -319,13 +319,13 @@ impl Reader<'_> {
             return;
         }
         lines.push(Line::top(PLAIN, format!("leaves out {}", counted(count, "file"))));
-        let told = places
+        let entries = places
             .into_iter()
             .map(|((place, by), (count, only))| match count {
                 1 => format!("{only} (by {by})"),
                 count => format!("{place} ({count}, by {by})"),
             });
-        capped(lines, told);
+        capped(lines, entries);
     }
 
     fn listed<'f>(
@@ -336,10 +336,10 @@ impl Reader<'_> {
         files: impl Iterator<Item = &'f ComposedFile>,
         more: impl Fn(&Self, &ComposedFile) -> String,
     ) {
-        let told: Vec<String> = files
+        let paths: Vec<String> = files
             .map(|file| format!("{}{}", self.relative(&file.path), more(self, file)))
             .collect();
-        match told.as_slice() {
+        match paths.as_slice() {
             [] => {}
             [one] => lines.push(Line::top(style, format!("{verb} {one}"))),
             many => {
@@ -356,7 +356,7 @@ impl Reader<'_> {
         let mut names: Vec<String> = below
             .iter()
             .map(|from| match from.origin {
-                Origin::Source(id) => self.short(id),
+                Origin::Source(id) => self.source_name(id),
                 Origin::Local => "your own".to_owned(),
             })
             .collect();
@@ -367,7 +367,7 @@ impl Reader<'_> {
     fn deployments(&self) -> Vec<String> {
         let one = |(index, deployment): (usize, &crate::compose::Deployment)| {
             let by = match deployment.by {
-                DeclaredBy::Source(id) => format!(", from {}", self.short(id)),
+                DeclaredBy::Source(id) => format!(", from {}", self.source_name(id)),
                 DeclaredBy::Local | DeclaredBy::Image => String::new(),
             };
             let absent = if deployment.present {
@@ -391,17 +391,17 @@ impl Reader<'_> {
 
     /// What merges lost.
     fn notes(&self) -> Vec<String> {
-        let told = |file: &ComposedFile| {
+        let notes_of = |file: &ComposedFile| {
             let path = self.relative(&file.path);
             file.notes
                 .iter()
                 .map(move |note| format!("{path}: {note}"))
                 .collect::<Vec<_>>()
         };
-        self.composition.files.iter().flat_map(told).collect()
+        self.composition.files.iter().flat_map(notes_of).collect()
     }
 
-    fn short(&self, id: SourceId) -> String {
+    fn source_name(&self, id: SourceId) -> String {
         wording::short_label(&self.sources[id.0], self.sources)
     }
 
@@ -421,10 +421,10 @@ fn directory(path: &str) -> String {
     }
 }
 
-fn capped(lines: &mut Lines, told: impl ExactSizeIterator<Item = String>) {
-    let all = told.len();
+fn capped(lines: &mut Lines, entries: impl ExactSizeIterator<Item = String>) {
+    let all = entries.len();
     let shown = if all > MOST + 1 { MOST } else { all };
-    lines.extend(told.take(shown).map(Line::below));
+    lines.extend(entries.take(shown).map(Line::below));
     if shown < all {
         lines.push(Line::below(format!("and {} more", all - shown)));
     }

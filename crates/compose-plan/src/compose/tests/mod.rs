@@ -6,8 +6,8 @@ mod nested;
 mod places;
 mod properties;
 mod rename_warnings;
+mod reports;
 mod rules;
-mod told;
 
 use crate::{
     compose::{Action, Composition, Provenance},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Path, action and contributions of every file.
-fn told(composition: &Composition) -> Vec<(&str, Action, Vec<String>)> {
+fn summary(composition: &Composition) -> Vec<(&str, Action, Vec<String>)> {
     let from = |from: &Provenance| match from.origin {
         Origin::Local => "local".to_owned(),
         Origin::Source(id) => format!("{} {}", id.0, from.path),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use compose_model::{Cancel, Cause, Diagnostic, ExitCode, TreeFile};
 
-use super::{strings, told};
+use super::{strings, summary};
 use crate::{
     compose::{
         Action, ComposeError, ConflictKind, Write,
@@ -23,7 +23,7 @@ fn terraform_files_all_stay() {
         .source("c", &[("t/main.tf", "a"), ("t/other.tf.json", "c")]);
     let composition = world.composed();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [
             (
                 "dev/t/main.c.tf",
@@ -93,7 +93,7 @@ fn shared_directories_stand_beside_the_environment_under_the_same_rules() {
     .part(scripts(), &[("lib/a.sh", "b")]);
     let composition = world.compose();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [(
             "_scripts/both.sh",
             Action::Override,
@@ -111,10 +111,10 @@ fn shared_directories_stand_beside_the_environment_under_the_same_rules() {
 fn local_files_are_listed_for_a_plan_only() {
     let mut world =
         World::new(&[("dev/a/b", ""), ("dev/c", ""), ("prod/d", "")]).source("eks", &[("e", "1")]);
-    assert_eq!(told(&world.composed()).len(), 1);
+    assert_eq!(summary(&world.composed()).len(), 1);
     world.list_local = true;
     assert_eq!(
-        told(&world.composed()),
+        summary(&world.composed()),
         [
             ("dev/a/b", Action::Local, strings(&["local"])),
             ("dev/c", Action::Local, strings(&["local"])),
@@ -136,7 +136,7 @@ fn a_shared_directorys_own_files_are_listed_and_its_neighbours_are_not() {
     world.environment = path("stacks/dev");
     world.list_local = true;
     assert_eq!(
-        told(&world.composed()),
+        summary(&world.composed()),
         [
             ("_scripts/a.sh", Action::Add, strings(&["0 _scripts/a.sh"])),
             ("_scripts/mine.sh", Action::Local, strings(&["local"])),

@@ -2,7 +2,7 @@
 
 use compose_model::{FileMode, OnConflict};
 
-use super::{strings, told};
+use super::{strings, summary};
 use crate::{
     compose::{
         Action, ConflictKind, Holds, Write,
@@ -16,7 +16,7 @@ fn a_file_of_one_source_is_added_as_it_is() {
     let world = World::new(&[]).source("eks", &[("terraform/run.sh*", "x"), ("README.md", "y")]);
     let composition = world.composed();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [
             ("dev/README.md", Action::Add, strings(&["0 eks/README.md"])),
             (
@@ -67,7 +67,7 @@ fn the_same_bytes_and_mode_twice_are_one_file() {
         .source("b", &[("b.md", "same"), ("c.md", "same")]);
     let composition = world.composed();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [
             ("dev/b.md", Action::Add, strings(&["0 a/b.md", "1 b/b.md"])),
             (
@@ -87,7 +87,7 @@ fn local_wins_over_a_source_and_the_plan_says_so() {
         .source("eks", &[("a.sh", "theirs"), ("b.sh", "same")]);
     let composition = world.composed();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [
             ("dev/a.sh", Action::Override, strings(&["0 eks/a.sh", "local"])),
             ("dev/b.sh", Action::Override, strings(&["0 eks/b.sh", "local"])),
@@ -103,7 +103,7 @@ fn what_is_neither_file_nor_directory_stays_the_users() {
         .with_other("dev/a.sh")
         .source("eks", &[("a.sh", "theirs")]);
     assert_eq!(
-        told(&world.composed()),
+        summary(&world.composed()),
         [("dev/a.sh", Action::Override, strings(&["0 eks/a.sh", "local"]))]
     );
 }
@@ -224,7 +224,7 @@ fn a_source_wins_over_what_it_nests_and_over_its_default_folder() {
         .part(Part::Environment, &[("x", "eks")]);
     let composition = world.composed();
     assert_eq!(
-        told(&composition),
+        summary(&composition),
         [
             (
                 "dev/x",
