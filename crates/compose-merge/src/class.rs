@@ -52,7 +52,7 @@ pub const TABLE: &[Row] = &[
         Class::Whole,
     ),
     row(
-        "**/bitops.config.yaml",
+        file_name::CONFIG_GLOB,
         "BitOps' configuration",
         Class::Merge(&Yaml),
     ),

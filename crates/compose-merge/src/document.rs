@@ -86,7 +86,7 @@ fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, 
                 return Err(refused(Reason::ChangedValue));
             }
             let lost = lost(&trees, &again);
-            let changed = text.trim_start_matches('\u{feff}') != trees[base].text;
+            let changed = compose_yaml::without_bom(&text) != trees[base].text;
             (if changed { text.into_bytes() } else { own(base) }, lost)
         }
     };

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use compose_yaml::{Edit, apply, leading, line_break};
+use compose_yaml::{Edit, MAX_BYTES, apply, leading, line_break};
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
     refusal::{Expansion, KeyProblem, Reason, Refusal, Unmergeable},
-    tree::{Kind, Loaded, MAX_BYTES, Map, MapEntry, Node, NodeId, NodeRef, Tree},
+    tree::{Kind, Loaded, Map, MapEntry, Node, NodeId, NodeRef, Tree},
     value::ValueId,
 };
 

@@ -8,11 +8,10 @@ use hcl_edit::{
     structure::Body,
 };
 
-use compose_yaml::{Lines, Scalar};
+use compose_yaml::{Lines, Scalar, Utf8};
 
 use super::{
     refusal::{Reason, Refusal},
-    source_text::{self, SourceText},
     value::{ValueId, Values},
 };
 
@@ -27,7 +26,8 @@ pub(super) struct File<'t> {
 
 /// Parses a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, Refusal> {
-    let SourceText { text, bom } = source_text::decode(bytes)?;
+    let Utf8 { text, bom } =
+        compose_yaml::decode_utf8(bytes).map_err(|error| Refusal::unreadable(error, ""))?;
     let text = if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
     } else {

@@ -4,21 +4,21 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
-use compose_yaml::{Lines, Scalar};
+use compose_yaml::{Lines, MAX_NODES, Scalar, Utf8};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
     refusal::{Reason, Refusal},
-    source_text::{self, SourceText},
-    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style, Tree},
+    tree::{Kind, MAX_DEPTH, Map, MapEntry, Node, NodeId, Style, Tree},
     value::{ValueId, Values},
 };
 
 /// Parses one file.
 pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, Refusal> {
-    let SourceText { text, bom } = source_text::decode(bytes)?;
+    let Utf8 { text, bom } =
+        compose_yaml::decode_utf8(bytes).map_err(|error| Refusal::unreadable(error, ""))?;
     let lines = Lines::of_line_feeds(text);
     let root = read::<&RawValue>(text).map_err(|error| refused(error, text, &lines, 0))?;
     let mut builder = JsonBuilder {

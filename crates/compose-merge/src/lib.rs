@@ -34,7 +34,7 @@
 //! | `deep` | the merge by meaning |
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
-//! | `source_text`, `comments`, `key_path` | what all types of files share |
+//! | `comments`, `key_path` | what all types of files share |
 //! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions` | Terraform's files |
 
 mod block;
@@ -52,7 +52,6 @@ mod lock_hcl;
 mod merger;
 mod precedence;
 mod refusal;
-mod source_text;
 mod splice;
 mod terraform;
 mod tfvars;

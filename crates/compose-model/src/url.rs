@@ -20,13 +20,22 @@ pub enum Scheme {
 #[derive(Clone)]
 pub struct RepoUrl {
     scheme: Scheme,
-    /// The address as git accepts it: `https://host/path`, `user@host:path` or `/path`. It never
-    /// contains a password.
+    /// The address as the user wrote it, which git accepts: `https://host/path`, `user@host:path`
+    /// or `/path`. It never contains a password.
     text: String,
-    host: Option<String>,
+    host: Option<Host>,
     port: Option<u16>,
     path: String,
     key: String,
+}
+
+/// A host's name in both spellings.
+#[derive(Clone)]
+struct Host {
+    /// For comparisons: DNS ignores case.
+    lower: String,
+    /// For ssh, whose configuration distinguishes `Host Work` from `Host work`.
+    written: String,
 }
 
 /// Why a text is not a repo's address. No variant carries the text, which may hold a secret.
@@ -106,9 +115,9 @@ impl RepoUrl {
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             return match scheme {
-                "https" => Self::network(Scheme::Https, rest),
-                "http" => Self::network(Scheme::Http, rest),
-                "ssh" => Self::network(Scheme::Ssh, rest),
+                "https" => Self::network(Scheme::Https, text, rest),
+                "http" => Self::network(Scheme::Http, text, rest),
+                "ssh" => Self::network(Scheme::Ssh, text, rest),
                 "file" if rest.starts_with('/') => Self::file(text, rest),
                 "file" => Err(InvalidUrl::Host),
                 _ if ["https", "http", "ssh", "file"]
@@ -157,7 +166,7 @@ impl RepoUrl {
         if path.trim_matches('/').is_empty() {
             return Err(InvalidUrl::Path);
         }
-        let key = key(Scheme::Ssh, Some(user), &host, None, path);
+        let key = key(Scheme::Ssh, Some(user), &host.lower, None, path);
         Ok(Self {
             scheme: Scheme::Ssh,
             text: text.to_owned(),
@@ -168,7 +177,7 @@ impl RepoUrl {
         })
     }
 
-    fn network(scheme: Scheme, rest: &str) -> Result<Self, InvalidUrl> {
+    fn network(scheme: Scheme, text: &str, rest: &str) -> Result<Self, InvalidUrl> {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if path.contains(['?', '#']) {
             return Err(InvalidUrl::Query);
@@ -192,13 +201,10 @@ impl RepoUrl {
         if path.trim_start_matches('/').starts_with('-') {
             return Err(InvalidUrl::LeadingDash);
         }
-        let login = user.map(|user| format!("{user}@")).unwrap_or_default();
-        let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
-        let key = key(scheme, user, &host, port, path);
-        let text = format!("{}://{login}{host}{port_text}{path}", name(scheme));
+        let key = key(scheme, user, &host.lower, port, path);
         Ok(Self {
             scheme,
-            text,
+            text: text.to_owned(),
             host: Some(host),
             port,
             path: path.to_owned(),
@@ -216,14 +222,19 @@ impl RepoUrl {
         self.scheme == Scheme::File
     }
 
-    /// Returns the address as git accepts it. It contains no password, because those are refused.
+    /// Returns the address as the user wrote it. It contains no password, because those are refused.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Returns the host in lower case, or `None` for files. IPv6 addresses keep their brackets.
     pub fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+        self.host.as_ref().map(|host| host.lower.as_str())
+    }
+
+    /// Returns the host as the user wrote it, which is what ssh's configuration is compared with.
+    pub fn written_host(&self) -> Option<&str> {
+        self.host.as_ref().map(|host| host.written.as_str())
     }
 
     /// Returns the port, if the address names one.
@@ -291,7 +302,7 @@ fn check_user(user: &str) -> Result<(), InvalidUrl> {
     }
 }
 
-fn check_host(host: &str) -> Result<String, InvalidUrl> {
+fn check_host(host: &str) -> Result<Host, InvalidUrl> {
     if host.starts_with('-') {
         return Err(InvalidUrl::LeadingDash);
     }
@@ -306,7 +317,10 @@ fn check_host(host: &str) -> Result<String, InvalidUrl> {
         }
     };
     if fine {
-        Ok(host.to_lowercase())
+        Ok(Host {
+            lower: host.to_ascii_lowercase(),
+            written: host.to_owned(),
+        })
     } else {
         Err(InvalidUrl::Host)
     }
@@ -458,5 +472,25 @@ mod tests {
         );
         assert_eq!(url("ssh://git@host/org/repo"), url("git@host:org/repo.git"));
         assert_ne!(url("https://host/repo"), url("http://host/repo"));
+    }
+
+    #[test]
+    fn lower_case_is_for_comparing_hosts_only() {
+        for text in [
+            "git@Catalogs-Work:Org/Repo",
+            "ssh://Me@Catalogs-Work:22/Org/Repo.git",
+            "https://GitHub.com:443/Org/Repo/",
+        ] {
+            let url = RepoUrl::parse(text).unwrap();
+            assert_eq!(
+                (url.as_str(), url.to_string().as_str(), format!("{url:?}")),
+                (text, text, format!("{text:?}"))
+            );
+            let written = url.written_host().unwrap();
+            assert!(text.contains(written), "{written}");
+            assert_eq!(url.host(), Some(written.to_lowercase().as_str()));
+            let lower = text.replace(written, &written.to_lowercase());
+            assert_eq!(url, RepoUrl::parse(&lower).unwrap());
+        }
     }
 }

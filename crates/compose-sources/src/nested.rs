@@ -1,24 +1,24 @@
 //! The config that a source brings along.
 
-use compose_git::{Root, Snapshot};
-use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec, TreePath, file_name, text};
-use compose_plan::{config::NestedConfig, layer::Part, resolve::Resolved};
+use compose_git::Snapshot;
+use compose_model::{Failure, SourceSpec, file_name, text};
+use compose_plan::{config::NestedConfig, resolve::Resolved};
 
 /// Reads and parses the config of a fetched environment; `None` if it has none, or if the source's filter
 /// excludes it.
 pub(crate) fn read(
     spec: &SourceSpec,
     resolved: &Resolved,
-    parts: &[(Part, Root)],
     snapshot: &Snapshot,
 ) -> Result<Option<NestedConfig>, Failure> {
-    let name = TreePath::new(file_name::CONFIG)
-        .map_err(|error| Diagnostic::new(ExitCode::Bug, "the config's name is not a path").because(error))?;
-    let environment = parts.iter().find(|(part, _)| *part == Part::Environment);
-    let Some((_, root)) = environment.filter(|(_, root)| root.filter.keeps(&name)) else {
+    let path = spec.environment.environment_config();
+    let is_kept = path
+        .strip_prefix(&spec.environment)
+        .is_some_and(|name| spec.filter.keeps(&name));
+    if !is_kept {
         return Ok(None);
-    };
-    let Some(bytes) = snapshot.file(&root.dir.join(&name))? else {
+    }
+    let Some(bytes) = snapshot.file(&path)? else {
         return Ok(None);
     };
     let tag = text::escape(&resolved.name, 80);

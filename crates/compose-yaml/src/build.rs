@@ -4,9 +4,10 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     error::{Error, Problem},
+    limits::{MAX_DEPTH, MAX_NODES},
     scalar::YAML_TAG,
     scanner::{Scanner, Token, TokenKind},
-    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style},
+    tree::{Kind, Map, MapEntry, Node, NodeId, Style},
 };
 
 /// What was found in a text.

@@ -3,8 +3,10 @@
 use compose_model::text::escape;
 use thiserror::Error;
 
-use crate::lines::Lines;
-use crate::tree::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
+use crate::{
+    limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES},
+    lines::Lines,
+};
 
 /// A text that is not one YAML document to PyYAML, or that exceeds a bound.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

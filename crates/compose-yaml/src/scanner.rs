@@ -9,7 +9,7 @@ mod scalars;
 
 use std::{borrow::Cow, collections::VecDeque, ops::Range};
 
-use crate::{error::Error, tree::Style};
+use crate::{decode::without_bom, error::Error, tree::Style};
 
 /// A key without `?` is found by its colon, which is at most this many characters behind its start.
 const MAX_SIMPLE_KEY: usize = 1024;
@@ -161,7 +161,7 @@ impl<'t> Scanner<'t> {
     /// Reads from the start of a text without a NUL, which marks the end here as in PyYAML.
     pub(crate) fn new(text: &'t str) -> Self {
         let mark = Mark {
-            line_indent: spaces(text.trim_start_matches('\u{feff}')),
+            line_indent: spaces(without_bom(text)),
             ..Mark::default()
         };
         Self {

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{
-    TreeFile, TreePath,
-    file_name::{CONFIG, LOCK},
-};
+use compose_model::{TreeFile, TreePath, file_name::LOCK};
 use compose_yaml::EditError;
 
 use super::{
@@ -16,8 +13,8 @@ use super::{
 };
 use crate::{
     config::{
-        Declared, DeploymentsError, EnvironmentConfig,
-        deployments::{DEPLOYMENTS, declared},
+        Declared, EnvironmentConfig,
+        deployments::{DEPLOYMENTS, declared, text_of},
         environment::SOURCES,
     },
     layer::{ContentsError, LocalKind, SourceId},
@@ -118,13 +115,12 @@ impl<'a> Configs<'a> {
     }
 
     fn read_local(&mut self, request: &Request<'_>) -> Result<(), ContentsError> {
-        let path = config_path(request.environment);
+        let path = request.environment.environment_config();
         let Some(LocalKind::File(_)) = request.local.kind(&path)? else {
             return Ok(());
         };
         let bytes = request.local.read(&path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| DeploymentsError::NotUtf8);
-        match text.and_then(declared) {
+        match text_of(&bytes).and_then(|text| declared(&text)) {
             Ok(declared) => self.local = declared,
             Err(error) => self.conflicts.push(config_conflict(
                 request.environment,
@@ -203,15 +199,9 @@ fn rewrite(config: &EnvironmentConfig) -> Result<Rewrite, EditError> {
     }))
 }
 
-/// Where the environment's config stands.
-pub(super) fn config_path(environment: &TreePath) -> TreePath {
-    // The name is a valid component, and an environment whose path leaves no room for it could hold no file at all.
-    TreePath::new(format!("{environment}/{CONFIG}")).unwrap_or_else(|_| environment.clone())
-}
-
 pub(super) fn config_conflict(environment: &TreePath, problem: ConfigProblem, party: Party) -> Clash {
     Clash {
-        path: config_path(environment),
+        path: environment.environment_config(),
         kind: ConflictKind::Config { problem },
         parties: vec![party],
     }

@@ -66,18 +66,6 @@ fn compose_with(
     let plan = deployments::plan(request, &configs)?;
 
     let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
-    let mut walk = Walk::new(Settler { request, classify });
-    walk.dir(None, tree, true)?;
-    let local_is_cut = walk.is_cut();
-    let Walk {
-        files,
-        conflicts,
-        warnings,
-        ..
-    } = walk;
-    let composition = finish::finish(request, configs, plan, files, conflicts, warnings)?;
-    Ok(Composition {
-        local_is_cut,
-        ..composition
-    })
+    let walked = Walk::all(Settler { request, classify }, tree)?;
+    finish::finish(request, configs, plan, walked)
 }

@@ -79,21 +79,20 @@ impl<'a> Settler<'a> {
     ) -> Result<Settled, ContentsError> {
         let mut standing: Vec<&Contribution<'a>> = Vec::new();
         for file in files {
-            let mut beats = vec![false; standing.len()];
-            let mut beaten = false;
-            for (lower, beats) in standing.iter().zip(&mut beats) {
-                if !self.same(lower, file)? {
-                    match self.precedence(file, lower) {
-                        Precedence::HigherWins => *beats = true,
-                        Precedence::LowerStays => beaten = true,
-                        Precedence::Conflict => {}
-                    }
+            let (mut stays, mut is_beaten) = (Vec::new(), false);
+            for lower in &standing {
+                let precedence = match self.same(lower, file)? {
+                    true => Precedence::Conflict,
+                    false => self.precedence(file, lower),
+                };
+                is_beaten |= precedence == Precedence::LowerStays;
+                if precedence != Precedence::HigherWins {
+                    stays.push(*lower);
                 }
             }
-            if !beaten {
-                let mut beats = beats.into_iter();
-                standing.retain(|_| !beats.next().unwrap_or(false));
-                standing.push(file);
+            if !is_beaten {
+                stays.push(file);
+                standing = stays;
             }
         }
         let remaining: Vec<Contribution<'a>> = standing.into_iter().cloned().collect();

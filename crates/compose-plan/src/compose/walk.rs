@@ -27,38 +27,43 @@ const MAX_LOCAL_ENTRIES: usize = 100_000;
 /// Files and conflicts so far, in the order of the walk.
 pub(super) struct Walk<'a> {
     settler: Settler<'a>,
-    pub(super) files: Vec<ComposedFile>,
-    pub(super) conflicts: Vec<Clash>,
-    pub(super) warnings: Vec<Diagnostic>,
+    files: Vec<ComposedFile>,
+    conflicts: Vec<Clash>,
+    warnings: Vec<Diagnostic>,
     /// Purely local files and directories so far.
     local_entries: usize,
 }
 
-impl Walk<'_> {
-    /// Were there more of the user's own files than are listed?
-    pub(super) fn is_cut(&self) -> bool {
-        self.local_entries > MAX_LOCAL_ENTRIES
-    }
+/// The result of a walk.
+pub(super) struct Walked {
+    pub(super) files: Vec<ComposedFile>,
+    pub(super) conflicts: Vec<Clash>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// There are more purely local files than are listed.
+    pub(super) local_is_cut: bool,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(settler: Settler<'a>) -> Self {
-        Self {
+    /// Settles every path of the tree of all contributions.
+    pub(super) fn all(settler: Settler<'a>, tree: Dir<'a>) -> Result<Walked, ComposeError> {
+        let mut walk = Self {
             settler,
             files: Vec::new(),
             conflicts: Vec::new(),
             warnings: Vec::new(),
             local_entries: 0,
-        }
+        };
+        walk.dir(None, tree, true)?;
+        Ok(Walked {
+            files: walk.files,
+            conflicts: walk.conflicts,
+            warnings: walk.warnings,
+            local_is_cut: walk.local_entries > MAX_LOCAL_ENTRIES,
+        })
     }
 
     /// Goes through one directory (`None`: the operations repo's root); `local`: the user has it too.
-    pub(super) fn dir(
-        &mut self,
-        at: Option<&TreePath>,
-        mut dir: Dir<'a>,
-        local: bool,
-    ) -> Result<(), ComposeError> {
+    fn dir(&mut self, at: Option<&TreePath>, mut dir: Dir<'a>, local: bool) -> Result<(), ComposeError> {
         let listing = if local {
             self.list(at, &dir)?
         } else {

@@ -2,10 +2,7 @@
 
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
-use super::{
-    composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
-    configs::config_path,
-};
+use super::composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename};
 use crate::layer::{Origin, Source, SourceId};
 
 /// A source in a sentence: `eks of https://github.com/org/kubernetes`.
@@ -189,7 +186,7 @@ pub(super) fn remedies(
             Some(Origin::Source(_)) => vec![about.exclude()],
             _ => vec![format!(
                 "write `bitops.deployments` in {} as a plain block",
-                config_path(environment)
+                environment.environment_config()
             )],
         },
         ConflictKind::SharedInside => vec![
@@ -313,7 +310,7 @@ impl About<'_> {
             .unwrap_or("NAME");
         format!(
             "list each of its directories as `{prefix}-DIRECTORY`, with its plugin, in bitops.deployments of {}",
-            config_path(self.environment)
+            self.environment.environment_config()
         )
     }
 

@@ -1,5 +1,7 @@
 //! The deployments that a config declares.
 
+use std::borrow::Cow;
+
 use compose_model::{TreePath, path::InvalidPath, text::escape};
 use compose_yaml::{Kind, NodeId, Tree};
 
@@ -20,9 +22,12 @@ pub struct Declared {
 /// Why the deployments of a config cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeploymentsError {
-    /// The bytes are no text.
-    #[error("it is not UTF-8")]
-    NotUtf8,
+    /// The bytes are not a text.
+    #[error("{problem}")]
+    NotText {
+        /// What is wrong.
+        problem: compose_yaml::Problem,
+    },
     /// The text is not YAML that BitOps reads.
     #[error("line {line}: {problem}")]
     Unreadable {
@@ -61,6 +66,13 @@ pub enum DeploymentsError {
         /// The name.
         name: String,
     },
+}
+
+/// Decodes a config. A byte-order mark of UTF-8 stays in the text, so that an edit keeps it.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, DeploymentsError> {
+    compose_yaml::read_text(bytes).map_err(|error| DeploymentsError::NotText {
+        problem: error.problem,
+    })
 }
 
 impl DeploymentsError {

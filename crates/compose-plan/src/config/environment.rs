@@ -9,7 +9,7 @@ use compose_model::{
 use compose_yaml::Tree;
 
 use super::{
-    deployments::{DEPLOYMENTS, Declared, DeploymentsError, declared_in},
+    deployments::{DEPLOYMENTS, Declared, DeploymentsError, declared_in, text_of},
     ignored, seems_to_name_sources, sources_of,
 };
 
@@ -42,17 +42,20 @@ impl NestedConfig {
     ///
     /// Every mistake in the list of sources, with its place. A config without such a list is never refused here.
     pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return Ok(Self {
-                sources: Vec::new(),
-                warnings: Vec::new(),
-                environment: Err(DeploymentsError::NotUtf8),
-            });
+        let text = match text_of(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                return Ok(Self {
+                    sources: Vec::new(),
+                    warnings: Vec::new(),
+                    environment: Err(error),
+                });
+            }
         };
         let text: Arc<str> = text.into();
         let tree = Tree::parse(&*text);
         let (mut sources, mut warnings) = (Vec::new(), Vec::new());
-        if seems_to_name_sources(bytes) || text.contains(LIST) {
+        if seems_to_name_sources(text.as_bytes()) || text.contains(LIST) {
             sources = sources_of(file, &text, &tree, Nesting::Nested)?;
             let ignored = ignored::misspelt_in(file, &text, tree.as_ref().ok());
             warnings = ignored.into_iter().map(Diagnostic::into_warning).collect();
@@ -69,9 +72,7 @@ impl NestedConfig {
 impl EnvironmentConfig {
     /// Reads a config of which only the deployments count, such as that of a default folder.
     pub fn parse(bytes: &[u8]) -> Result<Self, DeploymentsError> {
-        let text: Arc<str> = std::str::from_utf8(bytes)
-            .map_err(|_| DeploymentsError::NotUtf8)?
-            .into();
+        let text: Arc<str> = text_of(bytes)?.into();
         Self::of(&text, &Tree::parse(&*text))
     }
 

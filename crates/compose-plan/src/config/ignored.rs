@@ -7,12 +7,12 @@ use std::{ops::Range, sync::Arc};
 use compose_model::{
     Diagnostic,
     config_key::{LIST, PARENT},
-    text,
+    redact, text,
 };
 
 use compose_yaml::{Kind, NodeId, Tree};
 
-use super::{fields::Mistakes, redact};
+use super::fields::Mistakes;
 
 /// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
 const SLIPS: usize = 2;
@@ -34,7 +34,7 @@ pub fn misspelt(file: &Arc<str>, text: &Arc<str>) -> Vec<Diagnostic> {
 
 /// [`misspelt`], of a text that is parsed already; `None` if it is not YAML.
 pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'_>>) -> Vec<Diagnostic> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     for (span, key) in found(text, tree).into_iter().filter(|(_, key)| key != LIST) {
         let message = format!("`{}` has no effect", text::escape(&key, 60));
         mistakes.add(&span, message, Some(format!("did you mean `{LIST}`?")));
@@ -45,7 +45,7 @@ pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'
 /// The lists of a file that is not read for them, each an error with `hint`. An environment's own config that lies in another one's
 /// directory is none of them: it says itself which deployments it has.
 pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     for (span, key) in found(text, parsed(text).as_ref()) {
         let message = format!("`{}` has no effect in this file", text::escape(&key, 60));
         mistakes.add(&span, message, Some(hint.to_owned()));
@@ -77,7 +77,7 @@ pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
             Kind::Sequence { .. } => tree.items(tree.resolve(*value)).next().is_none(),
             _ => tree.node(*value).is_null(),
         })?;
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     let hint = "name sources in it, or take the key out";
     mistakes.add(
         &tree.node(key).span(),

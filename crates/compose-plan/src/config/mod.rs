@@ -9,7 +9,6 @@
 //! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
 //! | `source` | one entry, checked |
-//! | `redact` | the text to show, without credentials |
 //! | `schema` | the JSON Schema |
 
 pub(crate) mod deployments;
@@ -18,7 +17,6 @@ pub(crate) mod fields;
 pub(crate) mod forms;
 mod ignored;
 pub(crate) mod keys;
-pub(crate) mod redact;
 mod schema;
 mod source;
 #[cfg(test)]
@@ -29,7 +27,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
+use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT, redact};
 use compose_yaml::{Kind, NodeId, Tree};
 
 pub use deployments::{Declared, DeploymentsError};
@@ -38,6 +36,7 @@ pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sou
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
+pub use compose_yaml::read_text;
 use fields::{Mistakes, describe};
 
 /// The greatest config that is read, in bytes.
@@ -61,7 +60,7 @@ fn sources_of(
     tree: &Result<Tree<'_>, compose_yaml::Error>,
     nesting: Nesting,
 ) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     let specs = sources(text, tree, nesting, &mut mistakes);
     let mistakes = mistakes.finish();
     if mistakes.is_empty() {

@@ -3,7 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use compose_model::{
-    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
+    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, redact,
+    text::escape,
 };
 use compose_yaml::{Kind, NodeId, Tree};
 
@@ -14,7 +15,6 @@ use super::{
 use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
     keys::{Key, Shape},
-    redact::redact,
 };
 
 /// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.

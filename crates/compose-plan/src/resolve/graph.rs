@@ -240,6 +240,16 @@ impl Graph {
             .enumerate()
             .map(|(at, key)| (*key, at))
             .collect();
+        // The sources that name another one come after it: from the top down, each has its parents and all above them.
+        let mut above: HashMap<Key, HashSet<usize>> = HashMap::new();
+        for key in walk.order.iter().rev() {
+            let mut own = HashSet::new();
+            for parent in walk.parents(*key) {
+                own.insert(position[&parent]);
+                own.extend(above.get(&parent).into_iter().flatten());
+            }
+            above.insert(*key, own);
+        }
         let mut ordered: Vec<OrderedNode> = Vec::new();
         for key in &walk.order {
             let (Some(Some(node)), Ok(mut spec)) = (chosen.get(key), self.agree(*key, walk)) else {
@@ -262,24 +272,15 @@ impl Graph {
                 walk.other_options(*key)
             };
             let via = via.iter().map(|key| position[key]).collect();
+            let mut below: Vec<usize> = above.remove(key).unwrap_or_default().into_iter().collect();
+            below.sort_unstable();
             ordered.push(OrderedNode {
                 node: *node,
                 spec,
                 via,
-                below: Vec::new(),
+                below,
                 warnings,
             });
-        }
-        // Those who name a source come after it: from the top down, each adds itself and all above it.
-        for at in (0..ordered.len()).rev() {
-            let mut below: HashSet<usize> = HashSet::new();
-            for parent in walk.parents(walk.order[at]) {
-                let parent = position[&parent];
-                below.insert(parent);
-                below.extend(&ordered[parent].below);
-            }
-            ordered[at].below = below.into_iter().collect();
-            ordered[at].below.sort_unstable();
         }
         ordered
     }
