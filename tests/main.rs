@@ -29,5 +29,6 @@ mod streams;
 mod switching;
 mod terraform;
 mod trees;
+mod unmergeable;
 mod vendor;
 mod workspaces;

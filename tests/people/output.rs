@@ -97,6 +97,127 @@ fn what_bitops_masks_hide_they_hide_here_too() {
     assert!(diff.unwrap().contains("+\"password\": ***"), "{shown}");
 }
 
+/// A world whose texts a mask turns into quotes, with a lock and a newer version.
+fn masked_world(masks: &str) -> World {
+    let mut c = catalog("c", "eks", "app/x.txt", "password: other\n");
+    c.file("eks/app/x.txt", "password: newer\n").tag("1.1.0");
+    let world = world(&mut [c]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.run(["lock"]).expect_code(0);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: ^1}"]);
+    let config = world.context.ops_repo().join("dev/bitops.config.yaml");
+    let text = std::fs::read_to_string(config).unwrap();
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("{text}bitops: {{logging: {{masks: {masks}}}}}\n"),
+    );
+    world.context.file("dev/app/x.txt", "password: hunter2\n");
+    world
+}
+
+#[test]
+fn masked_json_is_json_for_every_command() {
+    // The environment and the repo are hidden, too, by what would end a text of JSON.
+    let mut world = masked_world(
+        r#"[{search: 'hunter2|other|newer', replace: '"*"'}, {search: '\beks\b', replace: '"'}, {search: 'no [a-z]+ has', replace: '"\\'}]"#,
+    );
+    for args in [
+        &["plan", "--diff", "--format", "json"][..],
+        &["explain", "app/x.txt", "--format", "json"],
+        &["check", "--format", "json"],
+        &["outdated", "--format", "json"],
+        &["update", "--dry-run", "--format", "json"],
+        &["lock", "--format", "json"],
+    ] {
+        let shown = world.context.run(args);
+        let result = json(&shown).to_string();
+        for hidden in ["hunter2", "other\\n", "newer", "eks"] {
+            assert!(!result.contains(hidden), "{args:?}: {hidden}\n{shown}");
+        }
+    }
+    world.context.set("BITOPS_COMPOSE_LOG_FORMAT", "json");
+    world.context.set("BITOPS_LOGGING_LEVEL", "DEBUG");
+    for args in [&["explain", "nowhere"][..], &["plan"]] {
+        let shown = world.context.run(args);
+        for line in shown.stderr.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(!line.to_string().contains("eks"), "{shown}");
+        }
+    }
+    let shown = run(&world, &["explain", "nowhere"], 65);
+    assert!(shown.stderr.contains(r#""message":"\"\\ nowhere""#), "{shown}");
+}
+
+#[test]
+fn masks_that_cannot_be_read_withhold_what_they_may_be_about() {
+    for masks in [
+        "[{search: hunter2, replace: 0}]",
+        "[{search: '(hunter2', replace: '*'}]",
+        "{search: hunter2, replace: '*'}",
+    ] {
+        let mut world = masked_world(masks);
+        world.context.set("BITOPS_LOGGING_LEVEL", "DEBUG");
+        world.context.set("GITHUB_ACTIONS", "true");
+        let root = world.context.root().to_owned();
+        world
+            .context
+            .set("GITHUB_STEP_SUMMARY", root.join("summary").to_str().unwrap());
+        world
+            .context
+            .set("GITHUB_OUTPUT", root.join("output").to_str().unwrap());
+        for args in [
+            &["plan", "--diff"][..],
+            &["plan", "--diff", "--format", "json"],
+            &["explain", "app/x.txt"],
+            &["explain", "hunter2"],
+            &["update", "--dry-run"],
+            &["deploy"],
+        ] {
+            let shown = world.context.run(args);
+            assert!(!shown.stdout.contains("hunter2"), "{masks} {args:?}\n{shown}");
+            assert!(!shown.stderr.contains("hunter2"), "{masks} {args:?}\n{shown}");
+            assert!(
+                shown.stderr.contains("bitops.logging.masks"),
+                "{masks} {args:?}\n{shown}"
+            );
+            assert!(
+                args[0] == "deploy" || shown.code != Some(0),
+                "{masks} {args:?}\n{shown}"
+            );
+        }
+        for file in ["summary", "output"] {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            assert!(
+                !text.contains("hunter2") && !text.contains("eks"),
+                "{file}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn masks_hold_before_a_text_is_escaped_for_a_runner() {
+    // `%` and `,` are escaped in annotations; `:` and `%` on the page.
+    let mut world = masked_world("[{search: '100%, or more', replace: '***'}]");
+    let root = world.context.root().to_owned();
+    world.context.set("GITHUB_ACTIONS", "true");
+    world
+        .context
+        .set("GITHUB_STEP_SUMMARY", root.join("summary").to_str().unwrap());
+    let shown = world.context.run(["explain", "100%, or more"]);
+    assert!(
+        shown
+            .stderr
+            .contains("::error title=bitops-compose::no layer has ***"),
+        "{shown}"
+    );
+    let summary = std::fs::read_to_string(root.join("summary")).unwrap();
+    for text in [&shown.stdout, &shown.stderr, &summary] {
+        assert!(!text.contains("100%") && !text.contains("more"), "{text}");
+        assert!(!text.contains("100&#37;"), "{text}");
+    }
+}
+
 #[test]
 fn colours_are_for_terminals() {
     let mut world = layered();

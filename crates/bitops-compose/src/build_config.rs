@@ -45,16 +45,16 @@ impl BuildConfig {
 
     /// One that was named for a command for people; it must be there.
     pub(crate) fn named(path: &Path) -> Result<Self, Diagnostic> {
-        let read = fs::read_to_string(path).map_err(|error| error.to_string());
-        let known = read.and_then(|text| ImageDeployments::parse(&text).map(|_| text));
-        let text = known.map_err(|why| {
+        let unreadable = |reason: String| {
             Diagnostic::new(
                 ExitCode::Config,
                 format!("the deployments of {} cannot be read", path.display()),
             )
-            .reason(compose_model::text::escape(&why, 200))
+            .reason(compose_model::text::escape(&reason, 200))
             .hint("`--image-config` names the bitops.config.yaml that a BitOps image was built with")
-        })?;
+        };
+        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        ImageDeployments::parse(&text).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
             named: true,
@@ -82,7 +82,7 @@ impl BuildConfig {
         let why = match &self.text {
             Ok(text) => match ImageDeployments::parse(text) {
                 Ok(deployments) => return (Some(deployments), None),
-                Err(why) => why,
+                Err(error) => error.to_string(),
             },
             Err(_) if self.is_elsewhere() => return (None, None),
             Err(error) => error.to_string(),

@@ -6,7 +6,7 @@ use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
 
 use crate::{
-    report::{Checkout, Printer},
+    report::{Checkout, LogSettings, Masks, Printer},
     settings,
 };
 
@@ -16,6 +16,8 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     if found.is_empty() {
         return Ok(());
     }
+    let logging = LogSettings::read(&String::from_utf8_lossy(text));
+    Masks::of(&logging).unwrap_or(Masks::Unreadable).adopt();
     let locked = settings::read()?.locked;
     let told = |mut found: Diagnostic| {
         if locked {

@@ -119,13 +119,14 @@ impl Job {
         let mut printer = Printer::plain();
         let logging =
             LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
-        let (masks, failed) = Masks::new(
-            logging
-                .masks
-                .iter()
-                .map(|(search, replace)| (search.as_str(), replace.as_str())),
-        );
-        printer.masks = Arc::new(masks);
+        let masks = Masks::of(&logging);
+        let invalid = masks.as_ref().err().map(|invalid| invalid.warning());
+        if let Some(warning) = &invalid {
+            // It quotes nothing of the config, and is the last text that is shown without masks.
+            printer.json = settings.log_json;
+            printer.problems([warning]);
+        }
+        printer.masks = masks.unwrap_or(Masks::Unreadable).adopt();
         printer.json = settings.log_json;
         // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
@@ -138,9 +139,6 @@ impl Job {
             printer.github.is_some(),
             &printer.masks,
         );
-        for mask in failed {
-            tracing::warn!(mask, "a mask of bitops.logging.masks cannot be read");
-        }
         let (image, image_warning) = build_config.deployments();
         Ok(Self {
             file: format!("{environment}/{}", file_name::CONFIG).into(),
@@ -152,7 +150,7 @@ impl Job {
             image_warning,
             image_assumed: false,
             cancel: Cancel::new(),
-            reporter: report::reporter(),
+            reporter: report::reporter(&printer.masks),
             printer,
             settings,
         })

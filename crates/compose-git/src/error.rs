@@ -406,7 +406,7 @@ impl Cause for Error {
             }
             Error::Setting { .. } => "correct it or remove it".to_owned(),
             Error::Redirect { at, to, .. }
-                if to != at.repo.as_str()
+                if !at.repo.as_str().eq_ignore_ascii_case(to)
                     && (to.starts_with("https://")
                         || (at.repo.scheme() == Scheme::Http && to.starts_with("http://"))) =>
             {

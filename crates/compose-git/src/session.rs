@@ -85,10 +85,11 @@ impl Session {
         let mut transport: Box<dyn Transport + Send> = match url.scheme() {
             Scheme::Http | Scheme::Https => {
                 let parsed = Url::parse(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
+                // The normal form, so that an answer's address only differs after a redirect.
+                let address =
+                    gix::Url::try_from(parsed.as_str()).map_err(|error| wire.network(error.to_string()))?;
                 let keyring = Keyring::new(Arc::clone(run), Some((parsed, login)));
                 let link = HttpLink::new(Arc::clone(run), Arc::clone(&wire), keyring, runtime.clone());
-                let address =
-                    gix::Url::try_from(url.as_str()).map_err(|error| wire.network(error.to_string()))?;
                 Box::new(http::connect_http(link, address, Protocol::V2, false))
             }
             Scheme::Ssh | Scheme::File => {

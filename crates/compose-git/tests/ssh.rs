@@ -118,3 +118,52 @@ async fn the_files_of_home_are_used_where_passwd_names_another_directory() {
     let error = fetch(&sshd, &lab, lab.options(), &commit).await.unwrap_err();
     assert!(matches!(error, Error::Untrusted { .. }), "{error:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_of_sshs_configuration_is_found_by_the_spelling_that_the_user_wrote() {
+    let lab = Lab::new();
+    let catalog = lab.catalog("repo");
+    catalog.write("env/x", "x");
+    let commit = catalog.commit();
+    let sshd = Sshd::start(&lab.dir.path().join("ssh"));
+    // `ssh` compares patterns of `Host` by case.
+    let lines = format!(
+        "Host Catalogs-Work\nHostName 127.0.0.1\nPort {}\nUser {}\n{}{}",
+        sshd.port(),
+        sshd.user(),
+        sshd.known(),
+        sshd.identity()
+    );
+    let options = options(&sshd, &lab, &lines);
+    let path = lab.dir.path().join("srv/repo");
+    let user = sshd.user();
+    let rewritten = "https://Git.Example.com/Org/repo";
+    std::fs::write(
+        lab.home().join(".gitconfig"),
+        format!(
+            "[url \"{user}@Catalogs-Work:{}\"]\n insteadOf = {rewritten}\n",
+            path.display()
+        ),
+    )
+    .unwrap();
+    for address in [
+        format!("{user}@Catalogs-Work:{}", path.display()),
+        format!("ssh://{user}@Catalogs-Work{}", path.display()),
+        rewritten.to_owned(),
+    ] {
+        _ = fs::remove_dir_all(lab.cache());
+        let repo = Git::new(options.clone()).unwrap().repo(&url(&address));
+        let got = repo.fetch(&[want(&commit, &["env"])]).await;
+        let got = got.unwrap_or_else(|error| panic!("{address}: {error}"));
+        assert_eq!(contents(&got[0], "env"), ["x=x"], "{address}");
+    }
+    // The message names the host as the user wrote it.
+    let repo = Git::new(options)
+        .unwrap()
+        .repo(&url("me@Catalogs-Work.invalid:x"));
+    let error = repo.fetch(&[want(&commit, &["env"])]).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("me@Catalogs-Work.invalid:x: "),
+        "{error}"
+    );
+}

@@ -4,14 +4,15 @@ use compose_yaml::Edit;
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
-    emit::{Emitter, Refused, own_entries},
+    emit::{Emitter, own_entries},
+    refusal::{KeyProblem, Unmergeable},
     splice::{contains_comment, pull_comments, shift, spaces},
     tree::{Map, NodeRef},
 };
 
 impl Emitter<'_, '_> {
     /// Returns the edits of a block mapping in its own file. `copy`: the text goes elsewhere.
-    pub(super) fn block_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Refused> {
+    pub(super) fn block_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Unmergeable> {
         let (index, node) = self.frame(merge);
         let map = self.map((index, node));
         let tree = &self.trees[index];
@@ -68,7 +69,7 @@ impl Emitter<'_, '_> {
         entries: &[&MergedEntry],
         indent: usize,
         mut keeps: bool,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, Unmergeable> {
         let mut out = String::new();
         for merged in entries {
             let text = self.new_entry(merged, indent)?;
@@ -103,7 +104,7 @@ impl Emitter<'_, '_> {
         merged: &MergedEntry,
         copy: bool,
         edits: &mut Vec<Edit>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Unmergeable> {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
         let map = self.map((index, loaded.map));
@@ -119,7 +120,7 @@ impl Emitter<'_, '_> {
             }
         }
         if entry.explicit {
-            return Err("an explicit key (`?`) whose value changes".to_owned());
+            return Err(self.refuse(KeyProblem::ExplicitChanges, (index, entry.key)));
         }
         self.lead_comments(merged, edits);
         if let Outcome::Merge(merge) = &merged.outcome
@@ -229,7 +230,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The whole lines of an entry that the target mapping lacks, with their comments, without the last line break.
-    fn new_entry(&mut self, merged: &MergedEntry, indent: usize) -> Result<String, Refused> {
+    fn new_entry(&mut self, merged: &MergedEntry, indent: usize) -> Result<String, Unmergeable> {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
         let map = self.map((index, loaded.map));
@@ -262,7 +263,7 @@ impl Emitter<'_, '_> {
         outcome: &Outcome,
         indent: isize,
         in_sequence: bool,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, Unmergeable> {
         let mut edits = Vec::new();
         let at = match outcome {
             Outcome::Keep(at) => {
@@ -300,7 +301,7 @@ impl Emitter<'_, '_> {
         edits: Vec<Edit>,
         indent: isize,
         in_sequence: bool,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, Unmergeable> {
         let tree = &self.trees[index];
         let it = &tree.nodes[node];
         // Text in brackets or quotes must be indented beyond the column; the lines of a block may start at it.
@@ -327,7 +328,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Writes a merged mapping that was in braces as lines at `indent`, each after a line break.
-    pub(super) fn unfolded(&mut self, merge: &Merge, indent: usize) -> Result<String, Refused> {
+    pub(super) fn unfolded(&mut self, merge: &Merge, indent: usize) -> Result<String, Unmergeable> {
         let frame = self.frame(merge);
         let map = self.map(frame);
         let own = own_entries(merge, frame);

@@ -6,7 +6,7 @@ use compose_model::{TreePath, file_name};
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{
-    document::{Json, Yaml},
+    document::{Json, TfvarsJson, Yaml},
     lock_hcl::LockHcl,
     merger::Merger,
     tfvars::Tfvars,
@@ -52,7 +52,7 @@ pub const TABLE: &[Row] = &[
         Class::Whole,
     ),
     row(
-        "**/bitops.config.yaml",
+        file_name::CONFIG_GLOB,
         "BitOps' configuration",
         Class::Merge(&Yaml),
     ),
@@ -84,14 +84,39 @@ pub const TABLE: &[Row] = &[
         "Terraform's provider lock",
         Class::Merge(&LockHcl),
     ),
+    row("**/*.tfvars", "Terraform's variables", Class::Merge(&Tfvars)),
     row(
-        "**/{terraform,*.auto}.tfvars",
-        "Terraform's variables",
-        Class::Merge(&Tfvars),
+        "**/*.tfvars.json",
+        "Terraform's variables in JSON",
+        Class::Merge(&TfvarsJson),
     ),
-    row("**/*.{tf,tf.json}", "Terraform's definitions", Class::KeepBoth),
+    row(
+        "**/*.{tf,tf.json,tofu,tofu.json}",
+        "Terraform's and OpenTofu's definitions",
+        Class::KeepBoth,
+    ),
     row("**/*.json", "other JSON objects", Class::Merge(&Json)),
     row("**/*.{yaml,yml}", "other YAML mappings", Class::Merge(&Yaml)),
+    row(
+        "**/{group_vars,host_vars}/**/{.*,*~,*.md,*.txt,*.rst}",
+        "what Ansible does not read beside its variables",
+        Class::Whole,
+    ),
+    row(
+        "**/group_vars/**/*.*",
+        "what Ansible does not read beside its groups' variables",
+        Class::Whole,
+    ),
+    row(
+        "**/host_vars/*/**/*.*",
+        "what Ansible does not read beside its hosts' variables",
+        Class::Whole,
+    ),
+    row(
+        "**/{group_vars,host_vars}/**",
+        "Ansible's variables, without an extension",
+        Class::Merge(&Yaml),
+    ),
     row("**", "everything else", Class::Whole),
 ];
 
@@ -163,17 +188,58 @@ mod tests {
             ("helm/charts/values.yaml", "Helm values"),
             ("terraform/bitops.before-deploy.d/values.yaml", "hook scripts"),
             ("bitops.after-deploy.d/x.sh", "hook scripts"),
-            ("terraform/main.tf", "Terraform's definitions"),
-            ("main.tf.json", "Terraform's definitions"),
+            ("terraform/main.tf", "Terraform's and OpenTofu's definitions"),
+            ("main.tf.json", "Terraform's and OpenTofu's definitions"),
+            ("main.tofu", "Terraform's and OpenTofu's definitions"),
+            ("a/main.tofu.json", "Terraform's and OpenTofu's definitions"),
             ("terraform/terraform.tfvars", "Terraform's variables"),
             ("terraform/x.auto.tfvars", "Terraform's variables"),
-            ("terraform/x.auto.tfvars.json", "other JSON objects"),
-            ("terraform/prod.tfvars", "everything else"),
+            ("terraform/x.auto.tfvars.json", "Terraform's variables in JSON"),
+            ("terraform.tfvars.json", "Terraform's variables in JSON"),
+            ("terraform/envs/prod.tfvars", "Terraform's variables"),
             ("terraform/.terraform.lock.hcl", "Terraform's provider lock"),
             ("ansible/inventory.yml", "Ansible inventories"),
             (
                 "ansible/inventories/prod/group_vars/all.yml",
                 "other YAML mappings",
+            ),
+            (
+                "ansible/group_vars/web",
+                "Ansible's variables, without an extension",
+            ),
+            (
+                "group_vars/all/vault",
+                "Ansible's variables, without an extension",
+            ),
+            ("group_vars/all.json", "other JSON objects"),
+            ("group_vars/all/a.yaml", "other YAML mappings"),
+            (
+                "group_vars/all/README",
+                "Ansible's variables, without an extension",
+            ),
+            (
+                "group_vars/README.md",
+                "what Ansible does not read beside its variables",
+            ),
+            (
+                "host_vars/.gitkeep",
+                "what Ansible does not read beside its variables",
+            ),
+            (
+                "group_vars/web/x.ini",
+                "what Ansible does not read beside its groups' variables",
+            ),
+            (
+                "ansible/host_vars/web.example.com",
+                "Ansible's variables, without an extension",
+            ),
+            (
+                "host_vars/web.example.com/main",
+                "Ansible's variables, without an extension",
+            ),
+            (
+                "host_vars/web.example.com/main.ini",
+                "what Ansible does not read beside its hosts' variables",
             ),
             ("ansible/playbook.yaml", "other YAML mappings"),
             ("cloudformation/template.yml", "other YAML mappings"),

@@ -3,12 +3,23 @@
 use std::collections::HashMap;
 
 use super::{
+    identity,
     key_path::key_component,
-    merger::{KeyConflict, KeyOrigin, KeyPlace, Unmergeable},
+    merger::{KeyConflict, KeyOrigin, KeyPlace},
     precedence::Standing,
+    refusal::{Expansion, Reason, Refusal, Unmergeable},
     tree::{Kind, Loaded, MapEntry, Node, NodeId, NodeRef, Style, Tree},
     value::{ValueId, Values},
 };
+
+/// How far down mappings are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The files' mappings alone: the values of their keys are replaced as a whole.
+    Root,
+    /// Mappings in mappings, too.
+    Unbounded,
+}
 
 /// The content of a place in the result.
 #[derive(Debug)]
@@ -54,9 +65,11 @@ pub(super) fn merge(
     trees: &[Tree<'_>],
     standing: &Standing,
     values: &mut Values,
+    depth: Depth,
 ) -> Result<Deep, Unmergeable> {
     let mut merger = DeepMerger {
         trees,
+        depth,
         standing,
         values,
         path: Vec::new(),
@@ -87,6 +100,7 @@ pub(super) fn merge(
 
 struct DeepMerger<'a, 't> {
     trees: &'a [Tree<'t>],
+    depth: Depth,
     standing: &'a Standing,
     values: &'a mut Values,
     path: Vec<String>,
@@ -122,6 +136,11 @@ impl DeepMerger<'_, '_> {
             && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
+    /// Can a mapping below the root be merged?
+    fn is_mergeable(&self, (index, node): NodeRef) -> bool {
+        self.depth == Depth::Unbounded && self.trees[index].is_mergeable(node)
+    }
+
     fn maps(&mut self, parts: Vec<NodeRef>, losers: &[usize]) -> Result<Merge, Unmergeable> {
         let mut order: Vec<ValueId> = Vec::new();
         let mut setters: HashMap<ValueId, Vec<(usize, Loaded)>> = HashMap::new();
@@ -136,10 +155,8 @@ impl DeepMerger<'_, '_> {
                 all.push((*index, loaded));
             }
             if self.visited > self.budget {
-                return Err(Unmergeable {
-                    index: *index,
-                    why: "aliases that expand to too many values".to_owned(),
-                });
+                let place = tree.line_column(tree.nodes[*node].start);
+                return Err(Refusal::new(Reason::Expansion(Expansion::Values), place).of(*index));
             }
         }
         let mut entries = Vec::with_capacity(order.len());
@@ -178,19 +195,26 @@ impl DeepMerger<'_, '_> {
         setters: &[(usize, Loaded)],
         losers: &[usize],
     ) -> Result<(Outcome, Vec<(usize, Loaded)>), Unmergeable> {
-        let trees = self.trees;
         let places: HashMap<usize, (Loaded, NodeId, bool)> = setters
             .iter()
             .map(|(index, loaded)| {
                 let value = self.entry(*index, *loaded).value;
-                (*index, (*loaded, value, trees[*index].is_mergeable(value)))
+                (*index, (*loaded, value, self.is_mergeable((*index, value))))
             })
             .collect();
         let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
         let is_map = |index: usize| places[&index].2;
+        let types: HashMap<usize, Option<ValueId>> = all
+            .iter()
+            .map(|index| (*index, self.type_of((*index, places[index].1))))
+            .collect();
+        let is_merged = |lower: usize, higher: usize| {
+            let types = types[&lower].zip(types[&higher]);
+            is_map(lower) && is_map(higher) && types.is_none_or(|(lower, higher)| lower == higher)
+        };
         let in_play = self
             .standing
-            .in_play(&all, |lower, higher| !(is_map(lower) && is_map(higher)));
+            .in_play(&all, |lower, higher| !is_merged(lower, higher));
         let at = |index: usize| (index, places[&index].1);
         let value = |index: usize| self.value(at(index));
 
@@ -198,7 +222,7 @@ impl DeepMerger<'_, '_> {
         let mut conflicts = Vec::new();
         for higher in &in_play[1..] {
             let differs = |lower: &&usize| {
-                **lower < *higher && !(is_map(**lower) && is_map(*higher)) && value(**lower) != value(*higher)
+                **lower < *higher && !is_merged(**lower, *higher) && value(**lower) != value(*higher)
             };
             if let Some(lower) = in_play.iter().find(differs) {
                 let place = |contribution: usize| {
@@ -245,11 +269,25 @@ impl DeepMerger<'_, '_> {
         Ok((Outcome::Keep(winner), others))
     }
 
+    /// The type of the resource at the current path, if there is one: resources of different types are different things.
+    fn type_of(&self, (index, node): NodeRef) -> Option<ValueId> {
+        let parent = self.path.len().checked_sub(2)?;
+        let field = identity::type_field(&self.path[parent])?;
+        let tree = &self.trees[index];
+        let found = tree.get(node, field)?;
+        tree.value(found)?;
+        Some(tree.values[found])
+    }
+
     /// Records the leaf keys of a node that is used unchanged.
     fn leaves(&mut self, (index, node): NodeRef, key: NodeId, losers: &[usize]) {
         let tree = &self.trees[index];
         let entries = match tree.map(node) {
-            Some(map) if tree.is_mergeable(node) && !map.entries.is_empty() => &map.entries,
+            Some(map)
+                if (self.path.is_empty() || self.is_mergeable((index, node))) && !map.entries.is_empty() =>
+            {
+                &map.entries
+            }
             _ => {
                 let mut overridden = losers.to_vec();
                 overridden.sort_unstable_by(|a, b| b.cmp(a));

@@ -7,7 +7,7 @@ use hcl_edit::structure::{Block, Structure};
 
 use super::{
     hcl, json,
-    merger::Unmergeable,
+    refusal::{Refusal, TerraformProblem},
     terraform::{BlockType, DefinitionKind, DefinitionsFile, Setting, Syntax},
     tree::{Kind, NodeId, Tree},
     value::Values,
@@ -20,10 +20,25 @@ pub struct Definition {
     pub kind: DefinitionKind,
     /// Its address in Terraform: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
     /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`,
-    /// `terraform.provider_meta.aws`, `check.health`, `import.aws_instance.web`.
+    /// `terraform.provider_meta.aws`, `check.health`, `import.aws_instance.web`; of `moved` and `removed` the address that
+    /// they name.
     pub address: String,
     /// The line of the definition, from 1.
     pub line: usize,
+    /// What is said of the address, where several may say the same (`moved`, `removed`).
+    pub says: Option<String>,
+}
+
+impl Definition {
+    /// A definition that may not be repeated.
+    fn new(kind: DefinitionKind, address: String, line: usize) -> Self {
+        Self {
+            kind,
+            address,
+            line,
+            says: None,
+        }
+    }
 }
 
 /// One thing that is defined twice.
@@ -39,36 +54,33 @@ pub struct Duplicate {
     pub second: (usize, usize),
 }
 
-/// Lists what a `.tf` or `.tf.json` file defines, in the order of the file. Blocks that may be repeated for one thing
-/// (`moved`, `removed`) are left out: Terraform accepts them as long as they agree. The error's index is 0.
-pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Unmergeable> {
+/// Lists what a file of definitions defines, in the order of the file.
+pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let file = DefinitionsFile::of_name(path.file_name());
-    let found = match file.map(|file| file.syntax) {
+    match file.map(|file| file.syntax) {
         Some(Syntax::Json) => of_json(bytes),
         Some(Syntax::Hcl) | None => of_hcl(bytes),
-    };
-    found.map_err(|why| Unmergeable { index: 0, why })
+    }
 }
 
-/// Finds things that are defined more than once, and pairs each further definition with the first one. `files` holds the
-/// definitions of the files of one directory, each with an index of the caller's.
+/// Finds things that are defined more than once, and pairs each further definition with the first one. Definitions that may
+/// be repeated (`moved`, `removed`) count where they say different things: of two `moved` blocks Terraform refuses that,
+/// and of two `removed` blocks it follows the one in the file whose name comes first. `files` holds the definitions of the files of one directory, each with an index of the caller's.
 pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
-    let mut seen: HashMap<(DefinitionKind, &str), (usize, usize)> = HashMap::new();
+    let mut seen: HashMap<(DefinitionKind, &str), (usize, &Definition)> = HashMap::new();
     let mut found = Vec::new();
     for (index, definitions) in files {
-        for Definition { kind, address, line } in definitions {
-            match seen.get(&(*kind, address.as_str())) {
-                Some(first) => {
-                    let address = address.clone();
-                    found.push(Duplicate {
-                        kind: *kind,
-                        address,
-                        first: *first,
-                        second: (*index, *line),
-                    });
-                }
+        for definition in definitions {
+            match seen.get(&(definition.kind, definition.address.as_str())) {
+                Some((_, first)) if first.says.is_some() && first.says == definition.says => {}
+                Some((of, first)) => found.push(Duplicate {
+                    kind: definition.kind,
+                    address: definition.address.clone(),
+                    first: (*of, first.line),
+                    second: (*index, definition.line),
+                }),
                 None => {
-                    seen.insert((*kind, address), (*index, *line));
+                    seen.insert((definition.kind, &definition.address), (*index, definition));
                 }
             }
         }
@@ -76,9 +88,39 @@ pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     found
 }
 
+/// An address without the white space that may be written in it.
+fn plain_address(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// The definitions that a `moved` block makes.
+fn moved(from: &str, to: &str, line: usize) -> [Definition; 2] {
+    let (from, to) = (plain_address(from), plain_address(to));
+    let definition = |kind, address: &String, says: &String| Definition {
+        kind,
+        address: address.clone(),
+        line,
+        says: Some(says.clone()),
+    };
+    [
+        definition(DefinitionKind::MovedFrom, &from, &to),
+        definition(DefinitionKind::MovedTo, &to, &from),
+    ]
+}
+
+/// The definition that a `removed` block makes. What is removed is destroyed unless its `lifecycle` says otherwise.
+fn removed(from: &str, destroy: Option<&str>, line: usize) -> Definition {
+    Definition {
+        kind: DefinitionKind::Removed,
+        address: plain_address(from),
+        line,
+        says: Some(destroy.unwrap_or("true").to_owned()),
+    }
+}
+
 /// The address of an `import`'s `to`; `None` if it may expand to several addresses (`for_each`).
 fn imported(to: &str) -> Option<String> {
-    let address: String = to.chars().filter(|c| !c.is_whitespace()).collect();
+    let address = plain_address(to);
     let fixed = !address.is_empty()
         && !["each.", "var.", "local."]
             .iter()
@@ -86,21 +128,27 @@ fn imported(to: &str) -> Option<String> {
     fixed.then(|| format!("import.{address}"))
 }
 
-fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let file = hcl::parse(bytes)?;
     let mut found = Vec::new();
     for block in file.body.iter().filter_map(Structure::as_block) {
-        let line_of = |part: &Block| Ok::<_, String>(file.line(hcl::span(part)?.start));
+        let line_of = |part: &Block| Ok::<_, Refusal>(file.line(hcl::span(part)?.start));
+        let text_of = |block: &Block, name| {
+            let attribute = block.body.get_attribute(name);
+            let span = attribute.map(|it| hcl::span(&it.value)).transpose()?;
+            Ok::<_, Refusal>(span.map(|span| &file.text[span]))
+        };
         let line = line_of(block)?;
         let name = block.ident.as_str();
         match BlockType::of_name(name) {
             None => {}
             Some(BlockType::Labelled { kind, prefix, labels }) => {
                 if block.labels.len() != labels {
-                    return Err(format!(
-                        "line {line}: `{name}` with {} labels",
-                        block.labels.len()
-                    ));
+                    let problem = TerraformProblem::Labels {
+                        block: name.to_owned(),
+                        count: block.labels.len(),
+                    };
+                    return Err(file.refuse(problem, block));
                 }
                 let labels: Vec<&str> = block
                     .labels
@@ -116,27 +164,29 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                 {
                     address = format!("{address}.{alias}");
                 }
-                found.push(Definition { kind, address, line });
+                found.push(Definition::new(kind, address, line));
             }
             Some(BlockType::Import) => {
-                let to = block.body.get_attribute("to");
-                let span = to.map(|to| hcl::span(&to.value)).transpose()?;
-                let address = span.and_then(|span| imported(&file.text[span]));
-                found.extend(address.map(|address| Definition {
-                    kind: DefinitionKind::Import,
-                    address,
-                    line,
-                }));
+                let address = text_of(block, "to")?.and_then(imported);
+                found.extend(address.map(|address| Definition::new(DefinitionKind::Import, address, line)));
+            }
+            Some(BlockType::Moved) => {
+                if let (Some(from), Some(to)) = (text_of(block, "from")?, text_of(block, "to")?) {
+                    found.extend(moved(from, to, line));
+                }
+            }
+            Some(BlockType::Removed) => {
+                let lifecycle = block.body.get_blocks("lifecycle").next();
+                let destroy = lifecycle.map(|block| text_of(block, "destroy")).transpose()?;
+                if let Some(from) = text_of(block, "from")? {
+                    found.push(removed(from, destroy.flatten(), line));
+                }
             }
             Some(BlockType::Locals) => {
                 for local in block.body.attributes() {
                     let line = file.line(hcl::span(&local.key)?.start);
                     let address = format!("local.{}", local.key.as_str());
-                    found.push(Definition {
-                        kind: DefinitionKind::Local,
-                        address,
-                        line,
-                    });
+                    found.push(Definition::new(DefinitionKind::Local, address, line));
                 }
             }
             Some(BlockType::Terraform) => {
@@ -150,7 +200,7 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                         ),
                         (Some(Setting::ProviderMeta) | None, _) => continue,
                     };
-                    found.push(Definition { kind, address, line });
+                    found.push(Definition::new(kind, address, line));
                 }
             }
         }
@@ -158,16 +208,13 @@ fn of_hcl(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     Ok(found)
 }
 
-fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     let tree = json::parse(bytes, &mut Values::default())?;
     let mut found = Vec::new();
+    let line_of = |node: NodeId| tree.line(tree.nodes[node].start);
     for (block, content) in members(&tree, 0)? {
         let mut add = |kind, address: String, node: NodeId| {
-            found.push(Definition {
-                kind,
-                address,
-                line: tree.line(tree.nodes[node].start),
-            });
+            found.push(Definition::new(kind, address, line_of(node)));
         };
         match BlockType::of_name(&block) {
             None => {}
@@ -198,6 +245,28 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, String> {
                     if let Some(address) = to.as_deref().and_then(imported) {
                         add(DefinitionKind::Import, address, one);
                     }
+                }
+            }
+            Some(BlockType::Moved) => {
+                for one in bodies(&tree, content) {
+                    let (from, to) = (
+                        string_member(&tree, one, "from")?,
+                        string_member(&tree, one, "to")?,
+                    );
+                    if let (Some(from), Some(to)) = (from, to) {
+                        found.extend(moved(&from, &to, line_of(one)));
+                    }
+                }
+            }
+            Some(BlockType::Removed) => {
+                for one in bodies(&tree, content) {
+                    let Some(from) = string_member(&tree, one, "from")? else {
+                        continue;
+                    };
+                    let lifecycle = member(&tree, one, "lifecycle")?;
+                    let destroy = lifecycle.map(|node| member(&tree, node, "destroy")).transpose()?;
+                    let destroy = destroy.flatten().map(|node| &tree.text[tree.nodes[node].span()]);
+                    found.push(removed(&from, destroy, line_of(one)));
                 }
             }
             Some(BlockType::Locals) => {
@@ -257,14 +326,12 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
 }
 
 /// The keys and values of an object, or of a list of objects. Comments (the key `//`) are left out.
-fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, String> {
+fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refusal> {
     let mut all = Vec::new();
     for body in bodies(tree, node) {
         let map = tree.map(body).ok_or_else(|| {
-            format!(
-                "line {}: not an object, which Terraform expects there",
-                tree.line(tree.nodes[body].start)
-            )
+            let place = tree.line_column(tree.nodes[body].start);
+            Refusal::new(TerraformProblem::NotObject.into(), place)
         })?;
         let entries = map
             .entries
@@ -275,10 +342,16 @@ fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Strin
     Ok(all)
 }
 
-/// The string under a key of an object.
-fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, String> {
+/// The value under a key of an object.
+fn member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<NodeId>, Refusal> {
     let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
-    Ok(found.and_then(|(_, node)| json_string(tree, node)))
+    Ok(found.map(|(_, node)| node))
+}
+
+/// The string under a key of an object.
+fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, Refusal> {
+    let node = member(tree, object, key)?;
+    Ok(node.and_then(|node| json_string(tree, node)))
 }
 
 /// The string of a node; `None` if it is something else.
@@ -331,6 +404,8 @@ moved {
             ("output.id", 13),
             ("local.a", 15),
             ("local.b", 16),
+            ("a.b", 18),
+            ("a.c", 18),
         ];
         assert_eq!(
             addresses("main.tf", text),
@@ -400,7 +475,7 @@ moved {
             ("a.tf.json", "{", "not valid JSON"),
         ] {
             let error = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap_err();
-            assert!(error.why.contains(why), "{text}: {error}");
+            assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }
 }

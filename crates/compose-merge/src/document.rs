@@ -2,14 +2,15 @@
 
 use super::{
     comments,
-    deep::{self, Outcome},
+    deep::{self, Depth, Outcome},
     emit::Emitter,
-    json,
-    merger::{Input, LostComment, MergeOutcome, Merged, Merger, Unmergeable},
+    identity, json,
+    merger::{Input, LostComment, MergeOutcome, Merged, Merger},
     precedence::Standing,
+    refusal::{Reason, Refusal, Unmergeable},
     tree::Tree,
     value::Values,
-    yaml,
+    variables, yaml,
 };
 
 /// Deep merge of YAML mappings that keeps their text.
@@ -24,35 +25,54 @@ pub struct Yaml;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
-type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, String>;
+/// Merge of `*.tfvars.json`, variable by variable: a variable's value is replaced as a whole, as in Terraform itself with
+/// several files of variables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TfvarsJson;
+
+type Parse = for<'t> fn(&'t [u8], &mut Values) -> Result<Tree<'t>, Refusal>;
 
 impl Merger for Yaml {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
-        merge(input, yaml::parse)
+        merge(input, yaml::parse, Depth::Unbounded)
     }
 }
 
 impl Merger for Json {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
-        merge(input, json::parse)
+        merge(input, json::parse, Depth::Unbounded)
     }
 }
 
-fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
+impl Merger for TfvarsJson {
+    fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
+        for (index, contribution) in input.contributions.iter().enumerate() {
+            // Terraform takes no variable twice.
+            variables::assignments("x.json", contribution.bytes).map_err(|refusal| refusal.of(index))?;
+        }
+        merge(input, json::parse, Depth::Root)
+    }
+}
+
+fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, Unmergeable> {
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
     for (index, contribution) in input.contributions.iter().enumerate() {
-        let tree = parse(contribution.bytes, &mut values).map_err(|why| Unmergeable { index, why })?;
+        if let Some(reason) = identity::encrypted(contribution.bytes) {
+            return Err(Refusal::from(reason).of(index));
+        }
+        let tree = parse(contribution.bytes, &mut values).map_err(|refusal| refusal.of(index))?;
         if tree.root().is_some() && !tree.is_mergeable(0) {
-            return Err(Unmergeable {
-                index,
-                why: "not a mapping".to_owned(),
-            });
+            let place = tree.line_column(tree.nodes[0].start);
+            return Err(Refusal::new(Reason::NotMapping, place).of(index));
         }
         trees.push(tree);
     }
+    if let Some((index, document)) = identity::find_whole(&trees) {
+        return Err(Refusal::from(Reason::Whole(document)).of(index));
+    }
     let standing = Standing::new(trees.len(), input.precedence);
-    let merged = deep::merge(&trees, &standing, &mut values)?;
+    let merged = deep::merge(&trees, &standing, &mut values, depth)?;
     if !merged.conflicts.is_empty() {
         return Ok(MergeOutcome::Conflicts(merged.conflicts));
     }
@@ -63,21 +83,16 @@ fn merge(input: &Input<'_>, parse: Parse) -> Result<MergeOutcome, Unmergeable> {
         Some(Outcome::Merge(merge)) => {
             let base = merge.parts[0].0;
             let mut emitter = Emitter::new(&trees, base);
-            let refused = |why| Unmergeable {
-                index: trees.len() - 1,
-                why,
-            };
-            let text = emitter.file(merge).map_err(refused)?;
+            let text = emitter.file(merge)?;
             // No parser is trusted blindly, not even this one: the text must load to the expected value.
+            let refused = |reason| Refusal::from(reason).of(trees.len() - 1);
             let again = parse(text.as_bytes(), &mut values)
-                .map_err(|why| refused(format!("the merged text: {why}")))?;
+                .map_err(|refusal| refused(Reason::MergedText(Box::new(refusal))))?;
             if again.root().map(|root| again.values[root]) != Some(merge.value) {
-                return Err(refused(
-                    "its text cannot be spliced without changing a value".to_owned(),
-                ));
+                return Err(refused(Reason::ChangedValue));
             }
             let lost = lost(&trees, &again);
-            let changed = text.trim_start_matches('\u{feff}') != trees[base].text;
+            let changed = compose_yaml::without_bom(&text) != trees[base].text;
             (if changed { text.into_bytes() } else { own(base) }, lost)
         }
     };

@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use compose_yaml::{Edit, apply, leading, line_break};
+use compose_yaml::{Edit, MAX_BYTES, apply, leading, line_break};
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
-    tree::{Kind, Loaded, MAX_BYTES, Map, MapEntry, Node, NodeId, NodeRef, Tree},
+    refusal::{Expansion, KeyProblem, Reason, Refusal, Unmergeable},
+    tree::{Kind, Loaded, Map, MapEntry, Node, NodeId, NodeRef, Tree},
     value::ValueId,
 };
-
-/// Why a text cannot be written in its new place.
-pub(super) type Refused = String;
 
 /// Writes one merge.
 pub(super) struct Emitter<'a, 't> {
@@ -43,7 +41,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// Writes the whole result.
-    pub(super) fn file(&mut self, merge: &Merge) -> Result<String, Refused> {
+    pub(super) fn file(&mut self, merge: &Merge) -> Result<String, Unmergeable> {
         let tree = &self.trees[self.base];
         let root = &tree.nodes[0];
         let flow = tree.map(0).is_some_and(|map| map.flow);
@@ -83,6 +81,13 @@ impl<'a, 't> Emitter<'a, 't> {
 
     pub(super) fn node(&self, (index, node): NodeRef) -> &'a Node {
         &self.trees[index].nodes[node]
+    }
+
+    /// The error that a node's text cannot be written in its new place.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>, (index, node): NodeRef) -> Unmergeable {
+        let tree = &self.trees[index];
+        let place = tree.line_column(tree.nodes[node].start);
+        Refusal::new(reason.into(), place).of(index)
     }
 
     fn value(&self, (index, node): NodeRef) -> ValueId {
@@ -154,10 +159,10 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// Writes a key for a place in another mapping.
-    pub(super) fn key(&mut self, merged: &MergedEntry) -> Result<String, Refused> {
+    pub(super) fn key(&mut self, merged: &MergedEntry) -> Result<String, Unmergeable> {
         let entry = self.entry(merged.frame);
         if entry.explicit {
-            return Err("an explicit key (`?`) that would have to move".to_owned());
+            return Err(self.refuse(KeyProblem::ExplicitMoves, (merged.frame.0, entry.key)));
         }
         let mut edits = Vec::new();
         let at = (merged.frame.0, entry.key);
@@ -187,7 +192,7 @@ impl<'a, 't> Emitter<'a, 't> {
         (index, node): NodeRef,
         copy: bool,
         edits: &mut Vec<Edit>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Unmergeable> {
         let tree = &self.trees[index];
         let mut at = node;
         while at < tree.nodes[node].next {
@@ -224,16 +229,13 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 
     /// Replaces an alias by its target.
-    fn expanded(&mut self, (index, alias): NodeRef, there: NodeId) -> Result<Edit, Refused> {
+    fn expanded(&mut self, (index, alias): NodeRef, there: NodeId) -> Result<Edit, Unmergeable> {
         let tree = &self.trees[index];
         let it = &tree.nodes[alias];
         if it.in_flow || it.is_key {
             let text = self.inline((index, there), leading(tree.line_text(it.start)))?;
             if it.is_key && text.contains('\n') {
-                return Err(format!(
-                    "line {}: a key whose anchor another contribution replaces",
-                    tree.line(it.start)
-                ));
+                return Err(self.refuse(KeyProblem::LostAnchor, (index, alias)));
             }
             return Ok(Edit {
                 range: it.start..it.end,
@@ -283,7 +285,7 @@ impl<'a, 't> Emitter<'a, 't> {
         index: usize,
         region: std::ops::Range<usize>,
         edits: Vec<Edit>,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, Unmergeable> {
         // An edit that removes blank lines may reach beyond the piece.
         let end = edits
             .iter()
@@ -294,7 +296,7 @@ impl<'a, 't> Emitter<'a, 't> {
         let text = apply(&self.trees[index].text, region.start..end, edits);
         self.copied += text.len();
         if self.copied > 16 * MAX_BYTES {
-            return Err("aliases that expand to too much text".to_owned());
+            return Err(Refusal::from(Reason::from(Expansion::Text)).of(index));
         }
         Ok(text)
     }

@@ -4,14 +4,15 @@ use compose_yaml::{Edit, leading};
 
 use super::{
     deep::{Merge, MergedEntry, Outcome},
-    emit::{Emitter, Refused, own_entries},
+    emit::{Emitter, own_entries},
+    refusal::{Reason, Unmergeable},
     splice::shift,
     tree::{Kind, Map, NodeRef, Style},
 };
 
 impl Emitter<'_, '_> {
     /// Returns the edits of a mapping in braces in its own file. `copy`: the text goes elsewhere.
-    pub(super) fn flow_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Refused> {
+    pub(super) fn flow_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Unmergeable> {
         let frame @ (index, node) = self.frame(merge);
         let map = self.map(frame);
         let tree = &self.trees[index];
@@ -63,7 +64,12 @@ impl Emitter<'_, '_> {
         Ok(edits)
     }
 
-    fn flow_entry(&mut self, merged: &MergedEntry, copy: bool, edits: &mut Vec<Edit>) -> Result<(), Refused> {
+    fn flow_entry(
+        &mut self,
+        merged: &MergedEntry,
+        copy: bool,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Unmergeable> {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
         let entry = self.map((index, loaded.map)).entries[loaded.entry];
@@ -97,7 +103,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Writes a value for a place in braces, on a line with this indentation.
-    pub(super) fn flow_value(&mut self, outcome: &Outcome, lead: &str) -> Result<String, Refused> {
+    pub(super) fn flow_value(&mut self, outcome: &Outcome, lead: &str) -> Result<String, Unmergeable> {
         let mut edits = Vec::new();
         let (index, node) = match outcome {
             Outcome::Keep(at) => {
@@ -129,7 +135,7 @@ impl Emitter<'_, '_> {
         ))
     }
 
-    fn flow_new_entry(&mut self, merged: &MergedEntry, layout: &Layout) -> Result<String, Refused> {
+    fn flow_new_entry(&mut self, merged: &MergedEntry, layout: &Layout) -> Result<String, Unmergeable> {
         let key = self.key(merged)?;
         let value = self.flow_value(&merged.outcome, &layout.lead)?;
         Ok(format!("{key}{}{value}", layout.colon))
@@ -184,7 +190,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Writes a node for a place inside brackets; a block is rewritten in brackets.
-    pub(super) fn inline(&mut self, (index, node): NodeRef, lead: &str) -> Result<String, Refused> {
+    pub(super) fn inline(&mut self, (index, node): NodeRef, lead: &str) -> Result<String, Unmergeable> {
         let tree = &self.trees[index];
         let target = tree.resolve(node);
         if target != node
@@ -231,10 +237,7 @@ impl Emitter<'_, '_> {
                 format!("'{}'", tree.text[it.content..it.end].replace('\'', "''"))
             }
             Kind::Scalar { .. } | Kind::Alias(_) => {
-                let line = tree.line(it.start);
-                return Err(format!(
-                    "a text of several lines (line {line}) that would have to stand in brackets"
-                ));
+                return Err(self.refuse(Reason::LinesInBrackets, (index, target)));
             }
         };
         Ok(format!("{tag}{body}"))

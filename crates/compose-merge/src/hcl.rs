@@ -8,10 +8,10 @@ use hcl_edit::{
     structure::Body,
 };
 
-use compose_yaml::{Lines, Scalar};
+use compose_yaml::{Lines, Scalar, Utf8};
 
 use super::{
-    source_text::{self, SourceText},
+    refusal::{Reason, Refusal},
     value::{ValueId, Values},
 };
 
@@ -24,22 +24,18 @@ pub(super) struct File<'t> {
     lines: Lines,
 }
 
-/// Parses a file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
-pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
-    let SourceText { text, bom } = source_text::decode(bytes)?;
+/// Parses a file.
+pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, Refusal> {
+    let Utf8 { text, bom } =
+        compose_yaml::decode_utf8(bytes).map_err(|error| Refusal::unreadable(error, ""))?;
     let text = if text.is_empty() || text.ends_with('\n') {
         Cow::Borrowed(text)
     } else {
         format!("{text}\n").into()
     };
     let body = hcl_edit::parser::parse_body(&text).map_err(|error| {
-        let at = error.location();
-        format!(
-            "not valid HCL: line {}, column {}: {}",
-            at.line(),
-            at.column(),
-            error.message()
-        )
+        let place = (error.location().line(), error.location().column());
+        Refusal::new(Reason::Hcl(error), place)
     })?;
     Ok(File {
         lines: Lines::of_line_feeds(&text),
@@ -50,6 +46,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, String> {
 }
 
 impl File<'_> {
+    /// The refusal for a reason at a part of the file.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>, part: &impl Span) -> Refusal {
+        match part.span() {
+            Some(span) => Refusal::new(reason.into(), self.lines.line_column(&self.text, span.start)),
+            None => reason.into().into(),
+        }
+    }
+
     /// The line number of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.lines.line(at)
@@ -104,9 +108,8 @@ impl File<'_> {
 }
 
 /// The bytes of a part of a file.
-pub(super) fn span(part: &impl Span) -> Result<Range<usize>, String> {
-    part.span()
-        .ok_or_else(|| "HCL that is written in an unusual way".to_owned())
+pub(super) fn span(part: &impl Span) -> Result<Range<usize>, Refusal> {
+    part.span().ok_or_else(|| Reason::UnknownPlace.into())
 }
 
 /// The value of an expression: literals by value, objects without the order of their keys, the rest by its text.

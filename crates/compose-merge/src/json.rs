@@ -4,26 +4,28 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
-use compose_yaml::{Lines, Scalar};
+use compose_yaml::{Lines, MAX_NODES, Scalar, Utf8};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    source_text::{self, SourceText},
-    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style, Tree},
+    refusal::{Reason, Refusal},
+    tree::{Kind, MAX_DEPTH, Map, MapEntry, Node, NodeId, Style, Tree},
     value::{ValueId, Values},
 };
 
-/// Parses one file; the error is the reason of an [`Unmergeable`](super::Unmergeable).
-pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
-    let SourceText { text, bom } = source_text::decode(bytes)?;
-    let root: &RawValue = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
+/// Parses one file.
+pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, Refusal> {
+    let Utf8 { text, bom } =
+        compose_yaml::decode_utf8(bytes).map_err(|error| Refusal::unreadable(error, ""))?;
+    let lines = Lines::of_line_feeds(text);
+    let root = read::<&RawValue>(text).map_err(|error| refused(error, text, &lines, 0))?;
     let mut builder = JsonBuilder {
         text,
         nodes: Vec::new(),
         ids: Vec::new(),
-        lines: Lines::of_line_feeds(text),
+        lines,
         values,
     };
     builder.value(root.get(), MAX_DEPTH)?;
@@ -31,6 +33,24 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     let mut tree = Tree::new(source, builder.ids, bom);
     tree.json_step = Some(step(text));
     Ok(tree)
+}
+
+/// The refusal for an error in a piece of a text that starts at a byte of it.
+fn refused(error: serde_json::Error, text: &str, lines: &Lines, start: usize) -> Refusal {
+    // serde_json counts the bytes of a line, and the last one that it read.
+    let piece = &text[start..];
+    let line_start = match error.line() {
+        0 | 1 => 0,
+        line => piece
+            .match_indices('\n')
+            .nth(line - 2)
+            .map_or(piece.len(), |(at, _)| at + 1),
+    };
+    let mut at = (start + line_start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    Refusal::new(Reason::Json(error), lines.line_column(text, at))
 }
 
 /// One level of indentation: the blanks at the start of the first indented line.
@@ -55,17 +75,26 @@ struct JsonBuilder<'a, 't> {
 }
 
 impl JsonBuilder<'_, '_> {
+    /// The first byte of a piece of the text. It is a part of it, because [`RawValue`] borrows.
+    fn start(&self, raw: &str) -> usize {
+        raw.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    fn read<'r, T: Deserialize<'r>>(&self, raw: &'r str) -> Result<T, Refusal> {
+        read(raw).map_err(|error| refused(error, self.text, &self.lines, self.start(raw)))
+    }
+
     /// Adds the node of a piece of the text, and its descendants.
-    fn value(&mut self, raw: &str, depth: usize) -> Result<NodeId, String> {
+    fn value(&mut self, raw: &str, depth: usize) -> Result<NodeId, Refusal> {
         let id = self.nodes.len();
+        let start = self.start(raw);
+        let refuse = |reason| Refusal::new(reason, self.lines.line_column(self.text, start));
         if id == MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values"));
+            return Err(refuse(Reason::TooManyValues));
         }
         if depth == 0 {
-            return Err(format!("nested deeper than {MAX_DEPTH}"));
+            return Err(refuse(Reason::TooDeep));
         }
-        // `raw` is a part of `text`, because RawValue borrows.
-        let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
         let kind = match raw.as_bytes()[0] {
             b'{' => Kind::Map(Map {
                 flow: true,
@@ -74,7 +103,7 @@ impl JsonBuilder<'_, '_> {
             }),
             b'[' => Kind::Sequence { flow: true },
             b'"' => Kind::Scalar {
-                value: read::<String>(raw)?.into(),
+                value: self.read::<String>(raw)?.into(),
                 style: Style::Quoted,
             },
             _ => Kind::Scalar {
@@ -100,13 +129,15 @@ impl JsonBuilder<'_, '_> {
         let value = match raw.as_bytes()[0] {
             b'{' => self.object(id, raw, depth)?,
             b'[' => {
-                let Items(items) = read(raw)?;
+                let Items(items) = self.read(raw)?;
                 let nodes = items.iter().map(|item| self.value(item.get(), depth - 1));
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 self.values
                     .sequence(None, nodes.iter().map(|node| self.ids[*node]).collect())
             }
-            b'"' => self.values.scalar(Scalar::String(read::<String>(raw)?.into())),
+            b'"' => self
+                .values
+                .scalar(Scalar::String(self.read::<String>(raw)?.into())),
             b't' | b'f' => self.values.scalar(Scalar::Bool(raw == "true")),
             b'n' => self.values.scalar(Scalar::Null),
             _ => self.values.number(raw),
@@ -116,8 +147,8 @@ impl JsonBuilder<'_, '_> {
         Ok(id)
     }
 
-    fn object(&mut self, id: NodeId, raw: &str, depth: usize) -> Result<ValueId, String> {
-        let Members(members) = read(raw)?;
+    fn object(&mut self, id: NodeId, raw: &str, depth: usize) -> Result<ValueId, Refusal> {
+        let Members(members) = self.read(raw)?;
         let mut entries = Vec::with_capacity(members.len());
         for (key, value) in members {
             let key = self.value(key.get(), depth - 1)?;
@@ -146,8 +177,8 @@ impl JsonBuilder<'_, '_> {
     }
 }
 
-fn read<'t, T: Deserialize<'t>>(raw: &'t str) -> Result<T, String> {
-    serde_json::from_str(raw).map_err(|error| format!("not valid JSON: {error}"))
+fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// An object's keys and values as they are written, duplicates included.

@@ -27,14 +27,16 @@
 //! | module | holds |
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
+//! | `identity` | which documents are taken as a whole wherever they are: encrypted ones, other objects |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
+//! | `refusal` | why a text is not merged, and where: all messages of this crate |
 //! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
 //! | `yaml`, `json` | texts to trees |
 //! | `deep` | the merge by meaning |
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
-//! | `source_text`, `comments`, `key_path` | what all types of files share |
-//! | `terraform`, `hcl`, `tfvars`, `lock_hcl`, `definitions` | Terraform's files |
+//! | `comments`, `key_path` | what all types of files share |
+//! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions` | Terraform's files |
 
 mod block;
 mod class;
@@ -45,30 +47,34 @@ mod document;
 mod emit;
 mod flow;
 mod hcl;
+mod identity;
 mod json;
 mod key_path;
 mod lock_hcl;
 mod merger;
 mod precedence;
-mod source_text;
+mod refusal;
 mod splice;
 mod terraform;
 mod tfvars;
 mod tree;
 mod value;
+mod variables;
 mod yaml;
 
 pub use class::{Class, Row, TABLE, class};
 pub use definitions::{Definition, Duplicate, definitions, duplicates};
-pub use document::{Json, Yaml};
+pub use document::{Json, TfvarsJson, Yaml};
+pub use identity::{WHOLE_DOCUMENTS, WholeDocument, WholeRow};
 pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
-    Unmergeable,
 };
 pub use precedence::Precedence;
-pub use terraform::{DefinitionKind, DefinitionsFile, Syntax};
+pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
+pub use terraform::{DefinitionKind, DefinitionsFile, Dialect, Syntax, VariablesStep};
 pub use tfvars::Tfvars;
+pub use variables::{Assignment, assignments, without};
 
 #[cfg(test)]
 mod tests {

@@ -12,9 +12,11 @@ use compose_yaml::{Edit, apply};
 use super::{
     comments,
     hcl::{self, File},
+    identity,
     key_path::key_component,
-    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
+    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger},
     precedence::Standing,
+    refusal::{Reason, Refusal, TerraformProblem, Unmergeable},
 };
 
 /// Unites the providers. If the versions agree, the hashes are united (each is for one platform or way of packing) and
@@ -30,14 +32,14 @@ struct Provider {
     hashes: Option<(BTreeSet<String>, std::ops::Range<usize>)>,
 }
 
-fn string(expression: &Expression) -> Result<String, String> {
+fn string(file: &File<'_>, expression: &Expression) -> Result<String, Refusal> {
     expression
         .as_str()
         .map(ToOwned::to_owned)
-        .ok_or_else(|| "a value that is no string".to_owned())
+        .ok_or_else(|| file.refuse(TerraformProblem::NotString, expression))
 }
 
-fn provider(block: &Block) -> Result<Provider, String> {
+fn provider(file: &File<'_>, block: &Block) -> Result<Provider, Refusal> {
     let mut found = Provider {
         block: hcl::span(block)?,
         version: String::new(),
@@ -47,35 +49,43 @@ fn provider(block: &Block) -> Result<Provider, String> {
     for attribute in block.body.attributes() {
         let place = hcl::span(&attribute.value)?;
         match attribute.key.as_str() {
-            "version" => found.version = string(&attribute.value)?,
-            "constraints" => found.constraints = Some((string(&attribute.value)?, place)),
+            "version" => found.version = string(file, &attribute.value)?,
+            "constraints" => found.constraints = Some((string(file, &attribute.value)?, place)),
             "hashes" => {
-                let array = attribute.value.as_array().ok_or("hashes that are no list")?;
-                found.hashes = Some((array.iter().map(string).collect::<Result<_, _>>()?, place));
+                let Some(array) = attribute.value.as_array() else {
+                    return Err(file.refuse(TerraformProblem::NotList, &attribute.value));
+                };
+                let hashes = array.iter().map(|hash| string(file, hash));
+                found.hashes = Some((hashes.collect::<Result<_, _>>()?, place));
             }
-            other => return Err(format!("a provider's `{other}`, which is not known")),
+            other => {
+                let problem = TerraformProblem::UnknownAttribute(other.to_owned());
+                return Err(file.refuse(problem, &attribute.key));
+            }
         }
     }
     Ok(found)
 }
 
-fn providers(file: &File<'_>) -> Result<BTreeMap<String, Provider>, String> {
+fn providers(file: &File<'_>) -> Result<BTreeMap<String, Provider>, Refusal> {
     let mut all = BTreeMap::new();
     for structure in &file.body {
         let Structure::Block(block) = structure else {
-            return Err("an attribute outside of providers".to_owned());
+            return Err(file.refuse(TerraformProblem::AttributeOutside, structure));
         };
         let [address] = &block.labels[..] else {
-            return Err("a block without an address".to_owned());
+            return Err(file.refuse(TerraformProblem::NoAddress, block));
         };
         if block.ident.as_str() != "provider" {
-            return Err(format!("a block `{}`", block.ident.as_str()));
+            let problem = TerraformProblem::UnknownBlock(block.ident.as_str().to_owned());
+            return Err(file.refuse(problem, block));
         }
         if all
-            .insert(address.as_str().to_owned(), provider(block)?)
+            .insert(address.as_str().to_owned(), provider(file, block)?)
             .is_some()
         {
-            return Err(format!("the provider {} twice", address.as_str()));
+            let problem = TerraformProblem::ProviderTwice(address.as_str().to_owned());
+            return Err(file.refuse(problem, block));
         }
     }
     Ok(all)
@@ -85,7 +95,10 @@ impl Merger for LockHcl {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
-            let unmergeable = |why| Unmergeable { index, why };
+            let unmergeable = |refusal: Refusal| refusal.of(index);
+            if let Some(reason) = identity::encrypted(contribution.bytes) {
+                return Err(unmergeable(reason.into()));
+            }
             let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
             let providers = providers(&file).map_err(unmergeable)?;
             files.push((file, providers));
@@ -95,10 +108,8 @@ impl Merger for LockHcl {
             Ok(done) => done,
             Err(conflicts) => return Ok(MergeOutcome::Conflicts(conflicts)),
         };
-        let again = hcl::parse(&bytes).map_err(|why| Unmergeable {
-            index: files.len() - 1,
-            why: format!("the merged text: {why}"),
-        })?;
+        let again = hcl::parse(&bytes)
+            .map_err(|refusal| Refusal::from(Reason::MergedText(Box::new(refusal))).of(files.len() - 1))?;
         let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
         let lost = comments::lost_comments(&all, &again.all_comments());
         drop(again);

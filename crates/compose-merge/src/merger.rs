@@ -2,7 +2,7 @@
 
 use compose_model::TreePath;
 
-use crate::precedence::Precedence;
+use crate::{precedence::Precedence, refusal::Unmergeable};
 
 /// What one layer contributes to a path.
 #[derive(Clone, Copy, Debug)]
@@ -93,16 +93,6 @@ pub struct KeyPlace {
     pub contribution: usize,
     /// The key's line, from 1.
     pub line: usize,
-}
-
-/// A contribution that cannot be merged: the path then falls under rule 5 as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("contribution {index} is not merged: {why}")]
-pub struct Unmergeable {
-    /// The contribution.
-    pub index: usize,
-    /// The reason: `not valid YAML: …`, `several documents`, `not a mapping`, `a merge key (<<)`.
-    pub why: String,
 }
 
 /// Merges one type of file.

@@ -1,41 +1,52 @@
-//! The names of files with Terraform's definitions, and the types of blocks in them.
+//! The names of Terraform's files, the order in which it loads them, and the types of blocks in its definitions.
 
 use std::fmt;
 
 /// The syntax of a file of definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
-    /// `.tf`
+    /// `.tf`, `.tofu`
     Hcl,
-    /// `.tf.json`
+    /// `.tf.json`, `.tofu.json`
     Json,
 }
 
-impl Syntax {
-    /// The extension, with its dot.
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Syntax::Hcl => ".tf",
-            Syntax::Json => ".tf.json",
-        }
-    }
+/// The program that a file of definitions is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Terraform. OpenTofu reads the file as well, unless there is one of its own with the same stem and syntax.
+    Terraform,
+    /// OpenTofu alone.
+    OpenTofu,
 }
 
-/// The name of a file of Terraform's definitions.
+const EXTENSIONS: &[(&str, Syntax, Dialect)] = &[
+    (".tf", Syntax::Hcl, Dialect::Terraform),
+    (".tf.json", Syntax::Json, Dialect::Terraform),
+    (".tofu", Syntax::Hcl, Dialect::OpenTofu),
+    (".tofu.json", Syntax::Json, Dialect::OpenTofu),
+];
+
+/// The name of a file of Terraform's or OpenTofu's definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefinitionsFile<'n> {
     /// The name without its extension.
     pub stem: &'n str,
     /// The syntax of the file.
     pub syntax: Syntax,
+    /// The program that the file is for.
+    pub dialect: Dialect,
 }
 
 impl<'n> DefinitionsFile<'n> {
     /// Parses a file name; `None` if such a file holds no definitions.
     pub fn of_name(name: &'n str) -> Option<Self> {
-        [Syntax::Hcl, Syntax::Json].into_iter().find_map(|syntax| {
-            let stem = name.strip_suffix(syntax.extension())?;
-            Some(Self { stem, syntax })
+        EXTENSIONS.iter().find_map(|(extension, syntax, dialect)| {
+            Some(Self {
+                stem: name.strip_suffix(extension)?,
+                syntax: *syntax,
+                dialect: *dialect,
+            })
         })
     }
 
@@ -47,6 +58,34 @@ impl<'n> DefinitionsFile<'n> {
     /// Does Terraform read it? It skips hidden files.
     pub fn is_read(&self) -> bool {
         !self.stem.starts_with('.') && !self.stem.is_empty()
+    }
+}
+
+/// The step at which Terraform loads a file of variables; of two files that set a variable, the later one counts.
+///
+/// See "Variable Definition Precedence" in Terraform's documentation. Variables of the process's environment (`TF_VAR_…`)
+/// come before all files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VariablesStep<'n> {
+    /// `terraform.tfvars`
+    Default,
+    /// `terraform.tfvars.json`
+    DefaultJson,
+    /// `*.auto.tfvars` and `*.auto.tfvars.json`, by their names.
+    Auto(&'n str),
+    /// The file that the command line names (`-var-file`), whatever it is called.
+    Named,
+}
+
+impl<'n> VariablesStep<'n> {
+    /// The step of a file that Terraform loads by itself.
+    pub fn of_name(name: &'n str) -> Option<Self> {
+        match name {
+            "terraform.tfvars" => Some(Self::Default),
+            "terraform.tfvars.json" => Some(Self::DefaultJson),
+            _ => (name.ends_with(".auto.tfvars") || name.ends_with(".auto.tfvars.json"))
+                .then_some(Self::Auto(name)),
+        }
     }
 }
 
@@ -79,6 +118,12 @@ pub enum DefinitionKind {
     Check,
     /// `import { to = … }`: one for each address.
     Import,
+    /// `moved { from = … }`: several may say the same of an address.
+    MovedFrom,
+    /// `moved { to = … }`: several may say the same of an address.
+    MovedTo,
+    /// `removed { from = … }`: several may say the same of an address.
+    Removed,
 }
 
 impl fmt::Display for DefinitionKind {
@@ -97,12 +142,14 @@ impl fmt::Display for DefinitionKind {
             DefinitionKind::ProviderMeta => "provider_meta",
             DefinitionKind::Check => "check",
             DefinitionKind::Import => "import",
+            DefinitionKind::MovedFrom => "move from",
+            DefinitionKind::MovedTo => "move to",
+            DefinitionKind::Removed => "removal of",
         })
     }
 }
 
-/// A top-level block that defines something. Blocks that may be repeated for one thing (`moved`, `removed`) do not count:
-/// Terraform accepts them as long as they agree.
+/// A top-level block that defines something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockType {
     /// The address is a prefix with the labels.
@@ -112,6 +159,8 @@ pub(crate) enum BlockType {
         labels: usize,
     },
     Import,
+    Moved,
+    Removed,
     Locals,
     Terraform,
 }
@@ -142,6 +191,8 @@ const BLOCK_TYPES: &[(&str, BlockType)] = &[
     ("provider", labelled(DefinitionKind::Provider, "provider.", 1)),
     ("check", labelled(DefinitionKind::Check, "check.", 1)),
     ("import", BlockType::Import),
+    ("moved", BlockType::Moved),
+    ("removed", BlockType::Removed),
     ("locals", BlockType::Locals),
     ("terraform", BlockType::Terraform),
 ];
@@ -203,6 +254,8 @@ mod tests {
             ("main.tf", Some("main")),
             ("main.tf.json", Some("main")),
             ("main.json.tf", Some("main.json")),
+            ("main.tofu", Some("main")),
+            ("main.tofu.json", Some("main")),
             ("main.tf.yaml", None),
             ("main.tfvars", None),
             ("maintf", None),
@@ -226,5 +279,28 @@ mod tests {
         }
         assert!(!file("nooverride.tf").is_override());
         assert!(!file(".tf").is_read() && !file(".main.tf").is_read() && file("main.tf").is_read());
+    }
+
+    #[test]
+    fn files_of_variables_are_loaded_in_the_documented_order() {
+        let order = [
+            "terraform.tfvars",
+            "terraform.tfvars.json",
+            ".auto.tfvars",
+            "a-b.auto.tfvars",
+            "a.auto.tfvars",
+            "a.auto.tfvars.json",
+            "b.auto.tfvars",
+        ];
+        let steps: Vec<_> = order.map(|name| VariablesStep::of_name(name).unwrap()).into();
+        assert!(steps.is_sorted() && *steps.last().unwrap() < VariablesStep::Named);
+        for name in [
+            "dev.tfvars",
+            "Terraform.tfvars",
+            "terraform.tfvars.bak",
+            "x.autotfvars",
+        ] {
+            assert_eq!(VariablesStep::of_name(name), None, "{name}");
+        }
     }
 }

@@ -1,17 +1,19 @@
-//! Merges `terraform.tfvars` and `*.auto.tfvars`, attribute by attribute.
+//! Merges files of Terraform's variables, attribute by attribute.
 
 use std::{collections::HashMap, ops::Range};
 
-use hcl_edit::structure::Structure;
+use hcl_edit::structure::{Attribute, Structure};
 
 use compose_yaml::{Edit, apply};
 
 use super::{
     comments,
     hcl::{self, File},
+    identity,
     key_path::key_component,
-    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Unmergeable},
+    merger::{Input, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger},
     precedence::Standing,
+    refusal::{Reason, Refusal, TerraformProblem, Unmergeable},
     splice::contains_comment,
     value::{ValueId, Values},
 };
@@ -31,12 +33,16 @@ struct Variable {
     after: Option<usize>,
 }
 
-fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, String> {
+/// The attribute that a part of a file of variables is.
+pub(super) fn attribute<'f>(file: &File<'_>, structure: &'f Structure) -> Result<&'f Attribute, Refusal> {
+    let refusal = || file.refuse(TerraformProblem::BlockAmongVariables, structure);
+    structure.as_attribute().ok_or_else(refusal)
+}
+
+fn variables(file: &File<'_>, values: &mut Values) -> Result<Vec<Variable>, Refusal> {
     let mut all: Vec<Variable> = Vec::new();
     for structure in &file.body {
-        let Structure::Attribute(attribute) = structure else {
-            return Err("a block in a file of variables".to_owned());
-        };
+        let attribute = attribute(file, structure)?;
         all.push(Variable {
             key: hcl::span(&attribute.key)?,
             name: attribute.key.as_str().to_owned(),
@@ -53,7 +59,10 @@ impl Merger for Tfvars {
         let mut values = Values::default();
         let mut files = Vec::new();
         for (index, contribution) in input.contributions.iter().enumerate() {
-            let unmergeable = |why| Unmergeable { index, why };
+            let unmergeable = |refusal: Refusal| refusal.of(index);
+            if let Some(reason) = identity::encrypted(contribution.bytes) {
+                return Err(unmergeable(reason.into()));
+            }
             let file = hcl::parse(contribution.bytes).map_err(unmergeable)?;
             let variables = variables(&file, &mut values).map_err(unmergeable)?;
             files.push((file, variables));
@@ -67,21 +76,17 @@ impl Merger for Tfvars {
             Ok(done) => done,
             Err(conflicts) => return Ok(MergeOutcome::Conflicts(conflicts)),
         };
-        let refused = |why| Unmergeable {
-            index: files.len() - 1,
-            why,
-        };
-        let again = hcl::parse(&bytes).map_err(|why| refused(format!("the merged text: {why}")))?;
-        let loaded = variables(&again, &mut values).map_err(refused)?;
+        let refused = |reason: Reason| Refusal::from(reason).of(files.len() - 1);
+        let unreadable = |refusal| refused(Reason::MergedText(Box::new(refusal)));
+        let again = hcl::parse(&bytes).map_err(unreadable)?;
+        let loaded = variables(&again, &mut values).map_err(unreadable)?;
         let expected = merge.expected();
         let same = loaded.len() == expected.len()
             && loaded
                 .iter()
                 .all(|variable| expected.get(variable.name.as_str()) == Some(&variable.value));
         if !same {
-            return Err(refused(
-                "its text cannot be spliced without changing a value".to_owned(),
-            ));
+            return Err(refused(Reason::ChangedValue));
         }
         let all: Vec<_> = files.iter().map(|(file, _)| file.all_comments()).collect();
         let lost = comments::lost_comments(&all, &again.all_comments());
@@ -313,7 +318,10 @@ mod tests {
             ("a = 1\na = 2\n", "not valid HCL"),
         ] {
             let error = merge_text(&Tfvars, &["a = 1\n", text], last).unwrap_err();
-            assert!(error.index == 1 && error.why.contains(why), "{text}: {error}");
+            assert!(
+                error.index == 1 && error.to_string().contains(why),
+                "{text}: {error}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, ops::Deref};
 
 use compose_yaml::YAML_TAG;
-pub(super) use compose_yaml::{Kind, MAX_BYTES, MAX_NODES, Map, MapEntry, Node, NodeId, Style};
+pub(super) use compose_yaml::{Kind, Map, MapEntry, Node, NodeId, Style};
 
 use super::value::{ValueId, Values};
 

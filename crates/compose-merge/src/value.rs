@@ -65,7 +65,7 @@ impl Values {
 }
 
 /// Normalises a number: its digits without the point and trailing zeros, and its exponent.
-fn normal_number(text: &str) -> String {
+pub(super) fn normal_number(text: &str) -> String {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", text.strip_prefix('+').unwrap_or(text)),

@@ -3,42 +3,33 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use compose_yaml::{Decoded, Error, Problem};
+use compose_yaml::Decoded;
 
 use super::{
-    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, Node, NodeId, Style, Tree, has_plain_tag},
+    refusal::{Expansion, KeyProblem, Reason, Refusal},
+    tree::{Kind, MAX_DEPTH, Map, Node, NodeId, Style, Tree, has_plain_tag},
     value::{ValueId, Values},
 };
 
-/// Parses one file that holds one document; the error is the reason of an [`Unmergeable`](super::Unmergeable).
-pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, String> {
-    let Decoded { text, bom } = compose_yaml::decode(bytes).map_err(|error| error.to_string())?;
+/// Parses one file that holds one document.
+pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>, Refusal> {
+    let Decoded { text, bom } =
+        compose_yaml::decode(bytes).map_err(|error| Refusal::unreadable(error, ""))?;
     let source = read(closed(text)?)?;
     if source.has_tag_directive {
-        return Err("a %TAG directive".to_owned());
+        return Err(Reason::TagDirective.into());
     }
     let ids = Loader::new(&source, values).load()?;
     Ok(Tree::new(source, ids, bom))
 }
 
-fn read(text: Cow<'_, str>) -> Result<compose_yaml::Tree<'_>, String> {
-    let shown = |text: &str, error: &Error| match &error.problem {
-        Problem::SeveralDocuments => "several documents".to_owned(),
-        Problem::Syntax(message) => {
-            let (line, column) = error.line_column(text);
-            format!("not valid YAML: line {line}, column {column}: {message}")
-        }
-        problem => problem.to_string(),
-    };
-    match text {
-        Cow::Borrowed(text) => compose_yaml::Tree::parse(text).map_err(|error| shown(text, &error)),
-        Cow::Owned(text) => compose_yaml::Tree::parse(text.clone()).map_err(|error| shown(&text, &error)),
-    }
+fn read(text: Cow<'_, str>) -> Result<compose_yaml::Tree<'_>, Refusal> {
+    compose_yaml::Tree::parse(text.clone()).map_err(|error| Refusal::unreadable(error, &text))
 }
 
 /// A text whose last line has a line break, because text may be spliced in behind it. The break is part of the value of a
 /// block scalar, whose header must then strip it.
-fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     if text.is_empty() || text.ends_with('\n') {
         return Ok(text);
     }
@@ -62,7 +53,7 @@ fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     if text[last..].trim().is_empty() {
         // Indentation is not content: the line break before it is the last one.
         return match is_content(&text[content..last], &text[last..]) {
-            true => Err("a text of several lines that ends with blanks and without a line break".to_owned()),
+            true => Err(Refusal::new(Reason::TrailingBlanks, tree.line_column(last))),
             false => Ok(Cow::Owned(text[..last].to_owned())),
         };
     }
@@ -111,13 +102,13 @@ impl<'a, 't> Loader<'a, 't> {
         }
     }
 
-    fn load(mut self) -> Result<Vec<ValueId>, String> {
+    fn load(mut self) -> Result<Vec<ValueId>, Refusal> {
         let mut open: Vec<NodeId> = Vec::new();
         for (id, node) in self.source.nodes.iter().enumerate() {
             match &node.kind {
                 Kind::Map(_) | Kind::Sequence { .. } => open.push(id),
                 Kind::Alias(target) if open.contains(target) => {
-                    return Err("an alias of something that it is itself a part of".to_owned());
+                    return Err(self.refuse(Reason::RecursiveAlias, id));
                 }
                 Kind::Alias(target) => {
                     self.ids[id] = self.ids[*target];
@@ -135,7 +126,12 @@ impl<'a, 't> Loader<'a, 't> {
         Ok(self.ids)
     }
 
-    fn close(&mut self, id: NodeId) -> Result<(), String> {
+    fn refuse(&self, reason: impl Into<Reason>, node: NodeId) -> Refusal {
+        let place = self.source.line_column(self.source.nodes[node].start);
+        Refusal::new(reason.into(), place)
+    }
+
+    fn close(&mut self, id: NodeId) -> Result<(), Refusal> {
         let node = &self.source.nodes[id];
         let children = std::iter::successors((id + 1 < node.next).then_some(id + 1), |child| {
             Some(self.source.nodes[*child].next).filter(|next| *next < node.next)
@@ -143,7 +139,7 @@ impl<'a, 't> Loader<'a, 't> {
         let deepest = children.map(|child| self.depths[child]).max().unwrap_or(0);
         self.depths[id] = deepest + 1;
         if deepest + 1 > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH}, aliases followed"));
+            return Err(self.refuse(Reason::TooDeepAliases, id));
         }
         let tag = node.tag.as_deref();
         self.ids[id] = match &node.kind {
@@ -156,7 +152,7 @@ impl<'a, 't> Loader<'a, 't> {
         Ok(())
     }
 
-    fn map(&mut self, id: NodeId, node: &Node, map: &Map) -> Result<ValueId, String> {
+    fn map(&mut self, id: NodeId, node: &Node, map: &Map) -> Result<ValueId, Refusal> {
         for entry in &map.entries {
             self.check_key(entry.key)?;
             if self.source.is_merge_key(entry) {
@@ -167,14 +163,12 @@ impl<'a, 't> Loader<'a, 't> {
         for loaded in self.source.flattened(id) {
             let value = self.ids[self.source.entry(loaded).key];
             if *written.entry(self.values.key(value)).or_insert(value) != value {
-                return Err("one key in two types (`1`, `true`, `1.0`)".to_owned());
+                return Err(self.refuse(KeyProblem::TwoTypes, self.source.entry(loaded).key));
             }
         }
         let loaded = self.source.loaded(id);
         if self.source.is_exhausted() {
-            return Err(format!(
-                "merge keys (<<) that bring more than {MAX_NODES} entries"
-            ));
+            return Err(self.refuse(Expansion::MergeKeys, id));
         }
         let pair = |loaded: &compose_yaml::Loaded| {
             let entry = self.source.entry(*loaded);
@@ -186,21 +180,21 @@ impl<'a, 't> Loader<'a, 't> {
     }
 
     /// Text with such keys cannot be moved with the same meaning wherever it goes.
-    fn check_key(&self, key: NodeId) -> Result<(), String> {
+    fn check_key(&self, key: NodeId) -> Result<(), Refusal> {
         let node = &self.source.nodes[key];
-        let why = if self.source.value(key).is_none() {
-            "a key that is not a scalar"
+        let problem = if self.source.value(key).is_none() {
+            KeyProblem::Collection
         } else if node.content == node.end {
-            "an empty key"
+            KeyProblem::Empty
         } else if self.source.text[node.span()].contains('\n') {
-            "a key of several lines"
+            KeyProblem::Lines
         } else {
             return Ok(());
         };
-        Err(why.to_owned())
+        Err(self.refuse(problem, key))
     }
 
-    fn check_merge(&self, value: NodeId) -> Result<(), String> {
+    fn check_merge(&self, value: NodeId) -> Result<(), Refusal> {
         let value = self.source.resolve(value);
         let mut parts: Vec<NodeId> = self.source.items(value).collect();
         if !matches!(self.source.nodes[value].kind, Kind::Sequence { .. }) {
@@ -210,7 +204,7 @@ impl<'a, 't> Loader<'a, 't> {
         if parts.iter().all(is_map) {
             Ok(())
         } else {
-            Err("a merge key (<<) whose value is not a mapping".to_owned())
+            Err(self.refuse(Reason::MergeKey, value))
         }
     }
 }

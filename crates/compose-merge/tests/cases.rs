@@ -128,7 +128,7 @@ fn a_file_may_end_with_the_indentation_of_a_line_that_was_not_written() {
     check(&["a: |\n  x\n  ", "b: 2\n"], "a: |\n  x\nb: 2\n");
     check(&["b: 2\n", "a: >+\n  x\n\n "], "b: 2\na: >+\n  x\n\n");
     let error = merge_last("yaml", &["a: |\n  x\n   ", "b: 2\n"]).unwrap_err();
-    assert!(error.why.contains("ends with blanks"), "{error}");
+    assert!(error.refusal.to_string().contains("ends with blanks"), "{error}");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn what_cannot_be_merged_says_why() {
     let large = format!("a: {}\n", "x".repeat(5 << 20));
     let many = format!("a: [{}]\n", "1,".repeat(500_000));
     for (text, why) in [
-        ("a: [1\n", "not valid YAML: line 2, column 1: expected `,` or `]`"),
+        ("a: [1\n", "line 2, column 1: not valid YAML: expected `,` or `]`"),
         ("- 1\n- 2\n", "not a mapping"),
         ("text\n", "not a mapping"),
         ("!Custom {a: 1}\n", "not a mapping"),
@@ -322,8 +322,8 @@ fn what_cannot_be_merged_says_why() {
     ] {
         let error = merge_last("yaml", &["a: 1\n", text]).unwrap_err();
         assert_eq!(error.index, 1, "{text:.50}");
-        assert!(error.why.contains(why), "{text:.50}: {error}");
-        assert!(error.why.len() < 300, "{error}");
+        assert!(error.refusal.to_string().contains(why), "{text:.50}: {error}");
+        assert!(error.refusal.to_string().len() < 300, "{error}");
     }
     for (text, why) in [
         ("[1]", "not a mapping"),
@@ -334,7 +334,7 @@ fn what_cannot_be_merged_says_why() {
         ("{\"a\": \"\\ud800\"}", "not valid JSON"),
     ] {
         let error = merge(&Json, &["{}", text], &equals).unwrap_err();
-        assert!(error.why.contains(why), "{text:.50}: {error}");
+        assert!(error.refusal.to_string().contains(why), "{text:.50}: {error}");
     }
 }
 
@@ -355,7 +355,7 @@ fn alias_bombs_stay_small_or_are_refused() {
     assert!(
         merge_last("yaml", &[&bomb, &other])
             .unwrap_err()
-            .why
+            .to_string()
             .contains("aliases that expand")
     );
     let keys: String = (0..4000).map(|n| format!("  k{n}: 1\n")).collect();
@@ -364,7 +364,7 @@ fn alias_bombs_stay_small_or_are_refused() {
     assert!(
         merge_last("yaml", &[&keys, "b: 1\n"])
             .unwrap_err()
-            .why
+            .to_string()
             .contains("merge keys")
     );
 }

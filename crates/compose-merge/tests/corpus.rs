@@ -85,6 +85,9 @@ fn what_is_no_mapping_is_left_alone() {
         .unwrap();
     for text in texts {
         let error = merge_last("yaml", &["a: 1\n", &text]).unwrap_err();
-        assert!(error.index == 1 && !error.why.is_empty(), "{text}");
+        assert!(
+            error.index == 1 && !error.refusal.to_string().is_empty(),
+            "{text}"
+        );
     }
 }

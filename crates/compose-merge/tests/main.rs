@@ -3,7 +3,9 @@
 mod cases;
 mod corpus;
 mod damaged;
+mod encodings;
 mod odd;
 mod oracle;
 mod properties;
 mod random_files;
+mod real_files;

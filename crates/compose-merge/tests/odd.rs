@@ -180,16 +180,24 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
     assert!(merged > 800, "{merged}");
     for (text, why) in NOT_MERGED {
         let error = merge_last("yaml", &[OTHERS[0], text]).unwrap_err();
-        assert_eq!((error.index, error.why.as_str()), (1, *why), "{text}");
+        assert_eq!(
+            (error.index, &*error.refusal.reason.to_string()),
+            (1, *why),
+            "{text}"
+        );
     }
     // Some documents are merged with others but not with each other: both stay whole, and the reason is reported.
     let is_explained = |inputs: &&Vec<String>| {
         let error = merge_last("yaml", &[&inputs[0], &inputs[1]]).unwrap_err();
         let mut known = NOT_MERGED.iter();
         known.any(|(text, _)| inputs.iter().any(|input| input == text))
-            || error.why.starts_with("an explicit key (`?`)")
+            || error
+                .refusal
+                .reason
+                .to_string()
+                .starts_with("an explicit key (`?`)")
             || (inputs[1].starts_with("&root") || inputs[1].starts_with("!!map"))
-                && error.why.starts_with("the merged text: ")
+                && error.refusal.reason.to_string().starts_with("the merged text: ")
     };
     refused.retain(|inputs| !is_explained(inputs));
     assert!(refused.is_empty(), "{refused:#?}");

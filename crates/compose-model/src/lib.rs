@@ -36,6 +36,7 @@
 //! | [`cancel`] | the flag that cancels a run |
 //! | [`exit`] | exit codes |
 //! | [`text`] | escaping of untrusted text, and "did you mean" |
+//! | [`mod@redact`] | hiding the credentials in a text |
 
 pub mod cancel;
 pub mod config_key;
@@ -49,6 +50,7 @@ pub mod filter;
 pub mod fold;
 pub mod id;
 pub mod path;
+pub mod redact;
 pub mod refs;
 pub mod report;
 pub mod settings;
@@ -66,6 +68,7 @@ pub use file::{FileMode, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use path::TreePath;
+pub use redact::redact;
 pub use refs::{RefEntry, Refs};
 pub use report::{Reporter, Stage};
 pub use settings::Settings;

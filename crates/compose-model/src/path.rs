@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::file_name;
+
 /// A relative `/`-separated path without empty, `.`, `..` or `.git` components, and without
 /// backslashes and control characters. It can be joined to a directory without leaving it.
 ///
@@ -103,6 +105,11 @@ impl TreePath {
     /// Returns `self/other`.
     pub fn join(&self, other: &TreePath) -> TreePath {
         Self::from_valid([self.as_str(), "/", other.as_str()].concat())
+    }
+
+    /// Returns the path of the config of the environment that this path is.
+    pub fn environment_config(&self) -> TreePath {
+        Self::from_valid([self.as_str(), "/", file_name::CONFIG].concat())
     }
 
     /// Returns `self/name`, where `name` is one component.

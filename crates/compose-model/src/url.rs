@@ -20,15 +20,23 @@ pub enum Scheme {
 #[derive(Clone)]
 pub struct RepoUrl {
     scheme: Scheme,
-    /// The address as the user wrote it and git accepts it: `https://host/path`, `user@host:path`
+    /// The address as the user wrote it, which git accepts: `https://host/path`, `user@host:path`
     /// or `/path`. It never contains a password.
     text: String,
     user: Option<String>,
-    /// The host in lower case.
-    host: Option<String>,
+    host: Option<Host>,
     port: Option<u16>,
     path: String,
     key: String,
+}
+
+/// A host's name in both spellings.
+#[derive(Clone)]
+struct Host {
+    /// For comparisons: DNS ignores case.
+    lower: String,
+    /// For ssh, whose configuration distinguishes `Host Work` from `Host work`.
+    written: String,
 }
 
 /// Why a text is not a repo's address. No variant carries the text, which may hold a secret.
@@ -108,9 +116,9 @@ impl RepoUrl {
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             return match scheme {
-                "https" => Self::network(Scheme::Https, rest),
-                "http" => Self::network(Scheme::Http, rest),
-                "ssh" => Self::network(Scheme::Ssh, rest),
+                "https" => Self::network(Scheme::Https, text, rest),
+                "http" => Self::network(Scheme::Http, text, rest),
+                "ssh" => Self::network(Scheme::Ssh, text, rest),
                 "file" if rest.starts_with('/') => Self::file(text, rest),
                 "file" => Err(InvalidUrl::Host),
                 _ if ["https", "http", "ssh", "file"]
@@ -160,7 +168,7 @@ impl RepoUrl {
         if path.trim_matches('/').is_empty() {
             return Err(InvalidUrl::Path);
         }
-        let key = key(Scheme::Ssh, Some(user), &host, None, path);
+        let key = key(Scheme::Ssh, Some(user), &host.lower, None, path);
         Ok(Self {
             scheme: Scheme::Ssh,
             text: text.to_owned(),
@@ -172,7 +180,7 @@ impl RepoUrl {
         })
     }
 
-    fn network(scheme: Scheme, rest: &str) -> Result<Self, InvalidUrl> {
+    fn network(scheme: Scheme, text: &str, rest: &str) -> Result<Self, InvalidUrl> {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if path.contains(['?', '#']) {
             return Err(InvalidUrl::Query);
@@ -189,23 +197,20 @@ impl RepoUrl {
         if let Some(user) = user {
             check_user(user)?;
         }
-        let (written_host, port) = split_port(host_port)?;
-        let host = check_host(written_host)?;
+        let (host, port) = split_port(host_port)?;
+        let host = check_host(host)?;
         if path.trim_matches('/').is_empty() {
             return Err(InvalidUrl::Path);
         }
         if path.trim_start_matches('/').starts_with('-') {
             return Err(InvalidUrl::LeadingDash);
         }
-        let login = user.map(|user| format!("{user}@")).unwrap_or_default();
-        let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
         // The login of an http address decides who asks, not which repo is meant.
         let user_of_repo = user.filter(|_| scheme == Scheme::Ssh);
-        let key = key(scheme, user_of_repo, &host, port, path);
-        let text = format!("{}://{login}{written_host}{port_text}{path}", name(scheme));
+        let key = key(scheme, user_of_repo, &host.lower, port, path);
         Ok(Self {
             scheme,
-            text,
+            text: text.to_owned(),
             user: user.map(str::to_owned),
             host: Some(host),
             port,
@@ -224,7 +229,7 @@ impl RepoUrl {
         self.scheme == Scheme::File
     }
 
-    /// Returns the address as git accepts it. It contains no password, because those are refused.
+    /// Returns the address as the user wrote it. It contains no password, because those are refused.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -232,18 +237,6 @@ impl RepoUrl {
     /// Returns the user name in the address, which may be percent-encoded.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
-    }
-
-    /// Returns the host as the user wrote it, which ssh compares with the `Host` lines of its
-    /// configuration by case. IPv6 addresses keep their brackets.
-    pub fn host_as_written(&self) -> Option<&str> {
-        let host = self.host.as_deref()?;
-        let authority = match self.text.split_once("://") {
-            Some((_, rest)) => rest.split('/').next()?,
-            None => self.text.split(':').next()?,
-        };
-        let start = authority.rfind('@').map_or(0, |at| at + 1);
-        authority.get(start..start + host.len())
     }
 
     /// Returns the address without its user name.
@@ -256,7 +249,12 @@ impl RepoUrl {
 
     /// Returns the host in lower case, or `None` for files. IPv6 addresses keep their brackets.
     pub fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+        self.host.as_ref().map(|host| host.lower.as_str())
+    }
+
+    /// Returns the host as the user wrote it, which is what ssh's configuration is compared with.
+    pub fn written_host(&self) -> Option<&str> {
+        self.host.as_ref().map(|host| host.written.as_str())
     }
 
     /// Returns the port, if the address names one.
@@ -349,7 +347,7 @@ fn check_user(user: &str) -> Result<(), InvalidUrl> {
     }
 }
 
-fn check_host(host: &str) -> Result<String, InvalidUrl> {
+fn check_host(host: &str) -> Result<Host, InvalidUrl> {
     if host.starts_with('-') {
         return Err(InvalidUrl::LeadingDash);
     }
@@ -364,7 +362,10 @@ fn check_host(host: &str) -> Result<String, InvalidUrl> {
         }
     };
     if fine {
-        Ok(host.to_lowercase())
+        Ok(Host {
+            lower: host.to_ascii_lowercase(),
+            written: host.to_owned(),
+        })
     } else {
         Err(InvalidUrl::Host)
     }
@@ -530,6 +531,26 @@ mod tests {
     }
 
     #[test]
+    fn lower_case_is_for_comparing_hosts_only() {
+        for text in [
+            "git@Catalogs-Work:Org/Repo",
+            "ssh://Me@Catalogs-Work:22/Org/Repo.git",
+            "https://GitHub.com:443/Org/Repo/",
+        ] {
+            let url = RepoUrl::parse(text).unwrap();
+            assert_eq!(
+                (url.as_str(), url.to_string().as_str(), format!("{url:?}")),
+                (text, text, format!("{text:?}"))
+            );
+            let written = url.written_host().unwrap();
+            assert!(text.contains(written), "{written}");
+            assert_eq!(url.host(), Some(written.to_lowercase().as_str()));
+            let lower = text.replace(written, &written.to_lowercase());
+            assert_eq!(url, RepoUrl::parse(&lower).unwrap());
+        }
+    }
+
+    #[test]
     fn an_address_keeps_the_spelling_of_its_host_and_its_login() {
         for (text, user, host, without_user) in [
             (
@@ -555,10 +576,10 @@ mod tests {
             let url = RepoUrl::parse(text).unwrap();
             assert_eq!(url.to_string(), text);
             assert_eq!(url.user(), user, "{text}");
-            assert_eq!(url.host_as_written(), Some(host), "{text}");
+            assert_eq!(url.written_host(), Some(host), "{text}");
             assert_eq!(url.host(), Some(host.to_lowercase().as_str()), "{text}");
             assert_eq!(url.without_user(), without_user);
         }
-        assert_eq!(RepoUrl::parse("/srv/catalog").unwrap().host_as_written(), None);
+        assert_eq!(RepoUrl::parse("/srv/catalog").unwrap().written_host(), None);
     }
 }

@@ -7,7 +7,10 @@ use compose_model::{
     TreePath,
 };
 
-use crate::resolve::Resolved;
+use crate::{
+    config::{DeploymentsError, EnvironmentConfig},
+    resolve::Resolved,
+};
 
 /// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
 #[derive(Clone, Debug)]
@@ -84,6 +87,18 @@ pub struct Layer {
     pub files: Arc<[TreeFile]>,
     /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
     pub left_out: Vec<LeftOut>,
+    /// The `bitops.config.yaml` among the files, which composing reads from here and not from [`Contents`].
+    /// A `shared` directory has none, because a file of that name is no environment's config there.
+    pub config: Option<LayerConfig>,
+}
+
+/// The config of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerConfig {
+    /// The file as the layer lists it.
+    pub file: TreeFile,
+    /// The parsed file.
+    pub parsed: Result<EnvironmentConfig, DeploymentsError>,
 }
 
 /// All that sources contribute, lowest layer first.

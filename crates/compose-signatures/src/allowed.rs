@@ -313,8 +313,8 @@ fn public_key(file: &File, text: &str, line: &str) -> Result<KeyData, Diagnostic
             .hint("copy the whole line of the public key's file (`.pub`)")
     })?;
     let key = KeyData::from(key);
-    ssh::usable(&key).map_err(|why| {
-        file.error(format!("the key is {why}"), kind)
+    ssh::check_usable(&key).map_err(|unusable| {
+        file.error(format!("the key is {unusable}"), kind)
             .hint("use an ed25519, ecdsa or rsa key, which may be on a token")
     })?;
     Ok(key)

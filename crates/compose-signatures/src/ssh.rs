@@ -104,8 +104,22 @@ fn admit(allowed: &Allowed, signed: &Signed, fingerprint: &str) -> Result<(), Un
     }
 }
 
-/// Checks that signatures by this key can be verified. The error completes the sentence "the key is …".
-pub(super) fn usable(key: &KeyData) -> Result<(), String> {
+/// A key whose signatures cannot be verified. The message completes the sentence "the key is …".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UnusableKey {
+    /// An RSA key that is too small or too large.
+    #[error("an RSA key of {bits} bits; {} to {} are accepted", RSA_BITS.start(), RSA_BITS.end())]
+    RsaSize {
+        /// The size of the key.
+        bits: usize,
+    },
+    /// A key of a type that this program does not verify. Its name is escaped.
+    #[error("of the type `{0}`, which is not supported")]
+    Type(String),
+}
+
+/// Checks that signatures by this key can be verified.
+pub(super) fn check_usable(key: &KeyData) -> Result<(), UnusableKey> {
     match key {
         KeyData::Ed25519(_) | KeyData::SkEd25519(_) | KeyData::Ecdsa(_) | KeyData::SkEcdsaSha2NistP256(_) => {
             Ok(())
@@ -117,17 +131,10 @@ pub(super) fn usable(key: &KeyData) -> Result<(), String> {
             if RSA_BITS.contains(&bits) {
                 Ok(())
             } else {
-                Err(format!(
-                    "an RSA key of {bits} bits; {} to {} are taken",
-                    RSA_BITS.start(),
-                    RSA_BITS.end()
-                ))
+                Err(UnusableKey::RsaSize { bits })
             }
         }
-        other => Err(format!(
-            "of the type `{}`, which is not supported",
-            text::escape(other.algorithm().as_str(), 80)
-        )),
+        other => Err(UnusableKey::Type(text::escape(other.algorithm().as_str(), 80))),
     }
 }
 

@@ -14,9 +14,8 @@ use compose_plan::resolve::{Graph, NodeId, OrderedNode};
 
 use crate::{
     layers,
-    nested::nested,
     pins::Pins,
-    repo::{Entry, Fetched},
+    repo::{Entry, Expanded, Fetched},
 };
 
 /// Returns whether the source was fetched with the options of the entry that decides for it.
@@ -85,9 +84,9 @@ impl Discovery {
         }
     }
 
-    pub(crate) fn take(&mut self, node: NodeId, result: Result<Fetched, Failure>) {
-        match result.and_then(|mut source| Ok((nested(&mut source)?, source))) {
-            Ok((nested, source)) => {
+    pub(crate) fn take(&mut self, node: NodeId, result: Result<Expanded, Failure>) {
+        match result {
+            Ok(Expanded { source, nested }) => {
                 self.fetched.insert(node, source);
                 if let Err(refused) = self.graph.expand(node, nested) {
                     self.refused.extend(refused);
@@ -140,22 +139,22 @@ impl Discovery {
             Err(errors) => {
                 let explained = !errors.is_empty();
                 problems.extend(errors);
-                let told = |node: &NodeId| !explained || self.certain.contains(node);
-                let fetched = self.fetched.iter().filter(|(node, _)| told(node));
+                let is_reported = |node: &NodeId| !explained || self.certain.contains(node);
+                let fetched = self.fetched.iter().filter(|(node, _)| is_reported(node));
                 self.failed
                     .extend(fetched.map(|(node, source)| (*node, layers::problems(source))));
                 problems.extend(
                     self.failed
                         .into_iter()
-                        .filter(|(node, _)| told(node))
+                        .filter(|(node, _)| is_reported(node))
                         .flat_map(|(_, problems)| problems),
                 );
                 Vec::new()
             }
         };
         // A repo that fails as a whole fails for each of its entries. It is reported once, at the first.
-        let mut told = HashSet::new();
-        problems.retain(|problem| told.insert((problem.message.clone(), problem.notes())));
+        let mut reported = HashSet::new();
+        problems.retain(|problem| reported.insert((problem.message.clone(), problem.notes())));
         Failure::new(problems).map_or(Ok((order, self.fetched)), Err)
     }
 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use compose_git::Git;
-use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
+use compose_model::{Failure, SourceSpec};
 use compose_plan::{
     lock::Lock,
     resolve::{Allow, Graph, NodeId, OrderedNode},
@@ -23,6 +23,7 @@ use crate::{
     refs::{self, LockedRefs},
     repo::{self, Entry, Fetched, Results},
     verify::Verifier,
+    wording,
 };
 
 /// Resolves, fetches and verifies the sources of all environments of a run. The refs of each repo are
@@ -68,13 +69,7 @@ impl Gatherer {
                 Some(Ok(results)) => results
                     .into_iter()
                     .for_each(|(node, result)| discovery.take(node, result)),
-                Some(Err(error)) => {
-                    return Err(
-                        Diagnostic::new(ExitCode::Bug, "a fetch ended in an unexpected way")
-                            .because(error)
-                            .into(),
-                    );
-                }
+                Some(Err(error)) => return Err(wording::unexpected_end("a fetch", error).into()),
                 None => break,
             }
         }
@@ -88,12 +83,15 @@ impl Gatherer {
             self.decide(pins, node, &mut fetched).await?;
         }
         let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
-        let traces = self.git.traces();
-        let mut gathered = blocking(move || layers::layers(traces, order, fetched)).await?;
-        warnings.append(&mut gathered.warnings);
-        gathered.warnings = warnings;
-        gathered.tidying = self.git.tidy();
-        Ok(gathered)
+        let listed = blocking(move || layers::layers(order, fetched)).await?;
+        warnings.extend(listed.warnings);
+        Ok(Gathered {
+            layers: listed.layers,
+            warnings,
+            snapshots: listed.snapshots,
+            traces: self.git.traces(),
+            tidying: self.git.tidy(),
+        })
     }
 
     /// Fetches a source again if it was fetched for another entry than the one that decides for it: the
@@ -115,7 +113,7 @@ impl Gatherer {
         };
         let repo = self.git.repo(&node.spec.repo);
         for (node, result) in repo::fetch(&repo, vec![entry], &self.verifier).await {
-            fetched.insert(node, result?);
+            fetched.insert(node, result?.source);
         }
         Ok(())
     }

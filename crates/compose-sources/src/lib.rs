@@ -37,14 +37,19 @@
 //! | module | holds |
 //! |---|---|
 //! | `gather` | [`Gatherer`]: resolving and fetching, repo by repo, nested sources included |
-//! | `discovery`, `nested` | the state of discovering sources; the sources that a source's own config names |
+//! | `discovery`, `nested` | the state of discovering sources; the config that a source brings along |
 //! | `repo` | resolving, fetching and verifying the entries of one repo |
 //! | `layers` | the layers of fetched sources, in composition order |
 //! | `gathered` | [`Gathered`]: the result, with access to the bytes |
 //! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: the commits that the lock pins |
 //! | `refs`, `moved` | the current refs of the repos in a lock; tags that moved |
 //! | `verify` | [`Verifier`]: which signatures are required, and whether they are valid |
+//! | `wording` | every message of this crate, with its remedy |
 //! | `blocking` | work for the blocking pool |
+//!
+//! Messages and their remedies are in `wording` alone. What it wraps is worded where it is found: refs that do not
+//! answer in `compose_plan::resolve`, locks in `compose_plan::lock`, fetching in `compose_git::Error`, and signatures in
+//! `compose_signatures`.
 
 mod blocking;
 mod discovery;
@@ -58,6 +63,7 @@ mod pins;
 mod refs;
 mod repo;
 mod verify;
+mod wording;
 
 pub use blocking::blocking;
 pub use gather::Gatherer;

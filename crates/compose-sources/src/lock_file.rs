@@ -9,8 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, TreePath, file_name};
-use compose_plan::lock::{Lock, RESTORE};
+use compose_model::{Failure, TreePath, file_name};
+use compose_plan::lock::Lock;
+
+use crate::wording;
 
 /// The lock file of an environment, whether or not it exists.
 #[derive(Clone, Debug)]
@@ -44,10 +46,7 @@ impl LockFile {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
-            Err(error) => {
-                let message = format!("cannot read {}", self.name);
-                Err(Diagnostic::because_of(message, error).into())
-            }
+            Err(error) => Err(wording::unreadable_lock(&self.name, error).into()),
         }
     }
 
@@ -60,21 +59,14 @@ impl LockFile {
         let Some(bytes) = self.bytes()? else {
             return Ok(None);
         };
-        let text = String::from_utf8(bytes).map_err(|error| {
-            Diagnostic::new(ExitCode::Config, format!("{} is not valid UTF-8", self.name))
-                .because(error.utf8_error())
-                .hint(RESTORE)
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| wording::lock_not_utf8(&self.name, error.utf8_error()))?;
         Ok(Some(Lock::parse(&self.name, &text.into())?))
     }
 
     /// Reads the lock, and fails if the file does not exist.
     pub fn require(&self) -> Result<Lock, Failure> {
-        self.read()?.ok_or_else(|| {
-            Diagnostic::new(ExitCode::Config, format!("there is no {}", self.name))
-                .hint("run `bitops-compose lock` first")
-                .into()
-        })
+        self.read()?.ok_or_else(|| wording::no_lock(&self.name).into())
     }
 
     /// Writes the lock to a temporary file and renames it into place. Returns `false`, without writing, if
@@ -88,9 +80,7 @@ impl LockFile {
         if fs::read_to_string(&path).is_ok_and(same) {
             return Ok(false);
         }
-        write_aside(&path, &text).map_err(|error| {
-            Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
-        })?;
+        write_aside(&path, &text).map_err(|error| wording::unwritten_lock(&path, error))?;
         Ok(true)
     }
 }

@@ -1,39 +1,32 @@
-//! The sources that a source's own config names.
+//! The config that a source brings along.
 
-use compose_model::{Diagnostic, ExitCode, Failure, Nesting, SourceSpec, TreePath, file_name, text};
-use compose_plan::{config, layer::Part};
+use compose_git::Snapshot;
+use compose_model::{Failure, SourceSpec, file_name, text};
+use compose_plan::{config::NestedConfig, resolve::Resolved};
 
-use crate::repo::{Fetched, with_place};
-
-/// Reads the sources that a fetched environment's own config names. A config that the source's filter
-/// excludes names none.
-pub(crate) fn nested(source: &mut Fetched) -> Result<Vec<SourceSpec>, Failure> {
-    let name = TreePath::new(file_name::CONFIG)
-        .map_err(|error| Diagnostic::new(ExitCode::Bug, "the config's name is not a path").because(error))?;
-    let environment = source.parts.iter().find(|(part, _)| *part == Part::Environment);
-    let Some((_, root)) = environment.filter(|(_, root)| root.filter.keeps(&name)) else {
-        return Ok(Vec::new());
-    };
-    let problem = |error| with_place(Diagnostic::from(error), &source.spec);
-    let Some(bytes) = source.snapshot.file(&root.dir.join(&name)).map_err(problem)? else {
-        return Ok(Vec::new());
-    };
-    let Ok(config) = String::from_utf8(bytes) else {
-        return Ok(Vec::new());
-    };
-    if !config::seems_to_name_sources(config.as_bytes()) && !config.contains(config::LIST) {
-        return Ok(Vec::new());
+/// Reads and parses the config of a fetched environment; `None` if it has none, or if the source's filter
+/// excludes it.
+pub(crate) fn read(
+    spec: &SourceSpec,
+    resolved: &Resolved,
+    snapshot: &Snapshot,
+) -> Result<Option<NestedConfig>, Failure> {
+    let path = spec.environment.environment_config();
+    let is_kept = path
+        .strip_prefix(&spec.environment)
+        .is_some_and(|name| spec.filter.keeps(&name));
+    if !is_kept {
+        return Ok(None);
     }
-    let tag = text::escape(&source.resolved.name, 80);
+    let Some(bytes) = snapshot.file(&path)? else {
+        return Ok(None);
+    };
+    let tag = text::escape(&resolved.name, 80);
     let file = format!(
         "{} @ {tag} : {}/{}",
-        source.spec.repo,
-        source.spec.environment,
+        spec.repo,
+        spec.environment,
         file_name::CONFIG
     );
-    let (file, config) = (file.into(), config.into());
-    // The user cannot edit this config, so its misspelt keys are warnings.
-    let ignored = config::misspelt(&file, &config).into_iter();
-    source.warnings.extend(ignored.map(Diagnostic::into_warning));
-    Ok(config::parse(&file, &config, Nesting::Nested)?)
+    Ok(Some(NestedConfig::parse(&file.into(), &bytes)?))
 }

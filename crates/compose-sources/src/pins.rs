@@ -1,9 +1,9 @@
 //! The commits that the lock pins.
 
-use compose_model::{Diagnostic, ExitCode, Failure, Severity, SourceSpec, env};
+use compose_model::{Diagnostic, Failure, SourceSpec};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
-use crate::lock_file::LockFile;
+use crate::{lock_file::LockFile, wording};
 
 /// The locked commits of an environment, and how requests that the lock does not answer are handled.
 #[derive(Debug, Default)]
@@ -37,12 +37,7 @@ impl Pins {
                     Unanswered::Warn
                 },
             }),
-            None if required => Err(Diagnostic::new(
-                ExitCode::Config,
-                format!("there is no {}, and {} asks for one", file.name(), env::LOCKED),
-            )
-            .hint("run `bitops-compose lock`, and commit the lock")
-            .into()),
+            None if required => Err(wording::no_required_lock(file.name()).into()),
             None => Ok(Self::default()),
         }
     }
@@ -64,7 +59,7 @@ impl Pins {
         let answer = self.lock.answer(&spec.repo, &spec.environment, &spec.requested);
         match (answer, self.unanswered, self.lock.unanswered(spec)) {
             (Answer::Locked(locked), ..) => Ok(Some(locked)),
-            (_, Unanswered::Refuse, Some(told)) => Err(refusal(told)),
+            (_, Unanswered::Refuse, Some(warning)) => Err(wording::refused_as_not_locked(warning)),
             _ => Ok(None),
         }
     }
@@ -75,13 +70,9 @@ impl Pins {
         if self.unanswered == Unanswered::Resolve {
             return Vec::new();
         }
-        let live = specs.clone().filter_map(|spec| {
-            let mut warning = self.lock.unanswered(spec)?;
-            warning
-                .message
-                .push_str("; it is resolved as if there were no lock");
-            Some(warning)
-        });
+        let live = specs
+            .clone()
+            .filter_map(|spec| self.lock.unanswered(spec).map(wording::resolved_without_lock));
         let named: Vec<_> = specs
             .clone()
             .map(|spec| (&spec.repo, &spec.environment))
@@ -108,11 +99,4 @@ pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Resu
         !locked.via.first().is_some_and(is_named)
     });
     Ok(pins.warnings(specs.iter()))
-}
-
-/// Turns a warning into an error that names the setting which makes it one.
-fn refusal(mut told: Diagnostic) -> Diagnostic {
-    told.severity = Severity::Error;
-    told.message.push_str(&format!(", and {} is set", env::LOCKED));
-    told
 }

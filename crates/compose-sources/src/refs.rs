@@ -3,12 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use compose_git::Git;
-use compose_model::{Diagnostic, ExitCode, Failure, Refs, RepoUrl};
+use compose_model::{Diagnostic, Failure, Refs, RepoUrl};
 use compose_plan::{
     lock::{Lock, LockedRef},
     resolve::{Allow, all_tags_prefix},
 };
 use tokio::task::JoinSet;
+
+use crate::wording;
 
 /// The current refs of the repos in a lock.
 #[derive(Debug)]
@@ -48,11 +50,7 @@ pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<Locked
             Ok((_, url, Ok(found))) => _ = refs.insert(url.key().to_owned(), found),
             Ok((at, _, Err(error))) => problems.push((at, error.into())),
             Err(error) => {
-                return Err(
-                    Diagnostic::new(ExitCode::Bug, "a look at refs ended in an unexpected way")
-                        .because(error)
-                        .into(),
-                );
+                return Err(wording::unexpected_end("a look at refs", error).into());
             }
         }
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use compose_git::{ObservedRefs, Repo, Root, Snapshot, Want};
-use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath, text};
+use compose_model::{Cause, Diagnostic, ExitCode, Failure, Refs, SourceSpec, TreePath};
 use compose_plan::{
+    config::{DeploymentsError, EnvironmentConfig},
     layer::{Part, Signature},
-    lock::{self, Locked},
+    lock::Locked,
     resolve::{self, NodeId, Resolved, Resolver},
 };
 
-use crate::verify::Verifier;
+use crate::{nested, verify::Verifier, wording};
 
 /// An entry to resolve and fetch.
 pub(crate) struct Entry {
@@ -27,11 +28,19 @@ pub(crate) struct Fetched {
     pub(crate) snapshot: Snapshot,
     /// The fetched directories, lowest layer first.
     pub(crate) parts: Vec<(Part, Root)>,
+    /// The environment's own config; `None` if it has none, or if the filter excludes it.
+    pub(crate) config: Option<Result<EnvironmentConfig, DeploymentsError>>,
     pub(crate) signature: Option<Signature>,
     /// Whether the commit is the lock's answer.
     pub(crate) is_locked: bool,
     /// Warnings to report if the source becomes part of the composition.
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// A fetched source, with the sources that its own config names.
+pub(crate) struct Expanded {
+    pub(crate) source: Fetched,
+    pub(crate) nested: Vec<SourceSpec>,
 }
 
 /// An entry whose commit is known.
@@ -53,7 +62,7 @@ impl Wanted {
 }
 
 /// The result of each entry.
-pub(crate) type Results = Vec<(NodeId, Result<Fetched, Failure>)>;
+pub(crate) type Results = Vec<(NodeId, Result<Expanded, Failure>)>;
 
 /// Resolves and fetches entries of one repo, and verifies those that must be signed.
 pub(crate) async fn fetch(repo: &Repo, entries: Vec<Entry>, verifier: &Verifier) -> Results {
@@ -96,7 +105,7 @@ async fn verified(
     wanted: Wanted,
     snapshot: Snapshot,
     verifier: &Verifier,
-) -> Result<Fetched, Failure> {
+) -> Result<Expanded, Failure> {
     let Entry { spec, locked, .. } = wanted.entry;
     // This comes before anything of the source is used, including its own list of sources.
     if let Some(locked) = &locked {
@@ -105,15 +114,25 @@ async fn verified(
     let signature = verifier
         .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
         .await?;
-    Ok(Fetched {
+    let config = nested::read(&spec, &wanted.resolved, &snapshot)?;
+    let mut warnings = wanted.warnings;
+    let (mut nested, mut environment) = (Vec::new(), None);
+    if let Some(config) = config {
+        warnings.extend(config.warnings);
+        nested = config.sources;
+        environment = Some(config.environment);
+    }
+    let source = Fetched {
         spec,
         resolved: wanted.resolved,
         snapshot,
         parts: wanted.parts,
+        config: environment,
         signature,
         is_locked: locked.is_some(),
-        warnings: wanted.warnings,
-    })
+        warnings,
+    };
+    Ok(Expanded { source, nested })
 }
 
 /// Checks that the environment has the locked tree. The commit is the locked one, so a different tree means
@@ -123,16 +142,7 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
     if tree == Some(locked.tree) {
         return Ok(());
     }
-    let (environment, repo, commit) = (&spec.environment, &spec.repo, locked.commit.short());
-    let found = tree.map_or_else(
-        || "it does not exist".to_owned(),
-        |tree| format!("it is the tree {}", tree.short()),
-    );
-    let wanted = locked.tree.short();
-    let message = format!(
-        "`{environment}` of {repo} is not what was locked: in commit {commit} {found}, and the lock says {wanted}"
-    );
-    Err(Diagnostic::new(ExitCode::Config, message).hint(lock::RESTORE))
+    Err(wording::not_as_locked(spec, locked, tree))
 }
 
 /// Fetches all entries with one request. If that fails because of one source, each is fetched on its own, so
@@ -149,10 +159,11 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
     for (wanted, want) in wanted.into_iter().zip(&wants) {
-        let all = || not_fetched(Arc::clone(&error), &wanted.entry);
+        let is_locked = wanted.entry.locked.is_some();
+        let all = || wording::not_fetched(Arc::clone(&error), is_locked);
         let one = if is_of_one {
             let one = repo.fetch(std::slice::from_ref(want)).await;
-            one.map_err(|error| not_fetched(Arc::new(error), &wanted.entry))
+            one.map_err(|error| wording::not_fetched(Arc::new(error), is_locked))
         } else {
             Err(all())
         };
@@ -160,18 +171,6 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
         results.push((wanted, one));
     }
     results
-}
-
-fn not_fetched(error: Arc<compose_git::Error>, entry: &Entry) -> Diagnostic {
-    let is_gone = matches!(*error, compose_git::Error::NoCommit { .. });
-    let mut problem = Diagnostic::from(error);
-    if entry.locked.is_some() && is_gone {
-        problem.hints = vec![
-            "the lock names it: `bitops-compose outdated` tells what became of its tag or branch, and `bitops-compose update` locks what the repo has now"
-                .to_owned(),
-        ];
-    }
-    problem
 }
 
 /// What an entry resolved to, with warnings.
@@ -236,10 +235,7 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
                 let warnings = warnings(&entry.spec, &resolved, before.as_deref());
                 Ok((resolved, warnings))
             }
-            Err(error) => {
-                let message = format!("{}: {error}", entry.spec.repo);
-                Err(Diagnostic::because_of(message, error).with_place(entry.spec.requested_place()))
-            }
+            Err(error) => Err(wording::unresolved(&entry.spec, error)),
         };
         results.push((entry, resolved));
     }
@@ -247,26 +243,16 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
 }
 
 fn warnings(spec: &SourceSpec, resolved: &Resolved, before: Option<&Refs>) -> Vec<Diagnostic> {
-    let warning = |message: String| Diagnostic::warning(message).with_place(spec.requested_place());
     let moved = before
         .filter(|_| resolved.kind == resolve::Kind::Tag)
         .and_then(|before| before.tag(&resolved.name))
         .filter(|before| before.target != resolved.commit)
-        .map(|before| {
-            warning(format!(
-                "the tag `{}` of {} was moved: it was at {} when this cache last saw it, and is at {} now",
-                text::escape(&resolved.name, 120),
-                spec.repo,
-                before.target.short(),
-                resolved.commit.short()
-            ))
-            .hint("ask the catalog's owner why; with a lock (`bitops-compose lock`) deployments keep to the commits")
-        });
-    let told = resolved
+        .map(|before| wording::moved_tag(spec, resolved, before));
+    let warning = resolved
         .warning
         .as_ref()
-        .map(|told| warning(format!("{}: {told}", spec.repo)));
-    moved.into_iter().chain(told).collect()
+        .map(|warning| wording::resolved_with_warning(spec, warning));
+    moved.into_iter().chain(warning).collect()
 }
 
 /// Returns the directories of a source, lowest layer first, with the filter of each.

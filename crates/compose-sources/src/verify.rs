@@ -8,12 +8,14 @@ use std::{
 };
 
 use compose_git::{Repo, Snapshot};
-use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
+use compose_model::{Diagnostic, Failure, ObjectId, SourceSpec, VerifyMode};
 use compose_plan::{
     layer::Signature,
     resolve::{Kind, Resolved},
 };
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
+
+use crate::wording;
 
 /// Checks signatures with the trusted keys of a run. Each file of keys is read once.
 pub struct Verifier {
@@ -49,14 +51,14 @@ impl Verifier {
     /// any repo.
     pub fn prepare(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
         let mut problems = Vec::new();
-        let mut told = HashSet::new();
+        let mut prepared = HashSet::new();
         for spec in specs {
             match self
                 .keys_for(spec)
                 .map_err(|problem| problem.with_place(spec.place.clone()))
             {
                 Err(problem) => problems.push(problem),
-                Ok((_, Some(path))) if told.insert(path.clone()) => {
+                Ok((_, Some(path))) if prepared.insert(path.clone()) => {
                     let wrong = self
                         .keys(&path)
                         .err()
@@ -82,7 +84,7 @@ impl Verifier {
         let own = verify.keys.as_ref().map(|keys| self.root.join(keys));
         match own.or_else(|| self.for_all.clone()) {
             Some(keys) => Ok((Needs::These(verify.mode), Some(keys))),
-            None => Err(no_keys(spec)),
+            None => Err(wording::no_keys(spec)),
         }
     }
 
@@ -135,28 +137,8 @@ impl Verifier {
 }
 
 fn read_keys(path: &Path) -> Result<Keys, Failure> {
-    let bytes = fs::read(path).map_err(|error| {
-        Diagnostic::because_of(
-            format!("cannot read the trusted keys in {}", path.display()),
-            error,
-        )
-        .hint("the file comes from the image, a mount or the operations repo")
-    })?;
+    let bytes = fs::read(path).map_err(|error| wording::unreadable_keys(path, error))?;
     Ok(Keys::parse(&path.display().to_string(), &bytes)?)
-}
-
-fn no_keys(spec: &SourceSpec) -> Diagnostic {
-    Diagnostic::new(
-        ExitCode::Config,
-        format!(
-            "`{}` of {} must be signed, and no keys are trusted",
-            spec.environment, spec.repo
-        ),
-    )
-    .hint(format!(
-        "set {} to a file of trusted keys, or name one with `keys` in the local config's entry",
-        env::VERIFY_KEYS
-    ))
 }
 
 /// A fetched source that is not verified yet.
@@ -231,8 +213,6 @@ impl Candidate<'_> {
     }
 
     fn refused(&self, error: Unverified) -> Failure {
-        let (spec, name) = (self.spec, text::escape(&self.resolved.name, 80));
-        let message = format!("{} @ {name} is not signed as it must be: {error}", spec.repo);
-        Diagnostic::because_of(message, error).into()
+        wording::unverified(self.spec, self.resolved, error).into()
     }
 }

@@ -75,10 +75,19 @@ impl Sshd {
         &self.dir
     }
 
+    /// Returns the port on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the user who may log in: the one who runs the test.
+    pub fn user(&self) -> String {
+        run("id", &["-un"]).trim().to_owned()
+    }
+
     /// Returns the address of a repo on this machine's disk.
     pub fn url(&self, repo: &Path) -> String {
-        let user = run("id", &["-un"]);
-        format!("ssh://{}@127.0.0.1:{}{}", user.trim(), self.port, repo.display())
+        format!("ssh://{}@127.0.0.1:{}{}", self.user(), self.port, repo.display())
     }
 
     /// Creates a directory for the front of a client's `PATH`, with an `ssh` that is configured by

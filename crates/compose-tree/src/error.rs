@@ -8,10 +8,7 @@ use std::{
 
 use compose_model::{Cause, ExitCode};
 
-use crate::{
-    link::{ACTIVE, MOUNT},
-    record::COMPOSITION,
-};
+use crate::names::{ACTIVE, COMPOSITION, MOUNT};
 
 /// A failure to read or write, with the path that it is about.
 #[derive(Debug, thiserror::Error)]

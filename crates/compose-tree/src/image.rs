@@ -3,8 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    Error,
-    link::{self, ACTIVE, MOUNT},
+    Error, link,
+    names::{ACTIVE, MOUNT},
 };
 
 /// Creates the directory layout of an image below `root` (`/` in a Dockerfile).

@@ -61,7 +61,7 @@
 //! |---|---|
 //! | [`image`] | the layout of an image |
 //! | [`mod@locate`], [`mount`] | finding the user's repo, and what the pipeline's path shows |
-//! | `link` | the link that is switched, and the lock on it |
+//! | `link`, `held` | the link that is switched; the locks on it and on compositions |
 //! | `restart`, `mountinfo` | restarted containers; mount points |
 //! | [`staging`] | a composition being written beside the mount |
 //! | `layout`, `links` | which directories are real, and the user's symlinks |
@@ -69,19 +69,28 @@
 //! | `record` | a composition's record of its origin and content |
 //! | [`switch`] | the states of a run: switched, switched back |
 //! | [`sweep`], `relocate` | moving files that the pipeline wrote into the composition to the user's repo |
-//! | `old` | removing compositions |
+//! | `old`, `remove` | removing compositions |
+//! | [`error`] | what fails, with every message and hint; [`Sweep::notes`] are those of a sweep |
+//! | `names`, `moment` | names in a home and in a composition; times of files |
+//!
+//! Modules import those that stand before them in what happens to a composition: it is staged,
+//! switched in and back, and swept.
 
 pub mod error;
+mod held;
 pub mod image;
 mod layout;
 mod link;
 mod links;
 pub mod locate;
+mod moment;
 pub mod mount;
 mod mountinfo;
+mod names;
 mod old;
 mod record;
 mod relocate;
+mod remove;
 mod restart;
 pub mod staging;
 pub mod sweep;
@@ -94,6 +103,7 @@ pub use error::Error;
 pub use link::{Attempt, Busy, SwitchLock};
 pub use links::Links;
 pub use locate::{Located, Places, locate, users_path};
+pub use moment::Moment;
 pub use mount::{Mount, Nothing, Settled};
 pub use staging::{Staged, Staging};
 pub use sweep::{Sweep, Unmoved};

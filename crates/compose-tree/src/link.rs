@@ -20,13 +20,11 @@ use rustix::{
 
 use crate::{
     Error,
+    held::is_held,
+    names::{ACTIVE, MOUNT},
     record::{self, Record},
 };
 
-/// The name of the switched link in a home.
-pub(crate) const ACTIVE: &str = "active";
-/// The name of the mount point in a home.
-pub(crate) const MOUNT: &str = "mount";
 /// The most links that are followed, as in the system.
 const MOST_LINKS: usize = 40;
 
@@ -245,15 +243,6 @@ pub(crate) fn replace(target: &Path, link: &Path, aside: &Path) -> Result<(), Er
         let _ = fs::remove_file(aside);
         Error::switch(link)(error)
     })
-}
-
-/// Returns whether a living process holds this composition. If it cannot be opened it may be held.
-pub(crate) fn is_held(composition: &Path) -> bool {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::open(composition, flags, Mode::empty()) {
-        Ok(dir) => rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err(),
-        Err(error) => error != Errno::NOENT,
-    }
 }
 
 /// Returns whether the path is a home's `active`. Another home's link is recognized by its target.

@@ -8,9 +8,10 @@ use std::{
 
 use crate::{
     Error,
-    link::{Link, LinkOwner, MOUNT},
+    link::{Link, LinkOwner},
     mount::{Mount, Nothing},
     mountinfo::MountPoints,
+    names::MOUNT,
     record::{self, Record},
     restart::mounted_on_compositions,
 };

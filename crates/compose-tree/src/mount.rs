@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     Error, SwitchLock,
-    link::{self, Attempt, Busy, Link, LinkOwner, MOUNT},
+    link::{self, Attempt, Busy, Link, LinkOwner},
+    names::MOUNT,
     old,
 };
 

@@ -15,12 +15,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// The prefix of the names of compositions in a home.
-pub(crate) const COMPOSITION: &str = "composition.";
-/// The name of the composed operations repo in a composition's directory.
-pub(crate) const TREE: &str = "tree";
-/// The record's name beside the tree.
-const RECORD: &str = "staged";
+use crate::names::{COMPOSITION, RECORD, TREE};
+
 /// The record's first field. Another format would get another number.
 const MAGIC: &[u8] = b"bitops-compose composition 1";
 

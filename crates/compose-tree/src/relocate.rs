@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use crate::{Error, switch::Moment};
+use crate::{
+    Error,
+    moment::{self, Moment},
+};
 
 /// Moves a file, link or directory with its content to `to`, whose parents are created. An existing
 /// directory is merged with the one that is moved. An existing file is replaced, unless it changed
@@ -23,12 +26,8 @@ pub(crate) fn relocate(from: &Path, to: &Path, since: Moment) -> Result<(), Erro
         if coming.is_dir() && there.is_dir() {
             return merge(from, to, since);
         }
-        let changed = (
-            there.ctime(),
-            u32::try_from(there.ctime_nsec()).unwrap_or_default(),
-        );
-        let newer = (there.mtime(), there.mtime_nsec()) > (coming.mtime(), coming.mtime_nsec());
-        if there.is_dir() || (changed > since && newer) {
+        let newer = moment::modified(&there) > moment::modified(&coming);
+        if there.is_dir() || (moment::changed(&there) > since && newer) {
             return Err(Error::io("replace", to)(io::ErrorKind::AlreadyExists.into()));
         }
     }

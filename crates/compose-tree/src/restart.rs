@@ -15,9 +15,9 @@ use std::{
 
 use crate::{
     Error,
-    link::MOUNT,
     mountinfo::MountPoints,
-    record::{self, COMPOSITION},
+    names::{COMPOSITION, MOUNT},
+    record,
 };
 
 /// Returns the path of the user's repo in that case: a composition's tree, or, if only parts of the

@@ -14,38 +14,18 @@ use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::{
     Error, Mount,
+    held::HeldDir,
     layout::{self, Layout, LayoutOptions, RealDir, UsersDir},
     links::Links,
-    old,
-    record::{COMPOSITION, Record, StagedKind, TREE},
-    switch,
+    names::{MANIFEST, TREE},
+    record::{Record, StagedKind},
     write::{self, DirFiles, NewFile, Put},
 };
 
-/// The manifest's name beside the tree.
-pub(crate) const MANIFEST: &str = "manifest.json";
-/// The attempts to create a directory before a concurrent run removes it as a leftover.
-const ATTEMPTS: u32 = 10;
 /// The buffer's size in bytes; the manifest of a large composition takes some megabytes.
 const MANIFEST_BUFFER: usize = 64 << 10;
 /// The mode of a directory that the user does not have.
 const NEW_DIR: u32 = 0o755;
-
-/// A composition's directory with its lock. Dropping this value removes the directory.
-#[derive(Debug)]
-struct HeldDir {
-    dir: PathBuf,
-    /// The lock; `None` once something else is responsible for the removal.
-    held: Option<OwnedFd>,
-}
-
-impl Drop for HeldDir {
-    fn drop(&mut self) {
-        if self.held.is_some() {
-            old::remove(&self.dir);
-        }
-    }
-}
 
 /// A new composition that files are written to. It is removed if it is dropped before
 /// [`Staging::write`] has returned.
@@ -104,8 +84,8 @@ impl Staging {
     pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io("create", home))?;
-        let own = new_held(home)?;
-        let tree = own.dir.join(TREE);
+        let own = HeldDir::new(home)?;
+        let tree = own.dir().join(TREE);
         fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
         Ok(Self {
             own,
@@ -159,7 +139,7 @@ impl Staging {
             let listed = planned
                 .iter()
                 .map(|planned| (planned.path, planned.names(&named)));
-            let dir = &self.own.dir;
+            let dir = self.own.dir();
             self.record.write(dir, listed).map_err(Error::io("write", dir))?;
             self.write_manifest(manifest)
         };
@@ -263,7 +243,7 @@ impl Staging {
             let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
             set_mode(opened.as_ref().unwrap_or(root), planned.mode()).map_err(Error::io("open", place))?;
         }
-        let dir = &self.own.dir;
+        let dir = self.own.dir();
         fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))
     }
 
@@ -271,7 +251,7 @@ impl Staging {
         &self,
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let path = self.own.dir.join(MANIFEST);
+        let path = self.own.dir().join(MANIFEST);
         let write = || {
             let mut out = BufWriter::with_capacity(MANIFEST_BUFFER, File::create(&path)?);
             manifest(&mut out)?;
@@ -281,7 +261,7 @@ impl Staging {
     }
 
     fn tree(&self) -> PathBuf {
-        self.own.dir.join(TREE)
+        self.own.dir().join(TREE)
     }
 
     /// Returns the root of the user's operations repo.
@@ -312,30 +292,6 @@ fn local_mode(users: &Path, composed: FileMode) -> Result<u32, Error> {
     })
 }
 
-/// Creates a new composition's directory. A concurrent run may remove it before it is locked; then
-/// another one is created.
-fn new_held(home: &Path) -> Result<HeldDir, Error> {
-    let mut left = ATTEMPTS;
-    loop {
-        let dir = tempfile::Builder::new()
-            .prefix(COMPOSITION)
-            .tempdir_in(home)
-            .map_err(Error::io("create", home.join(COMPOSITION)))?
-            .keep();
-        // It may have been removed before it was locked.
-        let held = switch::lock_composition(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
-        left -= 1;
-        match held {
-            Ok(held) => {
-                let held = Some(held);
-                return Ok(HeldDir { dir, held });
-            }
-            Err(error) if left == 0 => return Err(Error::io("lock", dir)(error)),
-            Err(_) => {}
-        }
-    }
-}
-
 /// A complete composition that the pipeline does not see yet. Dropping this value removes it.
 #[derive(Debug)]
 pub struct Staged {
@@ -345,23 +301,22 @@ pub struct Staged {
 impl Staged {
     /// Returns the path of the composed operations repo.
     pub fn tree(&self) -> PathBuf {
-        self.own.dir.join(TREE)
+        self.own.dir().join(TREE)
     }
 
     /// Returns the path of the manifest file.
     pub fn manifest(&self) -> PathBuf {
-        self.own.dir.join(MANIFEST)
+        self.own.dir().join(MANIFEST)
     }
 
     /// Returns the composition's directory.
     pub(crate) fn dir(&self) -> &Path {
-        &self.own.dir
+        self.own.dir()
     }
 
     /// Returns the directory and its lock. The directory is then no longer removed on drop.
-    pub(crate) fn keep(mut self) -> Option<(PathBuf, OwnedFd)> {
-        let held = self.own.held.take()?;
-        Some((self.own.dir.clone(), held))
+    pub(crate) fn keep(self) -> Option<(PathBuf, OwnedFd)> {
+        self.own.keep()
     }
 }
 

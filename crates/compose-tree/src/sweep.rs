@@ -1,132 +1,26 @@
 //! Sweeps a composition: files that a pipeline wrote into it while it was switched in are moved to
 //! the user's operations repo, where they would have been written without a composition.
 
+mod report;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use compose_model::text;
-
 use crate::{
-    Error, old,
-    record::{COMPOSITION, Listing, Record, StagedKind, TREE},
+    Error,
+    moment::{self, Moment},
+    names::{COMPOSITION, KEPT, TREE},
+    record::{Listing, Record, StagedKind},
     relocate::{copy, relocate},
-    switch::Moment,
 };
 
-/// The prefix of directories in a home that keep what could not be moved.
-const KEPT_PREFIX: &str = "kept.";
-/// The most paths of each kind in a message.
-const MAX_LISTED_PATHS: usize = 10;
-/// The most characters of a path in a message.
-const MAX_SHOWN_PATH: usize = 300;
+pub use report::{Sweep, Unmoved};
 
-/// The outcome of a sweep. Paths are relative to the operations repo's root.
-#[derive(Debug, Default)]
-pub struct Sweep {
-    /// New or edited files, which are now in the user's repo.
-    pub moved: Vec<PathBuf>,
-    /// Composed files that were changed. The changes are lost with the composition.
-    pub changed: Vec<PathBuf>,
-    /// Files that were removed from the composition. The user's own are still there.
-    pub removed: Vec<PathBuf>,
-    /// Files that could not be moved.
-    pub failed: Vec<Unmoved>,
-}
-
-/// A file that was written into the composition and could not be moved to the user's repo.
-#[derive(Debug)]
-pub struct Unmoved {
-    /// The file's path, relative to the operations repo's root.
-    pub path: PathBuf,
-    /// The reason.
-    pub error: Error,
-    /// Where the file is kept once the pipeline has ended; `None` if it no longer exists.
-    pub kept: Option<PathBuf>,
-}
-
-impl Sweep {
-    /// Returns whether nothing was written at all.
-    pub fn is_empty(&self) -> bool {
-        self.moved.is_empty() && self.changed.is_empty() && self.removed.is_empty() && self.failed.is_empty()
-    }
-
-    /// Returns the messages for the user, one sentence each, escaped for printing. The second part
-    /// is the hint.
-    pub fn notes(&self) -> Vec<(String, Option<String>)> {
-        let mut notes = Vec::new();
-        if !self.moved.is_empty() {
-            let moved = list_paths(&self.moved);
-            notes.push((
-                format!("written into the composition before it was copied, and moved to the operations repo: {moved}"),
-                None,
-            ));
-        }
-        if !self.changed.is_empty() {
-            notes.push((
-                format!(
-                    "composed files were changed, and the changes are lost with the composition: {}",
-                    list_paths(&self.changed)
-                ),
-                Some("change them below $BITOPS_TEMPDIR, or put your own files into the environment".into()),
-            ));
-        }
-        if !self.removed.is_empty() {
-            notes.push((
-                format!(
-                    "removed from the composition, but not from the operations repo: {}",
-                    list_paths(&self.removed)
-                ),
-                Some("remove them below $BITOPS_TEMPDIR, or from the operations repo itself".into()),
-            ));
-        }
-        for Unmoved { path, error, kept } in self.failed.iter().take(MAX_LISTED_PATHS) {
-            let cause =
-                std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            let hint = match kept {
-                Some(kept) => format!("it is kept as {}", printable(kept)),
-                None => {
-                    "it is lost: allow this user to write to the operations repo, and run again".to_owned()
-                }
-            };
-            notes.push((
-                format!(
-                    "{} was written into the composition and cannot be moved to the operations repo: {}",
-                    printable(path),
-                    text::escape(&format!("{error}{cause}"), 2 * MAX_SHOWN_PATH)
-                ),
-                Some(hint),
-            ));
-        }
-        if let Some(more @ 1..) = self.failed.len().checked_sub(MAX_LISTED_PATHS) {
-            notes.push((format!("and {more} more could not be moved"), None));
-        }
-        notes
-    }
-}
-
-fn list_paths(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths
-        .iter()
-        .take(MAX_LISTED_PATHS)
-        .map(|path| printable(path))
-        .collect();
-    match paths.len().saturating_sub(MAX_LISTED_PATHS) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// Escapes a path, which may hold any bytes that a program wrote.
-fn printable(path: &Path) -> String {
-    text::escape(&path.to_string_lossy(), MAX_SHOWN_PATH)
-}
-
-/// Moves and reports what was written into a composition. The rest is left for [`empty`].
+/// Moves and reports what was written into a composition. The tree itself stays.
 ///
 /// Files that can be neither moved nor kept elsewhere, as on a full disk, stay in the composition,
 /// which is then kept under the name that [`kept_name`] returns.
@@ -161,15 +55,6 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
     }
 }
 
-/// Empties the tree of a composition that has been swept.
-///
-/// The tree's root itself stays, because another process may still use its path: after it has set
-/// the times by which the end of the copy is detected, Python's `copystat` reads the extended
-/// attributes of the directory that it copied.
-pub(crate) fn empty(composition: &Path) {
-    old::empty(&composition.join(TREE));
-}
-
 /// What a composition still holds after it was swept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
@@ -183,7 +68,7 @@ pub(crate) enum Rest {
 /// removes it.
 pub(crate) fn kept_name(composition: &Path) -> PathBuf {
     let name = composition.file_name().unwrap_or_default().to_string_lossy();
-    composition.with_file_name(format!("{KEPT_PREFIX}{}", name.trim_start_matches(COMPOSITION)))
+    composition.with_file_name(format!("{KEPT}{}", name.trim_start_matches(COMPOSITION)))
 }
 
 struct Sweeper<'a> {
@@ -277,7 +162,7 @@ impl Sweeper<'_> {
     }
 
     fn is_later(&self, meta: &fs::Metadata) -> bool {
-        (meta.ctime(), u32::try_from(meta.ctime_nsec()).unwrap_or_default()) > self.since
+        moment::changed(meta) > self.since
     }
 
     /// Moves one path to the user's repo.
@@ -350,7 +235,7 @@ impl Sweeper<'_> {
         let elsewhere = match &self.elsewhere {
             Some(elsewhere) => elsewhere,
             None => {
-                let new = tempfile::Builder::new().prefix(KEPT_PREFIX).tempdir_in(home);
+                let new = tempfile::Builder::new().prefix(KEPT).tempdir_in(home);
                 self.elsewhere
                     .insert(new.map_err(Error::io("create a directory in", home))?.keep())
             }
@@ -363,7 +248,7 @@ impl Sweeper<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
     use crate::testing::{Fixture, fixture};
@@ -385,27 +270,6 @@ mod tests {
         let kept = kept.map(|kept| home.join(kept.strip_prefix(home).unwrap().iter().next().unwrap()));
         f.assert_nothing_left(kept.as_deref());
         (f, sweep)
-    }
-
-    #[test]
-    fn the_message_about_an_unmoved_file_says_what_to_do() {
-        let failed = |kept: Option<PathBuf>| {
-            let error = Error::io("move", "/mount/a")(io::ErrorKind::StorageFull.into());
-            let sweep = Sweep {
-                failed: vec![Unmoved {
-                    path: "a".into(),
-                    error,
-                    kept,
-                }],
-                ..Sweep::default()
-            };
-            sweep.notes().remove(0).1.unwrap()
-        };
-        assert_eq!(
-            failed(Some("/home/kept.1/a".into())),
-            "it is kept as /home/kept.1/a"
-        );
-        assert!(failed(None).starts_with("it is lost: allow this user to write"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! to where they would have been written without it).
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs,
     hash::{BuildHasher, Hasher, RandomState},
     io,
@@ -18,29 +18,24 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps},
+    fs::{Timespec, Timestamps},
     io::FdFlags,
 };
 
 use crate::{
     Error, Mount, SwitchLock,
+    held::lock_composition,
     link::Link,
-    old,
-    record::TREE,
-    staging::{MANIFEST, Staged},
+    moment::{self, Moment},
+    names::{BACK, MANIFEST, TO, TREE},
+    remove::{empty, remove},
+    staging::Staged,
     sweep::{self, Rest, Sweep},
 };
 
-/// The names of the prepared links in the composition's directory that replace the switched one.
-/// They make a switch a single rename, and after a kill they are only in that directory.
-const TO: &str = "to";
-const BACK: &str = "back";
 /// The first word of a state that is passed through an exec. Another format would get another
 /// number.
 const STATE_VERSION: &str = "switched-1";
-
-/// A file's timestamp: seconds and nanoseconds.
-pub type Moment = (i64, u32);
 
 /// The state in which the pipeline sees the composition. Dropping it switches the path back and
 /// removes the composition.
@@ -106,14 +101,13 @@ impl Switched {
         let Some(state) = self.0.take() else {
             return Ok(Vec::new());
         };
-        let moment = |(seconds, nanoseconds): Moment| OsString::from(format!("{seconds}.{nanoseconds}"));
         let words = vec![
             STATE_VERSION.into(),
             state.dir.into(),
             state.link.into(),
             state.to.into(),
-            moment(state.marker),
-            moment(state.since),
+            moment::to_word(state.marker),
+            moment::to_word(state.since),
         ];
         // The descriptor stays open for the program.
         let _ = state.held.into_raw_fd();
@@ -126,7 +120,7 @@ impl Switched {
             let [version, dir, link, to, marker, since] = words else {
                 return None;
             };
-            let moments = (moment(marker)?, moment(since)?);
+            let moments = (moment::from_word(marker)?, moment::from_word(since)?);
             (version == STATE_VERSION).then_some((PathBuf::from(dir), link, to, moments))
         };
         let Some((dir, link, to, (marker, since))) = state() else {
@@ -205,7 +199,7 @@ impl Drop for Switched {
     fn drop(&mut self) {
         let Some(state) = self.0.take() else { return };
         match state.back() {
-            Ok(()) => old::remove(&state.dir),
+            Ok(()) => remove(&state.dir),
             Err(error) => tracing::warn!(%error, "the operations repo could not be switched back"),
         }
     }
@@ -229,9 +223,13 @@ impl SwitchedBack {
     }
 
     /// Empties the composed tree, unless it holds files that could not be moved. The manifest stays.
+    ///
+    /// The tree's root itself stays as well, because another process may still use its path: after
+    /// it has set the times by which the end of the copy is detected, Python's `copystat` reads the
+    /// extended attributes of the directory that it copied.
     pub fn empty(&self) {
         if self.rest == Rest::Nothing {
-            sweep::empty(&self.dir);
+            empty(&self.dir.join(TREE));
         }
     }
 
@@ -239,7 +237,7 @@ impl SwitchedBack {
     /// holds files that could not be moved, it is kept under another name instead.
     pub fn forget(self) {
         match self.rest {
-            Rest::Nothing => old::remove(&self.dir),
+            Rest::Nothing => remove(&self.dir),
             Rest::Unmoved => {
                 let kept = sweep::kept_name(&self.dir);
                 if let Err(error) = fs::rename(&self.dir, &kept) {
@@ -269,24 +267,7 @@ fn set_marker(tree: &Path, users: &Path) -> io::Result<(Moment, Moment)> {
     };
     rustix::fs::utimensat(rustix::fs::CWD, tree, &times, rustix::fs::AtFlags::empty())?;
     let kept = fs::metadata(tree)?;
-    let moment = |seconds, nanoseconds: i64| (seconds, u32::try_from(nanoseconds).unwrap_or_default());
-    Ok((
-        moment(kept.mtime(), kept.mtime_nsec()),
-        moment(kept.ctime(), kept.ctime_nsec()),
-    ))
-}
-
-/// Locks a composition, so that no other run removes it or switches from it.
-pub(crate) fn lock_composition(dir: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let held = rustix::fs::open(dir, flags, Mode::empty())?;
-    rustix::fs::flock(&held, FlockOperation::NonBlockingLockShared)?;
-    Ok(held)
-}
-
-fn moment(word: &OsStr) -> Option<Moment> {
-    let (seconds, nanoseconds) = word.to_str()?.split_once('.')?;
-    Some((seconds.parse().ok()?, nanoseconds.parse().ok()?))
+    Ok((moment::modified(&kept), moment::changed(&kept)))
 }
 
 #[cfg(test)]
@@ -438,7 +419,7 @@ mod tests {
             // The lock is released as after a kill.
             let state = std::mem::ManuallyDrop::new(switched);
             let held = &state.0.as_ref().unwrap().held;
-            rustix::fs::flock(held, FlockOperation::Unlock).unwrap();
+            rustix::fs::flock(held, rustix::fs::FlockOperation::Unlock).unwrap();
             let mount = repo(&f.ops_repo(), home, None, &[]);
             assert_eq!(mount.root(), f.users());
             assert_eq!(mount.settle().unwrap(), Settled::Done);

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::{
-    error::{Error, Problem},
+    error::{Error, Expected, Problem, Syntax},
+    limits::{MAX_DEPTH, MAX_NODES},
     scalar::YAML_TAG,
     scanner::{Scanner, Token, TokenKind},
-    tree::{Kind, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style},
+    tree::{Kind, Map, MapEntry, Node, NodeId, Style},
 };
 
 /// What was found in a text.
@@ -198,10 +199,13 @@ impl<'t> Builder<'t> {
         Ok(found)
     }
 
-    fn expected<T>(&mut self, what: &str) -> Result<T, Error> {
+    fn expected<T>(&mut self, expected: Expected) -> Result<T, Error> {
         let token = self.peek()?;
-        let message = format!("expected {what}, but found {}", token.kind.describe());
-        Err(Error::syntax(message, token.span.start))
+        let found = token.kind.name();
+        Err(Error::syntax(
+            Syntax::Expected { expected, found },
+            token.span.start,
+        ))
     }
 
     /// Returns the start and the end of the document's content.
@@ -215,7 +219,7 @@ impl<'t> Builder<'t> {
         );
         self.directives()?;
         if is_explicit && !self.take(&TokenKind::DocumentStart)? {
-            return self.expected("`---`");
+            return self.expected(Expected::DocumentStart);
         }
         let body = self.at;
         let is_empty = match self.peek()?.kind {
@@ -251,14 +255,14 @@ impl<'t> Builder<'t> {
             | TokenKind::OtherDirective => {
                 self.directives()?;
                 if self.peek()?.kind != TokenKind::DocumentStart {
-                    return self.expected("`---`");
+                    return self.expected(Expected::DocumentStart);
                 }
                 Err(Error {
                     problem: Problem::SeveralDocuments,
                     at,
                 })
             }
-            _ => self.expected("the end of the document"),
+            _ => self.expected(Expected::DocumentEnd),
         }
     }
 
@@ -270,17 +274,17 @@ impl<'t> Builder<'t> {
             match &self.peek()?.kind {
                 TokenKind::YamlDirective { major } => {
                     if version.replace(*major).is_some() {
-                        return Err(Error::syntax("a second %YAML directive", at));
+                        return Err(Error::syntax(Syntax::SecondVersion, at));
                     }
                     if version != Some(1) {
-                        return Err(Error::syntax("a version of YAML other than 1", at));
+                        return Err(Error::syntax(Syntax::Version, at));
                     }
                 }
                 TokenKind::TagDirective { handle, prefix } => {
                     let (handle, prefix) = (*handle, prefix.clone());
                     self.has_tag_directive = true;
                     if self.handles.insert(handle, prefix).is_some() {
-                        return Err(Error::syntax("a second %TAG directive for one handle", at));
+                        return Err(Error::syntax(Syntax::SecondHandle, at));
                     }
                 }
                 TokenKind::OtherDirective => {}
@@ -356,8 +360,8 @@ impl<'t> Builder<'t> {
                     Some(handle) => match self.handles.get(handle) {
                         Some(prefix) => prefix,
                         None => {
-                            let message = format!("the handle `{handle}` of a tag is not defined");
-                            return Err(Error::syntax(message, token.span.start));
+                            let unknown = Syntax::UnknownHandle(handle.to_owned());
+                            return Err(Error::syntax(unknown, token.span.start));
                         }
                     },
                 };
@@ -428,7 +432,7 @@ impl<'t> Builder<'t> {
             TokenKind::SequenceOpen => Form::FlowSequence,
             TokenKind::MappingOpen => Form::FlowMapping,
             _ if found.start.is_some() => return Ok((self.empty(place, found)?, None)),
-            _ => return self.expected("a value"),
+            _ => return self.expected(Expected::Value),
         };
         if form != Form::Indentless {
             self.next()?;
@@ -489,7 +493,7 @@ impl<'t> Builder<'t> {
             }));
         }
         if open.form == Form::BlockSequence && !self.take(&TokenKind::BlockEnd)? {
-            return self.expected("another `-`");
+            return self.expected(Expected::Item);
         }
         Ok(Step::End)
     }
@@ -499,7 +503,7 @@ impl<'t> Builder<'t> {
             return Ok(Step::End);
         }
         if !std::mem::take(&mut open.is_first) && !self.take(&TokenKind::FlowEntry)? {
-            return self.expected("`,` or `]`");
+            return self.expected(Expected::ItemSeparator);
         }
         let token = self.peek()?;
         let (start, indent) = (token.span.start, token.line_indent);
@@ -525,7 +529,7 @@ impl<'t> Builder<'t> {
                     return Ok(Step::End);
                 }
                 if !is_first && !self.take(&TokenKind::FlowEntry)? {
-                    return self.expected("`,` or `}`");
+                    return self.expected(Expected::EntrySeparator);
                 }
                 if self.peek()?.kind == TokenKind::MappingClose {
                     return Ok(Step::Separator);
@@ -542,7 +546,7 @@ impl<'t> Builder<'t> {
         };
         if key.is_none() && open.form == Form::BlockMapping {
             if !self.take(&TokenKind::BlockEnd)? {
-                return self.expected("another key");
+                return self.expected(Expected::Key);
             }
             return Ok(Step::End);
         }

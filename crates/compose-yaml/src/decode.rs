@@ -1,13 +1,16 @@
-//! Bytes as text.
+//! Bytes as text. Every file that is read as YAML, JSON or HCL goes through here.
 
 use std::borrow::Cow;
 
 use crate::{
     error::{Error, Problem},
-    tree::MAX_BYTES,
+    limits::MAX_BYTES,
 };
 
-/// A file's text without its byte-order mark.
+/// The byte-order mark, which is not part of a text.
+const BOM: char = '\u{feff}';
+
+/// A YAML file's text without its byte-order mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'t> {
     /// The text; borrowed if the file is UTF-8.
@@ -16,38 +19,75 @@ pub struct Decoded<'t> {
     pub bom: bool,
 }
 
-/// Decodes a file as PyYAML does: UTF-16 if it starts with a byte-order mark of that, else UTF-8.
+/// The text of a file that may only be UTF-8, without its byte-order mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Utf8<'t> {
+    /// The text.
+    pub text: &'t str,
+    /// The file starts with a byte-order mark.
+    pub bom: bool,
+}
+
+/// Decodes a YAML file as PyYAML does: UTF-16 if it starts with a byte-order mark of that, else UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Error> {
-    let error = |problem| Error { problem, at: 0 };
-    if bytes.len() > MAX_BYTES {
-        return Err(error(Problem::TooLarge(bytes.len())));
-    }
-    let units: Option<fn([u8; 2]) -> u16> = match bytes {
-        [0xff, 0xfe, ..] => Some(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => Some(u16::from_be_bytes),
-        _ => None,
-    };
-    let Some(unit) = units else {
-        let text = std::str::from_utf8(bytes).map_err(|invalid| Error {
-            problem: Problem::Encoding,
-            at: invalid.valid_up_to(),
-        })?;
-        let (text, bom) = match text.strip_prefix('\u{feff}') {
-            Some(text) => (text, true),
-            None => (text, false),
-        };
-        let text = Cow::Borrowed(text);
-        return Ok(Decoded { text, bom });
+    Ok(match read_text(bytes)? {
+        Cow::Borrowed(text) => Decoded {
+            text: Cow::Borrowed(without_bom(text)),
+            bom: text.starts_with(BOM),
+        },
+        text => Decoded { text, bom: false },
+    })
+}
+
+/// Decodes a file of a format that knows no other encoding than UTF-8.
+pub fn decode_utf8(bytes: &[u8]) -> Result<Utf8<'_>, Error> {
+    check_size(bytes)?;
+    let text = utf8(bytes, Problem::NotUtf8)?;
+    Ok(Utf8 {
+        text: without_bom(text),
+        bom: text.starts_with(BOM),
+    })
+}
+
+/// Decodes a YAML file like [`decode`], but leaves a byte-order mark of UTF-8 in the text, so that an edit keeps it.
+pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+    check_size(bytes)?;
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return utf8(bytes, Problem::Encoding).map(Cow::Borrowed),
     };
     let (pairs, rest) = bytes[2..].as_chunks::<2>();
     let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
     match text {
-        Ok(text) if rest.is_empty() => Ok(Decoded {
-            text: Cow::Owned(text),
-            bom: false,
+        Ok(text) if rest.is_empty() => Ok(Cow::Owned(text)),
+        _ => Err(Error {
+            problem: Problem::Encoding,
+            at: 0,
         }),
-        _ => Err(error(Problem::Encoding)),
     }
+}
+
+/// The text behind its byte-order mark, if it has one.
+pub fn without_bom(text: &str) -> &str {
+    text.strip_prefix(BOM).unwrap_or(text)
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), Error> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Error {
+            problem: Problem::TooLarge(bytes.len()),
+            at: 0,
+        });
+    }
+    Ok(())
+}
+
+fn utf8(bytes: &[u8], problem: Problem) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|invalid| Error {
+        problem,
+        at: invalid.valid_up_to(),
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! What makes a text unreadable.
+//! What makes a text unreadable: every message of the reader.
 
 use compose_model::text::escape;
 use thiserror::Error;
 
-use crate::lines::Lines;
-use crate::tree::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
+use crate::{
+    limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES},
+    lines::Lines,
+};
 
 /// A text that is not one YAML document to PyYAML, or that exceeds a bound.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -17,9 +19,9 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn syntax(message: impl Into<String>, at: usize) -> Self {
+    pub(crate) fn syntax(syntax: Syntax, at: usize) -> Self {
         Self {
-            problem: Problem::Syntax(message.into()),
+            problem: Problem::Syntax(syntax),
             at,
         }
     }
@@ -31,16 +33,14 @@ impl Error {
 
     /// The line and the column in the text, both from 1; the column counts characters.
     pub fn line_column(&self, text: &str) -> (usize, usize) {
-        let lines = Lines::new(text);
-        let before = &text[lines.start(self.at)..self.at];
-        (lines.line(self.at), before.chars().count() + 1)
+        Lines::new(text).line_column(text, self.at)
     }
 
     /// Whether the text is rejected as a whole, however its other lines are read.
     pub fn is_final(&self) -> bool {
         matches!(
             self.problem,
-            Problem::TooLarge(_) | Problem::Encoding | Problem::SeveralDocuments
+            Problem::TooLarge(_) | Problem::Encoding | Problem::NotUtf8 | Problem::SeveralDocuments
         )
     }
 }
@@ -50,7 +50,7 @@ impl Error {
 pub enum Problem {
     /// The text breaks a rule of the language.
     #[error("not valid YAML: {0}")]
-    Syntax(String),
+    Syntax(Syntax),
     /// PyYAML refuses a character wherever it occurs.
     #[error("not valid YAML: the character U+{:04X} is not allowed", u32::from(*.0))]
     Character(char),
@@ -66,6 +66,9 @@ pub enum Problem {
     /// The bytes are neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("neither UTF-8 nor UTF-16")]
     Encoding,
+    /// The bytes of a file that may only be UTF-8 are something else.
+    #[error("not UTF-8")]
+    NotUtf8,
     /// The text has this many bytes.
     #[error("{0} bytes, more than {MAX_BYTES}")]
     TooLarge(usize),
@@ -75,4 +78,231 @@ pub enum Problem {
     /// There are too many nodes.
     #[error("more than {MAX_NODES} values")]
     TooManyNodes,
+}
+
+/// The rules of the language that a text can break.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Syntax {
+    /// Another token belongs here.
+    #[error("expected {expected}, but found {found}")]
+    Expected {
+        /// The token that belongs here.
+        expected: Expected,
+        /// The token that is here.
+        found: TokenName,
+    },
+    /// A document has two versions.
+    #[error("a second %YAML directive")]
+    SecondVersion,
+    /// The document is in another version of the language.
+    #[error("a version of YAML other than 1")]
+    Version,
+    /// A handle is defined twice.
+    #[error("a second %TAG directive for one handle")]
+    SecondHandle,
+    /// A tag uses a handle that is not defined.
+    #[error("the handle `{0}` of a tag is not defined")]
+    UnknownHandle(String),
+    /// A tab indents a line.
+    #[error("a tab where only spaces may be")]
+    Tab,
+    /// A scalar begins with an indicator.
+    #[error("a plain scalar cannot begin with `{0}`")]
+    PlainStart(char),
+    /// A line of a mapping has no value.
+    #[error("a key without `:`")]
+    KeyWithoutColon,
+    /// A bracket closes what is not open.
+    #[error("{0} that closes nothing")]
+    ClosesNothing(TokenName),
+    /// A block collection cannot begin or continue here.
+    #[error("{0} is not allowed here")]
+    NotAllowedHere(BlockPart),
+    /// A `%` has no word behind it.
+    #[error("a directive without a name")]
+    DirectiveName,
+    /// A version is not of the form `1.1`.
+    #[error("a version without `.`")]
+    VersionPoint,
+    /// A version is not of the form `1.1`.
+    #[error("a version without a number")]
+    VersionNumber,
+    /// A %TAG directive lacks its prefix.
+    #[error("a tag's handle without a space behind it")]
+    HandleSpace,
+    /// A directive goes on.
+    #[error("a directive with something behind its value")]
+    DirectiveEnd,
+    /// Something follows on a line that must end.
+    #[error("{0} has more text than it may have")]
+    MoreText(Header),
+    /// An anchor or an alias has a name that PyYAML refuses.
+    #[error("{0} whose name is not of letters, digits, `-` and `_`")]
+    Name(Property),
+    /// A verbatim tag is not closed.
+    #[error("a tag without its `>`")]
+    TagBracket,
+    /// Something follows a tag directly.
+    #[error("a tag without a space behind it")]
+    TagSpace,
+    /// A handle is not of the form `!name!`.
+    #[error("a tag's handle that does not begin with `!`")]
+    HandleStart,
+    /// A handle is not of the form `!name!`.
+    #[error("a tag's handle that does not end with `!`")]
+    HandleEnd,
+    /// A tag ends where its name belongs.
+    #[error("a tag without a name")]
+    TagName,
+    /// An escape in a tag is incomplete.
+    #[error("a `%` without two hexadecimal digits")]
+    TagEscape,
+    /// The escapes in a tag are not text.
+    #[error("escapes that are not UTF-8")]
+    TagEncoding,
+    /// A block scalar cannot have this indentation.
+    #[error("an indentation of 0")]
+    ZeroIndentation,
+    /// Text follows `|` or `>` directly.
+    #[error("a block scalar whose text begins on its first line")]
+    BlockFirstLine,
+    /// A quoted scalar has an escape that does not exist.
+    #[error("the unknown escape `\\{}`", .0.escape_debug())]
+    UnknownEscape(char),
+    /// An escape stands for no character.
+    #[error("an escape beyond U+10FFFF")]
+    EscapeRange,
+    /// An escape is incomplete.
+    #[error("an escape needs {0} hexadecimal digits")]
+    EscapeDigits(usize),
+    /// A quote is missing.
+    #[error("a quoted scalar that is never closed")]
+    NeverClosed,
+    /// `---` or `...` begins a line of a quoted scalar.
+    #[error("a document mark in a quoted scalar")]
+    DocumentMark,
+}
+
+/// What the grammar expects in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Expected {
+    /// The start of the document, behind its directives.
+    #[error("`---`")]
+    DocumentStart,
+    /// The end of the document.
+    #[error("the end of the document")]
+    DocumentEnd,
+    /// A value.
+    #[error("a value")]
+    Value,
+    /// An item of a list.
+    #[error("another `-`")]
+    Item,
+    /// A comma or the end of a list in brackets.
+    #[error("`,` or `]`")]
+    ItemSeparator,
+    /// A comma or the end of a mapping in braces.
+    #[error("`,` or `}}`")]
+    EntrySeparator,
+    /// A key of a mapping.
+    #[error("another key")]
+    Key,
+}
+
+/// The tokens, as messages name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TokenName {
+    /// The end of the text.
+    #[error("the end of the text")]
+    StreamEnd,
+    /// A line that begins with `%`.
+    #[error("a directive")]
+    Directive,
+    /// `---`
+    #[error("`---`")]
+    DocumentStart,
+    /// `...`
+    #[error("`...`")]
+    DocumentEnd,
+    /// `-`
+    #[error("`-`")]
+    Dash,
+    /// The start of a block mapping.
+    #[error("a mapping")]
+    Mapping,
+    /// The end of a block collection.
+    #[error("a line further left")]
+    BlockEnd,
+    /// `[`
+    #[error("`[`")]
+    SequenceOpen,
+    /// `]`
+    #[error("`]`")]
+    SequenceClose,
+    /// `{`
+    #[error("`{{`")]
+    MappingOpen,
+    /// `}`
+    #[error("`}}`")]
+    MappingClose,
+    /// `,`
+    #[error("`,`")]
+    Comma,
+    /// `?`
+    #[error("`?`")]
+    QuestionMark,
+    /// A key without `?`.
+    #[error("a key")]
+    Key,
+    /// `:`
+    #[error("`:`")]
+    Colon,
+    /// `*name`
+    #[error("an alias")]
+    Alias,
+    /// `&name`
+    #[error("an anchor")]
+    Anchor,
+    /// `!name`
+    #[error("a tag")]
+    Tag,
+    /// A scalar.
+    #[error("a scalar")]
+    Scalar,
+}
+
+/// The parts of block collections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BlockPart {
+    /// `- `
+    #[error("an item of a list")]
+    Item,
+    /// A key.
+    #[error("a key")]
+    Key,
+    /// A `:` behind a value.
+    #[error("a second `:`")]
+    SecondColon,
+}
+
+/// The lines that hold nothing but a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Header {
+    /// A line that begins with `%`.
+    #[error("a directive")]
+    Directive,
+    /// A line with `|` or `>`.
+    #[error("the first line of a block scalar")]
+    BlockScalar,
+}
+
+/// The marks that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Property {
+    /// `*name`
+    #[error("an alias")]
+    Alias,
+    /// `&name`
+    #[error("an anchor")]
+    Anchor,
 }

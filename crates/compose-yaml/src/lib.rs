@@ -17,32 +17,37 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `parse` | the way in: a text to a tree |
 //! | `scanner`, `build` | a text as tokens, tokens as nodes |
-//! | `tree` | the nodes with their places and bounds |
+//! | `tree` | the nodes with their places |
+//! | `limits`, `characters` | what is read at all |
 //! | `merge_keys` | mappings as they are loaded |
 //! | `scalar` | scalars as PyYAML loads them |
 //! | `decode` | bytes as text |
 //! | `lines` | lines, indentation, and replacements of text |
 //! | `quote` | text as a scalar |
 //! | `edit` | edits that keep all other text |
-//! | `error` | what makes a text unreadable |
+//! | `error` | what makes a text unreadable, with the messages; only the edits have their own, in `edit::path` |
 
 mod build;
+mod characters;
 mod decode;
 mod edit;
 mod error;
+mod limits;
 mod lines;
 mod merge_keys;
+mod parse;
 mod quote;
 mod scalar;
 mod scanner;
 mod tree;
 
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, Utf8, decode, decode_utf8, read_text, without_bom};
 pub use edit::{Cut, EditError, Editor, NewValue, Step, original_line};
-pub use error::{Error, Problem};
+pub use error::{BlockPart, Error, Expected, Header, Problem, Property, Syntax, TokenName};
+pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 pub use lines::{Edit, Lines, apply, leading, line_break};
-pub use merge_keys::Loaded;
 pub use quote::{double_quote, quote};
 pub use scalar::{Scalar, YAML_TAG, load, python_key};
-pub use tree::{Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Map, MapEntry, Node, NodeId, Style, Tree};
+pub use tree::{Kind, Loaded, Map, MapEntry, Node, NodeId, Style, Tree};

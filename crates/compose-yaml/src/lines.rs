@@ -40,6 +40,23 @@ impl Lines {
         self.starts.partition_point(|start| *start <= at)
     }
 
+    /// The line and the column of a byte, both from 1; the column counts characters. `text` is the one that these are the
+    /// lines of.
+    pub fn line_column(&self, text: &str, at: usize) -> (usize, usize) {
+        (self.line(at), text[self.start(at)..at].chars().count() + 1)
+    }
+
+    /// The byte at a line and a column, both from 1: the opposite of [`line_column`](Self::line_column). Beyond the end of
+    /// the line it is that end.
+    pub fn at_line_column(&self, text: &str, line: usize, column: usize) -> usize {
+        let Some(start) = self.starts.get(line - 1) else {
+            return text.len();
+        };
+        let end = self.end(text, *start);
+        let mut characters = text[*start..end].char_indices();
+        characters.nth(column - 1).map_or(end, |(at, _)| start + at)
+    }
+
     /// The first byte of the line of a byte.
     pub fn start(&self, at: usize) -> usize {
         self.starts[self.line(at) - 1]
@@ -139,5 +156,13 @@ mod tests {
         assert_eq!(lines.next_start(0), Some(2));
         assert_eq!(lines.next_start(text.len()), None);
         assert_eq!(Lines::new("").end("", 0), 0);
+        let text = "ä: b\n日x";
+        let lines = Lines::new(text);
+        for (at, _) in text.char_indices() {
+            let (line, column) = lines.line_column(text, at);
+            assert_eq!(lines.at_line_column(text, line, column), at);
+        }
+        assert_eq!(lines.at_line_column(text, 1, 99), 5);
+        assert_eq!(lines.at_line_column(text, 9, 1), text.len());
     }
 }

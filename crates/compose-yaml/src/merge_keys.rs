@@ -7,17 +7,8 @@ use std::{
 
 use crate::{
     scalar::{Scalar, python_key},
-    tree::{Kind, MapEntry, NodeId, Tree},
+    tree::{Kind, Loaded, MapEntry, NodeId, Tree},
 };
-
-/// An entry of a mapping as it is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loaded {
-    /// The mapping that holds the entry: another one if it is inherited through a merge key.
-    pub map: NodeId,
-    /// Index into its [`entries`](crate::Map::entries).
-    pub entry: usize,
-}
 
 impl Tree<'_> {
     /// The entry.

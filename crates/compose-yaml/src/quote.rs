@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use compose_model::text::is_unprintable;
 
-use crate::tree::is_readable;
+use crate::characters::is_readable;
 
 /// The words that some reader of YAML, 1.1 or 1.2, takes for something other than text.
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];

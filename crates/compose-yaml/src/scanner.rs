@@ -9,7 +9,11 @@ mod scalars;
 
 use std::{borrow::Cow, collections::VecDeque, ops::Range};
 
-use crate::{error::Error, tree::Style};
+use crate::{
+    decode::without_bom,
+    error::{BlockPart, Error, Syntax, TokenName},
+    tree::Style,
+};
 
 /// A key without `?` is found by its colon, which is at most this many characters behind its start.
 const MAX_SIMPLE_KEY: usize = 1024;
@@ -72,28 +76,30 @@ pub(crate) enum TokenKind<'t> {
 }
 
 impl TokenKind<'_> {
-    /// The token for people.
-    pub(crate) fn describe(&self) -> &'static str {
+    /// The token's name in messages.
+    pub(crate) fn name(&self) -> TokenName {
         match self {
-            Self::StreamEnd => "the end of the text",
-            Self::YamlDirective { .. } | Self::TagDirective { .. } | Self::OtherDirective => "a directive",
-            Self::DocumentStart => "`---`",
-            Self::DocumentEnd => "`...`",
-            Self::BlockSequenceStart | Self::BlockEntry => "`-`",
-            Self::BlockMappingStart => "a mapping",
-            Self::BlockEnd => "a line further left",
-            Self::SequenceOpen => "`[`",
-            Self::SequenceClose => "`]`",
-            Self::MappingOpen => "`{`",
-            Self::MappingClose => "`}`",
-            Self::FlowEntry => "`,`",
-            Self::Key { explicit: true } => "`?`",
-            Self::Key { explicit: false } => "a key",
-            Self::Value => "`:`",
-            Self::Alias(_) => "an alias",
-            Self::Anchor(_) => "an anchor",
-            Self::Tag { .. } => "a tag",
-            Self::Scalar { .. } => "a scalar",
+            Self::StreamEnd => TokenName::StreamEnd,
+            Self::YamlDirective { .. } | Self::TagDirective { .. } | Self::OtherDirective => {
+                TokenName::Directive
+            }
+            Self::DocumentStart => TokenName::DocumentStart,
+            Self::DocumentEnd => TokenName::DocumentEnd,
+            Self::BlockSequenceStart | Self::BlockEntry => TokenName::Dash,
+            Self::BlockMappingStart => TokenName::Mapping,
+            Self::BlockEnd => TokenName::BlockEnd,
+            Self::SequenceOpen => TokenName::SequenceOpen,
+            Self::SequenceClose => TokenName::SequenceClose,
+            Self::MappingOpen => TokenName::MappingOpen,
+            Self::MappingClose => TokenName::MappingClose,
+            Self::FlowEntry => TokenName::Comma,
+            Self::Key { explicit: true } => TokenName::QuestionMark,
+            Self::Key { explicit: false } => TokenName::Key,
+            Self::Value => TokenName::Colon,
+            Self::Alias(_) => TokenName::Alias,
+            Self::Anchor(_) => TokenName::Anchor,
+            Self::Tag { .. } => TokenName::Tag,
+            Self::Scalar { .. } => TokenName::Scalar,
         }
     }
 }
@@ -161,7 +167,7 @@ impl<'t> Scanner<'t> {
     /// Reads from the start of a text without a NUL, which marks the end here as in PyYAML.
     pub(crate) fn new(text: &'t str) -> Self {
         let mark = Mark {
-            line_indent: spaces(text.trim_start_matches('\u{feff}')),
+            line_indent: spaces(without_bom(text)),
             ..Mark::default()
         };
         Self {
@@ -260,8 +266,8 @@ impl<'t> Scanner<'t> {
         });
     }
 
-    fn error<T>(&self, message: impl Into<String>) -> Result<T, Error> {
-        Err(Error::syntax(message, self.mark.at))
+    fn error<T>(&self, syntax: Syntax) -> Result<T, Error> {
+        Err(Error::syntax(syntax, self.mark.at))
     }
 
     fn scan(&mut self) -> Result<(), Error> {
@@ -298,8 +304,8 @@ impl<'t> Scanner<'t> {
             }
             '\'' | '"' => self.property(Self::quoted_scalar),
             _ if self.starts_plain() => self.property(Self::plain_scalar),
-            '\t' => self.error("a tab where only spaces may be"),
-            c => self.error(format!("a plain scalar cannot begin with `{c}`")),
+            '\t' => self.error(Syntax::Tab),
+            c => self.error(Syntax::PlainStart(c)),
         }
     }
 
@@ -384,7 +390,7 @@ impl<'t> Scanner<'t> {
 
     fn check_optional(key: Option<&SimpleKey>) -> Result<(), Error> {
         match key {
-            Some(key) if key.required => Err(Error::syntax("a key without `:`", key.mark.at)),
+            Some(key) if key.required => Err(Error::syntax(Syntax::KeyWithoutColon, key.mark.at)),
             _ => Ok(()),
         }
     }
@@ -472,7 +478,7 @@ impl<'t> Scanner<'t> {
         self.remove_key()?;
         // PyYAML's level becomes negative, and then the parser refuses the bracket.
         let Some(outer) = self.flow_level.checked_sub(1) else {
-            return self.error(format!("{} that closes nothing", kind.describe()));
+            return self.error(Syntax::ClosesNothing(kind.name()));
         };
         self.flow_level = outer;
         self.allow_simple_key = false;
@@ -481,10 +487,10 @@ impl<'t> Scanner<'t> {
     }
 
     /// Begins a block collection with an indicator at its first entry.
-    fn block_start(&mut self, kind: TokenKind<'t>, what: &str) -> Result<(), Error> {
+    fn block_start(&mut self, kind: TokenKind<'t>, part: BlockPart) -> Result<(), Error> {
         if self.flow_level == 0 {
             if !self.allow_simple_key {
-                return self.error(format!("{what} is not allowed here"));
+                return self.error(Syntax::NotAllowedHere(part));
             }
             if self.add_indent(self.mark.column) {
                 self.push(kind, self.mark);
@@ -494,7 +500,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn block_entry(&mut self) -> Result<(), Error> {
-        self.block_start(TokenKind::BlockSequenceStart, "an item of a list")?;
+        self.block_start(TokenKind::BlockSequenceStart, BlockPart::Item)?;
         self.allow_simple_key = true;
         self.remove_key()?;
         self.indicator(TokenKind::BlockEntry);
@@ -502,7 +508,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn key(&mut self) -> Result<(), Error> {
-        self.block_start(TokenKind::BlockMappingStart, "a key")?;
+        self.block_start(TokenKind::BlockMappingStart, BlockPart::Key)?;
         self.allow_simple_key = self.flow_level == 0;
         self.remove_key()?;
         self.indicator(TokenKind::Key { explicit: true });
@@ -525,7 +531,7 @@ impl<'t> Scanner<'t> {
             }
             self.allow_simple_key = false;
         } else {
-            self.block_start(TokenKind::BlockMappingStart, "a second `:`")?;
+            self.block_start(TokenKind::BlockMappingStart, BlockPart::SecondColon)?;
             self.allow_simple_key = self.flow_level == 0;
         }
         self.indicator(TokenKind::Value);

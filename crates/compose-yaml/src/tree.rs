@@ -9,19 +9,10 @@ use std::{
 };
 
 use crate::{
-    build,
-    error::{Error, Problem},
+    decode::without_bom,
     lines::Lines,
-    merge_keys::Loaded,
     scalar::{self, Scalar},
 };
-
-/// The largest text that is read, in bytes. No configuration that people write is nearly so large.
-pub const MAX_BYTES: usize = 4 << 20;
-/// The deepest nesting that is read. PyYAML's recursion ends a little below 500.
-pub const MAX_DEPTH: usize = 480;
-/// The most nodes that are read, which bounds the memory of a hostile text.
-pub const MAX_NODES: usize = 400_000;
 
 /// What looking at a tree may cost, in bytes copied and [`STEP`]s: far above what a thousand sources need, far below what
 /// aliases can make of a small text.
@@ -122,6 +113,15 @@ pub struct Node {
     pub anchor: Option<Range<usize>>,
 }
 
+/// An entry of a mapping as it is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The mapping that holds the entry: another one if it is inherited through a merge key.
+    pub map: NodeId,
+    /// Index into its [`entries`](crate::Map::entries).
+    pub entry: usize,
+}
+
 impl Node {
     /// The bytes of the node, with tag and anchor.
     pub fn span(&self) -> Range<usize> {
@@ -191,26 +191,6 @@ impl<'t> Tree<'t> {
             work: Cell::new(WORK),
             loaded: RefCell::default(),
         }
-    }
-
-    /// Reads a text as PyYAML does. Takes time and memory in proportion to its length.
-    pub fn parse(text: impl Into<Cow<'t, str>>) -> Result<Self, Error> {
-        let text = text.into();
-        if text.len() > MAX_BYTES {
-            return Err(Error {
-                problem: Problem::TooLarge(text.len()),
-                at: 0,
-            });
-        }
-        check_characters(&text)?;
-        let found = build::document(&text)?;
-        let lines = Lines::new(&text);
-        let mut tree = Self::new(text, found.nodes, lines);
-        tree.body = found.body;
-        tree.body_end = found.body_end;
-        tree.comments = found.comments;
-        tree.has_tag_directive = found.has_tag_directive;
-        Ok(tree)
     }
 
     /// The root; `None` in a document without content.
@@ -296,6 +276,11 @@ impl<'t> Tree<'t> {
         self.lines.line(at)
     }
 
+    /// The line and the column of a byte, both from 1; the column counts characters.
+    pub fn line_column(&self, at: usize) -> (usize, usize) {
+        self.lines.line_column(&self.text, at)
+    }
+
     /// The first byte of the line of a byte.
     pub fn line_start(&self, at: usize) -> usize {
         self.lines.start(at)
@@ -315,8 +300,9 @@ impl<'t> Tree<'t> {
     pub fn starts_line(&self, at: usize) -> bool {
         let start = self.lines.start(at);
         let before = &self.text[start..at];
-        let before = before.strip_prefix('\u{feff}').unwrap_or(before);
-        before.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+        without_bom(before)
+            .bytes()
+            .all(|byte| matches!(byte, b' ' | b'\t'))
     }
 
     /// The comments that start within a range.
@@ -324,20 +310,5 @@ impl<'t> Tree<'t> {
         let before = |at: usize| self.comments.partition_point(|comment| comment.start < at);
         let first = before(range.start);
         &self.comments[first..before(range.end).max(first)]
-    }
-}
-
-/// Whether PyYAML reads a character at all (`Reader.NON_PRINTABLE`).
-pub(crate) fn is_readable(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-}
-
-fn check_characters(text: &str) -> Result<(), Error> {
-    match text.char_indices().find(|(_, c)| !is_readable(*c)) {
-        None => Ok(()),
-        Some((at, c)) => Err(Error {
-            problem: Problem::Character(c),
-            at,
-        }),
     }
 }

@@ -3,8 +3,12 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use compose_testkit::{
@@ -159,42 +163,99 @@ fn is_unloadable(tag: &str) -> bool {
 
 fn assert_same(texts: &[String]) {
     for (text, answer) in texts.iter().zip(ask(texts)) {
-        let mut ours = read(text);
-        // `2001-13-14` is a timestamp to the resolver and an error to the constructor; `=` is a type without a constructor.
-        if let (Some(ours), Some(theirs)) = (ours.as_array_mut(), answer.as_array()) {
-            for (own, their) in ours.iter_mut().zip(theirs) {
-                let unloadable = their[1].as_str().is_some_and(is_unloadable);
-                if unloadable && own[1] == json!(format!("{YAML_TAG}str")) {
-                    own[1] = their[1].clone();
-                }
+        assert_eq!(read_for(text, &answer), answer, "{text:?}");
+    }
+}
+
+/// The same of this reader, but for what PyYAML resolves and cannot load.
+fn read_for(text: &str, answer: &Value) -> Value {
+    let mut ours = read(text);
+    // `2001-13-14` is a timestamp to the resolver and an error to the constructor; `=` is a type without a constructor.
+    if let (Some(ours), Some(theirs)) = (ours.as_array_mut(), answer.as_array()) {
+        for (own, their) in ours.iter_mut().zip(theirs) {
+            let unloadable = their[1].as_str().is_some_and(is_unloadable);
+            if unloadable && own[1] == json!(format!("{YAML_TAG}str")) {
+                own[1] = their[1].clone();
             }
         }
-        assert_eq!(ours, answer, "{text:?}");
     }
+    ours
 }
 
 /// All YAML of this repository, but for what is built.
 fn corpus() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let files = yaml_files(
+        ["crates", "docs", "docker", "tests"]
+            .map(|dir| root.join(dir))
+            .to_vec(),
+    );
+    let found: Vec<String> = files.iter().flat_map(fs::read_to_string).collect();
+    assert!(found.len() > 20, "{}", found.len());
+    found
+}
+
+/// The YAML files below directories.
+fn yaml_files(mut open: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![
-        root.join("crates"),
-        root.join("docs"),
-        root.join("docker"),
-        root.join("tests"),
-    ];
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_symlink() {
+                continue;
+            }
             if path.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-                found.extend(fs::read_to_string(path));
+                found.push(path);
             }
         }
     }
-    assert!(found.len() > 20, "{}", found.len());
+    found.sort();
     found
+}
+
+/// Reads every file that PyYAML composes, and nothing else, with PyYAML's nodes, tags, values and places.
+#[test]
+#[ignore = "needs a directory with many YAML files, which COMPOSE_YAML_CORPUS names: see docs/testing.md"]
+#[expect(clippy::print_stdout, reason = "the figures are the result")]
+fn real_files_are_read_as_pyyaml_reads_them() {
+    let root = std::env::var_os("COMPOSE_YAML_CORPUS").expect("COMPOSE_YAML_CORPUS names a directory");
+    let files = yaml_files(vec![root.into()]);
+    let next = AtomicUsize::new(0);
+    let (read, refused, different) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let compare = || {
+        while let Some(batch) = files.chunks(50).nth(next.fetch_add(1, Ordering::Relaxed)) {
+            let files: Vec<(&PathBuf, String)> = batch
+                .iter()
+                .filter_map(|path| Some((path, fs::read_to_string(path).ok()?)))
+                .collect();
+            let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
+            for ((path, text), answer) in files.iter().zip(ask(&texts)) {
+                let counter = if answer.is_null() { &refused } else { &read };
+                counter.fetch_add(1, Ordering::Relaxed);
+                if read_for(text, &answer) != answer {
+                    different.lock().unwrap().push((*path).clone());
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(compare);
+        }
+    });
+    let (read, different) = (read.into_inner(), different.into_inner().unwrap());
+    println!(
+        "{read} files are read alike, {} refused by both",
+        refused.into_inner()
+    );
+    assert!(
+        different.is_empty(),
+        "{} of {read}: {different:#?}",
+        different.len()
+    );
+    assert!(read > 0);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! `tracing` on stderr, at BitOps' own level.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     sync::Arc,
 };
 
-use compose_model::env;
-use compose_yaml::{NodeId, Scalar, Tree};
+use compose_model::{Diagnostic, env};
+use compose_yaml::{Kind, Scalar, Tree};
 use tracing_subscriber::{
     filter::LevelFilter,
     fmt::{self, MakeWriter},
@@ -16,11 +17,47 @@ use tracing_subscriber::{
 use super::{github::guard, mask::Masks, pipe::write_stderr};
 
 /// `bitops.logging` of the environment's config, else of the image's.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogSettings {
     pub(crate) level: Option<String>,
     pub(crate) colour: Option<bool>,
-    pub(crate) masks: Vec<(String, String)>,
+    /// The pairs of `search` and `replace`, in order.
+    pub(crate) masks: Result<Vec<(String, String)>, InvalidMask>,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: None,
+            colour: None,
+            masks: Ok(Vec::new()),
+        }
+    }
+}
+
+/// Why `bitops.logging.masks` cannot be applied. Their texts are not shown, because they may contain
+/// what they hide. Masks are counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidMask {
+    /// The value of the key is not a list.
+    #[error("bitops.logging.masks is not a list")]
+    NoList,
+    /// A mask is not a mapping with two texts.
+    #[error("bitops.logging.masks[{0}] is not a mapping whose `search` and `replace` are texts")]
+    Form(usize),
+    /// The regular expression is invalid, or not supported.
+    #[error("`search` of bitops.logging.masks[{0}] is not a supported regular expression")]
+    Pattern(usize),
+}
+
+impl InvalidMask {
+    /// Returns the warning that explains why everything else is withheld.
+    pub(crate) fn warning(self) -> Diagnostic {
+        Diagnostic::warning(format!(
+            "{self}, so nothing is shown that it may be meant to hide"
+        ))
+        .hint("correct it or remove it; quote texts that look like numbers, dates or booleans")
+    }
 }
 
 impl LogSettings {
@@ -32,10 +69,18 @@ impl LogSettings {
                 Scalar::String(text) => Some(text.into_string()),
                 _ => None,
             };
-            let masks = tree
-                .get(logging, "masks")
-                .map(|masks| tree.items(masks).collect());
-            let masks: Vec<NodeId> = masks.unwrap_or_default();
+            let masks = match tree.get(logging, "masks") {
+                None => Ok(Vec::new()),
+                Some(masks) if tree.node(tree.resolve(masks)).is_null() => Ok(Vec::new()),
+                Some(masks) if matches!(tree.node(tree.resolve(masks)).kind, Kind::Sequence { .. }) => {
+                    let pair = |(index, mask)| {
+                        let pair = text(mask, "search").zip(text(mask, "replace"));
+                        pair.ok_or(InvalidMask::Form(index))
+                    };
+                    tree.items(masks).enumerate().map(pair).collect()
+                }
+                Some(_) => Err(InvalidMask::NoList),
+            };
             Some(Self {
                 level: text(logging, "level"),
                 colour: tree.get(logging, "color").and_then(|color| {
@@ -44,10 +89,7 @@ impl LogSettings {
                         _ => None,
                     }
                 }),
-                masks: masks
-                    .into_iter()
-                    .filter_map(|mask| Some((text(mask, "search")?, text(mask, "replace")?)))
-                    .collect(),
+                masks,
             })
         });
         settings.unwrap_or_default()
@@ -58,10 +100,9 @@ impl LogSettings {
         Self {
             level: self.level.or(image.level),
             colour: self.colour.or(image.colour),
-            masks: if self.masks.is_empty() {
-                image.masks
-            } else {
-                self.masks
+            masks: match self.masks {
+                Ok(masks) if masks.is_empty() => image.masks,
+                masks => masks,
             },
         }
     }
@@ -77,7 +118,8 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
     let layer = fmt::layer()
         .with_writer(MaskedStderr {
             masks: Arc::clone(masks),
-            guard: github.then_some(json),
+            json,
+            github,
         })
         .with_target(false);
     let registry = tracing_subscriber::registry();
@@ -88,7 +130,13 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
             .try_init()
     } else {
         registry
-            .with(layer.without_time().with_ansi(colour).with_filter(level))
+            // Styles within a text would hide it from a mask.
+            .with(
+                layer
+                    .without_time()
+                    .with_ansi(colour && masks.is_empty())
+                    .with_filter(level),
+            )
             .try_init()
     };
 }
@@ -97,17 +145,34 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
 #[derive(Clone, Debug)]
 struct MaskedStderr {
     masks: Arc<Masks>,
-    /// Behind the guard of a runner's log, too; is the event JSON?
-    guard: Option<bool>,
+    /// Whether events are JSON objects.
+    json: bool,
+    /// Whether a runner reads the log.
+    github: bool,
+}
+
+impl MaskedStderr {
+    fn mask<'a>(&self, event: &'a str) -> Cow<'a, str> {
+        if self.masks.is_unreadable() {
+            return Cow::Borrowed("");
+        }
+        if !self.json || self.masks.is_empty() {
+            return self.masks.apply(event);
+        }
+        let masked = serde_json::from_str::<serde_json::Value>(event)
+            .and_then(|event| self.masks.to_json_line(&event));
+        Cow::Owned(masked.map_or_else(|_| String::new(), |line| line + "\n"))
+    }
 }
 
 impl Write for MaskedStderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let event_text = String::from_utf8_lossy(event);
-        let masked = self.masks.apply(&event_text);
-        match self.guard {
-            Some(json) => write_stderr(guard(&masked, json).as_bytes())?,
-            None => write_stderr(masked.as_bytes())?,
+        let masked = self.mask(&event_text);
+        if self.github {
+            write_stderr(guard(&masked, self.json).as_bytes())?;
+        } else {
+            write_stderr(masked.as_bytes())?;
         }
         Ok(event.len())
     }
@@ -148,7 +213,7 @@ mod tests {
         let both = user.or(image);
         assert_eq!(both.level.as_deref(), Some("DEBUG"));
         assert_eq!(both.colour, Some(true));
-        assert_eq!(both.masks, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(both.masks, Ok(vec![("a".to_owned(), "b".to_owned())]));
         assert_eq!(LogSettings::read("{"), LogSettings::default());
     }
 
@@ -157,12 +222,45 @@ mod tests {
         let settings = LogSettings::read(
             "x: 1\nx: [\n  2\n]\nbase: &base {color: {enabled: on}, level: 10}\nbitops:\n  logging:\n    \
              <<: *base\n    masks: []\n    masks:\n    - {search: &secret s, replace: '***'}\n    \
-             - {search: *secret, replace: x}\n    - {search: 1, replace: y}\n",
+             - {search: *secret, replace: x}\n",
         );
         let masks =
             [("s", "***"), ("s", "x")].map(|(search, replace)| (search.to_owned(), replace.to_owned()));
         assert_eq!((settings.level, settings.colour), (None, Some(true)));
-        assert_eq!(settings.masks, masks);
+        assert_eq!(settings.masks, Ok(masks.to_vec()));
+    }
+
+    #[test]
+    fn masks_are_found_however_they_are_written() {
+        let masks = Ok(vec![("s".to_owned(), "x".to_owned())]);
+        for text in [
+            "\u{feff}bitops: {logging: {masks: [{search: s, replace: x}]}}\n",
+            "base: &base {masks: [{search: s, replace: x}]}\nbitops: {logging: {<<: *base}}\n",
+            "base: &base {search: s}\nbitops: {logging: {masks: [{<<: *base, replace: x}]}}\n",
+            "base: &base {logging: {masks: [{search: s, replace: x}]}}\nbitops:\n  <<: *base\n",
+            "bitops: {}\nbitops: {logging: {masks: [{search: s, search: s, replace: y, replace: x}]}}\n",
+        ] {
+            assert_eq!(LogSettings::read(text).masks, masks, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mask_that_cannot_be_read_is_not_left_out() {
+        for (text, why) in [
+            (
+                "[{search: s, replace: x}, {search: a, replace: 0}]",
+                InvalidMask::Form(1),
+            ),
+            ("[{search: 1, replace: y}]", InvalidMask::Form(0)),
+            ("[{search: s}]", InvalidMask::Form(0)),
+            ("[secret]", InvalidMask::Form(0)),
+            ("{search: s, replace: x}", InvalidMask::NoList),
+        ] {
+            let text = format!("bitops: {{logging: {{masks: {text}}}}}\n");
+            assert_eq!(LogSettings::read(&text).masks, Err(why), "{text}");
+        }
+        let none = LogSettings::read("bitops: {logging: {masks: }}\n");
+        assert_eq!(none.masks, Ok(Vec::new()));
     }
 
     #[test]

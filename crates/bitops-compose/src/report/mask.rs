@@ -1,94 +1,282 @@
-//! BitOps' `bitops.logging.masks`: what they hide in BitOps' output they hide in ours.
+//! BitOps' `bitops.logging.masks`: what they hide in BitOps' output they hide in this program's.
+//!
+//! Masks apply to texts before these are quoted, escaped or styled, because a quoted text may no
+//! longer match. Where a mask cannot be applied, the text is withheld.
 
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    io,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use compose_model::StyledText;
+use compose_model::{Span, StyledText};
+use compose_plan::compose::report::markdown::{plain, unescape};
 use fancy_regex::{Captures, Regex};
+use serde::Serialize;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
-/// What is shown where a mask cannot be applied.
+use super::log::{InvalidMask, LogSettings};
+
+/// The text in place of one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
 
-/// Pairs of a regular expression and what replaces it, applied in order.
-#[derive(Debug, Default)]
-pub(crate) struct Masks(Vec<(Regex, String)>);
+/// The masks of the config that this process has read.
+static CURRENT: Mutex<Option<Arc<Masks>>> = Mutex::new(None);
 
-impl Masks {
-    /// Reads `search` (a Python regular expression) and `replace` (a Python template) pairs. Those that cannot be
-    /// read are returned, for a warning.
-    pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<String>) {
-        let mut masks = Vec::new();
-        let mut failed = Vec::new();
-        for (search, replace) in pairs {
-            match Regex::new(search) {
-                Ok(regex) => masks.push((regex, template(replace))),
-                Err(error) => failed.push(format!("{search}: {error}")),
-            }
-        }
-        (Self(masks), failed)
-    }
+/// The masks of a config.
+#[derive(Debug)]
+pub(crate) enum Masks {
+    /// Pairs of a regular expression and its replacement, applied in order.
+    Rules(Vec<(Regex, String)>),
+    /// At least one of them cannot be read, so every text is withheld.
+    Unreadable,
+}
 
-    pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.0.iter().fold(Cow::Borrowed(text), |text, (regex, with)| {
-            match regex.try_replacen(&text, 0, with.as_str()) {
-                Ok(Cow::Owned(masked)) => Cow::Owned(masked),
-                Ok(Cow::Borrowed(_)) => text,
-                // Backtracking ran out: showing nothing is the safe side of a mask.
-                Err(_) => Cow::Borrowed(WITHHELD),
-            }
-        })
-    }
-
-    /// Applies the masks to a text with styles. A mask sees the text alone, whatever style its parts have.
-    pub(crate) fn apply_to_styled(&self, text: &mut StyledText) {
-        for (regex, with) in &self.0 {
-            let mut parts: Vec<(Range<usize>, String)> = Vec::new();
-            let replaced = regex.try_replacen(text.as_str(), 0, |found: &Captures<'_, str>| {
-                let mut new = String::new();
-                found.expand(with, &mut new);
-                parts.extend(found.get(0).map(|whole| (whole.range(), new.clone())));
-                new
-            });
-            if replaced.is_ok() {
-                text.replace(&parts);
-            } else {
-                *text = WITHHELD.to_owned().into();
-            }
-        }
-    }
-
-    /// Applies the masks to every string value of a JSON document of ours, which stays one.
-    pub(crate) fn apply_to_json(&self, json: &str) -> String {
-        if self.0.is_empty() {
-            return json.to_owned();
-        }
-        let mut out = String::with_capacity(json.len());
-        let mut rest = 0;
-        while let Some(start) = json[rest..].find('"').map(|at| rest + at) {
-            let end = string_end(json, start);
-            out.push_str(&json[rest..start]);
-            let string = &json[start..end];
-            let is_key = json[end..].starts_with(':');
-            match serde_json::from_str::<String>(string) {
-                Ok(value) if !is_key => {
-                    out.push_str(&serde_json::Value::from(self.apply(&value)).to_string());
-                }
-                _ => out.push_str(string),
-            }
-            rest = end;
-        }
-        out.push_str(&json[rest..]);
-        out
+impl Default for Masks {
+    fn default() -> Self {
+        Self::Rules(Vec::new())
     }
 }
 
-/// The byte after a JSON string that starts at `start`.
-fn string_end(json: &str, start: usize) -> usize {
-    let bytes = json.as_bytes();
-    let mut at = start + 1;
-    while at < bytes.len() && bytes[at] != b'"' {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
+/// A part of a text, and its replacement.
+type Replaced = (Range<usize>, String);
+
+impl Masks {
+    /// Compiles the masks, whose `search` is a Python regular expression and whose `replace` is a
+    /// Python template.
+    pub(crate) fn of(settings: &LogSettings) -> Result<Self, InvalidMask> {
+        let mut rules = Vec::new();
+        for (index, (search, replace)) in settings.masks.clone()?.iter().enumerate() {
+            let regex = Regex::new(search).map_err(|_| InvalidMask::Pattern(index))?;
+            rules.push((regex, template(replace)));
+        }
+        Ok(Self::Rules(rules))
     }
-    (at + 1).min(bytes.len())
+
+    /// Makes these the masks of everything that this process prints from now on.
+    pub(crate) fn adopt(self) -> Arc<Self> {
+        let masks = Arc::new(self);
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Arc::clone(&masks));
+        masks
+    }
+
+    /// Returns the masks that were adopted last. There are none before a config is read.
+    pub(super) fn current() -> Arc<Self> {
+        let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        current.clone().unwrap_or_default()
+    }
+
+    /// Returns whether texts are shown as they are.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Rules(rules) if rules.is_empty())
+    }
+
+    /// Returns whether every text is withheld.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable)
+    }
+
+    fn rules(&self) -> &[(Regex, String)] {
+        match self {
+            Self::Rules(rules) => rules,
+            Self::Unreadable => &[],
+        }
+    }
+
+    pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.is_unreadable() {
+            return Cow::Borrowed(WITHHELD.trim_end());
+        }
+        self.rules()
+            .iter()
+            .fold(Cow::Borrowed(text), |text, (regex, with)| {
+                match regex.try_replacen(&text, 0, with.as_str()) {
+                    Ok(Cow::Owned(masked)) => Cow::Owned(masked),
+                    Ok(Cow::Borrowed(_)) => text,
+                    // Backtracking exceeded its limit.
+                    Err(_) => Cow::Borrowed(WITHHELD),
+                }
+            })
+    }
+
+    /// Applies the masks to a text with styles. A mask sees only the text.
+    pub(crate) fn apply_to_styled(&self, text: &mut StyledText) {
+        if self.is_unreadable() {
+            *text = WITHHELD.to_owned().into();
+        }
+        for (regex, with) in self.rules() {
+            match replacements(regex, with, text.as_str()) {
+                Some(parts) => text.replace(&parts),
+                None => *text = WITHHELD.to_owned().into(),
+            }
+        }
+    }
+
+    /// Applies the masks to a text in which a part is marked. Returns `None` if the text is withheld,
+    /// or if its lines are no longer those of the original.
+    pub(super) fn apply_to_marked(&self, text: &str, span: &Span) -> Option<(String, Span)> {
+        if self.is_unreadable() {
+            return None;
+        }
+        let mut text = text.to_owned();
+        let mut span = span.start.min(text.len())..span.end.min(text.len());
+        for (regex, with) in self.rules() {
+            let parts = replacements(regex, with, &text)?;
+            for (part, new) in parts.iter().rev() {
+                let breaks = |text: &str| text.matches('\n').count();
+                if breaks(&text[part.clone()]) != breaks(new) {
+                    return None;
+                }
+                // A mark that begins or ends in a hidden part includes the replacement.
+                let moved = |at: usize, inside: usize| match at {
+                    at if at <= part.start => at,
+                    at if at >= part.end => at - part.len() + new.len(),
+                    _ => inside,
+                };
+                span = moved(span.start, part.start)..moved(span.end, part.start + new.len());
+                text.replace_range(part.clone(), new);
+            }
+        }
+        Some((text, span))
+    }
+
+    /// Applies the masks to a page whose texts were escaped by [`plain`].
+    pub(super) fn apply_to_markdown(&self, page: &str) -> String {
+        let mut page = page.to_owned();
+        for (regex, with) in self.rules() {
+            let (text, places) = unescape(&page);
+            let Some(parts) = replacements(regex, with, &text) else {
+                return WITHHELD.to_owned();
+            };
+            for (part, new) in parts.iter().rev() {
+                page.replace_range(places[part.start]..places[part.end], &plain(new));
+            }
+        }
+        page
+    }
+
+    /// Returns a value as indented JSON, in which the masks are applied to every text but the keys.
+    pub(super) fn to_json(&self, value: &impl Serialize) -> serde_json::Result<String> {
+        self.serialize(value, PrettyFormatter::new())
+    }
+
+    /// Returns a value as JSON on one line, in which the masks are applied to every text but the
+    /// keys.
+    pub(super) fn to_json_line(&self, value: &impl Serialize) -> serde_json::Result<String> {
+        self.serialize(value, CompactFormatter)
+    }
+
+    fn serialize(&self, value: &impl Serialize, formatter: impl Formatter) -> serde_json::Result<String> {
+        let mut out = Vec::new();
+        let formatter = MaskingFormatter {
+            inner: formatter,
+            masks: self,
+            text: String::new(),
+            is_key: false,
+        };
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))?;
+        String::from_utf8(out).map_err(serde::ser::Error::custom)
+    }
+}
+
+/// Returns what a mask replaces in a text; `None` if that takes too long.
+fn replacements(regex: &Regex, with: &str, text: &str) -> Option<Vec<Replaced>> {
+    let mut parts = Vec::new();
+    let replaced = regex.try_replacen(text, 0, |found: &Captures<'_, str>| {
+        let mut new = String::new();
+        found.expand(with, &mut new);
+        parts.extend(found.get(0).map(|whole| (whole.range(), new.clone())));
+        new
+    });
+    replaced.is_ok().then_some(parts)
+}
+
+/// A formatter of JSON that collects each text, applies the masks, and writes it when it is whole.
+struct MaskingFormatter<'m, F> {
+    inner: F,
+    masks: &'m Masks,
+    text: String,
+    is_key: bool,
+}
+
+impl<F: Formatter> Formatter for MaskingFormatter<'_, F> {
+    fn begin_string<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.text.clear();
+        Ok(())
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, _: &mut W, text: &str) -> io::Result<()> {
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn write_char_escape<W: ?Sized + io::Write>(&mut self, _: &mut W, escape: CharEscape) -> io::Result<()> {
+        self.text.push(match escape {
+            CharEscape::Quote => '"',
+            CharEscape::ReverseSolidus => '\\',
+            CharEscape::Solidus => '/',
+            CharEscape::Backspace => '\u{8}',
+            CharEscape::FormFeed => '\u{c}',
+            CharEscape::LineFeed => '\n',
+            CharEscape::CarriageReturn => '\r',
+            CharEscape::Tab => '\t',
+            CharEscape::AsciiControl(byte) => char::from(byte),
+        });
+        Ok(())
+    }
+
+    fn end_string<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        let shown = if self.is_key {
+            Cow::Borrowed(self.text.as_str())
+        } else {
+            self.masks.apply(&self.text)
+        };
+        Ok(serde_json::to_writer(out, &*shown)?)
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.begin_array(out)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.end_array(out)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.inner.begin_array_value(out, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.end_array_value(out)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.begin_object(out)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.end_object(out)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.is_key = true;
+        self.inner.begin_object_key(out, first)
+    }
+
+    fn end_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.is_key = false;
+        self.inner.end_object_key(out)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.begin_object_value(out)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.inner.end_object_value(out)
+    }
 }
 
 /// Python's `\1` and `\g<name>` as `${1}` and `${name}`.
@@ -124,46 +312,95 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn masks_are_pythons() {
-        let (masks, failed) = Masks::new([
-            (r"(?<=token=)\w+", "***"),
-            (r"(user)-(\w+)", r"\1-\g<1>$"),
-            ("(", "x"),
-        ]);
-        assert_eq!(masks.apply("token=abc user-bob"), "token=*** user-user$");
-        assert_eq!(failed.len(), 1);
+    fn masks<const N: usize>(pairs: [(&str, &str); N]) -> Masks {
+        let masks = pairs.map(|(search, replace)| (search.to_owned(), replace.to_owned()));
+        Masks::of(&LogSettings {
+            masks: Ok(masks.to_vec()),
+            ..LogSettings::default()
+        })
+        .unwrap()
     }
 
     #[test]
-    fn styles_hide_nothing_from_a_mask() {
-        let (masks, _) = Masks::new([(r"(token)=\w+", r"\1=***"), (r"\*+ b", "* b")]);
-        let mut text = StyledText::new();
-        text.push("token=");
-        text.push_styled(styled::ADDED, "secret");
-        text.push(" b ");
-        text.push_styled(styled::ERROR, "token=x");
-        let plain = masks.apply(text.as_str()).into_owned();
-        masks.apply_to_styled(&mut text);
-        assert_eq!(text.as_str(), plain);
-        assert_eq!(plain, "token=* b token=***");
-        assert!(text.to_ansi().ends_with("\u{1b}[31mtoken=***\u{1b}[0m"));
-        // Backtracking runs out.
-        let (masks, _) = Masks::new([("(?:(?=x)x+(?=x)x+)+(?=y)", "")]);
-        let mut text = StyledText::from("x".repeat(200));
+    fn masks_are_pythons() {
+        let masks = masks([(r"(?<=token=)\w+", "***"), (r"(user)-(\w+)", r"\1-\g<1>$")]);
+        assert_eq!(masks.apply("token=abc user-bob"), "token=*** user-user$");
+    }
+
+    #[test]
+    fn one_unreadable_mask_withholds_everything() {
+        let settings = LogSettings {
+            masks: Ok(vec![("a".into(), "b".into()), ("(".into(), "x".into())]),
+            ..LogSettings::default()
+        };
+        assert_eq!(Masks::of(&settings).unwrap_err(), InvalidMask::Pattern(1));
+        let masks = Masks::Unreadable;
+        assert_eq!(masks.apply("secret"), WITHHELD.trim_end());
+        assert_eq!(masks.apply_to_marked("secret", &(0..6)), None);
+        let json = masks.to_json_line(&["secret"]).unwrap();
+        assert!(!json.contains("secret"), "{json}");
+        let mut text = StyledText::from("secret".to_owned());
         masks.apply_to_styled(&mut text);
         assert_eq!(text.as_str(), WITHHELD);
     }
 
     #[test]
+    fn styles_hide_nothing_from_a_mask() {
+        let hiding = masks([(r"(token)=\w+", r"\1=***"), (r"\*+ b", "* b")]);
+        let mut text = StyledText::new();
+        text.push("token=");
+        text.push_styled(styled::ADDED, "secret");
+        text.push(" b ");
+        text.push_styled(styled::ERROR, "token=x");
+        let plain = hiding.apply(text.as_str()).into_owned();
+        hiding.apply_to_styled(&mut text);
+        assert_eq!(text.as_str(), plain);
+        assert_eq!(plain, "token=* b token=***");
+        assert!(text.to_ansi().ends_with("\u{1b}[31mtoken=***\u{1b}[0m"));
+        // Backtracking exceeds its limit.
+        let hiding = masks([("(?:(?=x)x+(?=x)x+)+(?=y)", "")]);
+        let mut text = StyledText::from("x".repeat(200));
+        hiding.apply_to_styled(&mut text);
+        assert_eq!(text.as_str(), WITHHELD);
+    }
+
+    #[test]
     fn masked_json_is_json_with_the_same_keys() {
-        let (masks, _) = Masks::new([("(?s)token=.*", "\"hidden\"")]);
-        let json = "{\n  \"token=\": [\"a \\\"b\\\" token=abc\\n\", \"\\\\\", 1]\n}\n";
-        let masked = masks.apply_to_json(json);
-        let value: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        let masks = masks([("(?s)token=.*", "\"hidden\""), ("\"b\"", "c:\\\\")]);
+        let value = serde_json::json!({"token=": ["a \"b\" token=abc\n", "\\", 1], "x": {"y": null}});
+        let expected = serde_json::json!({"token=": ["a c:\\ \"hidden\"", "\\", 1], "x": {"y": null}});
+        let masked = masks.to_json(&value).unwrap();
+        assert_eq!(masked, serde_json::to_string_pretty(&expected).unwrap());
+        let masked = masks.to_json_line(&value).unwrap();
+        assert_eq!(masked, expected.to_string());
+    }
+
+    #[test]
+    fn a_mark_stays_on_its_text() {
+        let masks = masks([("secret", "*"), ("(?s)one.*two", "three")]);
+        let marked = |text: &str, span: Span| {
+            let (text, span) = masks.apply_to_marked(text, &span)?;
+            Some(format!(
+                "{}<{}>{}",
+                &text[..span.start],
+                &text[span.clone()],
+                &text[span.end..]
+            ))
+        };
+        assert_eq!(marked("a: secret # secret", 3..9).unwrap(), "a: <*> # *");
+        assert_eq!(marked("secret: b # secret", 8..9).unwrap(), "*: <b> # *");
+        assert_eq!(marked("a: secretary", 5..12).unwrap(), "a: <*ary>");
+        assert_eq!(marked("one, two: x", 10..11).unwrap(), "three: <x>");
+        assert_eq!(marked("one\ntwo: x", 9..10), None);
+    }
+
+    #[test]
+    fn escaped_markdown_hides_nothing_from_a_mask() {
+        let masks = masks([(r"password: \w+", "*|*")]);
+        let page = format!("| {} |\n", plain("x password: hunter2!"));
         assert_eq!(
-            value,
-            serde_json::json!({"token=": ["a \"b\" \"hidden\"", "\\", 1]})
+            masks.apply_to_markdown(&page),
+            format!("| {} |\n", plain("x *|*!"))
         );
     }
 }

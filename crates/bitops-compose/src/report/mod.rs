@@ -6,6 +6,7 @@ mod mask;
 mod pipe;
 mod progress;
 mod render;
+mod shown;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
@@ -20,7 +21,8 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
+use compose_model::{Diagnostic, ExitCode, Failure, StyledText, env};
+use shown::Shown;
 
 /// How things are printed in this run.
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// A printer for what is said before any config is read.
+    /// A printer without the settings of a config, except for the masks of one that was read.
     pub(crate) fn plain() -> Self {
         let set = |name: &str, value: &str| {
             std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
@@ -48,18 +50,30 @@ impl Printer {
             json: set(env::LOG_FORMAT, "json"),
             colour: has_colour(&std::io::stderr()),
             stdout_colour: has_colour(&std::io::stdout()),
-            masks: Arc::default(),
+            masks: Masks::current(),
             github: set(env::GITHUB_ACTIONS, "true").then(Checkout::default),
         }
     }
 
     /// A result, on stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
+        self.check_masks()?;
         to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
+    }
+
+    /// Returns an error if no result may be shown.
+    fn check_masks(&self) -> Result<(), Diagnostic> {
+        if !self.masks.is_unreadable() {
+            return Ok(());
+        }
+        Err(Diagnostic::error(
+            "the result is not shown, because bitops.logging.masks cannot be read",
+        ))
     }
 
     /// A result for people, with its styles where somebody looks at stdout.
     pub(crate) fn styled(&self, mut text: StyledText) -> Result<(), Failure> {
+        self.check_masks()?;
         self.masks.apply_to_styled(&mut text);
         let text = if self.stdout_colour {
             text.to_ansi()
@@ -71,7 +85,8 @@ impl Printer {
 
     /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let text = self.masks.apply_to_json(&json_document(value)?);
+        self.check_masks()?;
+        let text = document(self.masks.to_json(value))?;
         to_stdout(self.shown(&text, true).as_bytes())
     }
 
@@ -100,7 +115,10 @@ impl Printer {
 
     /// Problems, on stderr. Errors end the stage's group, which would fold them away, and stand on the run's page, too.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
-        let problems: Vec<&Diagnostic> = problems.into_iter().collect();
+        let problems: Vec<Shown> = problems
+            .into_iter()
+            .map(|problem| Shown::of(problem, &self.masks))
+            .collect();
         let mut out = String::new();
         for problem in &problems {
             let text = if self.json {
@@ -108,16 +126,15 @@ impl Printer {
             } else {
                 render::text(problem, self.colour)
             };
-            let text = self.masks.apply(&text);
             match &self.github {
                 Some(checkout) => {
                     out.push_str(&guard(&text, self.json));
-                    out.push_str(&self.masks.apply(&annotate(problem, checkout)));
+                    out.push_str(&annotate(problem, checkout, &self.masks));
                 }
                 None => out.push_str(&text),
             }
         }
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        if problems.iter().any(Shown::is_error) {
             github::close();
         }
         // Where nobody listens, the exit code still tells.
@@ -131,9 +148,9 @@ impl Printer {
         if let Some(checkout) = &self.github {
             let out: String = problems
                 .iter()
-                .map(|problem| annotate(problem, checkout))
+                .map(|problem| annotate(&Shown::of(problem, &self.masks), checkout, &self.masks))
                 .collect();
-            let _ = pipe::write_stderr(self.masks.apply(&out).as_bytes());
+            let _ = pipe::write_stderr(out.as_bytes());
         }
     }
 }
@@ -161,7 +178,11 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 
 /// A result for programs: indented JSON with a final newline.
 pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Diagnostic> {
-    match serde_json::to_string_pretty(value) {
+    document(serde_json::to_string_pretty(value))
+}
+
+fn document(text: serde_json::Result<String>) -> Result<String, Diagnostic> {
+    match text {
         Ok(text) => Ok(text + "\n"),
         Err(error) => {
             Err(Diagnostic::new(ExitCode::Bug, "a result cannot be written as JSON").because(error))

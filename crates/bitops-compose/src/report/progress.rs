@@ -10,18 +10,24 @@ use std::{
 use compose_model::{RepoUrl, Reporter, Stage, report::Silent};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::mask::Masks;
+
 /// Bars where somebody looks at stderr, else nothing. Log lines of a CI are no place for them.
-pub(crate) fn reporter() -> Arc<dyn Reporter> {
+pub(crate) fn reporter(masks: &Arc<Masks>) -> Arc<dyn Reporter> {
     if std::io::stderr().is_terminal() {
-        Arc::new(Bars::default())
+        Arc::new(Bars {
+            masks: Arc::clone(masks),
+            all: MultiProgress::default(),
+            bars: Mutex::default(),
+        })
     } else {
         Arc::new(Silent)
     }
 }
 
 /// One line a repo: what is being done, how much was received, for how long.
-#[derive(Default)]
 struct Bars {
+    masks: Arc<Masks>,
     all: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
@@ -37,7 +43,7 @@ impl Bars {
             let bar = self.all.add(
                 ProgressBar::no_length()
                     .with_style(style)
-                    .with_prefix(repo.name().to_owned()),
+                    .with_prefix(self.masks.apply(repo.name()).into_owned()),
             );
             bar.enable_steady_tick(Duration::from_millis(120));
             bar

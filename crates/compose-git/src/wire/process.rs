@@ -343,7 +343,7 @@ fn ssh(run: &Run, url: &RepoUrl) -> Command {
 /// Returns `user@host`, and the path in the form that the remote side expects.
 fn ssh_parts(url: &RepoUrl) -> (String, String) {
     let host = url
-        .host_as_written()
+        .written_host()
         .unwrap_or_default()
         .trim_start_matches('[')
         .trim_end_matches(']');
@@ -424,6 +424,9 @@ mod tests {
             pair("git@host", "/org/repo.git")
         );
         assert_eq!(parts("git@host:org/repo"), pair("git@host", "org/repo"));
+        // `Host Work` of ssh's configuration does not apply to `work`.
+        assert_eq!(parts("Me@Work:Org/repo"), pair("Me@Work", "Org/repo"));
+        assert_eq!(parts("ssh://Me@Work:22/repo"), pair("Me@Work", "/repo"));
         assert_eq!(parts("ssh://host/~me/repo"), pair("host", "~me/repo"));
         assert_eq!(parts("ssh://git@[::1]/repo"), pair("git@::1", "/repo"));
         // ssh compares the name with its `Host` lines by case.

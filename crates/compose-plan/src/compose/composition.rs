@@ -1,7 +1,8 @@
 //! What composing yields.
 
-use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath};
+use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath};
 
+use super::problem::{ConfigProblem, NotMerged};
 use crate::layer::{Origin, SourceId};
 
 /// The composed environment, with where everything came from and all that is wrong with it.
@@ -235,7 +236,7 @@ pub enum ConflictKind {
     /// Sources have different bytes.
     Content {
         /// Why they were not merged, where the path's type would be.
-        unmerged: Option<String>,
+        unmerged: Option<NotMerged>,
     },
     /// Sources have the same bytes, executable here and not there.
     Mode,
@@ -264,8 +265,8 @@ pub enum ConflictKind {
     DeploymentsUnknown,
     /// A `bitops.config.yaml` whose deployments cannot be read, or written.
     Config {
-        /// Why.
-        why: String,
+        /// What is wrong with it.
+        problem: ConfigProblem,
     },
     /// A `shared` directory that would land in the environment.
     SharedInside,
@@ -274,7 +275,7 @@ pub enum ConflictKind {
         /// The name.
         name: String,
         /// Why not.
-        why: String,
+        reason: InvalidPath,
     },
 }
 

@@ -2,23 +2,24 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{
-    TreeFile, TreePath,
-    config_key::{LIST, PARENT},
-    file_name::{CONFIG, LOCK},
-    text,
-};
+use compose_model::{TreeFile, TreePath, file_name::LOCK};
+use compose_yaml::EditError;
 
 use super::{
     Request,
     composition::{Clash, ConflictKind, Party},
-    edit::{self, Cut, DEPLOYMENTS, Declared},
+    edit::{self, Cut},
     party::{local_party, source_party},
+    problem::ConfigProblem,
 };
-use crate::layer::{ContentsError, LocalKind, Part, SourceId};
-
-/// Where a config names its sources.
-const SOURCES: [&[&str]; 2] = [&[LIST], &[PARENT, LIST]];
+use crate::{
+    config::{
+        Declared, EnvironmentConfig,
+        deployments::{DEPLOYMENTS, declared, text_of},
+        environment::SOURCES,
+    },
+    layer::{ContentsError, LocalKind, SourceId},
+};
 
 /// What becomes of a layer's config before it takes part.
 #[derive(Clone, Debug)]
@@ -40,12 +41,11 @@ pub(super) struct Rewritten {
     pub(super) cuts: Arc<[Cut]>,
 }
 
-/// The config of one layer.
+/// The config of one layer, if it is usable.
 #[derive(Debug)]
-struct LayerConfig<'a> {
+struct UsableConfig<'a> {
     source: SourceId,
     file: &'a TreeFile,
-    text: Arc<str>,
     rewrite: Rewrite,
 }
 
@@ -53,7 +53,7 @@ struct LayerConfig<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Configs<'a> {
     /// By layer.
-    layers: BTreeMap<usize, LayerConfig<'a>>,
+    layers: BTreeMap<usize, UsableConfig<'a>>,
     /// What each source declares; the environment's own over its default folder's.
     pub(super) declared: BTreeMap<SourceId, Vec<(Declared, &'a TreeFile)>>,
     /// What the local environment declares; `None`: it has no list.
@@ -62,20 +62,25 @@ pub(super) struct Configs<'a> {
 }
 
 impl<'a> Configs<'a> {
-    /// Reads them all; nothing at all when there is nothing to compose and nothing to show.
+    /// Looks at them all. The local one is not read if there is nothing to compose and nothing to show.
     pub(super) fn read(request: &Request<'a>) -> Result<Self, ContentsError> {
         let mut configs = Self::default();
         for (index, layer) in request.layers.layers.iter().enumerate() {
-            if let Part::Shared(_) = layer.part {
-                continue;
+            if let Some(config) = &layer.config {
+                let usable = match &config.parsed {
+                    Ok(parsed) => configs.source(layer.source, &config.file, parsed),
+                    Err(error) => Err(error.clone().into()),
+                };
+                match usable {
+                    Ok(usable) => _ = configs.layers.insert(index, usable),
+                    Err(problem) => {
+                        let party = source_party(layer.source, &config.file);
+                        configs
+                            .conflicts
+                            .push(config_conflict(request.environment, problem, party));
+                    }
+                }
             }
-            let found = layer
-                .files
-                .binary_search_by(|file| file.path.as_str().cmp(CONFIG));
-            let Ok(at) = found else { continue };
-            let file = &layer.files[at];
-            let bytes = request.contents.read(layer.source, file)?;
-            configs.source(request, index, layer.source, file, &bytes);
         }
         if request.list_local || request.layers.layers.iter().any(|layer| !layer.files.is_empty()) {
             configs.read_local(request)?;
@@ -85,55 +90,44 @@ impl<'a> Configs<'a> {
 
     fn source(
         &mut self,
-        request: &Request<'_>,
-        layer: usize,
         source: SourceId,
         file: &'a TreeFile,
-        bytes: &[u8],
-    ) {
-        let declared = text_of(bytes).and_then(|text| Ok((text, edit::declared(text)?)));
-        match declared {
-            Ok((text, declared)) => {
-                self.declare(source, file, declared.unwrap_or_default());
-                self.layers.insert(
-                    layer,
-                    LayerConfig {
-                        source,
-                        file,
-                        text: text.into(),
-                        rewrite: Rewrite::Keep,
-                    },
-                );
-            }
-            Err(why) => {
-                let party = source_party(source, file);
-                self.conflicts
-                    .push(config_conflict(request.environment, &why, party));
-            }
-        }
+        config: &EnvironmentConfig,
+    ) -> Result<UsableConfig<'a>, ConfigProblem> {
+        self.declare(source, file, config.deployments());
+        Ok(UsableConfig {
+            source,
+            file,
+            rewrite: rewrite(config)?,
+        })
     }
 
-    fn declare(&mut self, source: SourceId, file: &'a TreeFile, declared: Vec<Declared>) {
+    fn declare(&mut self, source: SourceId, file: &'a TreeFile, declared: &[Declared]) {
         let known = self.declared.entry(source).or_default();
-        for one in declared {
-            match known.iter_mut().find(|(earlier, _)| earlier.name == one.name) {
-                Some(earlier) => *earlier = (one, file),
-                None => known.push((one, file)),
+        for deployment in declared {
+            match known
+                .iter_mut()
+                .find(|(earlier, _)| earlier.name == deployment.name)
+            {
+                Some(earlier) => *earlier = (deployment.clone(), file),
+                None => known.push((deployment.clone(), file)),
             }
         }
     }
 
     fn read_local(&mut self, request: &Request<'_>) -> Result<(), ContentsError> {
-        let path = config_path(request.environment);
+        let path = request.environment.environment_config();
         let Some(LocalKind::File(_)) = request.local.kind(&path)? else {
             return Ok(());
         };
         let bytes = request.local.read(&path)?;
-        match text_of(&bytes).and_then(edit::declared) {
+        match text_of(&bytes).and_then(|text| declared(&text)) {
             Ok(declared) => self.local = declared,
-            Err(why) => self
-                .conflicts
-                .push(config_conflict(request.environment, &why, local_party(&path))),
+            Err(error) => self.conflicts.push(config_conflict(
+                request.environment,
+                error.into(),
+                local_party(&path),
+            )),
         }
         Ok(())
     }
@@ -141,22 +135,6 @@ impl<'a> Configs<'a> {
     /// What the local environment declares.
     pub(super) fn own(&self) -> &[Declared] {
         self.local.as_deref().unwrap_or_default()
-    }
-
-    /// A source's own `default-environments` have been composed: they do not appear again. Nor do its deployments: they are
-    /// in the generated list. Where none is generated no source has any, and an empty list of one, which to the pipeline is
-    /// a list, would keep all others from running.
-    pub(super) fn rewrite_all(&mut self, environment: &TreePath) {
-        let gone = [SOURCES[0], SOURCES[1], &DEPLOYMENTS];
-        for config in self.layers.values_mut() {
-            match without(&config.text, &gone) {
-                Ok(rewrite) => config.rewrite = rewrite,
-                Err(why) => {
-                    let party = source_party(config.source, config.file);
-                    self.conflicts.push(config_conflict(environment, &why, party));
-                }
-            }
-        }
     }
 
     /// What becomes of a file of a layer that lands in the environment.
@@ -179,9 +157,13 @@ impl<'a> Configs<'a> {
     }
 }
 
-/// A config that names no sources any more, all else as the user wrote it; `None`: it says nothing else. The error is
-/// why the sources cannot be taken out of this text.
-pub fn without_sources(text: &str) -> Result<Option<String>, String> {
+/// Returns a config that names no sources any more, with all other text as the user wrote it; `None` if it says
+/// nothing else.
+///
+/// # Errors
+///
+/// If the sources cannot be taken out of this text.
+pub fn without_sources(text: &str) -> Result<Option<String>, EditError> {
     let mut current = text.to_owned();
     for path in SOURCES {
         match edit::remove(&current, path)? {
@@ -192,9 +174,15 @@ pub fn without_sources(text: &str) -> Result<Option<String>, String> {
     Ok(Some(current))
 }
 
-fn without(text: &str, paths: &[&[&str]]) -> Result<Rewrite, String> {
-    let (mut current, mut cuts) = (text.to_owned(), Vec::new());
-    for path in paths {
+/// A source's own `default-environments` have been composed: they do not appear again. Nor do its deployments: they are
+/// in the generated list. Where none is generated no source has any, and an empty list of one, which to the pipeline is
+/// a list, would keep all others from running.
+fn rewrite(config: &EnvironmentConfig) -> Result<Rewrite, EditError> {
+    if !config.is_to_edit() {
+        return Ok(Rewrite::Keep);
+    }
+    let (mut current, mut cuts) = (config.text().to_owned(), Vec::new());
+    for path in [SOURCES[0], SOURCES[1], &DEPLOYMENTS] {
         match edit::remove(&current, path)? {
             Some((edited, more)) => {
                 current = edited;
@@ -212,22 +200,10 @@ fn without(text: &str, paths: &[&[&str]]) -> Result<Rewrite, String> {
     }))
 }
 
-/// Where the environment's config stands.
-pub(super) fn config_path(environment: &TreePath) -> TreePath {
-    // The name is a valid component, and an environment whose path leaves no room for it could hold no file at all.
-    TreePath::new(format!("{environment}/{CONFIG}")).unwrap_or_else(|_| environment.clone())
-}
-
-fn text_of(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
-}
-
-pub(super) fn config_conflict(environment: &TreePath, why: &str, party: Party) -> Clash {
+pub(super) fn config_conflict(environment: &TreePath, problem: ConfigProblem, party: Party) -> Clash {
     Clash {
-        path: config_path(environment),
-        kind: ConflictKind::Config {
-            why: text::escape(why, 200),
-        },
+        path: environment.environment_config(),
+        kind: ConflictKind::Config { problem },
         parties: vec![party],
     }
 }

@@ -6,19 +6,19 @@ use compose_model::{TreeFile, TreePath, file_name::CONFIG};
 
 use super::{
     Request,
-    composition::{Clash, ConflictKind, DeclaredBy, Deployment, Holds, Party, Rename},
-    configs::{Configs, config_path},
+    composition::{Clash, ConflictKind, DeclaredBy, Holds, Party, Rename},
+    configs::Configs,
     contributions::Names,
-    edit::Declared,
     party::{local_party, source_party},
 };
+use crate::config::Declared;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 
 /// What section 8 of the design makes of the declared deployments and of `as`.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// In order.
-    pub(super) deployments: Vec<Deployment>,
+    pub(super) deployments: Vec<PlannedDeployment>,
     /// Must `deployments` be written into the config?
     pub(super) generated: bool,
     /// New names of top-level directories.
@@ -26,6 +26,14 @@ pub(super) struct Plan {
     /// The same for people.
     pub(super) renames: Vec<Rename>,
     pub(super) conflicts: Vec<Clash>,
+}
+
+/// A name in `bitops.deployments`, before it is known whether its directory exists.
+#[derive(Clone, Debug)]
+pub(super) struct PlannedDeployment {
+    pub(super) name: String,
+    pub(super) plugin: String,
+    pub(super) by: DeclaredBy,
 }
 
 /// A deployment of a source, before it is known whether another one has its name.
@@ -56,7 +64,7 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Result<Plan,
         return Ok(plan);
     }
     let items = Sources::new(request, configs, image, &mut plan).all();
-    let path = config_path(request.environment);
+    let path = request.environment.environment_config();
     let local = configs.own().iter().map(|one| Item {
         name: one.name.clone(),
         plugin: one.plugin.clone(),
@@ -157,12 +165,11 @@ fn has(request: &Request<'_>, source: SourceId, path: &str) -> bool {
     })
 }
 
-fn deployment(item: Item) -> Deployment {
-    Deployment {
+fn deployment(item: Item) -> PlannedDeployment {
+    PlannedDeployment {
         name: item.name,
         plugin: item.plugin,
         by: item.by,
-        present: false,
     }
 }
 
@@ -392,11 +399,13 @@ impl<'r, 'a> Sources<'r, 'a> {
         let declares = members.iter().any(|member| self.declares(SourceId(*member)));
         if self.image.is_none() && !declares && directories.any(|name| !renamed.contains(name)) {
             self.plan.conflicts.push(Clash {
-                path: config_path(self.request.environment),
+                path: self.request.environment.environment_config(),
                 kind: ConflictKind::DeploymentsUnknown,
                 parties: vec![Party {
                     origin: Origin::Source(source),
-                    path: config_path(&self.request.layers.sources[source.0].environment),
+                    path: self.request.layers.sources[source.0]
+                        .environment
+                        .environment_config(),
                     holds: Holds::File,
                     line: None,
                 }],

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{
     composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, LeftOutFile, Write},
-    configs::config_path,
     wording,
 };
 use crate::layer::{Origin, Source};
@@ -215,7 +214,7 @@ impl Reader<'_> {
 
     /// Were the deployments written into this file?
     fn generated(&self, file: &ComposedFile) -> bool {
-        self.composition.generated && file.path == config_path(&self.composition.environment)
+        self.composition.generated && file.path == self.composition.environment.environment_config()
     }
 
     fn layers(&self, file: &ComposedFile) -> Vec<LayerStory> {

@@ -10,43 +10,46 @@ use super::{
         Action, Clash, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile,
         Provenance, Rename, Write,
     },
-    configs::{Configs, config_conflict, config_path},
+    configs::{Configs, config_conflict},
     contributions::Names,
-    deployments::Plan,
+    deployments::{Plan, PlannedDeployment},
     duplicates, edit,
     grouped_remedies::Groups,
     party::{local_party, source_party},
-    rename_warnings, wording,
+    problem::ConfigProblem,
+    rename_warnings,
+    walk::Walked,
+    wording,
 };
+use crate::config::deployments::text_of;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
 pub(super) fn finish(
     request: &Request<'_>,
     mut configs: Configs<'_>,
     plan: Plan,
-    files: Vec<ComposedFile>,
-    conflicts: Vec<Clash>,
-    warnings: Vec<Diagnostic>,
+    walked: Walked,
 ) -> Result<Composition, ComposeError> {
     let mut clashes = [
-        conflicts,
+        walked.conflicts,
         std::mem::take(&mut configs.conflicts),
         plan.conflicts,
         shared_inside(request),
     ]
     .concat();
+    let mut files = walked.files;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut composition = Composition {
         environment: request.environment.clone(),
+        deployments: deployments(request, plan.deployments, &files)?,
         files,
-        local_is_cut: false,
-        deployments: plan.deployments,
+        local_is_cut: walked.local_is_cut,
         generated: false,
         renames: plan.renames,
         left_out: left_out(request, &plan.names),
         conflicts: Vec::new(),
-        warnings,
+        warnings: walked.warnings,
     };
-    composition.files.sort_by(|a, b| a.path.cmp(&b.path));
     clashes.extend(duplicates::find(request, &composition.files)?);
     if plan.generated {
         generate(request, &configs, &mut composition, &mut clashes)?;
@@ -54,7 +57,6 @@ pub(super) fn finish(
     drop_those_that_as_would_settle(request, &mut clashes);
     clashes.sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
     composition.conflicts = with_remedies(request, clashes, &composition.renames);
-    mark_present(request, &mut composition)?;
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     rename_warnings::warn(request, &mut composition)?;
     Ok(composition)
@@ -137,7 +139,7 @@ fn generate(
     composition: &mut Composition,
     clashes: &mut Vec<Clash>,
 ) -> Result<(), ContentsError> {
-    let path = config_path(request.environment);
+    let path = request.environment.environment_config();
     if clashes.iter().any(|clash| clash.path == path) {
         return Ok(());
     }
@@ -154,10 +156,13 @@ fn generate(
         .iter()
         .map(|one| (one.name.as_str(), one.plugin.as_str()))
         .collect();
-    let current = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
-    match current.and_then(|text| edit::set_deployments(text, &wanted)) {
-        Ok(edited) if edited.as_bytes() == &*bytes => return Ok(()),
-        Ok(edited) => {
+    let edited = text_of(&bytes).map_err(ConfigProblem::from).and_then(|text| {
+        let edited = edit::set_deployments(&text, &wanted)?;
+        Ok((edited != text).then_some(edited))
+    });
+    match edited {
+        Ok(None) => return Ok(()),
+        Ok(Some(edited)) => {
             let write = Write::Bytes {
                 bytes: edited.into_bytes(),
                 mode,
@@ -179,9 +184,8 @@ fn generate(
             file.notes.extend(lost(request, configs));
             composition.generated = true;
         }
-        Err(why) => {
-            let conflict = config_conflict(request.environment, &why, local_party(&path));
-            clashes.push(conflict);
+        Err(problem) => {
+            clashes.push(config_conflict(request.environment, problem, local_party(&path)));
         }
     }
     Ok(())
@@ -254,35 +258,42 @@ fn add_emptied(file: &mut ComposedFile, configs: &Configs<'_>) {
     }
 }
 
-fn mark_present(request: &Request<'_>, composition: &mut Composition) -> Result<(), ContentsError> {
-    let mut present = Vec::new();
-    for Deployment { name, .. } in &composition.deployments {
-        // As to the pipeline, which asks for the directory, a slash at the end of a name changes nothing.
+/// The planned deployments, each with whether its directory exists. `files` are sorted.
+fn deployments(
+    request: &Request<'_>,
+    planned: Vec<PlannedDeployment>,
+    files: &[ComposedFile],
+) -> Result<Vec<Deployment>, ContentsError> {
+    let is_present = |name: &str| -> Result<bool, ContentsError> {
+        // The pipeline asks for the directory, so a slash at the end of a name changes nothing.
         let name = name.trim_end_matches('/');
         let Ok(dir) = TreePath::new(format!("{}/{name}", request.environment)) else {
-            present.push(false);
-            continue;
+            return Ok(false);
         };
         let below = format!("{dir}/");
-        let next = composition
-            .files
-            .partition_point(|file| file.path.as_str() < below.as_str());
-        let composed = composition
-            .files
+        let next = files.partition_point(|file| file.path.as_str() < below.as_str());
+        let is_composed = files
             .get(next)
             .is_some_and(|file| file.path.as_str().starts_with(&below));
-        present.push(composed || request.local.kind(&dir)? == Some(LocalKind::Directory));
-    }
-    for (deployment, present) in composition.deployments.iter_mut().zip(present) {
-        deployment.present = present;
-    }
-    Ok(())
+        Ok(is_composed || request.local.kind(&dir)? == Some(LocalKind::Directory))
+    };
+    planned
+        .into_iter()
+        .map(|planned| {
+            Ok(Deployment {
+                present: is_present(&planned.name)?,
+                name: planned.name,
+                plugin: planned.plugin,
+                by: planned.by,
+            })
+        })
+        .collect()
 }
 
 /// The pipeline silently passes over a directory that no deployment names. Nothing can be said of that where the
 /// image's own deployments count and are not known.
 fn warn(request: &Request<'_>, local_declares: bool, generates: bool, composition: &mut Composition) {
-    let config = config_path(request.environment);
+    let config = request.environment.environment_config();
     if request.image_config.is_none() && !local_declares {
         if generates {
             composition.warnings.push(

@@ -1,6 +1,6 @@
 //! The image's own deployments.
 
-use super::edit;
+use crate::config::{DeploymentsError, deployments::declared};
 
 /// The image's own `bitops.deployments`, in its order: names and plugins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +17,9 @@ impl ImageDeployments {
         Self(OMNIBUS.into_iter().map(own).collect())
     }
 
-    /// Reads them from the text of the image's `bitops.config.yaml`; `Err`: why they cannot be told, with the line.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let declared = edit::declared(text)?.unwrap_or_default();
+    /// Reads them from the text of the image's `bitops.config.yaml`.
+    pub fn parse(text: &str) -> Result<Self, DeploymentsError> {
+        let declared = declared(text)?.unwrap_or_default();
         Ok(Self(
             declared.into_iter().map(|one| (one.name, one.plugin)).collect(),
         ))

@@ -26,6 +26,7 @@ mod keep_both;
 mod missing_shared;
 mod party;
 mod precedence;
+mod problem;
 mod rename_warnings;
 pub mod report;
 mod request;
@@ -46,6 +47,7 @@ pub use composition::{
 pub use configs::without_sources;
 pub use image_deployments::ImageDeployments;
 use precedence::Settler;
+pub use problem::{ConfigProblem, NotMerged};
 pub use request::{ComposeError, Request};
 use walk::Walk;
 
@@ -59,23 +61,10 @@ fn compose_with(
     request: &Request<'_>,
     classify: fn(&TreePath) -> Class,
 ) -> Result<Composition, ComposeError> {
-    let mut configs = configs::Configs::read(request)?;
+    let configs = configs::Configs::read(request)?;
     let plan = deployments::plan(request, &configs)?;
-    configs.rewrite_all(request.environment);
 
     let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
-    let mut walk = Walk::new(Settler { request, classify });
-    walk.dir(None, tree, true)?;
-    let local_is_cut = walk.is_cut();
-    let Walk {
-        files,
-        conflicts,
-        warnings,
-        ..
-    } = walk;
-    let composition = finish::finish(request, configs, plan, files, conflicts, warnings)?;
-    Ok(Composition {
-        local_is_cut,
-        ..composition
-    })
+    let walked = Walk::all(Settler { request, classify }, tree)?;
+    finish::finish(request, configs, plan, walked)
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use compose_merge::{Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence};
-use compose_model::{FileMode, OnConflict, TreePath};
+use compose_merge::{
+    Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence, Refusal,
+};
+use compose_model::{Diagnostic, FileMode, OnConflict, Place, TreePath};
+use compose_yaml::Lines;
 
 use super::{
     Request,
@@ -11,6 +14,7 @@ use super::{
     contributions::Contribution,
     edit::original_line,
     party::local_party,
+    problem::NotMerged,
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
 
@@ -26,7 +30,31 @@ pub(super) struct Settler<'a> {
 }
 
 /// A path settled, or every reason why it cannot be.
-pub(super) type Settled = Result<ComposedFile, Vec<Clash>>;
+pub(super) type Settled = Result<SettledFile, Vec<Clash>>;
+
+/// A file of the composition.
+#[derive(Debug)]
+pub(super) struct SettledFile {
+    pub(super) file: ComposedFile,
+    /// What the user should know of it before it is deployed.
+    pub(super) warning: Option<Diagnostic>,
+}
+
+impl From<ComposedFile> for SettledFile {
+    fn from(file: ComposedFile) -> Self {
+        Self { file, warning: None }
+    }
+}
+
+/// A file that its class says is merged, and that is not.
+struct Unmerged {
+    /// The contribution because of which it is not.
+    party: Party,
+    /// The reason, with the place in the file as it stands in its repo.
+    refusal: Refusal,
+    /// That contribution's text.
+    bytes: Arc<[u8]>,
+}
 
 impl<'a> Settler<'a> {
     /// The class of a path that is relative to the operations repo's root.
@@ -45,13 +73,13 @@ impl<'a> Settler<'a> {
         local: Option<LocalKind>,
     ) -> Result<Settled, ContentsError> {
         let Some(highest) = files.last() else {
-            return Ok(Ok(local_file(path, Action::Local, files)));
+            return Ok(Ok(local_file(path, Action::Local, files).into()));
         };
         let one_content = self.all_same(files)?;
         match local {
-            None if one_content => return Ok(Ok(source_file(path, Action::Add, files, highest))),
+            None if one_content => return Ok(Ok(source_file(path, Action::Add, files, highest).into())),
             Some(LocalKind::File(mode)) if one_content && self.is_local(path, mode, highest)? => {
-                return Ok(Ok(local_file(path, Action::Local, files)));
+                return Ok(Ok(local_file(path, Action::Local, files).into()));
             }
             _ => {}
         }
@@ -59,15 +87,15 @@ impl<'a> Settler<'a> {
         if let (Class::Merge(merger), None | Some(LocalKind::File(_))) = (self.class(path), local) {
             match self.merge(path, files, local, merger)? {
                 Ok(settled) => return Ok(settled),
-                Err(why) => unmerged = Some(why),
+                Err(found) => unmerged = Some(found),
             }
         }
         if local.is_some() {
-            let mut file = local_file(path, Action::Override, files);
-            file.notes.extend(unmerged);
-            return Ok(Ok(file));
+            let file = local_file(path, Action::Override, files);
+            let lost: Vec<Party> = files.iter().map(Contribution::party).collect();
+            return Ok(self.unmerged_file(path, file, unmerged.as_ref(), &lost));
         }
-        self.whole(path, files, unmerged)
+        self.whole(path, files, unmerged.as_ref())
     }
 
     /// Rule 5 among sources: one content stays, or those left standing are in conflict.
@@ -75,25 +103,24 @@ impl<'a> Settler<'a> {
         &self,
         path: &TreePath,
         files: &[Contribution<'a>],
-        unmerged: Option<String>,
+        unmerged: Option<&Unmerged>,
     ) -> Result<Settled, ContentsError> {
         let mut standing: Vec<&Contribution<'a>> = Vec::new();
         for file in files {
-            let mut beats = vec![false; standing.len()];
-            let mut beaten = false;
-            for (lower, beats) in standing.iter().zip(&mut beats) {
-                if !self.same(lower, file)? {
-                    match self.precedence(file, lower) {
-                        Precedence::HigherWins => *beats = true,
-                        Precedence::LowerStays => beaten = true,
-                        Precedence::Conflict => {}
-                    }
+            let (mut stays, mut is_beaten) = (Vec::new(), false);
+            for lower in &standing {
+                let precedence = match self.same(lower, file)? {
+                    true => Precedence::Conflict,
+                    false => self.precedence(file, lower),
+                };
+                is_beaten |= precedence == Precedence::LowerStays;
+                if precedence != Precedence::HigherWins {
+                    stays.push(*lower);
                 }
             }
-            if !beaten {
-                let mut beats = beats.into_iter();
-                standing.retain(|_| !beats.next().unwrap_or(false));
-                standing.push(file);
+            if !is_beaten {
+                stays.push(file);
+                standing = stays;
             }
         }
         let remaining: Vec<Contribution<'a>> = standing.into_iter().cloned().collect();
@@ -102,9 +129,12 @@ impl<'a> Settler<'a> {
             let mut from: Vec<Contribution<'a>> =
                 files.iter().filter(|file| !stands(file)).cloned().collect();
             from.extend(remaining.iter().cloned());
-            let mut file = source_file(path, Action::Override, &from, &remaining[remaining.len() - 1]);
-            file.notes.extend(unmerged);
-            return Ok(Ok(file));
+            let lost: Vec<Party> = from[..from.len() - remaining.len()]
+                .iter()
+                .map(Contribution::party)
+                .collect();
+            let file = source_file(path, Action::Override, &from, &remaining[remaining.len() - 1]);
+            return Ok(self.unmerged_file(path, file, unmerged, &lost));
         }
         let same_bytes = remaining
             .windows(2)
@@ -112,6 +142,7 @@ impl<'a> Settler<'a> {
         let kind = if same_bytes {
             ConflictKind::Mode
         } else {
+            let unmerged = unmerged.map(|unmerged| self.why(unmerged));
             ConflictKind::Content { unmerged }
         };
         let parties = remaining.iter().map(Contribution::party).collect();
@@ -122,14 +153,76 @@ impl<'a> Settler<'a> {
         }]))
     }
 
-    /// `Err`: why the path is not merged, a sentence.
+    /// A file that is used as a whole although its class says that it is merged. If something is wrong with it, the user is
+    /// warned of what is lost; of the environment's own config nothing may be lost.
+    fn unmerged_file(
+        &self,
+        path: &TreePath,
+        mut file: ComposedFile,
+        unmerged: Option<&Unmerged>,
+        lost: &[Party],
+    ) -> Settled {
+        let Some(unmerged) = unmerged else {
+            return Ok(file.into());
+        };
+        let why = self.why(unmerged);
+        file.notes.push(why.to_string());
+        if unmerged.refusal.reason.is_by_design() || lost.is_empty() {
+            return Ok(file.into());
+        }
+        if *path == self.request.environment.environment_config() {
+            return Err(vec![Clash {
+                path: path.clone(),
+                kind: ConflictKind::Config { problem: why.into() },
+                parties: vec![unmerged.party.clone()],
+            }]);
+        }
+        let lost: Vec<String> = lost.iter().map(|party| self.describe(party)).collect();
+        let message = format!("{path}: nothing of {} is deployed; {why}", lost.join(" and "));
+        let warning = Diagnostic::warning(message).hint(format!(
+            "correct the file, or exclude {path} from the source if nothing of it is wanted"
+        ));
+        let warning = match self.place(unmerged) {
+            Some(place) => warning.with_place(place),
+            None => warning,
+        };
+        Ok(SettledFile {
+            file,
+            warning: Some(warning),
+        })
+    }
+
+    /// Where the user can look: in their own file, or at the entry of the source.
+    fn place(&self, unmerged: &Unmerged) -> Option<Place> {
+        let Origin::Source(source) = unmerged.party.origin else {
+            let text: Arc<str> = compose_yaml::decode(&unmerged.bytes).ok()?.text.into();
+            let position = unmerged.refusal.position?;
+            let start = Lines::new(&text).at_line_column(&text, position.line, position.column);
+            return Some(Place {
+                file: unmerged.party.path.as_str().into(),
+                span: start..start,
+                text,
+            });
+        };
+        Some(self.request.layers.sources[source.0].place.clone())
+    }
+
+    /// Why a path is not merged.
+    fn why(&self, unmerged: &Unmerged) -> NotMerged {
+        NotMerged {
+            file: self.describe(&unmerged.party),
+            reason: unmerged.refusal.to_string(),
+        }
+    }
+
+    /// `Err`: why the path is not merged.
     fn merge(
         &self,
         path: &TreePath,
         files: &[Contribution<'a>],
         local: Option<LocalKind>,
         merger: &dyn Merger,
-    ) -> Result<Result<Settled, String>, ContentsError> {
+    ) -> Result<Result<Settled, Unmerged>, ContentsError> {
         let mut texts = files
             .iter()
             .map(|file| self.bytes(file))
@@ -170,15 +263,20 @@ impl<'a> Settler<'a> {
                 let local_text = local.and_then(|_| texts.last());
                 let notes = self.lost(&merged.lost, files, &parties);
                 let file = merged_file(path, files, merged, parties, mode, local_text);
-                Ok(Ok(Ok(ComposedFile { notes, ..file })))
+                Ok(Ok(Ok(ComposedFile { notes, ..file }.into())))
             }
-            Err(unmergeable) => Ok(Err(format!(
-                "not merged, because of {}: {}",
-                parties
-                    .get(unmergeable.index)
-                    .map_or_else(|| path.to_string(), |party| self.describe(party)),
-                compose_model::text::escape(&unmergeable.why, 200)
-            ))),
+            Err(unmergeable) => {
+                let index = unmergeable.index.min(parties.len() - 1);
+                let mut refusal = unmergeable.refusal;
+                if let Some(position) = &mut refusal.position {
+                    position.line = source_line(files, index, position.line);
+                }
+                Ok(Err(Unmerged {
+                    party: parties[index].clone(),
+                    refusal,
+                    bytes: texts[index].clone(),
+                }))
+            }
         }
     }
 

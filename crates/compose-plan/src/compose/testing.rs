@@ -9,17 +9,20 @@ use std::{
 };
 
 use compose_merge::{
-    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, MergeOutcome, Merged, Merger, Precedence,
-    Unmergeable,
+    Class, DefinitionsFile, KeyConflict, KeyOrigin, KeyPlace, KeyProblem, MergeOutcome, Merged, Merger,
+    Position, Precedence, Reason, Refusal, Unmergeable,
 };
 use compose_model::{
     BlobId, Cancel, CommitId, FileMode, ObjectId, OnConflict, Place, RepoUrl, Requested, TreeFile, TreeId,
-    TreePath, VersionRequest,
+    TreePath, VersionRequest, file_name::CONFIG,
 };
 
 use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
 use crate::{
-    layer::{Contents, ContentsError, Layer, Layers, LocalKind, LocalTree, Part, Source, SourceId},
+    config::EnvironmentConfig,
+    layer::{
+        Contents, ContentsError, Layer, LayerConfig, Layers, LocalKind, LocalTree, Part, Source, SourceId,
+    },
     resolve::{Kind, Resolved},
 };
 
@@ -159,11 +162,19 @@ impl World {
             })
             .collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
+        let config = all
+            .iter()
+            .find(|file| file.path.as_str() == CONFIG && !matches!(part, Part::Shared(_)));
+        let config = config.map(|file| LayerConfig {
+            file: file.clone(),
+            parsed: EnvironmentConfig::parse(&self.blobs[&file.blob]),
+        });
         self.layers.layers.push(Layer {
             source,
             part,
             files: all.into(),
             left_out: Vec::new(),
+            config,
         });
         self
     }
@@ -311,7 +322,13 @@ impl Merger for KeyValues {
             {
                 let why = || Unmergeable {
                     index,
-                    why: format!("not key=value on line {}", number + 1),
+                    refusal: Refusal {
+                        reason: Reason::Key(KeyProblem::Empty),
+                        position: Some(Position {
+                            line: number + 1,
+                            column: 1,
+                        }),
+                    },
                 };
                 let (key, value) = line.split_once('=').ok_or_else(why)?;
                 let origin = KeyOrigin {

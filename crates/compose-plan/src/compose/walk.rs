@@ -15,7 +15,7 @@ use super::{
     contributions::{Contribution, Dir, Node},
     keep_both,
     party::{local_party, source_party},
-    precedence::Settler,
+    precedence::{SettledFile, Settler},
 };
 use crate::layer::{ContentsError, LocalKind, SourceId};
 
@@ -25,41 +25,46 @@ const MAX_LOCAL_ENTRIES: usize = 100_000;
 /// Files and conflicts so far, in the order of the walk.
 pub(super) struct Walk<'a> {
     settler: Settler<'a>,
-    pub(super) files: Vec<ComposedFile>,
-    pub(super) conflicts: Vec<Clash>,
-    pub(super) warnings: Vec<Diagnostic>,
+    files: Vec<ComposedFile>,
+    conflicts: Vec<Clash>,
+    warnings: Vec<Diagnostic>,
     /// Purely local files and directories so far.
     local_entries: usize,
 }
 
-impl Walk<'_> {
-    /// Were there more of the user's own files than are listed?
-    pub(super) fn is_cut(&self) -> bool {
-        self.local_entries > MAX_LOCAL_ENTRIES
-    }
+/// The result of a walk.
+pub(super) struct Walked {
+    pub(super) files: Vec<ComposedFile>,
+    pub(super) conflicts: Vec<Clash>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// There are more purely local files than are listed.
+    pub(super) local_is_cut: bool,
 }
 
 /// What stands in a local directory, sorted by name.
 type Listing = Vec<(String, LocalKind)>;
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(settler: Settler<'a>) -> Self {
-        Self {
+    /// Settles every path of the tree of all contributions.
+    pub(super) fn all(settler: Settler<'a>, tree: Dir<'a>) -> Result<Walked, ComposeError> {
+        let mut walk = Self {
             settler,
             files: Vec::new(),
             conflicts: Vec::new(),
             warnings: Vec::new(),
             local_entries: 0,
-        }
+        };
+        walk.dir(None, tree, true)?;
+        Ok(Walked {
+            files: walk.files,
+            conflicts: walk.conflicts,
+            warnings: walk.warnings,
+            local_is_cut: walk.local_entries > MAX_LOCAL_ENTRIES,
+        })
     }
 
     /// Goes through one directory (`None`: the operations repo's root); `local`: the user has it too.
-    pub(super) fn dir(
-        &mut self,
-        at: Option<&TreePath>,
-        mut dir: Dir<'a>,
-        local: bool,
-    ) -> Result<(), ComposeError> {
+    fn dir(&mut self, at: Option<&TreePath>, mut dir: Dir<'a>, local: bool) -> Result<(), ComposeError> {
         let listing = if local {
             self.list(at, &dir)?
         } else {
@@ -80,7 +85,7 @@ impl<'a> Walk<'a> {
             let kind = kind_of(&listing, &name);
             match child(at, &name) {
                 Ok(path) => self.node(&path, node, kind, kept.contains(name.as_ref()))?,
-                Err(why) => self.invalid(at, &name, &node, &why),
+                Err(reason) => self.invalid(at, &name, &node, reason),
             }
         }
         for (name, kind) in own {
@@ -139,7 +144,8 @@ impl<'a> Walk<'a> {
         match self.settler.settle(path, &node.files, local_file)? {
             Err(conflicts) => self.conflicts.extend(conflicts),
             Ok(_) if disagree => {}
-            Ok(mut file) => {
+            Ok(SettledFile { mut file, warning }) => {
+                self.warnings.extend(warning);
                 if kept_both && matches!(file.action, Action::Add | Action::Local) {
                     file.action = Action::KeepBoth;
                 }
@@ -168,8 +174,8 @@ impl<'a> Walk<'a> {
         if kind == LocalKind::Directory {
             return self.dir(Some(&path), Dir::default(), true);
         }
-        if let Ok(file) = self.settler.settle(&path, &[], Some(kind))? {
-            self.files.push(file);
+        if let Ok(settled) = self.settler.settle(&path, &[], Some(kind))? {
+            self.files.push(settled.file);
         }
         Ok(())
     }
@@ -335,10 +341,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn invalid(&mut self, at: Option<&TreePath>, name: &str, node: &Node<'a>, why: &InvalidPath) {
+    fn invalid(&mut self, at: Option<&TreePath>, name: &str, node: &Node<'a>, reason: InvalidPath) {
         let kind = ConflictKind::Name {
             name: name.to_owned(),
-            why: why.to_string(),
+            reason,
         };
         let path = at.unwrap_or(self.settler.request.environment).clone();
         self.conflict(path, kind, representatives(node));

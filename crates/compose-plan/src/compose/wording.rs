@@ -4,7 +4,7 @@ use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob
 
 use super::{
     composition::{Clash, Conflict, ConflictKind, Holds, Party, Rename},
-    configs::config_path,
+    problem::ConfigProblem,
 };
 use crate::layer::{Origin, Source, SourceId};
 
@@ -65,8 +65,10 @@ pub(super) fn locked(source: &Source) -> &'static str {
 pub(super) fn message(conflict: &Conflict) -> String {
     match &conflict.kind {
         ConflictKind::Content { unmerged: None } => "sources have different contents for it".to_owned(),
-        ConflictKind::Content { unmerged: Some(why) } => {
-            format!("sources have different contents for it; {why}")
+        ConflictKind::Content {
+            unmerged: Some(unmerged),
+        } => {
+            format!("sources have different contents for it; {unmerged}")
         }
         ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
         ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
@@ -91,12 +93,18 @@ pub(super) fn message(conflict: &Conflict) -> String {
             "`as` renames deployments, and nothing tells which directories of the source are deployments"
                 .to_owned()
         }
-        ConflictKind::Config { why } => format!("its deployments cannot be told or written: {why}"),
+        ConflictKind::Config {
+            problem: ConfigProblem::NotMerged(why),
+        } => format!("it cannot be composed: {why}"),
+        ConflictKind::Config { problem } => format!(
+            "its deployments cannot be read or written: {}",
+            text::escape(&problem.to_string(), 200)
+        ),
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
         }
-        ConflictKind::Name { name, why } => {
-            format!("`{}` cannot be composed there: {why}", text::escape(name, 80))
+        ConflictKind::Name { name, reason } => {
+            format!("`{}` cannot be composed there: {reason}", text::escape(name, 80))
         }
     }
 }
@@ -184,7 +192,7 @@ pub(super) fn remedies(
             Some(Origin::Source(_)) => vec![about.exclude()],
             _ => vec![format!(
                 "write `bitops.deployments` in {} as a plain block",
-                config_path(environment)
+                environment.environment_config()
             )],
         },
         ConflictKind::SharedInside => vec![
@@ -308,7 +316,7 @@ impl About<'_> {
             .unwrap_or("NAME");
         format!(
             "list each of its directories as `{prefix}-DIRECTORY`, with its plugin, in bitops.deployments of {}",
-            config_path(self.environment)
+            self.environment.environment_config()
         )
     }
 

@@ -7,12 +7,12 @@ use std::{ops::Range, sync::Arc};
 use compose_model::{
     Diagnostic,
     config_key::{LIST, PARENT},
-    text,
+    redact, text,
 };
 
 use compose_yaml::{Kind, NodeId, Tree};
 
-use super::{fields::Mistakes, redact};
+use super::fields::Mistakes;
 
 /// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
 const SLIPS: usize = 2;
@@ -29,8 +29,13 @@ pub fn seems_to_name_sources(text: &[u8]) -> bool {
 
 /// The keys of an environment's config (at its root or under `bitops`) that are nearly `default-environments`, each an error.
 pub fn misspelt(file: &Arc<str>, text: &Arc<str>) -> Vec<Diagnostic> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
-    for (span, key) in found(text).into_iter().filter(|(_, key)| key != LIST) {
+    misspelt_in(file, text, parsed(text).as_ref())
+}
+
+/// [`misspelt`], of a text that is parsed already; `None` if it is not YAML.
+pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'_>>) -> Vec<Diagnostic> {
+    let mut mistakes = Mistakes::new(file, redact(text));
+    for (span, key) in found(text, tree).into_iter().filter(|(_, key)| key != LIST) {
         let message = format!("`{}` has no effect", text::escape(&key, 60));
         mistakes.add(&span, message, Some(format!("did you mean `{LIST}`?")));
     }
@@ -40,8 +45,8 @@ pub fn misspelt(file: &Arc<str>, text: &Arc<str>) -> Vec<Diagnostic> {
 /// The lists of a file that is not read for them, each an error with `hint`. An environment's own config that lies in another one's
 /// directory is none of them: it says itself which deployments it has.
 pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
-    for (span, key) in found(text) {
+    let mut mistakes = Mistakes::new(file, redact(text));
+    for (span, key) in found(text, parsed(text).as_ref()) {
         let message = format!("`{}` has no effect in this file", text::escape(&key, 60));
         mistakes.add(&span, message, Some(hint.to_owned()));
     }
@@ -72,7 +77,7 @@ pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
             Kind::Sequence { .. } => tree.items(tree.resolve(*value)).next().is_none(),
             _ => tree.node(*value).is_null(),
         })?;
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
+    let mut mistakes = Mistakes::new(file, redact(text));
     let hint = "name sources in it, or take the key out";
     mistakes.add(
         &tree.node(key).span(),
@@ -84,18 +89,25 @@ pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
 
 type Pairs = (NodeId, Vec<(NodeId, NodeId)>);
 
+/// The parsed text, if it is YAML and has a key that is alike at all.
+fn parsed(text: &str) -> Option<Tree<'_>> {
+    seems_to_name_sources(text.as_bytes())
+        .then(|| Tree::parse(text).ok())
+        .flatten()
+}
+
 /// The keys alike with their places: by the parsed text, or, where that is not YAML, by its bytes.
-fn found(text: &str) -> Vec<(Range<usize>, String)> {
+fn found(text: &str, tree: Option<&Tree<'_>>) -> Vec<(Range<usize>, String)> {
     if !seems_to_name_sources(text.as_bytes()) {
         return Vec::new();
     }
-    let Ok(tree) = Tree::parse(text) else {
+    let Some(tree) = tree else {
         let word = |span: Range<usize>| text.get(span.clone()).map(|word| (span, word.to_owned()));
         return keys(text.as_bytes()).filter_map(word).collect();
     };
-    root(&tree)
+    root(tree)
         .into_iter()
-        .chain(parents(&tree))
+        .chain(parents(tree))
         .flat_map(|(_, pairs)| pairs)
         .filter_map(|(key, _)| {
             let text = tree.value(key).filter(|text| is_alike(text))?;

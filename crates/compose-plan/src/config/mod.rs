@@ -2,19 +2,21 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `environment` | a source's config, parsed once |
+//! | `deployments` | the deployments that a config declares |
 //! | `ignored` | lists that would be ignored |
 //! | `keys` | the table of keys that parser and schema share |
 //! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
 //! | `source` | one entry, checked |
-//! | `redact` | the text to show, without credentials |
 //! | `schema` | the JSON Schema |
 
+pub(crate) mod deployments;
+pub(crate) mod environment;
 pub(crate) mod fields;
 pub(crate) mod forms;
 mod ignored;
 pub(crate) mod keys;
-pub(crate) mod redact;
 mod schema;
 mod source;
 #[cfg(test)]
@@ -25,13 +27,16 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT};
+use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT, redact};
 use compose_yaml::{Kind, NodeId, Tree};
 
+pub use deployments::{Declared, DeploymentsError};
+pub use environment::{EnvironmentConfig, NestedConfig};
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
+pub use compose_yaml::read_text;
 use fields::{Mistakes, describe};
 
 /// The greatest config that is read, in bytes.
@@ -45,8 +50,18 @@ pub const MAX_SOURCES: usize = 1_000;
 /// `file` is the config as the user would name it. The places of sources and mistakes hold the text with credentials
 /// painted over, so that no report can show one.
 pub fn parse(file: &Arc<str>, text: &Arc<str>, nesting: Nesting) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
-    let mut mistakes = Mistakes::new(file, redact::redact(text));
-    let specs = sources(text, nesting, &mut mistakes);
+    sources_of(file, text, &Tree::parse(&**text), nesting)
+}
+
+/// [`parse`], of a text that is parsed already.
+fn sources_of(
+    file: &Arc<str>,
+    text: &Arc<str>,
+    tree: &Result<Tree<'_>, compose_yaml::Error>,
+    nesting: Nesting,
+) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
+    let mut mistakes = Mistakes::new(file, redact(text));
+    let specs = sources(text, tree, nesting, &mut mistakes);
     let mistakes = mistakes.finish();
     if mistakes.is_empty() {
         Ok(specs)
@@ -55,7 +70,12 @@ pub fn parse(file: &Arc<str>, text: &Arc<str>, nesting: Nesting) -> Result<Vec<S
     }
 }
 
-fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceSpec> {
+fn sources(
+    text: &str,
+    tree: &Result<Tree<'_>, compose_yaml::Error>,
+    nesting: Nesting,
+    mistakes: &mut Mistakes,
+) -> Vec<SourceSpec> {
     if text.len() > MAX_CONFIG_SIZE {
         let message = format!(
             "the config has {} bytes; at most {MAX_CONFIG_SIZE} are read",
@@ -64,7 +84,7 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
         mistakes.add(&(0..0), message, None);
         return Vec::new();
     }
-    let tree = match Tree::parse(text) {
+    let tree = match tree {
         Ok(tree) => tree,
         // What is wrong with a config that names no sources is BitOps' to say.
         Err(error) if !error.is_final() && !mentions_list(text.as_bytes()) => return Vec::new(),
@@ -75,7 +95,7 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
             return Vec::new();
         }
     };
-    let Some(list) = find_list(&tree, mistakes) else {
+    let Some(list) = find_list(tree, mistakes) else {
         return Vec::new();
     };
     let mut specs = Vec::new();
@@ -83,7 +103,7 @@ fn sources(text: &str, nesting: Nesting, mistakes: &mut Mistakes) -> Vec<SourceS
         if tree.is_exhausted() {
             break;
         }
-        specs.extend(source::read(&tree, item, nesting, mistakes));
+        specs.extend(source::read(tree, item, nesting, mistakes));
     }
     refuse_repeated(&specs, mistakes);
     if tree.is_exhausted() {

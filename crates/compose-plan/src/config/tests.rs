@@ -378,7 +378,7 @@ fn one_list_each_source_once() {
 - {repo: https://host/r, environment: f, version: 1.0.0}
 - {repo: https://host/r, environment: f, version: ^1}
 "), @"
-    3:4 «repo: https://HOST/r.git» `e` of https://host/r.git is named twice, first on line 2
+    3:4 «repo: https://HOST/r.git» `e` of https://HOST/r.git is named twice, first on line 2
         (an environment of a repo is composed once, whatever its `as`: remove one of the two)
     5:4 «repo: https://host/r» `f` of https://host/r is named twice, as `1.0.0` on line 4 and as `^1` here
         (an environment of a repo is composed once: choose one of the two)

@@ -1,6 +1,6 @@
 //! Two locks of one environment compared.
 
-use super::{Lock, Locked};
+use super::locked::{Lock, Locked};
 
 /// What a newer lock has of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

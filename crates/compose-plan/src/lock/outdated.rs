@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, text::escape};
 use serde_json::{Value, json};
 
-use super::{Lock, Locked, LockedRef};
+use super::locked::{Lock, Locked, LockedRef};
 use crate::resolve::{Resolver, tag_version};
 
 /// One locked source against its repo's refs.

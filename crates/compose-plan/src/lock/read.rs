@@ -3,15 +3,18 @@
 use std::{ops::Range, sync::Arc};
 
 use compose_model::{
-    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, text::escape,
+    CommitId, Diagnostic, ObjectId, RepoUrl, Requested, TreeId, TreePath, VersionRequest, redact,
+    text::escape,
 };
 use compose_yaml::{Kind, NodeId, Tree};
 
-use super::{FORMAT, Lock, Locked, LockedRef, Via, write::END};
+use super::{
+    locked::{FORMAT, Lock, Locked, LockedRef, Via},
+    write::END,
+};
 use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
     keys::{Key, Shape},
-    redact::redact,
 };
 
 /// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use compose_model::Requested;
 use compose_yaml::{double_quote as quoted, quote as scalar};
 
-use super::{FORMAT, Lock, Locked, LockedRef};
+use super::locked::{FORMAT, Lock, Locked, LockedRef};
 
 /// The last line.
 pub(super) const END: &str = "...";

@@ -6,8 +6,8 @@ use compose_model::{Cause, ExitCode, RepoUrl, env};
 ///
 /// `*` stands for any text, `/` included; nothing else is special. `https://github.com/my-org/*` allows the repos of one
 /// organisation. Mind the slash: `https://github.com*` would allow `https://github.com.evil.example/x` too.
-/// A glob is held against the URL as written and against its normal form (host in lower case, no default port, no
-/// `.git`, ssh addresses as `ssh://user@host/path`).
+/// A glob is held against the URL as written and against its normal form (no default port, no `.git`, ssh addresses as
+/// `ssh://user@host/path`). The case of the host does not matter in either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow(Vec<String>);
 
@@ -35,12 +35,14 @@ impl Cause for NotAllowed {
 impl Allow {
     /// These globs.
     pub fn new(globs: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(globs.into_iter().map(Into::into).collect())
+        let globs = globs.into_iter().map(Into::into);
+        Self(globs.map(|glob| with_lower_case_host(&glob)).collect())
     }
 
     /// May this repo be contacted?
     pub fn allows(&self, repo: &RepoUrl) -> bool {
-        let matches = |glob: &String| matches(glob, repo.as_str()) || matches(glob, repo.key());
+        let written = with_lower_case_host(repo.as_str());
+        let matches = |glob: &String| matches(glob, &written) || matches(glob, repo.key());
         self.0.is_empty() || (!climbs(repo.path()) && self.0.iter().any(matches))
     }
 
@@ -57,6 +59,21 @@ impl Allow {
 fn climbs(path: &str) -> bool {
     let dots = |part: &str| matches!(part.to_lowercase().replace("%2e", ".").as_str(), "." | "..");
     path.to_lowercase().replace("%2f", "/").split('/').any(dots)
+}
+
+/// Returns an address, or a glob for addresses, with its host in lower case.
+fn with_lower_case_host(text: &str) -> String {
+    let (start, end) = match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let start = scheme.len() + "://".len();
+            (start, start + rest.find('/').unwrap_or(rest.len()))
+        }
+        None => (0, text.find(['/', ':']).unwrap_or(0)),
+    };
+    let host = start + text[start..end].rfind('@').map_or(0, |at| at + 1);
+    let mut lower = text.to_owned();
+    lower[host..end].make_ascii_lowercase();
+    lower
 }
 
 fn matches(glob: &str, text: &str) -> bool {
@@ -92,6 +109,12 @@ mod tests {
             ("https://host/org/*", "https://host/org/repo", true),
             ("https://host/org/*", "https://host/org/group/repo.git", true),
             ("https://host/org/*", "https://HOST:443/org/repo", true),
+            ("https://Host/org/*", "https://host/org/repo", true),
+            ("https://host/org/repo.git", "https://HOST/org/repo.git", true),
+            ("https://host/org/*", "https://host/Org/repo", false),
+            ("git@Work:org/*", "git@Work:org/repo", true),
+            ("ssh://git@work/*", "git@Work:org/repo", true),
+            ("git@work:*", "Git@work:org/repo", false),
             ("https://host/org/*", "https://host/organisation/repo", false),
             ("https://host/org/*", "https://host.evil/org/repo", false),
             ("https://host/org/*", "http://host/org/repo", false),

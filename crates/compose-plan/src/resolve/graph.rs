@@ -15,63 +15,32 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, RepoUrl, Requested, SourceSpec, TreePath, Verify, VerifyMode};
+use compose_model::{Diagnostic, ExitCode, Nesting, SourceSpec, Verify, VerifyMode};
 
-use super::{Allow, intersect::intersect, replay::Replay};
-
-/// How long a chain of sources may be: the local config's entry is the first.
-pub const MAX_DEPTH: usize = 16;
+use super::{
+    allow::Allow,
+    entries::{GraphEntry, Key, MAX_DEPTH, NodeId, Nodes},
+    intersect::intersect,
+    replay::Replay,
+};
 
 /// Versions settle in about as many rounds as the deepest chain is long; more mean that two sources drive each other
 /// in circles.
 const MAX_ROUNDS: usize = 4 * MAX_DEPTH;
 
-/// An environment of a repo at one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(usize);
-
-/// An environment of a repo, whatever its version.
-pub(super) type Key = usize;
-
 /// The state of a discovery.
 #[derive(Debug)]
 pub struct Graph {
     allow: Allow,
+    nodes: Nodes,
+    /// The local config's entries.
     root: Vec<GraphEntry>,
     /// The keys of the local config's entries, which decide.
     decided: HashMap<Key, Arc<SourceSpec>>,
-    keys: HashMap<(RepoUrl, TreePath), Key>,
-    nodes: Vec<GraphNode>,
-    by_request: HashMap<(Key, Request), NodeId>,
-    refused: bool,
+    /// Whether a source named a repo that it may not name.
+    is_refused: bool,
     /// The last walk, while no config has come that could change it.
     settled: Option<Settled>,
-}
-
-#[derive(Debug)]
-pub(super) struct GraphEntry {
-    pub(super) key: Key,
-    pub(super) spec: Arc<SourceSpec>,
-    /// The node of the entry's own request.
-    pub(super) node: NodeId,
-}
-
-#[derive(Debug)]
-struct GraphNode {
-    spec: Arc<SourceSpec>,
-    handed_out: bool,
-    /// What its own config names; `None`: not known yet.
-    nested: Option<Vec<GraphEntry>>,
-}
-
-/// A request as a map's key.
-type Request = (bool, String);
-
-fn request(requested: &Requested) -> Request {
-    (
-        matches!(requested, Requested::Ref(_)),
-        requested.as_str().to_owned(),
-    )
 }
 
 /// One source of the composition.
@@ -90,39 +59,25 @@ pub struct OrderedNode {
 }
 
 impl Graph {
-    /// The local config's entries.
-    pub(super) fn root(&self) -> &[GraphEntry] {
-        &self.root
-    }
-
-    /// What a node's own config names, as far as that is known.
-    pub(super) fn nested(&self, node: NodeId) -> &[GraphEntry] {
-        self.nodes[node.0].nested.as_deref().unwrap_or_default()
-    }
-
     /// Begins with the local config's entries. `Err`: repos that `allow` refuses.
     pub fn new(root: Vec<SourceSpec>, allow: Allow) -> Result<Self, Vec<Diagnostic>> {
-        let mut graph = Self {
-            allow,
-            root: Vec::new(),
-            decided: HashMap::new(),
-            keys: HashMap::new(),
-            nodes: Vec::new(),
-            by_request: HashMap::new(),
-            refused: false,
-            settled: None,
-        };
-        let (entries, refusals) = graph.admit(root, false);
-        graph.decided = entries
+        let mut nodes = Nodes::default();
+        let (root, refusals) = admit(root, Nesting::Root, &allow, &mut nodes);
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let decided = root
             .iter()
             .map(|entry| (entry.key, Arc::clone(&entry.spec)))
             .collect();
-        graph.root = entries;
-        if refusals.is_empty() {
-            Ok(graph)
-        } else {
-            Err(refusals)
-        }
+        Ok(Self {
+            allow,
+            nodes,
+            root,
+            decided,
+            is_refused: false,
+            settled: None,
+        })
     }
 
     /// What is to be resolved and fetched next, in composition order; each is returned once. May return nothing while
@@ -131,24 +86,24 @@ impl Graph {
         let settled = self.take_settled();
         let mut ready = settled.missing.clone();
         self.settled = Some(settled);
-        ready.retain(|node| !std::mem::replace(&mut self.nodes[node.0].handed_out, true));
+        ready.retain(|node| self.nodes.hand_out(*node));
         ready
     }
 
     /// The entry of a node, with the request to resolve.
     pub fn spec(&self, node: NodeId) -> &SourceSpec {
-        &self.nodes[node.0].spec
+        self.nodes.spec(node)
     }
 
     /// Says what the node's own config names (nothing, when it has none). `Err`: repos that a source may not name, because
     /// they are local or because `BITOPS_COMPOSE_ALLOW` refuses them; the graph then never finishes well.
     pub fn expand(&mut self, node: NodeId, nested: Vec<SourceSpec>) -> Result<(), Vec<Diagnostic>> {
-        let (entries, refusals) = self.admit(nested, true);
+        let (entries, refusals) = admit(nested, Nesting::Nested, &self.allow, &mut self.nodes);
         if !entries.is_empty() {
             self.settled = None;
         }
-        self.nodes[node.0].nested = Some(entries);
-        self.refused |= !refusals.is_empty();
+        self.nodes.expand(node, entries);
+        self.is_refused |= !refusals.is_empty();
         if refusals.is_empty() {
             Ok(())
         } else {
@@ -159,11 +114,7 @@ impl Graph {
     /// Who asked for the node's environment and for which version, one chain each, when there was more than one: for the
     /// message that no tag answers them all.
     pub fn askers(&mut self, node: NodeId) -> Vec<String> {
-        let spec = &self.nodes[node.0].spec;
-        let key = self
-            .keys
-            .get(&(spec.repo.clone(), spec.environment.clone()))
-            .copied();
+        let key = self.nodes.key(node);
         let settled = self.take_settled();
         let asked = key
             .and_then(|key| settled.walk.asked.get(&key))
@@ -185,7 +136,7 @@ impl Graph {
         let mut errors = settled.errors;
         if errors.is_empty() {
             let unread = |node: &NodeId| {
-                let spec = &self.nodes[node.0].spec;
+                let spec = self.nodes.spec(*node);
                 let message = format!(
                     "the sources that `{}` of {} names were never read",
                     spec.environment, spec.repo
@@ -195,35 +146,13 @@ impl Graph {
             let missing = settled
                 .missing
                 .iter()
-                .filter(|node| self.nodes[node.0].nested.is_none());
+                .filter(|node| !self.nodes.is_expanded(**node));
             errors.extend(missing.map(unread));
         }
-        if !errors.is_empty() || self.refused {
+        if !errors.is_empty() || self.is_refused {
             return Err(errors);
         }
         Ok(self.order(&settled.walk, &settled.chosen))
-    }
-
-    fn admit(&mut self, specs: Vec<SourceSpec>, nested: bool) -> (Vec<GraphEntry>, Vec<Diagnostic>) {
-        let (mut entries, mut refusals) = (Vec::new(), Vec::new());
-        for spec in specs {
-            if nested && spec.repo.is_local() {
-                let message = format!("a source's own config names {}, which is local", spec.repo);
-                refusals.push(Diagnostic::new(ExitCode::Refused, message).with_place(spec.place.clone()));
-            } else if let Err(error) = self.allow.check(&spec.repo) {
-                refusals.push(Diagnostic::from(error).with_place(spec.place.clone()));
-            } else {
-                let fresh = self.keys.len();
-                let key = *self
-                    .keys
-                    .entry((spec.repo.clone(), spec.environment.clone()))
-                    .or_insert(fresh);
-                let spec = Arc::new(spec);
-                let node = self.node(key, &spec);
-                entries.push(GraphEntry { key, spec, node });
-            }
-        }
-        (entries, refusals)
     }
 
     fn take_settled(&mut self) -> Settled {
@@ -237,13 +166,13 @@ impl Graph {
         let mut chosen: HashMap<Key, Option<NodeId>> = HashMap::new();
         let mut told: Vec<Diagnostic> = Vec::new();
         for _ in 0..MAX_ROUNDS {
-            let mut walk = Replay::new(self, &chosen);
+            let mut walk = Replay::new(&self.root, &self.nodes, &chosen);
             let mut errors = std::mem::take(&mut walk.errors);
             let mut next = HashMap::new();
             for key in &walk.order {
                 let node = self.choose(*key, &walk).map_err(|error| errors.push(error)).ok();
                 next.insert(*key, node);
-                let unread = |node: &NodeId| self.nodes[node.0].nested.is_none() && known.insert(*node);
+                let unread = |node: &NodeId| !self.nodes.is_expanded(*node) && known.insert(*node);
                 missing.extend(node.filter(unread));
             }
             if next == chosen {
@@ -265,7 +194,7 @@ impl Graph {
             told.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
         }
         Settled {
-            walk: Replay::new(self, &chosen),
+            walk: Replay::new(&self.root, &self.nodes, &chosen),
             chosen,
             missing,
             errors: told,
@@ -278,7 +207,8 @@ impl Graph {
         if !self.decided.contains_key(&key) && walk.asked[&key].iter().all(|step| walk.node(*step) == own) {
             return Ok(own);
         }
-        self.agree(key, walk).map(|spec| self.node(key, &Arc::new(spec)))
+        self.agree(key, walk)
+            .map(|spec| self.nodes.node(key, &Arc::new(spec)))
     }
 
     /// The entry that decides for a key, with the request that all entries agree on.
@@ -303,22 +233,6 @@ impl Graph {
         Ok(agreed)
     }
 
-    fn node(&mut self, key: Key, spec: &Arc<SourceSpec>) -> NodeId {
-        let fresh = NodeId(self.nodes.len());
-        let node = *self
-            .by_request
-            .entry((key, request(&spec.requested)))
-            .or_insert(fresh);
-        if node == fresh {
-            self.nodes.push(GraphNode {
-                spec: Arc::clone(spec),
-                handed_out: false,
-                nested: None,
-            });
-        }
-        node
-    }
-
     fn order(&self, walk: &Replay, chosen: &HashMap<Key, Option<NodeId>>) -> Vec<OrderedNode> {
         let position: HashMap<Key, usize> = walk
             .order
@@ -326,6 +240,16 @@ impl Graph {
             .enumerate()
             .map(|(at, key)| (*key, at))
             .collect();
+        // The sources that name another one come after it: from the top down, each has its parents and all above them.
+        let mut above: HashMap<Key, HashSet<usize>> = HashMap::new();
+        for key in walk.order.iter().rev() {
+            let mut own = HashSet::new();
+            for parent in walk.parents(*key) {
+                own.insert(position[&parent]);
+                own.extend(above.get(&parent).into_iter().flatten());
+            }
+            above.insert(*key, own);
+        }
         let mut ordered: Vec<OrderedNode> = Vec::new();
         for key in &walk.order {
             let (Some(Some(node)), Ok(mut spec)) = (chosen.get(key), self.agree(*key, walk)) else {
@@ -348,27 +272,39 @@ impl Graph {
                 walk.other_options(*key)
             };
             let via = via.iter().map(|key| position[key]).collect();
+            let mut below: Vec<usize> = above.remove(key).unwrap_or_default().into_iter().collect();
+            below.sort_unstable();
             ordered.push(OrderedNode {
                 node: *node,
                 spec,
                 via,
-                below: Vec::new(),
+                below,
                 warnings,
             });
         }
-        // Those who name a source come after it: from the top down, each adds itself and all above it.
-        for at in (0..ordered.len()).rev() {
-            let mut below: HashSet<usize> = HashSet::new();
-            for parent in walk.parents(walk.order[at]) {
-                let parent = position[&parent];
-                below.insert(parent);
-                below.extend(&ordered[parent].below);
-            }
-            ordered[at].below = below.into_iter().collect();
-            ordered[at].below.sort_unstable();
-        }
         ordered
     }
+}
+
+/// The entries that a config may make, and why it may not make the others.
+fn admit(
+    specs: Vec<SourceSpec>,
+    nesting: Nesting,
+    allow: &Allow,
+    nodes: &mut Nodes,
+) -> (Vec<GraphEntry>, Vec<Diagnostic>) {
+    let (mut entries, mut refusals) = (Vec::new(), Vec::new());
+    for spec in specs {
+        if nesting == Nesting::Nested && spec.repo.is_local() {
+            let message = format!("a source's own config names {}, which is local", spec.repo);
+            refusals.push(Diagnostic::new(ExitCode::Refused, message).with_place(spec.place.clone()));
+        } else if let Err(error) = allow.check(&spec.repo) {
+            refusals.push(Diagnostic::from(error).with_place(spec.place.clone()));
+        } else {
+            entries.push(nodes.entry(spec));
+        }
+    }
+    (entries, refusals)
 }
 
 #[derive(Debug)]

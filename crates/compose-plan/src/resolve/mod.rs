@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
 //! | `error` | why nothing answers, and what is near |
+//! | `entries` | the entries of all configs, and the nodes that they ask for |
 //! | `graph` | sources that name sources: which, at which version, in which order |
 //! | `replay` | one walk over all of them, for the graph |
 //! | `intersect` | two requests made one |
@@ -12,6 +13,7 @@
 //! A repo is looked at once per run: [`prefixes`] says which refs all of its entries need, [`resolve`] picks from them.
 
 mod allow;
+mod entries;
 mod error;
 mod graph;
 #[cfg(test)]
@@ -31,8 +33,9 @@ use compose_model::{
 use semver::{Version, VersionReq};
 
 pub use allow::{Allow, NotAllowed};
+pub use entries::{MAX_DEPTH, NodeId};
 pub use error::ResolveError;
-pub use graph::{Graph, MAX_DEPTH, NodeId, OrderedNode};
+pub use graph::{Graph, OrderedNode};
 use tags::Tags;
 pub(crate) use tags::named as tag_names;
 pub use tags::tag_version;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use compose_model::{Diagnostic, SourceSpec, text::escape};
 
-use super::graph::{Graph, GraphEntry, Key, MAX_DEPTH, NodeId};
+use super::entries::{GraphEntry, Key, MAX_DEPTH, NodeId, Nodes};
 use crate::config::MAX_SOURCES;
 
 /// An entry that a walk came to.
@@ -32,10 +32,11 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(graph: &Graph, chosen: &HashMap<Key, Option<NodeId>>) -> Self {
+    /// Walks from the `root` entries through the configs of the `chosen` nodes.
+    pub(super) fn new(root: &[GraphEntry], nodes: &Nodes, chosen: &HashMap<Key, Option<NodeId>>) -> Self {
         let mut walk = Self::default();
-        for entry in graph.root() {
-            walk.visit(entry, None, graph, chosen);
+        for entry in root {
+            walk.visit(entry, None, nodes, chosen);
         }
         walk
     }
@@ -45,7 +46,7 @@ impl Replay {
         &mut self,
         entry: &GraphEntry,
         parent: Option<usize>,
-        graph: &Graph,
+        nodes: &Nodes,
         chosen: &HashMap<Key, Option<NodeId>>,
     ) {
         let step = self.steps.len();
@@ -80,8 +81,8 @@ impl Replay {
             return;
         }
         if let Some(Some(node)) = chosen.get(&entry.key) {
-            for nested in graph.nested(*node) {
-                self.visit(nested, Some(step), graph, chosen);
+            for nested in nodes.nested(*node) {
+                self.visit(nested, Some(step), nodes, chosen);
             }
         }
         self.order.push(entry.key);

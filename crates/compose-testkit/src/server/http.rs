@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use rustix::net::sockopt::set_socket_linger;
+use socket2::SockRef;
 
 /// The most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -71,7 +71,7 @@ impl Socket {
 
     /// Makes closing the socket a reset (RST), as if the peer had died.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
-        Ok(set_socket_linger(&*self.0, Some(std::time::Duration::ZERO))?)
+        SockRef::from(&*self.0).set_linger(Some(std::time::Duration::ZERO))
     }
 
     pub(crate) fn shut_down(&self) {

@@ -1,13 +1,13 @@
 //! Stopping waiting threads, and ports that refuse connections.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+use socket2::{Domain, SockAddr, Type};
 
 use super::GitServer;
 use super::http::Socket;
@@ -70,7 +70,7 @@ impl Sockets {
 /// A port of 127.0.0.1 that is reserved but refuses connections until a server opens it.
 #[derive(Debug)]
 pub struct ClosedPort {
-    socket: OwnedFd,
+    socket: socket2::Socket,
     address: SocketAddr,
 }
 
@@ -83,12 +83,14 @@ impl ClosedPort {
     #[expect(clippy::new_without_default, reason = "it reserves a port")]
     pub fn new() -> Self {
         let take = || {
-            let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-            bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
-            let address = SocketAddr::try_from(getsockname(&socket)?)?;
-            Ok::<_, rustix::io::Errno>(Self { socket, address })
+            let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0))))?;
+            Ok((socket.local_addr()?.as_socket(), socket))
         };
-        take().unwrap_or_else(|error| panic!("cannot take a port: {error}"))
+        let (address, socket) =
+            take().unwrap_or_else(|error: io::Error| panic!("cannot take a port: {error}"));
+        let address = address.unwrap_or_else(|| panic!("the port's address is not of the internet"));
+        Self { socket, address }
     }
 
     /// Returns the URL of a plain HTTP server at the port.
@@ -102,7 +104,8 @@ impl ClosedPort {
     ///
     /// If it cannot listen.
     pub fn open(self, root: &Path) -> GitServer {
-        listen(&self.socket, 128)
+        self.socket
+            .listen(128)
             .unwrap_or_else(|error| panic!("cannot listen on {}: {error}", self.address));
         GitServer::accept(root, TcpListener::from(self.socket), None)
     }

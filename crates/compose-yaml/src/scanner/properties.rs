@@ -1,7 +1,7 @@
 //! Scans directives, anchors, aliases and tags.
 
 use super::{Scanner, TokenKind, is_blank, is_break};
-use crate::error::Error;
+use crate::error::{Error, Header, Property, Syntax};
 
 /// A character of a name: of an anchor, a directive or a tag's handle.
 fn is_word(c: char) -> bool {
@@ -22,14 +22,14 @@ impl<'t> Scanner<'t> {
         self.forward();
         let name = self.take_while(is_word);
         if name.is_empty() || !is_space(self.peek(0)) {
-            return self.error("a directive without a name");
+            return self.error(Syntax::DirectiveName);
         }
         let kind = match name {
             "YAML" => {
                 self.take_while(|c| c == ' ');
                 let major = self.number()?;
                 if self.peek(0) != '.' {
-                    return self.error("a version without `.`");
+                    return self.error(Syntax::VersionPoint);
                 }
                 self.forward();
                 self.number()?;
@@ -39,7 +39,7 @@ impl<'t> Scanner<'t> {
                 self.take_while(|c| c == ' ');
                 let handle = self.tag_handle()?;
                 if self.peek(0) != ' ' {
-                    return self.error("a tag's handle without a space behind it");
+                    return self.error(Syntax::HandleSpace);
                 }
                 self.take_while(|c| c == ' ');
                 let prefix = self.tag_uri()?;
@@ -51,27 +51,27 @@ impl<'t> Scanner<'t> {
             }
         };
         if !is_space(self.peek(0)) {
-            return self.error("a directive with something behind its value");
+            return self.error(Syntax::DirectiveEnd);
         }
         self.push(kind, start);
-        self.rest_of_line("a directive")
+        self.rest_of_line(Header::Directive)
     }
 
     fn number(&mut self) -> Result<u32, Error> {
         let digits = self.take_while(|c| c.is_ascii_digit());
         if digits.is_empty() {
-            return self.error("a version without a number");
+            return self.error(Syntax::VersionNumber);
         }
         // Of all versions only 1 counts.
         Ok(digits.parse().unwrap_or(u32::MAX))
     }
 
     /// Skips the rest of a line, on which only a comment may stand.
-    pub(super) fn rest_of_line(&mut self, what: &str) -> Result<(), Error> {
+    pub(super) fn rest_of_line(&mut self, header: Header) -> Result<(), Error> {
         self.take_while(|c| c == ' ');
         self.skip_comment();
         if !is_break(self.peek(0)) {
-            return self.error(format!("{what} has more text than it may have"));
+            return self.error(Syntax::MoreText(header));
         }
         self.line_break();
         Ok(())
@@ -79,26 +79,25 @@ impl<'t> Scanner<'t> {
 
     pub(super) fn alias(&mut self) -> Result<(), Error> {
         let start = self.mark;
-        let name = self.anchor_name("an alias")?;
+        let name = self.anchor_name(Property::Alias)?;
         self.push(TokenKind::Alias(name), start);
         Ok(())
     }
 
     pub(super) fn anchor(&mut self) -> Result<(), Error> {
         let start = self.mark;
-        let name = self.anchor_name("an anchor")?;
+        let name = self.anchor_name(Property::Anchor)?;
         self.push(TokenKind::Anchor(name), start);
         Ok(())
     }
 
-    fn anchor_name(&mut self, what: &str) -> Result<&'t str, Error> {
+    fn anchor_name(&mut self, property: Property) -> Result<&'t str, Error> {
         let start = self.mark.at;
         self.forward();
         let name = self.take_while(is_word);
         let next = self.peek(0);
         if name.is_empty() || !is_blank(next) && !"?:,]}%@`".contains(next) {
-            let message = format!("{what} whose name is not of letters, digits, `-` and `_`");
-            return Err(Error::syntax(message, start));
+            return Err(Error::syntax(Syntax::Name(property), start));
         }
         Ok(name)
     }
@@ -111,7 +110,7 @@ impl<'t> Scanner<'t> {
             self.forward();
             let uri = self.tag_uri()?;
             if self.peek(0) != '>' {
-                return self.error("a tag without its `>`");
+                return self.error(Syntax::TagBracket);
             }
             self.forward();
             (None, uri)
@@ -130,7 +129,7 @@ impl<'t> Scanner<'t> {
             (Some(handle), self.tag_uri()?)
         };
         if !is_space(self.peek(0)) {
-            return self.error("a tag without a space behind it");
+            return self.error(Syntax::TagSpace);
         }
         self.push(TokenKind::Tag { handle, suffix }, start);
         Ok(())
@@ -140,13 +139,13 @@ impl<'t> Scanner<'t> {
     fn tag_handle(&mut self) -> Result<&'t str, Error> {
         let start = self.mark.at;
         if self.peek(0) != '!' {
-            return self.error("a tag's handle that does not begin with `!`");
+            return self.error(Syntax::HandleStart);
         }
         self.forward();
         if self.peek(0) != ' ' {
             self.take_while(is_word);
             if self.peek(0) != '!' {
-                return self.error("a tag's handle that does not end with `!`");
+                return self.error(Syntax::HandleEnd);
             }
             self.forward();
         }
@@ -164,7 +163,7 @@ impl<'t> Scanner<'t> {
             uri.push_str(&self.uri_escapes()?);
         }
         if uri.is_empty() {
-            return self.error("a tag without a name");
+            return self.error(Syntax::TagName);
         }
         Ok(uri)
     }
@@ -175,7 +174,7 @@ impl<'t> Scanner<'t> {
             self.forward();
             let digits = self.peek(0).to_digit(16).zip(self.peek(1).to_digit(16));
             let Some((high, low)) = digits else {
-                return self.error("a `%` without two hexadecimal digits");
+                return self.error(Syntax::TagEscape);
             };
             bytes.push((high << 4 | low) as u8);
             self.forward();
@@ -183,7 +182,7 @@ impl<'t> Scanner<'t> {
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(text),
-            Err(_) => self.error("escapes that are not UTF-8"),
+            Err(_) => self.error(Syntax::TagEncoding),
         }
     }
 }

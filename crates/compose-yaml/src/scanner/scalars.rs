@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Mark, Scanner, TokenKind, is_break};
-use crate::{error::Error, tree::Style};
+use crate::{
+    error::{Error, Header, Syntax},
+    tree::Style,
+};
 
 /// What becomes of the line breaks at the end of a block scalar.
 #[derive(Clone, Copy, PartialEq)]
@@ -44,7 +47,7 @@ impl<'t> Scanner<'t> {
         self.forward();
         let (chomping, increment) = self.block_header(start)?;
         let mut end = self.mark.at;
-        self.rest_of_line("the first line of a block scalar")?;
+        self.rest_of_line(Header::BlockScalar)?;
 
         let least = usize::try_from(self.indent + 1).unwrap_or(0).max(1);
         let (mut breaks, indent) = match increment {
@@ -101,15 +104,14 @@ impl<'t> Scanner<'t> {
             match self.peek(0) {
                 '+' if chomping.is_none() => chomping = Some(Chomping::Keep),
                 '-' if chomping.is_none() => chomping = Some(Chomping::Strip),
-                '0' if increment.is_none() => return self.error("an indentation of 0"),
+                '0' if increment.is_none() => return self.error(Syntax::ZeroIndentation),
                 digit @ '1'..='9' if increment.is_none() => increment = Some(digit as usize - '0' as usize),
                 _ => break,
             }
             self.forward();
         }
         if self.peek(0) != ' ' && !is_break(self.peek(0)) {
-            let message = "a block scalar whose text begins on its first line";
-            return Err(Error::syntax(message, start.at));
+            return Err(Error::syntax(Syntax::BlockFirstLine, start.at));
         }
         Ok((chomping.unwrap_or(Chomping::Clip), increment))
     }
@@ -210,7 +212,7 @@ impl<'t> Scanner<'t> {
                 self.line_break();
                 return self.quoted_breaks(value).map(drop);
             }
-            _ => return self.error(format!("the unknown escape `\\{}`", c.escape_debug())),
+            _ => return self.error(Syntax::UnknownEscape(c)),
         };
         value.push(plain);
         self.forward();
@@ -225,7 +227,7 @@ impl<'t> Scanner<'t> {
             return Ok(());
         }
         if code > 0x10_ffff {
-            return self.error("an escape beyond U+10FFFF");
+            return self.error(Syntax::EscapeRange);
         }
         // JSON writes a character as a pair of surrogates. Python keeps the two apart, a Rust string cannot.
         if (0xd800..0xdc00).contains(&code) && self.rest().starts_with("\\u") {
@@ -254,7 +256,7 @@ impl<'t> Scanner<'t> {
         let mut code = 0;
         for _ in 0..length {
             let Some(digit) = self.peek(0).to_digit(16) else {
-                return self.error(format!("an escape needs {length} hexadecimal digits"));
+                return self.error(Syntax::EscapeDigits(length));
             };
             code = code << 4 | digit;
             self.forward();
@@ -266,7 +268,7 @@ impl<'t> Scanner<'t> {
     fn quoted_spaces(&mut self, start: Mark, value: &mut String) -> Result<(), Error> {
         let blanks = self.take_while(|c| matches!(c, ' ' | '\t'));
         if self.peek(0) == '\0' {
-            return Err(Error::syntax("a quoted scalar that is never closed", start.at));
+            return Err(Error::syntax(Syntax::NeverClosed, start.at));
         }
         let Some(line_break) = self.line_break() else {
             value.push_str(blanks);
@@ -287,7 +289,7 @@ impl<'t> Scanner<'t> {
         let before = value.len();
         loop {
             if self.is_any_document_mark() {
-                return self.error("a document mark in a quoted scalar");
+                return self.error(Syntax::DocumentMark);
             }
             self.take_while(|c| matches!(c, ' ' | '\t'));
             match self.line_break() {

@@ -110,11 +110,11 @@ fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<Stri
         .map_err(|error| Diagnostic::error(format!("{} is not valid UTF-8", job.file)).because(error))?;
     match compose::without_sources(text) {
         Ok(text) => Ok(text.unwrap_or_else(|| EMPTY_CONFIG.to_owned())),
-        Err(why) => Err(Diagnostic::new(
+        Err(error) => Err(Diagnostic::new(
             ExitCode::Config,
             format!("the sources cannot be taken out of {}", job.file),
         )
-        .reason(why)
+        .because(error)
         .hint("write `default-environments` as a plain block list at the document's root")
         .into()),
     }

@@ -1,33 +1,31 @@
 //! Problems as annotations.
 
-use compose_model::{Diagnostic, Place, Severity};
+use compose_model::Place;
 
 use super::{
     checkout::Checkout,
     command::{data, property},
 };
+use crate::report::{mask::Masks, shown::Shown};
 
 /// The workflow command that puts a problem on the value that it is about.
 ///
 /// A place that is in no file of the checkout (a source's own config) stands in the message.
-pub(in crate::report) fn annotate(problem: &Diagnostic, checkout: &Checkout) -> String {
-    let command = match problem.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
+pub(in crate::report) fn annotate(problem: &Shown, checkout: &Checkout, masks: &Masks) -> String {
+    let command = problem.level();
     let mut message = problem.message.clone();
     let place = match &problem.place {
-        Some(place) => match checkout.file(&place.file) {
-            Some(file) => position(&file, place),
+        Some(place) => match checkout.file(&place.original.file) {
+            Some(file) => position(&masks.apply(&file), &place.original),
             None => {
-                let (line, column) = place.line_column();
+                let (line, column) = place.original.line_column();
                 message.push_str(&format!("\nin {}:{line}:{column}", place.file));
                 String::new()
             }
         },
         None => String::new(),
     };
-    for (label, note) in problem.notes() {
+    for (label, note) in &problem.notes {
         message.push_str(&format!("\n{label}: {note}"));
     }
     for hint in &problem.hints {
@@ -60,9 +58,14 @@ fn position(file: &str, place: &Place) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use compose_model::ExitCode;
+    use compose_model::{Diagnostic, ExitCode};
 
     use super::*;
+
+    fn annotate(problem: &Diagnostic, checkout: &Checkout) -> String {
+        let masks = Masks::default();
+        super::annotate(&Shown::of(problem, &masks), checkout, &masks)
+    }
 
     fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Diagnostic {
         Diagnostic::new(ExitCode::Config, "100% wrong").with_place(Place {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use compose_model::{Diagnostic, Severity, text};
+use compose_model::text;
 use compose_plan::compose::{
     Composition, Write, report,
     report::markdown::{Page, code, plain},
@@ -11,7 +11,7 @@ use compose_plan::compose::{
 use super::{checkout::Checkout, files};
 use compose_sources::Gathered;
 
-use crate::report::mask::Masks;
+use crate::report::{mask::Masks, shown::Shown};
 
 /// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
 pub(crate) fn deliver(
@@ -20,17 +20,20 @@ pub(crate) fn deliver(
     gathered: &Gathered,
     manifest: Option<&Path>,
 ) {
+    if masks.is_unreadable() {
+        return;
+    }
     let sources = &gathered.layers.sources;
     files::summary(|| {
         let page = Page { composition, sources };
-        masks.apply(&page.render()).into_owned()
+        masks.apply_to_markdown(&page.render())
     });
     if !files::wants_outputs() || !composition.conflicts.is_empty() {
         return;
     }
     let told = report::json::manifest(composition, sources);
     let json = |value: serde_json::Result<String>| match value {
-        Ok(text) => masks.apply_to_json(&text),
+        Ok(text) => text,
         // A map of strings has no reason to fail.
         Err(error) => error.to_string(),
     };
@@ -39,13 +42,10 @@ pub(crate) fn deliver(
         .iter()
         .filter(|file| file.write != Write::Local)
         .count();
-    let kept = files::keep_manifest(
-        composition.environment.as_str(),
-        &json(serde_json::to_string_pretty(&told)),
-    );
+    let kept = files::keep_manifest(composition.environment.as_str(), &json(masks.to_json(&told)));
     let manifest = kept.as_deref().or(manifest);
     files::outputs(&[
-        ("sources", &json(serde_json::to_string(&told.sources))),
+        ("sources", &json(masks.to_json_line(&told.sources))),
         ("composed-files", &files.to_string()),
         ("changed", if files > 0 { "true" } else { "false" }),
         (
@@ -56,43 +56,40 @@ pub(crate) fn deliver(
 }
 
 /// What went wrong, for the run's page; warnings alone leave it as it is.
-pub(crate) fn failures(masks: &Masks, checkout: &Checkout, problems: &[&Diagnostic]) {
-    let errors: Vec<&&Diagnostic> = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .collect();
+pub(in crate::report) fn failures(masks: &Masks, checkout: &Checkout, problems: &[Shown]) {
+    let errors: Vec<&Shown> = problems.iter().filter(|problem| problem.is_error()).collect();
     if errors.is_empty() {
         return;
     }
     files::summary(|| {
         let mut out = String::from("### bitops-compose: failed\n\n");
         for problem in errors.iter().take(MOST) {
-            out.push_str(&item(problem, checkout));
+            out.push_str(&item(problem, checkout, masks));
         }
         if errors.len() > MOST {
             out.push_str(&format!("- and {} more\n", errors.len() - MOST));
         }
         out.push('\n');
-        masks.apply(&out).into_owned()
+        out
     });
 }
 
 /// Problems on the page; the log has all of them.
 const MOST: usize = 50;
 
-fn item(problem: &Diagnostic, checkout: &Checkout) -> String {
+fn item(problem: &Shown, checkout: &Checkout, masks: &Masks) -> String {
     // Messages are made of lines now and then; each is escaped on its own.
     let cut = |value: &str| text::escape(value, 2000);
     let mut out = format!("- **{}**", plain(&cut(&problem.message)));
     if let Some(place) = &problem.place {
-        let (line, column) = place.line_column();
+        let (line, column) = place.original.line_column();
         let file = checkout
-            .file(&place.file)
-            .unwrap_or_else(|| place.file.to_string());
+            .file(&place.original.file)
+            .map_or_else(|| place.file.clone(), |file| masks.apply(&file).into_owned());
         out.push_str(&format!(" in {}", code(&format!("{file}:{line}:{column}"))));
     }
     out.push('\n');
-    for (label, note) in problem.notes().iter().take(MOST) {
+    for (label, note) in problem.notes.iter().take(MOST) {
         out.push_str(&format!("  - {label}: {}\n", plain(&cut(note))));
     }
     for hint in &problem.hints {

@@ -23,7 +23,8 @@ mod guard;
 
 pub(super) use annotation::annotate;
 pub(crate) use checkout::Checkout;
-pub(crate) use delivery::{deliver, failures};
+pub(crate) use delivery::deliver;
+pub(super) use delivery::failures;
 pub(crate) use group::Group;
 pub(super) use group::close;
 pub(super) use guard::guard;

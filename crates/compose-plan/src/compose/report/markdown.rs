@@ -203,6 +203,24 @@ pub fn plain(sentence: &str) -> String {
     out
 }
 
+/// Reverses [`plain`] in a page. Returns the text and, for each byte of it and for its end, the place
+/// in the page.
+pub fn unescape(page: &str) -> (String, Vec<usize>) {
+    let (mut text, mut places) = (String::with_capacity(page.len()), Vec::new());
+    let mut rest = page;
+    while let Some(first) = rest.chars().next() {
+        let entity = rest.strip_prefix("&#").and_then(|after| after.split_once(';'));
+        let escaped =
+            entity.and_then(|(code, _)| Some((char::from_u32(code.parse().ok()?)?, code.len() + 3)));
+        let (c, length) = escaped.unwrap_or((first, first.len_utf8()));
+        places.resize(places.len() + c.len_utf8(), page.len() - rest.len());
+        text.push(c);
+        rest = &rest[length..];
+    }
+    places.push(page.len());
+    (text, places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +293,9 @@ mod tests {
         );
         assert!(plain(hostile).starts_with("a&#124;b&#92;n&#60;img&#62;"));
         assert_eq!(code("x"), "<code>x</code>");
+        let (text, places) = unescape("<b>&#58;é&#;&#58;");
+        assert_eq!(text, "<b>:é&#;:");
+        assert_eq!(places, [0, 1, 2, 3, 8, 8, 10, 11, 12, 13, 18]);
     }
 
     #[test]

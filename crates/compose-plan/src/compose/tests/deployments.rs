@@ -403,10 +403,10 @@ fn configs_that_cannot_be_read_or_edited_are_errors() {
                 &[("bitops.config.yaml", remote), ("helm/a", "")],
             )
             .image(&IMAGE);
-        let ConflictKind::Config { why } = world.conflict().kind else {
+        let ConflictKind::Config { problem } = world.conflict().kind else {
             panic!()
         };
-        why
+        problem.to_string()
     };
     assert!(why("", "a: [\n").starts_with("line "));
     assert_eq!(
@@ -502,7 +502,9 @@ fn the_images_own_config_is_read_in_its_order() {
     );
     assert_eq!(ImageDeployments::parse("bitops: {}\n").unwrap().0, []);
     assert_eq!(
-        ImageDeployments::parse("bitops: {deployments: {a: {}}}").unwrap_err(),
+        ImageDeployments::parse("bitops: {deployments: {a: {}}}")
+            .unwrap_err()
+            .to_string(),
         "line 1: the deployment `a` names no plugin"
     );
 }

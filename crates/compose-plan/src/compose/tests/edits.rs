@@ -1,6 +1,9 @@
 //! Edits of configs that keep the user's text.
 
-use crate::compose::edit::{self, declared, original_line, remove, set_deployments};
+use crate::{
+    compose::edit::{self, original_line, remove, set_deployments},
+    config::deployments::declared,
+};
 
 const WANTED: [(&str, &str); 2] = [("eks-helm", "helm"), ("terraform", "terraform")];
 const BLOCK: &str = "    eks-helm:\n      plugin: helm\n    terraform:\n      plugin: terraform\n";

@@ -151,10 +151,10 @@ fn a_path_that_gets_too_long_is_named() {
     let long = vec!["d".repeat(200); 20].join("/");
     let mut world = World::new(&[]).source("eks", &[(&format!("{long}/{}", "f".repeat(60)), "1")]);
     world.environment = path(&"e".repeat(200));
-    let ConflictKind::Name { why, .. } = world.conflict().kind else {
+    let ConflictKind::Name { reason, .. } = world.conflict().kind else {
         panic!()
     };
-    assert_eq!(why, "the path is too long");
+    assert_eq!(reason.to_string(), "the path is too long");
 }
 
 #[test]

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use crate::{
     compose::{
         Action, Composition, Provenance, Write,
-        edit::{declared, remove, set_deployments},
+        edit::{remove, set_deployments},
         testing::World,
     },
+    config::deployments::declared,
     layer::{Origin, SourceId},
 };
 

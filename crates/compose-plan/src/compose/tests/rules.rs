@@ -42,6 +42,25 @@ fn a_file_of_one_source_is_added_as_it_is() {
 }
 
 #[test]
+fn the_config_of_a_source_is_not_read_again() {
+    let config = "bitops:\n  deployments:\n    infra: {plugin: terraform}\n";
+    let world = World::new(&[])
+        .source("a", &[("bitops.config.yaml", config), ("infra/main.tf", "")])
+        .part(
+            Part::DefaultFolder(path("_default")),
+            &[("bitops.config.yaml", "a: 1\n")],
+        );
+    let composition = world.composed();
+    assert!(
+        world
+            .text(&composition, "dev/bitops.config.yaml")
+            .contains("infra")
+    );
+    let configs: Vec<String> = world.reads.take();
+    assert_eq!(configs, ["0 _default/bitops.config.yaml"], "to be merged");
+}
+
+#[test]
 fn the_same_bytes_and_mode_twice_are_one_file() {
     let world = World::new(&[("dev/c.md", "same")])
         .source("a", &[("b.md", "same"), ("c.md", "same")])
@@ -404,16 +423,28 @@ fn what_cannot_be_merged_is_whole_and_says_why() {
     assert_eq!(composition.files[0].action, Action::Override);
     assert_eq!(
         composition.files[0].notes,
-        ["not merged, because of your own dev/app.kv: not key=value on line 1"]
+        ["not merged, because of your own dev/app.kv: line 1, column 1: an empty key"]
     );
+    let [warning] = &composition.warnings[..] else {
+        panic!("{:?}", composition.warnings)
+    };
+    assert_eq!(
+        warning.message,
+        "dev/app.kv: nothing of a/app.kv of https://host/org/a-repo is deployed; not merged, because of your own dev/app.kv: line 1, column 1: an empty key"
+    );
+    let place = warning.place.as_ref().unwrap();
+    assert_eq!((&*place.file, place.line_column()), ("dev/app.kv", (1, 1)));
     let sources = World::new(&[])
         .source("a", &[("app.kv", "k=1\n")])
         .source("b", &[("app.kv", "broken")]);
-    let ConflictKind::Content { unmerged: Some(why) } = sources.conflict().kind else {
+    let ConflictKind::Content {
+        unmerged: Some(unmerged),
+    } = sources.conflict().kind
+    else {
         panic!()
     };
     assert_eq!(
-        why,
-        "not merged, because of b/app.kv of https://host/org/b-repo: not key=value on line 1"
+        unmerged.to_string(),
+        "not merged, because of b/app.kv of https://host/org/b-repo: line 1, column 1: an empty key"
     );
 }

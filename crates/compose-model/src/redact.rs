@@ -1,12 +1,13 @@
-//! A config's text with the credentials in its addresses painted over, byte for byte.
+//! Hides the credentials in the addresses of a text, and keeps every byte in its place.
 //!
-//! Diagnostics show the line that they are about, and the lines around it. Every [`Place`](compose_model::Place) of a
-//! config therefore holds this text: whatever shows it cannot show a password.
+//! Diagnostics show the line that they are about, and the lines around it. Every
+//! [`Place`](crate::Place) of a config therefore holds the redacted text, and a line is redacted
+//! again when it is printed.
 
 use std::{ops::Range, sync::Arc};
 
-/// The text with every credential of an address replaced by as many `*`.
-pub(crate) fn redact(text: &Arc<str>) -> Arc<str> {
+/// Returns the text with each byte of a credential in an address replaced by `*`.
+pub fn redact(text: &Arc<str>) -> Arc<str> {
     let secrets = secrets(text);
     if secrets.is_empty() {
         return Arc::clone(text);
@@ -44,13 +45,13 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The length of what stands before the `@` of an address without its scheme.
+/// Returns the length of the login before the `@` of an address without its scheme.
 fn userinfo(address: &str) -> Option<usize> {
     let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
     if let Some(at) = authority.rfind('@') {
         return Some(at);
     }
-    // `user:pass/word@host`: what looks like a port is none. `host/org/repo@1.0` is not taken for a credential.
+    // In `user:pass/word@host` there is no port. `host/org/repo@1.0` is not a credential.
     let (_, port) = authority.rsplit_once(':')?;
     if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() {
         None
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_painted_over_and_nothing_else_moves() {
+    fn credentials_are_hidden_and_nothing_else_moves() {
         for (text, shown) in [
             ("repo: https://user:pw@host/x", "repo: https://*******@host/x"),
             (

@@ -1,0 +1,282 @@
+//! The reasons for which a text is not merged, with the place. Every message of this crate is here.
+
+use std::fmt;
+
+use compose_yaml::{Error, MAX_NODES, Problem};
+use thiserror::Error;
+
+use crate::{identity::WholeDocument, tree::MAX_DEPTH};
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of a line and a column.
+    pub(crate) fn new((line, column): (usize, usize)) -> Self {
+        Self { line, column }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// A contribution that cannot be merged with the others.
+#[derive(Debug, Error)]
+#[error("contribution {index} is not merged: {refusal}")]
+pub struct Unmergeable {
+    /// The contribution.
+    pub index: usize,
+    /// The reason and the place.
+    pub refusal: Refusal,
+}
+
+/// The reason for which a text is not merged, with its place if there is one.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Reason,
+    /// The place in the text; `None` if the reason concerns the whole text.
+    pub position: Option<Position>,
+}
+
+impl Refusal {
+    /// A refusal for a reason at a line and a column, both from 1.
+    pub(crate) fn new(reason: Reason, line_column: (usize, usize)) -> Self {
+        Self {
+            reason,
+            position: Some(Position::new(line_column)),
+        }
+    }
+
+    /// The same refusal as one of a contribution.
+    pub(crate) fn of(self, index: usize) -> Unmergeable {
+        Unmergeable { index, refusal: self }
+    }
+
+    /// A refusal of a text that the YAML reader does not accept.
+    pub(crate) fn unreadable(error: Error, text: &str) -> Self {
+        let position = match error.problem {
+            Problem::TooLarge(_) | Problem::Encoding | Problem::NotUtf8 => None,
+            _ => Some(Position::new(error.line_column(text))),
+        };
+        let reason = match error.problem {
+            Problem::SeveralDocuments => Reason::SeveralDocuments,
+            problem => Reason::Unreadable(problem),
+        };
+        Self { reason, position }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            position: None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(position) => write!(f, "{position}: {}", self.reason),
+            None => self.reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.reason.source()
+    }
+}
+
+/// The kinds of [`Refusal`].
+#[derive(Debug, Error)]
+pub enum Reason {
+    /// The text exceeds a limit of the reader, has the wrong encoding, or is not YAML.
+    #[error(transparent)]
+    Unreadable(Problem),
+    /// The text is not JSON.
+    #[error("not valid JSON: {}", without_place(.0))]
+    Json(#[source] serde_json::Error),
+    /// The text is not HCL.
+    #[error("not valid HCL: {}", .0.message())]
+    Hcl(#[source] hcl_edit::parser::Error),
+    /// The HCL library does not know the place of a part of the text.
+    #[error("HCL that is written in an unusual way")]
+    UnknownPlace,
+    /// There is more than one YAML document.
+    #[error("several documents")]
+    SeveralDocuments,
+    /// The content is a list or a scalar.
+    #[error("not a mapping")]
+    NotMapping,
+    /// The document is encrypted, or not the same thing as the one below it.
+    #[error("{0}, which is taken as a whole")]
+    Whole(WholeDocument),
+    /// There are too many nodes.
+    #[error("more than {MAX_NODES} values")]
+    TooManyValues,
+    /// Collections are nested too deeply.
+    #[error("nested deeper than {MAX_DEPTH}")]
+    TooDeep,
+    /// Collections are nested too deeply once aliases are followed.
+    #[error("nested deeper than {MAX_DEPTH}, aliases followed")]
+    TooDeepAliases,
+    /// Aliases or merge keys multiply values beyond a limit.
+    #[error(transparent)]
+    Expansion(Expansion),
+    /// A `%TAG` directive gives tags another meaning than they have in the other file.
+    #[error("a %TAG directive")]
+    TagDirective,
+    /// The text of a key cannot be moved with the same meaning.
+    #[error(transparent)]
+    Key(KeyProblem),
+    /// A merge key has a value that is not a mapping.
+    #[error("a merge key (<<) whose value is not a mapping")]
+    MergeKey,
+    /// An alias is inside of the node that it refers to.
+    #[error("an alias of something that it is itself a part of")]
+    RecursiveAlias,
+    /// The last line of a block scalar cannot be completed without changing the value.
+    #[error("a text of several lines that ends with blanks and without a line break")]
+    TrailingBlanks,
+    /// A text of several lines would have to stand in brackets.
+    #[error("a text of several lines that would have to stand in brackets")]
+    LinesInBrackets,
+    /// The merged text is not accepted itself.
+    #[error("the merged text: {0}")]
+    MergedText(#[source] Box<Refusal>),
+    /// The merged text loads to other values than the merge.
+    #[error("its text cannot be spliced without changing a value")]
+    ChangedValue,
+    /// The file is not what Terraform reads under its name.
+    #[error(transparent)]
+    Terraform(TerraformProblem),
+}
+
+impl Reason {
+    /// Whether files like this are always taken as a whole. Any other reason is a mistake in the file, or a limit: the file
+    /// was meant to be merged.
+    pub fn is_by_design(&self) -> bool {
+        matches!(self, Self::NotMapping | Self::SeveralDocuments | Self::Whole(_))
+    }
+}
+
+/// What aliases or merge keys multiply beyond a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Expansion {
+    /// The values of a merge.
+    #[error("aliases that expand to too many values")]
+    Values,
+    /// The text of a merge.
+    #[error("aliases that expand to too much text")]
+    Text,
+    /// The entries of mappings.
+    #[error("merge keys (<<) that bring more than {MAX_NODES} entries")]
+    MergeKeys,
+}
+
+/// A key whose text cannot be moved with the same meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyProblem {
+    /// The key is a collection.
+    #[error("a key that is not a scalar")]
+    Collection,
+    /// The key has no text.
+    #[error("an empty key")]
+    Empty,
+    /// The key spans lines.
+    #[error("a key of several lines")]
+    Lines,
+    /// Python considers two keys of different types the same.
+    #[error("one key in two types (`1`, `true`, `1.0`)")]
+    TwoTypes,
+    /// The value of a key with `?` changes.
+    #[error("an explicit key (`?`) whose value changes")]
+    ExplicitChanges,
+    /// A key with `?` would be added to another mapping.
+    #[error("an explicit key (`?`) that would have to move")]
+    ExplicitMoves,
+    /// The key is an alias, and its anchor is not in the result.
+    #[error("a key whose anchor another contribution replaces")]
+    LostAnchor,
+}
+
+/// What Terraform does not expect in one of its files.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TerraformProblem {
+    /// A block has the wrong number of labels.
+    #[error("`{block}` with {count} labels")]
+    Labels {
+        /// The block's type.
+        block: String,
+        /// The number of labels.
+        count: usize,
+    },
+    /// JSON has something else where an object belongs.
+    #[error("not an object, which Terraform expects there")]
+    NotObject,
+    /// A file of variables has a block.
+    #[error("a block in a file of variables")]
+    BlockAmongVariables,
+    /// A file of variables sets one of them twice.
+    #[error("the variable `{0}` twice")]
+    VariableTwice(String),
+    /// The lock file has an attribute on its own.
+    #[error("an attribute outside of providers")]
+    AttributeOutside,
+    /// The lock file has a block that does not have exactly one label.
+    #[error("a block without an address")]
+    NoAddress,
+    /// The lock file has a block that is not a provider.
+    #[error("a block `{0}`")]
+    UnknownBlock(String),
+    /// A provider has an attribute that is not known.
+    #[error("a provider's `{0}`, which is not known")]
+    UnknownAttribute(String),
+    /// A provider is in the lock file twice.
+    #[error("the provider {0} twice")]
+    ProviderTwice(String),
+    /// A value is not a string.
+    #[error("a value that is not a string")]
+    NotString,
+    /// A provider's hashes are not a list.
+    #[error("hashes that are not a list")]
+    NotList,
+}
+
+impl From<Expansion> for Reason {
+    fn from(expansion: Expansion) -> Self {
+        Self::Expansion(expansion)
+    }
+}
+
+impl From<KeyProblem> for Reason {
+    fn from(problem: KeyProblem) -> Self {
+        Self::Key(problem)
+    }
+}
+
+impl From<TerraformProblem> for Reason {
+    fn from(problem: TerraformProblem) -> Self {
+        Self::Terraform(problem)
+    }
+}
+
+/// The message of an error of serde_json, which ends with the place otherwise.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    message.strip_suffix(&place).unwrap_or(&message).to_owned()
+}

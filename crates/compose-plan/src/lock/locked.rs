@@ -1,0 +1,184 @@
+//! A lock and its sources.
+
+use compose_model::{CommitId, ObjectId, RepoUrl, Requested, TreeId, TreePath, text::escape, version::Kind};
+
+use crate::{
+    layer::{Source, SourceId},
+    resolve::{self, Resolved, tag_version},
+};
+
+/// The format that this program reads and writes.
+pub const FORMAT: u64 = 1;
+
+/// A lock: all sources of an environment, nested ones too, in composition order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Each environment of a repo once.
+    pub sources: Vec<Locked>,
+}
+
+impl Lock {
+    /// The lock of these sources, which are in composition order.
+    pub fn of(sources: &[Source]) -> Self {
+        let via = |id: &SourceId| Via {
+            repo: sources[id.0].repo.clone(),
+            environment: sources[id.0].environment.clone(),
+        };
+        let locked = |source: &Source| Locked {
+            repo: source.repo.clone(),
+            environment: source.environment.clone(),
+            requested: source.requested.clone(),
+            resolved: LockedRef::of(&source.resolved),
+            commit: source.resolved.commit,
+            tree: source.tree,
+            via: source.via.iter().map(via).collect(),
+            signer: source
+                .signature
+                .as_ref()
+                .map(|signature| signature.signer.clone()),
+            tag_object: source.signature.as_ref().and_then(|signature| signature.tag),
+        };
+        Self {
+            sources: sources.iter().map(locked).collect(),
+        }
+    }
+
+    /// The source of this repo and environment.
+    pub fn get(&self, repo: &RepoUrl, environment: &TreePath) -> Option<&Locked> {
+        self.sources
+            .iter()
+            .find(|source| source.repo == *repo && source.environment == *environment)
+    }
+}
+
+/// One source as it was when it was locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment.
+    pub environment: TreePath,
+    /// What was asked for; for a nested source that several asked for, what they agreed on.
+    pub requested: Requested,
+    /// What that was.
+    pub resolved: LockedRef,
+    /// The commit.
+    pub commit: CommitId,
+    /// The environment's tree in that commit.
+    pub tree: TreeId,
+    /// The sources whose configs led here, outermost first; empty: the local config.
+    pub via: Vec<Via>,
+    /// The fingerprint of the key that signed it, where a signature was asked for.
+    pub signer: Option<String>,
+    /// The annotated tag itself, where its signature was asked for: deployments verify it again.
+    pub tag_object: Option<ObjectId>,
+}
+
+/// One source of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Where it is.
+    pub repo: RepoUrl,
+    /// Its environment.
+    pub environment: TreePath,
+}
+
+/// What a request resolved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockedRef {
+    /// A tag, by its short name.
+    Tag(String),
+    /// A branch, by its short name.
+    Branch(String),
+    /// The commit itself was asked for.
+    Commit,
+}
+
+impl LockedRef {
+    /// What to lock of a resolution.
+    pub fn of(resolved: &Resolved) -> Self {
+        match resolved.kind {
+            resolve::Kind::Tag => Self::Tag(resolved.name.clone()),
+            resolve::Kind::Branch => Self::Branch(resolved.name.clone()),
+            resolve::Kind::Commit => Self::Commit,
+        }
+    }
+
+    /// The short name; the commit's id where that was asked for.
+    pub fn name(&self, commit: CommitId) -> String {
+        match self {
+            Self::Tag(name) | Self::Branch(name) => name.clone(),
+            Self::Commit => commit.to_string(),
+        }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> resolve::Kind {
+        match self {
+            Self::Tag(_) => resolve::Kind::Tag,
+            Self::Branch(_) => resolve::Kind::Branch,
+            Self::Commit => resolve::Kind::Commit,
+        }
+    }
+
+    /// May a request have been resolved to it? Only the refs of that time could tell whether it was.
+    pub(super) fn can_answer(&self, environment: &TreePath, requested: &Requested) -> bool {
+        match (requested, self) {
+            (Requested::Version(request), Self::Tag(tag)) => match request.kind() {
+                Kind::Exact(exact) => tag_version(environment, tag).as_ref() == Some(exact),
+                Kind::Range(range) => {
+                    tag_version(environment, tag).is_some_and(|version| range.matches(&version))
+                }
+                Kind::Partial => resolve::tag_names(environment, request.as_str()).contains(tag),
+            },
+            (Requested::Ref(name), Self::Tag(tag)) => {
+                name == tag || name.strip_prefix("refs/tags/") == Some(tag)
+            }
+            (Requested::Ref(name), Self::Branch(branch)) => {
+                name == branch || name.strip_prefix("refs/heads/") == Some(branch)
+            }
+            (Requested::Ref(name), Self::Commit) => name.parse::<CommitId>().is_ok(),
+            (Requested::Version(_), Self::Branch(_) | Self::Commit) => false,
+        }
+    }
+
+    /// The full ref, to fetch by where a server refuses raw commits; `None` for a commit.
+    pub fn refname(&self) -> Option<String> {
+        match self {
+            Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
+            Self::Branch(branch) => Some(format!("refs/heads/{branch}")),
+            Self::Commit => None,
+        }
+    }
+}
+
+impl Locked {
+    /// As if it had been resolved now.
+    pub fn to_resolved(&self) -> Resolved {
+        Resolved {
+            name: self.resolved.name(self.commit),
+            refname: self.resolved.refname(),
+            kind: self.resolved.kind(),
+            commit: self.commit,
+            tag_object: self.tag_object,
+            warning: None,
+        }
+    }
+
+    /// What it is locked at, for people: `v1.0.0`, `main (0123abcd4)`, `0123abcd4`.
+    pub fn name(&self) -> String {
+        match &self.resolved {
+            LockedRef::Tag(tag) => format!("`{}`", escape(tag, 120)),
+            LockedRef::Branch(branch) => format!("`{}` ({})", escape(branch, 120), self.commit.short()),
+            LockedRef::Commit => self.commit.short(),
+        }
+    }
+
+    /// What it is locked at, with the commit: `v1.0.0` (0123abcd4).
+    pub fn name_and_commit(&self) -> String {
+        match &self.resolved {
+            LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.short()),
+            LockedRef::Branch(_) | LockedRef::Commit => self.name(),
+        }
+    }
+}
