@@ -488,9 +488,11 @@ fn every_class_of_failure_is_told_with_repo_stage_and_remedy() {
             Some((_, rest)) => format!("REPO: {}", rest.replace("[ROOT]/absent/c", "DIRECTORY")),
             None => first,
         };
+        // A code span whose text has backticks needs two of them.
+        let quote = if first.contains('`') { "``" } else { "`" };
         writeln!(
             table,
-            "| {} | `{first}` | {} | {retried} |",
+            "| {} | {quote}{first}{quote} | {} | {retried} |",
             outcome.name, outcome.code
         )
         .unwrap();

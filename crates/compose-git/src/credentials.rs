@@ -1,17 +1,17 @@
 //! Finds credentials, sends each only to the host it is for, and never shows them.
 //!
 //! They are tried in this order: `BITOPS_COMPOSE_TOKEN_<HOST>`; `GITHUB_TOKEN` for the host of
-//! `GITHUB_SERVER_URL`; a login that `url.*.insteadOf` put into the address; an `Authorization`
-//! header of `http.<address>.extraHeader`. The first of these is sent with the first request, which
-//! saves the round trip of a 401. If the server still asks for credentials, git's credential
-//! helpers follow, then `~/.netrc`. Helpers are only queried: credentials are neither stored in
-//! them nor erased from them. Over plain `http://`, credentials are only sent to this machine.
+//! `GITHUB_SERVER_URL`, `CI_JOB_TOKEN` for that of `CI_SERVER_URL`; a login that `url.*.insteadOf`
+//! put into the address; an `Authorization` header of `http.<address>.extraHeader`. The first of
+//! these is sent with the first request, which saves the round trip of a 401. If the server refuses
+//! it or still asks for credentials, the others follow, then git's credential helpers, `~/.netrc`
+//! and git's askpass program; in the end no credential at all, because a stale token must not shut
+//! out a public repo. Helpers are only queried: credentials are neither stored in them nor erased
+//! from them. Over plain `http://`, credentials are only sent to this machine.
 
 use std::{
     collections::{HashMap, VecDeque},
-    process::Stdio,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use compose_model::env;
@@ -19,22 +19,22 @@ use reqwest::{
     Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::Command,
-};
 
-use crate::{error::Access, options::Options, run::Run, sync::lock_unpoisoned};
-use credential::TOKEN_LOGIN;
+use crate::{
+    error::{Access, token_of},
+    options::Options,
+    run::Run,
+    sync::lock_unpoisoned,
+};
 use netrc::netrc;
 
 mod credential;
+mod helpers;
 mod netrc;
 
 pub(crate) use credential::Credential;
+pub(crate) use helpers::environment as programs_environment;
 
-/// A helper that has not answered after this time is waiting for a person.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Headers that belong to the connection; HTTP/2 treats them as errors.
 const HOP_BY_HOP_HEADERS: [&str; 8] = [
     "host",
@@ -46,18 +46,46 @@ const HOP_BY_HOP_HEADERS: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
+/// The login that GitLab expects with the token of a job.
+const JOB_LOGIN: &str = "gitlab-ci-token";
+
+/// What a repo's address says of the login.
+#[derive(Clone, Default)]
+pub(crate) struct AddressLogin {
+    /// A user name, which belongs to the credential for its host.
+    pub(crate) user: Option<String>,
+    /// A whole credential, which only git's own configuration can put into an address.
+    pub(crate) credential: Option<Credential>,
+}
+
 /// The credentials of one repo's connection, per host and port.
 pub(crate) struct Keyring {
     run: Arc<Run>,
-    /// The login in the address, after git's configuration rewrote it, with the host it is for.
-    given: Option<(String, Credential)>,
+    /// The address, after git's configuration rewrote it, and the login in it.
+    address: Option<(Url, AddressLogin)>,
     slots: Mutex<HashMap<String, HostCredentials>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct HostCredentials {
     current: Option<NamedCredential>,
+    /// All credentials that were sent, the current one included.
+    sent: Vec<NamedCredential>,
+    /// Whether a request without a credential was sent.
+    sent_none: bool,
     left: VecDeque<Candidate>,
+}
+
+impl HostCredentials {
+    /// Takes a credential as the current one. Returns `false` if it was sent before.
+    fn take(&mut self, found: NamedCredential) -> bool {
+        if self.sent.iter().any(|sent| sent.credential == found.credential) {
+            return false;
+        }
+        self.sent.push(found.clone());
+        self.current = Some(found);
+        true
+    }
 }
 
 /// A credential and its origin, in words that may be shown.
@@ -72,13 +100,16 @@ enum Candidate {
     Known(NamedCredential),
     Helpers,
     Netrc,
+    Askpass,
+    /// No credential.
+    Nothing,
 }
 
 impl Keyring {
-    pub(crate) fn new(run: Arc<Run>, given: Option<(Url, Credential)>) -> Self {
+    pub(crate) fn new(run: Arc<Run>, address: Option<(Url, AddressLogin)>) -> Self {
         Self {
             run,
-            given: given.map(|(url, credential)| (authority(&url), credential)),
+            address,
             slots: Mutex::default(),
         }
     }
@@ -116,7 +147,7 @@ impl Keyring {
         headers
     }
 
-    /// Returns whether a credential was sent to the host.
+    /// Returns whether the last request to the host carried a credential.
     pub(crate) fn has_credential(&self, url: &Url) -> bool {
         lock_unpoisoned(&self.slots)
             .get(&authority(url))
@@ -126,11 +157,32 @@ impl Keyring {
     /// Describes the access that was tried, for error messages.
     pub(crate) fn access(&self, url: &Url) -> Access {
         let slots = lock_unpoisoned(&self.slots);
-        let current = slots.get(&authority(url)).and_then(|slot| slot.current.as_ref());
+        let sent = slots.get(&authority(url)).map(|slot| &slot.sent);
         Access {
-            sent: current.map(|current| current.of.clone()),
+            sent: sent.into_iter().flatten().map(|sent| sent.of.clone()).collect(),
             is_github: is_github(&self.run.options, url),
             variable: env::token_variable(url.host_str().unwrap_or_default()),
+        }
+    }
+
+    /// Warns once per run of credentials that the host refused although the repo can be read
+    /// without them.
+    pub(crate) fn report_refused(&self, url: &Url) {
+        let slots = lock_unpoisoned(&self.slots);
+        let Some(slot) = slots.get(&authority(url)) else {
+            return;
+        };
+        let current = slot.current.as_ref().map(|current| &current.credential);
+        let host = url.host_str().unwrap_or_default();
+        for refused in slot.sent.iter().filter(|sent| Some(&sent.credential) != current) {
+            let of = &refused.of;
+            if self.run.is_first(format!("{of} at {}", authority(url))) {
+                let used = slot
+                    .current
+                    .as_ref()
+                    .map_or("no credential", |current| &current.of);
+                tracing::warn!("{host} refused {of}; {used} was used instead");
+            }
         }
     }
 
@@ -142,71 +194,103 @@ impl Keyring {
             let candidate = lock_unpoisoned(&self.slots)
                 .get_mut(&authority)
                 .and_then(|slot| slot.left.pop_front());
+            let user = self.user(url);
             let found = match candidate {
                 None => return false,
                 Some(Candidate::Known(named)) => Some(named),
-                Some(Candidate::Helpers) => {
-                    let found = query_helpers(run, url).await;
-                    found.map(|credential| named("the login from git's credential helper", credential))
-                }
+                Some(Candidate::Helpers) => helpers::query(run, url, user.as_deref())
+                    .await
+                    .map(|credential| named("the login from git's credential helper", credential)),
                 Some(Candidate::Netrc) => {
                     netrc(&run.options, url).map(|credential| named("the login from ~/.netrc", credential))
                 }
+                Some(Candidate::Askpass) => helpers::ask(run, url, user.as_deref())
+                    .await
+                    .map(|credential| named("the login from git's askpass program", credential)),
+                Some(Candidate::Nothing) => {
+                    let mut slots = lock_unpoisoned(&self.slots);
+                    let Some(slot) = slots.get_mut(&authority).filter(|slot| !slot.sent_none) else {
+                        return false;
+                    };
+                    slot.sent_none = true;
+                    slot.current = None;
+                    return true;
+                }
             };
-            let Some(found) = found else { continue };
             let mut slots = lock_unpoisoned(&self.slots);
-            if let Some(slot) = slots.get_mut(&authority).filter(|slot| {
-                slot.current
-                    .as_ref()
-                    .is_none_or(|current| current.credential != found.credential)
-            }) {
-                slot.current = Some(found);
+            let slot = slots.entry(authority.clone()).or_default();
+            if found.is_some_and(|found| slot.take(found)) {
                 return true;
             }
         }
     }
 
+    /// Returns the user name in the repo's address, if `url` is on the same host.
+    fn user(&self, url: &Url) -> Option<String> {
+        let (address, login) = self.address.as_ref()?;
+        login
+            .user
+            .clone()
+            .filter(|_| authority(address) == authority(url))
+    }
+
     fn slot(&self, url: &Url) -> HostCredentials {
+        let mut slot = HostCredentials::default();
         if !may_carry(url) {
-            return HostCredentials {
-                current: None,
-                left: VecDeque::new(),
-            };
+            slot.sent_none = true;
+            return slot;
         }
         let host = url.host_str().unwrap_or_default();
         let options = &self.run.options;
-        let variable = |name: &str| {
+        let config = self.run.git_config();
+        let value = |name: &str| {
             let value = options.utf8_variable(name)?.trim();
-            (!value.is_empty()).then(|| named(name, Credential::of_variable(value)))
+            (!value.is_empty()).then(|| value.to_owned())
         };
-        let token = env::token_variable(host).and_then(|name| variable(&name));
-        let github = is_github(options, url)
-            .then(|| variable(env::GITHUB_TOKEN))
-            .flatten();
+        let token = env::token_variable(host).and_then(|name| {
+            let user = self.user(url).or_else(|| config.credential(url).username);
+            let credential = Credential::of_variable(&value(&name)?, user.as_deref());
+            Some(named(&token_of(&name), credential))
+        });
+        let github = value(env::GITHUB_TOKEN)
+            .filter(|_| is_github(options, url))
+            .map(|value| {
+                named(
+                    &token_of(env::GITHUB_TOKEN),
+                    Credential::of_variable(&value, None),
+                )
+            });
+        let gitlab = value(env::CI_JOB_TOKEN)
+            .filter(|_| is_jobs_gitlab(options, url))
+            .map(|value| named(&token_of(env::CI_JOB_TOKEN), Credential::new(JOB_LOGIN, value)));
         let given = self
-            .given
+            .address
             .as_ref()
-            .filter(|(of, _)| *of == authority(url))
-            .map(|(_, given)| named("the login from git's url.*.insteadOf", given.clone()));
-        let configured = self
-            .run
-            .git_config()
+            .filter(|(address, _)| authority(address) == authority(url))
+            .and_then(|(_, login)| login.credential.clone())
+            .map(|given| named("the login from git's url.*.insteadOf", given));
+        let configured = config
             .extra_headers(url)
             .into_iter()
             .rfind(|(name, _)| name == AUTHORIZATION.as_str())
             .and_then(|(_, value)| Credential::header(&value))
             .map(|credential| named("git's http.extraHeader", credential));
-        let mut left: VecDeque<Candidate> = [token, github, given, configured]
+        slot.left = [token, github, gitlab, given, configured]
             .into_iter()
             .flatten()
             .map(Candidate::Known)
             .collect();
-        let current = match left.pop_front() {
-            Some(Candidate::Known(named)) => Some(named),
-            _ => None,
-        };
-        left.extend([Candidate::Helpers, Candidate::Netrc]);
-        HostCredentials { current, left }
+        match slot.left.pop_front() {
+            Some(Candidate::Known(first)) => _ = slot.take(first),
+            _ => slot.sent_none = true,
+        }
+        slot.left.extend([
+            Candidate::Helpers,
+            Candidate::Netrc,
+            Candidate::Askpass,
+            Candidate::Nothing,
+        ]);
+        slot
     }
 }
 
@@ -246,83 +330,13 @@ fn is_github(options: &Options, url: &Url) -> bool {
     Url::parse(server).is_ok_and(|server| authority(&server) == authority(url))
 }
 
-async fn query_helpers(run: &Run, url: &Url) -> Option<Credential> {
-    let config = run.git_config().credential(url);
-    let mut question = format!("protocol={}\nhost={}", url.scheme(), url.host_str()?);
-    if let Some(port) = url.port() {
-        question.push_str(&format!(":{port}"));
-    }
-    if config.use_path {
-        let path = url.path().trim_start_matches('/').trim_end_matches("/info/refs");
-        question.push_str(&format!("\npath={path}"));
-    }
-    if let Some(name) = &config.username {
-        question.push_str(&format!("\nusername={name}"));
-    }
-    question.push_str("\n\n");
-    for helper in &config.helpers {
-        let answer = tokio::time::timeout(HELPER_TIMEOUT, run_helper(run, helper, &question)).await;
-        match answer {
-            Ok(Some(answer)) => {
-                let field = |name: &str| {
-                    answer
-                        .lines()
-                        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-                };
-                if let Some(secret) = field("password") {
-                    let login = field("username")
-                        .or(config.username.as_deref())
-                        .unwrap_or(TOKEN_LOGIN);
-                    return Some(Credential::new(login, secret));
-                }
-                if matches!(field("quit"), Some("1" | "true")) {
-                    return None;
-                }
-            }
-            Ok(None) => tracing::debug!("a git credential helper had no login"),
-            Err(_) => tracing::warn!("a git credential helper did not answer in time"),
-        }
-    }
-    None
-}
-
-async fn run_helper(run: &Run, helper: &str, question: &str) -> Option<String> {
-    let program = gix::credentials::Program::from_custom_definition(helper)
-        .ok()?
-        .suppress_stderr();
-    let action = gix::credentials::helper::Action::Get(gix::credentials::protocol::Context::default());
-    let mut command = Command::from(program.to_command(&action).ok()?);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .env_clear();
-    // A helper is the user's own program. It gets the user's environment, but no git repository, no
-    // way to prompt, and none of our tokens.
-    command.envs(run.options.environment.iter().filter(|(name, _)| {
-        let name = name.to_string_lossy();
-        !name.starts_with("GIT_") && !name.starts_with(env::TOKEN_PREFIX)
-    }));
-    command
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ASKPASS", "true")
-        .env("SSH_ASKPASS", "true")
-        .env("GCM_INTERACTIVE", "never");
-    for name in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"] {
-        if let Some(value) = run.options.variable(name) {
-            command.env(name, value);
-        }
-    }
-    let mut child = command.spawn().ok()?;
-    let mut stdin = child.stdin.take()?;
-    let mut stdout = child.stdout.take()?;
-    // A helper that needs no input may have exited already.
-    _ = stdin.write_all(question.as_bytes()).await;
-    drop(stdin);
-    let mut answer = String::new();
-    stdout.read_to_string(&mut answer).await.ok()?;
-    child.wait().await.ok()?.success().then_some(answer)
+/// Returns whether the URL is on the GitLab server whose job this is.
+fn is_jobs_gitlab(options: &Options, url: &Url) -> bool {
+    let server = options.utf8_variable(env::CI_SERVER_URL).map(str::to_owned);
+    let server = server.or_else(|| Some(format!("https://{}", options.utf8_variable(env::CI_SERVER_HOST)?)));
+    server
+        .and_then(|server| Url::parse(server.trim()).ok())
+        .is_some_and(|server| authority(&server) == authority(url))
 }
 
 #[cfg(test)]
@@ -410,6 +424,51 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_a_gitlab_job_goes_to_its_server_only() {
+        let login = Some(format!("Basic {}", BASE64_STANDARD.encode("gitlab-ci-token:j")));
+        for variable in [
+            ("CI_SERVER_URL", "https://gitlab.corp"),
+            ("CI_SERVER_HOST", "gitlab.corp"),
+        ] {
+            let keyring = keyring(&[("CI_JOB_TOKEN", "j\n"), variable]);
+            let sent = |text: &str| {
+                let value = keyring.authorization(&url(text))?;
+                Some(value.to_str().unwrap().to_owned())
+            };
+            assert_eq!(sent("https://gitlab.corp/x"), login, "{variable:?}");
+            for other in [
+                "https://gitlab.com/x",
+                "https://gitlab.corp:8443/x",
+                "https://x.gitlab.corp/x",
+            ] {
+                assert_eq!(sent(other), None, "{variable:?} {other}");
+            }
+        }
+        assert!(
+            keyring(&[("CI_JOB_TOKEN", "j")])
+                .authorization(&url("https://gitlab.com/x"))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_user_of_an_address_is_the_login_of_its_hosts_token() {
+        let address = url("https://dev.azure.com/org/_git/x");
+        let sent = |value: &str| {
+            let mut keyring = keyring(&[("BITOPS_COMPOSE_TOKEN_DEV_AZURE_COM", value)]);
+            let login = AddressLogin {
+                user: Some("org".to_owned()),
+                credential: None,
+            };
+            keyring.address = Some((address.clone(), login));
+            keyring.authorization(&address).unwrap()
+        };
+        let basic = |login: &str| format!("Basic {}", BASE64_STANDARD.encode(login));
+        assert_eq!(sent("t"), basic("org:t"));
+        assert_eq!(sent("me:t"), basic("me:t"));
+    }
+
+    #[test]
     fn plain_http_sends_credentials_to_this_machine_only() {
         for (text, may) in [
             ("http://127.0.0.1:80/x", true),
@@ -426,7 +485,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown() {
-        let credential = Credential::token("s3cret");
+        let credential = Credential::of_variable("s3cret", None);
         let shown = format!(
             "{credential:?} {:?} {:?}",
             credential.0,

@@ -1,17 +1,25 @@
 //! The errors of this crate: the repo each is about, its exit code and its hint.
 
+mod access;
 mod reason;
+mod setting;
+mod tree;
+mod trust;
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
-use compose_model::{
-    Cause, CommitId, ExitCode, RepoUrl, Stage, env,
-    url::{InvalidUrl, Scheme},
-};
+use compose_model::{Cause, CommitId, ExitCode, RepoUrl, Stage, env, url::Scheme};
 
 use crate::retry::Retryable;
 
+pub(crate) use access::token_of;
+use access::{although_sent, may_not_read, why_refused};
+
+pub use access::Access;
 pub use reason::{Detour, Excess, NotFollowed};
+pub use setting::SettingProblem;
+pub use tree::TreeProblem;
+pub use trust::Distrust;
 
 /// The repo and the stage at which a fetch failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,39 +38,6 @@ impl fmt::Display for FailedAt {
 
 /// How to provide credentials other than by a variable.
 const HELPERS: &str = "configure a git credential helper or ~/.netrc";
-
-/// The credential that was sent to a host, and how to provide one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
-    /// The origin of the credential that was sent, such as a variable's name; never the credential
-    /// itself. `None` if none was sent.
-    pub sent: Option<String>,
-    /// Whether the host is the one that `GITHUB_TOKEN` is for.
-    pub is_github: bool,
-    /// The variable for a token of that host, which after a redirect is not the repo's own. `None`
-    /// if no variable can name the host.
-    pub variable: Option<String>,
-}
-
-impl Access {
-    /// Returns whether the workflow's own token was sent, which can usually read only the
-    /// workflow's repository.
-    fn is_workflow_token(&self) -> bool {
-        self.sent.as_deref() == Some(env::GITHUB_TOKEN)
-    }
-
-    /// Returns the advice to set a variable, for a host that received no credential.
-    fn variables(&self) -> Option<String> {
-        let github = self.is_github.then_some(env::GITHUB_TOKEN);
-        let variables: Vec<&str> = github.into_iter().chain(self.variable.as_deref()).collect();
-        (!variables.is_empty()).then(|| format!("set {}", variables.join(" or ")))
-    }
-
-    /// Returns the variable for a token with more rights than the workflow's own.
-    fn own_variable(&self) -> &str {
-        self.variable.as_deref().unwrap_or("a git credential helper")
-    }
-}
 
 /// A failed fetch. Text from a remote is escaped and bounded when it enters a variant.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +61,8 @@ pub enum Error {
         /// The cause.
         why: String,
     },
-    /// The server answered 429 or 5xx.
+    /// The server answered with a status that passes: 408, 420, 425, 429, 5xx, or 403 with
+    /// `Retry-After`.
     #[error("{at}: the server answered {status}{}", it_said(said))]
     Overloaded {
         /// The repo and the stage.
@@ -97,6 +73,16 @@ pub enum Error {
         said: String,
         /// The server's `Retry-After`.
         after: Option<Duration>,
+    },
+    /// The server answered with another status.
+    #[error("{at}: the server answered {status}{}", it_said(said))]
+    Status {
+        /// The repo and the stage.
+        at: FailedAt,
+        /// The HTTP status.
+        status: u16,
+        /// The server's text, or empty.
+        said: String,
     },
     /// The repo does not exist, or these credentials may not see it.
     #[error("{at}: no such repository{}{}", may_not_read(access), it_said(said))]
@@ -117,22 +103,24 @@ pub enum Error {
         source: io::Error,
     },
     /// Credentials are missing or were refused.
-    #[error("{at}: {why}{}", it_said(said))]
+    #[error("{at}: {}{}", why_refused(access, why), it_said(said))]
     Unauthenticated {
         /// The repo and the stage.
         at: FailedAt,
-        /// The credential that was sent.
+        /// The credentials that were sent.
         access: Access,
-        /// Whether credentials are missing or were refused, in words.
+        /// Why none was sent, in words.
         why: String,
         /// The server's text, or empty.
         said: String,
     },
-    /// The server answered 403, or the ssh key has no access.
-    #[error("{at}: access refused{}", it_said(said))]
+    /// The server answered 403.
+    #[error("{at}: access refused{}{}", although_sent(access), it_said(said))]
     Forbidden {
         /// The repo and the stage.
         at: FailedAt,
+        /// The credentials that were sent.
+        access: Access,
         /// The server's text, or empty.
         said: String,
     },
@@ -142,9 +130,7 @@ pub enum Error {
         /// The repo and the stage.
         at: FailedAt,
         /// What is wrong with the certificate or key.
-        why: String,
-        /// The hint.
-        remedy: &'static str,
+        why: Distrust,
     },
     /// The proxy asks for a login or refuses the one that was sent.
     #[error(
@@ -325,110 +311,6 @@ pub enum Error {
     },
 }
 
-/// The reason why a variable or a line of git's configuration is invalid. Values that may contain a
-/// secret are not shown.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SettingProblem {
-    /// The value is not the address of a proxy.
-    #[error(
-        "{name} is not a proxy's address (http://HOST:PORT, https:// or socks5://); its value is not shown, because it may contain a login"
-    )]
-    Proxy {
-        /// The variable, or the key of git's configuration.
-        name: &'static str,
-    },
-    /// The file of certificates cannot be read.
-    #[error("{name} is {}, which cannot be used: {source}", path.display())]
-    Certificates {
-        /// The variable, or the key of git's configuration.
-        name: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: Arc<rustls::pki_types::pem::Error>,
-    },
-    /// The file of certificates contains none.
-    #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
-    NoCertificate {
-        /// The variable, or the key of git's configuration.
-        name: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The TLS library refuses the configuration.
-    #[error(transparent)]
-    Tls(#[from] Arc<rustls::Error>),
-    /// The HTTP client refuses the configuration.
-    #[error("{0}")]
-    Client(String),
-    /// `url.*.insteadOf` rewrites the address to an invalid one.
-    #[error("url.*.insteadOf of git's configuration rewrites the address to one that is not allowed: {0}")]
-    InsteadOf(#[source] InvalidUrl),
-}
-
-impl Cause for SettingProblem {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Certificates { source, .. } => match &**source {
-                rustls::pki_types::pem::Error::Io(error) => error.exit_code(),
-                _ => ExitCode::Config,
-            },
-            Self::Proxy { .. }
-            | Self::NoCertificate { .. }
-            | Self::Tls(_)
-            | Self::Client(_)
-            | Self::InsteadOf(_) => ExitCode::Config,
-        }
-    }
-}
-
-/// What is wrong with an entry of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TreeProblem {
-    /// A name that is not valid on every system, or that hides something.
-    #[error("the name is not allowed: {0}")]
-    Name(String),
-    /// Two names that are the same file on some systems.
-    #[error("the name collides with `{0}` in the same directory (by case or Unicode form)")]
-    Collision(String),
-    /// The tree's encoding is not git's.
-    #[error("the directory is malformed: {0}")]
-    Malformed(String),
-    /// The path is over 512 directories deep or 4,096 bytes long.
-    #[error("the path is too deep or too long")]
-    TooDeep,
-    /// A submodule.
-    #[error("it is a git submodule, which is not fetched")]
-    Submodule,
-    /// A Git LFS pointer.
-    #[error("it is a Git LFS pointer; its content is not in the repository")]
-    Lfs,
-    /// A symlink to an absolute path.
-    #[error("the symlink's target `{0}` is absolute")]
-    AbsoluteLink(String),
-    /// A symlink that leads out of the repo.
-    #[error("the symlink's target `{0}` is outside of the repository")]
-    EscapingLink(String),
-    /// A symlink whose target does not exist.
-    #[error("the symlink's target `{0}` does not exist")]
-    DanglingLink(String),
-    /// A symlink that leads to itself or to a directory around it.
-    #[error("the symlink's target `{0}` leads into a loop")]
-    LoopingLink(String),
-    /// A mode that git does not write, or an object of another type than the mode says.
-    #[error("{0}")]
-    Kind(String),
-}
-
-/// Names the credential that was sent: a host does not reveal whether a repo does not exist or is
-/// hidden from that credential.
-fn may_not_read(access: &Access) -> String {
-    let sent = access.sent.as_deref();
-    sent.map_or_else(String::new, |sent| {
-        format!(", or {sent}, which was sent, has no access to it")
-    })
-}
-
 fn it_said(text: &str) -> String {
     if text.is_empty() {
         String::new()
@@ -444,6 +326,7 @@ impl Cause for Error {
             Error::TimedOut { .. } => ExitCode::TimedOut,
             Error::Network { .. }
             | Error::Overloaded { .. }
+            | Error::Status { .. }
             | Error::NotFound { .. }
             | Error::NotGit { .. }
             | Error::Remote { .. }
@@ -485,6 +368,9 @@ impl Cause for Error {
                 format!("the server asks to retry in {} s", after.as_secs())
             }
             Error::Overloaded { .. } => "try again later".to_owned(),
+            Error::Status { .. } => {
+                "check the address: it must be one that works with `git clone`; otherwise ask the server's operator".to_owned()
+            }
             Error::Local { source, .. } if is_missing(source) => {
                 "check the path; in a container it must be mounted".to_owned()
             }
@@ -495,7 +381,7 @@ impl Cause for Error {
             Error::NotFound { access, .. } if access.is_workflow_token() => {
                 format!("check the address; a workflow's token can only read the workflow's own repository: for another private one set {} to a token with access", access.own_variable())
             }
-            Error::NotFound { access: Access { sent: Some(_), .. }, .. } => {
+            Error::NotFound { access, .. } if !access.sent.is_empty() => {
                 "check the address, and that this credential has access".to_owned()
             }
             Error::NotFound { access, .. } => {
@@ -505,7 +391,7 @@ impl Cause for Error {
                 "give the container a key that the host accepts (a mounted ~/.ssh, or the agent's socket in SSH_AUTH_SOCK)".to_owned()
             }
             Error::Unauthenticated { access, .. } if access.is_workflow_token() => {
-                format!("{} was sent; a workflow's token expires with its job, and can only read the workflow's own repository: set {} to a token with access", env::GITHUB_TOKEN, access.own_variable())
+                format!("a workflow's token expires with its job, and can only read the workflow's own repository: set {} to a token with access", access.own_variable())
             }
             Error::Unauthenticated { access, .. } => {
                 match access.variables() {
@@ -514,7 +400,7 @@ impl Cause for Error {
                 }
             }
             Error::Forbidden { .. } => "check that the token or key may read this repository".to_owned(),
-            Error::Untrusted { remedy, .. } => (*remedy).to_owned(),
+            Error::Untrusted { why, .. } => why.remedy(),
             Error::ProxyLogin { .. } => {
                 "put the login into the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
             }
@@ -536,6 +422,9 @@ impl Cause for Error {
             Error::TooMuch { .. } => "the repository is larger than any catalog should be".to_owned(),
             Error::Program { source, .. } | Error::Cache { source, .. } if exhausted(source).is_some() => {
                 format!("allow more open files, threads or memory (`ulimit`, `--pids-limit`), or set {} to a lower number", env::JOBS)
+            }
+            Error::Program { source, .. } if source.kind() == io::ErrorKind::Unsupported => {
+                "give the user an entry in /etc/passwd, run the container as another user, or use an https:// address".to_owned()
             }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),

@@ -1,9 +1,10 @@
 //! The parts of git's own configuration that apply here: `url.*.insteadOf`, `credential.*` and some
-//! of `http.*`, from the user's and the system's files. A repository's configuration is not read (a
-//! checkout's own `.git/config` is meant for that checkout's remote), nor are the `GIT_CONFIG_*`
-//! variables that inject values.
+//! of `http.*`, `core.*` and `ssh.*`, from the user's and the system's files and from
+//! `GIT_CONFIG_COUNT`. A repository's configuration is not read: a checkout's own `.git/config` is
+//! meant for that checkout's remote.
 
 mod http;
+mod injected;
 mod pattern;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice as _;
 
 use crate::options::Options;
+pub(crate) use http::TlsFiles;
 use pattern::matches;
 
 /// The settings of git's configuration. They are read once per run, when the first connection is
@@ -22,6 +24,10 @@ pub(crate) struct GitConfig {
     /// The `credential.*` settings in the order of the files, each with the address that it is for.
     credential: Vec<(Option<String>, CredentialKey)>,
     http: http::HttpConfig,
+    /// `core.sshCommand`, `core.askPass` and `ssh.variant`.
+    ssh_command: Option<String>,
+    askpass: Option<String>,
+    ssh_variant: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,10 @@ impl GitConfig {
                 Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is ignored"),
             }
         }
+        for file in injected::files(options) {
+            config.take(&file);
+            config.http.take(&file, home.as_deref());
+        }
         config
     }
 
@@ -69,6 +79,14 @@ impl GitConfig {
                         .push((text(prefix.as_ref()), subsection.clone().unwrap_or_default()));
                 }
             }
+            let last = |key: &str| Some(text(section.value(key)?.as_ref())).filter(|value| !value.is_empty());
+            if subsection.is_none() && header.name().eq_ignore_ascii_case(b"core") {
+                self.ssh_command = last("sshCommand").or(self.ssh_command.take());
+                self.askpass = last("askPass").or(self.askpass.take());
+            }
+            if subsection.is_none() && header.name().eq_ignore_ascii_case(b"ssh") {
+                self.ssh_variant = last("variant").or(self.ssh_variant.take());
+            }
             if header.name().eq_ignore_ascii_case(b"credential") {
                 for key in section.value_names() {
                     let value = section
@@ -77,9 +95,11 @@ impl GitConfig {
                         .unwrap_or_default();
                     let key = match key.to_ascii_lowercase().as_str() {
                         "username" => CredentialKey::Username(value),
-                        "usehttppath" => {
-                            CredentialKey::UsePath(matches!(value.as_str(), "true" | "yes" | "on" | "1" | ""))
-                        }
+                        // A key without `=` is true, one without a value is false.
+                        "usehttppath" => CredentialKey::UsePath(match section.value_implicit(&key) {
+                            Some(None) => true,
+                            _ => is_true(&value),
+                        }),
                         // Helpers are read below, because one section may hold several.
                         _ => continue,
                     };
@@ -127,9 +147,24 @@ impl GitConfig {
         self.http.proxy(url)
     }
 
-    /// Returns the file of CA certificates for an address.
-    pub(crate) fn authorities(&self, url: &reqwest::Url) -> Option<PathBuf> {
-        self.http.authorities(url)
+    /// Returns the files of certificates for an address.
+    pub(crate) fn tls(&self, url: &reqwest::Url) -> TlsFiles {
+        self.http.tls(url)
+    }
+
+    /// Returns `core.sshCommand`, which a shell runs.
+    pub(crate) fn ssh_command(&self) -> Option<&str> {
+        self.ssh_command.as_deref()
+    }
+
+    /// Returns `ssh.variant`: which options the ssh program takes.
+    pub(crate) fn ssh_variant(&self) -> Option<&str> {
+        self.ssh_variant.as_deref()
+    }
+
+    /// Returns `core.askPass`, a program.
+    pub(crate) fn askpass(&self) -> Option<&str> {
+        self.askpass.as_deref()
     }
 
     /// Returns the extra headers for requests to an address, as pairs of name and value.
@@ -143,13 +178,20 @@ impl GitConfig {
     }
 }
 
+/// Returns whether a value is true to git: `true`, `yes` and `on` in any case, and all numbers but 0.
+fn is_true(value: &str) -> bool {
+    let value = value.trim();
+    let is_word = ["true", "yes", "on"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word));
+    is_word || value.parse::<i64>().is_ok_and(|number| number != 0)
+}
+
 /// Returns the existing configuration files in git's order, lowest precedence first.
 fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
     let path = |name: &str| options.variable(name).map(PathBuf::from);
     let mut files = Vec::new();
-    let no_system = options
-        .utf8_variable("GIT_CONFIG_NOSYSTEM")
-        .is_some_and(|text| !matches!(text, "0" | "false" | "no" | "off"));
+    let no_system = options.utf8_variable("GIT_CONFIG_NOSYSTEM").is_some_and(is_true);
     if !no_system {
         files.push(path("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".into()));
     }
@@ -247,6 +289,68 @@ mod tests {
     }
 
     #[test]
+    fn booleans_are_those_of_git() {
+        for (line, expected) in [
+            ("useHttpPath", true),
+            ("useHttpPath = true", true),
+            ("usehttppath = Yes", true),
+            ("useHttpPath = ON", true),
+            ("useHttpPath = 1", true),
+            ("useHttpPath = 2", true),
+            ("useHttpPath = 0", false),
+            ("useHttpPath =", false),
+            ("useHttpPath = no", false),
+            ("useHttpPath = true\n useHttpPath = False", false),
+        ] {
+            let config = config(&format!("[credential]\n {line}\n"));
+            let found = config.credential(&reqwest::Url::parse("https://host/x").unwrap());
+            assert_eq!(found.use_path, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn injected_values_come_after_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(".gitconfig"),
+            "[core]\n sshCommand = of the file\n",
+        )
+        .unwrap();
+        let mut options = Options::new(dir.path());
+        for (name, value) in [
+            ("HOME", dir.path().to_str().unwrap()),
+            ("GIT_CONFIG_NOSYSTEM", "True"),
+            ("GIT_CONFIG_COUNT", "4"),
+            ("GIT_CONFIG_KEY_0", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_0", "ssh -i \"a key\" \\ # no comment; x\n\t"),
+            ("GIT_CONFIG_KEY_1", "url.https://Mirror.example/\"a\\.insteadOf"),
+            ("GIT_CONFIG_VALUE_1", "https://a/"),
+            ("GIT_CONFIG_KEY_2", "no dot"),
+            ("GIT_CONFIG_VALUE_2", "x"),
+            ("GIT_CONFIG_KEY_3", "http.https://host/.extraHeader"),
+            ("GIT_CONFIG_VALUE_3", "AUTHORIZATION: basic x"),
+            ("GIT_CONFIG_KEY_4", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_4", "beyond the count"),
+        ] {
+            options.environment.insert(name.into(), value.into());
+        }
+        let config = GitConfig::load(&options);
+        assert_eq!(
+            config.ssh_command(),
+            Some("ssh -i \"a key\" \\ # no comment; x\n\t")
+        );
+        assert_eq!(
+            config.rewrite("https://a/x").as_deref(),
+            Some("https://Mirror.example/\"a\\x")
+        );
+        let url = reqwest::Url::parse("https://host/x").unwrap();
+        assert_eq!(
+            config.extra_headers(&url),
+            [("authorization".to_owned(), "basic x".to_owned())]
+        );
+    }
+
+    #[test]
     fn includes_are_followed_and_broken_files_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -315,7 +419,7 @@ mod tests {
             let _ = (
                 config.credential(&url),
                 config.proxy(&url),
-                config.authorities(&url),
+                config.tls(&url),
                 config.low_speed(),
             );
             for (name, _) in config.extra_headers(&url) {

@@ -48,7 +48,7 @@
 //! | `snapshot` | [`Snapshot`]: a commit and its fetched files |
 //! | `ids`, `sync` | conversion of object ids; mutexes |
 //! | `options`, `retry` | a run's options; when failures are retried |
-//! | `error` | the errors: every message, exit code and hint of this crate |
+//! | `error` | the errors: their messages, exit codes and hints; the words for what the network or `ssh` reported are in `wire/net_error.rs` and `wire/process.rs` |
 
 // Errors are rare and end a repo's work, so their size does not matter, and boxing would burden
 // every match.
@@ -81,7 +81,9 @@ mod want;
 mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
-pub use error::{Access, Detour, Error, Excess, FailedAt, NotFollowed, SettingProblem, TreeProblem};
+pub use error::{
+    Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, SettingProblem, TreeProblem,
+};
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};
 pub use repo::{ObservedRefs, Repo};

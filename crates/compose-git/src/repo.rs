@@ -12,6 +12,7 @@ use crate::{
     shared::{Shared, Work},
     snapshot::Snapshot,
     want::Want,
+    wire::MAX_SHOWN_MESSAGE,
 };
 
 /// One repo. Calls are processed one after the other, over one connection.
@@ -150,9 +151,10 @@ impl Repo {
             done
         });
         task.await.unwrap_or_else(|error| {
+            // A panic's message may quote the server. The other repos go on.
             Err(Error::Bug {
                 repo: url,
-                what: error.to_string(),
+                what: compose_model::text::escape(&error.to_string(), MAX_SHOWN_MESSAGE),
             })
         })
     }
@@ -229,5 +231,30 @@ impl fmt::Debug for Repo {
         f.debug_struct("Repo")
             .field("url", &self.shared.url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compose_model::{Cause as _, ExitCode};
+
+    use super::*;
+    use crate::{Git, Options};
+
+    #[tokio::test]
+    async fn a_panic_is_the_error_of_one_repo() {
+        let git = Git::new(Options::new("unused")).unwrap();
+        let repo = |address: &str| git.repo(&RepoUrl::parse(address).unwrap());
+        let broken = repo("https://host/broken");
+        let panics = || -> Result<(), Error> { panic!("the server said \u{1b}[2J") };
+        let error = broken.step(move |_, _, _| panics()).await.unwrap_err();
+        assert_eq!(error.exit_code(), ExitCode::Bug);
+        let text = error.to_string();
+        assert!(text.starts_with("https://host/broken: "), "{text}");
+        assert!(!text.chars().any(char::is_control), "{text}");
+        // Neither this repo nor another one is blocked by it.
+        for address in ["https://host/broken", "https://host/other"] {
+            repo(address).step(|_, _, _| Ok(())).await.unwrap();
+        }
     }
 }

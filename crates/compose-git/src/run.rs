@@ -35,8 +35,8 @@ pub(crate) struct Run {
     stall: OnceLock<Stall>,
     /// Hosts that refused to filter trees; the filter is not tried with their other repos.
     refusing_trees: Mutex<HashSet<String>>,
-    /// Repos whose redirect has been reported.
-    redirected: Mutex<HashSet<String>>,
+    /// What is reported once per run and has been.
+    reported: Mutex<HashSet<String>>,
     /// A private directory that replaces a cache directory that cannot be written. It is made once
     /// and removed with the run.
     pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
@@ -47,9 +47,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Returns whether this is the first redirect of the repo to be reported, and records it.
-    pub(crate) fn is_first_redirect_of(&self, repo: &str) -> bool {
-        lock_unpoisoned(&self.redirected).insert(repo.to_owned())
+    /// Returns whether this is the first time that a report is made, and records it.
+    pub(crate) fn is_first(&self, report: String) -> bool {
+        lock_unpoisoned(&self.reported).insert(report)
     }
 
     pub(crate) fn new(options: Options) -> Self {
@@ -68,7 +68,7 @@ impl Run {
             config: OnceLock::new(),
             stall: OnceLock::new(),
             refusing_trees: Mutex::default(),
-            redirected: Mutex::default(),
+            reported: Mutex::default(),
             private: OnceLock::new(),
             used: Mutex::default(),
             fetched: AtomicBool::new(false),

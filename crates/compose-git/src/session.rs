@@ -74,7 +74,7 @@ impl Session {
         meanwhile: impl FnOnce() + Send + 'static,
     ) -> Result<Self, Error> {
         run.check(repo)?;
-        let (url, given) = route(run, repo)?;
+        let (url, login) = route(run, repo)?;
         let wire = Arc::new(Wire::new(Arc::clone(run), repo.clone(), Arc::clone(traffic)));
         wire.meanwhile(meanwhile);
         wire.begin(
@@ -88,12 +88,12 @@ impl Session {
                 // The normal form, so that an answer's address only differs after a redirect.
                 let address =
                     gix::Url::try_from(parsed.as_str()).map_err(|error| wire.network(error.to_string()))?;
-                let keyring = Keyring::new(Arc::clone(run), given.map(|given| (parsed, given)));
+                let keyring = Keyring::new(Arc::clone(run), Some((parsed, login)));
                 let link = HttpLink::new(Arc::clone(run), Arc::clone(&wire), keyring, runtime.clone());
                 Box::new(http::connect_http(link, address, Protocol::V2, false))
             }
             Scheme::Ssh | Scheme::File => {
-                let (body, stdin) = process::connect(&run.options, Arc::clone(&wire), &url, runtime)?;
+                let (body, stdin) = process::connect(run, Arc::clone(&wire), &url, runtime)?;
                 let host = None::<(String, Option<u16>)>;
                 let path = url.path().to_owned();
                 Box::new(Connection::new(

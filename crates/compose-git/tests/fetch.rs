@@ -203,6 +203,33 @@ async fn servers_without_filters_and_with_old_protocols_are_supported() {
 }
 
 /// Protocols 0 and 1 must honour the depth for a repo with a history.
+/// Protocols 0 and 1 then name a symbolic ref that their list lacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_may_hide_its_head() {
+    for version in ["", "version=1", "version=2"] {
+        let lab = Lab::new();
+        let catalog = lab.catalog("repo");
+        catalog.git(&["config", "transfer.hideRefs", "HEAD"]);
+        catalog.write("env/x", "x");
+        let commit = catalog.commit();
+        let server = Server::with(&lab.dir.path().join("srv"), move |_| {
+            Action::ServeWith(vec![
+                ("GIT_PROTOCOL", version.to_owned()),
+                ("HTTP_GIT_PROTOCOL", version.to_owned()),
+            ])
+        });
+        let repo = lab.git().repo(&url(server.url("repo")));
+        let refs = repo.refs(&["refs/heads/".to_owned()]).await.unwrap();
+        assert_eq!(
+            refs.branch("main").unwrap().target.to_string(),
+            commit,
+            "{version}"
+        );
+        let got = repo.fetch(&[want(&commit, &["env"])]).await.unwrap();
+        assert_eq!(contents(&got[0], "env"), ["x=x"], "{version}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn old_protocols_send_no_history() {
     for (version, filter) in [

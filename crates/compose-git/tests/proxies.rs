@@ -131,10 +131,32 @@ async fn a_login_that_the_proxy_wants_is_told_from_one_that_the_host_wants() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_may_hold_a_backslash_and_other_signs() {
+    let scene = scene();
+    for (user, secret, login) in [
+        ("CORP\\user", "s3cret", "CORP\\user:s3cret"),
+        ("user", "s3cret/#?@", "user:s3cret/#?@"),
+        ("user", "s3cret%", "user:s3cret%25"),
+    ] {
+        let proxy = Proxy::start_with_credentials(user, secret);
+        let address = proxy.address().replace("http://", &format!("http://{login}@"));
+        scene.fetch(&[("HTTPS_PROXY", &address)]).await.unwrap();
+        assert_eq!(proxy.tunnels().len(), 1, "{login}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hosts_in_no_proxy_are_contacted_directly() {
     let scene = scene();
     let proxy = Proxy::start();
-    for exempt in ["localhost", "elsewhere,localhost", "*"] {
+    for exempt in [
+        "localhost",
+        "elsewhere,localhost",
+        "*",
+        "elsewhere, *",
+        "elsewhere localhost",
+        ".LocalHost",
+    ] {
         scene
             .fetch(&[("HTTPS_PROXY", &proxy.address()), ("NO_PROXY", exempt)])
             .await

@@ -82,6 +82,12 @@ pub const CHECKOUTS: [(&str, &str); 6] = [
 pub const GITHUB_SERVER_URL: &str = "GITHUB_SERVER_URL";
 /// GitHub's token.
 pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
+/// The address of GitLab in one of its jobs; `CI_JOB_TOKEN` is sent to this host only.
+pub const CI_SERVER_URL: &str = "CI_SERVER_URL";
+/// The host of GitLab, where `CI_SERVER_URL` is not set.
+pub const CI_SERVER_HOST: &str = "CI_SERVER_HOST";
+/// The token of a GitLab job.
+pub const CI_JOB_TOKEN: &str = "CI_JOB_TOKEN";
 /// The path of a file for Markdown, which GitHub shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// The path of a file for the step's outputs.

@@ -23,6 +23,7 @@ pub struct RepoUrl {
     /// The address as the user wrote it, which git accepts: `https://host/path`, `user@host:path`
     /// or `/path`. It never contains a password.
     text: String,
+    user: Option<String>,
     host: Option<Host>,
     port: Option<u16>,
     path: String,
@@ -149,6 +150,7 @@ impl RepoUrl {
         Ok(Self {
             scheme: Scheme::File,
             text: text.to_owned(),
+            user: None,
             host: None,
             port: None,
             path: path.to_owned(),
@@ -170,6 +172,7 @@ impl RepoUrl {
         Ok(Self {
             scheme: Scheme::Ssh,
             text: text.to_owned(),
+            user: Some(user.to_owned()),
             host: Some(host),
             port: None,
             path: path.to_owned(),
@@ -184,9 +187,10 @@ impl RepoUrl {
         }
         let (user, host_port) = match authority.rsplit_once('@') {
             Some((user, _)) if user.contains([':', '@']) => return Err(InvalidUrl::Secret),
-            // The user part of an http address is where tokens are put
-            // (`https://ghp_…@github.com`).
-            Some((_, _)) if scheme != Scheme::Ssh => return Err(InvalidUrl::Secret),
+            // `https://org@dev.azure.com` names a login, `https://ghp_…@github.com` is a token.
+            Some((user, _)) if scheme != Scheme::Ssh && resembles_token(user) => {
+                return Err(InvalidUrl::Secret);
+            }
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
@@ -201,10 +205,13 @@ impl RepoUrl {
         if path.trim_start_matches('/').starts_with('-') {
             return Err(InvalidUrl::LeadingDash);
         }
-        let key = key(scheme, user, &host.lower, port, path);
+        // The login of an http address decides who asks, not which repo is meant.
+        let user_of_repo = user.filter(|_| scheme == Scheme::Ssh);
+        let key = key(scheme, user_of_repo, &host.lower, port, path);
         Ok(Self {
             scheme,
             text: text.to_owned(),
+            user: user.map(str::to_owned),
             host: Some(host),
             port,
             path: path.to_owned(),
@@ -225,6 +232,19 @@ impl RepoUrl {
     /// Returns the address as the user wrote it. It contains no password, because those are refused.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the user name in the address, which may be percent-encoded.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Returns the address without its user name.
+    pub fn without_user(&self) -> String {
+        match &self.user {
+            Some(user) => self.text.replacen(&format!("{user}@"), "", 1),
+            None => self.text.clone(),
+        }
     }
 
     /// Returns the host in lower case, or `None` for files. IPv6 addresses keep their brackets.
@@ -285,6 +305,31 @@ fn key(scheme: Scheme, user: Option<&str>, host: &str, port: Option<u16>, path: 
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     format!("{}://{user}{host}{port}/{path}", name(scheme))
+}
+
+/// Returns whether a user name in an http address is rather a token: by the prefixes of the hosts,
+/// or because it is a long text of letters and digits without a separator. git accepts a token
+/// there, and then writes it into every log.
+fn resembles_token(user: &str) -> bool {
+    const PREFIXES: [&str; 11] = [
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "gldt-",
+        "glcbt-",
+        "ATCTT",
+        "ATBB",
+    ];
+    /// Longer than any login that a person chose; the shortest tokens of hosts have 20.
+    const LONGEST_LOGIN: usize = 19;
+    let is_random = user.len() > LONGEST_LOGIN
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && user.bytes().any(|byte| byte.is_ascii_digit());
+    is_random || PREFIXES.iter().any(|prefix| user.starts_with(prefix))
 }
 
 fn check_user(user: &str) -> Result<(), InvalidUrl> {
@@ -450,6 +495,12 @@ mod tests {
             ("git@host:-repo", InvalidUrl::LeadingDash),
             ("https://user:secret@host/repo", InvalidUrl::Secret),
             ("https://ghp_token@host/repo", InvalidUrl::Secret),
+            ("https://glpat-x@host/repo", InvalidUrl::Secret),
+            (
+                "https://0123456789abcdef0123456789abcdef01234567@host/repo",
+                InvalidUrl::Secret,
+            ),
+            ("https://me:@host/repo", InvalidUrl::Secret),
             ("https://host/re%0apo", InvalidUrl::Character),
             ("https://host\\@evil/repo", InvalidUrl::Character),
             ("https:///repo", InvalidUrl::Host),
@@ -472,6 +523,11 @@ mod tests {
         );
         assert_eq!(url("ssh://git@host/org/repo"), url("git@host:org/repo.git"));
         assert_ne!(url("https://host/repo"), url("http://host/repo"));
+        assert_eq!(
+            url("https://org@dev.azure.com/org/_git/repo"),
+            url("https://dev.azure.com/org/_git/repo")
+        );
+        assert_ne!(url("ssh://me@host/repo"), url("ssh://you@host/repo"));
     }
 
     #[test]
@@ -492,5 +548,38 @@ mod tests {
             let lower = text.replace(written, &written.to_lowercase());
             assert_eq!(url, RepoUrl::parse(&lower).unwrap());
         }
+    }
+
+    #[test]
+    fn an_address_keeps_the_spelling_of_its_host_and_its_login() {
+        for (text, user, host, without_user) in [
+            (
+                "https://my-org@Dev.Azure.com:8443/my-org/_git/Repo",
+                Some("my-org"),
+                "Dev.Azure.com",
+                "https://Dev.Azure.com:8443/my-org/_git/Repo",
+            ),
+            (
+                "git@Catalogs-Work:org/repo",
+                Some("git"),
+                "Catalogs-Work",
+                "Catalogs-Work:org/repo",
+            ),
+            ("ssh://Host:22/repo", None, "Host", "ssh://Host:22/repo"),
+            (
+                "ssh://git@[::A]:22/repo",
+                Some("git"),
+                "[::A]",
+                "ssh://[::A]:22/repo",
+            ),
+        ] {
+            let url = RepoUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), text);
+            assert_eq!(url.user(), user, "{text}");
+            assert_eq!(url.written_host(), Some(host), "{text}");
+            assert_eq!(url.host(), Some(host.to_lowercase().as_str()), "{text}");
+            assert_eq!(url.without_user(), without_user);
+        }
+        assert_eq!(RepoUrl::parse("/srv/catalog").unwrap().written_host(), None);
     }
 }

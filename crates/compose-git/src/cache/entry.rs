@@ -4,16 +4,19 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use compose_model::{Refs, RepoUrl, text::escape};
-use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
+use rustix::fs::{Access, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
-use super::files::{LAYOUT, Locked, age, failed, is_same_file, random_directory, try_flock, write_aside};
+use super::{
+    files::{LAYOUT, Locked, age, failed, is_same_file, random_directory, try_flock, write_aside},
+    trust,
+};
 use crate::{
     error::{Error, exhausted},
     object_cache::ObjectCache,
@@ -65,9 +68,17 @@ impl OpenEntry {
             Err(error) if exhausted(&error).is_some() => return Err(failed("open", &dir, error)),
             Err(error) => {
                 tracing::debug!(repo = %repo, path = %dir.display(), %error, "the cache entry cannot be written");
-                match Self::open_to_read(&dir) {
+                match Self::open_to_read(base, &dir) {
                     Ok(entry) => entry,
                     Err(error) => {
+                        if let Some(foreign) = trust::foreign(&error)
+                            && run.is_first(foreign.to_string())
+                        {
+                            tracing::warn!(
+                                "the cache is not used for {repo}: {foreign}; remove it, or set {} to a directory of your own",
+                                compose_model::env::CACHE
+                            );
+                        }
                         tracing::debug!(repo = %repo, path = %dir.display(), %error, "the cache entry cannot be read");
                         return Self::private(run, repo, None);
                     }
@@ -102,19 +113,19 @@ impl OpenEntry {
     fn open_at(base: &Path, dir: &Path, repo: &RepoUrl, place: EntryAccess) -> io::Result<Self> {
         let path = dir.join("in-use");
         for _ in 0..10 {
-            let in_use = match open_lock(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    make(base, dir, repo)?;
-                    open_lock(&path)?
-                }
-                opened => opened?,
-            };
+            match trust::check_entry(base, dir, false) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => make(base, dir, repo)?,
+                checked => checked?,
+            }
+            let in_use = open_lock(&path)?;
             // The entry may have been removed between the opening and the lock; then this file
             // belongs to the old entry.
-            if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken
-                || !is_same_file(&in_use, &path)
-            {
+            let locked = try_flock(&in_use, FlockOperation::LockShared);
+            if !is_same_file(&in_use, &path) {
                 continue;
+            }
+            if locked == Locked::Taken {
+                return Err(io::Error::other("another process keeps it locked"));
             }
             for below in ["objects/pack", "incoming"] {
                 match access(dir.join(below), Access::WRITE_OK | Access::EXEC_OK) {
@@ -136,11 +147,13 @@ impl OpenEntry {
         Err(io::Error::other("it was removed repeatedly"))
     }
 
-    /// Opens an entry without writing to it. It also works on other users' files and on file
-    /// systems without locks.
-    fn open_to_read(dir: &Path) -> io::Result<Self> {
+    /// Opens an entry without writing to it. It also works on file systems without locks.
+    fn open_to_read(base: &Path, dir: &Path) -> io::Result<Self> {
+        trust::check_entry(base, dir, false)?;
         let in_use = File::open(dir.join("in-use"))?;
-        try_flock(&in_use, FlockOperation::LockShared);
+        if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken {
+            return Err(io::Error::other("another process keeps it locked"));
+        }
         fs::read_dir(dir.join("objects/pack"))?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -298,8 +311,7 @@ impl OpenEntry {
 
 /// Creates an entry, or the missing parts of one.
 fn make(base: &Path, dir: &Path, repo: &RepoUrl) -> io::Result<()> {
-    fs::create_dir_all(dir.join("objects/pack"))?;
-    fs::create_dir_all(dir.join("incoming"))?;
+    trust::check_entry(base, dir, true)?;
     let tag = base.join("CACHEDIR.TAG");
     if !tag.exists() {
         // The tag is optional, and the directory may belong to another user.
@@ -334,6 +346,8 @@ pub(super) fn open_lock(path: &Path) -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
+        // Neither through a link nor waiting at a fifo.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
         .open(path)
 }
 

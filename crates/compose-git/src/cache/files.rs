@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -34,9 +34,29 @@ pub(super) enum Locked {
     Unsupported,
 }
 
-/// Requests a lock. A shared lock is waited for: a process that removes an entry holds its lock
-/// only for one rename.
+/// How long a shared lock is waited for. A process that removes an entry holds its lock only for one
+/// rename; but everybody who may read the file may lock it, and keep the lock.
+const SHARED_WAIT: Duration = Duration::from_secs(2);
+
+/// Requests a lock. A shared lock is waited for, within a bound.
 pub(super) fn try_flock(file: &fs::File, operation: FlockOperation) -> Locked {
+    let waits = matches!(operation, FlockOperation::LockShared);
+    let operation = if waits {
+        FlockOperation::NonBlockingLockShared
+    } else {
+        operation
+    };
+    let until = Instant::now() + SHARED_WAIT;
+    loop {
+        let tried = try_once(file, operation);
+        if !waits || tried != Locked::Taken || Instant::now() >= until {
+            return tried;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn try_once(file: &fs::File, operation: FlockOperation) -> Locked {
     match rustix::io::retry_on_intr(|| flock(file, operation)) {
         Ok(()) => Locked::Held,
         Err(rustix::io::Errno::WOULDBLOCK) => Locked::Taken,

@@ -39,6 +39,9 @@
 //! running process reads (`in-use`) or that this run used are kept. An entry is removed by one
 //! rename and deleted afterwards, so a killed run never leaves a partial entry.
 //!
+//! **Other users.** Nothing that another user wrote is trusted, followed or waited for (`trust`): an
+//! entry with such files is not used, and the run gets a private one.
+//!
 //! **Read-only caches** are read. Objects that are missing from them are fetched into a private
 //! directory that is removed with the run.
 
@@ -46,6 +49,7 @@ mod compact;
 mod entry;
 mod files;
 mod owner;
+mod trust;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use rustix::fs::FlockOperation;
 use super::{
     entry::{LAST_USE_PRECISION, open_lock},
     files::{LAYOUT, Locked, failed, is_same_file, random_directory, try_flock},
+    trust,
 };
 use crate::{error::Error, sync::lock_unpoisoned};
 
@@ -78,6 +79,14 @@ impl Cache {
             .found()?
             .into_iter()
             .filter_map(|path| {
+                // What another user put there is neither read nor removed.
+                let checked = trust::check_entry(&self.dir, &path, false);
+                checked
+                    .or_else(|error| match error.kind() {
+                        io::ErrorKind::NotFound => Ok(()),
+                        _ => Err(error),
+                    })
+                    .ok()?;
                 // A directory without this file is not an entry, or is being removed.
                 let last_used = fs::metadata(path.join("in-use")).ok()?.modified().ok()?;
                 let repo = fs::read_to_string(path.join("url")).unwrap_or_default();
@@ -115,6 +124,7 @@ impl Cache {
     /// nothing if another run is already doing so.
     fn enforce_limit(&self, limit: u64, used: &BTreeSet<PathBuf>) -> Result<Pruned, Error> {
         let path = self.dir.join(LAYOUT).join("prune.lock");
+        trust::check_layout(&self.dir).map_err(|error| failed("use", &path, error))?;
         let lock = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         if try_flock(&lock, FlockOperation::NonBlockingLockExclusive) == Locked::Taken {
             return Ok(Pruned::default());
@@ -187,6 +197,9 @@ impl Cache {
 
     /// Deletes what a killed run left in the trash. Another process may be doing the same.
     fn remove_leftovers(&self) {
+        if trust::check_layout(&self.dir).is_err() {
+            return;
+        }
         let Ok(found) = fs::read_dir(self.dir.join(LAYOUT)) else {
             return;
         };
@@ -199,6 +212,10 @@ impl Cache {
 
     fn found(&self) -> Result<Vec<PathBuf>, Error> {
         let dir = self.dir.join(LAYOUT);
+        match trust::check_layout(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            checked => checked.map_err(|error| failed("use", &dir, error))?,
+        }
         match fs::read_dir(&dir) {
             Ok(found) => Ok(found.flatten().map(|found| found.path()).collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

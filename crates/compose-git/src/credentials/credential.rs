@@ -25,16 +25,12 @@ impl Credential {
         Self::header(&text).unwrap_or_else(|| Self(HeaderValue::from_static("Basic")))
     }
 
-    /// Creates a credential from a token, which takes the place of a password.
-    pub(super) fn token(secret: &str) -> Self {
-        Self::new(TOKEN_LOGIN, secret)
-    }
-
     /// Reads a variable's value: `TOKEN`, or `USER:TOKEN` for a host that expects a certain login.
-    pub(super) fn of_variable(value: &str) -> Self {
+    /// `user` is the login of a token alone, if one is known.
+    pub(super) fn of_variable(value: &str, user: Option<&str>) -> Self {
         match value.split_once(':') {
             Some((login, token)) => Self::new(login.trim(), token.trim()),
-            None => Self::token(value),
+            None => Self::new(user.unwrap_or(TOKEN_LOGIN), value.trim()),
         }
     }
 

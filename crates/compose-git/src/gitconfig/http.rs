@@ -8,6 +8,18 @@ use reqwest::Url;
 
 use super::pattern::matches;
 
+/// The files of certificates for one address.
+pub(crate) struct TlsFiles {
+    /// Trusted certificates.
+    pub(crate) authorities: Option<PathBuf>,
+    /// A directory of trusted certificates.
+    pub(crate) directory: Option<PathBuf>,
+    /// The client's certificate.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key.
+    pub(crate) key: Option<PathBuf>,
+}
+
 /// The settings in the order of the files, each with the address that it is for.
 #[derive(Debug, Default)]
 pub(super) struct HttpConfig(Vec<(Option<String>, HttpSetting)>);
@@ -15,6 +27,9 @@ pub(super) struct HttpConfig(Vec<(Option<String>, HttpSetting)>);
 enum HttpSetting {
     Proxy(String),
     Authorities(PathBuf),
+    Directory(PathBuf),
+    Certificate(PathBuf),
+    Key(PathBuf),
     /// `Name: value`; an empty header clears the list so far.
     Header(String),
     LowSpeedTime(u64),
@@ -39,6 +54,9 @@ impl HttpConfig {
             let one = [
                 last("proxy").map(HttpSetting::Proxy),
                 last("sslCAInfo").map(|path| HttpSetting::Authorities(expanded(&path, home))),
+                last("sslCAPath").map(|path| HttpSetting::Directory(expanded(&path, home))),
+                last("sslCert").map(|path| HttpSetting::Certificate(expanded(&path, home))),
+                last("sslKey").map(|path| HttpSetting::Key(expanded(&path, home))),
                 number("lowSpeedTime").map(HttpSetting::LowSpeedTime),
                 number("lowSpeedLimit").map(HttpSetting::LowSpeedLimit),
             ];
@@ -83,11 +101,29 @@ impl HttpConfig {
         })
     }
 
-    pub(super) fn authorities(&self, url: &Url) -> Option<PathBuf> {
-        self.best(Some(url), |key| match key {
-            HttpSetting::Authorities(path) => Some(path.clone()),
-            _ => None,
-        })
+    pub(super) fn tls(&self, url: &Url) -> TlsFiles {
+        let path = |pick: fn(&HttpSetting) -> Option<&PathBuf>| {
+            self.best(Some(url), |key| pick(key).cloned())
+                .filter(|path| !path.as_os_str().is_empty())
+        };
+        TlsFiles {
+            authorities: path(|key| match key {
+                HttpSetting::Authorities(path) => Some(path),
+                _ => None,
+            }),
+            directory: path(|key| match key {
+                HttpSetting::Directory(path) => Some(path),
+                _ => None,
+            }),
+            certificate: path(|key| match key {
+                HttpSetting::Certificate(path) => Some(path),
+                _ => None,
+            }),
+            key: path(|key| match key {
+                HttpSetting::Key(path) => Some(path),
+                _ => None,
+            }),
+        }
     }
 
     pub(super) fn low_speed(&self) -> (Option<u64>, Option<u64>) {
@@ -154,7 +190,7 @@ mod tests {
             Some("http://me:secret@all:3128")
         );
         assert_eq!(
-            config.authorities(&url("https://git.corp/x")),
+            config.tls(&url("https://git.corp/x")).authorities,
             Some(dir.path().join("ca.pem"))
         );
         assert_eq!(config.low_speed(), (Some(5), None));

@@ -1,20 +1,21 @@
 //! Resolves the address to connect to, and a login for it, by git's own configuration.
 
-use compose_model::RepoUrl;
+use compose_model::{RepoUrl, url::Scheme};
 use reqwest::Url;
 
 use crate::{
-    credentials::Credential,
+    credentials::{AddressLogin, Credential},
     error::{Detour, Error, SettingProblem},
     run::Run,
 };
 
-/// Returns the address to which git's configuration rewrites the repo's, and the login in it.
-pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Credential>), Error> {
+/// Returns the address to connect to, without a login: the repo's, or what git's configuration
+/// rewrites it to. The login in it goes with it.
+pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, AddressLogin), Error> {
     let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
-        return Ok((repo.clone(), None));
+        return Ok(split_user(repo.clone()));
     };
-    let (address, given) = split_login(&rewritten);
+    let (address, credential) = split_login(&rewritten);
     // The rewritten address is not shown: it may hold a secret.
     let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
         repo: repo.clone(),
@@ -28,7 +29,30 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, Option<Creden
         });
     }
     tracing::debug!(to = %url, "git's configuration rewrites the address");
-    Ok((url, given))
+    let (url, login) = split_user(url);
+    Ok((url, AddressLogin { credential, ..login }))
+}
+
+/// Splits the user name from an http address. With ssh it stays: it is a part of the connection.
+fn split_user(url: RepoUrl) -> (RepoUrl, AddressLogin) {
+    let is_http = matches!(url.scheme(), Scheme::Http | Scheme::Https);
+    let user = url.user().filter(|_| is_http).map(decoded);
+    let bare = user
+        .as_ref()
+        .and_then(|_| RepoUrl::parse(&url.without_user()).ok());
+    (
+        bare.unwrap_or(url),
+        AddressLogin {
+            user,
+            credential: None,
+        },
+    )
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// Splits the login from an address. `https://user:token@host/` is a common way to give CI jobs a
@@ -40,14 +64,9 @@ fn split_login(address: &str) -> (String, Option<Credential>) {
     let Some(mut url) = parsed else {
         return (address.to_owned(), None);
     };
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
     let credential = match url.password() {
-        Some(secret) => Credential::new(decode(url.username()), decode(secret)),
-        None => Credential::new(decode(url.username()), ""),
+        Some(secret) => Credential::new(decoded(url.username()), decoded(secret)),
+        None => Credential::new(decoded(url.username()), ""),
     };
     // Neither call fails for an address with a host.
     _ = url.set_username("");

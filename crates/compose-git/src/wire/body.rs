@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     connection::Wire,
+    opening::Opening,
     packets::{PacketScanner, ServerMessage},
 };
 use crate::sync::lock_unpoisoned;
@@ -28,6 +29,8 @@ pub(crate) struct Body {
     chunk: Bytes,
     ended: bool,
     packets: PacketScanner,
+    /// Set while the answer may begin with a handshake.
+    opening: Option<Opening>,
 }
 
 impl Body {
@@ -38,14 +41,26 @@ impl Body {
             chunk: Bytes::new(),
             ended: false,
             packets: PacketScanner::default(),
+            opening: None,
         }
     }
 
-    fn take(&mut self, chunk: Bytes) {
+    /// Creates the body of an answer that begins with a handshake.
+    pub(super) fn of_handshake(wire: Arc<Wire>, from: mpsc::Receiver<Event>) -> Self {
+        Self {
+            opening: Some(Opening::default()),
+            ..Self::new(wire, from)
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes, at_end: bool) {
         if let Some(said) = self.packets.observe(&chunk) {
             *lock_unpoisoned(&self.wire.said) = Some(said);
         }
-        self.chunk = chunk;
+        self.chunk = match &mut self.opening {
+            Some(opening) => opening.pass(chunk, at_end),
+            None => chunk,
+        };
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -58,11 +73,11 @@ impl Body {
         self.wire.waiting.store(false, Ordering::Relaxed);
         match event {
             Some(Event::Chunk(chunk)) => {
-                self.take(chunk);
+                self.take(chunk, false);
                 Ok(())
             }
             Some(Event::End(rest)) => {
-                self.take(rest);
+                self.take(rest, true);
                 self.ended = true;
                 if self.packets.is_cut() {
                     lock_unpoisoned(&self.wire.said).get_or_insert(ServerMessage::Cut);

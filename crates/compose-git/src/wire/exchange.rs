@@ -1,6 +1,6 @@
 //! One HTTP request and its answer: credentials, redirects and refusals.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use compose_model::{RepoUrl, text::escape};
@@ -11,12 +11,13 @@ use reqwest::{
 
 use crate::{
     credentials::{self, Keyring},
-    error::{Detour, Error, NotFollowed},
+    error::{Access, Detour, Error, NotFollowed},
     run::Run,
     wire::{
         MAX_SHOWN_MESSAGE, Wire,
         answers::{error_text, printable_url, retry_after},
         net_error,
+        tls::TlsSettings,
     },
 };
 
@@ -69,27 +70,43 @@ impl HttpExchange {
         let mut url = Url::parse(&url).map_err(|error| self.wire.network(error.to_string()))?;
         let mut redirects = 0;
         let mut moved = Moved::default();
+        let mut refused: Option<Refusal> = None;
         loop {
             let response = self.send(&method, &url, &headers, body.clone()).await?;
             match response.status() {
                 StatusCode::OK => {
                     self.report_move(&moved, &tail);
+                    if refused.is_some_and(|refused| refused.status == StatusCode::UNAUTHORIZED) {
+                        self.keyring.report_refused(&url);
+                    }
                     return self.accept(&method, url, response).await;
                 }
                 status if status.is_redirection() => {
                     redirects += 1;
                     url = self.redirect(&method, &url, &response, &tail, redirects)?;
+                    refused = None;
                     moved.follow(status, &url);
                 }
-                StatusCode::UNAUTHORIZED => {
-                    let tried = self.keyring.has_credential(&url);
-                    let challenged = self.keyring.next(&self.run, &url).await;
-                    if method != Method::GET || !challenged {
-                        return Err(self.unauthenticated(&url, tried, response).await);
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                    let sent = self.keyring.has_credential(&url);
+                    let asked = response.status() == StatusCode::UNAUTHORIZED;
+                    let refusal = match Refusal::read(response).await {
+                        Ok(refusal) => refusal,
+                        Err(passing) => return Err(self.overloaded(passing)),
+                    };
+                    // What the host answers to a credential says more than its answer to none.
+                    if sent || refused.is_none() {
+                        refused = Some(refusal);
                     }
-                    tracing::debug!(host = url.host_str(), "asked for credentials");
+                    // A host that hides a repo from a credential answers 403 or 404.
+                    let may_change = method == Method::GET && (asked || sent);
+                    if may_change && self.keyring.next(&self.run, &url).await {
+                        tracing::debug!(host = url.host_str(), "the next credential, or none, is tried");
+                        continue;
+                    }
+                    return Err(self.refused(&url, refused));
                 }
-                _ => return Err(self.error_for_status(&url, response).await),
+                _ => return Err(self.error_for_status(response).await),
             }
         }
     }
@@ -119,9 +136,12 @@ impl HttpExchange {
         // The time after connecting is bounded by the stall window: a server sends the head before
         // it looks for objects.
         let bound = self.run.stall().window + self.run.options.tuning.connect_timeout;
-        match tokio::time::timeout(bound, request.send()).await {
+        match tokio::time::timeout(bound, run.net.connections.lease(url).send(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(net_error::explain(self.wire.failed_at(), &error)),
+            Ok(Err(error)) => {
+                let trust = TlsSettings::of(&run.options, run.git_config(), url).trust();
+                Err(net_error::explain(self.wire.failed_at(), &error, trust))
+            }
             Err(_) => {
                 let why = format!(
                     "the server stalled: no answer within {:.1} s",
@@ -186,7 +206,7 @@ impl HttpExchange {
         let Some(last) = moved.last.as_ref().map(|url| printable_url(url, tail)) else {
             return;
         };
-        if !self.run.is_first_redirect_of(repo.as_str()) {
+        if !self.run.is_first(format!("redirect of {repo}")) {
             return;
         }
         tracing::info!("{repo} is redirected to {last}");
@@ -201,17 +221,20 @@ impl HttpExchange {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or("nothing");
-        if found.trim() != wanted_type(method) {
+        if !is_type(found, wanted_type(method)) {
             let found = escape(found, 80);
             let said = error_text(response).await;
-            let start = if said.is_empty() {
-                String::new()
+            let why = if is_dumb(&found, &said) {
+                "the server offers its files only (git's \"dumb\" HTTP protocol), not the smart protocol"
+                    .to_owned()
+            } else if said.is_empty() {
+                format!("the server sent {found}")
             } else {
-                format!(", starting: {said}")
+                format!("the server sent {found}, starting: {said}")
             };
             return Err(Error::NotGit {
                 at: self.wire.failed_at(),
-                why: format!("the server sent {found}{start}"),
+                why,
             });
         }
         let head = Head {
@@ -221,52 +244,103 @@ impl HttpExchange {
         Ok((head, response))
     }
 
-    async fn unauthenticated(&self, url: &Url, tried: bool, response: Response) -> Error {
-        let why = if tried {
-            "the credentials were refused"
-        } else if credentials::may_carry(url) {
-            "the server asks for credentials, and there are none"
-        } else {
-            "the server asks for credentials, which are not sent over plain http://"
-        };
-        let said = error_text(response).await;
-        Error::Unauthenticated {
-            at: self.wire.failed_at(),
-            access: self.keyring.access(url),
-            why: why.to_owned(),
-            said,
+    fn refused(&self, url: &Url, refusal: Option<Refusal>) -> Error {
+        let at = self.wire.failed_at();
+        let access = self.keyring.access(url);
+        let (status, said) = refusal.map_or((StatusCode::UNAUTHORIZED, String::new()), |refusal| {
+            (refusal.status, refusal.said)
+        });
+        match status {
+            StatusCode::FORBIDDEN => Error::Forbidden { at, access, said },
+            StatusCode::NOT_FOUND => Error::NotFound { at, access, said },
+            _ => {
+                let why = if credentials::may_carry(url) {
+                    "the server asks for credentials, and there are none"
+                } else {
+                    "the server asks for credentials, which are not sent over plain http://"
+                };
+                Error::Unauthenticated {
+                    at,
+                    access,
+                    why: why.to_owned(),
+                    said,
+                }
+            }
         }
     }
 
-    async fn error_for_status(&self, url: &Url, response: Response) -> Error {
+    fn overloaded(&self, passing: Passing) -> Error {
+        Error::Overloaded {
+            at: self.wire.failed_at(),
+            status: passing.status.as_u16(),
+            said: passing.said,
+            after: passing.after,
+        }
+    }
+
+    async fn error_for_status(&self, response: Response) -> Error {
         let at = self.wire.failed_at();
-        let status = response.status();
+        let status = response.status().as_u16();
         let after = retry_after(response.headers());
         let said = error_text(response).await;
-        match status.as_u16() {
-            403 => Error::Forbidden { at, said },
-            404 | 410 => {
-                let access = self.keyring.access(url);
-                Error::NotFound { at, access, said }
-            }
+        match status {
             407 => Error::ProxyLogin { at, said },
-            429 | 500..=599 => Error::Overloaded {
+            // 420: "enhance your calm"; 425: too early.
+            408 | 420 | 425 | 429 | 500..=599 => Error::Overloaded {
                 at,
-                status: status.as_u16(),
+                status,
                 said,
                 after,
             },
-            code => {
-                let said = if said.is_empty() {
-                    said
-                } else {
-                    format!("; {said}")
-                };
-                let why = format!("the server answered {code}{said}");
-                Error::NotGit { at, why }
-            }
+            410 => Error::NotFound {
+                at,
+                access: Access::default(),
+                said,
+            },
+            _ => Error::Status { at, status, said },
         }
     }
+}
+
+/// A refused request.
+struct Refusal {
+    status: StatusCode,
+    said: String,
+}
+
+/// A refusal that passes: the host limits the rate of requests.
+struct Passing {
+    status: StatusCode,
+    said: String,
+    after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads a 401, 403 or 404.
+    async fn read(response: Response) -> Result<Self, Passing> {
+        let status = response.status();
+        let after = retry_after(response.headers());
+        let said = error_text(response).await;
+        if status == StatusCode::FORBIDDEN && after.is_some() {
+            return Err(Passing { status, said, after });
+        }
+        Ok(Self { status, said })
+    }
+}
+
+/// Returns whether a content type is the wanted one: case and parameters do not matter.
+fn is_type(found: &str, wanted: &str) -> bool {
+    let essence = found.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Returns whether an answer to the handshake is the list of refs that a server of plain files has
+/// (`git update-server-info`): lines of an id, a tab and a name.
+fn is_dumb(content_type: &str, text: &str) -> bool {
+    let (id, rest) = text.split_at_checked(40).unwrap_or_default();
+    !is_type(content_type, "text/html")
+        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && rest.trim_start().starts_with("refs/")
 }
 
 /// The redirects that were followed.
@@ -324,6 +398,24 @@ mod tests {
         assert!(!follows("other/delete?all="));
         assert!(!follows("other/delete#"));
         assert!(!follows("other/info/refs?service=git-upload-pack#"));
+    }
+
+    #[test]
+    fn content_types_are_compared_without_case_and_parameters() {
+        let wanted = wanted_type(&Method::GET);
+        for found in [
+            wanted,
+            "Application/X-Git-Upload-Pack-Advertisement",
+            "application/x-git-upload-pack-advertisement; charset=utf-8",
+            " application/x-git-upload-pack-advertisement ;x",
+        ] {
+            assert!(is_type(found, wanted), "{found}");
+        }
+        assert!(!is_type(
+            "text/html; application/x-git-upload-pack-advertisement",
+            wanted
+        ));
+        assert!(!is_type("", wanted));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::BytesMut;
 use gix::error::ErrorExt as _;
 use gix::protocol::transport::client::blocking_io::http::{
     GetResponse, Http, PostBodyDataKind, PostResponse,
@@ -58,7 +57,12 @@ impl HttpLink {
     ) -> (PendingRequest, Body, oneshot::Receiver<Head>) {
         let (head_to, head) = oneshot::channel();
         let (to, from) = mpsc::channel(IN_FLIGHT);
-        let body = Body::new(Arc::clone(&self.exchange.wire), from);
+        let wire = Arc::clone(&self.exchange.wire);
+        let body = if method == Method::GET {
+            Body::of_handshake(wire, from)
+        } else {
+            Body::new(wire, from)
+        };
         let request = HttpRequest {
             method,
             url: url.to_owned(),
@@ -96,7 +100,6 @@ impl PendingRequest {
             head_to,
             to,
         } = self;
-        let opening = (request.method == Method::GET).then(BytesMut::new);
         runtime.spawn(async move {
             let wire = Arc::clone(&exchange.wire);
             let done = tokio::select! {
@@ -109,15 +112,12 @@ impl PendingRequest {
                 Ok((head, response)) => {
                     // The receiver of a POST is dropped.
                     _ = head_to.send(head);
-                    pump(&wire, &mut ChunkSource::Http(response, opening), &to).await
+                    pump(&wire, &mut ChunkSource::Http(response), &to).await
                 }
                 Err(error) => Err(error),
             };
             match done {
                 Ok(rest) => {
-                    // The connection's own task returns it to the pool, so it runs first: the next
-                    // request follows at once.
-                    tokio::task::yield_now().await;
                     // The reader may be gone; then the end does not matter.
                     _ = to.send(Event::End(rest)).await;
                 }

@@ -16,9 +16,14 @@ mod exchange;
 pub(crate) mod http;
 pub(crate) mod net;
 mod net_error;
+mod no_proxy;
+mod opening;
 mod packets;
 pub(crate) mod process;
+
 mod pump;
+mod reuse;
+mod tls;
 
 pub(crate) use connection::{Traffic, Wire};
 pub(crate) use packets::MAX_SHOWN_MESSAGE;

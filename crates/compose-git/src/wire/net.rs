@@ -1,38 +1,37 @@
 //! The HTTP clients. There is one for each combination of TLS, proxy and certificates, made on
 //! first use. Nearly every run has one, so that all repos of a host share its connections.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Mutex};
 
-use reqwest::{Client, NoProxy, Proxy, Url, redirect};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use reqwest::{Client, Proxy, Url, redirect};
+use rustls::RootCertStore;
 
 use crate::{
     error::{Error, FailedAt, SettingProblem},
     gitconfig::GitConfig,
     options::Options,
     sync::lock_unpoisoned,
+    wire::{
+        no_proxy::is_exempt,
+        reuse::{Connections, PreferFree},
+        tls::{self, TlsSettings},
+    },
 };
 
 /// The clients, or the reason why one could not be made.
 #[derive(Default)]
-pub(crate) struct HttpClients(Mutex<HashMap<ClientKey, Result<Client, SettingProblem>>>);
+pub(crate) struct HttpClients {
+    clients: Mutex<HashMap<ClientKey, Result<Client, SettingProblem>>>,
+    pub(super) connections: Connections,
+}
 
 /// The settings that a client is made for.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct ClientKey {
-    /// Whether the client loads certificates, which takes milliseconds.
-    tls: bool,
+    /// The client's certificates, if it needs any: to load them takes milliseconds.
+    tls: Option<TlsSettings>,
     /// The proxy from git's configuration; an empty one means no proxy. May hold a login.
     proxy: Option<String>,
-    /// The file of CA certificates from git's configuration.
-    authorities: Option<PathBuf>,
 }
 
 impl HttpClients {
@@ -44,17 +43,23 @@ impl HttpClients {
         at: FailedAt,
         url: &Url,
     ) -> Result<Client, Error> {
-        let proxy = config.proxy(url);
-        let way = if url.scheme() == "https" || proxy.is_some() || has_proxy(options) {
+        let proxy = match exempt(options) {
+            Some(hosts) if is_exempt(hosts, url) => Some(String::new()),
+            _ => config.proxy(url),
+        };
+        let through_proxy = match &proxy {
+            Some(address) => !address.is_empty(),
+            None => has_proxy(options),
+        };
+        let way = if url.scheme() == "https" || through_proxy {
             ClientKey {
-                tls: true,
+                tls: Some(TlsSettings::of(options, config, url)),
                 proxy,
-                authorities: config.authorities(url),
             }
         } else {
-            ClientKey::default()
+            ClientKey { tls: None, proxy }
         };
-        let mut clients = lock_unpoisoned(&self.0);
+        let mut clients = lock_unpoisoned(&self.clients);
         let made = clients.entry(way.clone()).or_insert_with(|| build(options, &way));
         made.clone().map_err(|source| Error::Setting {
             repo: at.repo,
@@ -64,7 +69,7 @@ impl HttpClients {
 
     /// Returns whether any client was made. A run that finds everything in the cache makes none.
     pub(crate) fn is_used(&self) -> bool {
-        !lock_unpoisoned(&self.0).is_empty()
+        !lock_unpoisoned(&self.clients).is_empty()
     }
 }
 
@@ -79,8 +84,13 @@ fn has_proxy(options: &Options) -> bool {
     names.any(|name| options.variable(name).is_some())
 }
 
-/// Returns the proxies. git's configuration takes precedence over the variables, and hosts in
-/// `NO_PROXY` are exempt from both.
+/// Returns the hosts that are contacted without a proxy, by git's configuration or the variables.
+fn exempt(options: &Options) -> Option<&str> {
+    let names = ["NO_PROXY", "no_proxy"];
+    names.iter().find_map(|name| options.utf8_variable(name))
+}
+
+/// Returns the proxies. git's configuration takes precedence over the variables.
 fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, SettingProblem> {
     let first = |names: &[&'static str]| {
         let mut set = names
@@ -102,10 +112,8 @@ fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, Se
             [https, http].into_iter().flatten().collect::<Result<_, _>>()?
         }
     };
-    let exempt = first(&["NO_PROXY", "no_proxy"]).and_then(|(_, hosts)| NoProxy::from_string(hosts));
     named
         .into_iter()
-        .map(|proxy| proxy.map(|proxy| proxy.no_proxy(exempt.clone())))
         .collect::<Result<_, _>>()
         .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
@@ -118,10 +126,33 @@ fn proxy_address(name: &'static str, text: &str) -> Result<Url, SettingProblem> 
     } else {
         format!("http://{text}")
     };
-    Url::parse(&whole)
+    Url::parse(&with_plain_login(&whole))
         .ok()
         .filter(|url| SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
         .ok_or(SettingProblem::Proxy { name })
+}
+
+/// Encodes the characters of a login that would end it in a URL, such as the backslash of
+/// `DOMAIN\\user`. As for curl, the login ends at the last `@`.
+fn with_plain_login(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let Some((login, host)) = rest.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    let mut plain = String::new();
+    for c in login.chars() {
+        match c {
+            '\\' => plain.push_str("%5C"),
+            '/' => plain.push_str("%2F"),
+            '#' => plain.push_str("%23"),
+            '?' => plain.push_str("%3F"),
+            '@' => plain.push_str("%40"),
+            c => plain.push(c),
+        }
+    }
+    format!("{scheme}://{plain}@{host}")
 }
 
 fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
@@ -135,63 +166,45 @@ fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
         .connect_timeout(options.tuning.connect_timeout)
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
+        .connector_layer(PreferFree)
         .no_proxy();
     for proxy in proxies(options, way.proxy.as_deref())? {
         builder = builder.proxy(proxy);
     }
-    let roots = if way.tls {
-        roots(options, way.authorities.as_deref())?
-    } else {
-        RootCertStore::empty()
+    let config = match &way.tls {
+        Some(settings) => settings.client()?,
+        None => tls::base(RootCertStore::empty(), Vec::new())?,
     };
     builder
-        .tls_backend_preconfigured(tls(roots)?)
+        .tls_backend_preconfigured(config)
         .build()
         .map_err(|error| SettingProblem::Client(super::net_error::chain(&error)))
 }
 
-fn tls(roots: RootCertStore) -> Result<ClientConfig, SettingProblem> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Arc::new)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Returns the trusted certificates. `GIT_SSL_CAINFO` (or `http.sslCAInfo`, over which it takes
-/// precedence) and `SSL_CERT_FILE` replace the machine's certificates, as for git and OpenSSL.
-/// Without them the machine's are used, and on a machine without any (slim images) Mozilla's.
-/// Verification cannot be switched off, neither by `GIT_SSL_NO_VERIFY` nor by `http.sslVerify`.
-fn roots(options: &Options, configured: Option<&Path>) -> Result<RootCertStore, SettingProblem> {
-    let mut roots = RootCertStore::empty();
-    let variable = |name: &'static str| Some((name, options.variable(name).map(Path::new)?));
-    let for_git = variable("GIT_SSL_CAINFO")
-        .or_else(|| configured.map(|path| ("http.sslCAInfo of git's configuration", path)));
-    let named = [for_git, variable("SSL_CERT_FILE")];
-    for (name, path) in named.iter().flatten() {
-        let unusable = |error| SettingProblem::Certificates {
-            name,
-            path: path.to_path_buf(),
-            source: Arc::new(error),
+    #[test]
+    fn a_proxys_login_may_hold_any_character() {
+        let parsed = |text: &str| {
+            let url = proxy_address("HTTPS_PROXY", text).unwrap();
+            (
+                url.username().to_owned(),
+                url.password().map(str::to_owned),
+                url.host_str().unwrap().to_owned(),
+            )
         };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(unusable)?;
-        let found: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unusable)?;
-        if roots.add_parsable_certificates(found).0 == 0 {
-            return Err(SettingProblem::NoCertificate {
-                name,
-                path: path.to_path_buf(),
-            });
-        }
+        let login = |user: &str, secret: &str| (user.to_owned(), Some(secret.to_owned()), "proxy".to_owned());
+        assert_eq!(
+            parsed("http://CORP\\me:s3cret@proxy:3128"),
+            login("CORP%5Cme", "s3cret")
+        );
+        assert_eq!(
+            parsed("CORP\\me:a/b#c?d@e@proxy:3128"),
+            login("CORP%5Cme", "a%2Fb%23c%3Fd%40e")
+        );
+        assert_eq!(parsed("http://me:p%40@proxy"), login("me", "p%40"));
+        assert_eq!(parsed("proxy:3128").2, "proxy");
     }
-    if named.iter().all(Option::is_none) {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if roots.is_empty() {
-        tracing::debug!("no certificates on this machine: Mozilla's are used");
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    Ok(roots)
 }

@@ -6,18 +6,19 @@ use compose_model::text::escape;
 use rustls::CertificateError;
 
 use super::packets::MAX_SHOWN_MESSAGE;
-use crate::error::{Error, FailedAt, exhausted};
+use crate::error::{Distrust, Error, FailedAt, exhausted};
 
 type Cause<'e> = &'e (dyn StdError + 'static);
 
-/// Returns the error for a request that got no answer or only a part of one.
-pub(crate) fn explain(at: FailedAt, error: &reqwest::Error) -> Error {
+/// Returns the error for a request that got no answer or only a part of one. `trust` is the setting
+/// that names trusted certificates, if there is one.
+pub(crate) fn explain(at: FailedAt, error: &reqwest::Error, trust: Option<&'static str>) -> Error {
     let causes = causes(error);
     if let Some(tls) = causes
         .iter()
         .find_map(|cause| cause.downcast_ref::<rustls::Error>())
     {
-        return untrusted(at, tls);
+        return untrusted(at, tls, trust);
     }
     // This machine has no file or thread left for a connection, whatever the server would have
     // answered.
@@ -63,42 +64,39 @@ pub(crate) fn explain(at: FailedAt, error: &reqwest::Error) -> Error {
     }
 }
 
-fn untrusted(at: FailedAt, error: &rustls::Error) -> Error {
-    const PRIVATE: &str = "for a private CA set SSL_CERT_FILE or GIT_SSL_CAINFO to its certificate";
-    use rustls::Error::{InvalidCertificate, InvalidMessage};
-    let (why, remedy) = match error {
-        InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
-            "the server's certificate has expired".to_owned(),
-            "renew it on the server, or correct this machine's clock if it is wrong",
-        ),
-        InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => (
-            format!("the server's certificate is for another host ({error})"),
-            "use the host's name from the certificate, or correct the certificate on the server",
-        ),
-        InvalidCertificate(CertificateError::UnknownIssuer) => (
-            "the server's certificate is signed by an authority that this machine does not trust".to_owned(),
-            PRIVATE,
-        ),
-        InvalidCertificate(_) => (
-            format!("the server's certificate is not valid ({error})"),
-            PRIVATE,
-        ),
-        InvalidMessage(_) => (
-            "the server does not use TLS on this port".to_owned(),
-            "check the address and its port",
-        ),
-        _ => (
-            format!("the TLS handshake failed ({error})"),
-            "check which versions the server supports: this program supports TLS 1.2 and 1.3",
-        ),
+fn untrusted(at: FailedAt, error: &rustls::Error, trust: Option<&'static str>) -> Error {
+    use rustls::{AlertDescription, Error as Tls};
+    let shown = || escape(&error.to_string(), MAX_SHOWN_MESSAGE);
+    let why = match error {
+        Tls::InvalidCertificate(problem) => match problem {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Distrust::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Distrust::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Distrust::OtherName(shown())
+            }
+            CertificateError::UnknownIssuer => Distrust::UnknownIssuer(trust),
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Distrust::Purpose(shown())
+            }
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Distrust::WeakKey(shown())
+            }
+            _ => Distrust::Invalid(shown()),
+        },
+        Tls::InvalidMessage(_) => Distrust::NoTls,
+        Tls::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown,
+        ) => Distrust::ClientCertificate,
+        _ => Distrust::Handshake(shown()),
     };
-    Error::Untrusted {
-        at,
-        why: escape(&why, MAX_SHOWN_MESSAGE),
-        remedy,
-    }
+    Error::Untrusted { at, why }
 }
 
 fn describe(error: &reqwest::Error, causes: &[Cause<'_>]) -> String {

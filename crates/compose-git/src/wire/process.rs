@@ -4,6 +4,8 @@
 //! caching then work alike for every transport, and a catalog that is garbage-collected or
 //! rewritten meanwhile cannot take objects away from a run.
 
+mod home;
+
 use std::{
     ffi::OsStr,
     io::{self, Write},
@@ -22,8 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    error::{Access, Error, FailedAt},
+    credentials::programs_environment,
+    error::{Access, Distrust, Error, FailedAt},
     options::Options,
+    run::Run,
     wire::{
         body::{Body, Event},
         connection::Wire,
@@ -35,8 +39,8 @@ use crate::{
 /// The most bytes of a program's error output that are kept.
 const LONGEST_STDERR: usize = 8 << 10;
 
-/// The only variables that `ssh` inherits. It needs neither the cloud's secrets nor our tokens, and
-/// `GIT_SSH_COMMAND` and the like must not change which program runs.
+/// The only variables that `ssh` inherits. It needs neither the cloud's secrets nor our tokens. A
+/// program that the user named for git gets more: it may be a script.
 const SSH_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
@@ -51,14 +55,15 @@ const SSH_VARIABLES: [&str; 9] = [
 
 /// Starts the program for `url`; errors name `wire.repo`.
 pub(crate) fn connect(
-    options: &Options,
+    run: &Run,
     wire: Arc<Wire>,
     url: &RepoUrl,
     runtime: &Handle,
 ) -> Result<(Body, Stdin), Error> {
     let repo = wire.repo.clone();
+    let options = &run.options;
     let (program, mut command) = match url.scheme() {
-        Scheme::Ssh => ("ssh", ssh(options, url)),
+        Scheme::Ssh => ("ssh", ssh(run, url)),
         _ => ("git", upload_pack(options, &wire, url)?),
     };
     command
@@ -93,7 +98,7 @@ pub(crate) fn connect(
     });
     let stderr_text = runtime.spawn(read_stderr(stderr));
     let (to, from) = mpsc::channel(IN_FLIGHT);
-    let body = Body::new(Arc::clone(&wire), from);
+    let body = Body::of_handshake(Arc::clone(&wire), from);
     let scheme = url.scheme();
     runtime.spawn(async move {
         let done = pump(&wire, &mut ChunkSource::Process(stdout), &to).await;
@@ -176,6 +181,14 @@ fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
         .collect();
     let text = escape(&lines.join("; "), MAX_SHOWN_MESSAGE);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    // OpenSSH refuses to start without an entry in /etc/passwd.
+    if scheme == Scheme::Ssh && has(&["No user exists for uid", "you don't exist, go away"]) {
+        return Error::Program {
+            repo: at.repo,
+            program: "ssh",
+            source: io::Error::new(io::ErrorKind::Unsupported, text),
+        };
+    }
     let is_missing = has(&[
         "does not appear to be a git repository",
         "not a git repository",
@@ -215,8 +228,7 @@ fn classify_failure(at: FailedAt, scheme: Scheme, said: &str) -> Error {
     ]) {
         return Error::Untrusted {
             at,
-            why: format!("the host's key is not the known one: {text}"),
-            remedy: "add the host's key to known_hosts (ssh-keyscan shows it; compare it with the one the host publishes)",
+            why: Distrust::HostKey(text),
         };
     }
     if has(&[
@@ -250,23 +262,81 @@ fn clean_command(program: &str, options: &Options, names: &[&str]) -> Command {
     command
 }
 
-fn ssh(options: &Options, url: &RepoUrl) -> Command {
-    let mut command = clean_command("ssh", options, &SSH_VARIABLES);
-    let seconds = options.tuning.connect_timeout.as_secs().max(1);
-    command.args([
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        &format!("ConnectTimeout={seconds}"),
-        "-o",
-        "SendEnv=GIT_PROTOCOL",
-        "-T",
-    ]);
-    if let Some(port) = url.port() {
-        command.args(["-p", &port.to_string()]);
+/// Which options an ssh program takes, by git's names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SshVariant {
+    OpenSsh,
+    /// PuTTY's `plink`, with `-P` for the port.
+    Plink,
+    /// TortoiseGit's, which also needs `-batch`.
+    TortoisePlink,
+    /// Host and command only.
+    Simple,
+}
+
+/// Returns the variant that the user names, or else that of the program's name.
+fn ssh_variant(run: &Run, program: &str) -> SshVariant {
+    let named = run.options.utf8_variable("GIT_SSH_VARIANT");
+    let named = named.or_else(|| run.git_config().ssh_variant());
+    let name = named.filter(|name| *name != "auto").unwrap_or_else(|| {
+        let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+        name.strip_suffix(".exe").unwrap_or(name)
+    });
+    match name.to_ascii_lowercase().as_str() {
+        "plink" | "putty" => SshVariant::Plink,
+        "tortoiseplink" => SshVariant::TortoisePlink,
+        "simple" => SshVariant::Simple,
+        _ => SshVariant::OpenSsh,
+    }
+}
+
+/// Returns the command for ssh: `GIT_SSH_COMMAND`, `core.sshCommand`, `GIT_SSH` or `ssh`, in git's
+/// order.
+fn ssh(run: &Run, url: &RepoUrl) -> Command {
+    let options = &run.options;
+    let line = options
+        .utf8_variable("GIT_SSH_COMMAND")
+        .or_else(|| run.git_config().ssh_command());
+    let (mut command, name) = match (line, options.variable("GIT_SSH")) {
+        (Some(line), _) => {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("{line} \"$@\""), line]);
+            (
+                command,
+                line.split_whitespace().next().unwrap_or_default().to_owned(),
+            )
+        }
+        (None, Some(program)) => (Command::new(program), program.to_string_lossy().into_owned()),
+        (None, None) => (clean_command("ssh", options, &SSH_VARIABLES), "ssh".to_owned()),
+    };
+    if line.is_some() || options.variable("GIT_SSH").is_some() {
+        command
+            .env_clear()
+            .envs(programs_environment(options))
+            .env("GIT_PROTOCOL", "version=2");
+    }
+    let variant = ssh_variant(run, name.trim_matches(['\'', '"']));
+    let port = url.port().map(|port| port.to_string());
+    match variant {
+        SshVariant::OpenSsh => {
+            let seconds = options.tuning.connect_timeout.as_secs().max(1);
+            command.args(["-o", "BatchMode=yes", "-o"]);
+            command.arg(format!("ConnectTimeout={seconds}"));
+            command.args(["-o", "SendEnv=GIT_PROTOCOL", "-T"]);
+            command.args(port.iter().flat_map(|port| ["-p", port.as_str()]));
+            if line.is_none() && options.variable("GIT_SSH").is_none() {
+                command.args(home::arguments(options));
+            }
+            command.arg("--");
+        }
+        SshVariant::Plink | SshVariant::TortoisePlink => {
+            command.args((variant == SshVariant::TortoisePlink).then_some("-batch"));
+            command.args(port.iter().flat_map(|port| ["-P", port.as_str()]));
+        }
+        SshVariant::Simple => {}
     }
     let (login, path) = ssh_parts(url);
-    command.args(["--", &login, &format!("git-upload-pack {}", shell_quote(&path))]);
+    command.args([&login, &format!("git-upload-pack {}", shell_quote(&path))]);
     command
 }
 
@@ -359,6 +429,12 @@ mod tests {
         assert_eq!(parts("ssh://Me@Work:22/repo"), pair("Me@Work", "/repo"));
         assert_eq!(parts("ssh://host/~me/repo"), pair("host", "~me/repo"));
         assert_eq!(parts("ssh://git@[::1]/repo"), pair("git@::1", "/repo"));
+        // ssh compares the name with its `Host` lines by case.
+        assert_eq!(
+            parts("git@Catalogs-Work:org/repo"),
+            pair("git@Catalogs-Work", "org/repo")
+        );
+        assert_eq!(parts("ssh://Work/repo"), pair("Work", "/repo"));
     }
 
     #[test]
@@ -381,7 +457,11 @@ mod tests {
         ] {
             options.environment.insert(name.into(), "x".into());
         }
-        let command = ssh(&options, &RepoUrl::parse("git@host:repo").unwrap());
+        options.environment.remove(OsStr::new("GIT_SSH_COMMAND"));
+        options
+            .environment
+            .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
+        let command = ssh(&Run::new(options), &RepoUrl::parse("git@host:repo").unwrap());
         let command = command.as_std();
         let names: Vec<_> = command
             .get_envs()
@@ -398,6 +478,55 @@ mod tests {
     }
 
     #[test]
+    fn gits_settings_choose_the_ssh_program_and_its_options() {
+        let line = |variables: &[(&str, &str)]| {
+            let mut options = Options::new("unused");
+            let all = [
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("SECRET", "x"),
+                ("GIT_DIR", "/hostile"),
+            ];
+            for (name, value) in variables.iter().chain(&all) {
+                options.environment.insert(name.into(), value.into());
+            }
+            let command = ssh(
+                &Run::new(options),
+                &RepoUrl::parse("ssh://git@Host:22/r").unwrap(),
+            );
+            let command = command.as_std();
+            assert!(command.get_envs().all(|(name, _)| name != "GIT_DIR"));
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            words
+                .map(|word| word.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let open = "-o BatchMode=yes -o ConnectTimeout=10 -o SendEnv=GIT_PROTOCOL -T -p 22 -- git@Host git-upload-pack '/r'";
+        let configured = [
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_0", "ssh -i b"),
+        ];
+        assert_eq!(line(&[]), format!("ssh {open}"));
+        assert_eq!(line(&[("GIT_SSH", "/opt/my-ssh")]), format!("/opt/my-ssh {open}"));
+        let with = |more: &[(&'static str, &'static str)]| line(&[&configured[..], more].concat());
+        assert_eq!(with(&[]), format!("sh -c ssh -i b \"$@\" ssh -i b {open}"));
+        assert_eq!(with(&[("GIT_SSH", "other")]), with(&[]));
+        assert_eq!(
+            with(&[("GIT_SSH_COMMAND", "ssh -i a")]),
+            format!("sh -c ssh -i a \"$@\" ssh -i a {open}")
+        );
+        assert_eq!(
+            line(&[("GIT_SSH", "/x/plink.exe")]),
+            "/x/plink.exe -P 22 git@Host git-upload-pack '/r'"
+        );
+        assert_eq!(
+            line(&[("GIT_SSH", "ssh"), ("GIT_SSH_VARIANT", "simple")]),
+            "ssh git@Host git-upload-pack '/r'"
+        );
+    }
+
+    #[test]
     fn the_error_follows_from_the_message_of_ssh() {
         let at = FailedAt {
             repo: RepoUrl::parse("git@host:repo").unwrap(),
@@ -405,6 +534,10 @@ mod tests {
         };
         let code = |said: &str| classify_failure(at.clone(), Scheme::Ssh, said).exit_code().code();
         assert_eq!(code("Host key verification failed."), 69);
+        let no_user = classify_failure(at.clone(), Scheme::Ssh, "No user exists for uid 12345");
+        assert_eq!(no_user.exit_code().code(), 73);
+        assert_eq!(no_user.retryable(), crate::retry::Retryable::Never);
+        assert!(no_user.hint().unwrap().contains("/etc/passwd"), "{no_user}");
         assert_eq!(code("git@host: Permission denied (publickey)."), 77);
         assert!(matches!(
             classify_failure(

@@ -17,40 +17,17 @@ const HTTP_CHUNK: usize = 16 << 10;
 
 /// The source of an answer's chunks.
 pub(super) enum ChunkSource {
-    /// An HTTP answer. The buffer collects the start of a handshake until [`VERSION_1`] can be
-    /// recognized.
-    Http(reqwest::Response, Option<BytesMut>),
+    Http(reqwest::Response),
     Process(tokio::process::ChildStdout),
-}
-
-/// The start of a protocol 1 answer. Apart from the second line it is protocol 0; gix never
-/// requests protocol 1 and does not accept that line.
-const VERSION_1: &[u8] = b"001e# service=git-upload-pack\n0000000eversion 1\n";
-
-fn without_version_1(mut opening: BytesMut) -> Bytes {
-    if opening.starts_with(VERSION_1) {
-        let rest = opening.split_off(VERSION_1.len());
-        opening.truncate(VERSION_1.len() - b"000eversion 1\n".len());
-        opening.unsplit(rest);
-    }
-    opening.freeze()
 }
 
 impl ChunkSource {
     async fn next(&mut self, wire: &Wire) -> Result<Option<Bytes>, Error> {
         match self {
-            ChunkSource::Http(response, opening) => loop {
-                let chunk = response
-                    .chunk()
-                    .await
-                    .map_err(|error| net_error::explain(wire.failed_at(), &error))?;
-                let Some(bytes) = opening else { return Ok(chunk) };
-                bytes.extend_from_slice(chunk.as_deref().unwrap_or_default());
-                if chunk.is_none() || bytes.len() >= VERSION_1.len() {
-                    let bytes = opening.take().unwrap_or_default();
-                    return Ok((!bytes.is_empty()).then(|| without_version_1(bytes)));
-                }
-            },
+            ChunkSource::Http(response) => response
+                .chunk()
+                .await
+                .map_err(|error| net_error::explain(wire.failed_at(), &error, None)),
             ChunkSource::Process(stdout) => {
                 let mut chunk = BytesMut::with_capacity(64 << 10);
                 match stdout.read_buf(&mut chunk).await {

@@ -1,5 +1,6 @@
 //! The cache: warm, concurrent and offline runs, damage, and pruning.
 
+mod foreign;
 mod limit;
 
 use std::{

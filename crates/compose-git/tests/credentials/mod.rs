@@ -1,5 +1,6 @@
 //! Which secrets are sent to which host, and that none is ever shown.
 
+mod refusals;
 mod ssh;
 mod tls;
 
@@ -99,14 +100,15 @@ async fn the_error_for_a_refused_token_does_not_show_it() {
     let error = fetch(&options, &server.url("repo"), &commit).await.unwrap_err();
     let text = format!("{error} {error:?} {:?} {options:?}", error.hint());
     assert!(
-        text.contains("the credentials were refused") && text.contains("who are you"),
+        text.contains("the token of `BITOPS_COMPOSE_TOKEN_127_0_0_1` was refused")
+            && text.contains("who are you"),
         "{text}"
     );
     assert!(
         !text.contains("s3cret") && !text.contains(&basic("x-access-token", "wrong-s3cret")[6..]),
         "{text}"
     );
-    assert_eq!(server.count(), 1, "never tried again");
+    assert_eq!(server.count(), 2, "with the token and without; never tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

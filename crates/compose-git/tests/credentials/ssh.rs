@@ -39,7 +39,6 @@ async fn ssh_gets_only_the_variables_that_it_needs() {
         "AWS_SECRET_ACCESS_KEY",
         "GITHUB_TOKEN",
         "BITOPS_COMPOSE_TOKEN_HOST",
-        "GIT_SSH_COMMAND",
         "GIT_DIR",
     ] {
         options.environment.insert(name.into(), "s3cret".into());

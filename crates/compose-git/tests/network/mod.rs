@@ -113,6 +113,30 @@ async fn temporary_failures_are_retried_and_received_objects_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn statuses_that_pass_are_retried() {
+    for (status, headers) in [
+        ("408 Request Timeout", &[][..]),
+        ("420 Enhance Your Calm", &[]),
+        ("425 Too Early", &[]),
+        ("403 Forbidden", &[("retry-after", "3")]),
+        ("502 Bad Gateway", &[]),
+    ] {
+        let scene = scene();
+        let count = AtomicUsize::new(0);
+        let server = scene.server(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+            0 => answer(status, headers, ""),
+            _ => Action::Serve,
+        });
+        scene.run(&server, scene.lab.options()).await.unwrap();
+        let waits = scene.lab.waits.0.lock().unwrap().clone();
+        assert_eq!(waits.len(), 1, "{status}");
+        if !headers.is_empty() {
+            assert_eq!(waits[0], Duration::from_secs(3), "{status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retries_are_limited_and_absurd_waits_are_refused() {
     let scene = scene();
     let (error, count) = scene
@@ -171,7 +195,25 @@ async fn permanent_failures_are_not_retried() {
             "Log in to Corp",
         ),
         (answer("200 OK", &[], ""), ExitCode::Unreachable, "nothing"),
-        (answer("204 No Content", &[], ""), ExitCode::Unreachable, "204"),
+        (
+            answer("204 No Content", &[], ""),
+            ExitCode::Unreachable,
+            "connecting: the server answered 204",
+        ),
+        (
+            answer("418 I'm a teapot", &[], "short"),
+            ExitCode::Unreachable,
+            "connecting: the server answered 418 (it said: short)",
+        ),
+        (
+            answer(
+                "200 OK",
+                &[("content-type", "text/plain")],
+                "0123456789012345678901234567890123456789\trefs/heads/main\n",
+            ),
+            ExitCode::Unreachable,
+            "git's \"dumb\" HTTP protocol",
+        ),
         (
             answer("501 Not Implemented", &[], ""),
             ExitCode::Unreachable,
