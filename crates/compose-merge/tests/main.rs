@@ -3,6 +3,7 @@
 mod cases;
 mod corpus;
 mod damaged;
+mod folds;
 mod odd;
 mod oracle;
 mod properties;
