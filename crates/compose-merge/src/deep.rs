@@ -1,6 +1,6 @@
 //! The deep merge by meaning: it decides which contribution's text each place of the result takes.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use super::{
     identity,
@@ -219,26 +219,33 @@ impl DeepMerger<'_, '_> {
         let value = |index: usize| self.value(at(index));
 
         let first = in_play[0];
-        let mut conflicts = Vec::new();
-        for higher in &in_play[1..] {
-            let differs = |lower: &&usize| {
-                **lower < *higher && !is_merged(**lower, *higher) && value(**lower) != value(*higher)
-            };
-            if let Some(lower) = in_play.iter().find(differs) {
-                let place = |contribution: usize| {
-                    let key = self.entry(contribution, places[&contribution].0).key;
-                    let line = self.trees[contribution].line(self.node((contribution, key)).start);
-                    KeyPlace { contribution, line }
-                };
-                conflicts.push(KeyConflict {
-                    key: self.path.join("."),
-                    lower: place(*lower),
-                    higher: place(*higher),
-                });
-            }
-        }
+        let (standing, visited, budget) = (self.standing, Cell::new(self.visited), self.budget);
+        let conflicts = standing.conflicts(
+            &all,
+            |lower, higher| !is_merged(lower, higher),
+            |lower, higher| !is_merged(lower, higher) && value(lower) != value(higher),
+            |lower, higher| {
+                let is_other = higher.iter().any(|higher| !is_merged(lower, *higher));
+                let higher: Vec<NodeRef> = higher.iter().map(|index| at(*index)).collect();
+                is_other || self.is_replaced(at(lower), &higher, &visited, budget)
+            },
+        );
+        let place = |contribution: usize| {
+            let key = self.entry(contribution, places[&contribution].0).key;
+            let line = self.trees[contribution].line(self.node((contribution, key)).start);
+            KeyPlace { contribution, line }
+        };
+        let conflicts: Vec<KeyConflict> = conflicts
+            .into_iter()
+            .map(|(lower, higher)| KeyConflict {
+                key: self.path.join("."),
+                lower: place(lower),
+                higher: place(higher),
+            })
+            .collect();
         let conflict = !conflicts.is_empty();
-        self.conflicts.append(&mut conflicts);
+        self.visited = visited.get();
+        self.conflicts.extend(conflicts);
 
         let out: Vec<usize> = all
             .iter()
@@ -277,6 +284,31 @@ impl DeepMerger<'_, '_> {
         let found = tree.get(node, field)?;
         tree.value(found)?;
         Some(tree.values[found])
+    }
+
+    /// Returns whether higher contributions of a key, merged over a lower one, leave nothing of it: one of them is not a mapping, or
+    /// they set every key of it.
+    fn is_replaced(&self, lower: NodeRef, higher: &[NodeRef], visited: &Cell<usize>, budget: usize) -> bool {
+        let mergeable = |(index, node): NodeRef| self.trees[index].is_mergeable(node);
+        let entries = |(index, node): NodeRef| {
+            let tree = &self.trees[index];
+            let entries = tree.entries(tree.resolve(node), self.values);
+            visited.set(visited.get() + entries.len());
+            entries
+                .into_iter()
+                .map(move |loaded| (loaded.key, (index, self.entry(index, loaded).value)))
+        };
+        if !mergeable(lower) || !higher.iter().all(|at| mergeable(*at)) {
+            return true;
+        }
+        if visited.get() > budget {
+            return false;
+        }
+        let above: Vec<HashMap<ValueId, NodeRef>> = higher.iter().map(|at| entries(*at).collect()).collect();
+        entries(lower).all(|(key, value)| {
+            let setters: Vec<NodeRef> = above.iter().filter_map(|map| map.get(&key).copied()).collect();
+            !setters.is_empty() && self.is_replaced(value, &setters, visited, budget)
+        })
     }
 
     /// Records the leaf keys of a node that is used unchanged.

@@ -39,6 +39,63 @@ impl Standing {
     /// settles a conflict. `clash` says whether two contributions exclude each other: two mappings do not, as they are
     /// merged.
     pub(super) fn in_play(&self, all: &[usize], clash: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+        let stay = self.not_yielding(all, &clash);
+        let falls = |lower: &usize| {
+            let mut higher = stay.iter().filter(|higher| *higher > lower);
+            higher.any(|higher| self.overrides(*higher, *lower) && clash(*lower, *higher))
+        };
+        stay.iter().filter(|lower| !falls(lower)).copied().collect()
+    }
+
+    /// Returns the conflicts between contributions of `all` (lowest first): each contribution that is in one, with the lowest one
+    /// that it conflicts with.
+    ///
+    /// `differ` says whether two contributions have different values that exclude each other. Higher contributions that override
+    /// both settle the conflict only if the result is the same whichever of the two they override: `replaced` says whether
+    /// contributions together leave nothing of a lower one.
+    pub(super) fn conflicts(
+        &self,
+        all: &[usize],
+        clash: impl Fn(usize, usize) -> bool,
+        differ: impl Fn(usize, usize) -> bool,
+        mut replaced: impl FnMut(usize, &[usize]) -> bool,
+    ) -> Vec<(usize, usize)> {
+        let stay = self.not_yielding(all, &clash);
+        let mut is_conflict = |lower: usize, higher: usize| {
+            if self.between(lower, higher) != Precedence::Conflict || !differ(lower, higher) {
+                return false;
+            }
+            let above_both = |index: usize| {
+                index > higher && self.overrides(index, lower) && self.overrides(index, higher)
+            };
+            let is_gone = |side: usize| {
+                stay.iter().any(|index| {
+                    *index > side
+                        && self.overrides(*index, side)
+                        && clash(side, *index)
+                        && !above_both(*index)
+                })
+            };
+            if is_gone(lower) || is_gone(higher) {
+                return false;
+            }
+            let settling: Vec<usize> = stay.iter().copied().filter(|index| above_both(*index)).collect();
+            settling.is_empty() || !replaced(lower, &settling) || !replaced(higher, &settling)
+        };
+        let mut conflicts = Vec::new();
+        for (place, higher) in stay.iter().enumerate() {
+            let lower = stay[..place].iter().find(|lower| is_conflict(**lower, *higher));
+            conflicts.extend(lower.map(|lower| (*lower, *higher)));
+        }
+        conflicts
+    }
+
+    fn overrides(&self, higher: usize, lower: usize) -> bool {
+        self.between(lower, higher) == Precedence::HigherWins
+    }
+
+    /// Returns the contributions that do not yield to a lower one.
+    fn not_yielding(&self, all: &[usize], clash: &impl Fn(usize, usize) -> bool) -> Vec<usize> {
         let mut stay: Vec<usize> = Vec::with_capacity(all.len());
         for higher in all {
             let yields = |lower: &usize| {
@@ -48,16 +105,7 @@ impl Standing {
                 stay.push(*higher);
             }
         }
-        let falls = |(place, lower): (usize, &usize)| {
-            stay[place + 1..].iter().any(|higher| {
-                self.between(*lower, *higher) == Precedence::HigherWins && clash(*lower, *higher)
-            })
-        };
-        stay.iter()
-            .enumerate()
-            .filter(|it| !falls(*it))
-            .map(|(_, lower)| *lower)
-            .collect()
+        stay
     }
 }
 

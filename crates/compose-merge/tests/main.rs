@@ -4,6 +4,7 @@ mod cases;
 mod corpus;
 mod damaged;
 mod encodings;
+mod folds;
 mod odd;
 mod oracle;
 mod properties;
