@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::local_file::{self, resolve_below};
 use compose_git::{Repo, Snapshot};
 use compose_model::{Diagnostic, ExitCode, Failure, ObjectId, SourceSpec, VerifyMode, env, text};
 use compose_plan::{
@@ -14,6 +15,9 @@ use compose_plan::{
     resolve::{Kind, Resolved},
 };
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
+
+/// The greatest file of keys that is read, in bytes.
+const MAX_KEYS_SIZE: u64 = 4 << 20;
 
 /// Checks signatures with the trusted keys of a run. Each file of keys is read once.
 pub struct Verifier {
@@ -79,10 +83,28 @@ impl Verifier {
         let Some(verify) = &spec.verify else {
             return Ok((Needs::Either, self.for_all.clone()));
         };
-        let own = verify.keys.as_ref().map(|keys| self.root.join(keys));
+        let own = match &verify.keys {
+            Some(keys) => Some(self.own_keys(keys)?),
+            None => None,
+        };
         match own.or_else(|| self.for_all.clone()) {
             Some(keys) => Ok((Needs::These(verify.mode), Some(keys))),
             None => Err(no_keys(spec)),
+        }
+    }
+
+    /// Returns the path of the file that an entry's `keys` names. A relative one stays in the operations repo.
+    fn own_keys(&self, keys: &Path) -> Result<PathBuf, Diagnostic> {
+        let path = self.root.join(keys);
+        if keys.is_absolute() {
+            return Ok(path);
+        }
+        match resolve_below(&path, &[&self.root]) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(cannot_read(&path, error).hint(
+                "name a file of the operations repo, or one in the image or a mount by its absolute path",
+            )),
+            // What else is wrong with it shows when it is read.
+            _ => Ok(path),
         }
     }
 
@@ -135,14 +157,17 @@ impl Verifier {
 }
 
 fn read_keys(path: &Path) -> Result<Keys, Failure> {
-    let bytes = fs::read(path).map_err(|error| {
-        Diagnostic::because_of(
-            format!("cannot read the trusted keys in {}", path.display()),
-            error,
-        )
-        .hint("the file comes from the image, a mount or the operations repo")
+    let bytes = local_file::read(path, MAX_KEYS_SIZE).map_err(|error| {
+        cannot_read(path, error).hint("the file comes from the image, a mount or the operations repo")
     })?;
     Ok(Keys::parse(&path.display().to_string(), &bytes)?)
+}
+
+fn cannot_read(path: &Path, error: io::Error) -> Diagnostic {
+    Diagnostic::because_of(
+        format!("cannot read the trusted keys in {}", path.display()),
+        error,
+    )
 }
 
 fn no_keys(spec: &SourceSpec) -> Diagnostic {
