@@ -145,10 +145,7 @@ fn masked_json_is_json_for_every_command() {
         }
     }
     let shown = run(&world, &["explain", "nowhere"], 65);
-    assert!(
-        shown.stderr.contains(r#""message":"\"\\ nowhere""#),
-        "{shown}"
-    );
+    assert!(shown.stderr.contains(r#""message":"\"\\ nowhere""#), "{shown}");
 }
 
 #[test]
