@@ -8,7 +8,7 @@ use std::{future::Future, time::Duration};
 use compose_model::{Cancel, Diagnostic, ExitCode, Failure};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::signals;
+use crate::{report::end_progress, signals};
 
 /// How long a cancelled run may take to remove what it staged. Blocked sockets are not waited for.
 const GRACE: Duration = Duration::from_millis(700);
@@ -67,6 +67,7 @@ pub(crate) fn run_before_launch<T>(
         let _ = tokio::time::timeout(GRACE, work).await;
         Err(signals::stopped_by(name, code).into())
     });
+    end_progress();
     if result.is_ok() {
         // All work is done. With its threads gone a signal can only wait for this one, and is not lost in the exec that follows.
         runtime.shutdown_timeout(GRACE);

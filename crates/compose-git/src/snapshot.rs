@@ -121,12 +121,6 @@ impl Snapshot {
         self.0.listed.iter().find(|listed| listed.root == *root)
     }
 
-    /// Returns the names of the directories at the commit's top, except invalid ones.
-    pub fn top_directories(&self) -> Vec<String> {
-        let all = self.lister().directories(&Vec::new());
-        all.into_iter().map(|(name, _)| name).collect()
-    }
-
     /// Returns the bytes of one file, with symlinks followed, or `None` if there is no such file.
     pub fn file(&self, path: &TreePath) -> Result<Option<Vec<u8>>, Error> {
         let mut missing = Missing::default();

@@ -97,6 +97,9 @@ fn parse_revoked(file_name: &str, bytes: &[u8]) -> Result<Vec<KeyData>, Vec<Diag
 struct File {
     name: Arc<str>,
     text: Arc<str>,
+    /// The text for places in messages, with every character hidden. A config can name any file, and
+    /// a message must not show what is in it.
+    hidden: Arc<str>,
 }
 
 impl File {
@@ -105,6 +108,7 @@ impl File {
             Ok(text) => Ok(Self {
                 name: name.into(),
                 text: text.into(),
+                hidden: hide(text).into(),
             }),
             Err(_) => Err(vec![Diagnostic::error(format!("{name} is no text")).hint(
                 "OpenPGP keys are read in their armoured form: `gpg --armor --export`",
@@ -132,10 +136,19 @@ impl File {
         let start = self.offset(part);
         Diagnostic::error(message).with_place(Place {
             file: Arc::clone(&self.name),
-            text: Arc::clone(&self.text),
+            text: Arc::clone(&self.hidden),
             span: start..start + part.len(),
         })
     }
+}
+
+/// Replaces each byte of a text by `*`, except for white space.
+fn hide(text: &str) -> String {
+    let hidden = |c: char| match c {
+        ' ' | '\t' | '\n' | '\r' => c.to_string(),
+        _ => "*".repeat(c.len_utf8()),
+    };
+    text.chars().map(hidden).collect()
 }
 
 fn armoured(file: &File, label: &str, line: &str, block: &str, keys: &mut Keys) -> Result<(), Diagnostic> {
@@ -145,9 +158,7 @@ fn armoured(file: &File, label: &str, line: &str, block: &str, keys: &mut Keys) 
             .hint("take it out, make a new one, and put its public key here: this one must count as known to others"));
     }
     if label != "PGP PUBLIC KEY BLOCK" {
-        return Err(file
-            .error(format!("`{}` is no public key", text::escape(label, 80)), line)
-            .hint(EXAMPLE));
+        return Err(file.error("the block is no public key", line).hint(EXAMPLE));
     }
     #[cfg(feature = "openpgp")]
     {
@@ -178,10 +189,7 @@ fn allowed_line(file: &File, line: &str, keys: &mut Keys) -> Result<(), Diagnost
     }
     if principals.starts_with('@') {
         return Err(file
-            .error(
-                format!("`{}` is no name", text::escape(principals, 80)),
-                principals,
-            )
+            .error("a word that starts with `@` is no name", principals)
             .hint(
                 "the only such word is `@revoked`; an authority is not supported: name the keys themselves",
             ));
@@ -291,12 +299,7 @@ fn option(file: &File, option: &str, limits: &mut Limits) -> Result<(), Diagnost
                 Some(near) => format!("did you mean `{near}`?"),
                 None => EXAMPLE.to_owned(),
             };
-            return Err(file
-                .error(
-                    format!("`{}` is no option of a key", text::escape(name, 80)),
-                    option,
-                )
-                .hint(hint));
+            return Err(file.error("this is no option of a key", option).hint(hint));
         }
     }
     Ok(())

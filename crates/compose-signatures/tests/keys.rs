@@ -68,14 +68,14 @@ fn every_mistake_is_told_with_its_place() {
             "4:1 the key is missing",
             "5:1 the key is missing",
             "6:17 the key cannot be read: Base64 encoding error: invalid Base64 length",
-            "7:5 `namespace` is no option of a key",
+            "7:5 this is no option of a key",
             "8:5 certificate authorities are not supported",
             "9:5 `namespaces` needs a value in quotes",
             "10:5 the value of `valid-before` is no time",
             "11:20 `namespaces` is given twice",
             "12:5 `valid-before` is not after `valid-after`",
             "13:5 a quote is not closed",
-            "14:1 `@cert-authority` is no name",
+            "14:1 a word that starts with `@` is no name",
             "15:3 the key is missing",
             "16:13 the key cannot be read: unknown algorithm",
         ]
@@ -98,7 +98,7 @@ fn files_that_are_no_list_of_keys_are_told_apart() {
         ),
         (
             "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-            "1:1 `CERTIFICATE` is no public key",
+            "1:1 the block is no public key",
         ),
     ] {
         assert_eq!(errors(text), [expected], "{text:?}");

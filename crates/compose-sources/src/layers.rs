@@ -42,7 +42,7 @@ pub(crate) fn layers(
             Ok((tree, layers)) => {
                 let hooks = |layer: &Layer| layer.files.iter().any(|file| is_hook(&file.path));
                 let top = if layers.iter().any(hooks) {
-                    source.snapshot.top_directories()
+                    source.snapshot.directories()
                 } else {
                     Vec::new()
                 };

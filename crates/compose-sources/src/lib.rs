@@ -56,6 +56,7 @@ mod discovery;
 mod gather;
 mod gathered;
 mod layers;
+mod local_file;
 mod lock_file;
 mod moved;
 mod nested;

@@ -12,12 +12,20 @@ use std::{
 use compose_model::{Failure, TreePath, file_name};
 use compose_plan::lock::Lock;
 
-use crate::wording;
+use crate::{
+    local_file::{self, resolve_below},
+    wording,
+};
+
+/// The greatest lock that is read, in bytes. The parser has a lower bound and a better message.
+const MAX_SIZE: u64 = 16 << 20;
 
 /// The lock file of an environment, whether or not it exists.
 #[derive(Clone, Debug)]
 pub struct LockFile {
     path: PathBuf,
+    /// The operations repo's root.
+    root: PathBuf,
     /// The name for messages, such as `dev/bitops.lock.yaml`.
     name: Arc<str>,
 }
@@ -27,6 +35,7 @@ impl LockFile {
     pub fn of(root: &Path, environment: &TreePath) -> Self {
         Self {
             path: root.join(environment.as_str()).join(file_name::LOCK),
+            root: root.to_owned(),
             name: format!("{environment}/{}", file_name::LOCK).into(),
         }
     }
@@ -41,9 +50,16 @@ impl LockFile {
         &self.path
     }
 
+    /// Returns the path of the file itself. A link may lead to another file of the operations repo, or of
+    /// an environment that is a link itself.
+    fn resolved(&self) -> io::Result<PathBuf> {
+        let environment = self.path.parent().unwrap_or(&self.root);
+        resolve_below(&self.path, &[&self.root, environment])
+    }
+
     /// Reads the bytes; `None` if the file does not exist.
     pub fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match fs::read(&self.path) {
+        match self.resolved().and_then(|path| local_file::read(&path, MAX_SIZE)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => Ok(None),
             Err(error) => Err(wording::unreadable_lock(&self.name, error).into()),
@@ -74,10 +90,17 @@ impl LockFile {
     pub fn write(&self, lock: &Lock) -> Result<bool, Failure> {
         let text = lock.to_text();
         // If the user made it a link, its target is written.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let path = match self.resolved() {
+            Ok(path) => path,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.path.is_symlink() => {
+                self.path.clone()
+            }
+            Err(error) => return Err(wording::lock_elsewhere(&self.name, error).into()),
+        };
         // Line ends that git converted on checkout (`core.autocrlf`) do not count as a change.
         let same = |there: String| there.replace("\r\n", "\n") == text;
-        if fs::read_to_string(&path).is_ok_and(same) {
+        let there = local_file::read(&path, MAX_SIZE).map(String::from_utf8);
+        if there.is_ok_and(|there| there.is_ok_and(same)) {
             return Ok(false);
         }
         write_aside(&path, &text).map_err(|error| wording::unwritten_lock(&path, error))?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -15,7 +15,13 @@ use compose_plan::{
 };
 use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
 
-use crate::wording;
+use crate::{
+    local_file::{self, resolve_below},
+    wording,
+};
+
+/// The greatest file of keys that is read, in bytes.
+const MAX_KEYS_SIZE: u64 = 4 << 20;
 
 /// Checks signatures with the trusted keys of a run. Each file of keys is read once.
 pub struct Verifier {
@@ -81,10 +87,28 @@ impl Verifier {
         let Some(verify) = &spec.verify else {
             return Ok((Needs::Either, self.for_all.clone()));
         };
-        let own = verify.keys.as_ref().map(|keys| self.root.join(keys));
+        let own = match &verify.keys {
+            Some(keys) => Some(self.own_keys(keys)?),
+            None => None,
+        };
         match own.or_else(|| self.for_all.clone()) {
             Some(keys) => Ok((Needs::These(verify.mode), Some(keys))),
             None => Err(wording::no_keys(spec)),
+        }
+    }
+
+    /// Returns the path of the file that an entry's `keys` names. A relative one stays in the operations repo.
+    fn own_keys(&self, keys: &Path) -> Result<PathBuf, Diagnostic> {
+        let path = self.root.join(keys);
+        if keys.is_absolute() {
+            return Ok(path);
+        }
+        match resolve_below(&path, &[&self.root]) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(wording::keys_outside(&path, error))
+            }
+            // What else is wrong with it shows when it is read.
+            _ => Ok(path),
         }
     }
 
@@ -137,7 +161,8 @@ impl Verifier {
 }
 
 fn read_keys(path: &Path) -> Result<Keys, Failure> {
-    let bytes = fs::read(path).map_err(|error| wording::unreadable_keys(path, error))?;
+    let bytes =
+        local_file::read(path, MAX_KEYS_SIZE).map_err(|error| wording::unreadable_keys(path, error))?;
     Ok(Keys::parse(&path.display().to_string(), &bytes)?)
 }
 

@@ -56,6 +56,13 @@ pub(crate) fn unwritten_lock(path: &Path, error: io::Error) -> Diagnostic {
     Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
 }
 
+/// The lock is a link that leads out of the operations repo, or nowhere.
+pub(crate) fn lock_elsewhere(name: &str, error: io::Error) -> Diagnostic {
+    Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {name}"))
+        .because(error)
+        .hint("replace the link by a file, or remove it")
+}
+
 /// Turns the warning that the lock does not answer a request into an error, which names the setting that makes it one.
 pub(crate) fn refused_as_not_locked(mut warning: Diagnostic) -> Diagnostic {
     warning.severity = Severity::Error;
@@ -206,6 +213,13 @@ pub(crate) fn unreadable_keys(path: &Path, error: io::Error) -> Diagnostic {
     let message = format!("cannot read the trusted keys in {}", path.display());
     Diagnostic::because_of(message, error)
         .hint("the file comes from the image, a mount or the operations repo")
+}
+
+/// The file of trusted keys that an entry names by a relative path is not in the operations repo.
+pub(crate) fn keys_outside(path: &Path, error: io::Error) -> Diagnostic {
+    let message = format!("cannot read the trusted keys in {}", path.display());
+    Diagnostic::because_of(message, error)
+        .hint("name a file of the operations repo, or one in the image or a mount by its absolute path")
 }
 
 /// A source must be signed, and there is no file of trusted keys.

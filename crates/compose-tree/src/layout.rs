@@ -10,7 +10,7 @@
 //! - everything else is a link to the user's own file or directory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs, io,
     path::{Component, Path, PathBuf},
@@ -139,6 +139,7 @@ fn make_real<'l>(layout: &'l mut Layout, dir: &Path) -> &'l mut RealDir {
 /// becomes real, and other links may lead to it, so this is repeated until nothing changes.
 fn redirect_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
     let mut open: Vec<(&Path, &Path)> = links.iter().collect();
+    let composed = names_of_files(layout, files);
     loop {
         let before = open.len();
         open.retain(|(path, target)| {
@@ -146,7 +147,7 @@ fn redirect_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
             let Destination::Inside(place, _) = links.follow(dir, target) else {
                 return false;
             };
-            if !is_composed(layout, files, &place) {
+            if !is_composed(layout, &composed, &place) {
                 return true;
             }
             let written = recreated_target(dir, target, &place);
@@ -161,16 +162,25 @@ fn redirect_links(layout: &mut Layout, files: &[NewFile<'_>], links: &Links) {
     }
 }
 
-/// Returns whether a path is a real directory, a composed file or a recreated link.
-fn is_composed(layout: &Layout, files: &[NewFile<'_>], place: &Path) -> bool {
-    let in_dir = || {
-        let dir = layout.get(place.parent()?)?;
-        let name = place.file_name()?;
-        let composed = dir
+/// Returns the names of the composed files in each directory.
+fn names_of_files<'f>(layout: &Layout, files: &[NewFile<'f>]) -> HashMap<PathBuf, HashSet<&'f OsStr>> {
+    let names = |dir: &RealDir| {
+        let names = dir
             .files
             .iter()
-            .any(|index| OsStr::new(files[*index].0.file_name()) == name);
-        Some(composed || dir.links.contains_key(name))
+            .map(|index| OsStr::new(files[*index].0.file_name()));
+        names.collect::<HashSet<_>>()
+    };
+    let dirs = layout.iter().filter(|(_, dir)| !dir.files.is_empty());
+    dirs.map(|(path, dir)| (path.clone(), names(dir))).collect()
+}
+
+/// Returns whether a path is a real directory, a composed file or a recreated link.
+fn is_composed(layout: &Layout, composed: &HashMap<PathBuf, HashSet<&OsStr>>, place: &Path) -> bool {
+    let in_dir = || {
+        let (dir, name) = (place.parent()?, place.file_name()?);
+        let is_file = composed.get(dir).is_some_and(|names| names.contains(name));
+        Some(is_file || layout.get(dir)?.links.contains_key(name))
     };
     layout.contains_key(place) || in_dir().unwrap_or(false)
 }

@@ -13,7 +13,7 @@ use github::{annotate, guard};
 pub(crate) use log::{LogSettings, init};
 pub(crate) use mask::Masks;
 pub(crate) use pipe::hurry;
-pub(crate) use progress::reporter;
+pub(crate) use progress::{end_progress, reporter};
 
 use std::{
     borrow::Cow,
@@ -164,8 +164,11 @@ fn stdout_is_a_file() -> bool {
 /// Writes a result. A closed pipe (`plan | head`) is no error: nobody wants the rest. A full disk is one, for half a
 /// result must not pass for a whole one.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    let write = || {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush())
+    };
+    match progress::without_bars(write) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Diagnostic::new(
             ExitCode::CannotWrite,
             "the result cannot be written to standard output",

@@ -10,6 +10,7 @@ use rustix::{
     io::Errno,
 };
 
+use super::progress::without_bars;
 use crate::signals;
 
 /// A pipe that is writable takes so much at once (`PIPE_BUF`, pipe(7)).
@@ -30,7 +31,11 @@ pub(crate) fn hurry() {
 }
 
 /// Writes all of it to stderr. Once SIGTERM or SIGINT came, only as much as is taken without waiting.
-pub(crate) fn write_stderr(mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
+    without_bars(|| write_all(bytes))
+}
+
+fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     // One message at a time, as `eprint!` has it.
     let mut stderr = io::stderr().lock();
     while !bytes.is_empty() {

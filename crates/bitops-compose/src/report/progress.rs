@@ -12,30 +12,62 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::mask::Masks;
 
-/// Bars where somebody looks at stderr, else nothing. Log lines of a CI are no place for them.
+/// The bars that are on the terminal.
+static SHOWN: Mutex<Option<Arc<Bars>>> = Mutex::new(None);
+
+/// Returns a reporter that shows bars if stderr is a terminal. Without one, nothing is shown: lines
+/// of progress have no place in a CI's log.
 pub(crate) fn reporter(masks: &Arc<Masks>) -> Arc<dyn Reporter> {
-    if std::io::stderr().is_terminal() {
-        Arc::new(Bars {
-            masks: Arc::clone(masks),
-            all: MultiProgress::default(),
-            bars: Mutex::default(),
-        })
-    } else {
-        Arc::new(Silent)
+    if !std::io::stderr().is_terminal() {
+        return Arc::new(Silent);
     }
+    let bars = Arc::new(Bars {
+        masks: Arc::clone(masks),
+        all: MultiProgress::default(),
+        bars: Mutex::new(Some(HashMap::new())),
+    });
+    *lock(&SHOWN) = Some(Arc::clone(&bars));
+    bars
+}
+
+/// Removes the bars from the terminal for good. Work that was left behind shows no others.
+pub(crate) fn end_progress() {
+    let Some(shown) = lock(&SHOWN).take() else {
+        return;
+    };
+    for bar in lock(&shown.bars).take().unwrap_or_default().into_values() {
+        bar.finish_and_clear();
+    }
+    // Where the terminal is gone, so are the bars.
+    let _ = shown.all.clear();
+}
+
+/// Calls `write`, which writes to the terminal, while no bars are on it.
+pub(super) fn without_bars<T>(write: impl FnOnce() -> T) -> T {
+    let shown = lock(&SHOWN).clone();
+    match shown {
+        Some(shown) => shown.all.suspend(write),
+        None => write(),
+    }
+}
+
+/// A panic while a bar was drawn is no reason for another one.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One line a repo: what is being done, how much was received, for how long.
 struct Bars {
     masks: Arc<Masks>,
     all: MultiProgress,
-    bars: Mutex<HashMap<String, ProgressBar>>,
+    /// The bars by repo; `None` when the work has ended.
+    bars: Mutex<Option<HashMap<String, ProgressBar>>>,
 }
 
 impl Bars {
     fn with(&self, repo: &RepoUrl, act: impl FnOnce(&ProgressBar)) {
-        // A panic while a bar was drawn is no reason for another one.
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bars = lock(&self.bars);
+        let Some(bars) = bars.as_mut() else { return };
         let bar = bars.entry(repo.key().to_owned()).or_insert_with(|| {
             let style =
                 ProgressStyle::with_template("{spinner} {prefix:<24!} {msg:<14} {bytes:>10} {elapsed:>4}")
