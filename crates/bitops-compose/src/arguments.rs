@@ -1,8 +1,8 @@
-//! What the image's arguments mean.
+//! The meaning of the image's arguments.
 //!
-//! The entrypoint is `bitops-compose deploy`, and whatever stands behind the image's name in `docker run` follows it. BitOps
-//! has options and no words, which it passes over, so a first word can mean more: a command of this program, or a program of
-//! the image, as runners start a shell.
+//! The entrypoint is `bitops-compose deploy`, followed by whatever stands behind the image's name
+//! in `docker run`. BitOps takes only options and passes over words, so a first word can mean more:
+//! a command of this program, or a program of the image, as when a runner starts a shell.
 
 use std::{
     convert::Infallible,
@@ -22,26 +22,30 @@ use crate::{cli::Cli, signals};
 const OWN: &str = "bitops-compose";
 /// The entrypoint's own word.
 const DEPLOY: &str = "deploy";
-/// Programs that are started by their name alone. Any other one needs its absolute path, as a word might be meant for BitOps.
+/// Programs that can be started by their name alone. Any other program needs its absolute path,
+/// because a word might be meant for BitOps.
 const SHELLS: [&str; 2] = ["sh", "bash"];
 
-/// What to do.
+/// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
     /// Deploy, with these arguments for the pipeline.
     Deploy(Vec<OsString>),
-    /// Run this program in the pipeline's place.
+    /// Run this program instead of the pipeline.
     Program(Vec<OsString>),
-    /// Do what this command line of the program says; its first word is the program's name.
+    /// Run this command line of the program; its first word is the program's name.
     Command(Vec<OsString>),
 }
 
-/// Reads the arguments that follow `deploy`. Nothing but a first argument that is a word costs anything.
+/// Reads the arguments that follow `deploy`.
+///
+/// Only a first argument that is a word costs anything.
 pub(crate) fn meant(args: Vec<OsString>) -> Meant {
     let Some(first) = args.first().map(|first| first.as_bytes()) else {
         return Meant::Deploy(args);
     };
-    // Asked for alone, help is this program's own: it says what the entrypoint does and where the pipeline's begins.
+    // `--help` alone asks for this program's own help, which says what the entrypoint does and
+    // where the pipeline's help begins.
     if first == b"--help" && args.len() == 1 {
         return Meant::Command([OWN, "help", DEPLOY].map(OsString::from).to_vec());
     }
@@ -68,7 +72,7 @@ pub(crate) fn meant(args: Vec<OsString>) -> Meant {
     Meant::Deploy(args)
 }
 
-/// Is it a command, `help` included?
+/// Returns whether the word is a command, `help` included.
 fn is_command(word: &OsStr) -> bool {
     let mut cli = Cli::command();
     cli.build();
@@ -85,8 +89,10 @@ fn is_program(word: &OsStr) -> bool {
     path.is_absolute() && executable()
 }
 
-/// Becomes the program. It gets everything as it is, our tokens as well: it is the user's own, who may run this program from
-/// it. Only returns when that fails.
+/// Replaces this process by the program. Returns only when that fails.
+///
+/// The program gets the whole environment, including this program's own tokens: it belongs to the
+/// user, who may run this program from it.
 pub(crate) fn exec(words: &[OsString]) -> Result<Infallible, Diagnostic> {
     let (program, args) = words
         .split_first()
@@ -135,7 +141,7 @@ mod tests {
             &["./sh"],
             &["bin/sh"],
             &["zsh"],
-            // A directory, no executable, nothing.
+            // A directory, a file that is not executable, and a missing file.
             &[dir.path().to_str().unwrap()],
             &[text.to_str().unwrap()],
             &[dir.path().join("absent").to_str().unwrap()],

@@ -1,7 +1,8 @@
 //! The image's own config, found as the pipeline finds it.
 //!
-//! BitOps takes `BITOPS_BUILD_CONFIG_YAML`, set to nothing too, then `-c`, then `bitops.config.yaml`, relative to its working
-//! directory. It reads `-c` with Python's argparse, whose rules are followed here: `-cFILE`, `-c=FILE`, abbreviations.
+//! BitOps takes `BITOPS_BUILD_CONFIG_YAML`, even if it is empty, then `-c`, then
+//! `bitops.config.yaml`, relative to its working directory. It reads `-c` with Python's argparse,
+//! whose rules this module follows: `-cFILE`, `-c=FILE`, abbreviations.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,20 +14,21 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, Settings, env, file_name};
 use compose_plan::compose::ImageDeployments;
 
-/// The options that BitOps has; all but the first take no part here.
+/// The long options that BitOps has; only the first one matters here.
 const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
 
-/// What the pipeline will read, or not.
+/// The config that the pipeline will read, if it is readable.
 #[derive(Debug)]
 pub(crate) struct BuildConfig {
     path: PathBuf,
-    /// Was it asked for? BitOps' own default is missing wherever BitOps is.
+    /// Whether it was asked for. BitOps' own default is missing wherever BitOps is.
     named: bool,
     text: io::Result<String>,
 }
 
 impl BuildConfig {
-    /// Reads it. `args` are the pipeline's, beside those that [`env::PIPELINE`] holds.
+    /// Finds and reads the config. `args` are the pipeline's arguments, besides those that
+    /// [`env::PIPELINE`] holds.
     pub(crate) fn find(settings: &Settings, args: &[OsString]) -> Self {
         let named = std::env::var_os(env::BITOPS_BUILD_CONFIG_YAML).or_else(|| {
             let own = own_args(&settings.pipeline);
@@ -43,7 +45,7 @@ impl BuildConfig {
         }
     }
 
-    /// One that was named for a command for people; it must be there.
+    /// Reads a config that was named for a command for people; it must exist.
     pub(crate) fn named(path: &Path) -> Result<Self, Diagnostic> {
         let unreadable = |reason: String| {
             Diagnostic::new(
@@ -62,7 +64,8 @@ impl BuildConfig {
         })
     }
 
-    /// Is there no image here, and none was asked for? Then what runs is not known.
+    /// Returns whether there is no image here and no config was asked for. What runs is then not
+    /// known.
     pub(crate) fn is_elsewhere(&self) -> bool {
         let missing = self
             .text
@@ -71,12 +74,14 @@ impl BuildConfig {
         missing && !self.named
     }
 
-    /// Its text, where there is one.
+    /// Returns the config's text, if it was readable.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref().ok()
     }
 
-    /// The deployments that it names. `None`, with a warning where something is wrong: they are not known.
+    /// Returns the deployments that the config names.
+    ///
+    /// `None` means that they are not known; a warning says why where something is wrong.
     pub(crate) fn deployments(&self) -> (Option<ImageDeployments>, Option<Diagnostic>) {
         let path = self.path.display();
         let why = match &self.text {
@@ -99,7 +104,8 @@ impl BuildConfig {
     }
 }
 
-/// The arguments behind the script of a Python pipeline's shell words. Another program's are its own business.
+/// Returns the arguments behind the script of a Python pipeline's shell words. The arguments of any
+/// other program are left to it.
 fn own_args(words: &str) -> Vec<OsString> {
     let words = shell_words::split(words).unwrap_or_default();
     let script = words.iter().position(|word| word.ends_with(".py"));
@@ -109,22 +115,24 @@ fn own_args(words: &str) -> Vec<OsString> {
 
 /// An argument as argparse sees it.
 enum Word<'a> {
-    /// A value: no option.
+    /// A value, and not an option.
     Value,
     /// `-c`, with the value in the same argument if there is one.
     Config(Option<&'a [u8]>),
     /// An option that BitOps does not know, which it passes over.
     Unknown,
-    /// Help, or an abbreviation of two options: BitOps ends.
+    /// Help, or an abbreviation of two options, at which BitOps ends.
     Ends,
 }
 
-/// The file that `-c` names, the last one if there are several; `None`: none, or BitOps ends before it reads any.
+/// Returns the file that `-c` names, the last one if there are several.
+///
+/// `None` means that there is none, or that BitOps ends before it reads any.
 fn argument<'a>(args: impl Iterator<Item = &'a OsStr>) -> Option<OsString> {
     let mut args = args.map(OsStr::as_bytes).peekable();
     let mut named = None;
     while let Some(arg) = args.next() {
-        // Whatever follows is no option any more.
+        // Nothing that follows is an option.
         if arg == b"--" {
             break;
         }
@@ -141,7 +149,7 @@ fn argument<'a>(args: impl Iterator<Item = &'a OsStr>) -> Option<OsString> {
     named.map(|value| OsString::from_vec(value.to_vec()))
 }
 
-/// The order of the questions is argparse's.
+/// Classifies an argument, with argparse's tests in argparse's order.
 fn word(arg: &[u8]) -> Word<'_> {
     match arg {
         [b'-'] => return Word::Value,
@@ -178,7 +186,8 @@ fn word(arg: &[u8]) -> Word<'_> {
     Word::Unknown
 }
 
-/// `1`, `1.5`, `.5`: behind a minus sign a number and no option.
+/// Returns whether the text is a number such as `1`, `1.5` or `.5`, which is not an option behind a
+/// minus sign.
 fn is_number(text: &[u8]) -> bool {
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     match text.iter().position(|byte| *byte == b'.') {
@@ -195,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// The answer for each is Python's own; `None` where argparse ends the program.
+    /// Compares each answer with Python's own; it is `None` where argparse ends the program.
     #[test]
     fn arguments_are_read_as_argparse_reads_them() {
         let cases: &[&[&str]] = &[
@@ -222,7 +231,7 @@ mod tests {
             &["-c", "-a b"],
             &["-c", "a b"],
             &["é", "-cé"],
-            // No value follows: nothing, an option, what ends the options.
+            // No value follows, but nothing, an option, or the end of the options.
             &["-c"],
             &["--b"],
             &["-c", "--unknown"],
@@ -230,7 +239,7 @@ mod tests {
             &["-c", "-1x"],
             &["-c", "-c"],
             &["-c", "--", "f"],
-            // Unknown options, and what is none any more.
+            // Unknown options, and words that are no longer options.
             &["--unknown", "-c", "f"],
             &["--unknown=-c", "f"],
             &["-xc", "f"],
@@ -240,7 +249,7 @@ mod tests {
             &["--bitops_config_file ", "f"],
             &["---c", "f"],
             &["--c", "f"],
-            // Help, and what means two options.
+            // Help, and an abbreviation of two options.
             &["-c", "f", "-h"],
             &["--he", "-c", "f"],
             &["--help=x"],

@@ -1,4 +1,5 @@
-//! Stage 0: is there anything to compose? Looked at before any runtime, thread or directory is made.
+//! Stage 0: decides whether there is anything to compose, before any runtime, thread or directory
+//! is created.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -38,14 +39,17 @@ pub(crate) enum Start {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) mount: Mount,
-    /// As BitOps got it.
+    /// The name as BitOps got it.
     pub(crate) environment: String,
     pub(crate) text: String,
 }
 
-/// Decides. Besides a look at the mount's links it reads the environment's config, and the configs beside it whose lists would be ignored.
+/// Decides whether to compose.
 ///
-/// Whatever comes next, the pipeline's path shows no composition of a killed run from here on.
+/// Besides a look at the mount's links, it reads the environment's config, and the configs beside
+/// it whose lists would be ignored.
+///
+/// From here on, whatever follows, the pipeline's path shows no composition of a killed run.
 pub(crate) fn decide() -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = is_off(&lookup)?;
@@ -59,7 +63,7 @@ pub(crate) fn decide() -> Result<Start, Failure> {
     let found = if off { Looked::Nowhere } else { find(&mount)? };
     match found {
         Looked::Sources { environment, text } => {
-            // Another run's composition is waited for once there is something to switch to.
+            // Another run's composition is waited for later, once there is something to switch to.
             let _ = mount.settle()?;
             ignored::at_deploy(mount.root(), &environment, text.as_bytes())?;
             Ok(Start::Compose(Found {
@@ -80,8 +84,10 @@ pub(crate) fn decide() -> Result<Start, Failure> {
     }
 }
 
-/// The mount as the environment variables name it; a workspace takes its place. A named environment that is in no workspace
-/// is an error, unless `off`: then the pipeline is to find out by itself what is not there.
+/// Locates the mount that the environment variables name; a workspace takes its place.
+///
+/// A named environment that is in no workspace is an error, unless `off`: then the pipeline itself
+/// finds out what is missing.
 fn locate(off: bool) -> Result<Located, Failure> {
     let Some(workspaces) = Workspaces::from_env(&|name| std::env::var_os(name)) else {
         return Ok(mount(environment().as_deref(), &[])?);
@@ -93,15 +99,17 @@ fn locate(off: bool) -> Result<Located, Failure> {
     };
     match located {
         Located::Repo(mount) if !workspaces.hold(&mount) => return Ok(Located::Repo(mount)),
-        // The pipeline's path shows nothing of an earlier run after an error either.
+        // After an error, too, the pipeline's path shows nothing of an earlier run.
         Located::Repo(mount) => drop(mount.settle()?),
         Located::Nothing(nothing) => drop(nothing.settle()?),
     }
     Err(workspaces.nowhere(&environment.to_string_lossy()).into())
 }
 
-/// Lets the pipeline see the user's own repo. While another run composes this very environment it is waited for: the pipeline would
-/// deploy that composition. Any other environment is the user's own in it.
+/// Lets the pipeline see the user's own repo.
+///
+/// Waits while another run composes this very environment, because the pipeline would deploy that
+/// composition. Any other environment in that composition is the user's own.
 pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
     let Settled::Busy(mut busy) = mount.settle()? else {
         return Ok(());
@@ -134,7 +142,7 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The operations repo, mounted or one of the places; nothing is written for it.
+/// Locates the operations repo, at the mount or in one of the places, without writing anything.
 pub(crate) fn locate_only(
     environment: Option<&OsStr>,
     places: &[PathBuf],
@@ -147,7 +155,7 @@ pub(crate) fn locate_only(
 
 /// Finds the mount as the environment variables name it.
 fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located, Diagnostic> {
-    // Without a trailing slash, which would lead through the link that is to be switched.
+    // The path has no trailing slash, which would lead through the link that is to be switched.
     let place = |name: &str, default: &str| -> PathBuf {
         let place = PathBuf::from(set(name).unwrap_or_else(|| default.into()));
         place.components().collect()
@@ -160,24 +168,24 @@ fn mount(environment: Option<&OsStr>, candidates: &[PathBuf]) -> Result<Located,
     })?)
 }
 
-/// Does this run in the image, or in what is laid out as one?
+/// Returns whether this program runs in the image, or in a system that is laid out like it.
 pub(crate) fn in_image() -> bool {
     let home = set(env::HOME).unwrap_or_else(|| DEFAULT_HOME.into());
     Path::new(&home).join("active").is_symlink()
 }
 
-/// The environment's name as BitOps finds it.
+/// Returns the environment's name as BitOps finds it.
 pub(crate) fn environment() -> Option<OsString> {
     std::env::var_os(env::BITOPS_ENVIRONMENT).or_else(|| std::env::var_os(env::ENVIRONMENT))
 }
 
-/// What the environment's config is.
+/// What a look at the environment's config found.
 enum Looked {
-    /// No environment is named, or its name is one that nothing can have.
+    /// No environment is named, or nothing can have the name.
     Nowhere,
-    /// No config, or one that names no sources: BitOps' alone.
+    /// There is no config, or it names no sources and concerns only BitOps.
     Plain { environment: String, text: Vec<u8> },
-    /// It names sources, or seems to.
+    /// The config names sources, or seems to.
     Sources { environment: String, text: String },
 }
 
@@ -185,19 +193,19 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
     let Some(environment) = environment().filter(|name| !name.is_empty()) else {
         return Ok(Looked::Nowhere);
     };
-    // As Python's os.path.join: an absolute name replaces what stands before it.
+    // As in Python's os.path.join, an absolute name replaces what stands before it.
     let config = mount.root().join(Path::new(&environment)).join(file_name::CONFIG);
     let bytes = match fs::read(&config) {
         Ok(bytes) => bytes,
-        // A name that nothing can have; BitOps has its own message for it.
+        // Nothing can have this name; BitOps has its own message for it.
         Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => {
             return Ok(Looked::Nowhere);
         }
-        // As to BitOps, for which it isn't there either.
+        // BitOps, too, treats such a config as missing.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(unreadable(&config, error)),
     };
-    // A config that does not mention sources is BitOps' alone.
+    // A config that does not mention sources concerns only BitOps.
     if !mentions_list(&bytes) {
         let environment = environment.into_string();
         return Ok(environment.map_or(Looked::Nowhere, |environment| Looked::Plain {
@@ -221,7 +229,9 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
     Ok(Looked::Sources { environment, text })
 }
 
-/// A config that cannot be read may name sources: without them another thing would be deployed.
+/// Describes a config that cannot be read.
+///
+/// It may name sources, and without them something else would be deployed.
 pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
     let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::ACCESS | Errno::PERM) => {

@@ -1,4 +1,4 @@
-//! Two compositions of one environment compared, file by file.
+//! Compares two compositions of one environment, file by file.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ const MOST_MARKDOWN: usize = 60_000;
 
 /// What would change in one composed file.
 pub(crate) struct FileDiff {
-    /// Relative to the operations repo.
+    /// The path, relative to the operations repo.
     pub(crate) path: String,
     /// A unified diff, after a line of its own for a changed mode. Control characters are escaped.
     pub(crate) text: String,
@@ -30,7 +30,9 @@ pub(crate) struct FileDiff {
 /// What a composition has at a path.
 type Content = (Arc<[u8]>, FileMode);
 
-/// The files that differ, by path. Files of the user's own that no source touches are the same on both sides.
+/// Returns the files that differ, by path.
+///
+/// The user's own files that no source touches are the same on both sides.
 pub(crate) fn files(
     job: &Job,
     (old, before): (&Composition, &Gathered),
@@ -63,7 +65,7 @@ pub(crate) fn files(
     Ok(diffs)
 }
 
-/// Told without reading them, for the many that stay.
+/// Returns whether the files are the same, without reading them: most files do not change.
 fn same_blob(was: Option<&ComposedFile>, is: Option<&ComposedFile>) -> bool {
     match (was.map(|file| &file.write), is.map(|file| &file.write)) {
         (Some(Write::Blob { file: was, .. }), Some(Write::Blob { file: is, .. })) => {
@@ -73,7 +75,9 @@ fn same_blob(was: Option<&ComposedFile>, is: Option<&ComposedFile>) -> bool {
     }
 }
 
-/// `None`: nothing. Where no source touches a path, it is the user's own, if there is such a file.
+/// Returns what a composition has at a path; `None` means nothing.
+///
+/// Where no source touches the path, that is the user's own file, if there is one.
 fn content(
     path: &TreePath,
     file: Option<&ComposedFile>,
@@ -119,14 +123,15 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<Strin
     };
     match unified(old, new) {
         Some(text) => out.push_str(text.as_str()),
-        // An empty file comes or goes.
+        // An empty file is added or removed.
         None if was.is_some() != is.is_some() => out.push_str(&format!("--- {from}\n+++ {to}\n")),
         None => {}
     }
     (!out.is_empty()).then_some(out)
 }
 
-/// For the text of a pull request: a table of the sources, and the difference behind a fold.
+/// Formats the difference for the text of a pull request: a table of the sources, and the diff
+/// behind a fold.
 pub(crate) fn markdown(
     environment: &str,
     changes: &[Change<'_>],
@@ -163,7 +168,7 @@ pub(crate) fn markdown(
     } else {
         (diff.as_str(), false)
     };
-    // Longer than any fence in the files.
+    // The fence is longer than any in the files.
     let fence = "`".repeat(longest_run(shown).max(2) + 1);
     let count = match files.len() {
         1 => "1 composed file changes".to_owned(),
@@ -184,7 +189,7 @@ fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// Text that stays in its cell. Names come from remotes.
+/// Escapes text so that it stays in its table cell. Names come from remotes.
 fn cell(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")

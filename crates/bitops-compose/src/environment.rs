@@ -9,13 +9,15 @@ use compose_model::{Diagnostic, ExitCode, TreePath, path::InvalidPath};
 pub(crate) struct Environment {
     /// Its directory, relative to the operations repo's root.
     pub(crate) path: TreePath,
-    /// Directories that the name passes and leaves again by `..`.
+    /// Directories that the name enters and leaves again by `..`.
     pub(crate) passed: Vec<TreePath>,
 }
 
 impl Environment {
-    /// `./dev`, `dev/`, `dev/.` and `.//dev` are `dev`, as to BitOps. So is `prod/../dev` where `prod` is a directory and no link,
-    /// from which `..` would lead elsewhere.
+    /// Returns the environment that the name means.
+    ///
+    /// `./dev`, `dev/`, `dev/.` and `.//dev` are `dev`, as they are to BitOps. So is `prod/../dev`
+    /// where `prod` is a directory and not a link, from which `..` would lead elsewhere.
     pub(crate) fn named(root: &Path, name: &str) -> Result<Self, Diagnostic> {
         let wrong = |error: InvalidPath| {
             Diagnostic::new(
@@ -44,7 +46,7 @@ impl Environment {
                 part => names.push(part),
             }
         }
-        // Nothing but dots is no environment.
+        // A name of nothing but dots is not an environment.
         let text = if names.is_empty() { "." } else { &names.join("/") };
         let path = TreePath::new(text).map_err(wrong)?;
         Ok(Self { path, passed })

@@ -10,7 +10,8 @@ use crate::{
     settings,
 };
 
-/// Warns of them before a pipeline that starts without their sources; with a lock required it does not start.
+/// Warns of such lists before a pipeline starts without their sources. If a lock is required, the
+/// pipeline does not start.
 pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(), Failure> {
     let found = lists(root, environment, text);
     if found.is_empty() {
@@ -37,7 +38,7 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     Ok(())
 }
 
-/// All of an environment, each an error. `text` is its config's.
+/// Returns all such lists of an environment, each as an error. `text` is the text of its config.
 pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnostic> {
     let environment = environment.trim_end_matches('/');
     let config = format!("{environment}/{}", file_name::CONFIG);
@@ -72,7 +73,7 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
     }
     for name in directories(&dir) {
         for file in [file_name::CONFIG, file_name::CONFIG_MISNAMED] {
-            // What has deployments is an environment below this one.
+            // A directory with deployments is an environment below this one.
             let path = dir.join(&name);
             let text = alike(&path.join(file)).filter(|text| !has_deployments(text));
             if let Some(text) = text.filter(|_| !leads_to_an_environment(&path, &dir, root)) {
@@ -87,7 +88,10 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
     found
 }
 
-/// Is it a link to the environment itself, to what holds it, or to another environment? The list there has an effect of its own.
+/// Returns whether `link` is a link to the environment itself, to a directory that holds it, or to
+/// another environment.
+///
+/// The list there has an effect of its own.
 fn leads_to_an_environment(link: &Path, environment: &Path, root: &Path) -> bool {
     if !fs::symlink_metadata(link).is_ok_and(|meta| meta.is_symlink()) {
         return false;
@@ -99,9 +103,9 @@ fn leads_to_an_environment(link: &Path, environment: &Path, root: &Path) -> bool
     environment.starts_with(&target) || target.parent() == Some(&root)
 }
 
-/// The text of a file that has something alike.
+/// Returns the text of a file that seems to name sources.
 fn alike(file: &Path) -> Option<Arc<str>> {
-    // A pipe of that name would never end.
+    // Reading a pipe of that name would never end.
     if !fs::metadata(file).ok()?.is_file() {
         return None;
     }
@@ -109,7 +113,7 @@ fn alike(file: &Path) -> Option<Arc<str>> {
     seems_to_name_sources(&text).then(|| String::from_utf8_lossy(&text).into())
 }
 
-/// The directories that may be deployments, in the order of their names.
+/// Returns the directories that may be deployments, sorted by name.
 fn directories(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) environment: TreePath,
-    /// Directories that its name passes and leaves again.
+    /// Directories that its name enters and leaves again.
     pub(crate) passed: Vec<TreePath>,
     /// The user's operations repo.
     pub(crate) root: PathBuf,
@@ -34,7 +34,8 @@ pub(crate) struct Job {
     pub(crate) text: Arc<str>,
     /// The image's own deployments; `None` where they are not known.
     pub(crate) image: Option<ImageDeployments>,
-    /// Are they assumed to be those of BitOps' omnibus image, as there is no image here?
+    /// Whether they are assumed to be those of BitOps' omnibus image, because there is no image
+    /// here.
     pub(crate) image_assumed: bool,
     /// Why they are not known, though there should be some.
     pub(crate) image_warning: Option<Diagnostic>,
@@ -44,7 +45,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The job of `deploy`, from what stage 0 found.
+    /// Creates the job of `deploy` from what stage 0 found.
     pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
         let settings = settings::read()?;
         Self::new(
@@ -56,7 +57,7 @@ impl Job {
         )
     }
 
-    /// The job of a command for people.
+    /// Creates the job of a command for people.
     pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
         let settings = settings::read()?;
         let root = target::root(target)?;
@@ -96,7 +97,7 @@ impl Job {
             let file = target.image.file.as_deref();
             file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
         })?;
-        // A plan outside of the image is then what the image does.
+        // Outside of the image, a plan then shows what the image would do.
         if job.image.is_none() && job.image_warning.is_none() {
             job.image = Some(ImageDeployments::omnibus());
             job.image_assumed = true;
@@ -122,13 +123,15 @@ impl Job {
         let masks = Masks::of(&logging);
         let invalid = masks.as_ref().err().map(|invalid| invalid.warning());
         if let Some(warning) = &invalid {
-            // It quotes nothing of the config, and is the last text that is shown without masks.
+            // The warning quotes nothing of the config, and is the last text that is shown without
+            // masks.
             printer.json = settings.log_json;
             printer.problems([warning]);
         }
         printer.masks = masks.unwrap_or(Masks::Unreadable).adopt();
         printer.json = settings.log_json;
-        // BitOps' switch for colours, where nobody looks at a terminal (CI); a terminal decides for itself.
+        // BitOps' switch for colours applies where nobody looks at a terminal (CI); a terminal
+        // decides for itself.
         printer.colour = printer.colour && logging.colour != Some(false);
         printer.stdout_colour = printer.stdout_colour && logging.colour != Some(false);
         printer.github = printer.github.map(|_| report::Checkout::of(root));
@@ -156,17 +159,17 @@ impl Job {
         })
     }
 
-    /// Tells what is wrong without being an error.
+    /// Reports what is wrong without being an error.
     pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
         self.printer.problems(warnings);
     }
 
-    /// Lists of sources that would have no effect, each an error.
+    /// Returns the lists of sources that would have no effect, each as an error.
     pub(crate) fn ignored_lists(&self) -> Vec<Diagnostic> {
         ignored::lists(&self.root, self.environment.as_str(), self.text.as_bytes())
     }
 
-    /// What decides about its sources.
+    /// Creates the gatherer, which decides about the job's sources.
     pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
         let settings = &self.settings;
         let options = compose_git::Options {
@@ -184,12 +187,13 @@ impl Job {
         Gatherer::new(options, Allow::new(&settings.allow), verifier)
     }
 
-    /// The environment's lock.
+    /// Returns the environment's lock.
     pub(crate) fn lock_file(&self) -> LockFile {
         LockFile::of(&self.root, &self.environment)
     }
 
-    /// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
+    /// Returns where objects are kept: the setting, the image's directory where it exists, else the
+    /// XDG cache.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         settings::cache_dir(&self.settings)
     }

@@ -1,4 +1,4 @@
-//! The pipeline: found before anything is composed, and the exec of it.
+//! Finds the pipeline before anything is composed, and execs it.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use compose_parent::Program;
 
 use crate::signals;
 
-/// What is exec'd, found before anything is composed for it.
+/// The program to exec, found before anything is composed for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
     program: PathBuf,
@@ -73,10 +73,13 @@ impl Pipeline {
         })
     }
 
-    /// Becomes the pipeline. It gets our environment without our tokens, which are not for it.
+    /// Replaces this process by the pipeline. Returns only when that fails.
     ///
-    /// Only returns when that fails. The standard library resets `SIGPIPE`; handlers that were installed go back to their defaults by
-    /// exec itself, and what was ignored or blocked when we were started is not any more.
+    /// The pipeline gets this program's environment without its tokens, which are not meant for it.
+    ///
+    /// The standard library resets `SIGPIPE`, exec itself puts installed handlers back to their
+    /// defaults, and signals that were ignored or blocked when this program was started no longer
+    /// are.
     pub(crate) fn exec(&self, manifest: Option<&Path>) -> Result<Infallible, Diagnostic> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir);
@@ -85,13 +88,13 @@ impl Pipeline {
             command.env(env::MANIFEST, manifest);
         }
         signals::reset_ignored();
-        // Where it fails the pipeline gets the mask that we got.
+        // If this fails, the pipeline gets the mask that this program was started with.
         let _ = compose_parent::release_signals();
         let error = command.exec();
         Err(cannot_start(&self.program, error))
     }
 
-    /// The program as the parent starts it.
+    /// Returns the program for the parent to start.
     pub(crate) fn program(self) -> Program {
         let name = self.program.clone().into_os_string();
         Program {
@@ -102,7 +105,9 @@ impl Pipeline {
     }
 }
 
-/// The settings' defaults are the image's; a test or a person names others.
+/// Returns the pipeline's words and its working directory.
+///
+/// The defaults of the settings are the image's; a test or a person names others.
 pub(crate) fn pipeline_words() -> (String, PathBuf) {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let words = set(env::PIPELINE).map_or_else(
@@ -124,7 +129,7 @@ pub(crate) fn leave_tokens(command: &mut Command) {
     }
 }
 
-/// A program that was found cannot be started.
+/// Describes a program that was found but cannot be started.
 pub(crate) fn cannot_start(program: &Path, error: io::Error) -> Diagnostic {
     let code = if error.kind() == io::ErrorKind::NotFound {
         ExitCode::NotFound

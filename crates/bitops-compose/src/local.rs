@@ -45,7 +45,8 @@ fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
             })))
         }
         Ok(_) => Ok(Some(LocalKind::Other)),
-        // A dangling or looping link is something; a missing entry, or one below a file, is nothing.
+        // A dangling or looping link counts as something; a missing entry, or one below a file, as
+        // nothing.
         Err(_) if fs::symlink_metadata(path).is_ok() => Ok(Some(LocalKind::Other)),
         Err(error)
             if matches!(
@@ -87,7 +88,7 @@ impl LocalTree for DiskTree {
             if check_component(&name).is_err() {
                 continue;
             }
-            // Of a directory all is known.
+            // Nothing more needs to be known of a directory.
             let kind = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => Some(LocalKind::Directory),
                 _ => kind_of(&entry.path())?,

@@ -1,4 +1,5 @@
-//! `bitops-compose`: composes a BitOps environment from other repos' environments, then becomes BitOps.
+//! `bitops-compose`: composes a BitOps environment from other repos' environments, then replaces
+//! itself by BitOps.
 //!
 //! ```sh
 //! cargo run -p bitops-compose -- check dev --ops-repo docs/examples/six-sources
@@ -6,14 +7,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`arguments`] | what the image's arguments mean |
-//! | [`bypass`] | stage 0: is there anything to compose? |
+//! | [`arguments`] | the meaning of the image's arguments |
+//! | [`bypass`] | stage 0: whether there is anything to compose |
 //! | [`ignored`] | lists of sources that would have no effect |
 //! | [`pipeline`] | the stages of a run, in order |
-//! | [`diff`] | two compositions compared |
+//! | [`diff`] | the comparison of two compositions |
 //! | [`wait`] | waiting for another run |
 //! | [`switching`] | the right to switch, and the last look before the switch |
-//! | [`launch`] | BitOps, found and exec'd |
+//! | [`launch`] | finding BitOps, and its exec |
 //! | [`staying`] | the parent of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
 //! | [`settings`] | the variables' values, and what follows from them on this machine |
@@ -58,7 +59,7 @@ use crate::{
 
 fn main() -> std::process::ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // The entrypoint first: with nothing to compose not even the command line is parsed.
+    // The entrypoint comes first: with nothing to compose, not even the command line is parsed.
     let first = args.next().unwrap_or_default();
     let code = if first == "deploy" {
         entrypoint(args.collect())
@@ -72,7 +73,7 @@ fn main() -> std::process::ExitCode {
     code.into()
 }
 
-/// The image's entrypoint, with what follows `deploy`.
+/// Runs the image's entrypoint with what follows `deploy`.
 fn entrypoint(args: Vec<OsString>) -> u8 {
     match arguments::meant(args) {
         Meant::Deploy(args) => commands::deploy::run(args),
@@ -85,7 +86,7 @@ fn entrypoint(args: Vec<OsString>) -> u8 {
     }
 }
 
-/// A command line for people; its first word is the program's name.
+/// Runs a command line for people; its first word is the program's name.
 fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
     match Cli::try_parse_from(words) {
         Ok(cli) => run(cli.command),
@@ -114,7 +115,8 @@ fn run(command: Command) -> u8 {
     })
 }
 
-/// Help and version are results; everything else is a mistake, which a program may be listening for.
+/// Prints what clap reports. Help and version are results; anything else is a mistake, which a
+/// program may be listening for.
 fn usage(error: &clap::Error) -> u8 {
     let printer = Printer::plain();
     if !error.use_stderr() || !printer.json {

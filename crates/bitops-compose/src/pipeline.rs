@@ -1,8 +1,9 @@
 //! The stages of a run, in order: config, resolve, fetch, compose, materialise; `launch` is the exec that follows.
 //!
-//! Each is a function whose output is the next one's input. Resolve and fetch are one call of
-//! [`Gatherer::gather`](compose_sources::Gatherer::gather): what a source names itself is only known once it was fetched. What works on
-//! the disk or the processor alone runs on the blocking pool, so that a signal is heard meanwhile.
+//! Each stage is a function whose output is the input of the next one. Resolve and fetch are one
+//! call of [`Gatherer::gather`](compose_sources::Gatherer::gather): what a source itself names is
+//! known only once it is fetched. Work on the disk or the processor alone runs on the blocking
+//! pool, so that signals are still heard.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +27,7 @@ pub(crate) struct Planned {
     pub(crate) composition: Composition,
 }
 
-/// Stages 1 to 4.
+/// Runs stages 1 to 4.
 pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
     job.warn(job.image_warning.as_slice());
@@ -41,7 +42,7 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     .await
 }
 
-/// Stages 1 to 5, everything but the launch. `None`: the config names no sources.
+/// Runs stages 1 to 5, everything but the launch. `None` means that the config names no sources.
 pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepared>, Failure> {
     let sources = declared(&job)?;
     if sources.is_empty() {
@@ -87,13 +88,13 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         &gathered,
         Some(&staged.manifest()),
     );
-    // The exec that follows takes all memory back at once.
+    // The exec that follows frees all memory at once.
     std::mem::forget(composition);
     gathered.leave();
     Ok(Some(Prepared { staged, lock }))
 }
 
-/// Looks for the user's symlinks, beside all that waits for the network.
+/// Looks for the user's symlinks while other work waits for the network.
 fn links(job: &Job) -> impl Future<Output = Result<Links, Failure>> + use<> {
     let (root, skipped) = (job.root.clone(), cache_in(&job.cache_dir(), &job.root));
     let skipped: Vec<PathBuf> = skipped.iter().map(|cache| cache.as_str().into()).collect();
@@ -103,11 +104,11 @@ fn links(job: &Job) -> impl Future<Output = Result<Links, Failure>> + use<> {
 /// A composition that only has to be switched in.
 pub(crate) struct Prepared {
     pub(crate) staged: Staged,
-    /// Had since before the last look at the user's config.
+    /// The right to switch, held since before the last look at the user's config.
     pub(crate) lock: SwitchLock,
 }
 
-/// Stage 1: the sources that the environment's config names.
+/// Runs stage 1: reads the sources that the environment's config names.
 fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     let sources = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
     if sources.is_empty() {
@@ -116,7 +117,8 @@ fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Ok(sources)
 }
 
-/// Stage 1 for people, who also learn of lists that would be ignored. A deployment looks for those in its stage 0.
+/// Runs stage 1 for people, who also learn of lists that would be ignored. A deployment looks for
+/// those in stage 0.
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     let (sources, mut problems) = match declared(job) {
         Ok(sources) => (sources, Vec::new()),
@@ -126,7 +128,7 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
-/// Stages 2 and 3, as the lock says where there is one.
+/// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
@@ -139,11 +141,12 @@ async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failu
 pub(crate) enum Local {
     /// All files, for people.
     Listed,
-    /// Only those that a source touches: a deployment's cost does not follow the operations repo.
+    /// Only the files that a source touches: the cost of a deployment does not grow with the
+    /// operations repo.
     WhereTouched,
 }
 
-/// Stage 4: layers to files.
+/// Runs stage 4: turns layers into files.
 pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Composition, Failure> {
     let request = Request {
         environment: &job.environment,
@@ -157,7 +160,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
     Ok(compose::compose(&request)?)
 }
 
-/// A composition without conflicts, or all of them.
+/// Returns the composition if it has no conflicts, or all of them as an error.
 pub(crate) fn refuse_conflicts(
     job: &Job,
     gathered: &Gathered,
@@ -168,7 +171,8 @@ pub(crate) fn refuse_conflicts(
     Failure::check(conflicts).map(|()| composition)
 }
 
-/// Stage 5: a directory beside the mount. Nothing is written below the user's operations repo.
+/// Runs stage 5: creates a directory beside the mount. Nothing is written below the user's
+/// operations repo.
 fn materialise(
     job: &Job,
     mount: &Mount,
@@ -210,8 +214,10 @@ fn materialise(
     Ok(staged)
 }
 
-/// The cache's place in the operations repo, where it has one: in a container step of GitHub Actions the workspace is all that
-/// lasts. BitOps copies whatever it sees of the repo, and has no use for that.
+/// Returns the cache's place in the operations repo, if it has one there.
+///
+/// In a container step of GitHub Actions, only the workspace lasts. BitOps copies everything it
+/// sees of the repo, and has no use for the cache.
 fn cache_in(cache: &Path, root: &Path) -> Option<TreePath> {
     let (cache, root) = (cache.canonicalize().ok()?, root.canonicalize().ok()?);
     TreePath::new(cache.strip_prefix(root).ok()?.to_str()?).ok()

@@ -1,7 +1,8 @@
-//! tokio, and the signals that end a run.
+//! The tokio runtime, and the signals that end a run.
 //!
-//! As PID 1 of a container a process has no default handlers: without ours `docker stop` would wait ten seconds
-//! and then kill. The handlers end with the exec of the pipeline, which has its own ideas about signals.
+//! As PID 1 of a container, a process has no default handlers: without this program's own,
+//! `docker stop` would wait ten seconds and then kill it. The handlers end with the exec of the
+//! pipeline, which handles signals in its own way.
 
 use std::{future::Future, time::Duration};
 
@@ -13,10 +14,13 @@ use crate::{report::end_progress, signals};
 /// How long a cancelled run may take to remove what it staged. Blocked sockets are not waited for.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// Threads stay for the next piece of work. Once there is one, work waits for it where no other can be started.
+/// How long idle threads are kept for the next piece of work. Once a thread exists, work waits for
+/// it where no other can be started.
 const KEEP_THREADS: Duration = Duration::from_secs(3600);
 
-/// Runs the `work` of a command for people. What follows is its result on stdout, at which a signal ends the process at once.
+/// Runs the `work` of a command for people.
+///
+/// What follows is its result on stdout; a signal then ends the process at once.
 pub(crate) fn run<T>(
     cancel: &Cancel,
     blocking: usize,
@@ -27,10 +31,11 @@ pub(crate) fn run<T>(
     result
 }
 
-/// Runs `work` to its end, or to SIGTERM or SIGINT.
+/// Runs `work` until it ends, or until SIGTERM or SIGINT.
 ///
-/// The runtime has one thread of its own; gix and the file system work on its blocking pool, `blocking` threads at
-/// most. Threads that are still blocked when it failed are left behind: the process exits or execs.
+/// The runtime has one thread of its own; gix and the file system work on its blocking pool, with
+/// at most `blocking` threads. If the work fails, threads that are still blocked are left behind:
+/// the process exits or execs.
 pub(crate) fn run_before_launch<T>(
     cancel: &Cancel,
     blocking: usize,
@@ -51,7 +56,7 @@ pub(crate) fn run_before_launch<T>(
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-        // One that came before the runtime listened.
+        // The signal came before the runtime listened.
         if let Some(stopped) = signals::stopped() {
             return Err(stopped.into());
         }
@@ -63,13 +68,14 @@ pub(crate) fn run_before_launch<T>(
             result = &mut work => return result,
         };
         cancel.cancel();
-        // Whatever the work yields now, the run ends; it only gets the time to clean up.
+        // Whatever the work returns now, the run ends; the work only gets the time to clean up.
         let _ = tokio::time::timeout(GRACE, work).await;
         Err(signals::stopped_by(name, code).into())
     });
     end_progress();
     if result.is_ok() {
-        // All work is done. With its threads gone a signal can only wait for this one, and is not lost in the exec that follows.
+        // All work is done. Once its threads are gone, a signal can only wait for this one, and is
+        // not lost in the exec that follows.
         runtime.shutdown_timeout(GRACE);
     } else {
         runtime.shutdown_background();
@@ -77,7 +83,9 @@ pub(crate) fn run_before_launch<T>(
     result
 }
 
-/// tokio panics where the first thread of its pool cannot be started. This is the same question, with an answer.
+/// Checks that a thread can be started, and returns an error if not.
+///
+/// tokio panics where it cannot start the first thread of its pool.
 fn a_thread_can_be_started() -> Result<(), Diagnostic> {
     let started = std::thread::Builder::new().stack_size(64 << 10).spawn(|| ());
     match started.map(std::thread::JoinHandle::join) {

@@ -10,7 +10,8 @@ pub(crate) fn read() -> Result<Settings, Failure> {
         .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
 }
 
-/// Where objects are kept: the setting, the image's directory where it exists, else the XDG cache.
+/// Returns where objects are kept: the setting, the image's directory where it exists, else the XDG
+/// cache.
 pub(crate) fn cache_dir(settings: &Settings) -> PathBuf {
     let image = Path::new("/var/cache/bitops-compose");
     let set = |name: &str| {

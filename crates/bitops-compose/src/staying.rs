@@ -1,7 +1,9 @@
-//! The parent of the pipeline: how this program becomes it, and what it does when the copy is done.
+//! The parent of the pipeline: how it replaces this program, and what it does once the copy is
+//! done.
 //!
-//! The program execs itself anew, so that no memory of composing is left, and no token of ours: `/proc/1/environ` is readable
-//! to every hook. What the parent has to know is in its words.
+//! The program execs itself anew, so that neither memory of the composing nor any of its own tokens
+//! remains: every hook can read `/proc/1/environ`. Everything that the parent has to know is in its
+//! words.
 
 use std::{
     convert::Infallible,
@@ -23,16 +25,16 @@ use crate::{
     signals,
 };
 
-/// The first word of the parent. No command for people.
+/// The first word of the parent. It is not a command for people.
 pub(crate) const PARENT: &str = "--parent-of-the-pipeline";
-/// The first word of the process that becomes the pipeline and dies with its parent.
+/// The first word of the process that is replaced by the pipeline and dies with its parent.
 pub(crate) const TIED: &str = "--tied-to-its-parent";
-/// This program, also where its file has been replaced.
+/// This program, even where its file has been replaced.
 const ITSELF: &str = "/proc/self/exe";
-/// Paths that a message shows.
+/// The number of paths that a message shows.
 const SHOWN: usize = 10;
 
-/// The grace, where the parent is wanted with nothing to compose as well.
+/// Returns the grace period if the parent is wanted even with nothing to compose.
 pub(crate) fn asked_for() -> Result<Option<Duration>, Diagnostic> {
     let lookup = |name: &str| std::env::var_os(name);
     let read = || {
@@ -42,7 +44,9 @@ pub(crate) fn asked_for() -> Result<Option<Duration>, Diagnostic> {
     Ok(read()?)
 }
 
-/// Becomes the parent, which starts the pipeline. Returns only when that fails; everything is as it was before then.
+/// Replaces this process by the parent, which starts the pipeline.
+///
+/// Returns only when that fails, with everything as it was before.
 pub(crate) fn become_parent(
     pipeline: crate::launch::Pipeline,
     grace: Duration,
@@ -69,7 +73,7 @@ pub(crate) fn become_parent(
         command.env(env::MANIFEST, manifest);
     }
     signals::reset_ignored();
-    // One that comes from here on waits for the parent.
+    // A signal that comes from here on waits for the parent.
     let held = compose_parent::hold_signals();
     let problem = match (held, signals::stopped()) {
         (_, Some(stopped)) => stopped,
@@ -85,13 +89,13 @@ pub(crate) fn become_parent(
         }
     };
     if !state.is_empty() {
-        // Dropped at once, it switches back.
+        // It is dropped at once, which switches back.
         drop(Switched::from_words(&state)?);
     }
     Err(problem)
 }
 
-/// The parent's own run, from its words. Returns what to end with.
+/// Runs the parent from its words, and returns the exit code.
 pub(crate) fn run(words: &[OsString]) -> u8 {
     report::hurry();
     let mut parent = Parent {
@@ -102,7 +106,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     match parent.run(words) {
         Ok(code) => code,
         Err(problem) => {
-            // What is switched in is switched back before anything is said.
+            // What is switched in is switched back before anything is reported.
             drop(parent.switched.take());
             parent.printer.problems([&problem]);
             problem.code.code()
@@ -110,7 +114,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     }
 }
 
-/// Becomes the pipeline, tied to its parent. Returns only when that fails.
+/// Replaces this process by the pipeline, tied to its parent. Returns only when that fails.
 pub(crate) fn run_tied(words: &[OsString]) -> u8 {
     let tied = || {
         let (parent, rest) = words.split_first()?;
@@ -124,7 +128,7 @@ pub(crate) fn run_tied(words: &[OsString]) -> u8 {
     problem.code.code()
 }
 
-/// `DIR FILE WORDS...`
+/// Parses `DIR FILE WORDS...`.
 fn program(words: &[OsString]) -> Option<Program> {
     let (dir, rest) = words.split_first()?;
     let (path, words) = rest.split_first()?;
@@ -144,9 +148,9 @@ fn garbled() -> Diagnostic {
 
 struct Parent {
     printer: Printer,
-    /// Until the copy is done.
+    /// The switch, until the copy is done.
     switched: Option<Switched>,
-    /// From then on.
+    /// The switch after it is switched back, from then on.
     back: Option<SwitchedBack>,
 }
 
@@ -157,7 +161,7 @@ impl Parent {
         let (state, rest) = count
             .and_then(|count| words[2..].split_at_checked(count))
             .ok_or_else(garbled)?;
-        // Before anything else can fail: what is known of the switch is what undoes it.
+        // This comes before anything else can fail: what is known of the switch is what undoes it.
         if !state.is_empty() {
             self.switched = Some(Switched::from_words(state)?);
         }
@@ -188,7 +192,7 @@ impl Parent {
         Ok(ended.code)
     }
 
-    /// The pipeline has ended and no copy was seen.
+    /// Warns that the pipeline has ended and no copy was seen.
     fn stayed_until_the_end(&self) {
         self.warn(
             Diagnostic::new(
@@ -215,7 +219,7 @@ impl Parent {
         }
     }
 
-    /// Moves to the user's repo what was written into the composition.
+    /// Moves what was written into the composition to the user's repo.
     fn sweep(&mut self) {
         let problems = self.back.as_mut().map(|back| swept(&back.sweep()));
         for problem in problems.into_iter().flatten() {
@@ -248,7 +252,10 @@ impl Host for Parent {
     }
 }
 
-/// As PID 1 the pipeline dies with its parent anyway; elsewhere it takes a step more.
+/// Ties the pipeline to its parent.
+///
+/// As a child of PID 1, the pipeline dies with its parent anyway; elsewhere this takes one step
+/// more.
 fn tie(program: Program) -> Program {
     if std::process::id() == 1 {
         return program;
@@ -300,7 +307,7 @@ fn described(note: &Note) -> Diagnostic {
     }
 }
 
-/// What became of things that were written into the composition.
+/// Describes what happened to things that were written into the composition.
 fn swept(sweep: &Sweep) -> Vec<Diagnostic> {
     let described = |(message, hint): (String, Option<String>)| {
         let mut diagnostic = Diagnostic::new(ExitCode::CannotWrite, message);

@@ -15,7 +15,7 @@ use crate::{
     wait::{POLL, Wait},
 };
 
-/// Waits for the right to switch. Ends early with the run.
+/// Waits for the right to switch, and ends early with the run.
 pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
     let mut wait = Wait::new(&job.printer, job.settings.timeout);
     loop {
@@ -36,7 +36,8 @@ pub(crate) struct Inputs {
     dirs: Vec<(PathBuf, Identity)>,
 }
 
-/// Which directory it is. A file system whose numbers are made up as it goes keeps at least the time.
+/// The identity of a directory. A file system that makes up its inode numbers as it goes keeps
+/// at least the time of the last change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Identity {
     inode: (u64, u64),
@@ -44,7 +45,7 @@ struct Identity {
 }
 
 impl Inputs {
-    /// Looks at them.
+    /// Reads the inputs as they are now.
     pub(crate) fn of(job: &Job) -> Result<Self, Failure> {
         let environment = job.root.join(job.environment.as_str());
         let dirs = [job.root.clone(), environment.clone()];
@@ -60,7 +61,9 @@ impl Inputs {
         })
     }
 
-    /// Are they still the same? Else the composition would be of two states of the user's repo.
+    /// Checks that the inputs are still the same.
+    ///
+    /// Otherwise the composition would be of two states of the user's repo.
     pub(crate) fn check(&self, job: &Job) -> Result<(), Failure> {
         for (dir, before) in &self.dirs {
             let now = identity(dir).map_err(|error| gone(dir, error))?;
@@ -91,7 +94,9 @@ fn identity(dir: &Path) -> io::Result<Identity> {
     })
 }
 
-/// A file that is not there any more was changed; one that cannot be read is the machine's fault.
+/// Describes an input that can no longer be read.
+///
+/// A missing file was changed; one that cannot be read is the machine's fault.
 fn gone(path: &Path, error: io::Error) -> Diagnostic {
     let mut diagnostic = changed(path, "cannot be read any more");
     diagnostic.code = error.exit_code();

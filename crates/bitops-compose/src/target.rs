@@ -10,7 +10,9 @@ use compose_model::{Diagnostic, ExitCode, file_name};
 
 use crate::{bypass, cli::Target, workspace::Workspaces};
 
-/// The operations repo of a command for people. A place in a composition means the user's own repo below it.
+/// Returns the operations repo of a command for people.
+///
+/// A place in a composition means the user's own repo below it.
 pub(crate) fn root(target: &Target) -> Result<PathBuf, Diagnostic> {
     if let Some(dir) = &target.ops_repo {
         return Ok(compose_tree::users_path(dir));
@@ -26,14 +28,15 @@ pub(crate) fn root(target: &Target) -> Result<PathBuf, Diagnostic> {
     Ok(compose_tree::users_path(&dir))
 }
 
-/// Where the operations repo is for a command in the image, where nothing is mounted. On a runner itself the current
-/// directory says it.
+/// Returns where the operations repo may be for a command in the image with nothing mounted.
+///
+/// On a runner itself, the current directory decides.
 fn workspaces() -> Option<Workspaces> {
     let workspaces = Workspaces::from_env(&|name| std::env::var_os(name))?;
     (workspaces.are_asked_for() || bypass::in_image()).then_some(workspaces)
 }
 
-/// That nothing is mounted, and that no workspace has the environment.
+/// Returns the problem that nothing is mounted and no workspace has the environment, if that is so.
 pub(crate) fn nowhere(target: &Target, environment: &str) -> Result<Option<Diagnostic>, Diagnostic> {
     let Some(workspaces) = workspaces().filter(|workspaces| !workspaces.have(environment.as_ref())) else {
         return Ok(None);
@@ -46,19 +49,19 @@ pub(crate) fn nowhere(target: &Target, environment: &str) -> Result<Option<Diagn
     Ok((!is_mounted).then(|| workspaces.nowhere(environment)))
 }
 
-/// The environment that a command for people is about.
+/// Returns the environment that a command for people is about.
 pub(crate) fn named_environment(target: &Target) -> Option<String> {
     let of_bitops = || bypass::environment().map(|name| name.to_string_lossy().into_owned());
     let named = target.environment.clone().or_else(of_bitops);
     named.filter(|name| !name.is_empty())
 }
 
-/// Does the operations repo have an environment of that name, which has a config?
+/// Returns whether the operations repo has an environment of that name with a config.
 pub(crate) fn is_environment(root: &Path, name: &str) -> bool {
     root.join(name).join(file_name::CONFIG).is_file()
 }
 
-/// That no environment is named, with those that there are.
+/// Returns the problem that no environment is named, with those that exist.
 pub(crate) fn no_environment(root: &Path) -> Diagnostic {
     let problem = Diagnostic::new(ExitCode::Usage, "no environment is named");
     match environments(root).as_slice() {
@@ -70,7 +73,7 @@ pub(crate) fn no_environment(root: &Path) -> Diagnostic {
     }
 }
 
-/// Directories of an operations repo that hold a `bitops.config.yaml`.
+/// Lists the directories of an operations repo that hold a `bitops.config.yaml`.
 pub(crate) fn environments(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root)
         .into_iter()

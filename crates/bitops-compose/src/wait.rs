@@ -7,9 +7,10 @@ use compose_tree::Busy;
 
 use crate::report::Printer;
 
-/// Another run holds the link about as long as its pipeline's copy takes.
+/// The time between two looks. Another run holds the link about as long as its pipeline's copy
+/// takes.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
-/// A wait that a person notices is explained.
+/// The time after which a person notices the wait, so that it is explained.
 const EXPLAIN: Duration = Duration::from_secs(2);
 
 /// A wait for another run.
@@ -30,7 +31,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The other run is still there: explains it once, and fails when the time is over.
+    /// Explains once that the other run is still there, and fails when the time is over.
     pub(crate) fn again(&mut self, busy: &Busy) -> Result<(), Diagnostic> {
         let who = match &busy.environment {
             Some(environment) => format!("another run, which deploys {environment}"),

@@ -1,4 +1,5 @@
-//! Where the operations repo is, where none is mounted: the place that was named for it, or the CI's own checkout.
+//! Finds the operations repo where none is mounted: the place that was named for it, or the CI's
+//! own checkout.
 
 use std::{
     ffi::OsString,
@@ -8,18 +9,21 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, env, settings::Lookup, text};
 use compose_tree::Mount;
 
-/// The directory of a checkout that holds the operations repo where the checkout isn't one: the convention of BitOps' actions.
+/// The directory that holds the operations repo in a checkout that is not one itself: the
+/// convention of BitOps' actions.
 const OPERATIONS: &str = "operations";
 
-/// The checkouts to look into, in their order.
+/// The checkouts to look into, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Workspaces {
-    /// Each with the variable that names it.
+    /// The checkouts, each with the variable that names it.
     checkouts: Vec<(&'static str, PathBuf)>,
 }
 
 impl Workspaces {
-    /// [`env::WORKSPACE`] alone, else those of the CIs whose marks are set. `None`: there is nowhere to look.
+    /// Returns [`env::WORKSPACE`] alone, else the checkouts of the CIs whose marks are set.
+    ///
+    /// `None` means that there is nowhere to look.
     pub(crate) fn from_env(lookup: Lookup<'_>) -> Option<Self> {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
         if let Some(place) = set(env::WORKSPACE) {
@@ -35,25 +39,27 @@ impl Workspaces {
         (!checkouts.is_empty()).then_some(Self { checkouts })
     }
 
-    /// Was it named by [`env::WORKSPACE`], and not found by a CI's marks?
+    /// Returns whether [`env::WORKSPACE`] named the checkout, rather than a CI's marks.
     pub(crate) fn are_asked_for(&self) -> bool {
         self.checkouts.iter().any(|(name, _)| *name == env::WORKSPACE)
     }
 
-    /// The directories that may be the operations repo, in their order.
+    /// Returns the directories that may be the operations repo, in order.
     pub(crate) fn places(&self) -> Vec<PathBuf> {
         let both = |(_, checkout): &(&str, PathBuf)| [checkout.clone(), checkout.join(OPERATIONS)];
         self.checkouts.iter().flat_map(both).collect()
     }
 
-    /// Has any of them the environment?
+    /// Returns whether any of them has the environment.
     pub(crate) fn have(&self, environment: &Path) -> bool {
         let mut places = self.places().into_iter();
         places.any(|place| place.join(environment).is_dir())
     }
 
-    /// Is the operations repo that was found one of them, and not a mount? A link in a mount's place leads to a workspace of
-    /// an earlier run, whether or not it is one of these.
+    /// Returns whether the operations repo that was found is one of them, and not a mount.
+    ///
+    /// A link in a mount's place leads to a workspace of an earlier run, whether or not it is one
+    /// of these.
     pub(crate) fn hold(&self, found: &Mount) -> bool {
         let real = |path: &Path| std::fs::canonicalize(path).ok();
         let root = real(found.root());
@@ -65,7 +71,8 @@ impl Workspaces {
             })
     }
 
-    /// That the environment is in none of them, which BitOps would pass over with success.
+    /// Returns the problem that none of them has the environment, which BitOps would pass over with
+    /// success.
     pub(crate) fn nowhere(&self, environment: &str) -> Diagnostic {
         let problem = Diagnostic::new(
             ExitCode::Config,
@@ -86,7 +93,7 @@ impl Workspaces {
     }
 }
 
-/// The path with its `~` expanded; CircleCI's is written so.
+/// Makes the path absolute and expands its `~`, which CircleCI's path has.
 fn absolute(place: OsString, lookup: Lookup<'_>) -> PathBuf {
     let path = PathBuf::from(place);
     let path = match (
@@ -96,7 +103,7 @@ fn absolute(place: OsString, lookup: Lookup<'_>) -> PathBuf {
         (Ok(below), Some(home)) => Path::new(&home).join(below),
         _ => path,
     };
-    // Without a slash at the end, which joining with nothing leaves.
+    // Joining with nothing leaves a slash at the end, which is removed.
     let path = std::path::absolute(&path).unwrap_or(path);
     path.components().collect()
 }

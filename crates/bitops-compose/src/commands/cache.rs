@@ -1,4 +1,4 @@
-//! `cache`: the objects that were fetched, and how to be rid of them.
+//! `cache`: the objects that were fetched, and their removal.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use crate::{
     settings,
 };
 
-/// What is not used for so long is taken for forgotten.
+/// The time without use after which a repo counts as forgotten.
 const UNUSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One repo of the cache, for programs.
@@ -24,7 +24,7 @@ struct Entry {
     repo: String,
     path: String,
     bytes: u64,
-    /// RFC 3339, in UTC.
+    /// The time, as RFC 3339 in UTC.
     last_used: String,
 }
 
@@ -47,7 +47,7 @@ impl From<&CacheEntry> for Entry {
     }
 }
 
-/// Does what the subcommand says.
+/// Runs the subcommand.
 pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
     let settings = settings::read()?;
     let cache = Objects::at(settings::cache_dir(&settings));

@@ -13,7 +13,10 @@ use crate::{
     runtime, signals, staying,
 };
 
-/// Composes when there is something to compose, then becomes the pipeline or its parent. Returns only the exit code of a failure.
+/// Composes if there is something to compose, then replaces this process by the pipeline or its
+/// parent.
+///
+/// Returns only the exit code of a failure.
 pub(crate) fn run(args: Vec<OsString>) -> u8 {
     let failed = match bypass::decide() {
         Ok(Start::Bypass) => start(args).map_err(Failure::from),
@@ -30,7 +33,7 @@ fn start(args: Vec<OsString>) -> Result<Infallible, Diagnostic> {
     start_with(Pipeline::find(&words, &dir, args)?)
 }
 
-/// With nothing to compose.
+/// Starts the pipeline with nothing to compose.
 fn start_with(pipeline: Pipeline) -> Result<Infallible, Diagnostic> {
     match staying::asked_for()? {
         Some(grace) => staying::become_parent(pipeline, grace, None),
@@ -57,7 +60,7 @@ fn compose(found: &Found, args: Vec<OsString>) -> u8 {
 
 fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Result<Infallible, Failure> {
     let (words, dir) = pipeline_words();
-    // What would fail at the end is better known at the start.
+    // What would fail at the end should fail at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
     let prepared = runtime::run_before_launch(
@@ -72,7 +75,7 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
         bypass::settle(&found.mount)?;
         return Ok(start_with(pipeline)?);
     };
-    // Dropped when the exec fails: the mount is switched back and the composition removed.
+    // If the exec fails, this is dropped: the mount is switched back and the composition removed.
     let switched = staged.switch(&found.mount, lock)?;
     if job.settings.supervise != Some(false) {
         return Ok(staying::become_parent(

@@ -1,4 +1,4 @@
-//! `explain PATH[:KEY]`: where a file came from, or a key of it.
+//! `explain PATH[:KEY]`: where a file, or a key of it, came from.
 
 use compose_model::{Diagnostic, ExitCode, Failure, text};
 use compose_plan::compose::{
@@ -12,7 +12,7 @@ use crate::{
     target,
 };
 
-/// How many paths are offered for one that does not exist.
+/// The number of paths that are offered for one that does not exist.
 const OFFERED: usize = 5;
 
 /// Composes without writing anything and answers the question.
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
     })
 }
 
-/// The path and the environment, whichever comes first: the other commands begin with the environment.
+/// Returns the path and the environment, in either order: the other commands begin with the
+/// environment.
 fn asked(args: &Explain) -> Result<(String, Target), Failure> {
     let (question, target) = (args.question.clone(), args.target.clone());
     let Some(second) = &target.environment else {
@@ -84,7 +85,7 @@ fn unanswered(error: ExplainError, question: &str, composition: &Composition) ->
     }
 }
 
-/// Paths with the same file name, then those that are spelled alike.
+/// Returns the paths with the same file name, then those that are spelled alike.
 fn nearest<'a>(asked: &str, all: &'a [String]) -> Vec<&'a str> {
     let paths = || all.iter().map(String::as_str);
     let asked = asked.split(':').next().unwrap_or(asked);

@@ -1,4 +1,4 @@
-//! `lock`: the commits that the sources stand for now, written down.
+//! `lock`: writes down the commits that the sources stand for now.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let job = Arc::new(Job::of(&args.target)?);
     let file = job.lock_file();
     let locked = runtime::run(&job.cancel, job.settings.jobs, async {
-        // Read first: a lock that cannot be read is no reason to forget which tags were moved.
+        // The lock is read first: one that cannot be read is no reason to forget which tags were
+        // moved.
         let old = file.read()?.unwrap_or_default();
         let gatherer = job.gatherer()?;
         let new = gatherer.gather(pipeline::config(&job)?, &Pins::default()).await?;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-/// What was locked, one source a line.
+/// Formats what was locked, one source per line.
 pub(super) fn text(file: &LockFile, lock: &Lock, changed: bool) -> String {
     let mut text = match (changed, lock.sources.len()) {
         (true, 1) => format!("{}: 1 source locked\n", file.name()),
@@ -65,7 +66,7 @@ pub(super) fn text(file: &LockFile, lock: &Lock, changed: bool) -> String {
     text
 }
 
-/// The same for programs.
+/// Formats what was locked, for programs.
 pub(super) fn json(file: &LockFile, lock: &Lock, changed: bool) -> serde_json::Value {
     let source = |locked: &compose_plan::lock::Locked| {
         json!({

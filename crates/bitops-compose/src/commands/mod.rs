@@ -1,4 +1,4 @@
-//! The commands, one function each, which yields the process's exit code.
+//! The commands: one function each, which returns the process's exit code.
 
 pub(crate) mod cache;
 pub(crate) mod check;
@@ -25,10 +25,12 @@ use crate::{
     runtime,
 };
 
-/// The code of a run that did what it should.
+/// The exit code of a run that succeeded.
 const DONE: u8 = 0;
 
-/// Composes for a command that shows or writes the result. Its problems are told by the job's own printer, which masks.
+/// Composes for a command that shows or writes the result.
+///
+/// The job's own printer, which masks, reports its problems.
 fn composed(
     target: &Target,
     act: impl FnOnce(&Job, Planned) -> Result<u8, Failure> + Send + 'static,
@@ -47,18 +49,19 @@ fn composed(
     })
 }
 
-/// `schema`
+/// Runs `schema`.
 pub(crate) fn schema() -> Result<u8, Failure> {
     to_stdout(compose_plan::config::schema().as_bytes())?;
     Ok(DONE)
 }
 
-/// `completions SHELL`
+/// Runs `completions SHELL`.
 pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
     if shell == Shell::Bash {
-        // clap_complete takes the name's hyphen for the one before a subcommand, in one of the two places that must agree.
+        // In one of the two places that must agree, clap_complete takes the name's hyphen for the
+        // one before a subcommand.
         let text = String::from_utf8_lossy(&script);
         script = text
             .replace("bitops__subcmd__compose", "bitops__compose")
@@ -75,7 +78,7 @@ pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-/// `image install`
+/// Runs `image install`.
 pub(crate) fn install(root: &Path) -> Result<u8, Failure> {
     compose_tree::image::install(root)?;
     Ok(DONE)

@@ -1,4 +1,4 @@
-//! `outdated`: the lock against what its repos have now.
+//! `outdated`: compares the lock with what its repos have now.
 
 use compose_model::Failure;
 use compose_plan::lock;
@@ -11,10 +11,11 @@ use crate::{
     runtime,
 };
 
-/// The code of `--check` when there is something to do. None of the program's own: those are failures.
+/// The exit code of `--check` when there is something to do. It is not one of the program's own
+/// codes, which mean failures.
 const OUTDATED: u8 = 1;
 
-/// Looks at the refs of every locked repo and prints one row a source.
+/// Looks at the refs of every locked repo and prints one row per source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
     let job = Job::of(&args.target)?;
     if let Some(failure) = Failure::new(job.ignored_lists()) {
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
         }))?,
     }
     job.printer.problems(&problems);
-    // A repo that did not answer is more than an outdated one.
+    // A repo that did not answer outweighs an outdated one.
     Ok(match Failure::new(problems) {
         Some(failure) => failure.code().code(),
         None if args.check && rows.iter().any(lock::Row::is_outdated) => OUTDATED,

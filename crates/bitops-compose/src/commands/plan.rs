@@ -47,7 +47,8 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
     })
 }
 
-/// That the deployments are those of an image which is not here, where any of them are an image's.
+/// Returns a note that the deployments are those of an image that is not here, if any deployment is
+/// an image's.
 fn assumed(job: &Job, planned: &Planned) -> Option<&'static str> {
     let mut deployments = planned.composition.deployments.iter();
     let is_used = deployments.any(|one| one.by != DeclaredBy::Local);
@@ -99,12 +100,12 @@ fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Fa
     Ok(report::diff::diffs(&planned.composition, sources, &bytes)?)
 }
 
-/// On stderr, where the result has no room for them.
+/// Reports the conflicts on stderr, where the result has no room for them.
 fn tell_conflicts(job: &Job, planned: &Planned) {
     job.printer.problems(&conflicts(planned));
 }
 
-/// What the plan tells of, for CI to put on the config's lines.
+/// Annotates what the plan reports, for CI to show on the config's lines.
 fn annotate(job: &Job, planned: &Planned) {
     let warnings = planned.composition.warnings.iter().cloned();
     let mut problems = conflicts(planned);

@@ -1,4 +1,4 @@
-//! `update`: locked sources brought up to date, or what that would change.
+//! `update`: brings locked sources up to date, or shows what that would change.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use crate::{
     runtime, target,
 };
 
-/// What an update does.
+/// The result of an update.
 struct Updated {
     old: Lock,
     new: Lock,
-    /// With `--dry-run`.
+    /// The changed files and the conflicts, with `--dry-run`.
     diff: Option<(Vec<FileDiff>, Vec<Diagnostic>)>,
-    /// Did the file change?
+    /// Whether the lock file changed.
     written: bool,
 }
 
@@ -60,8 +60,10 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
 }
 
-/// The environment, and the sources that are named. As with every command the first word may be the environment: it is,
-/// unless `--environment` names one, or the lock of the variable's has a source of that name.
+/// Returns the target, and the sources that are named.
+///
+/// As with every command, the first word may be the environment. It is the environment unless
+/// `--environment` names one, or the lock of the variable's environment has a source of that name.
 fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
     let target = args.target();
     if let Some((first, sources)) = args.sources.split_first()
@@ -81,9 +83,9 @@ fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
     Ok((target, &args.sources))
 }
 
-/// Is it a locked source of the environment that the variable names?
+/// Returns whether it is a locked source of the environment that the variable names.
 fn is_source(target: &Target, name: &str) -> bool {
-    // What is wrong there is told when it turns out to be the environment that is meant.
+    // A problem there is reported when that environment turns out to be the one that is meant.
     let lock = Job::of(target).ok().and_then(|job| job.lock_file().read().ok()?);
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
@@ -133,7 +135,7 @@ async fn update(
     })
 }
 
-/// The config's entries as they were when the lock was written.
+/// Returns the config's entries as they were when the lock was written.
 fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
     let locked = |mut spec: SourceSpec| {
         spec.requested = lock.get(&spec.repo, &spec.environment)?.requested.clone();
@@ -142,7 +144,8 @@ fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
     specs.into_iter().filter_map(locked).collect()
 }
 
-/// The composed files before and after, and why the ones after could not be deployed.
+/// Compares the composed files before and after, and returns why the new ones could not be
+/// deployed.
 fn compare(
     job: &Job,
     before: &Gathered,
@@ -155,7 +158,7 @@ fn compare(
     Ok((files, conflicts))
 }
 
-/// Is it the source that a person means: a repo's URL or name, or an environment?
+/// Returns whether a person means this source by a repo's URL or name, or by an environment.
 fn names(name: &str, locked: &Locked) -> bool {
     let repo = &locked.repo;
     let by_url = compose_model::RepoUrl::parse(name).is_ok_and(|url| url == *repo);

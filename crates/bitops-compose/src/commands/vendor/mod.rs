@@ -1,4 +1,4 @@
-//! `vendor`: the composition as real files, which BitOps runs without us.
+//! `vendor`: the composition as real files, which BitOps runs without this program.
 
 mod write;
 
@@ -18,24 +18,25 @@ use crate::{
     pipeline::{self, Planned},
 };
 
-/// What stands in an environment's config whose only content were its sources: BitOps needs none.
+/// The new text of an environment's config whose only content was its sources. BitOps needs no
+/// content in it.
 const EMPTY_CONFIG: &str =
     "# The sources that stood here are vendored: their files are beside this one.\n{}\n";
 
 /// A file to write.
 struct Entry {
-    /// Relative to the output directory.
+    /// The path, relative to the output directory.
     path: TreePath,
     what: What,
 }
 
-/// Where its bytes are.
+/// Where the bytes of an entry are.
 enum What {
     Composed(ComposedFile),
     Config(String),
 }
 
-/// Composes and writes all of it, or tells what is in the way.
+/// Composes and writes all of it, or reports what is in the way.
 pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
     let (output, force, format) = (args.output.clone(), args.force, args.target.format);
     super::composed(&args.target, move |job, planned| {
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
     })
 }
 
-/// Every file of the environment and of the shared directories, sorted by path.
+/// Returns every file of the environment and of the shared directories, sorted by path.
 fn entries(
     job: &Job,
     composition: &Composition,
@@ -103,7 +104,7 @@ fn entries(
     Ok(entries)
 }
 
-/// The composed config without the sources, which have become files.
+/// Returns the composed config without its sources, which are files now.
 fn config_text(job: &Job, file: &ComposedFile, bytes: &Bytes<'_>) -> Result<String, Failure> {
     let (text, _) = bytes.composed(file)?;
     let text = std::str::from_utf8(&text)

@@ -1,4 +1,5 @@
-//! Writes files aside, then moves them to their places: a whole directory at once where there is none yet.
+//! Writes files aside, then moves them into place: a whole directory at once where there is none
+//! yet.
 
 use std::{
     fs, io,
@@ -14,17 +15,19 @@ use tempfile::TempPath;
 
 use super::Entry;
 
-/// What was done.
+/// What was written, and what was there already.
 pub(super) struct Written {
     pub(super) written: Vec<TreePath>,
-    /// The same bytes were there already.
+    /// Files that already had the same bytes.
     pub(super) unchanged: Vec<TreePath>,
 }
 
 type Read<'a> = &'a dyn Fn(&Entry) -> Result<(Arc<[u8]>, FileMode), ContentsError>;
 
-/// Writes all entries below `output`. Unless `force`, a file with other bytes in any of their places is an error, and
-/// nothing is written; what can never be written over is one in any case.
+/// Writes all entries below `output`.
+///
+/// Unless `force` is set, a file with other bytes in any of their places is an error, and nothing
+/// is written. What can never be written over is an error in any case.
 pub(super) fn all(
     output: &Path,
     entries: &[Entry],
@@ -92,10 +95,10 @@ pub(super) fn all(
     Ok(written)
 }
 
-/// What stands where a file is to be written.
+/// What is in the place of a file to write.
 enum Place {
     Free,
-    /// The same bytes and mode.
+    /// A file with the same bytes and mode.
     Same,
     /// Another file, or a symlink.
     Taken,
@@ -136,7 +139,7 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> Result<(), Failure> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(cannot("create", dir))?;
     }
-    // The umask takes its bits away, as from a checkout.
+    // The umask clears its bits, as in a checkout.
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -146,7 +149,7 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> Result<(), Failure> {
         .map_err(cannot("write", path))
 }
 
-/// Without `force` a file that has come in the meantime stays.
+/// Moves a file into place. Without `force`, a file that has appeared in the meantime stays.
 fn move_to(from: PathBuf, to: &Path, force: bool) -> Result<(), Failure> {
     if let Some(dir) = to.parent() {
         fs::create_dir_all(dir).map_err(cannot("create", dir))?;
