@@ -19,9 +19,10 @@ pub(crate) struct Checkout {
 impl Checkout {
     /// Finds the checkout of the operations repo at `root`.
     ///
-    /// If the repo is mounted outside of the checkout, as with `docker run -v
-    /// "$PWD/operations:/opt/bitops_deployment"`, its path in the checkout is derived from the
-    /// checkout's path on the host (`GITHUB_WORKSPACE`) and the kernel's list of mounts.
+    /// The repo may be mounted outside of the checkout, as with
+    /// `docker run -v "$PWD/operations:/opt/bitops_deployment"`. In that case, its path in the
+    /// checkout is derived from the checkout's path on the host (`GITHUB_WORKSPACE`) and the
+    /// kernel's list of mounts.
     pub(crate) fn of(root: &Path) -> Self {
         let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let workspace = std::env::var_os(env::GITHUB_WORKSPACE)
@@ -64,8 +65,8 @@ impl Checkout {
 }
 
 /// Returns the path of the operations repo in a workspace that is visible here. A workspace that is
-/// not itself a checkout may contain several (`actions/checkout` with `path`). The path is relative
-/// to the one that contains the operations repo then.
+/// not itself a checkout may contain several (`actions/checkout` with `path`). In that case, the
+/// path is relative to the one that contains the operations repo.
 fn below_workspace(real: &Path, workspace: &Path) -> Option<PathBuf> {
     let workspace = fs::canonicalize(workspace).ok()?;
     let below = real.strip_prefix(&workspace).ok()?.to_owned();
@@ -75,7 +76,7 @@ fn below_workspace(real: &Path, workspace: &Path) -> Option<PathBuf> {
     Some(below_git(real, Some(&workspace)).unwrap_or(below))
 }
 
-/// Returns the path in the nearest checkout among the parent directories, which must be below
+/// Returns the path in the nearest checkout at or above the directory, which must be below
 /// `within`.
 fn below_git(real: &Path, within: Option<&Path>) -> Option<PathBuf> {
     let checkout = real
