@@ -1,4 +1,5 @@
-//! Tokens to nodes, by the grammar of PyYAML's parser and composer (`yaml/parser.py`, `yaml/composer.py`).
+//! Builds nodes from tokens, by the grammar of PyYAML's parser and composer (`yaml/parser.py`,
+//! `yaml/composer.py`).
 
 use std::{collections::HashMap, ops::Range};
 
@@ -10,7 +11,7 @@ use crate::{
     tree::{Kind, Map, MapEntry, Node, NodeId, Style},
 };
 
-/// What was found in a text.
+/// The nodes of a text and their surroundings.
 pub(crate) struct Found {
     pub(crate) nodes: Vec<Node>,
     pub(crate) body: usize,
@@ -19,7 +20,7 @@ pub(crate) struct Found {
     pub(crate) has_tag_directive: bool,
 }
 
-/// Reads a text with at most one document.
+/// Parses a text with at most one document.
 pub(crate) fn document(text: &str) -> Result<Found, Error> {
     let mut builder = Builder {
         text,
@@ -63,13 +64,13 @@ struct Place {
     is_key: bool,
 }
 
-/// Which collections without brackets may begin at a node.
+/// The collections without brackets that may begin at a node.
 #[derive(Clone, Copy, PartialEq)]
 enum Blocks {
     None,
-    /// Those that are indented further than what is around them.
+    /// Collections that are indented further than the collection around them.
     Indented,
-    /// Also a sequence whose dashes are at the column of the key.
+    /// These, and a sequence whose dashes are at the column of the key.
     Any,
 }
 
@@ -91,12 +92,12 @@ impl Form {
         matches!(self, Self::FlowSequence | Self::FlowMapping | Self::Pair)
     }
 
-    /// The collections without brackets that may begin at a key or a value.
+    /// Returns the collections without brackets that may begin at a key or a value.
     fn blocks(self) -> Blocks {
         if self.is_flow() { Blocks::None } else { Blocks::Any }
     }
 
-    /// Whether a key or a value is omitted before this token.
+    /// Returns whether a key or a value is omitted before this token.
     fn ends_value(self, kind: &TokenKind<'_>) -> bool {
         match kind {
             TokenKind::Value => true,
@@ -109,7 +110,8 @@ impl Form {
     }
 }
 
-/// A collection that is not complete. There is one for each level of nesting, so that nesting costs no stack.
+/// A collection that is not complete. There is one for each level of nesting, so that nesting does
+/// not use the call stack.
 struct Open {
     id: NodeId,
     form: Form,
@@ -125,7 +127,7 @@ struct Open {
 struct Key {
     id: NodeId,
     explicit: bool,
-    /// It is not followed by a value, not even by an omitted one behind a colon.
+    /// Whether no value follows, not even an omitted one after a colon.
     is_bare: bool,
 }
 
@@ -146,18 +148,18 @@ impl Open {
     }
 }
 
-/// What follows in a collection.
+/// The next part of a collection.
 enum Step {
     Child(Child),
-    /// A separator: nothing was added.
+    /// A separator, which adds no node.
     Separator,
     End,
 }
 
-/// A node, which may be a collection whose children are next.
+/// A node, which may be a collection whose children follow.
 type Child = (NodeId, Option<Open>);
 
-/// Tag and anchor.
+/// The tag and the anchor of a node.
 #[derive(Default)]
 struct Properties {
     start: Option<usize>,
@@ -190,7 +192,7 @@ impl<'t> Builder<'t> {
         Ok(token)
     }
 
-    /// Takes the next token if it is this one.
+    /// Takes the next token if it is of this kind, and returns whether it is.
     fn take(&mut self, kind: &TokenKind<'t>) -> Result<bool, Error> {
         let found = self.peek()?.kind == *kind;
         if found {
@@ -238,7 +240,7 @@ impl<'t> Builder<'t> {
                 is_key: false,
             };
             self.root(place)?;
-            // An anchor or a tag may be all.
+            // A root that consists only of an anchor or a tag is kept.
             if self.nodes[0].start == self.nodes[0].end {
                 self.nodes.clear();
             }
@@ -335,7 +337,7 @@ impl<'t> Builder<'t> {
         Ok(id)
     }
 
-    /// Adds an omitted scalar, behind the last token.
+    /// Adds an omitted scalar after the last token.
     fn empty(&mut self, place: Place, found: Properties) -> Result<NodeId, Error> {
         let kind = Kind::Scalar {
             value: Box::default(),
@@ -409,7 +411,7 @@ impl<'t> Builder<'t> {
         self.nodes[open.id].next = self.nodes.len();
     }
 
-    /// Adds a node, without its children.
+    /// Adds a node without its children.
     fn node(&mut self, place: Place, blocks: Blocks) -> Result<Child, Error> {
         if let TokenKind::Alias(name) = self.peek()?.kind {
             let token = self.next()?;
@@ -564,7 +566,7 @@ impl<'t> Builder<'t> {
         Ok(Step::Child(child))
     }
 
-    /// Adds a node, or an omitted scalar.
+    /// Adds a node, or an omitted scalar if `is_omitted` is set.
     fn node_unless(&mut self, is_omitted: bool, place: Place, blocks: Blocks) -> Result<Child, Error> {
         if is_omitted {
             Ok((self.empty(place, Properties::default())?, None))

@@ -1,4 +1,4 @@
-//! Bytes as text. Every file that is read as YAML, JSON or HCL goes through here.
+//! Decodes bytes as text. Every file that is read as YAML, JSON or HCL is decoded here.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use crate::{
 /// The byte-order mark, which is not part of a text.
 const BOM: char = '\u{feff}';
 
-/// A YAML file's text without its byte-order mark.
+/// The text of a YAML file without its byte-order mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'t> {
     /// The text; borrowed if the file is UTF-8.
     pub text: Cow<'t, str>,
-    /// The file starts with a byte-order mark in UTF-8.
+    /// Whether the file starts with a byte-order mark in UTF-8.
     pub bom: bool,
 }
 
@@ -24,11 +24,12 @@ pub struct Decoded<'t> {
 pub struct Utf8<'t> {
     /// The text.
     pub text: &'t str,
-    /// The file starts with a byte-order mark.
+    /// Whether the file starts with a byte-order mark.
     pub bom: bool,
 }
 
-/// Decodes a YAML file as PyYAML does: UTF-16 if it starts with a byte-order mark of that, else UTF-8.
+/// Decodes a YAML file as PyYAML does: as UTF-16 if it starts with the byte-order mark of UTF-16,
+/// or else as UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Error> {
     Ok(match read_text(bytes)? {
         Cow::Borrowed(text) => Decoded {
@@ -39,7 +40,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Error> {
     })
 }
 
-/// Decodes a file of a format that knows no other encoding than UTF-8.
+/// Decodes a file of a format that is always UTF-8.
 pub fn decode_utf8(bytes: &[u8]) -> Result<Utf8<'_>, Error> {
     check_size(bytes)?;
     let text = utf8(bytes, Problem::NotUtf8)?;
@@ -49,7 +50,8 @@ pub fn decode_utf8(bytes: &[u8]) -> Result<Utf8<'_>, Error> {
     })
 }
 
-/// Decodes a YAML file like [`decode`], but leaves a byte-order mark of UTF-8 in the text, so that an edit keeps it.
+/// Decodes a YAML file like [`decode`], but keeps a byte-order mark of UTF-8 in the text, so that
+/// an edit preserves it.
 pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     check_size(bytes)?;
     let unit: fn([u8; 2]) -> u16 = match bytes {
@@ -68,7 +70,7 @@ pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     }
 }
 
-/// The text behind its byte-order mark, if it has one.
+/// Returns the text without its byte-order mark, if it has one.
 pub fn without_bom(text: &str) -> &str {
     text.strip_prefix(BOM).unwrap_or(text)
 }

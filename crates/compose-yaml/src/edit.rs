@@ -1,12 +1,13 @@
-//! Edits that leave all other text as the user wrote it: comments, order, quoting, line ends.
+//! Edits that leave all other text as the user wrote it: comments, order, quotes and line breaks.
 //!
-//! Every edit is checked: the result is read again, and outside of the edited place it must hold what it held before.
+//! Every edit is checked: the result is parsed again, and its content outside of the edited place
+//! must be the same as before.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `path` | paths into a document, and every message about an edit |
+//! | `path` | paths into a document, and all messages about edits |
 //! | `value` | new values as text |
-//! | `splice` | where text goes in and what is cut out |
+//! | `splice` | the places of insertions and the ranges of removals |
 //! | `write` | values and entries that are written |
 //! | `outline` | the check that nothing else has changed |
 
@@ -32,16 +33,17 @@ use crate::{
     tree::{Kind, NodeId, Style, Tree},
 };
 
-/// Lines that are gone: in the edited text, line `from` and all behind it were `lines` further down before.
+/// Lines that were removed. In the original text, line `from` of the edited text and all lines
+/// after it were `lines` further down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// A line of the edited text, from 1.
+    /// A line of the edited text, counted from 1.
     pub from: usize,
-    /// The number of lines.
+    /// The number of removed lines.
     pub lines: usize,
 }
 
-/// A text under edit.
+/// A text that is being edited.
 ///
 /// ```
 /// use compose_yaml::{Editor, NewValue, Step};
@@ -57,7 +59,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Reads a text.
+    /// Parses a text.
     pub fn parse(text: &str) -> Result<Self, EditError> {
         read(text)?;
         Ok(Self {
@@ -65,7 +67,7 @@ impl Editor {
         })
     }
 
-    /// The text with all edits.
+    /// Returns the text with all edits.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -108,15 +110,15 @@ impl Editor {
         self.replace(edited, path, Some(path))
     }
 
-    /// Writes the value of a key. Mappings that the path lacks are added, and so is the key, as the last one; a value that is
-    /// there is replaced.
+    /// Writes the value of a key. Missing mappings on the path are added, and a missing key is
+    /// added as the last one. An existing value is replaced.
     pub fn put(&mut self, path: &[Step<'_>], value: &NewValue) -> Result<(), EditError> {
         let tree = read(&self.text)?;
         let edited = put(&tree, path, value, None)?;
         self.replace(edited, path, Some(path))
     }
 
-    /// Adds an item at the end of a sequence, which is added if the path lacks it.
+    /// Adds an item at the end of a sequence. A missing sequence is added.
     pub fn push(&mut self, path: &[Step<'_>], value: &NewValue) -> Result<(), EditError> {
         let tree = read(&self.text)?;
         let list = follow(&tree, path).filter(|id| !is_vacant(&tree, *id));
@@ -144,7 +146,8 @@ impl Editor {
         self.replace(edited, &[], Some(&added))
     }
 
-    /// Gives a mapping exactly these entries, in this order. Those that it has keep their text, and the comments above them.
+    /// Gives a mapping exactly these entries, in this order. Entries that already exist keep their
+    /// text and the comments above them.
     pub fn arrange(&mut self, path: &[Step<'_>], entries: &[(String, NewValue)]) -> Result<(), EditError> {
         let tree = read(&self.text)?;
         let old = follow(&tree, path).filter(|id| !is_vacant(&tree, *id));
@@ -155,8 +158,9 @@ impl Editor {
         self.replace(edited, path, Some(path))
     }
 
-    /// Takes out what is at a path (every entry of a key), and the collections that would be empty then. Returns the lines that
-    /// are gone, or `None` if nothing remains, in which case the text stays.
+    /// Removes what is at a path (every entry of a key) and the collections that would become
+    /// empty. Returns the removed lines. Returns `None` if nothing would remain; the text is
+    /// unchanged then.
     pub fn remove(&mut self, path: &[Step<'_>]) -> Result<Option<Vec<Cut>>, EditError> {
         let mut cuts = Vec::new();
         loop {
@@ -164,7 +168,7 @@ impl Editor {
             let Some(chain) = chain(&tree, path) else {
                 return Ok(Some(cuts));
             };
-            // An only entry takes its collection along.
+            // A collection is removed together with its only entry.
             let holds_more = |(_, collection): &(usize, NodeId)| match &tree.nodes[*collection].kind {
                 Kind::Map(map) => map.entries.len() > 1,
                 _ => tree.items(*collection).count() > 1,
@@ -193,7 +197,8 @@ impl Editor {
         }
     }
 
-    /// Takes the edited text if it holds what the text held, but for what is at `before` in the old and `after` in the new one.
+    /// Accepts the edited text if its content is the same as before, except for what is at `before`
+    /// in the old text and at `after` in the new one.
     fn replace(
         &mut self,
         edited: String,
@@ -213,7 +218,7 @@ impl Editor {
     }
 }
 
-/// The line of the original text, for a line of the edited one.
+/// Returns the line of the original text for a line of the edited one.
 pub fn original_line(cuts: &[Cut], line: usize) -> usize {
     cuts.iter().rev().fold(
         line,

@@ -1,4 +1,4 @@
-//! What makes a text unreadable: every message of the reader.
+//! The reasons why a text is unreadable, with all messages of the reader.
 
 use compose_model::text::escape;
 use thiserror::Error;
@@ -8,13 +8,13 @@ use crate::{
     lines::Lines,
 };
 
-/// A text that is not one YAML document to PyYAML, or that exceeds a bound.
+/// Why a text cannot be read: it is not a single YAML document for PyYAML, or it exceeds a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{problem}")]
 pub struct Error {
-    /// What is wrong.
+    /// The kind of the error.
     pub problem: Problem,
-    /// The byte of the text that it is about.
+    /// The byte of the text where the error is.
     pub at: usize,
 }
 
@@ -26,17 +26,17 @@ impl Error {
         }
     }
 
-    /// What is wrong, with its line in the text.
+    /// Returns the message with the line of the error in the text.
     pub fn with_line(&self, text: &str) -> String {
         format!("line {}: {}", self.line_column(text).0, self.problem)
     }
 
-    /// The line and the column in the text, both from 1; the column counts characters.
+    /// Returns the line and the column in the text, both from 1. The column counts characters.
     pub fn line_column(&self, text: &str) -> (usize, usize) {
         Lines::new(text).line_column(text, self.at)
     }
 
-    /// Whether the text is rejected as a whole, however its other lines are read.
+    /// Returns whether the whole text is rejected, independent of its other lines.
     pub fn is_final(&self) -> bool {
         matches!(
             self.problem,
@@ -51,7 +51,7 @@ pub enum Problem {
     /// The text breaks a rule of the language.
     #[error("not valid YAML: {0}")]
     Syntax(Syntax),
-    /// PyYAML refuses a character wherever it occurs.
+    /// The text contains a character that PyYAML rejects everywhere.
     #[error("not valid YAML: the character U+{:04X} is not allowed", u32::from(*.0))]
     Character(char),
     /// An alias has no anchor before it.
@@ -66,13 +66,13 @@ pub enum Problem {
     /// The bytes are neither UTF-8 nor UTF-16 with a byte-order mark.
     #[error("neither UTF-8 nor UTF-16")]
     Encoding,
-    /// The bytes of a file that may only be UTF-8 are something else.
+    /// The bytes of a file that must be UTF-8 are not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
-    /// The text has this many bytes.
+    /// The text is too large. The value is its number of bytes.
     #[error("{0} bytes, more than {MAX_BYTES}")]
     TooLarge(usize),
-    /// Collections are nested deeper than PyYAML can follow.
+    /// Collections are nested too deep for PyYAML.
     #[error("not valid YAML: nested deeper than {MAX_DEPTH}")]
     TooDeep,
     /// There are too many nodes.
@@ -83,15 +83,15 @@ pub enum Problem {
 /// The rules of the language that a text can break.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Syntax {
-    /// Another token belongs here.
+    /// The grammar requires another token here.
     #[error("expected {expected}, but found {found}")]
     Expected {
-        /// The token that belongs here.
+        /// The required token.
         expected: Expected,
-        /// The token that is here.
+        /// The token that was found.
         found: TokenName,
     },
-    /// A document has two versions.
+    /// A document has two `%YAML` directives.
     #[error("a second %YAML directive")]
     SecondVersion,
     /// The document is in another version of the language.
@@ -112,13 +112,13 @@ pub enum Syntax {
     /// A line of a mapping has no value.
     #[error("a key without `:`")]
     KeyWithoutColon,
-    /// A bracket closes what is not open.
+    /// A closing bracket has no opening one.
     #[error("{0} that closes nothing")]
     ClosesNothing(TokenName),
     /// A block collection cannot begin or continue here.
     #[error("{0} is not allowed here")]
     NotAllowedHere(BlockPart),
-    /// A `%` has no word behind it.
+    /// A `%` has no name after it.
     #[error("a directive without a name")]
     DirectiveName,
     /// A version is not of the form `1.1`.
@@ -130,13 +130,13 @@ pub enum Syntax {
     /// A %TAG directive lacks its prefix.
     #[error("a tag's handle without a space behind it")]
     HandleSpace,
-    /// A directive goes on.
+    /// Something follows the value of a directive.
     #[error("a directive with something behind its value")]
     DirectiveEnd,
-    /// Something follows on a line that must end.
+    /// A line has more text where it must end.
     #[error("{0} has more text than it may have")]
     MoreText(Header),
-    /// An anchor or an alias has a name that PyYAML refuses.
+    /// An anchor or an alias has a name that PyYAML rejects.
     #[error("{0} whose name is not of letters, digits, `-` and `_`")]
     Name(Property),
     /// A verbatim tag is not closed.
@@ -151,13 +151,13 @@ pub enum Syntax {
     /// A handle is not of the form `!name!`.
     #[error("a tag's handle that does not end with `!`")]
     HandleEnd,
-    /// A tag ends where its name belongs.
+    /// A tag has no name.
     #[error("a tag without a name")]
     TagName,
     /// An escape in a tag is incomplete.
     #[error("a `%` without two hexadecimal digits")]
     TagEscape,
-    /// The escapes in a tag are not text.
+    /// The escapes in a tag are not valid UTF-8.
     #[error("escapes that are not UTF-8")]
     TagEncoding,
     /// A block scalar cannot have this indentation.
@@ -169,13 +169,13 @@ pub enum Syntax {
     /// A quoted scalar has an escape that does not exist.
     #[error("the unknown escape `\\{}`", .0.escape_debug())]
     UnknownEscape(char),
-    /// An escape stands for no character.
+    /// An escape does not stand for a character.
     #[error("an escape beyond U+10FFFF")]
     EscapeRange,
     /// An escape is incomplete.
     #[error("an escape needs {0} hexadecimal digits")]
     EscapeDigits(usize),
-    /// A quote is missing.
+    /// A quoted scalar has no closing quote.
     #[error("a quoted scalar that is never closed")]
     NeverClosed,
     /// `---` or `...` begins a line of a quoted scalar.
@@ -183,10 +183,10 @@ pub enum Syntax {
     DocumentMark,
 }
 
-/// What the grammar expects in a place.
+/// The tokens that the grammar expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Expected {
-    /// The start of the document, behind its directives.
+    /// The start of the document, after its directives.
     #[error("`---`")]
     DocumentStart,
     /// The end of the document.
@@ -209,7 +209,7 @@ pub enum Expected {
     Key,
 }
 
-/// The tokens, as messages name them.
+/// The names of tokens in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TokenName {
     /// The end of the text.
@@ -280,12 +280,12 @@ pub enum BlockPart {
     /// A key.
     #[error("a key")]
     Key,
-    /// A `:` behind a value.
+    /// A `:` after a value.
     #[error("a second `:`")]
     SecondColon,
 }
 
-/// The lines that hold nothing but a head.
+/// The lines that contain only a directive or the header of a block scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Header {
     /// A line that begins with `%`.
@@ -296,7 +296,7 @@ pub enum Header {
     BlockScalar,
 }
 
-/// The marks that have a name.
+/// The properties of nodes that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Property {
     /// `*name`

@@ -1,8 +1,9 @@
-//! The one reader of YAML.
+//! The only reader of YAML in this project.
 //!
-//! A text means here what it means to BitOps, which reads it with PyYAML's `FullLoader`: the same language (YAML 1.1 with
-//! PyYAML's liberties and limits), the same values of scalars, the same merge keys. Every node knows its bytes, so that a
-//! mistake can be shown in its place and an edit keeps all other text.
+//! A text means the same here as in BitOps, which reads it with PyYAML's `FullLoader`: the language
+//! (YAML 1.1 with PyYAML's liberties and limits), the values of scalars and the merge keys are the
+//! same. Every node has its range of bytes, so that a mistake can be shown in its place and an edit
+//! keeps all other text.
 //!
 //! ```
 //! use compose_yaml::{Scalar, Tree};
@@ -17,17 +18,17 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `parse` | the way in: a text to a tree |
-//! | `scanner`, `build` | a text as tokens, tokens as nodes |
+//! | `parse` | the entry point, which parses a text into a tree |
+//! | `scanner`, `build` | the tokens of a text, and the nodes of these tokens |
 //! | `tree` | the nodes with their places |
-//! | `limits`, `characters` | what is read at all |
+//! | `limits`, `characters` | the largest texts and the characters that are accepted |
 //! | `merge_keys` | mappings as they are loaded |
 //! | `scalar` | scalars as PyYAML loads them |
-//! | `decode` | bytes as text |
+//! | `decode` | the decoding of bytes as text |
 //! | `lines` | lines, indentation, and replacements of text |
-//! | `quote` | text as a scalar |
+//! | `quote` | the writing of text as a scalar |
 //! | `edit` | edits that keep all other text |
-//! | `error` | what makes a text unreadable, with the messages; only the edits have their own, in `edit::path` |
+//! | `error` | why a text is unreadable, with all messages except those of edits (`edit::path`) |
 
 mod build;
 mod characters;

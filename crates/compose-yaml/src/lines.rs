@@ -1,4 +1,4 @@
-//! Where lines begin and end.
+//! The lines of a text, and replacements of text.
 
 use std::ops::Range;
 
@@ -10,7 +10,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines that end with `\n` or `\r\n`, as in JSON and HCL. A text without any byte is one empty line.
+    /// Finds the lines that end with `\n` or `\r\n`, as in JSON and HCL. An empty text is one empty
+    /// line.
     pub fn of_line_feeds(text: &str) -> Self {
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
@@ -18,7 +19,7 @@ impl Lines {
         }
     }
 
-    /// The lines of YAML 1.1, which end with `\n`, `\r\n`, `\r`, U+0085, U+2028 or U+2029.
+    /// Finds the lines of YAML 1.1, which end with `\n`, `\r\n`, `\r`, U+0085, U+2028 or U+2029.
     pub fn new(text: &str) -> Self {
         let mut starts = vec![0];
         let mut characters = text.char_indices().peekable();
@@ -35,19 +36,20 @@ impl Lines {
         Self { starts }
     }
 
-    /// The line of a byte, from 1.
+    /// Returns the line of a byte, counted from 1.
     pub fn line(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at)
     }
 
-    /// The line and the column of a byte, both from 1; the column counts characters. `text` is the one that these are the
-    /// lines of.
+    /// Returns the line and the column of a byte, both from 1. The column counts characters. `text`
+    /// is the text that these lines belong to.
     pub fn line_column(&self, text: &str, at: usize) -> (usize, usize) {
         (self.line(at), text[self.start(at)..at].chars().count() + 1)
     }
 
-    /// The byte at a line and a column, both from 1: the opposite of [`line_column`](Self::line_column). Beyond the end of
-    /// the line it is that end.
+    /// Returns the byte at a line and a column, both from 1. This is the inverse of
+    /// [`line_column`](Self::line_column). A column beyond the end of the line yields the end of
+    /// the line.
     pub fn at_line_column(&self, text: &str, line: usize, column: usize) -> usize {
         let Some(start) = self.starts.get(line - 1) else {
             return text.len();
@@ -57,17 +59,18 @@ impl Lines {
         characters.nth(column - 1).map_or(end, |(at, _)| start + at)
     }
 
-    /// The first byte of the line of a byte.
+    /// Returns the first byte of the line of a byte.
     pub fn start(&self, at: usize) -> usize {
         self.starts[self.line(at) - 1]
     }
 
-    /// The first byte of the line behind that of a byte; `None` on the last line.
+    /// Returns the first byte of the line after that of a byte, or `None` on the last line.
     pub fn next_start(&self, at: usize) -> Option<usize> {
         self.starts.get(self.line(at)).copied()
     }
 
-    /// The end of the line of a byte, without its line break. `text` is the one that these are the lines of.
+    /// Returns the end of the line of a byte, without its line break. `text` is the text that these
+    /// lines belong to.
     pub fn end(&self, text: &str, at: usize) -> usize {
         let Some(next) = self.next_start(at) else {
             return text.len();
@@ -77,27 +80,27 @@ impl Lines {
             || next - line.chars().next_back().map_or(0, char::len_utf8),
             str::len,
         );
-        // A byte between `\r` and `\n` is behind the end.
+        // A byte between `\r` and `\n` is after the end.
         end.max(self.start(at))
     }
 
-    /// The starts of the lines behind that of a byte.
+    /// Returns the starts of the lines after that of a byte.
     pub fn starts_behind(&self, at: usize) -> &[usize] {
         &self.starts[self.line(at)..]
     }
 
-    /// The starts of the line of a byte and of all lines behind it.
+    /// Returns the starts of the line of a byte and of all lines after it.
     pub fn starts_from(&self, at: usize) -> &[usize] {
         &self.starts[self.line(at) - 1..]
     }
 }
 
-/// The blanks at the start of a line.
+/// Returns the blanks at the start of a line.
 pub fn leading(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// The line break of a text: that of Windows if it has any.
+/// Returns the line break for a text: that of Windows if the text contains any.
 pub fn line_break(text: &str) -> &'static str {
     if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
@@ -107,21 +110,22 @@ pub fn line_break(text: &str) -> &'static str {
 pub struct Edit {
     /// The bytes that are replaced; empty for an insertion.
     pub range: Range<usize>,
-    /// The text in their place.
+    /// The text that replaces them.
     pub text: String,
 }
 
 impl Edit {
-    /// An insertion.
+    /// Returns an edit that inserts a text.
     pub fn insert(at: usize, text: String) -> Self {
         Self { range: at..at, text }
     }
 }
 
-/// Applies edits to a region of a text. Edits outside of the region are ignored; of two that overlap, the outer one
-/// is applied.
+/// Applies edits to a region of a text. Edits outside of the region are ignored. If two overlap,
+/// the outer one, which starts first, is applied.
 pub fn apply(text: &str, region: Range<usize>, mut edits: Vec<Edit>) -> String {
-    // The sort is stable, so insertions in one place stay in order. An insertion precedes a replacement of the bytes behind it.
+    // The sort is stable, so insertions in the same place stay in order. An insertion precedes a
+    // replacement of the bytes after it.
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let mut out = String::with_capacity(region.len());
     let mut at = region.start;

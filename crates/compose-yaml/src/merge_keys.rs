@@ -1,4 +1,4 @@
-//! Mappings as they are loaded: merge keys (`<<`) followed, and one entry per key.
+//! Mappings as they are loaded: merge keys (`<<`) are followed, and each key has one entry.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Tree<'_> {
-    /// The entry.
+    /// Returns the entry that was loaded.
     pub fn entry(&self, loaded: Loaded) -> MapEntry {
         match &self.nodes[loaded.map].kind {
             Kind::Map(map) => map.entries[loaded.entry],
@@ -19,30 +19,34 @@ impl Tree<'_> {
         }
     }
 
-    /// Whether an entry is a merge key.
+    /// Returns whether an entry is a merge key.
     pub fn is_merge_key(&self, entry: &MapEntry) -> bool {
         self.value(entry.key) == Some("<<") && self.scalar(entry.key) == Some(Scalar::Merge)
     }
 
-    /// A key as Python compares it: `1`, `1.0` and `true` are one. `None` if it is a collection.
+    /// Returns a key as Python compares it: `1`, `1.0` and `true` are the same key. Returns `None`
+    /// if the key is a collection.
     pub fn key(&self, node: NodeId) -> Option<Scalar> {
         let scalar = self.scalar(node)?;
         Some(python_key(&scalar).unwrap_or(scalar))
     }
 
-    /// The entries of a mapping in the order of PyYAML's `flatten_mapping`: what merge keys bring, then its own, duplicates
-    /// included. Empty for other nodes. Aliases are followed.
+    /// Returns the entries of a mapping in the order of PyYAML's `flatten_mapping`: first the
+    /// entries from merge keys, then its own, including duplicates. Other nodes have none. Aliases
+    /// are followed.
     pub fn flattened(&self, map: NodeId) -> Vec<Loaded> {
         self.flattened_within(self.resolve(map), &mut HashSet::new())
     }
 
-    /// The entries of a mapping as a Python dict: of those with one key the last counts, in the place of the first.
+    /// Returns the entries of a mapping as in a Python dict. If several have the same key, the last
+    /// one is returned, in the position of the first.
     pub fn loaded(&self, map: NodeId) -> Rc<[Loaded]> {
         self.loaded_within(self.resolve(map), &mut HashSet::new())
     }
 
-    /// The keys and values of a mapping: its own as written, duplicates included, then what merge keys add. `None` if it is
-    /// no mapping, or if the budget is used up. Aliases of the mapping are followed.
+    /// Returns the keys and values of a mapping: first its own as written, including duplicates,
+    /// then those that merge keys add. Returns `None` if the node is not a mapping, or if the
+    /// budget is used up. Aliases of the mapping are followed.
     pub fn pairs(&self, map: NodeId) -> Option<Vec<(NodeId, NodeId)>> {
         let id = self.resolve(map);
         let entries = &self.map(id)?.entries;
@@ -67,7 +71,7 @@ impl Tree<'_> {
         let (merges, own): (Vec<_>, Vec<_>) =
             (0..entries.len()).partition(|entry| self.is_merge_key(&entries[*entry]));
         let mut all = Vec::with_capacity(own.len());
-        // A mapping that merges itself brings its own entries, as in PyYAML.
+        // A mapping that merges itself contributes its own entries, as in PyYAML.
         if open.insert(map) {
             for entry in merges {
                 let value = self.resolve(entries[entry].value);
@@ -75,7 +79,7 @@ impl Tree<'_> {
                 if parts.is_empty() {
                     parts.push(value);
                 }
-                // Of several the first one has precedence.
+                // The first of several mappings takes precedence.
                 for part in parts.into_iter().rev() {
                     all.extend_from_slice(&self.loaded_within(self.resolve(part), open));
                     if !self.spend(8 * all.len()) {
@@ -107,14 +111,15 @@ impl Tree<'_> {
             }
         }
         let all: Rc<[Loaded]> = all.into();
-        // Within a loop it is not all that the mapping has.
+        // Inside a loop of merges, the result may lack entries of the mapping, so it is not cached.
         if is_outermost {
             self.loaded.borrow_mut().insert(map, Rc::clone(&all));
         }
         all
     }
 
-    /// The value of a key of a mapping as it is loaded, aliases followed. The key is a scalar's text.
+    /// Returns the value of a key in a mapping as it is loaded. Aliases are followed. `key` is the
+    /// text of a scalar.
     pub fn get(&self, map: NodeId, key: &str) -> Option<NodeId> {
         let loaded = self.loaded(map);
         let mut entries = loaded.iter().rev().map(|loaded| self.entry(*loaded));
@@ -122,7 +127,7 @@ impl Tree<'_> {
         Some(self.resolve(found.value))
     }
 
-    /// The node that a path of keys leads to from the root; see [`get`](Self::get).
+    /// Returns the node at a path of keys from the root; see [`get`](Self::get).
     pub fn find(&self, path: &[&str]) -> Option<NodeId> {
         path.iter()
             .try_fold(self.root()?, |node, key| self.get(node, key))

@@ -1,4 +1,4 @@
-//! The reader's entry: a text to a tree.
+//! The entry point of the reader, which parses a text into a tree.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl<'t> Tree<'t> {
-    /// Reads a text as PyYAML does. Takes time and memory in proportion to its length.
+    /// Parses a text as PyYAML does. Takes time and memory in proportion to its length.
     pub fn parse(text: impl Into<Cow<'t, str>>) -> Result<Self, Error> {
         let text = text.into();
         if text.len() > MAX_BYTES {

@@ -6,12 +6,13 @@ use compose_model::text::is_unprintable;
 
 use crate::characters::is_readable;
 
-/// The words that some reader of YAML, 1.1 or 1.2, takes for something other than text.
+/// The words that some reader of YAML 1.1 or 1.2 loads as something other than text.
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// The scalar that every reader of YAML loads as this text: without quotes where none can take it for anything else.
+/// Returns a scalar that every reader of YAML loads as this text. It is written without quotes only
+/// if no reader can take it for anything else.
 ///
-/// It stays on one line and is valid in block and flow collections, as a key and as a value.
+/// The scalar is on one line and is valid in block and flow collections, as a key and as a value.
 ///
 /// ```
 /// use compose_yaml::quote;
@@ -33,7 +34,7 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// The text as a scalar in double quotes.
+/// Returns the text as a scalar in double quotes.
 pub fn double_quote(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {

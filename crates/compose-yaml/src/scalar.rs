@@ -4,24 +4,24 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-/// What a scalar is loaded as. Equal values have the same type and value in Python.
+/// The value that a scalar is loaded as. Equal values have the same type and value in Python.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scalar {
-    /// `null`, `~` or nothing.
+    /// Null: `null`, `~` or an empty scalar.
     Null,
-    /// `yes`, `off`, `True`.
+    /// A boolean: `yes`, `off`, `True`.
     Bool(bool),
     /// An integer: `12`, `0x1f`, `012`, `12:30`.
     Int(i128),
-    /// An integer beyond 128 bits: its digits as written.
+    /// The digits of an integer beyond 128 bits, as written.
     BigInt(Box<str>),
-    /// The bits of a double. All NaNs are equal, and there is no negative zero.
+    /// The bits of a double. All NaNs have the same bits, and there is no negative zero.
     Float(u64),
     /// A date, in days since 1970.
     Date(i64),
     /// A time in microseconds since 1970; `true` if it has a zone.
     Moment(i64, bool),
-    /// `<<`
+    /// The merge key, `<<`.
     Merge,
     /// Text.
     String(Box<str>),
@@ -32,7 +32,7 @@ pub enum Scalar {
 /// The prefix of YAML's own tags.
 pub const YAML_TAG: &str = "tag:yaml.org,2002:";
 
-/// The resolvers of `yaml/resolver.py` without their white space.
+/// The patterns of `yaml/resolver.py` without their white space.
 struct Patterns {
     bool: Regex,
     float: Regex,
@@ -59,7 +59,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     }
 });
 
-/// Loads a scalar. Its tag, if any, is resolved (`tag:yaml.org,2002:str`, `!Ref`); `plain`: it has no quotes.
+/// Loads a scalar. Its tag, if any, is resolved (`tag:yaml.org,2002:str`, `!Ref`). `plain` says
+/// that it has no quotes.
 pub fn load(text: &str, tag: Option<&str>, plain: bool) -> Scalar {
     let string = || Scalar::String(text.into());
     let Some(tag) = tag else {
@@ -90,7 +91,7 @@ fn resolve(text: &str) -> Scalar {
             PATTERNS.bool.is_match(text).then(|| bool_of(text)).flatten()
         }
         Some(b'-' | b'+' | b'.' | b'0'..=b'9') => {
-            // In the order of `yaml/resolver.py`: the first match counts.
+            // The order is that of `yaml/resolver.py`, where the first match applies.
             if PATTERNS.float.is_match(text) {
                 float_of(text)
             } else if PATTERNS.int.is_match(text) {
@@ -105,7 +106,7 @@ fn resolve(text: &str) -> Scalar {
     found.unwrap_or_else(|| Scalar::String(text.into()))
 }
 
-/// Whether a plain scalar is nothing.
+/// Returns whether a plain scalar is null.
 pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
@@ -126,7 +127,7 @@ fn sign_of(text: &str) -> (bool, &str) {
     }
 }
 
-/// `construct_yaml_int`
+/// Converts an integer, like PyYAML's `construct_yaml_int`.
 fn int_of(text: &str) -> Option<Scalar> {
     let clean = text.replace('_', "");
     let (negative, digits) = sign_of(&clean);
@@ -160,7 +161,7 @@ fn int_of(text: &str) -> Option<Scalar> {
     }
 }
 
-/// `construct_yaml_float`
+/// Converts a floating-point number, like PyYAML's `construct_yaml_float`.
 fn float_of(text: &str) -> Option<Scalar> {
     let clean = text.replace('_', "").to_ascii_lowercase();
     let (negative, digits) = sign_of(&clean);
@@ -186,7 +187,7 @@ fn float(value: f64) -> Scalar {
     Scalar::Float(if value == 0.0 { 0 } else { value.to_bits() })
 }
 
-/// `construct_yaml_timestamp`
+/// Converts a date or a time, like PyYAML's `construct_yaml_timestamp`.
 fn moment_of(text: &str) -> Option<Scalar> {
     let found = PATTERNS.timestamp.captures(text)?;
     let number = |group: usize| {
@@ -223,7 +224,8 @@ fn moment_of(text: &str) -> Option<Scalar> {
     ))
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar; `None` for a date that does not exist.
+/// Returns the days since 1970-01-01 in the Gregorian calendar, or `None` for a date that does not
+/// exist.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let lengths = [
@@ -249,13 +251,14 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(past * 365 + past / 4 - past / 100 + past / 400 + before + day - 1 - 719_162)
 }
 
-/// The scalar that Python's dict considers the same key, if that is another one: `True` and `1.0` are the key `1`.
+/// Returns the scalar that a Python dict considers the same key, if it is a different one: `True`
+/// and `1.0` are the key `1`.
 pub fn python_key(scalar: &Scalar) -> Option<Scalar> {
     match scalar {
         Scalar::Bool(value) => Some(Scalar::Int(i128::from(*value))),
         Scalar::Float(bits) => {
             let value = f64::from_bits(*bits);
-            // Below 2^100 an integral double is exact in an i128.
+            // Below 2^100, an i128 represents an integral double exactly.
             (value.fract() == 0.0 && value.abs() < 1e30).then_some(Scalar::Int(value as i128))
         }
         _ => None,

@@ -1,8 +1,9 @@
-//! A text as tokens with their places.
+//! Splits a text into tokens with their places.
 //!
-//! The rules are those of PyYAML's own scanner (`yaml/scanner.py`, MIT licence, © Kirill Simonov and Ingy döt Net), because
-//! a text must mean here what it means to BitOps: YAML 1.1 with PyYAML's liberties and limits. A key, for example, has
-//! at most 1,024 characters, and a tab separates a key's colon from nothing.
+//! The rules are those of PyYAML's own scanner (`yaml/scanner.py`, MIT licence, © Kirill Simonov
+//! and Ingy döt Net), because a text must mean the same here as in BitOps: YAML 1.1 with PyYAML's
+//! liberties and limits. For example, a key has at most 1,024 characters, and a tab cannot separate
+//! a key's colon from its value.
 
 mod properties;
 mod scalars;
@@ -15,16 +16,17 @@ use crate::{
     tree::Style,
 };
 
-/// A key without `?` is found by its colon, which is at most this many characters behind its start.
+/// The maximum number of characters between the start of a key without `?` and its colon, which
+/// identifies the key.
 const MAX_SIMPLE_KEY: usize = 1024;
 
-/// One token and its place.
+/// A token and its place.
 #[derive(Debug)]
 pub(crate) struct Token<'t> {
     pub(crate) kind: TokenKind<'t>,
-    /// Bytes of the text; empty for tokens that stand for indentation.
+    /// The bytes of the token; empty for a token that stands for indentation.
     pub(crate) span: Range<usize>,
-    /// The column of its start, counted in characters from 0.
+    /// The column of its start in characters, counted from 0.
     pub(crate) column: usize,
     /// The number of spaces at the start of its line.
     pub(crate) line_indent: usize,
@@ -56,7 +58,7 @@ pub(crate) enum TokenKind<'t> {
     BlockEntry,
     /// `,`
     FlowEntry,
-    /// `?`, or the place of a key without one.
+    /// `?`, or the start of a key without `?`.
     Key {
         explicit: bool,
     },
@@ -76,7 +78,7 @@ pub(crate) enum TokenKind<'t> {
 }
 
 impl TokenKind<'_> {
-    /// The token's name in messages.
+    /// Returns the name of the token in messages.
     pub(crate) fn name(&self) -> TokenName {
         match self {
             Self::StreamEnd => TokenName::StreamEnd,
@@ -107,9 +109,9 @@ impl TokenKind<'_> {
 /// A place in the text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
-    /// In bytes.
+    /// The offset in bytes.
     at: usize,
-    /// In characters.
+    /// The offset in characters.
     index: usize,
     line: usize,
     column: usize,
@@ -117,54 +119,56 @@ struct Mark {
     line_indent: usize,
 }
 
-/// A token that may turn out to start a key.
+/// A token that may be the start of a key.
 #[derive(Debug)]
 struct SimpleKey {
-    /// Its number in the stream of tokens.
+    /// The index of the token in the stream of tokens.
     token: usize,
     flow_level: usize,
-    /// Nothing but a key can be here.
+    /// Whether only a key is valid here.
     required: bool,
     mark: Mark,
 }
 
-/// Yields tokens one by one.
+/// Reads the tokens of a text one by one.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     mark: Mark,
     tokens: VecDeque<Token<'t>>,
-    /// The number of tokens that were handed out.
+    /// The number of tokens that were returned.
     taken: usize,
     is_done: bool,
     flow_level: usize,
-    /// The column of the innermost block collection; -1 outside of all.
+    /// The column of the innermost block collection; -1 outside of all block collections.
     indent: isize,
     indents: Vec<isize>,
     allow_simple_key: bool,
-    /// At most one per flow level, outermost first, which is also the order in the text.
+    /// The possible keys: at most one per flow level, outermost first, which is also their order in
+    /// the text.
     simple_keys: VecDeque<SimpleKey>,
-    /// The bytes of the comments so far, with their `#`.
+    /// The bytes of the comments so far, including their `#`.
     pub(crate) comments: Vec<Range<usize>>,
 }
 
-/// Whether a character ends a line, or the text.
+/// Returns whether a character ends a line or the text.
 fn is_break(c: char) -> bool {
     matches!(c, '\0' | '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The number of spaces at the start of a text.
+/// Returns the number of spaces at the start of a text.
 fn spaces(text: &str) -> usize {
     text.len() - text.trim_start_matches(' ').len()
 }
 
-/// Whether a character ends a word.
+/// Returns whether a character ends a word.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t') || is_break(c)
 }
 
 impl<'t> Scanner<'t> {
-    /// Reads from the start of a text without a NUL, which marks the end here as in PyYAML.
+    /// Creates a scanner at the start of a text. The text contains no NUL, which marks the end here
+    /// as in PyYAML.
     pub(crate) fn new(text: &'t str) -> Self {
         let mark = Mark {
             line_indent: spaces(without_bom(text)),
@@ -185,20 +189,21 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The next token, which stays.
+    /// Returns the next token without removing it.
     pub(crate) fn peek_token(&mut self) -> Result<&Token<'t>, Error> {
         self.fill()?;
         Ok(&self.tokens[0])
     }
 
-    /// The next token. Behind the end of the text there is none.
+    /// Removes and returns the next token. There is none after the end of the text.
     pub(crate) fn next_token(&mut self) -> Result<Token<'t>, Error> {
         self.fill()?;
         self.taken += 1;
         Ok(self.tokens.pop_front().expect("it was just filled"))
     }
 
-    /// Scans on until the next token is certain: a token before it may still be inserted as long as it may start a key.
+    /// Scans until the next token is final. As long as a token may start a key, another one may be
+    /// inserted before it.
     fn fill(&mut self) -> Result<(), Error> {
         while !self.is_done {
             if !self.tokens.is_empty() {
@@ -212,7 +217,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// The character at a distance, in characters; NUL behind the end.
+    /// Returns the character at a distance in characters, or NUL after the end.
     fn peek(&self, distance: usize) -> char {
         self.rest().chars().nth(distance).unwrap_or('\0')
     }
@@ -221,7 +226,7 @@ impl<'t> Scanner<'t> {
         &self.text[self.mark.at..]
     }
 
-    /// Moves on by one character.
+    /// Advances by one character.
     fn forward(&mut self) {
         let Some(c) = self.rest().chars().next() else {
             return;
@@ -237,7 +242,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Moves on by characters none of which ends a line.
+    /// Advances by a text that contains no line break.
     fn forward_by(&mut self, text: &str) {
         let count = text.chars().count();
         self.mark.at += text.len();
@@ -245,7 +250,7 @@ impl<'t> Scanner<'t> {
         self.mark.column += count - text.matches('\u{feff}').count();
     }
 
-    /// Takes characters as long as they satisfy a condition.
+    /// Takes characters while they satisfy a condition.
     fn take_while(&mut self, condition: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let taken = &rest[..rest.find(|c| !condition(c)).unwrap_or(rest.len())];
@@ -338,7 +343,7 @@ impl<'t> Scanner<'t> {
         self.line_break().is_some()
     }
 
-    /// Takes a line break: what it is in a value.
+    /// Takes a line break. Returns the character that represents it in a value.
     fn line_break(&mut self) -> Option<char> {
         let c = self.peek(0);
         if c == '\0' || !is_break(c) {
@@ -370,7 +375,7 @@ impl<'t> Scanner<'t> {
             || !is_blank(self.peek(1)) && (c == '-' || self.flow_level == 0 && matches!(c, '?' | ':'))
     }
 
-    /// Forgets the keys whose colon can no longer follow.
+    /// Removes the possible keys whose colon can no longer follow.
     fn drop_stale_keys(&mut self) -> Result<(), Error> {
         let mark = self.mark;
         let is_stale =
@@ -382,7 +387,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// Forgets the key of this flow level.
+    /// Removes the possible key of this flow level.
     fn remove_key(&mut self) -> Result<(), Error> {
         let key = self.take_key();
         Self::check_optional(key.as_ref())
@@ -404,7 +409,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Notes that the next token may start a key.
+    /// Records that the next token may start a key.
     fn save_key(&mut self) -> Result<(), Error> {
         let required = self.flow_level == 0 && self.indent == self.mark.column as isize;
         if self.allow_simple_key {
@@ -430,7 +435,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Begins a block collection unless one at this column is open.
+    /// Begins a block collection unless one at this column or further right is open.
     fn add_indent(&mut self, column: usize) -> bool {
         let column = column as isize;
         let is_new = self.indent < column;
@@ -476,7 +481,7 @@ impl<'t> Scanner<'t> {
 
     fn close(&mut self, kind: TokenKind<'t>) -> Result<(), Error> {
         self.remove_key()?;
-        // PyYAML's level becomes negative, and then the parser refuses the bracket.
+        // In PyYAML the level becomes negative, and the parser rejects the bracket.
         let Some(outer) = self.flow_level.checked_sub(1) else {
             return self.error(Syntax::ClosesNothing(kind.name()));
         };
@@ -486,7 +491,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// Begins a block collection with an indicator at its first entry.
+    /// Begins a block collection if the indicator here belongs to its first entry.
     fn block_start(&mut self, kind: TokenKind<'t>, part: BlockPart) -> Result<(), Error> {
         if self.flow_level == 0 {
             if !self.allow_simple_key {

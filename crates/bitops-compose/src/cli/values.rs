@@ -1,4 +1,4 @@
-//! Values of options: times and sizes.
+//! The values of options: times and sizes.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use jiff::{Span, SpanRelativeTo};
 /// Why the value of an option is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidValue {
-    /// A text that is no time.
+    /// The text is not a time.
     #[error("a time is a number with a unit: 12h, 30d, 8w")]
     Time,
-    /// A time in units of no fixed length, or a negative one.
+    /// The time is negative, or its units have no fixed length.
     #[error("weeks, days, hours, minutes and seconds are understood")]
     Unit,
-    /// A text that is no size.
+    /// The text is not a size.
     #[error("a size is {}", size::EXPECTED)]
     Size,
 }
 
-/// A time of the command line: `12h`, `30d`, `8w`. A day has 24 hours.
+/// Parses a time of the command line: `12h`, `30d`, `8w`. A day has 24 hours.
 pub(super) fn time(text: &str) -> Result<Duration, InvalidValue> {
     let span: Span = text.parse().map_err(|_| InvalidValue::Time)?;
     span.to_duration(SpanRelativeTo::days_are_24_hours())
@@ -28,7 +28,7 @@ pub(super) fn time(text: &str) -> Result<Duration, InvalidValue> {
         .ok_or(InvalidValue::Unit)
 }
 
-/// A size of the command line in bytes.
+/// Parses a size of the command line. Returns bytes.
 pub(super) fn size(text: &str) -> Result<u64, InvalidValue> {
     size::parse(text).ok_or(InvalidValue::Size)
 }

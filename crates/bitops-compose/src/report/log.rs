@@ -1,4 +1,4 @@
-//! `tracing` on stderr, at BitOps' own level.
+//! Writes `tracing` events to stderr, at BitOps' own level.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use tracing_subscriber::{
 
 use super::{github::guard, mask::Masks, pipe::write_stderr};
 
-/// `bitops.logging` of the environment's config, else of the image's.
+/// The settings in `bitops.logging` of the environment's config, or else of the image's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogSettings {
     pub(crate) level: Option<String>,
@@ -35,8 +35,8 @@ impl Default for LogSettings {
     }
 }
 
-/// Why `bitops.logging.masks` cannot be applied. Their texts are not shown, because they may contain
-/// what they hide. Masks are counted from 0.
+/// Why `bitops.logging.masks` cannot be applied. The texts of the masks are not shown, because they
+/// may contain what they hide. Masks are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidMask {
     /// The value of the key is not a list.
@@ -45,7 +45,7 @@ pub(crate) enum InvalidMask {
     /// A mask is not a mapping with two texts.
     #[error("bitops.logging.masks[{0}] is not a mapping whose `search` and `replace` are texts")]
     Form(usize),
-    /// The regular expression is invalid, or not supported.
+    /// The regular expression is invalid or not supported.
     #[error("`search` of bitops.logging.masks[{0}] is not a supported regular expression")]
     Pattern(usize),
 }
@@ -61,7 +61,7 @@ impl InvalidMask {
 }
 
 impl LogSettings {
-    /// Reads what BitOps reads. A config that does not parse sets nothing.
+    /// Reads the settings that BitOps reads. A config that does not parse sets nothing.
     pub(crate) fn read(config: &str) -> Self {
         let settings = Tree::parse(config).ok().and_then(|tree| {
             let logging = tree.find(&["bitops", "logging"])?;
@@ -95,7 +95,7 @@ impl LogSettings {
         settings.unwrap_or_default()
     }
 
-    /// Takes from `image` what this one leaves open.
+    /// Returns these settings, with those of `image` where they are not set.
     pub(crate) fn or(self, image: Self) -> Self {
         Self {
             level: self.level.or(image.level),
@@ -108,8 +108,9 @@ impl LogSettings {
     }
 }
 
-/// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] comes before the configs.
-/// `github`: a runner reads the log, and must not take anything in it for a command.
+/// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] takes precedence over the configs.
+///
+/// With `github`, a runner reads the log and must not take anything in it for a command.
 pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: bool, masks: &Arc<Masks>) {
     let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
         .ok()
@@ -123,14 +124,14 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
         })
         .with_target(false);
     let registry = tracing_subscriber::registry();
-    // A second call (tests) keeps the first subscriber.
+    // A second call, as in tests, keeps the first subscriber.
     let _ = if json {
         registry
             .with(layer.json().flatten_event(true).with_filter(level))
             .try_init()
     } else {
         registry
-            // Styles within a text would hide it from a mask.
+            // Styles within a text would keep a mask from matching it.
             .with(
                 layer
                     .without_time()
@@ -141,7 +142,8 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
     };
 }
 
-/// Stderr behind the masks. The formatter writes an event in one piece, so that a mask sees whole lines.
+/// A writer that applies the masks before it writes to stderr. The formatter writes an event in one
+/// piece, so that a mask sees whole lines.
 #[derive(Clone, Debug)]
 struct MaskedStderr {
     masks: Arc<Masks>,
@@ -190,7 +192,8 @@ impl<'a> MakeWriter<'a> for MaskedStderr {
     }
 }
 
-/// Python's level names, in any case; anything else counts as BitOps' default of this program: `INFO`.
+/// Converts the name of a Python log level, in any case. Any other name means this program's
+/// default, `INFO`.
 fn filter(name: &str) -> LevelFilter {
     match name.to_uppercase().as_str() {
         "DEBUG" => LevelFilter::DEBUG,

@@ -1,7 +1,8 @@
-//! BitOps' `bitops.logging.masks`: what they hide in BitOps' output they hide in this program's.
+//! BitOps' `bitops.logging.masks`: what they hide in BitOps' output is also hidden in this
+//! program's.
 //!
-//! Masks apply to texts before these are quoted, escaped or styled, because a quoted text may no
-//! longer match. Where a mask cannot be applied, the text is withheld.
+//! Masks are applied to texts before the texts are quoted, escaped or styled, because a quoted text
+//! may no longer match. If a mask cannot be applied, the text is withheld.
 
 use std::{
     borrow::Cow,
@@ -18,7 +19,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 use super::log::{InvalidMask, LogSettings};
 
-/// The text in place of one to which the masks cannot be applied.
+/// The text that replaces one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
 
 /// The masks of the config that this process has read.
@@ -29,7 +30,7 @@ static CURRENT: Mutex<Option<Arc<Masks>>> = Mutex::new(None);
 pub(crate) enum Masks {
     /// Pairs of a regular expression and its replacement, applied in order.
     Rules(Vec<(Regex, String)>),
-    /// At least one of them cannot be read, so every text is withheld.
+    /// At least one mask cannot be read, so every text is withheld.
     Unreadable,
 }
 
@@ -39,7 +40,7 @@ impl Default for Masks {
     }
 }
 
-/// A part of a text, and its replacement.
+/// A part of a text and its replacement.
 type Replaced = (Range<usize>, String);
 
 impl Masks {
@@ -181,7 +182,7 @@ impl Masks {
     }
 }
 
-/// Returns what a mask replaces in a text; `None` if that takes too long.
+/// Returns the parts of a text that a mask replaces, or `None` if matching takes too long.
 fn replacements(regex: &Regex, with: &str, text: &str) -> Option<Vec<Replaced>> {
     let mut parts = Vec::new();
     let replaced = regex.try_replacen(text, 0, |found: &Captures<'_, str>| {
@@ -193,7 +194,8 @@ fn replacements(regex: &Regex, with: &str, text: &str) -> Option<Vec<Replaced>> 
     replaced.is_ok().then_some(parts)
 }
 
-/// A formatter of JSON that collects each text, applies the masks, and writes it when it is whole.
+/// A formatter of JSON that collects each text, applies the masks once it is complete, and writes
+/// it.
 struct MaskingFormatter<'m, F> {
     inner: F,
     masks: &'m Masks,
@@ -279,7 +281,7 @@ impl<F: Formatter> Formatter for MaskingFormatter<'_, F> {
     }
 }
 
-/// Python's `\1` and `\g<name>` as `${1}` and `${name}`.
+/// Converts Python's `\1` and `\g<name>` to `${1}` and `${name}`.
 fn template(python: &str) -> String {
     let mut out = String::new();
     let mut chars = python.chars().peekable();

@@ -1,4 +1,4 @@
-//! What the user sees. Results go to stdout, everything else to stderr.
+//! Output for the user. Results go to stdout, everything else goes to stderr.
 
 mod github;
 mod log;
@@ -24,24 +24,25 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, Failure, StyledText, env};
 use shown::Shown;
 
-/// How things are printed in this run.
+/// The settings for what this run prints.
 #[derive(Debug, Default)]
 pub(crate) struct Printer {
-    /// Problems as JSON lines.
+    /// Whether problems are printed as JSON lines.
     pub(crate) json: bool,
-    /// Colours on stderr.
+    /// Whether stderr has colours.
     pub(crate) colour: bool,
-    /// Colours on stdout.
+    /// Whether stdout has colours.
     pub(crate) stdout_colour: bool,
-    /// BitOps' own masks.
+    /// The masks of BitOps' own `bitops.logging.masks`.
     pub(crate) masks: Arc<Masks>,
-    /// `GITHUB_ACTIONS`: problems are annotations too, and stages are log groups. Where the operations repo is in the
-    /// checkout.
+    /// The location of the operations repo in the checkout, if `GITHUB_ACTIONS` is set. Problems
+    /// are also annotations then, and stages are log groups.
     pub(crate) github: Option<Checkout>,
 }
 
 impl Printer {
-    /// A printer without the settings of a config, except for the masks of one that was read.
+    /// Returns a printer without the settings of a config, except for the masks of a config that
+    /// was already read.
     pub(crate) fn plain() -> Self {
         let set = |name: &str, value: &str| {
             std::env::var_os(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
@@ -55,7 +56,7 @@ impl Printer {
         }
     }
 
-    /// A result, on stdout.
+    /// Prints a result to stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         self.check_masks()?;
         to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
@@ -71,7 +72,7 @@ impl Printer {
         ))
     }
 
-    /// A result for people, with its styles where somebody looks at stdout.
+    /// Prints a result for people to stdout, with its styles if stdout has colours.
     pub(crate) fn styled(&self, mut text: StyledText) -> Result<(), Failure> {
         self.check_masks()?;
         self.masks.apply_to_styled(&mut text);
@@ -83,14 +84,16 @@ impl Printer {
         to_stdout(self.shown(&text, false).as_bytes())
     }
 
-    /// A result for programs: indented JSON. What masks hide is hidden in its texts, so that it stays JSON.
+    /// Prints a result for programs to stdout, as indented JSON. The masks are applied to its
+    /// texts, so that it remains valid JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         self.check_masks()?;
         let text = document(self.masks.to_json(value))?;
         to_stdout(self.shown(&text, true).as_bytes())
     }
 
-    /// What a runner reads on stdout must not be taken for its commands; a file gets the text as it is.
+    /// Returns the text as it is printed to stdout. A runner that reads it must not take it for
+    /// commands; a file receives it unchanged.
     fn shown<'a>(&self, text: &'a str, json: bool) -> Cow<'a, str> {
         if self.github.is_some() && !stdout_is_a_file() {
             guard(text, json)
@@ -99,13 +102,14 @@ impl Printer {
         }
     }
 
-    /// Opens a group for the messages of a stage. Only a runner's log has groups, and a log in JSON has none.
+    /// Opens a group for the messages of a stage. Only the log of a runner has groups, and a log in
+    /// JSON has none.
     pub(crate) fn group(&self, title: &str) -> Option<Group> {
         let wanted = self.github.is_some() && !self.json && tracing::enabled!(tracing::Level::INFO);
         wanted.then(|| Group::open(title))
     }
 
-    /// Text within a group; nothing where there is none.
+    /// Writes text within a group. Writes nothing without a group.
     pub(crate) fn tell(&self, group: Option<&Group>, text: impl FnOnce() -> String) {
         if group.is_some() {
             let text = text();
@@ -113,7 +117,8 @@ impl Printer {
         }
     }
 
-    /// Problems, on stderr. Errors end the stage's group, which would fold them away, and stand on the run's page, too.
+    /// Prints problems to stderr. Errors close the group of the stage, which would hide them when
+    /// folded, and are also added to the run's page.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
         let problems: Vec<Shown> = problems
             .into_iter()
@@ -137,13 +142,14 @@ impl Printer {
         if problems.iter().any(Shown::is_error) {
             github::close();
         }
-        // Where nobody listens, the exit code still tells.
+        // If stderr is closed, the exit code still reports the failure.
         let _ = pipe::write_stderr(out.as_bytes());
         let elsewhere = Checkout::default();
         github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
-    /// Problems that the result tells: only their annotations, on stderr.
+    /// Prints only the annotations of problems, to stderr. The result itself reports these
+    /// problems.
     pub(crate) fn annotations(&self, problems: &[Diagnostic]) {
         if let Some(checkout) = &self.github {
             let out: String = problems
@@ -161,8 +167,9 @@ fn stdout_is_a_file() -> bool {
     })
 }
 
-/// Writes a result. A closed pipe (`plan | head`) is no error: nobody wants the rest. A full disk is one, for half a
-/// result must not pass for a whole one.
+/// Writes a result to stdout. A closed pipe (`plan | head`) is not an error, because the reader
+/// does not want the rest. A full disk is an error, because half a result must not pass for a whole
+/// one.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
         let mut stdout = std::io::stdout().lock();
@@ -179,7 +186,7 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// A result for programs: indented JSON with a final newline.
+/// Returns a result for programs: indented JSON with a final newline.
 pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Diagnostic> {
     document(serde_json::to_string_pretty(value))
 }
@@ -193,7 +200,8 @@ fn document(text: serde_json::Result<String>) -> Result<String, Diagnostic> {
     }
 }
 
-/// The same into a file, where it may be long.
+/// Writes a result for programs to a file, where it may be long. The format is that of
+/// [`json_document`].
 pub(crate) fn write_json(
     value: &impl serde::Serialize,
     out: &mut impl std::io::Write,
@@ -202,7 +210,8 @@ pub(crate) fn write_json(
     out.write_all(b"\n")
 }
 
-/// Colours where somebody looks: a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+/// Returns whether a stream has colours: it is a terminal that is not `dumb`, and `NO_COLOR` is not
+/// set (<https://no-color.org>).
 fn has_colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")

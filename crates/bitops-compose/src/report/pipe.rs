@@ -1,4 +1,5 @@
-//! Stderr, written so that a reader who stopped reading cannot keep the process from ending.
+//! Writes to stderr such that a reader that has stopped reading cannot keep the process from
+//! ending.
 
 use std::{
     io::{self, Write},
@@ -13,30 +14,32 @@ use rustix::{
 use super::progress::without_bars;
 use crate::signals;
 
-/// A pipe that is writable takes so much at once (`PIPE_BUF`, pipe(7)).
+/// The number of bytes that a writable pipe accepts at once (`PIPE_BUF`, pipe(7)).
 const AT_ONCE: usize = 4096;
-/// How long a signal may go unseen: it may be another thread that it interrupts.
+/// How long a signal may go unnoticed. Polling is necessary because the signal may interrupt
+/// another thread.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 
-/// Nobody waits for a reader any more.
+/// Whether writes no longer wait for a slow reader.
 static HURRY: AtomicBool = AtomicBool::new(false);
 
-/// From here on a reader has a moment for each piece, and what it does not take is dropped: the parent of a running pipeline must not
-/// stand still.
+/// Limits the wait for a reader from now on. The reader has a moment for each piece, and what it
+/// does not read is dropped, because the parent of a running pipeline must not stand still.
 pub(crate) fn hurry() {
     HURRY.store(true, Ordering::Relaxed);
 }
 
-/// Writes all of it to stderr. Once SIGTERM or SIGINT came, only as much as is taken without waiting.
+/// Writes all bytes to stderr. After SIGTERM or SIGINT, writes only as many as are accepted without
+/// waiting.
 pub(crate) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
     without_bars(|| write_all(bytes))
 }
 
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
-    // One message at a time, as `eprint!` has it.
+    // The lock keeps messages apart, as in `eprint!`.
     let mut stderr = io::stderr().lock();
     while !bytes.is_empty() {
         if !wait_until_writable(&stderr)? {
@@ -56,12 +59,12 @@ fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// `false`: it is not, and the run is to end.
+/// Waits until stderr is writable. Returns `false` if it is not writable and the run is to end.
 fn wait_until_writable(stderr: &io::StderrLock<'_>) -> io::Result<bool> {
     loop {
         let mut fds = [PollFd::new(stderr, PollFlags::OUT)];
         match poll(&mut fds, Some(&LOOK)) {
-            // What is not open or broken is told by the write.
+            // The write reports a closed or broken stderr.
             Ok(1..) => return Ok(true),
             Ok(0) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -15,8 +15,8 @@ use super::mask::Masks;
 /// The bars that are on the terminal.
 static SHOWN: Mutex<Option<Arc<Bars>>> = Mutex::new(None);
 
-/// Returns a reporter that shows bars if stderr is a terminal. Without one, nothing is shown: lines
-/// of progress have no place in a CI's log.
+/// Returns a reporter that shows bars if stderr is a terminal. Otherwise nothing is shown, because
+/// lines of progress have no place in a CI's log.
 pub(crate) fn reporter(masks: &Arc<Masks>) -> Arc<dyn Reporter> {
     if !std::io::stderr().is_terminal() {
         return Arc::new(Silent);
@@ -30,7 +30,7 @@ pub(crate) fn reporter(masks: &Arc<Masks>) -> Arc<dyn Reporter> {
     bars
 }
 
-/// Removes the bars from the terminal for good. Work that was left behind shows no others.
+/// Removes the bars from the terminal for good. Work that is still running shows no new ones.
 pub(crate) fn end_progress() {
     let Some(shown) = lock(&SHOWN).take() else {
         return;
@@ -38,11 +38,11 @@ pub(crate) fn end_progress() {
     for bar in lock(&shown.bars).take().unwrap_or_default().into_values() {
         bar.finish_and_clear();
     }
-    // Where the terminal is gone, so are the bars.
+    // This fails if the terminal is gone, and then the bars are gone, too.
     let _ = shown.all.clear();
 }
 
-/// Calls `write`, which writes to the terminal, while no bars are on it.
+/// Calls `write`, which writes to the terminal, while the bars are hidden.
 pub(super) fn without_bars<T>(write: impl FnOnce() -> T) -> T {
     let shown = lock(&SHOWN).clone();
     match shown {
@@ -51,16 +51,16 @@ pub(super) fn without_bars<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// A panic while a bar was drawn is no reason for another one.
+/// Locks a mutex. A panic while a bar was drawn does not cause another one.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One line a repo: what is being done, how much was received, for how long.
+/// The bars, one line per repo: the current stage, the bytes received and the time elapsed.
 struct Bars {
     masks: Arc<Masks>,
     all: MultiProgress,
-    /// The bars by repo; `None` when the work has ended.
+    /// The bars by repo; `None` after the work has ended.
     bars: Mutex<Option<HashMap<String, ProgressBar>>>,
 }
 

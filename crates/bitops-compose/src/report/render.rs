@@ -1,4 +1,4 @@
-//! A problem as text: `error:`, the marked line, `caused by:`, `hint:`.
+//! Renders a problem as text: `error:`, the marked line, `caused by:`, `hint:`.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use compose_model::Severity;
@@ -38,7 +38,7 @@ pub(super) fn text(problem: &Shown, colour: bool) -> String {
     out
 }
 
-/// Renders a problem for programs: one JSON object on a line.
+/// Renders a problem for programs, as one JSON object on a line.
 pub(super) fn json(problem: &Shown) -> String {
     #[derive(Serialize)]
     struct Line<'a> {

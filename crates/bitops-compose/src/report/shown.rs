@@ -1,10 +1,10 @@
-//! A problem as it is shown: every text of it has passed the masks.
+//! A problem as it is shown, after the masks were applied to all of its texts.
 
 use compose_model::{Diagnostic, Place, Severity, Span, redact};
 
 use super::mask::Masks;
 
-/// A problem whose texts may be shown. Whatever prints a problem quotes or escapes these.
+/// A problem whose texts may be shown. Code that prints a problem quotes or escapes these texts.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) severity: Severity,
@@ -22,7 +22,7 @@ pub(super) struct ShownPlace {
     pub(super) file: String,
     /// The place itself, for positions. Its text and the file's name are not shown.
     pub(super) original: Place,
-    /// The text without secrets, and the mark in it; `None` if it is withheld.
+    /// The text without secrets and the marked range in it; `None` if the text is withheld.
     pub(super) excerpt: Option<(String, Span)>,
 }
 
@@ -49,7 +49,7 @@ impl Shown {
         self.severity == Severity::Error
     }
 
-    /// Returns the level in words that programs understand.
+    /// Returns the name of the level for programs.
     pub(super) fn level(&self) -> &'static str {
         match self.severity {
             Severity::Error => "error",

@@ -1,15 +1,16 @@
-//! What a document holds, for comparing it before and after an edit.
+//! The content of a document, for comparing it before and after an edit.
 
 use super::path::Step;
 use crate::tree::{Kind, NodeId, Style, Tree};
 
-/// What a text holds, wherever and however it is written.
+/// The content of a text, independent of its position and layout.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outline {
     Scalar(String, bool, Option<String>),
     Map(Vec<(Outline, Outline)>),
     List(Vec<Outline>),
-    /// One without its anchor is not read.
+    /// An alias. Its target is not compared, because an alias without its anchor makes the text
+    /// unreadable.
     Alias,
 }
 
@@ -17,7 +18,8 @@ pub(super) fn outline_of(tree: &Tree<'_>, path: Option<&[Step<'_>]>) -> Option<O
     outline(tree, tree.root()?, path.filter(|path| !path.is_empty()))
 }
 
-/// A node without what is at the path; `None` if nothing is left of it then.
+/// Returns the content of a node without what is at the path, or `None` if nothing else is left of
+/// it.
 pub(super) fn outline(tree: &Tree<'_>, id: NodeId, path: Option<&[Step<'_>]>) -> Option<Outline> {
     let node = &tree.nodes[id];
     let (step, rest) = path.and_then(<[_]>::split_first).unzip();

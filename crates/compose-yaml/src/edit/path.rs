@@ -1,4 +1,4 @@
-//! Paths into a document, and what is wrong with one.
+//! Paths into a document, and the errors of edits.
 
 use thiserror::Error;
 
@@ -7,31 +7,31 @@ use crate::tree::{Kind, Map, MapEntry, NodeId, Tree};
 /// One step of a path into a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// The value of a key. Of several entries with the key it is the last one, as for PyYAML.
+    /// The value of a key. If several entries have the key, the last one applies, as in PyYAML.
     Key(&'a str),
-    /// An item of a sequence, from 0.
+    /// An item of a sequence, counted from 0.
     Item(usize),
 }
 
-/// A text that cannot be edited.
+/// Why a text cannot be edited.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EditError {
-    /// It is not YAML.
+    /// The text is not valid YAML.
     #[error("{0}")]
     Unreadable(String),
-    /// Something that has to be a mapping is none.
+    /// A value that must be a mapping is something else.
     #[error("{0} is not a mapping")]
     NotMapping(String),
-    /// Something that has to be a sequence is none.
+    /// A value that must be a sequence is something else.
     #[error("{0} is not a list")]
     NotList(String),
     /// There is nothing at the path.
     #[error("there is no {0}")]
     Missing(String),
-    /// The text cannot be spliced there.
+    /// The text cannot be changed at this line.
     #[error("line {0}: the layout is too unusual to edit")]
     Layout(usize),
-    /// The edited text would mean something else elsewhere.
+    /// The edit would also change the meaning of another part of the text.
     #[error("its layout is too unusual to change {0}")]
     Unsafe(String),
 }
@@ -48,7 +48,7 @@ pub(super) fn layout(tree: &Tree<'_>, at: usize) -> EditError {
     EditError::Layout(tree.lines.line(at))
 }
 
-/// The child of a node, aliases and merge keys left alone.
+/// Returns the child of a node. Aliases and merge keys are not followed.
 pub(super) fn child(tree: &Tree<'_>, node: NodeId, step: Step<'_>) -> Option<NodeId> {
     match step {
         Step::Key(key) => entry(tree, tree.map(node)?, key).map(|entry| entry.value),
@@ -56,7 +56,7 @@ pub(super) fn child(tree: &Tree<'_>, node: NodeId, step: Step<'_>) -> Option<Nod
     }
 }
 
-/// The last entry of a key.
+/// Returns the last entry with a key.
 pub(super) fn entry(tree: &Tree<'_>, map: &Map, key: &str) -> Option<MapEntry> {
     let mut entries = map.entries.iter().rev();
     let is_key = |entry: &&MapEntry| matches!(&tree.nodes[entry.key].kind, Kind::Scalar { value, .. } if **value == *key);
@@ -68,7 +68,7 @@ pub(super) fn follow(tree: &Tree<'_>, path: &[Step<'_>]) -> Option<NodeId> {
         .try_fold(tree.root()?, |node, step| child(tree, node, *step))
 }
 
-/// The collections on the way to a path; `None` if there is nothing at it.
+/// Returns the collections on the way to a path, or `None` if there is nothing at the path.
 pub(super) fn chain(tree: &Tree<'_>, path: &[Step<'_>]) -> Option<Vec<NodeId>> {
     let mut node = tree.root()?;
     let mut all = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn chain(tree: &Tree<'_>, path: &[Step<'_>]) -> Option<Vec<NodeId>> {
     Some(all)
 }
 
-/// Whether a node holds nothing: it is null, or a collection without entries.
+/// Returns whether a node is empty: it is null, or a collection without entries.
 pub(super) fn is_vacant(tree: &Tree<'_>, id: NodeId) -> bool {
     match &tree.nodes[id].kind {
         Kind::Map(map) => map.entries.is_empty(),

@@ -1,4 +1,4 @@
-//! Where text goes in and what is cut out.
+//! Finds the places where text is inserted and the ranges that are removed.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(super) fn spliced(tree: &Tree<'_>, edit: Edit) -> String {
     apply(&tree.text, 0..tree.text.len(), vec![edit])
 }
 
-/// The column of a node that is alone at the start of its line.
+/// Returns the column of a node that only spaces precede on its line.
 pub(super) fn column(tree: &Tree<'_>, at: usize) -> Result<usize, EditError> {
     let before = &tree.text[tree.lines.start(at)..at];
     let before = without_bom(before);
@@ -24,17 +24,17 @@ pub(super) fn column(tree: &Tree<'_>, at: usize) -> Result<usize, EditError> {
     }
 }
 
-/// The column of the dash of an item.
+/// Returns the column of the dash of an item.
 pub(super) fn dash_column(tree: &Tree<'_>, item: &Node) -> Result<usize, EditError> {
     column(tree, item.lead - 1)
 }
 
-/// The end of the line of a byte, with its line break.
+/// Returns the end of the line of a byte, including its line break.
 pub(super) fn whole_line_end(tree: &Tree<'_>, at: usize) -> usize {
     tree.lines.next_start(at).unwrap_or(tree.text.len())
 }
 
-/// Inserts lines behind that of a byte.
+/// Returns an edit that inserts lines after the line of a byte.
 pub(super) fn new_lines(tree: &Tree<'_>, at: usize, lines: String) -> Edit {
     let end = whole_line_end(tree, at);
     let is_open = end == tree.text.len() && tree.lines.start(end) != end;
@@ -42,14 +42,14 @@ pub(super) fn new_lines(tree: &Tree<'_>, at: usize, lines: String) -> Edit {
     Edit::insert(end, format!("{gap}{lines}"))
 }
 
-/// What is cut when an entry of a collection goes.
+/// Returns the range that is cut to remove an entry of a collection.
 pub(super) fn removed(
     tree: &Tree<'_>,
     collection: NodeId,
     step: Step<'_>,
 ) -> Result<Range<usize>, EditError> {
     let node = &tree.nodes[collection];
-    // The start and the end of each entry.
+    // The ranges of all entries, the index of the entry, and its start.
     let (parts, at, start): (Vec<Range<usize>>, usize, usize) = match (&node.kind, step) {
         (Kind::Map(map), Step::Key(key)) => {
             let parts = map

@@ -1,8 +1,8 @@
-//! New values as text.
+//! Writes new values as text.
 
 use crate::quote::quote;
 
-/// A value to be written.
+/// A value that is written into a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewValue {
     /// A scalar that is read as this text.
@@ -14,7 +14,7 @@ pub enum NewValue {
 }
 
 impl NewValue {
-    /// The value in brackets or braces.
+    /// Returns the value as text on one line, with collections in brackets or braces.
     pub(super) fn flow(&self) -> String {
         match self {
             Self::Text(text) => quote(text),
@@ -36,7 +36,7 @@ impl NewValue {
         }
     }
 
-    /// The value as lines, each with its line break.
+    /// Returns the value as lines, each with its line break.
     pub(super) fn block(&self, column: usize, newline: &str) -> String {
         let indent = " ".repeat(column);
         let mut out = String::new();

@@ -1,4 +1,4 @@
-//! Values and entries that are written into a document.
+//! Writes values and entries into a document.
 
 use super::{
     path::{EditError, Step, chain, child, entry, is_vacant, layout, shown},
@@ -11,7 +11,8 @@ use crate::{
     tree::{Map, MapEntry, NodeId, Tree},
 };
 
-/// The text with a value at a path. `kept`: a mapping in braces whose entries keep their text.
+/// Returns the text with a value at a path. `kept` is a mapping in braces whose entries keep their
+/// text.
 pub(super) fn put(
     tree: &Tree<'_>,
     path: &[Step<'_>],
@@ -46,7 +47,7 @@ pub(super) fn put(
     Err(EditError::Missing(shown(path)))
 }
 
-/// A value inside of mappings of the keys of a path.
+/// Wraps a value in one mapping for each key of a path.
 pub(super) fn nested(path: &[Step<'_>], value: NewValue) -> Result<NewValue, EditError> {
     path.iter().rev().try_fold(value, |value, step| match step {
         Step::Key(key) => Ok(NewValue::Map(vec![((*key).to_owned(), value)])),
@@ -54,7 +55,8 @@ pub(super) fn nested(path: &[Step<'_>], value: NewValue) -> Result<NewValue, Edi
     })
 }
 
-/// The text with a new last entry of a mapping, which is given as a mapping of this entry.
+/// Returns the text with a new last entry in a mapping. The entry is given as a mapping that
+/// contains only this entry.
 pub(super) fn added(tree: &Tree<'_>, id: NodeId, map: &Map, entry: NewValue) -> Result<String, EditError> {
     let edit = match map.entries.last() {
         None => Edit::insert(tree.nodes[id].end - 1, entry.inside_braces()),
@@ -70,7 +72,7 @@ pub(super) fn added(tree: &Tree<'_>, id: NodeId, map: &Map, entry: NewValue) -> 
     Ok(spliced(tree, edit))
 }
 
-/// The text with another value of an entry.
+/// Returns the text with a new value for an entry.
 pub(super) fn filled(
     tree: &Tree<'_>,
     map: &Map,
@@ -108,7 +110,7 @@ pub(super) fn filled(
     let end = old.end.max(entry.colon_end);
     let behind = tree.line_end(end);
     let newline = line_break(&tree.text);
-    // The lines of a sequence begin at the column of its key.
+    // The lines of a sequence begin at the column of its key, those of a mapping further right.
     let indent = if matches!(value, NewValue::List(_)) {
         column
     } else {
@@ -126,7 +128,7 @@ pub(super) fn filled(
     ))
 }
 
-/// Entries in braces. Those of `kept` keep their text where it fits on a line.
+/// Returns entries in braces. Those of `kept` keep their text if it fits on a line.
 pub(super) fn flow_keeping(tree: &Tree<'_>, kept: &Map, entries: &[(String, NewValue)]) -> String {
     let text = |(name, value): &(String, NewValue)| {
         let old = entry(tree, kept, name);
@@ -139,7 +141,8 @@ pub(super) fn flow_keeping(tree: &Tree<'_>, kept: &Map, entries: &[(String, NewV
     format!("{{{}}}", entries.iter().map(text).collect::<Vec<_>>().join(", "))
 }
 
-/// The text with the entries of a block mapping in another order, with new ones between. Comments belong to what follows.
+/// Returns the text with the entries of a block mapping in a new order, and new entries among them.
+/// A comment belongs to the entry that follows it.
 pub(super) fn rebuilt(
     tree: &Tree<'_>,
     path: &[Step<'_>],

@@ -3,12 +3,12 @@
 use super::{Scanner, TokenKind, is_blank, is_break};
 use crate::error::{Error, Header, Property, Syntax};
 
-/// A character of a name: of an anchor, a directive or a tag's handle.
+/// Returns whether a character may be in the name of an anchor, a directive or a tag's handle.
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Whether a character ends a tag or a directive's value. A tab does not.
+/// Returns whether a character ends a tag or the value of a directive. A tab does not.
 fn is_space(c: char) -> bool {
     c == ' ' || is_break(c)
 }
@@ -62,11 +62,11 @@ impl<'t> Scanner<'t> {
         if digits.is_empty() {
             return self.error(Syntax::VersionNumber);
         }
-        // Of all versions only 1 counts.
+        // Only the major version 1 is accepted, so numbers that are too large need not be exact.
         Ok(digits.parse().unwrap_or(u32::MAX))
     }
 
-    /// Skips the rest of a line, on which only a comment may stand.
+    /// Skips the rest of a line, which may contain only a comment.
     pub(super) fn rest_of_line(&mut self, header: Header) -> Result<(), Error> {
         self.take_while(|c| c == ' ');
         self.skip_comment();
@@ -135,7 +135,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// `!`, `!!` or `!name!`.
+    /// Scans the handle of a tag: `!`, `!!` or `!name!`.
     fn tag_handle(&mut self) -> Result<&'t str, Error> {
         let start = self.mark.at;
         if self.peek(0) != '!' {

@@ -1,4 +1,4 @@
-//! Scans scalars: block, quoted and plain ones.
+//! Scans block, quoted and plain scalars.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use crate::{
     tree::Style,
 };
 
-/// What becomes of the line breaks at the end of a block scalar.
+/// The treatment of the line breaks at the end of a block scalar.
 #[derive(Clone, Copy, PartialEq)]
 enum Chomping {
-    /// `-`: none is kept.
+    /// No line break is kept (`-`).
     Strip,
-    /// One is kept.
+    /// One line break is kept.
     Clip,
-    /// `+`: all are kept.
+    /// All line breaks are kept (`+`).
     Keep,
 }
 
@@ -28,7 +28,7 @@ struct Breaks {
 }
 
 impl<'t> Scanner<'t> {
-    /// Pushes a scalar, whose value is borrowed where it is the text itself.
+    /// Pushes a scalar. Its value is borrowed if it is the same as the text.
     fn push_scalar(&mut self, value: String, style: Style, start: Mark, end: usize) {
         let quotes = usize::from(style == Style::Quoted);
         let written = &self.text[start.at + quotes..end - quotes];
@@ -40,7 +40,8 @@ impl<'t> Scanner<'t> {
         self.push_until(TokenKind::Scalar { value, style }, start, end);
     }
 
-    /// Scans `|` or `>`. The token ends with the last line that is part of the value, without its line break.
+    /// Scans a block scalar (`|` or `>`). The token ends with the last line that is part of the
+    /// value, without its line break.
     pub(super) fn block_scalar(&mut self) -> Result<(), Error> {
         let start = self.mark;
         let folded = self.peek(0) == '>';
@@ -96,7 +97,7 @@ impl<'t> Scanner<'t> {
         self.mark.column == indent && self.peek(0) != '\0'
     }
 
-    /// The signs behind `|` or `>`, in either order.
+    /// Scans the indicators after `|` or `>`, in either order.
     fn block_header(&mut self, start: Mark) -> Result<(Chomping, Option<usize>), Error> {
         let mut chomping = None;
         let mut increment = None;
@@ -116,7 +117,8 @@ impl<'t> Scanner<'t> {
         Ok((chomping.unwrap_or(Chomping::Clip), increment))
     }
 
-    /// Skips the blank lines before the first line with text. Also returns the widest indentation.
+    /// Skips the blank lines before the first line with text. Returns their breaks and the widest
+    /// indentation.
     fn block_indentation(&mut self) -> (Breaks, usize) {
         let mut breaks = Breaks::default();
         let mut widest = 0;
@@ -129,7 +131,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Skips blank lines and the indentation of the next line.
+    /// Skips blank lines and the indentation of the next line. Returns the breaks.
     fn block_breaks(&mut self, indent: usize) -> Breaks {
         let mut breaks = Breaks::default();
         loop {
@@ -152,7 +154,7 @@ impl<'t> Scanner<'t> {
         taken.is_some()
     }
 
-    /// Scans `'…'` or `"…"`.
+    /// Scans a quoted scalar (`'…'` or `"…"`).
     pub(super) fn quoted_scalar(&mut self) -> Result<(), Error> {
         let start = self.mark;
         let quote = self.peek(0);
@@ -168,7 +170,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// The characters up to a blank or the closing quote.
+    /// Scans the characters up to a blank or the closing quote.
     fn quoted_text(&mut self, quote: char, value: &mut String) -> Result<(), Error> {
         loop {
             value.push_str(self.take_while(|c| !super::is_blank(c) && !matches!(c, '\'' | '"' | '\\')));
@@ -188,7 +190,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// One escape of a double-quoted scalar.
+    /// Scans an escape in a double-quoted scalar.
     fn escape(&mut self, value: &mut String) -> Result<(), Error> {
         self.forward();
         let c = self.peek(0);
@@ -219,7 +221,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// `\xHH`, `\uHHHH` or `\UHHHHHHHH`.
+    /// Scans the code of an escape: `\xHH`, `\uHHHH` or `\UHHHHHHHH`.
     fn code_point(&mut self, value: &mut String) -> Result<(), Error> {
         let code = self.hexadecimal()?;
         if let Some(c) = char::from_u32(code) {
@@ -229,7 +231,8 @@ impl<'t> Scanner<'t> {
         if code > 0x10_ffff {
             return self.error(Syntax::EscapeRange);
         }
-        // JSON writes a character as a pair of surrogates. Python keeps the two apart, a Rust string cannot.
+        // JSON writes a character beyond U+FFFF as a pair of surrogates. Python keeps the two as
+        // separate characters, which a Rust string cannot do.
         if (0xd800..0xdc00).contains(&code) && self.rest().starts_with("\\u") {
             let before = self.mark;
             self.forward();
@@ -264,7 +267,7 @@ impl<'t> Scanner<'t> {
         Ok(code)
     }
 
-    /// Blanks or line breaks between words of a quoted scalar.
+    /// Scans blanks or line breaks between words of a quoted scalar.
     fn quoted_spaces(&mut self, start: Mark, value: &mut String) -> Result<(), Error> {
         let blanks = self.take_while(|c| matches!(c, ' ' | '\t'));
         if self.peek(0) == '\0' {
@@ -284,7 +287,8 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// Skips blank lines and indentation in a quoted scalar. Returns whether there were blank lines, whose breaks are text.
+    /// Skips blank lines and indentation in a quoted scalar. The breaks of blank lines are part of
+    /// the value. Returns whether there were any.
     fn quoted_breaks(&mut self, value: &mut String) -> Result<bool, Error> {
         let before = value.len();
         loop {
@@ -327,7 +331,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// The length of the next word of a plain scalar, in bytes.
+    /// Returns the length of the next word of a plain scalar, in bytes.
     fn plain_length(&self) -> usize {
         let in_flow = self.flow_level > 0;
         let rest = self.rest();
@@ -344,7 +348,8 @@ impl<'t> Scanner<'t> {
         rest.len()
     }
 
-    /// Blanks or line breaks between words of a plain scalar: what they are in its value.
+    /// Scans blanks or line breaks between words of a plain scalar. Returns the text that
+    /// represents them in the value.
     fn plain_spaces(&mut self) -> String {
         let blanks = self.take_while(|c| c == ' ');
         let Some(line_break) = self.line_break() else {

@@ -1,4 +1,4 @@
-//! Problems as annotations.
+//! Writes problems as annotations.
 
 use compose_model::Place;
 
@@ -8,9 +8,10 @@ use super::{
 };
 use crate::report::{mask::Masks, shown::Shown};
 
-/// The workflow command that puts a problem on the value that it is about.
+/// Returns the workflow command that attaches a problem to the value that causes it.
 ///
-/// A place that is in no file of the checkout (a source's own config) stands in the message.
+/// A place that is not in a file of the checkout, such as the config of a source, is part of the
+/// message.
 pub(in crate::report) fn annotate(problem: &Shown, checkout: &Checkout, masks: &Masks) -> String {
     let command = problem.level();
     let mut message = problem.message.clone();
@@ -34,7 +35,8 @@ pub(in crate::report) fn annotate(problem: &Shown, checkout: &Checkout, masks: &
     format!("::{command} {place}title=bitops-compose::{}\n", data(&message))
 }
 
-/// The properties for a place: GitHub takes columns where it begins and ends on one line.
+/// Returns the properties for a place. GitHub accepts columns only if the place begins and ends on
+/// the same line.
 fn position(file: &str, place: &Place) -> String {
     let (line, column) = place.line_column();
     let mut out = format!("file={},line={line},", property(file));

@@ -1,4 +1,4 @@
-//! Where the operations repo is in the repository that was checked out.
+//! The location of the operations repo in the repository that was checked out.
 
 use std::{
     ffi::OsString,
@@ -9,7 +9,7 @@ use std::{
 
 use compose_model::env;
 
-/// Turns paths of the operations repo into paths of the checkout, which is what annotations name.
+/// Converts paths in the operations repo to paths in the checkout, which annotations use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Checkout {
     root: Option<PathBuf>,
@@ -17,10 +17,12 @@ pub(crate) struct Checkout {
 }
 
 impl Checkout {
-    /// Of the operations repo at `root`.
+    /// Finds the checkout of the operations repo at `root`.
     ///
-    /// Where the repo is mounted elsewhere than the checkout, as `docker run -v "$PWD/operations:/opt/bitops_deployment"`
-    /// does, the checkout's path on the host (`GITHUB_WORKSPACE`) is found in what the kernel knows of the mount.
+    /// The repo may be mounted outside of the checkout, as with
+    /// `docker run -v "$PWD/operations:/opt/bitops_deployment"`. In that case, its path in the
+    /// checkout is derived from the checkout's path on the host (`GITHUB_WORKSPACE`) and the
+    /// kernel's list of mounts.
     pub(crate) fn of(root: &Path) -> Self {
         let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let workspace = std::env::var_os(env::GITHUB_WORKSPACE)
@@ -41,7 +43,7 @@ impl Checkout {
         }
     }
 
-    /// A checkout in which every path is a file.
+    /// Returns a checkout in which every path is a file.
     #[cfg(test)]
     pub(super) fn everything(prefix: &str) -> Self {
         Self {
@@ -50,7 +52,8 @@ impl Checkout {
         }
     }
 
-    /// Returns the path, relative to the checkout, of a file of the operations repo; `None` if the file is outside of it.
+    /// Returns the path of a file of the operations repo, relative to the checkout. Returns `None`
+    /// if the operations repo has no such file.
     pub(super) fn file(&self, file: &str) -> Option<String> {
         let there = match &self.root {
             Some(root) => root.join(file).is_file(),
@@ -61,8 +64,9 @@ impl Checkout {
     }
 }
 
-/// The path of the operations repo in a workspace that can be seen. A workspace that is no checkout itself may hold
-/// several (`actions/checkout` with `path`): then the one that the operations repo is in counts.
+/// Returns the path of the operations repo in a workspace that is visible here. A workspace that is
+/// not itself a checkout may contain several (`actions/checkout` with `path`). In that case, the
+/// path is relative to the one that contains the operations repo.
 fn below_workspace(real: &Path, workspace: &Path) -> Option<PathBuf> {
     let workspace = fs::canonicalize(workspace).ok()?;
     let below = real.strip_prefix(&workspace).ok()?.to_owned();
@@ -72,7 +76,8 @@ fn below_workspace(real: &Path, workspace: &Path) -> Option<PathBuf> {
     Some(below_git(real, Some(&workspace)).unwrap_or(below))
 }
 
-/// The path in the nearest checkout upwards, which must be below `within`.
+/// Returns the path in the nearest checkout at or above the directory, which must be below
+/// `within`.
 fn below_git(real: &Path, within: Option<&Path>) -> Option<PathBuf> {
     let checkout = real
         .ancestors()
@@ -81,8 +86,8 @@ fn below_git(real: &Path, within: Option<&Path>) -> Option<PathBuf> {
     real.strip_prefix(checkout).ok().map(Path::to_owned)
 }
 
-/// Where a directory is on the file system that it was mounted from: field 4 of proc_pid_mountinfo(5), and the way on
-/// from the mount point.
+/// Returns the path of a directory on the file system that it was mounted from: field 4 of
+/// proc_pid_mountinfo(5), followed by the path below the mount point.
 fn host_path(real: &Path, mountinfo: &str) -> Option<PathBuf> {
     let mounts = mountinfo.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -90,12 +95,14 @@ fn host_path(real: &Path, mountinfo: &str) -> Option<PathBuf> {
         let below = real.strip_prefix(&at).ok()?;
         Some((at.as_os_str().len(), from.join(below)))
     });
-    // The deepest one, and of several at one place the last.
+    // The deepest mount applies, and the last of several at the same place.
     mounts.max_by_key(|(depth, _)| *depth).map(|(_, path)| path)
 }
 
-/// The path below the workspace of what the host has at `mounted`, a path on one of its file systems: that may itself be
-/// mounted somewhere (the workspace's first directories are missing then), or have more before it (a subvolume).
+/// Returns the path below the workspace for `mounted`, a path on one of the host's file systems.
+/// That file system may itself be mounted below the host's root, and then the first directories of
+/// the workspace are missing from the path. The path may also begin with further directories (a
+/// subvolume).
 fn below_mounted(mounted: &Path, workspace: &Path) -> Option<PathBuf> {
     let mounted: Vec<_> = mounted.iter().filter(|name| *name != "/").collect();
     let workspace: Vec<_> = workspace.iter().filter(|name| *name != "/").collect();
@@ -104,7 +111,7 @@ fn below_mounted(mounted: &Path, workspace: &Path) -> Option<PathBuf> {
     whole.or_else(end).map(|rest| rest.iter().collect())
 }
 
-/// A path of mountinfo, in which space, tab, newline and backslash are octal.
+/// Decodes a path of mountinfo, in which space, tab, newline and backslash are octal escapes.
 fn unescaped(field: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = field.as_bytes();
@@ -150,7 +157,7 @@ mod tests {
             // The workspace's file system is mounted at /home/runner.
             ("/work/app/app/a/b", Some("a/b")),
             ("/app/operations", Some("operations")),
-            // A subvolume.
+            // The path begins with a subvolume.
             ("/@/home/runner/work/app/app/operations", Some("operations")),
             ("/home/runner/work/apple/operations", None),
             ("/var/lib/docker/volumes/v/_data", None),

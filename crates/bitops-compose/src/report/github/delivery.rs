@@ -1,4 +1,5 @@
-//! What a run leaves behind: the plan on the run's page, the step's outputs; or why it failed.
+//! The results of a run: the plan on the run's page and the outputs of the step, or the errors that
+//! made it fail.
 
 use std::path::Path;
 
@@ -13,7 +14,8 @@ use compose_sources::Gathered;
 
 use crate::report::{mask::Masks, shown::Shown};
 
-/// Puts the plan on the run's page and gives the step its outputs. `manifest` is where the run itself has it, if it has.
+/// Writes the plan to the run's page and sets the outputs of the step. `manifest` is the path of
+/// the manifest that the run itself has written, if any.
 pub(crate) fn deliver(
     masks: &Masks,
     composition: &Composition,
@@ -34,7 +36,7 @@ pub(crate) fn deliver(
     let told = report::json::manifest(composition, sources);
     let json = |value: serde_json::Result<String>| match value {
         Ok(text) => text,
-        // A map of strings has no reason to fail.
+        // A map of strings can always be written as JSON.
         Err(error) => error.to_string(),
     };
     let files = composition
@@ -55,7 +57,7 @@ pub(crate) fn deliver(
     ]);
 }
 
-/// What went wrong, for the run's page; warnings alone leave it as it is.
+/// Writes the errors to the run's page. Warnings alone leave it unchanged.
 pub(in crate::report) fn failures(masks: &Masks, checkout: &Checkout, problems: &[Shown]) {
     let errors: Vec<&Shown> = problems.iter().filter(|problem| problem.is_error()).collect();
     if errors.is_empty() {
@@ -74,11 +76,11 @@ pub(in crate::report) fn failures(masks: &Masks, checkout: &Checkout, problems: 
     });
 }
 
-/// Problems on the page; the log has all of them.
+/// The maximum number of problems on the page. The log has all of them.
 const MOST: usize = 50;
 
 fn item(problem: &Shown, checkout: &Checkout, masks: &Masks) -> String {
-    // Messages are made of lines now and then; each is escaped on its own.
+    // A message may have several lines; each text is escaped on its own.
     let cut = |value: &str| text::escape(value, 2000);
     let mut out = format!("- **{}**", plain(&cut(&problem.message)));
     if let Some(place) = &problem.place {

@@ -1,4 +1,5 @@
-//! The environment files of a step. That one cannot be written is no reason to fail a deployment.
+//! The environment files of a step. A deployment does not fail because one of them cannot be
+//! written.
 
 use std::{
     ffi::OsString,
@@ -10,7 +11,7 @@ use std::{
 
 use compose_model::env;
 
-/// More than this, and GitHub shows none of a step's summary.
+/// The maximum size of a step's summary in bytes. GitHub does not show a larger one at all.
 const MOST_SUMMARY: u64 = 1024 * 1024;
 
 fn set(name: &str) -> Option<OsString> {
@@ -36,12 +37,12 @@ pub(super) fn summary(markdown: impl FnOnce() -> String) {
     }
 }
 
-/// Does anybody want outputs?
+/// Returns whether the step has a file for outputs.
 pub(super) fn wants_outputs() -> bool {
     set(env::GITHUB_OUTPUT).is_some()
 }
 
-/// Adds outputs of the step.
+/// Adds outputs to the step.
 pub(super) fn outputs(values: &[(&str, &str)]) {
     let Some(path) = set(env::GITHUB_OUTPUT).map(PathBuf::from) else {
         return;
@@ -52,8 +53,8 @@ pub(super) fn outputs(values: &[(&str, &str)]) {
     }
 }
 
-/// The lines of several outputs. The delimiter is random, so that no value can end early and
-/// add outputs of its own.
+/// Returns the lines of several outputs. The delimiter is random, so that no value can end early
+/// and add further outputs.
 fn entries(values: &[(&str, &str)], delimiter: &str) -> String {
     let mut out = String::new();
     for (name, value) in values {
@@ -73,19 +74,21 @@ fn append(path: &std::path::Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Writes the manifest where later steps find it, in the runner's temporary directory; none where there is no such
-/// directory, as in a container that it is not mounted into.
+/// Writes the manifest to the runner's temporary directory, where later steps find it. Returns
+/// `None` without such a directory, as in a container that does not mount it.
 pub(super) fn keep_manifest(environment: &str, text: &str) -> Option<PathBuf> {
     let temp = set(env::RUNNER_TEMP)
         .map(PathBuf::from)
         .filter(|path| path.is_dir())?;
-    // Flat: in a directory that the runner's user owns it can remove another user's files, but none of deeper ones.
+    // The directory is flat. The runner's user can remove another user's files from a directory
+    // that it owns, but not from deeper ones.
     let directory = temp.join("bitops-compose");
     let path = directory.join(format!("{}.manifest.json", environment.replace('/', "-")));
     let written = std::fs::create_dir_all(&directory).and_then(|()| {
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
         file.write_all(text.as_bytes())?;
-        // As readable as the umask would make it: a later step may run as another user.
+        // The file is as readable as with the usual umask, because a later step may run as another
+        // user.
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         file.as_file().set_permissions(everybody)?;
         file.persist(&path).map_err(io::Error::from)

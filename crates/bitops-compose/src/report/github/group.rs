@@ -1,24 +1,25 @@
-//! Log groups, which a run's page shows folded.
+//! Log groups, which the page of a run shows folded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::command::data;
 use crate::report::pipe::write_stderr;
 
-/// Is one open? There is no group within a group.
+/// Whether a group is open. Groups are not nested.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
-/// An open group; closed when it is dropped, however the stage ends, and before a problem is shown.
+/// An open group. It is closed when it is dropped, however the stage ends, and before an error is
+/// shown.
 #[derive(Debug)]
 #[must_use = "a group is closed when it is dropped"]
 pub(crate) struct Group(());
 
 impl Group {
-    /// Opens one, in the place of any other.
+    /// Opens a group. A group that is open is closed first.
     pub(crate) fn open(title: &str) -> Self {
         close();
         OPEN.store(true, Ordering::SeqCst);
-        // A closed stderr is no reason to fail: the group only folds the log.
+        // A closed stderr is not a reason to fail, because the group only folds the log.
         let _ = write_stderr(format!("::group::{}\n", data(title)).as_bytes());
         Self(())
     }
@@ -30,7 +31,7 @@ impl Drop for Group {
     }
 }
 
-/// Closes the open group, where there is one.
+/// Closes the open group, if there is one.
 pub(in crate::report) fn close() {
     if OPEN.swap(false, Ordering::SeqCst) {
         let _ = write_stderr(b"::endgroup::\n");

@@ -1,11 +1,12 @@
-//! Other people's text in a runner's log, where a line may be a command.
+//! Makes foreign text harmless in the log of a runner, where a line may be a command.
 
 use std::borrow::Cow;
 
-/// The text with everything that a runner would take for a workflow command made harmless.
+/// Returns the text with everything escaped that a runner would take for a workflow command.
 ///
-/// The runner takes a line for one that begins with `::` after any white space, and, from times before that, `##[` in
-/// any place. A backslash keeps both from it; in JSON it is the escape of the bracket, so that the value stays.
+/// For the runner, a command is a line that begins with `::` after any white space, or, in the
+/// older syntax, `##[` anywhere in a line. A backslash makes both harmless. In JSON the bracket is
+/// written as an escape, so that the value stays the same.
 pub(in crate::report) fn guard(text: &str, json: bool) -> Cow<'_, str> {
     let text = if text.contains("##[") {
         Cow::Owned(text.replace("##[", if json { "##\\u005b" } else { "##\\[" }))
@@ -27,7 +28,8 @@ pub(in crate::report) fn guard(text: &str, json: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Lines as the runner reads them, each with its end: a carriage return alone is one.
+/// Returns the lines as the runner reads them, each with its line break. A carriage return alone is
+/// a line break.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(['\n', '\r'])
 }

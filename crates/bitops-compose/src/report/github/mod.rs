@@ -1,14 +1,15 @@
-//! GitHub Actions: annotations on the config's very value, log groups, the run's page, the step's outputs.
+//! Output for GitHub Actions: annotations on the exact value in a config, log groups, the page of
+//! the run and the outputs of the step.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`annotation`] | problems as annotations |
-//! | [`checkout`] | where the operations repo is in the repository that was checked out |
-//! | [`command`] | how a workflow command is written |
-//! | [`delivery`] | what a run leaves: the plan on the run's page, the step's outputs |
+//! | [`checkout`] | the location of the operations repo in the repository that was checked out |
+//! | [`command`] | the escapes in workflow commands |
+//! | [`delivery`] | the results of a run: the plan on the run's page, the step's outputs |
 //! | [`files`] | the environment files `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` |
 //! | [`group`] | log groups |
-//! | [`guard`] | other people's text, which must not be taken for a command |
+//! | [`guard`] | the protection against foreign text that looks like a command |
 //!
 //! Source: GitHub's "Workflow commands for GitHub Actions", and the runner's own `ActionCommand` and
 //! `FileCommandManager`.
