@@ -12,41 +12,45 @@ use crate::{
     resolve::Resolved,
 };
 
-/// One source of a run after resolution, in composition order (lowest first). Its index is its identity.
+/// A source of a run after resolution. The sources stand in composition order, lowest first, and
+/// the index of a source is its identity.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Where it is.
+    /// The repo of the source.
     pub repo: RepoUrl,
-    /// Its environment: a directory of the repo.
+    /// The directory of the repo that is the source's environment.
     pub environment: TreePath,
-    /// What was asked for.
+    /// The version that the config requests.
     pub requested: Requested,
-    /// What that resolved to, by the lock or by the repo's refs.
+    /// The version that the request resolved to, by the lock or by the repo's refs.
     pub resolved: Resolved,
     /// Whether the lock answers the request.
     pub is_locked: bool,
-    /// Its signature, where one was asked for.
+    /// The signature of the source, if the config requires one.
     pub signature: Option<Signature>,
-    /// The environment's tree.
+    /// The tree of the environment.
     pub tree: TreeId,
-    /// The chain of sources whose own `default-environments` led here, outermost first; empty: the local config.
+    /// The chain of sources whose own `default-environments` led to this one, outermost first. It
+    /// is empty for a source that the local config names.
     pub via: Vec<SourceId>,
-    /// Every source that names it, directly or through others, by any way: all of them win over it.
+    /// Every source that names this one, directly or through other sources, along any chain. All of
+    /// them win over it.
     pub below: Vec<SourceId>,
-    /// `as`
+    /// The `as` of the source's entry.
     pub rename: Option<String>,
-    /// `on-conflict`
+    /// The `on-conflict` of the source's entry.
     pub on_conflict: OnConflict,
-    /// Where the entry stands.
+    /// The place of the source's entry in its config.
     pub place: Place,
-    /// The directories at the top of its commit; empty where it has no hooks, which alone are asked about them.
+    /// The directories at the top of the source's commit. It is empty for a source without hooks,
+    /// because only hooks need it.
     pub top: Vec<String>,
 }
 
 /// A good signature of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// The fingerprint of the key; of both keys, where commit and tag were signed by different ones.
+    /// The fingerprint of the key, or of both keys if different keys signed the commit and the tag.
     pub signer: String,
     /// The annotated tag that was verified.
     pub tag: Option<ObjectId>,
@@ -56,39 +60,41 @@ pub struct Signature {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub usize);
 
-/// Who contributes a layer.
+/// The contributor of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// A source's files.
+    /// A source.
     Source(SourceId),
-    /// The local environment: last and highest.
+    /// The local environment, which is last and highest.
     Local,
 }
 
-/// Which part of a source a layer is.
+/// The part of a source that a layer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Its `default-folder`, below its environment.
+    /// The source's `default-folder`, a directory below its environment.
     DefaultFolder(TreePath),
     /// The environment itself.
     Environment,
-    /// One of its `shared` directories, beside the environment.
+    /// One of the source's `shared` directories, which stand beside the environment.
     Shared(TreePath),
 }
 
 /// The files of one part of one source, already filtered by `include`, `exclude` and `hooks`.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// The source that it belongs to.
+    /// The source that the layer belongs to.
     pub source: SourceId,
     /// The part of the source.
     pub part: Part,
-    /// Sorted by path; paths are relative to the part's directory.
+    /// The files, sorted by path. Paths are relative to the part's directory.
     pub files: Arc<[TreeFile]>,
-    /// What the source has there and its entry leaves out, sorted; relative to the part's directory.
+    /// The files that the source has there and that its entry leaves out, sorted by path. Paths are
+    /// relative to the part's directory.
     pub left_out: Vec<LeftOut>,
-    /// The `bitops.config.yaml` among the files, which composing reads from here and not from [`Contents`].
-    /// A `shared` directory has none, because a file of that name is not an environment's config there.
+    /// The `bitops.config.yaml` among the files, which composing reads from here and not from
+    /// [`Contents`]. A `shared` directory has none, because a file of that name is not an
+    /// environment's config there.
     pub config: Option<LayerConfig>,
 }
 
@@ -101,18 +107,21 @@ pub struct LayerConfig {
     pub parsed: Result<EnvironmentConfig, DeploymentsError>,
 }
 
-/// All that sources contribute, lowest layer first.
+/// Everything that the sources contribute, lowest layer first.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     /// The sources, in composition order.
     pub sources: Vec<Source>,
-    /// Their layers, lowest first. Layers of one source stand together: default folder, environment, shared.
+    /// The layers of the sources, lowest first. The layers of one source stand together, in the
+    /// order default folder, environment, shared directories.
     pub layers: Vec<Layer>,
 }
 
 impl Layers {
-    /// Returns whether `higher` wins over `lower` without a conflict. The local environment wins over everything, a source
-    /// over itself (its default folder) and over the sources nested in it.
+    /// Returns whether `higher` wins over `lower` without a conflict.
+    ///
+    /// The local environment wins over everything. A source wins over itself (its default folder)
+    /// and over the sources nested in it.
     pub fn overrides(&self, higher: Origin, lower: Origin) -> bool {
         match (higher, lower) {
             (Origin::Local, _) => true,
@@ -124,48 +133,51 @@ impl Layers {
     }
 }
 
-/// The bytes of a source's blobs.
+/// Access to the bytes of the sources' blobs.
 pub trait Contents {
-    /// The whole blob of a file that one of the source's layers lists.
+    /// Returns the whole blob of a file that one of the source's layers lists.
     fn read(&self, source: SourceId, file: &TreeFile) -> Result<Arc<[u8]>, ContentsError>;
 }
 
-/// The user's own operations repo, looked at only where a source contributes something.
-/// Paths are relative to the operations repo's root. Symlinks of the user's repo are followed: they are theirs.
+/// The user's own operations repo, which is read only where a source contributes something.
+///
+/// Paths are relative to the operations repo's root. Symlinks in the user's repo are followed,
+/// because they are the user's own.
 pub trait LocalTree {
-    /// What stands at a path; `None`: nothing.
+    /// Returns the kind of entry at a path, or `None` if nothing stands there.
     fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError>;
-    /// The names in a directory (`None`: the operations repo's root) with their kinds, sorted by name. Names that
-    /// are no valid [`TreePath`] component are left out: no source can collide with them.
+    /// Returns the names in a directory with their kinds, sorted by name. `None` is the operations
+    /// repo's root. Names that are not a valid [`TreePath`] component are left out, because no
+    /// source can collide with them.
     fn list(&self, dir: Option<&TreePath>) -> Result<Vec<(String, LocalKind)>, ContentsError>;
-    /// A file's bytes.
+    /// Returns the bytes of a file.
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError>;
 }
 
-/// What stands at a path of the user's repo.
+/// The kind of an entry of the user's repo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalKind {
     /// A file, or a symlink to one.
     File(FileMode),
     /// A directory, or a symlink to one.
     Directory,
-    /// A dangling symlink, a socket…: it stays what it is.
+    /// Anything else, such as a dangling symlink or a socket. It is left as it is.
     Other,
 }
 
-/// Bytes that could not be read. The code and the hint are those of the reason: an object cache that is damaged and a
-/// file that may not be read are the same failure in every stage that meets them.
+/// The error for bytes that cannot be read. The code and the hint are those of the reason: a
+/// damaged object cache or an unreadable file is the same failure in every stage that meets it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read {what}")]
 pub struct ContentsError {
-    /// The path, with its repo for a source's.
+    /// The path, with its repo if it is a source's.
     pub what: String,
     /// The reason.
     pub source: Arc<dyn Cause>,
 }
 
 impl ContentsError {
-    /// With its reason.
+    /// Creates the error with its reason.
     pub fn new(what: impl Into<String>, source: impl Cause) -> Self {
         Self {
             what: what.into(),

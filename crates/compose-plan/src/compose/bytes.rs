@@ -1,4 +1,4 @@
-//! The bytes behind a composition: of what it yields and of what it was made of.
+//! Access to the bytes behind a composition: those of its files and those of their contributions.
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
@@ -7,7 +7,7 @@ use compose_model::{Cause, ExitCode, FileMode, TreeFile, TreePath};
 use super::composition::{ComposedFile, Provenance, Write};
 use crate::layer::{Contents, ContentsError, Layers, LocalKind, LocalTree, Origin, SourceId};
 
-/// A file that none of the composed layers lists, which only a bug asks for.
+/// The error for a file that none of the composed layers lists. Only a bug leads to it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("none of the composed layers lists it")]
 struct Unlisted;
@@ -18,17 +18,17 @@ impl Cause for Unlisted {
     }
 }
 
-/// Reads the files of a composition. All of it must be what the composition was made of.
+/// A reader of a composition's files. Its parts must be those that the composition was made from.
 pub struct Bytes<'a> {
     layers: &'a Layers,
-    /// The files of the layers by their place, once one of them is asked for.
+    /// The files of the layers by their place, filled when the first of them is requested.
     files: OnceCell<HashMap<(SourceId, &'a TreePath), &'a TreeFile>>,
     contents: &'a dyn Contents,
     local: &'a dyn LocalTree,
 }
 
 impl<'a> Bytes<'a> {
-    /// Over the layers that were composed.
+    /// Creates a reader over the layers that were composed.
     pub fn new(layers: &'a Layers, contents: &'a dyn Contents, local: &'a dyn LocalTree) -> Self {
         Self {
             layers,
@@ -49,7 +49,7 @@ impl<'a> Bytes<'a> {
         files.get(&(source, path)).copied()
     }
 
-    /// A composed file's bytes and mode.
+    /// Returns the bytes and the mode of a composed file.
     pub fn composed(&self, file: &ComposedFile) -> Result<(Arc<[u8]>, FileMode), ContentsError> {
         match &file.write {
             Write::Blob { source, file } => Ok((self.contents.read(*source, file)?, file.mode)),
@@ -64,7 +64,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// What one layer brought.
+    /// Returns the bytes that one layer contributed.
     pub fn contribution(&self, from: &Provenance) -> Result<Arc<[u8]>, ContentsError> {
         match from.origin {
             Origin::Local => self.local.read(&from.path),

@@ -1,37 +1,40 @@
-//! What composing yields.
+//! The result of composing.
 
 use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath};
 
 use super::problem::{ConfigProblem, NotMerged};
 use crate::layer::{Origin, SourceId};
 
-/// The composed environment, with where everything came from and all that is wrong with it.
+/// The composed environment, with the origin of everything in it and all of its problems.
 #[derive(Clone, Debug)]
 pub struct Composition {
     /// The environment, relative to the operations repo's root.
     pub environment: TreePath,
-    /// Every composed file, sorted by path; with [`Request::list_local`](super::Request::list_local) the
-    /// environment's purely local files too. A path in conflict is not here but in `conflicts`.
+    /// Every composed file, sorted by path. With
+    /// [`Request::list_local`](super::Request::list_local) the purely local files of the
+    /// environment are included. A path in conflict is not here but in `conflicts`.
     pub files: Vec<ComposedFile>,
-    /// There were more purely local files than a composition lists; see [`Composition::warnings`].
+    /// Whether there were more purely local files than a composition lists; see
+    /// [`Composition::warnings`].
     pub local_is_cut: bool,
-    /// What the pipeline will run, in order; empty when neither a config declares it nor the image's is known.
+    /// The deployments that the pipeline will run, in order. It is empty if no config declares any
+    /// and the image's own are not known.
     pub deployments: Vec<Deployment>,
     /// Whether `deployments` were written into the composed `bitops.config.yaml`.
     pub generated: bool,
-    /// Deployment directories that `as` renamed, by source in composition order.
+    /// The deployment directories that `as` renamed, by source in composition order.
     pub renames: Vec<Rename>,
-    /// What sources have and their entries leave out, by source in composition order; empty, unless
-    /// [`Request::list_local`](super::Request::list_local).
+    /// The files that sources have and their entries leave out, by source in composition order. It
+    /// is empty without [`Request::list_local`](super::Request::list_local).
     pub left_out: Vec<LeftOutFile>,
-    /// Every reason not to deploy; must be empty before anything is written.
+    /// Every reason not to deploy. It must be empty before anything is written.
     pub conflicts: Vec<Conflict>,
-    /// What a reader should know of.
+    /// Everything that a reader should know before deploying.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Composition {
-    /// The composed file at a path relative to the operations repo's root.
+    /// Returns the composed file at a path relative to the operations repo's root.
     pub fn file(&self, path: &TreePath) -> Option<&ComposedFile> {
         self.files
             .binary_search_by(|file| file.path.cmp(path))
@@ -43,67 +46,68 @@ impl Composition {
 /// One file of the composed operations repo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComposedFile {
-    /// Relative to the operations repo's root.
+    /// The path, relative to the operations repo's root.
     pub path: TreePath,
-    /// How it came to be.
+    /// The way in which the file was composed.
     pub action: Action,
-    /// Who contributed, lowest first; the last one decides.
+    /// The contributions, lowest first; the last one decides.
     pub from: Vec<Provenance>,
-    /// What must be written.
+    /// The content that must be written.
     pub write: Write,
     /// Every leaf key of a merged file, in document order.
     pub keys: Vec<KeyTrace>,
-    /// What was lost on the way, or why a file was not merged; one sentence each.
+    /// Notes on what was lost on the way, or on why a file was not merged; one sentence each.
     pub notes: Vec<String>,
 }
 
-/// How a composed file came to be.
+/// The way in which a file was composed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Only sources have it, all with the same bytes and mode.
     Add,
-    /// Several contributions became one text.
+    /// Several contributions were merged into one text.
     Merge,
     /// The last contribution won over the others.
     Override,
-    /// Several layers have it and all stay, each under its own name.
+    /// Several layers have it, and all of their files stay, each under its own name.
     KeepBoth,
-    /// The user's own file, unchanged; sources may have the same bytes.
+    /// It is the user's own file, unchanged; sources may have the same bytes.
     Local,
 }
 
 /// A contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// The layer that it comes from.
+    /// The layer that contributed it.
     pub origin: Origin,
-    /// Where its bytes stand: relative to the root of the source's repo, or of the operations repo.
+    /// The path of its bytes, relative to the root of the source's repo or of the operations repo.
     pub path: TreePath,
 }
 
-/// What must be written for a composed file.
+/// The content that must be written for a composed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// A source's bytes as they are.
+    /// The bytes of a source's blob as they are.
     Blob {
-        /// The layer that it comes from.
+        /// The source that contributed it.
         source: SourceId,
         /// The file as its layer lists it, with its mode.
         file: TreeFile,
     },
-    /// These bytes.
+    /// The given bytes.
     Bytes {
         /// The text.
         bytes: Vec<u8>,
-        /// Its permission.
+        /// The permission of the file.
         mode: FileMode,
     },
-    /// Nothing: the user's own file stays.
+    /// Nothing, because the user's own file stays.
     Local,
 }
 
 impl Write {
-    /// The permission of the file that must be written; `None`: nothing must.
+    /// Returns the permission of the file that must be written, or `None` if nothing must be
+    /// written.
     pub fn mode(&self) -> Option<FileMode> {
         match self {
             Write::Blob { file, .. } => Some(file.mode),
@@ -113,47 +117,47 @@ impl Write {
     }
 }
 
-/// Where a key of a merged file came from. Numbers are indexes into [`ComposedFile::from`].
+/// The origin of a key of a merged file. Numbers are indexes into [`ComposedFile::from`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTrace {
     /// The key path, as in [`KeyOrigin::key`](compose_merge::KeyOrigin::key).
     pub key: String,
-    /// Whose value it is.
+    /// The contribution whose value the key has.
     pub winner: usize,
-    /// Line of the winner's text, from 1.
+    /// The line in the winner's text, counted from 1.
     pub line: usize,
-    /// Who set the key to something else and lost, highest first.
+    /// The contributions that set the key to something else and lost, highest first.
     pub overridden: Vec<usize>,
 }
 
-/// A name in `bitops.deployments`.
+/// An entry of `bitops.deployments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     /// The name, which is a directory of the environment.
     pub name: String,
     /// The plugin that runs it.
     pub plugin: String,
-    /// Who names it first.
+    /// The config that names it first.
     pub by: DeclaredBy,
     /// Whether the directory exists. The pipeline skips a deployment without one.
     pub present: bool,
 }
 
-/// Whose config names a deployment.
+/// The config that names a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeclaredBy {
-    /// A source's, or the image's for a directory that the source has.
+    /// The config of a source, or the image's config for a directory that the source has.
     Source(SourceId),
-    /// The local environment's.
+    /// The config of the local environment.
     Local,
-    /// The image's.
+    /// The config of the image.
     Image,
 }
 
 /// A deployment directory under the name that `as` gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
-    /// Whose directory.
+    /// The source that the directory belongs to.
     pub source: SourceId,
     /// Its name in the source's environment.
     pub from: String,
@@ -161,37 +165,38 @@ pub struct Rename {
     pub to: String,
 }
 
-/// A file of a source that takes no part.
+/// A file of a source that its entry leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOutFile {
-    /// The layer that it comes from.
+    /// The source that the file belongs to.
     pub source: SourceId,
-    /// Where it would stand, relative to the operations repo's root.
+    /// The path that it would have, relative to the operations repo's root.
     pub path: TreePath,
-    /// Where it stands in the source's repo, relative to its root.
+    /// The path in the source's repo, relative to its root.
     pub repo_path: TreePath,
-    /// The key of the source's entry that says so.
+    /// The key of the source's entry that leaves it out.
     pub by: FilterKey,
 }
 
-/// A reason not to deploy, as it is found. Its remedies depend on all the others: see [`Clash::with_remedies`].
+/// A reason not to deploy, as it is found. Its remedies depend on all other clashes; see
+/// [`Clash::with_remedies`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Clash {
     /// The composed path, relative to the operations repo's root.
     pub(super) path: TreePath,
-    /// What is wrong.
+    /// The kind of problem.
     pub(super) kind: ConflictKind,
-    /// Who disagrees, lowest first.
+    /// The parties that disagree, lowest first.
     pub(super) parties: Vec<Party>,
 }
 
 impl Clash {
-    /// As [`Conflict::between`].
+    /// Returns each party's origin once, as [`Conflict::between`] does.
     pub(super) fn between(&self) -> Vec<Origin> {
         between(&self.parties)
     }
 
-    /// Returns the conflict as it is reported.
+    /// Returns the conflict in the form in which it is reported.
     pub(super) fn with_remedies(self, remedies: Vec<String>) -> Conflict {
         let Self { path, kind, parties } = self;
         Conflict {
@@ -215,66 +220,66 @@ fn between(parties: &[Party]) -> Vec<Origin> {
 pub struct Conflict {
     /// The composed path, relative to the operations repo's root.
     pub path: TreePath,
-    /// What is wrong.
+    /// The kind of problem.
     pub kind: ConflictKind,
-    /// Who disagrees, lowest first.
+    /// The parties that disagree, lowest first.
     pub parties: Vec<Party>,
-    /// What to do about it: any one of these, one sentence each.
+    /// The ways to settle it, any one of which is enough; one sentence each.
     pub remedies: Vec<String>,
 }
 
 impl Conflict {
-    /// Who disagrees, each once: the key by which conflicts are grouped.
+    /// Returns each party's origin once. Conflicts are grouped by this key.
     pub fn between(&self) -> Vec<Origin> {
         between(&self.parties)
     }
 }
 
-/// What is wrong with a path.
+/// The kind of problem that a path has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConflictKind {
     /// Sources have different bytes.
     Content {
-        /// Why they were not merged, where the path's type would be.
+        /// The reason why they were not merged, if files of the path's type are merged.
         unmerged: Option<NotMerged>,
     },
-    /// Sources have the same bytes, executable here and not there.
+    /// Sources have the same bytes, but not all of them as an executable file.
     Mode,
     /// Sources set one key to different values.
     Key {
         /// The key path.
         key: String,
     },
-    /// Files of two layers define one thing for Terraform.
+    /// Files of two layers define the same thing for Terraform.
     DefinedTwice {
-        /// The kind of thing and its address: `resource aws_s3_bucket.logs`.
+        /// The kind of thing and its address, such as `resource aws_s3_bucket.logs`.
         what: String,
     },
-    /// A file here, a directory there.
+    /// One side has a file where another one has a directory.
     FileAgainstDirectory,
-    /// Names that differ only by case or Unicode normal form: one file on macOS and Windows.
+    /// Names differ only by case or Unicode normal form, so they are one file on macOS and Windows.
     NameCollision,
-    /// One deployment, several plugins.
+    /// One deployment is declared with several plugins.
     Plugin {
         /// The deployment.
         deployment: String,
-        /// The plugins: those of the parties, and the image's if it differs.
+        /// The plugins of the parties, and the image's plugin if it differs.
         plugins: Vec<String>,
     },
-    /// A source has `as`, and it is unknown which of its directories are deployments.
+    /// A source has `as`, but it is not known which of its directories are deployments.
     DeploymentsUnknown,
-    /// A `bitops.config.yaml` whose deployments cannot be read, or written.
+    /// The deployments of a `bitops.config.yaml` cannot be read or written.
     Config {
-        /// What is wrong with it.
+        /// The problem of the config.
         problem: ConfigProblem,
     },
-    /// A `shared` directory that would land in the environment.
+    /// A `shared` directory would land in the environment.
     SharedInside,
-    /// A name that `as` makes and that no file may have.
+    /// A name that `as` makes is not valid for a file.
     Name {
         /// The name.
         name: String,
-        /// Why not.
+        /// The reason why the name is not valid.
         reason: InvalidPath,
     },
 }
@@ -284,16 +289,16 @@ pub enum ConflictKind {
 pub struct Party {
     /// The layer that it comes from.
     pub origin: Origin,
-    /// Where its file stands: relative to the root of the source's repo, or of the operations repo. For a
-    /// directory of a source: a file in it.
+    /// The path of its file, relative to the root of the source's repo or of the operations repo.
+    /// For a directory of a source it is the path of a file in that directory.
     pub path: TreePath,
-    /// What it has there.
+    /// The kind of entry that it has there.
     pub holds: Holds,
-    /// Line in that file, from 1.
+    /// The line in that file, counted from 1.
     pub line: Option<usize>,
 }
 
-/// What one side of a conflict has.
+/// The kind of entry that one side of a conflict has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// A file.

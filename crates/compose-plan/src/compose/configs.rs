@@ -1,4 +1,5 @@
-//! The environments' own `bitops.config.yaml`: what they declare, and what of a source's may take part.
+//! The environments' own `bitops.config.yaml`: what each declares, and which parts of a source's
+//! config take part.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,23 +22,23 @@ use crate::{
     layer::{ContentsError, LocalKind, SourceId},
 };
 
-/// The change of a layer's config before it is composed.
+/// The change to a layer's config before it is composed.
 #[derive(Clone, Debug)]
 pub(super) enum Rewrite {
-    /// It takes part as it is.
+    /// The config takes part as it is.
     Keep,
-    /// It takes part with less in it.
+    /// The config takes part without some of its keys.
     To(Rewritten),
-    /// Nothing of it is left.
+    /// The config does not take part, because nothing of it is left.
     Drop,
 }
 
-/// A text that was cut before it takes part.
+/// A text from which parts were cut before it takes part.
 #[derive(Clone, Debug)]
 pub(super) struct Rewritten {
     /// The bytes that take part.
     pub(super) bytes: Arc<[u8]>,
-    /// The lines that were cut, from which the lines of the original follow.
+    /// The lines that were cut, from which the original line numbers are computed.
     pub(super) cuts: Arc<[Cut]>,
 }
 
@@ -49,20 +50,22 @@ struct UsableConfig<'a> {
     rewrite: Rewrite,
 }
 
-/// Every config that stands at the root of an environment.
+/// The configs that stand at the root of an environment.
 #[derive(Debug, Default)]
 pub(super) struct Configs<'a> {
-    /// By layer.
+    /// The usable configs of the sources, by layer.
     layers: BTreeMap<usize, UsableConfig<'a>>,
-    /// What each source declares; the environment's own over its default folder's.
+    /// The deployments that each source declares. Those of its environment win over those of its
+    /// default folder.
     pub(super) declared: BTreeMap<SourceId, Vec<(Declared, &'a TreeFile)>>,
-    /// What the local environment declares; `None`: it has no list.
+    /// The deployments that the local environment declares, or `None` if it has no list.
     pub(super) local: Option<Vec<Declared>>,
     pub(super) conflicts: Vec<Clash>,
 }
 
 impl<'a> Configs<'a> {
-    /// Looks at them all. The local one is not read if there is nothing to compose and nothing to show.
+    /// Reads all configs. The local one is not read if there is nothing to compose and nothing to
+    /// show.
     pub(super) fn read(request: &Request<'a>) -> Result<Self, ContentsError> {
         let mut configs = Self::default();
         for (index, layer) in request.layers.layers.iter().enumerate() {
@@ -132,22 +135,23 @@ impl<'a> Configs<'a> {
         Ok(())
     }
 
-    /// What the local environment declares.
+    /// Returns the deployments that the local environment declares.
     pub(super) fn own(&self) -> &[Declared] {
         self.local.as_deref().unwrap_or_default()
     }
 
-    /// Returns the change of a file that a layer has in the environment.
+    /// Returns the change to a file that a layer has in the environment.
     pub(super) fn rewrite(&self, layer: usize, file: &TreeFile) -> Rewrite {
         match self.layers.get(&layer) {
-            // A source's own lock says how it was resolved where it was written, which does not concern this environment.
+            // A source's own lock records how that source was resolved where it was written, which
+            // does not concern this environment.
             _ if file.path.as_str() == LOCK => Rewrite::Drop,
             Some(config) if config.file.path == file.path => config.rewrite.clone(),
             _ => Rewrite::Keep,
         }
     }
 
-    /// Configs of which nothing is left beside their deployments, lowest first.
+    /// Returns the configs of which nothing is left without their deployments, lowest first.
     pub(super) fn emptied(&self) -> impl Iterator<Item = (SourceId, &'a TreeFile)> {
         let emptied = self
             .layers
@@ -157,12 +161,12 @@ impl<'a> Configs<'a> {
     }
 }
 
-/// Returns a config that names no sources any more, with all other text as the user wrote it; `None` if it says
-/// nothing else.
+/// Returns the text of a config without its sources, with all other text as the user wrote it.
+/// Returns `None` if the config says nothing else.
 ///
 /// # Errors
 ///
-/// If the sources cannot be taken out of this text.
+/// Returns an error if the sources cannot be taken out of this text.
 pub fn without_sources(text: &str) -> Result<Option<String>, EditError> {
     let mut current = text.to_owned();
     for path in SOURCES {
@@ -174,9 +178,12 @@ pub fn without_sources(text: &str) -> Result<Option<String>, EditError> {
     Ok(Some(current))
 }
 
-/// A source's own `default-environments` have been composed: they do not appear again. Nor do its deployments: they are
-/// in the generated list. Where none is generated no source has any, and an empty list of one, which to the pipeline is
-/// a list, would keep all others from running.
+/// Returns the change to a source's config before it is composed.
+///
+/// The source's own `default-environments` are taken out, because they have been composed already.
+/// Its deployments are taken out, because they are in the generated list. If no list is generated,
+/// no source declares any deployment. An empty list in a source's config is taken out as well: the
+/// pipeline treats it as a list, so it would keep all other deployments from running.
 fn rewrite(config: &EnvironmentConfig) -> Result<Rewrite, EditError> {
     if !config.is_to_edit() {
         return Ok(Rewrite::Keep);

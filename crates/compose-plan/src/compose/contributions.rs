@@ -11,33 +11,36 @@ use super::{
 };
 use crate::layer::{Layers, Part, SourceId};
 
-/// What one layer contributes to a path.
+/// The contribution of one layer to a path.
 #[derive(Clone, Debug)]
 pub(super) struct Contribution<'a> {
     /// The source.
     pub(super) source: SourceId,
-    /// Index of its layer: contributions of one path are in layer order.
+    /// The index of the source's layer. The contributions to one path are in layer order.
     pub(super) layer: usize,
     /// The file as the layer lists it.
     pub(super) file: &'a TreeFile,
-    /// Other bytes than the blob's: an environment's config without what must not leak.
+    /// The bytes that replace the blob's: an environment's config without the keys that must not
+    /// leak.
     pub(super) rewritten: Option<Rewritten>,
 }
 
 impl Contribution<'_> {
-    /// The contribution as one side of a conflict.
+    /// Returns the contribution as one side of a conflict.
     pub(super) fn party(&self) -> Party {
         source_party(self.source, self.file)
     }
 }
 
-/// The name under which a source's top-level entry appears: `as` renames deployment directories.
+/// The names under which the sources' top-level entries appear, because `as` renames deployment
+/// directories.
 pub(super) type Names = BTreeMap<(SourceId, String), String>;
 
-/// What sources have under one name; both a file and a directory only when they disagree.
+/// The entries that sources have under one name. It has both a file and a directory only if sources
+/// disagree.
 #[derive(Debug, Default)]
 pub(super) struct Node<'a> {
-    /// Files, lowest layer first.
+    /// The files, lowest layer first.
     pub(super) files: Vec<Contribution<'a>>,
     /// The directory.
     pub(super) dir: Option<Dir<'a>>,
@@ -46,17 +49,17 @@ pub(super) struct Node<'a> {
 /// A directory that sources contribute to.
 #[derive(Debug, Default)]
 pub(super) struct Dir<'a> {
-    /// By name.
+    /// The entries of the directory by name.
     pub(super) children: BTreeMap<Cow<'a, str>, Node<'a>>,
 }
 
-/// The directory that a file is in, as its layer knows it; "" at the top.
+/// Returns the directory that a file is in, as its layer knows it; "" is the top.
 fn above(file: &TreeFile) -> &str {
     file.path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
 }
 
 impl<'a> Dir<'a> {
-    /// The tree of all layers.
+    /// Returns the tree of all layers.
     pub(super) fn of(
         layers: &'a Layers,
         environment: &'a TreePath,
@@ -64,7 +67,8 @@ impl<'a> Dir<'a> {
         configs: &Configs<'_>,
     ) -> Self {
         let mut root = Dir::default();
-        // The environment is gone through even if no source has anything in it: a plan may list the user's own files.
+        // The environment is entered even if no source has anything in it, because a plan may list
+        // the user's own files.
         environment
             .components()
             .fold(&mut root, |dir, name| dir.enter(name));
@@ -86,7 +90,7 @@ impl<'a> Dir<'a> {
                     .filter(|_| in_environment)
                     .map_or(top, |name| name)
             };
-            // They are sorted, so that a directory's files mostly stand together.
+            // The files are sorted, so most of a directory's files stand together.
             for files in layer.files.chunk_by(|one, next| above(one) == above(next)) {
                 let mut inside = files
                     .iter()
@@ -114,7 +118,7 @@ impl<'a> Dir<'a> {
         root
     }
 
-    /// Goes down a path; `rename` gives the name of the top-level directory.
+    /// Enters the directories of a path. `rename` returns the name of the top-level directory.
     fn enter_all(&mut self, path: &'a str, rename: impl Fn(&'a str) -> &'a str) -> &mut Dir<'a> {
         let names = path.split('/').filter(|name| !name.is_empty()).enumerate();
         names.fold(self, |dir, (depth, name)| {
@@ -137,7 +141,7 @@ impl<'a> Dir<'a> {
         self.children.entry(Cow::Borrowed(name)).or_default()
     }
 
-    /// One file of each source that has any below this directory: the first by path.
+    /// Returns one file of each source that has any below this directory: the first one by path.
     pub(super) fn representatives(&self) -> BTreeMap<SourceId, &'a TreeFile> {
         let mut found = BTreeMap::new();
         self.represent(&mut found);

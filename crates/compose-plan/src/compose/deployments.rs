@@ -1,4 +1,4 @@
-//! Which deployments run, in which order, and under which names their directories appear.
+//! The deployments that run, their order, and the names under which their directories appear.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +14,16 @@ use super::{
 use crate::config::Declared;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, SourceId};
 
-/// What section 8 of the design makes of the declared deployments and of `as`.
+/// The plan that section 8 of the design derives from the declared deployments and from `as`.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// In order.
+    /// The deployments, in order.
     pub(super) deployments: Vec<PlannedDeployment>,
     /// Whether `deployments` must be written into the config.
     pub(super) generated: bool,
-    /// New names of top-level directories.
+    /// The new names of top-level directories.
     pub(super) names: Names,
-    /// The same for people.
+    /// The same new names, in the form in which they are reported.
     pub(super) renames: Vec<Rename>,
     pub(super) conflicts: Vec<Clash>,
 }
@@ -42,7 +42,7 @@ struct Item {
     name: String,
     plugin: String,
     by: DeclaredBy,
-    /// Where it is declared; `None`: the image's sequence.
+    /// The place where it is declared, or `None` if it comes from the image's sequence.
     party: Option<Party>,
 }
 
@@ -56,7 +56,8 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Result<Plan,
         ..Plan::default()
     };
     let image = request.image_config.map(|image| image.0.as_slice());
-    // A local list takes the place of the image's, an empty one too: then nothing of the image's runs.
+    // A local list replaces the image's list, even if it is empty. None of the image's deployments
+    // run then.
     let unlisted = image.filter(|_| configs.local.is_none()).unwrap_or_default();
     if !plan.generated {
         let items = image_items(unlisted, DeclaredBy::Image, |_| true);
@@ -88,9 +89,10 @@ pub(super) fn plan(request: &Request<'_>, configs: &Configs<'_>) -> Result<Plan,
     Ok(plan)
 }
 
-/// Leaves out what only the image's list makes a deployment, where a declared list goes into that directory by names such
-/// as `terraform/aws`: the directory is then one of deployments, and running it would fail. It stays where it is a
-/// deployment of its own as well ([`stands_alone`]), or where a list names it.
+/// Leaves out directories that only the image's list makes a deployment, if a declared list names
+/// deployments below them, such as `terraform/aws`. Such a directory holds deployments, and running
+/// it would fail. It stays if it is a deployment of its own as well ([`stands_alone`]), or if a
+/// list names it.
 fn without_covered(
     request: &Request<'_>,
     renames: &[Rename],
@@ -117,8 +119,9 @@ fn without_covered(
     Ok(standing)
 }
 
-/// Is the directory a deployment by what is in it? It has a plugin's config, and, where a source brings it, nothing of the
-/// deployments that the lists name below it.
+/// Returns whether the content of the directory makes it a deployment. It does if the directory has
+/// a plugin's config and, for a directory of a source, holds nothing of the deployments that the
+/// lists name below it.
 fn stands_alone(
     request: &Request<'_>,
     renames: &[Rename],
@@ -145,7 +148,8 @@ fn stands_alone(
         && !named().any(|name| has(request, source, &format!("{}/", own(name)))))
 }
 
-/// Has the source this file or, with a slash at the end, anything in this directory? The path is the source's own.
+/// Returns whether the source has this file or, for a path that ends with a slash, anything in this
+/// directory. The path is the source's own.
 fn has(request: &Request<'_>, source: SourceId, path: &str) -> bool {
     let mut layers = request
         .layers
@@ -187,13 +191,13 @@ fn image_items(
     })
 }
 
-/// A deployment may be a nested directory.
+/// Returns the top-level directory of a deployment, which may be a nested directory.
 fn top(name: &str) -> &str {
     name.split('/').next().unwrap_or(name)
 }
 
 impl Plan {
-    /// Each name once, at its first place.
+    /// Keeps each name once, at its first place.
     fn unite(&mut self, path: &TreePath, items: Vec<Item>) -> Vec<Item> {
         let mut united: Vec<Item> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
@@ -229,7 +233,8 @@ impl Plan {
     }
 }
 
-/// Names that the local config lists stand in its order, in the places that they have among all.
+/// Puts the names that the local config lists in the order of that list. They keep the places that
+/// they have together among all names.
 fn in_local_order(mut items: Vec<Item>, configs: &Configs<'_>) -> Vec<Item> {
     let order: BTreeMap<&str, usize> = configs
         .own()
@@ -248,15 +253,16 @@ fn in_local_order(mut items: Vec<Item>, configs: &Configs<'_>) -> Vec<Item> {
     items
 }
 
-/// Goes through the sources, lowest first: each comes after those that it nests, and its `as` holds for them too.
+/// A walk through the sources, lowest first. Each source comes after those that it nests, and its
+/// `as` applies to them too.
 struct Sources<'r, 'a> {
     request: &'r Request<'a>,
     configs: &'r Configs<'a>,
     image: Option<&'r [(String, String)]>,
     plan: &'r mut Plan,
-    /// Top-level directories of each source and the names they have by now.
+    /// The top-level directories of each source, with their current names.
     dirs: Vec<BTreeMap<String, String>>,
-    /// The deployments of each source, those of the sources it nests first.
+    /// The deployments of each source, after those of the sources that it nests.
     items: Vec<Vec<Item>>,
 }
 
@@ -291,7 +297,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         }
     }
 
-    /// The deployments of all sources that the root config names, in its order.
+    /// Returns the deployments of all sources that the root config names, in its order.
     fn all(mut self) -> Vec<Item> {
         let sources = &self.request.layers.sources;
         let mut all = Vec::new();
@@ -321,8 +327,9 @@ impl<'r, 'a> Sources<'r, 'a> {
         all
     }
 
-    /// What the source declares, else those of the image for which it has a directory, and those that the local config
-    /// lists by the names that `as` will give them.
+    /// Returns the deployments that the source declares. If it declares none, returns those of the
+    /// image for which it has a directory, and those that the local config lists by the names that
+    /// `as` will give them.
     fn own(&self, source: SourceId) -> Vec<Item> {
         let by = DeclaredBy::Source(source);
         let declared = self
@@ -359,8 +366,8 @@ impl<'r, 'a> Sources<'r, 'a> {
             .is_some_and(|declared| !declared.is_empty())
     }
 
-    /// Directories of a renamed source that are deployments because the local config lists `<as>-<directory>`. A name
-    /// that the image gives as well stays the image's.
+    /// Returns the directories of a renamed source that are deployments because the local config
+    /// lists `<as>-<directory>`. A name that the image has as well stays the image's.
     fn listed_renamed(&self, source: SourceId, known: &[Item]) -> Vec<Item> {
         let sources = &self.request.layers.sources;
         let chain = sources[source.0].via.iter().chain(std::iter::once(&source));
@@ -385,7 +392,8 @@ impl<'r, 'a> Sources<'r, 'a> {
         self.configs.own().iter().filter_map(item).collect()
     }
 
-    /// `as`: the source's deployments, and those of all sources below it, get a prefix, and so do their directories.
+    /// Applies `as`: prefixes the names of the source's deployments, of those of all sources below
+    /// it, and of their directories.
     fn rename(&mut self, source: SourceId, prefix: &str) {
         let members: Vec<usize> = (0..=source.0)
             .filter(|index| *index == source.0 || self.request.layers.sources[*index].via.contains(&source))
@@ -394,7 +402,8 @@ impl<'r, 'a> Sources<'r, 'a> {
             .iter()
             .map(|item| top(&item.name).to_owned())
             .collect();
-        // Without the image's deployments any other directory may be one, too: then the plan would not be what runs.
+        // If the image's deployments are not known, any other directory may be a deployment too,
+        // and the plan would differ from what runs.
         let mut directories = members.iter().flat_map(|member| self.dirs[*member].values());
         let declares = members.iter().any(|member| self.declares(SourceId(*member)));
         if self.image.is_none() && !declares && directories.any(|name| !renamed.contains(name)) {

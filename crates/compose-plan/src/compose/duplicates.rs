@@ -1,7 +1,7 @@
-//! Things that two layers define for Terraform, reported before Terraform refuses them.
+//! Detection of things that two layers define for Terraform, before Terraform refuses them.
 //!
-//! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers lie together in a
-//! composed directory, whether both had one name (and both stay) or not.
+//! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers
+//! lie together in a composed directory, whether they had the same name (and all stay) or not.
 
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::layer::{ContentsError, LocalKind, Origin};
 struct TfFile<'a> {
     from: Provenance,
     path: TreePath,
-    /// `None`: the user's own, which the composition does not list.
+    /// The composed file, or `None` if it is the user's own and the composition does not list it.
     composed: Option<&'a ComposedFile>,
 }
 
@@ -32,7 +32,8 @@ impl TfFile<'_> {
     }
 }
 
-/// Every definition that stands in files of two layers. Two of one layer are that layer's own affair.
+/// Finds every definition that stands in files of two layers. Two definitions in one layer are not
+/// reported, because they are that layer's own problem.
 pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<Clash>, ComposeError> {
     let directories = directories(files);
     if directories.is_empty() {
@@ -43,7 +44,7 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
     for dir in directories {
         request.cancel.check()?;
         let files = of_directory(request, files, &dir)?;
-        // Mostly a directory is one layer's alone, and then nothing of it is read.
+        // Most directories belong to one layer alone, and then none of their files is read.
         let first = files.first().map(|file| file.from.origin);
         if files.iter().all(|file| Some(file.from.origin) == first) {
             continue;
@@ -51,7 +52,8 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
         let mut defined: Vec<(usize, Vec<Definition>)> = Vec::new();
         for (index, file) in files.iter().enumerate() {
             let text = file.read(request, &bytes)?;
-            // Terraform reports a file that does not parse, with a better place.
+            // A file that does not parse is skipped, because Terraform reports it with a better
+            // place.
             if let Ok(definitions) = compose_merge::definitions(&file.path, &text) {
                 defined.push((index, definitions));
             }
@@ -84,13 +86,15 @@ fn party(file: &TfFile<'_>, line: usize) -> Party {
     }
 }
 
-/// Does Terraform read it beside the others? Overriding files it merges into them, so they define nothing twice. It
-/// passes over the files of editors; of those only `.name.tf` ends as a configuration does.
+/// Returns whether Terraform reads the file beside the others. Override files do not count:
+/// Terraform merges them into the others, so they define nothing twice. Editors' files do not count
+/// either, because Terraform skips them; of those, only `.name.tf` has the extension of a
+/// configuration.
 fn is_read(name: &str) -> bool {
     DefinitionsFile::of_name(name).is_some_and(|file| file.is_read() && !file.is_override())
 }
 
-/// Directories with a `.tf` file of a source.
+/// Returns the directories with a `.tf` file of a source.
 fn directories(files: &[ComposedFile]) -> BTreeSet<TreePath> {
     files
         .iter()
@@ -103,7 +107,8 @@ fn decider(file: &ComposedFile) -> Option<Origin> {
     file.from.last().map(|from| from.origin)
 }
 
-/// The directory's files: the composed ones, and the user's own that the composition does not list.
+/// Returns the files of a directory: the composed ones, and the user's own that the composition
+/// does not list.
 fn of_directory<'a>(
     request: &Request<'_>,
     files: &'a [ComposedFile],

@@ -1,4 +1,5 @@
-//! Edits of a `bitops.config.yaml`: its deployments, and the keys that a layer's config loses before it is composed.
+//! Edits of a `bitops.config.yaml`: setting its deployments, and removing the keys that a layer's
+//! config loses before it is composed.
 
 use compose_yaml::{EditError, Editor, NewValue, Step};
 
@@ -14,14 +15,16 @@ fn keys<'a>(path: &[&'a str]) -> Vec<Step<'a>> {
     path.iter().map(|key| Step::Key(key)).collect()
 }
 
-/// The text without every entry at a path, and without what would hold nothing then; `None`: nothing remains.
+/// Removes every entry at a path, and every parent that would be left empty. Returns `None` if
+/// nothing remains.
 pub(super) fn remove(text: &str, path: &[&str]) -> Result<Option<(String, Vec<Cut>)>, EditError> {
     let mut editor = Editor::parse(text)?;
     let cuts = editor.remove(&keys(path))?;
     Ok(cuts.map(|cuts| (editor.text().to_owned(), cuts)))
 }
 
-/// The text with exactly these deployments, in this order. Entries that are there already keep their text.
+/// Returns the text with exactly these deployments, in this order. Existing entries keep their
+/// text.
 pub(super) fn set_deployments(text: &str, wanted: &[(&str, &str)]) -> Result<String, ConfigProblem> {
     let is_wanted = |text: &str| -> Result<bool, DeploymentsError> {
         let declared = declared(text)?.unwrap_or_default();

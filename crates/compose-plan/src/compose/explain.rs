@@ -1,4 +1,4 @@
-//! Where a path came from, and a key of it.
+//! Explanations of where a path or one of its keys came from.
 
 use std::borrow::Cow;
 
@@ -15,55 +15,55 @@ use crate::layer::{Origin, Source};
 /// The answer to `explain PATH[:KEY]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// Relative to the operations repo's root.
+    /// The path, relative to the operations repo's root.
     pub path: String,
-    /// How it came to be; `None`: it is in conflict, or left out.
+    /// The way in which it was composed, or `None` if it is in conflict or left out.
     pub action: Option<&'static str>,
-    /// Every layer that has it, lowest first; before them those that are left out.
+    /// Every layer that has it, lowest first, after the layers whose entries leave it out.
     pub layers: Vec<LayerStory>,
-    /// The keys that were asked for, or all of a merged file.
+    /// The requested keys, or all keys of a merged file.
     pub keys: Vec<KeyStory>,
-    /// Why it is not composed, with what each remedy would do.
+    /// The reasons why it is not composed, with the effect of each remedy.
     pub conflicts: Vec<ConflictStory>,
-    /// What else there is to know, one sentence each.
+    /// Further notes, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// What one layer has to do with a path.
+/// The part that one layer has in a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerStory {
-    /// Whose, in words.
+    /// The name of the layer's contributor, in words.
     pub who: String,
-    /// Its tag and commit; none for the user's own.
+    /// The tag and the commit; `None` for the user's own layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Its file, relative to the root of its repo.
+    /// The layer's file, relative to the root of its repo.
     pub path: String,
     /// The effect of the contribution, and the reason.
     pub outcome: String,
 }
 
-/// Where a key came from.
+/// The origin of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyStory {
     /// The key path.
     pub key: String,
-    /// Whose value it is, in words.
+    /// The contributor of its value, in words.
     pub who: String,
-    /// File and line of that value, as `path:line`.
+    /// The file and the line of that value, as `path:line`.
     pub place: String,
-    /// Who set it to something else and lost, highest first.
+    /// The contributors that set it to something else and lost, highest first.
     pub overridden: Vec<String>,
 }
 
-/// Why a path is not composed.
+/// A reason why a path is not composed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConflictStory {
-    /// One sentence.
+    /// The problem, in one sentence.
     pub message: String,
-    /// Who disagrees, in words.
+    /// The parties that disagree, in words.
     pub between: Vec<String>,
-    /// What to do about it, and what it changes.
+    /// The remedies, each with its effect.
     pub remedies: Vec<String>,
 }
 
@@ -73,22 +73,22 @@ pub enum ExplainError {
     /// No layer has the path.
     #[error("no layer has {path}{}", did_you_mean(.near.as_deref()))]
     NoSuchPath {
-        /// As asked for, escaped.
+        /// The requested path, escaped.
         path: String,
-        /// The nearest path there is.
+        /// The nearest existing path.
         near: Option<String>,
     },
-    /// The file is there, the key is not.
+    /// The file exists, but the key does not.
     #[error("{path} has no key `{key}`{}", did_you_mean(.near.as_deref()))]
     NoSuchKey {
         /// The file.
         path: String,
-        /// As asked for, escaped.
+        /// The requested key, escaped.
         key: String,
-        /// The nearest key there is.
+        /// The nearest existing key.
         near: Option<String>,
     },
-    /// The file was not merged, so all of it is of one layer.
+    /// The file was not merged, so all of it comes from one layer.
     #[error("{path} is not merged: every key is {who}'s")]
     NotMerged {
         /// The file.
@@ -109,15 +109,17 @@ fn did_you_mean(near: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// Answers `PATH` or `PATH:KEY`. The path is relative to the environment, with `../` for what stands beside it, or to
-/// the operations repo's root. The composition should list local files, so that they can be asked for too.
+/// Answers `PATH` or `PATH:KEY`.
+///
+/// The path is relative to the environment, with `../` for entries beside it, or to the operations
+/// repo's root. The composition should list local files, so that their paths can be explained too.
 pub fn explain(
     composition: &Composition,
     sources: &[Source],
     question: &str,
 ) -> Result<Explanation, ExplainError> {
     let reader = Reader { composition, sources };
-    // A path may hold a colon itself, so the longest path that is known wins.
+    // A path may itself contain a colon, so the longest known path wins.
     let splits = question
         .rmatch_indices(':')
         .map(|(at, _)| (&question[..at], Some(&question[at + 1..])));
@@ -167,7 +169,7 @@ impl Reader<'_> {
             .filter(move |conflict| conflict.path == path)
     }
 
-    /// Sources that have the path and whose entries leave it out.
+    /// Returns the sources that have the path and whose entries leave it out.
     fn left_out(&self, path: &TreePath) -> impl Iterator<Item = &LeftOutFile> {
         let path = path.clone();
         let all = self.composition.left_out.iter();
@@ -264,7 +266,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Why the last of a file's contributions wins.
+    /// Returns the reason why the last of a file's contributions wins.
     fn why(&self, winner: Origin, file: &ComposedFile) -> &'static str {
         let Origin::Source(winner) = winner else {
             return "your own files win over every source's";
@@ -356,7 +358,7 @@ impl Reader<'_> {
     }
 }
 
-/// A path as seen from a directory; `../` leaves it.
+/// Resolves a path as seen from a directory; `../` leaves it.
 fn resolve(base: &TreePath, relative: &str) -> Option<TreePath> {
     let mut parts: Vec<&str> = base.components().collect();
     for part in relative.split('/') {
@@ -370,7 +372,7 @@ fn resolve(base: &TreePath, relative: &str) -> Option<TreePath> {
 }
 
 impl Explanation {
-    /// The answer for people.
+    /// Returns the explanation as text for people.
     pub fn to_text(&self) -> StyledText {
         let mut out = StyledText::new();
         let action = match self.action {

@@ -62,7 +62,8 @@ pub(super) fn finish(
     Ok(composition)
 }
 
-/// Conflicts with what to do about them: what settles several at once before what settles one.
+/// Adds remedies to the conflicts. A remedy that settles several conflicts comes before one that
+/// settles a single conflict.
 fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename]) -> Vec<Conflict> {
     let groups = Groups::of(&clashes, request.environment, renames);
     let remedies = |clash: &Clash| {
@@ -81,7 +82,7 @@ fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename])
         .collect()
 }
 
-/// For people, who see what takes no part as well.
+/// Returns the files that the sources' entries leave out, for people who want to see them as well.
 fn left_out(request: &Request<'_>, names: &Names) -> Vec<LeftOutFile> {
     let mut all = Vec::new();
     for layer in request.layers.layers.iter().filter(|_| request.list_local) {
@@ -105,8 +106,8 @@ fn left_out(request: &Request<'_>, names: &Names) -> Vec<LeftOutFile> {
     all
 }
 
-/// A source that could not be renamed lies where it should not: what it collides with there says nothing, and would
-/// hide what is wrong.
+/// Drops the collisions of sources that could not be renamed. Such a source stands in the wrong
+/// place, so its collisions there mean nothing and would hide the actual problem.
 fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clash>) {
     let unknown: BTreeSet<Origin> = clashes
         .iter()
@@ -132,7 +133,7 @@ fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clas
     });
 }
 
-/// Writes the deployments into the composed config, unless something is wrong with it already.
+/// Writes the deployments into the composed config, unless it has a problem already.
 fn generate(
     request: &Request<'_>,
     configs: &Configs<'_>,
@@ -202,7 +203,8 @@ fn new_file(path: &TreePath, from: Vec<Provenance>) -> ComposedFile {
     }
 }
 
-/// What sources wrote beside their plugins, which does not come along.
+/// Returns notes on keys that sources set beside the plugins of deployments, which are not carried
+/// over.
 fn lost(request: &Request<'_>, configs: &Configs<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for (source, declared) in &configs.declared {
@@ -218,7 +220,8 @@ fn lost(request: &Request<'_>, configs: &Configs<'_>) -> Vec<String> {
     notes
 }
 
-/// `shared` is for what stands beside the environment: in it, files would escape `as` and `exclude`.
+/// Finds `shared` directories that would land in the environment. `shared` is for directories
+/// beside it; inside it, their files would escape `as` and `exclude`.
 fn shared_inside(request: &Request<'_>) -> Vec<Clash> {
     let environment = request.environment;
     let inside = |path: &TreePath| path == environment || path.strip_prefix(environment).is_some();
@@ -239,7 +242,7 @@ fn shared_inside(request: &Request<'_>) -> Vec<Clash> {
     conflicts
 }
 
-/// Configs that held nothing but what was generated took part as well.
+/// Adds the configs that held nothing but what was generated, because they took part as well.
 fn add_emptied(file: &mut ComposedFile, configs: &Configs<'_>) {
     let before = file.from.clone();
     file.from
@@ -258,14 +261,15 @@ fn add_emptied(file: &mut ComposedFile, configs: &Configs<'_>) {
     }
 }
 
-/// The planned deployments, each with whether its directory exists. `files` are sorted.
+/// Returns the planned deployments, each with whether its directory exists. `files` are sorted.
 fn deployments(
     request: &Request<'_>,
     planned: Vec<PlannedDeployment>,
     files: &[ComposedFile],
 ) -> Result<Vec<Deployment>, ContentsError> {
     let is_present = |name: &str| -> Result<bool, ContentsError> {
-        // The pipeline asks for the directory, so a slash at the end of a name changes nothing.
+        // The pipeline looks for the directory, so a slash at the end of a name makes no
+        // difference.
         let name = name.trim_end_matches('/');
         let Ok(dir) = TreePath::new(format!("{}/{name}", request.environment)) else {
             return Ok(false);
@@ -290,8 +294,8 @@ fn deployments(
         .collect()
 }
 
-/// The pipeline silently passes over a directory that no deployment names. Nothing can be said of that where the
-/// image's own deployments count and are not known.
+/// Warns of directories that no deployment names, because the pipeline silently skips them. The
+/// warning is not possible if the image's own deployments count but are not known.
 fn warn(request: &Request<'_>, local_declares: bool, generates: bool, composition: &mut Composition) {
     let config = request.environment.environment_config();
     if request.image_config.is_none() && !local_declares {
@@ -336,10 +340,11 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
     composition.warnings.extend(warnings);
 }
 
-/// The environment's directories that come from sources and that no deployment runs.
+/// Returns the environment's directories that come from sources and that no deployment runs.
 ///
-/// Where deployments have names such as `terraform/aws`, their common directory holds deployments, and may hold what they
-/// share: of that only a directory with a config, which is what makes one a deployment to BitOps' plugins, counts.
+/// Where deployments have names such as `terraform/aws`, their common directory holds deployments
+/// and may hold files that they share. In it, only a directory with a config counts, because a
+/// config makes a directory a deployment for BitOps' plugins.
 fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, BTreeSet<SourceId>> {
     let run: BTreeSet<&str> = composition
         .deployments

@@ -1,5 +1,6 @@
-//! Conflicts that one remedy settles: two catalogs with a chart of one name disagree on most of its files, and what helps
-//! is to leave the whole chart out of one.
+//! Remedies that settle several conflicts at once. Two catalogs with a chart of the same name
+//! disagree on most of its files, and leaving the whole chart out of one of them settles all of
+//! these conflicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +12,13 @@ use super::{
 };
 use crate::layer::{Layers, Origin, Part, SourceId};
 
-/// Sources that disagree on files of one directory.
+/// A group of sources that disagree on files of one directory.
 struct Group<'a> {
     sources: BTreeSet<SourceId>,
     paths: BTreeSet<&'a TreePath>,
 }
 
-/// The conflicts of a composition by what one remedy settles.
+/// The conflicts of a composition, grouped by the remedy that settles them.
 pub(super) struct Groups<'a> {
     environment: &'a TreePath,
     renames: &'a [Rename],
@@ -37,7 +38,8 @@ impl<'a> Groups<'a> {
                 sources,
                 paths: BTreeSet::from([&conflict.path]),
             };
-            // Who disagrees with one of them about something else belongs to them.
+            // A source that disagrees with one of the group about another file belongs to the
+            // group.
             groups.retain_mut(|other| {
                 let apart = other.sources.is_disjoint(&group.sources);
                 if !apart {
@@ -55,7 +57,8 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// The remedy for all conflicts of the group that this one is in, where there are several.
+    /// Returns the remedy for all conflicts of the group that this conflict is in, if there are
+    /// several.
     pub(super) fn remedy(&self, conflict: &Clash, layers: &Layers) -> Option<String> {
         let dir = directory(conflict, self.environment)?;
         let sources = between(conflict)?;
@@ -86,7 +89,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// The directory in the environment: a chart, a role or a module where there is one, else the deployment.
+/// Returns the directory in the environment: a chart, a role or a module if there is one, otherwise
+/// the deployment.
 fn directory(conflict: &Clash, environment: &TreePath) -> Option<String> {
     let settled = matches!(
         conflict.kind,
@@ -103,7 +107,8 @@ fn directory(conflict: &Clash, environment: &TreePath) -> Option<String> {
     Some(dir.components().take(2).collect::<Vec<_>>().join("/"))
 }
 
-/// The sources, where no one else takes part: what the user has there stays in conflict.
+/// Returns the sources of a conflict, or `None` if the user takes part: the user's own files stay
+/// in conflict.
 fn between(conflict: &Clash) -> Option<BTreeSet<SourceId>> {
     let sources: Option<BTreeSet<SourceId>> = conflict
         .between()
@@ -116,7 +121,7 @@ fn between(conflict: &Clash) -> Option<BTreeSet<SourceId>> {
     sources.filter(|sources| sources.len() > 1)
 }
 
-/// The directory as the source calls it.
+/// Returns the directory under the name that the source has for it.
 fn own_name(dir: &str, source: SourceId, renames: &[Rename]) -> String {
     let (top, rest) = dir.split_at(dir.find('/').unwrap_or(dir.len()));
     let mut renames = renames.iter().filter(|rename| rename.source == source);
@@ -126,7 +131,7 @@ fn own_name(dir: &str, source: SourceId, renames: &[Rename]) -> String {
     format!("{from}{rest}")
 }
 
-/// How many files the source would lose.
+/// Returns the number of files that the source would lose.
 fn files(dir: &str, source: SourceId, layers: &Layers) -> usize {
     let own = layers
         .layers

@@ -1,15 +1,16 @@
-//! Names for files of which both stay.
+//! Names for files that are kept side by side.
 //!
-//! `main.tf` of a lower layer becomes `main.<environment>.tf`, the environment's path with `-` for `/`. Where that name
-//! is taken it becomes `main.<repo>-<environment>.tf`, then `main.<repo>-<environment>-2.tf` and so on. None of
-//! these names makes an override file of it, however the environment is called. The names of override files, whose order
-//! counts, are given elsewhere ([`overrides`](super::overrides)).
+//! `main.tf` of a lower layer becomes `main.<environment>.tf`, the environment's path with `-` for
+//! `/`. If that name is taken it becomes `main.<repo>-<environment>.tf`, then
+//! `main.<repo>-<environment>-2.tf` and so on. None of these names makes the file an override file,
+//! whatever the name of the environment. The names of override files, whose order matters, come
+//! from [`overrides`](super::overrides).
 
 use compose_merge::DefinitionsFile;
 
 use crate::layer::Source;
 
-/// The names for a lower file, best first; the iterator does not end.
+/// Returns the names for a lower file, best first. The iterator does not end.
 pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String> {
     let (stem, extension) = split(name);
     let environment = label(source);
@@ -26,18 +27,18 @@ pub(super) fn names(name: &str, source: &Source) -> impl Iterator<Item = String>
         .filter(|name| !DefinitionsFile::of_name(name).is_some_and(|file| file.is_override()))
 }
 
-/// A source's environment as part of a file name.
+/// Returns a source's environment as part of a file name.
 pub(super) fn label(source: &Source) -> String {
     source.environment.as_str().replace('/', "-")
 }
 
-/// Stem and extension with its dot; `.tf.json` is one extension.
+/// Splits a name into the stem and the extension with its dot; `.tf.json` is one extension.
 fn split(name: &str) -> (&str, &str) {
     let stem = DefinitionsFile::of_name(name).map(|file| file.stem.len());
     name.split_at(stem.unwrap_or_else(|| name.rfind('.').unwrap_or(name.len())))
 }
 
-/// A repo's name as part of a file name.
+/// Returns a repo's name as part of a file name.
 fn component(name: &str) -> String {
     name.chars()
         .map(|c| {

@@ -1,8 +1,9 @@
-//! Hooks that use a directory which the source's repo has at its top and nothing brings along: `_scripts` without
-//! `shared: [_scripts]`. They fail in the middle of a deployment.
+//! Warnings about hooks that use a directory at the top of the source's repo that no entry carries
+//! over, such as `_scripts` without `shared: [_scripts]`. They fail in the middle of a deployment.
 //!
-//! A warning needs certainty: the directory exists in the very commit, neither the composition nor the user has it, and the
-//! hook names it by a path that leads to the operations repo's root, outside of a comment.
+//! A warning needs certainty: the directory exists in the very commit, neither the composition nor
+//! the user has it, and the hook names it, outside of a comment, by a path that leads to the
+//! operations repo's root.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +12,11 @@ use compose_model::{Diagnostic, TreePath, filter::is_hook, text};
 use super::{ComposeError, Request, bytes::Bytes, composition::Composition, composition::Write, wording};
 use crate::layer::{Origin, SourceId};
 
-/// Longer files are data.
+/// The size, in bytes, above which a file counts as data.
 const LONGEST: usize = 64 * 1024;
 
-/// What leads from a hook, which runs in its deployment's directory, to the root of the operations repo; the environment
-/// may stand deeper.
+/// The prefixes that lead from a hook, which runs in its deployment's directory, to the root of the
+/// operations repo. The environment may stand deeper.
 const ROOTS: [&str; 6] = [
     "$BITOPS_TEMPDIR/",
     "${BITOPS_TEMPDIR}/",
@@ -99,7 +100,8 @@ pub(super) fn warn(
     Ok(warnings)
 }
 
-/// How many directories below the environment a hook runs in: `terraform/aws` is a deployment as well.
+/// Returns how many directories below the environment a hook runs, because `terraform/aws` may be a
+/// deployment as well.
 fn depth(composition: &Composition, hook: &TreePath) -> usize {
     let runs = |name: &&str| {
         let below = hook.as_str().strip_prefix(*name);
@@ -113,7 +115,8 @@ fn depth(composition: &Composition, hook: &TreePath) -> usize {
     of.max().unwrap_or(1)
 }
 
-/// Does the line hold a path to the directory `name` at the root? `up` leads there from a deployment.
+/// Returns whether the line holds a path to the directory `name` at the root. `up` leads there from
+/// a deployment.
 fn leads_to(line: &str, name: &str, up: &str) -> bool {
     let code = line.trim_start();
     if code.starts_with('#') || code.starts_with("//") {

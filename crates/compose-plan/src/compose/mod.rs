@@ -1,15 +1,16 @@
-//! Layers to a composition: files, conflicts, warnings, deployments, provenance.
+//! Composing of layers into files, conflicts, warnings, deployments and provenance.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`bytes`] | the bytes behind a composition |
-//! | [`composition`] | what composing yields |
-//! | [`explain`](mod@explain) | where a path or a key came from |
+//! | [`composition`] | the result of composing |
+//! | [`explain`](mod@explain) | explanations of where a path or a key came from |
 //! | [`report`] | the plan as JSON and as text, the manifest |
 //!
-//! Composing goes through the contributions as one tree (`contributions`), directory by directory beside the user's own
-//! (`walk`), and settles every path by the rules (`precedence`). What the environments' own configs say comes first
-//! (`configs`, `deployments`), because it decides names.
+//! Composing walks through the contributions as one tree (`contributions`), directory by directory
+//! beside the user's own tree (`walk`), and settles every path by the rules (`precedence`). The
+//! configs of the environments are read first (`configs`, `deployments`), because they decide
+//! names.
 
 pub mod bytes;
 pub mod composition;
@@ -53,8 +54,10 @@ pub use problem::{ConfigProblem, NotMerged};
 pub use request::{ComposeError, Request};
 use walk::Walk;
 
-/// Composes the layers with the local environment. The same request gives the same composition: layers stand in
-/// declared order, whatever order they arrived in.
+/// Composes the layers with the local environment.
+///
+/// The same request gives the same composition: layers stand in declared order, in whatever order
+/// they arrived.
 pub fn compose(request: &Request<'_>) -> Result<Composition, ComposeError> {
     compose_with(request, compose_merge::class)
 }

@@ -1,8 +1,9 @@
 //! The order of Terraform's override files.
 //!
-//! Terraform merges `override.tf` and `*_override.tf` into the other files of a directory in the order of their names: the
-//! last one wins. So that the highest layer wins, whatever its files are called, a lower layer's override files get names
-//! that sort before those of all higher layers, unless they do so anyway.
+//! Terraform merges `override.tf` and `*_override.tf` into the other files of a directory in the
+//! order of their names, so the last one wins. To let the highest layer win regardless of its file
+//! names, the override files of a lower layer get names that sort before those of all higher
+//! layers, unless they already do.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -18,25 +19,25 @@ use super::{
 };
 use crate::layer::ContentsError;
 
-/// What became of a directory's override files.
+/// The result of ordering a directory's override files.
 #[derive(Debug, Default)]
 pub(super) struct Ordered {
-    /// The names that lower files were given.
+    /// The names that lower files got.
     pub(super) renamed: BTreeSet<String>,
-    /// The files for which there is no such name.
+    /// The conflicts of files for which there is no such name.
     pub(super) conflicts: Vec<Clash>,
 }
 
-/// Some of a node's contributions, all with the same content, as part of the highest layer that has it.
+/// Contributions to one node with the same content, as part of the highest layer that has it.
 struct Group {
     name: String,
-    /// Indexes into the node's files.
+    /// The indexes of the contributions in the node's files.
     members: Vec<usize>,
-    /// The index of the layer; `None` is the local environment.
+    /// The index of the layer, or `None` for the local environment.
     layer: Option<usize>,
 }
 
-/// Does Terraform merge a file into the others?
+/// Returns whether Terraform merges a file into the others.
 pub(super) fn is_override(name: &str) -> bool {
     DefinitionsFile::of_name(name).is_some_and(|file| file.is_read() && file.is_override())
 }
@@ -62,7 +63,7 @@ pub(super) fn order(
         return Ok(ordered);
     }
     let own = own_names(settler, at, dir, listing, &groups)?;
-    // The first of the names that a lower layer's have to sort before.
+    // The first of the names that those of a lower layer have to sort before.
     let mut bound = own.first().map(|name| (*name).to_owned());
     let mut moves: Vec<(&Group, String)> = Vec::new();
     for layer in layers(settler, dir, &groups).into_iter().rev() {
@@ -104,7 +105,7 @@ pub(super) fn order(
         node.files
             .retain(|_| index.next().is_none_or(|index| !is_gone(index)));
     }
-    // Where nothing is left the user's own file, if there is one, stays as it is.
+    // If nothing is left, the user's own file, if there is one, stays as it is.
     dir.children
         .retain(|_, node| !node.files.is_empty() || node.dir.is_some());
     for (name, files) in placed {
@@ -118,7 +119,7 @@ pub(super) fn order(
     Ok(ordered)
 }
 
-/// The contributions of one name, by content.
+/// Groups the contributions with one name by content.
 fn groups_of(
     settler: &Settler<'_>,
     at: Option<&TreePath>,
@@ -151,8 +152,8 @@ fn groups_of(
     Ok(groups)
 }
 
-/// The user's own override files, sorted; without copies of sources' files under the names that those get here, which are
-/// there if the user vendored the composition.
+/// Returns the user's own override files, sorted. Copies of sources' files under the names that
+/// those files get here are left out; they exist if the user vendored the composition.
 fn own_names<'l>(
     settler: &Settler<'_>,
     at: Option<&TreePath>,
@@ -180,7 +181,8 @@ fn own_names<'l>(
     Ok(own)
 }
 
-/// The layers that have override files, lowest first: a source below those that it steps back behind.
+/// Returns the layers that have override files, lowest first. A source comes below those that it
+/// steps back behind.
 fn layers(settler: &Settler<'_>, dir: &Dir<'_>, groups: &[Group]) -> Vec<usize> {
     let mut by_layer: Vec<(usize, &Contribution<'_>)> = Vec::new();
     for group in groups {
@@ -204,19 +206,21 @@ fn layers(settler: &Settler<'_>, dir: &Dir<'_>, groups: &[Group]) -> Vec<usize> 
     order.into_iter().map(|(layer, _)| layer).collect()
 }
 
-/// `eks_main_override.tf` for `main_override.tf`: names of one layer stay in order among themselves.
+/// Returns `eks_main_override.tf` for `main_override.tf`, so the names of one layer keep their
+/// order.
 fn lower_name(settler: &Settler<'_>, file: &Contribution<'_>, name: &str) -> String {
     let source = &settler.request.layers.sources[file.source.0];
     format!("{}_{name}", keep_both::label(source))
 }
 
-/// The beginning of a name that sorts before another one, whatever follows.
+/// Returns the beginning of a name that sorts before another one, whatever follows.
 fn before(bound: &str) -> String {
     let same = bound.find(|c| c > '0').unwrap_or(0);
     format!("{}0-", &bound[..same])
 }
 
-/// A name before the limit that nothing else has, or that the user has with the very same bytes.
+/// Returns a name before the limit that nothing else has, or that the user has with the very same
+/// bytes.
 fn free_name(
     settler: &Settler<'_>,
     at: Option<&TreePath>,

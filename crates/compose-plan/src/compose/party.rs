@@ -5,7 +5,7 @@ use compose_model::{TreeFile, TreePath};
 use super::composition::{Holds, Party};
 use crate::layer::{Origin, SourceId};
 
-/// A file of a source.
+/// Returns the party for a file of a source.
 pub(super) fn source_party(source: SourceId, file: &TreeFile) -> Party {
     Party {
         origin: Origin::Source(source),
@@ -15,7 +15,7 @@ pub(super) fn source_party(source: SourceId, file: &TreeFile) -> Party {
     }
 }
 
-/// The user's own file.
+/// Returns the party for the user's own file.
 pub(super) fn local_party(path: &TreePath) -> Party {
     Party {
         origin: Origin::Local,

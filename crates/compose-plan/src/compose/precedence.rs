@@ -1,4 +1,4 @@
-//! The rules of composing for one path, contribution by contribution.
+//! The rules for composing one path, contribution by contribution.
 
 use std::sync::Arc;
 
@@ -18,25 +18,27 @@ use super::{
 };
 use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
 
-/// The number of lost comments of one contribution that are reported with their text. Of more, only the lines are.
+/// The number of lost comments of one contribution that are reported with their text. If there are
+/// more, only their lines are reported.
 const MOST_COMMENTS: usize = 5;
 
-/// Settles paths. Everything it needs comes from the request, so it can be asked in any order.
+/// A settler of paths. Everything it needs comes from the request, so it settles paths in any
+/// order.
 #[derive(Clone, Copy)]
 pub(super) struct Settler<'a> {
     pub(super) request: &'a Request<'a>,
-    /// The class of a path: [`compose_merge::class`], but for tests.
+    /// The function that returns the class of a path: [`compose_merge::class`], except in tests.
     pub(super) classify: fn(&TreePath) -> Class,
 }
 
-/// A path settled, or every reason why it cannot be.
+/// A settled path, or every reason why it cannot be settled.
 pub(super) type Settled = Result<SettledFile, Vec<Clash>>;
 
 /// A file of the composition.
 #[derive(Debug)]
 pub(super) struct SettledFile {
     pub(super) file: ComposedFile,
-    /// What the user should know of it before it is deployed.
+    /// A warning for the user to read before the file is deployed.
     pub(super) warning: Option<Diagnostic>,
 }
 
@@ -46,18 +48,18 @@ impl From<ComposedFile> for SettledFile {
     }
 }
 
-/// A file that its class says is merged, and that is not.
+/// A file that is not merged although its class is to merge.
 struct Unmerged {
-    /// The contribution because of which it is not.
+    /// The contribution that prevents the merge.
     party: Party,
     /// The reason, with the place in the file as it stands in its repo.
     refusal: Refusal,
-    /// That contribution's text.
+    /// The text of that contribution.
     bytes: Arc<[u8]>,
 }
 
 impl<'a> Settler<'a> {
-    /// The class of a path that is relative to the operations repo's root.
+    /// Returns the class of a path that is relative to the operations repo's root.
     pub(super) fn class(&self, path: &TreePath) -> Class {
         match path.strip_prefix(self.request.environment) {
             Some(relative) => (self.classify)(&relative),
@@ -65,7 +67,8 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Settles one path. `files` are lowest first; `local` is not a directory. At least one of the two exists.
+    /// Settles one path. `files` are lowest first, and `local` is not a directory. At least one of
+    /// the two exists.
     pub(super) fn settle(
         &self,
         path: &TreePath,
@@ -98,7 +101,8 @@ impl<'a> Settler<'a> {
         self.whole(path, files, unmerged.as_ref())
     }
 
-    /// Rule 5 among sources: one content stays, or those left standing are in conflict.
+    /// Applies rule 5 among sources: a single content stays, and contents that are left standing
+    /// beside each other are in conflict.
     fn whole(
         &self,
         path: &TreePath,
@@ -153,8 +157,8 @@ impl<'a> Settler<'a> {
         }]))
     }
 
-    /// A file that is used as a whole although its class says that it is merged. If something is wrong with it, the user is
-    /// warned of what is lost; of the environment's own config nothing may be lost.
+    /// Uses a file as a whole although its class is to merge. If the file has a problem, the user
+    /// is warned of what is lost; nothing of the environment's own config may be lost.
     fn unmerged_file(
         &self,
         path: &TreePath,
@@ -192,7 +196,7 @@ impl<'a> Settler<'a> {
         })
     }
 
-    /// Where the user can look: in their own file, or at the entry of the source.
+    /// Returns the place where the user can look: in their own file, or at the entry of the source.
     fn place(&self, unmerged: &Unmerged) -> Option<Place> {
         let Origin::Source(source) = unmerged.party.origin else {
             let text: Arc<str> = compose_yaml::decode(&unmerged.bytes).ok()?.text.into();
@@ -207,7 +211,7 @@ impl<'a> Settler<'a> {
         Some(self.request.layers.sources[source.0].place.clone())
     }
 
-    /// Why a path is not merged.
+    /// Returns the reason why a path is not merged.
     fn why(&self, unmerged: &Unmerged) -> NotMerged {
         NotMerged {
             file: self.describe(&unmerged.party),
@@ -215,7 +219,7 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// `Err`: why the path is not merged.
+    /// Merges the contributions to a path. `Err` holds the reason why the path is not merged.
     fn merge(
         &self,
         path: &TreePath,
@@ -280,10 +284,10 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// How two contributions of sources stand to each other.
+    /// Returns the precedence between two contributions of sources.
     pub(super) fn precedence(&self, higher: &Contribution<'_>, lower: &Contribution<'_>) -> Precedence {
         if higher.layer == lower.layer {
-            // `as` moved one directory of the source onto another: neither is above the other.
+            // `as` moved one directory of the source onto another, so neither is above the other.
             return Precedence::Conflict;
         }
         let layers = self.request.layers;
@@ -297,8 +301,8 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// A source's own setting, else that of the nearest source that nests it: the config that names a catalog can settle
-    /// what the catalog brings along.
+    /// Returns a source's own setting, or else that of the nearest source that nests it. The config
+    /// that names a catalog can thus settle the conflicts of the sources that the catalog names.
     fn on_conflict(&self, source: SourceId) -> OnConflict {
         let sources = &self.request.layers.sources;
         let own = &sources[source.0];
@@ -309,7 +313,7 @@ impl<'a> Settler<'a> {
             .unwrap_or_default()
     }
 
-    /// Rule 1: the same bytes and mode.
+    /// Returns whether two contributions have the same bytes and mode (rule 1).
     pub(super) fn same(&self, a: &Contribution<'_>, b: &Contribution<'_>) -> Result<bool, ContentsError> {
         if a.file.mode != b.file.mode {
             return Ok(false);
@@ -346,7 +350,8 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Returns notes about comments that have no place in a merged file: one for each of a few, or one with the lines of many.
+    /// Returns notes about comments that have no place in a merged file: one note for each comment
+    /// if they are few, otherwise one note with the lines of all.
     fn lost(&self, lost: &[LostComment], files: &[Contribution<'_>], parties: &[Party]) -> Vec<String> {
         let mut notes = Vec::new();
         for (index, party) in parties.iter().enumerate() {
@@ -372,7 +377,7 @@ impl<'a> Settler<'a> {
         notes
     }
 
-    /// A party for a sentence.
+    /// Returns a party as part of a sentence.
     fn describe(&self, party: &Party) -> String {
         match party.origin {
             Origin::Local => format!("your own {}", party.path),
@@ -383,7 +388,7 @@ impl<'a> Settler<'a> {
     }
 }
 
-/// The line of a contribution's text as it stands in its repo.
+/// Returns the line number in the repo's file for a line of a contribution's text.
 fn source_line(files: &[Contribution<'_>], index: usize, line: usize) -> usize {
     match files.get(index).and_then(|file| file.rewritten.as_ref()) {
         Some(rewritten) => original_line(&rewritten.cuts, line),
@@ -391,7 +396,8 @@ fn source_line(files: &[Contribution<'_>], index: usize, line: usize) -> usize {
     }
 }
 
-/// The conflicts that a merger found on a path's keys. `parties` stand for its contributions.
+/// Returns the conflicts that a merger found on a path's keys. `parties` stand for its
+/// contributions.
 fn key_conflicts(
     path: &TreePath,
     files: &[Contribution<'_>],
@@ -410,7 +416,7 @@ fn key_conflicts(
     conflicts.into_iter().map(conflict).collect()
 }
 
-/// The file that a merger made of a path. `parties` stand for its contributions.
+/// Returns the file that a merger made for a path. `parties` stand for its contributions.
 fn merged_file(
     path: &TreePath,
     files: &[Contribution<'_>],

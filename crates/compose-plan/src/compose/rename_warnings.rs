@@ -1,7 +1,9 @@
-//! Warnings about renamed deployments that other files still refer to by their old names.
+//! Warnings about renamed deployments that other files still refer to by their old names, and about
+//! charts that share a release.
 //!
-//! Both come from names. `as` renames directories and no texts, so a path from one deployment into another breaks. And
-//! the helm plugin calls a release after its chart's directory, whatever deployment that is in.
+//! Both problems come from names. `as` renames directories and does not change texts, so a path
+//! from one deployment into another breaks. The helm plugin names a release after its chart's
+//! directory, whichever deployment that is in.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +18,13 @@ use super::{
 };
 use crate::layer::{LocalKind, Origin, SourceId};
 
-/// Longer files are data, not what names paths.
+/// The size, in bytes, above which a file counts as data that does not name paths.
 const LONGEST: usize = 256 * 1024;
 
-/// Places that one warning names; the rest is counted.
+/// The number of places that one warning names; the others are counted.
 const MOST: usize = 3;
 
-/// The plugin whose releases are named by directories.
+/// The plugin that names releases after directories.
 const HELM: &str = "helm";
 
 pub(super) fn warn(request: &Request<'_>, composition: &mut Composition) -> Result<(), ComposeError> {
@@ -34,7 +36,7 @@ pub(super) fn warn(request: &Request<'_>, composition: &mut Composition) -> Resu
     Ok(())
 }
 
-/// Files of a renamed source that lead to another directory of it by the name that it had.
+/// Finds files of a renamed source that refer to another of its directories by the old name.
 fn broken_paths(
     request: &Request<'_>,
     composition: &Composition,
@@ -95,7 +97,8 @@ fn broken_paths(
     Ok(found.into_iter().map(told).collect())
 }
 
-/// Returns whether the line holds a path to the deployment `name` beside the one it is in: `../name/…`, `$BITOPS_ENVROOT/name/…`?
+/// Returns whether the line holds a path to the deployment `name` beside its own, such as
+/// `../name/…` or `$BITOPS_ENVROOT/name/…`.
 fn leads_to(line: &str, name: &str) -> bool {
     let ends =
         |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
@@ -108,7 +111,8 @@ fn leads_to(line: &str, name: &str) -> bool {
     })
 }
 
-/// Charts of one name in several helm deployments and in one namespace: the second takes the first one's release over.
+/// Finds charts with the same name in several helm deployments and in one namespace. The second one
+/// takes over the release of the first.
 fn same_releases(
     request: &Request<'_>,
     composition: &Composition,
@@ -157,7 +161,7 @@ fn same_releases(
         .collect())
 }
 
-/// The directories of a deployment, the user's own too.
+/// Returns the directories of a deployment, including the user's own.
 fn charts(
     request: &Request<'_>,
     composition: &Composition,
@@ -177,14 +181,15 @@ fn charts(
         let own = own.into_iter().filter(|(_, kind)| *kind == LocalKind::Directory);
         names.extend(own.map(|(name, _)| name));
     }
-    // Hooks of the deployment are no chart, though BitOps' plugin passes over them only where they fail.
+    // The hooks of a deployment are not charts, but BitOps' plugin skips their directories only
+    // where they fail.
     names.retain(|name| !name.starts_with("bitops.") && !name.starts_with('_'));
     names.sort();
     names.dedup();
     Ok(names)
 }
 
-/// `helm.cli.namespace` of a chart; `None` where nothing says it plainly.
+/// Returns `helm.cli.namespace` of a chart, or `None` if its config does not say it plainly.
 fn namespace(
     request: &Request<'_>,
     composition: &Composition,

@@ -5,29 +5,31 @@ use compose_model::{Cancel, Cause, ExitCode, TreePath, cancel::Cancelled};
 use super::image_deployments::ImageDeployments;
 use crate::layer::{Contents, ContentsError, Layers, LocalTree};
 
-/// All that composing looks at.
+/// Everything that composing reads.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The local environment, relative to the operations repo's root.
     pub environment: &'a TreePath,
-    /// What sources contribute.
+    /// The layers that the sources contribute.
     pub layers: &'a Layers,
-    /// The bytes of it.
+    /// The bytes of the layers' files.
     pub contents: &'a dyn Contents,
     /// The user's own operations repo.
     pub local: &'a dyn LocalTree,
-    /// The image's own `bitops.deployments`; `None`: not known, as when planning outside of the image.
+    /// The image's own `bitops.deployments`, or `None` if they are not known, as when planning
+    /// outside of the image.
     pub image_config: Option<&'a ImageDeployments>,
-    /// List the environment's purely local files too.
+    /// Whether to list the environment's purely local files too.
     pub list_local: bool,
-    /// Looked at once per path.
+    /// The cancellation flag, which is checked once per path.
     pub cancel: &'a Cancel,
 }
 
-/// Why there is no composition at all. Problems with its files are in [`Composition::conflicts`](super::Composition::conflicts).
+/// The reason why there is no composition at all. Problems with its files are in
+/// [`Composition::conflicts`](super::Composition::conflicts).
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// A source's or the user's own file could not be read.
+    /// A file of a source or of the user could not be read.
     #[error(transparent)]
     Contents(#[from] ContentsError),
     /// The run was cancelled.

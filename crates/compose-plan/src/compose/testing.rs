@@ -1,4 +1,4 @@
-//! Catalogs and an operations repo in memory.
+//! Catalogs and an operations repo in memory, for tests.
 
 use std::{
     cell::RefCell,
@@ -73,7 +73,7 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
     }
 }
 
-/// A world to compose: `(path, text)` everywhere; a path that ends with `*` is executable.
+/// A world to compose, given as `(path, text)` pairs. A path that ends with `*` is executable.
 pub(super) struct World {
     pub(super) environment: TreePath,
     pub(super) layers: Layers,
@@ -88,7 +88,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// An operations repo with these files and the environment `dev`.
+    /// Creates an operations repo with these files and the environment `dev`.
     pub(super) fn new(local: &[(&str, &str)]) -> Self {
         let mut world = Self {
             environment: path("dev"),
@@ -116,14 +116,15 @@ impl World {
         self
     }
 
-    /// A dangling symlink, a socket.
+    /// Adds an entry that is neither a file nor a directory, such as a dangling symlink or a
+    /// socket.
     pub(super) fn with_other(mut self, name: &str) -> Self {
         self.local
             .insert(path(name), (LocalKind::Other, Vec::new().into()));
         self
     }
 
-    /// One more source above the others, from a repo of the environment's name.
+    /// Adds a source above the others, from a repo with the environment's name.
     pub(super) fn source(self, environment: &str, files: &[(&str, &str)]) -> Self {
         self.source_with(environment, |_| {}, files)
     }
@@ -140,7 +141,7 @@ impl World {
         self.part(Part::Environment, files)
     }
 
-    /// One more part of the highest source.
+    /// Adds a part to the highest source.
     pub(super) fn part(mut self, part: Part, files: &[(&str, &str)]) -> Self {
         let source = SourceId(self.layers.sources.len() - 1);
         let base = match &part {
@@ -189,7 +190,7 @@ impl World {
         self.compose_from(self, cancel)
     }
 
-    /// The composition of other bytes than its own.
+    /// Composes with the bytes of other contents than the world's own.
     pub(super) fn compose_from(
         &self,
         contents: &dyn Contents,
@@ -211,21 +212,21 @@ impl World {
         self.try_compose(&Cancel::new()).unwrap()
     }
 
-    /// The composition, which must be free of conflicts.
+    /// Returns the composition, which must be free of conflicts.
     pub(super) fn composed(&self) -> Composition {
         let composition = self.compose();
         assert_eq!(composition.conflicts, []);
         composition
     }
 
-    /// The one conflict that there must be.
+    /// Returns the conflict, which must be the only one.
     pub(super) fn conflict(&self) -> Conflict {
         let mut conflicts = self.compose().conflicts;
         assert_eq!(conflicts.len(), 1, "{conflicts:#?}");
         conflicts.remove(0)
     }
 
-    /// The bytes that end up at a path of the composed repo.
+    /// Returns the bytes that end up at a path of the composed repo.
     pub(super) fn text(&self, composition: &Composition, at: &str) -> String {
         let local = || self.local[&path(at)].1.clone();
         let bytes = match composition.file(&path(at)).map(|file| &file.write) {
@@ -294,8 +295,9 @@ impl LocalTree for World {
     }
 }
 
-/// `.tf` and `.tf.json` stay both, `.kv` and configs merge, the rest is whole: the tests here are about what composing
-/// makes of a class, and hold whatever classes there are.
+/// Returns the class of a path: `.tf` and `.tf.json` files stay side by side, `.kv` files and
+/// configs merge, and all others are whole. The tests here cover what composing does with a class,
+/// so they do not depend on the actual classes.
 fn classify(path: &TreePath) -> Class {
     let name = path.file_name();
     if DefinitionsFile::of_name(name).is_some() {
@@ -307,7 +309,7 @@ fn classify(path: &TreePath) -> Class {
     }
 }
 
-/// Merges lines of `key=value`.
+/// A merger for lines of `key=value`.
 struct KeyValues;
 
 impl Merger for KeyValues {
@@ -388,7 +390,7 @@ impl Merger for KeyValues {
 }
 
 impl Source {
-    /// Named by `parent`'s own config.
+    /// Marks the source as named by `parent`'s own config.
     pub(super) fn nest_below(&mut self, parent: SourceId) {
         self.via = vec![parent];
         self.below = vec![parent];

@@ -1,4 +1,5 @@
-//! Goes through the tree of contributions beside the user's own tree, directory by directory, and settles every path.
+//! A walk through the tree of contributions beside the user's own tree, which settles every path,
+//! directory by directory.
 
 use std::{
     borrow::Cow,
@@ -21,16 +22,17 @@ use super::{
 };
 use crate::layer::{ContentsError, LocalKind, SourceId};
 
-/// How many purely local files and directories a plan looks at. A loop of symlinks in the user's own tree has no end.
+/// The maximum number of purely local files and directories that a plan visits. A loop of symlinks
+/// in the user's own tree has no end.
 const MAX_LOCAL_ENTRIES: usize = 100_000;
 
-/// Files and conflicts so far, in the order of the walk.
+/// The files and conflicts found so far, in the order of the walk.
 pub(super) struct Walk<'a> {
     settler: Settler<'a>,
     files: Vec<ComposedFile>,
     conflicts: Vec<Clash>,
     warnings: Vec<Diagnostic>,
-    /// Purely local files and directories so far.
+    /// The number of purely local files and directories seen so far.
     local_entries: usize,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Walked {
     pub(super) files: Vec<ComposedFile>,
     pub(super) conflicts: Vec<Clash>,
     pub(super) warnings: Vec<Diagnostic>,
-    /// There are more purely local files than are listed.
+    /// Whether there are more purely local files than are listed.
     pub(super) local_is_cut: bool,
 }
 
@@ -62,7 +64,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Goes through one directory (`None`: the operations repo's root); `local`: the user has it too.
+    /// Walks through one directory. `at` is `None` for the operations repo's root; `local` is
+    /// whether the user has the directory too.
     fn dir(&mut self, at: Option<&TreePath>, mut dir: Dir<'a>, local: bool) -> Result<(), ComposeError> {
         let listing = if local {
             self.list(at, &dir)?
@@ -96,8 +99,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// One listing per directory. Above the environment, where nothing but the way to it is composed, one look at
-    /// that one name is enough: the size of the operations repo does not matter.
+    /// Lists a directory once. Above the environment, where only the path to it is composed,
+    /// looking up that one name is enough, so the size of the operations repo does not matter.
     fn list(&self, at: Option<&TreePath>, dir: &Dir<'a>) -> Result<Listing, ContentsError> {
         let request = self.settler.request;
         let above = at.is_none_or(|at| request.environment.strip_prefix(at).is_some());
@@ -114,8 +117,11 @@ impl<'a> Walk<'a> {
         request.local.list(at)
     }
 
-    /// Other environments stand there, whose files do not belong to this one. Everywhere else the walk only goes where something is
-    /// composed: into the environment and into shared directories.
+    /// Returns whether a directory is above the environment.
+    ///
+    /// Above it stand other environments, whose files do not belong to this one. Everywhere else
+    /// the walk only enters directories in which something is composed: the environment and shared
+    /// directories.
     fn is_above_environment(&self, path: &TreePath) -> bool {
         self.settler.request.environment.strip_prefix(path).is_some()
     }
@@ -142,7 +148,8 @@ impl<'a> Walk<'a> {
         if node.files.is_empty() && !kept_both {
             return Ok(());
         }
-        // A path that is a directory elsewhere is settled all the same: no conflict hides another.
+        // A path that is a directory elsewhere is settled all the same, so that no conflict hides
+        // another.
         match self.settler.settle(path, &node.files, local_file)? {
             Err(conflicts) => self.conflicts.extend(conflicts),
             Ok(_) if disagree => {}
@@ -157,7 +164,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What only the user has, for a plan that shows everything.
+    /// Adds an entry that only the user has, for a plan that shows everything.
     fn local_only(&mut self, at: Option<&TreePath>, name: &str, kind: LocalKind) -> Result<(), ComposeError> {
         let Ok(path) = child(at, name) else { return Ok(()) };
         self.settler.request.cancel.check()?;
@@ -182,7 +189,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Rule 3: gives lower contributions names of their own. Returns every name that takes part.
+    /// Applies rule 3: gives lower contributions names of their own. Returns every name that takes
+    /// part.
     fn keep_both(
         &self,
         at: Option<&TreePath>,
@@ -233,8 +241,9 @@ impl<'a> Walk<'a> {
         Ok(kept)
     }
 
-    /// The first of the names for a lower file that nothing else has, or that the user has with the very same bytes:
-    /// they may have taken the renamed file over, for example by vendoring.
+    /// Returns the first of the names for a lower file that nothing else has, or that the user has
+    /// with the very same bytes. The user may have taken over the renamed file, for example by
+    /// vendoring.
     fn free_name(
         &self,
         at: Option<&TreePath>,
@@ -261,7 +270,8 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// The contents that lie below the highest one, each with the contributions that have it, lowest first.
+    /// Returns the contents below the highest one, each with the contributions that have it, lowest
+    /// first.
     fn lower_contents(
         &self,
         path: &TreePath,
@@ -292,7 +302,7 @@ impl<'a> Walk<'a> {
         Ok(lower)
     }
 
-    /// Rule 6.
+    /// Applies rule 6: reports a file that stands against a directory.
     fn file_against_directory(&mut self, path: &TreePath, node: &Node<'a>, local: Option<LocalKind>) {
         let mut parties: Vec<Party> = node.files.iter().map(Contribution::party).collect();
         let below = node.dir.as_ref().map(Dir::representatives).unwrap_or_default();
@@ -354,7 +364,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// One party for each source that has something under a name.
+/// Returns one party for each source that has something under a name.
 fn representatives(node: &Node<'_>) -> Vec<Party> {
     let mut parties: BTreeMap<SourceId, Party> = node
         .files
@@ -371,10 +381,11 @@ fn representatives(node: &Node<'_>) -> Vec<Party> {
     parties.into_values().collect()
 }
 
-/// Groups of names that are one to a file system that ignores case and normal form, of which a source brings at least one that the
-/// user does not have.
+/// Returns groups of names that are the same for a file system that ignores case and normal form.
+/// In each group a source has at least one name that the user does not have.
 fn collisions(dir: &Dir<'_>, listing: &Listing) -> Vec<BTreeSet<String>> {
-    // Different names that are their own folds have different ones, and most directories hold no others.
+    // Different names that equal their own folds have different folds, and most directories hold no
+    // other names.
     let is_own_fold = |name: &str| fold_name(name) == name;
     let mut names = dir.children.keys().map(AsRef::as_ref);
     let mut local = listing.iter().map(|(name, _)| name.as_str());
@@ -384,11 +395,11 @@ fn collisions(dir: &Dir<'_>, listing: &Listing) -> Vec<BTreeSet<String>> {
     Taken::new(dir, listing).collisions(listing)
 }
 
-/// The names of one directory, as a file system sees them that ignores case and normal form.
+/// The names of one directory, as seen by a file system that ignores case and normal form.
 struct Taken {
-    /// By fold: the names that sources bring, and the user's that are one with them.
+    /// The names by fold: those of the sources, and the user's names with the same fold.
     names: HashMap<String, BTreeSet<String>>,
-    /// The folds of all of the user's names, once they are asked for.
+    /// The folds of all of the user's names, computed when they are first needed.
     local: OnceCell<HashSet<String>>,
 }
 
@@ -401,7 +412,7 @@ impl Taken {
                 .or_default()
                 .insert(name.to_string());
         }
-        // Only what a source brings can collide: the user's other names cost one look each.
+        // Only names from sources can collide, so each of the user's other names costs one look-up.
         for (name, _) in listing {
             if let Some(names) = names.get_mut(fold_name(name).as_ref()) {
                 names.insert(name.clone());
@@ -413,7 +424,7 @@ impl Taken {
         }
     }
 
-    /// See [`collisions`].
+    /// Returns the groups that [`collisions`] describes.
     fn collisions(&self, listing: &Listing) -> Vec<BTreeSet<String>> {
         let foreign = |name: &String| kind_of(listing, name).is_none();
         let mut groups: Vec<_> = self

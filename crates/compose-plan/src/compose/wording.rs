@@ -1,4 +1,4 @@
-//! Sentences about sources and conflicts, and what to do about each.
+//! Sentences about sources, conflicts and remedies.
 
 use compose_model::{TreePath, env::PIPELINE_DIR, file_name::CONFIG, filter::glob, text};
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::layer::{Origin, Source, SourceId};
 
-/// A source in a sentence: `eks of https://github.com/org/kubernetes`.
+/// Returns a source as part of a sentence: `eks of https://github.com/org/kubernetes`.
 pub(super) fn label(source: &Source) -> String {
     format!("{} of {}", source.environment, source.repo)
 }
 
-/// A source in few words: its environment, unless another source's has the same name.
+/// Returns a short label of a source: its environment, unless another source's has the same name.
 pub(super) fn short_label(source: &Source, sources: &[Source]) -> String {
     let alike = sources
         .iter()
@@ -25,7 +25,8 @@ pub(super) fn short_label(source: &Source, sources: &[Source]) -> String {
     }
 }
 
-/// Of what is left out of one source each, what is to be done.
+/// Returns the sentence that says how many of the given exclusions to apply, each of which leaves
+/// something out of one source, and whose content is used then.
 pub(super) fn which(each: &[String]) -> String {
     if each.len() > 2 {
         format!(
@@ -37,7 +38,7 @@ pub(super) fn which(each: &[String]) -> String {
     }
 }
 
-/// The same for either origin.
+/// Returns the label of either kind of origin.
 pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
     match origin {
         Origin::Source(source) => label(&sources[source.0]),
@@ -45,7 +46,7 @@ pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
     }
 }
 
-/// A tag, a branch or a commit, and the commit.
+/// Returns the tag, the branch or the commit of a source, and its commit.
 pub(super) fn version(source: &Source) -> String {
     let resolved = text::escape(&source.resolved.name, 80);
     let short = source.resolved.commit.short();
@@ -56,12 +57,13 @@ pub(super) fn version(source: &Source) -> String {
     }
 }
 
-/// Whether a source's commit is the lock's.
+/// Returns whether a source's commit is the lock's, in words.
 pub(super) fn locked(source: &Source) -> &'static str {
     if source.is_locked { "locked" } else { "not locked" }
 }
 
-/// What is wrong, in one sentence without a full stop; the path and the parties are named beside it.
+/// Returns the problem in one sentence without a full stop. The path and the parties are named
+/// beside it.
 pub(super) fn message(conflict: &Conflict) -> String {
     match &conflict.kind {
         ConflictKind::Content { unmerged: None } => "sources have different contents for it".to_owned(),
@@ -109,7 +111,7 @@ pub(super) fn message(conflict: &Conflict) -> String {
     }
 }
 
-/// One side of a conflict in a sentence.
+/// Returns one side of a conflict as part of a sentence.
 pub(super) fn side(party: &Party, sources: &[Source]) -> String {
     let line = party.line.map(|line| format!(":{line}")).unwrap_or_default();
     let place = match party.origin {
@@ -126,7 +128,7 @@ pub(super) fn side(party: &Party, sources: &[Source]) -> String {
     }
 }
 
-/// What to do about a conflict: any one of these, best first.
+/// Returns the ways to settle a conflict, best first. Any one of them is enough.
 pub(super) fn remedies(
     conflict: &Clash,
     environment: &TreePath,
@@ -233,7 +235,8 @@ impl About<'_> {
         all
     }
 
-    /// `exclude`, spelled for each source, or the `shared` directory to leave out.
+    /// Returns the remedy of an `exclude` for each source, or of leaving out the `shared`
+    /// directory.
     fn exclude(&self) -> String {
         let Some(relative) = self.conflict.path.strip_prefix(self.environment) else {
             let top = self.conflict.path.components().next().unwrap_or_default();
@@ -249,7 +252,7 @@ impl About<'_> {
             });
         let globs: Vec<String> = sources
             .map(|source| {
-                // Names that collide are not the same ones everywhere: each source knows its own.
+                // Names that collide differ between the sources, so each source excludes its own.
                 let depth = relative.components().count();
                 let own = self.own_name(source, depth);
                 let relative = own.as_deref().unwrap_or(relative.as_str());
@@ -271,7 +274,8 @@ impl About<'_> {
         which(&globs)
     }
 
-    /// Where names collide: the first `depth` components of what a source has, relative to its environment.
+    /// Returns the first `depth` components of a source's path, relative to its environment, if
+    /// names collide.
     fn own_name(&self, source: SourceId, depth: usize) -> Option<String> {
         let mut parties = self.conflict.parties.iter();
         let party = parties.find(|party| party.origin == Origin::Source(source))?;
@@ -280,7 +284,8 @@ impl About<'_> {
         Some(path.components().take(depth).collect::<Vec<_>>().join("/"))
     }
 
-    /// `exclude` for each source's own file: where both stay, no source knows the composed path.
+    /// Returns the remedy of an `exclude` for each source's own file. If both files stay, no source
+    /// knows the composed path.
     fn exclude_files(&self) -> String {
         if self.conflict.path.strip_prefix(self.environment).is_none() {
             return self.exclude();
@@ -296,7 +301,7 @@ impl About<'_> {
                 let source = &self.sources[id.0];
                 let path = match party.path.strip_prefix(&source.environment) {
                     Some(relative) => format!("/{}", glob(relative.as_str())),
-                    // From its default folder, or by way of a symlink.
+                    // The file comes from the source's default folder, or by way of a symlink.
                     None => glob(party.path.file_name()).replacen('#', "\\\\#", 1),
                 };
                 Some(format!("exclude: [\"{path}\"] in the entry of {}", label(source)))
@@ -305,7 +310,7 @@ impl About<'_> {
         format!("{}: the whole file is left out then", globs.join(", or "))
     }
 
-    /// The user's own list names the deployments that `as` needs.
+    /// Returns the remedy of listing the deployments that `as` needs in the user's own config.
     fn list_renamed(&self) -> String {
         let source = self.conflict.parties.iter().find_map(|party| match party.origin {
             Origin::Source(id) => Some(&self.sources[id.0]),
@@ -320,7 +325,8 @@ impl About<'_> {
         )
     }
 
-    /// `as` helps where the path is in a directory of the environment: that may be a deployment.
+    /// Returns the remedy of an `as`. It helps if the path is in a directory of the environment,
+    /// which may be a deployment.
     fn rename(&self) -> Option<String> {
         let relative = self.conflict.path.strip_prefix(self.environment)?;
         let (top, _) = relative.as_str().split_once('/')?;
