@@ -11,7 +11,8 @@ use super::{
 };
 
 impl Emitter<'_, '_> {
-    /// Returns the edits of a block mapping in its own file. `copy`: the text goes elsewhere.
+    /// Returns the edits of a block mapping in its own file. `copy` says whether the text goes
+    /// elsewhere.
     pub(super) fn block_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Unmergeable> {
         let (index, node) = self.frame(merge);
         let map = self.map((index, node));
@@ -62,8 +63,8 @@ impl Emitter<'_, '_> {
         Ok(edits)
     }
 
-    /// Writes entries as new lines of a block mapping, each after a line break. `keeps`: the text before them ends with a
-    /// block scalar that owns the blank lines behind it.
+    /// Writes entries as new lines of a block mapping, each after a line break. `keeps` says
+    /// whether the text before them ends with a block scalar that owns the blank lines after it.
     fn new_lines(
         &mut self,
         entries: &[&MergedEntry],
@@ -84,7 +85,7 @@ impl Emitter<'_, '_> {
         Ok(out)
     }
 
-    /// [`Tree::last_block`] of the text that an outcome becomes.
+    /// Returns [`Tree::last_block`] of the text that an outcome is written as.
     pub(super) fn last_block(&self, outcome: &Outcome) -> Option<bool> {
         match outcome {
             Outcome::Keep((index, node)) => {
@@ -145,7 +146,7 @@ impl Emitter<'_, '_> {
             if text.starts_with('\n') {
                 text = format!(" {said}{text}");
             } else if !text.contains(['\n', '#']) {
-                // The spaces before it stay.
+                // The spaces before the comment stay.
                 let before = &tree.text[entry.colon_end..comment.start];
                 text.push_str(&before[before.trim_end_matches([' ', '\t']).len()..]);
                 text.push_str(said);
@@ -161,7 +162,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    /// The comments above a key in the other files that contribute to it.
+    /// Adds the comments above a key in the other files that contribute to it.
     fn lead_comments(&mut self, merged: &MergedEntry, edits: &mut Vec<Edit>) {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
@@ -194,7 +195,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// The comments below a mapping's last entry, at the mapping's own depth.
+    /// Returns the comments below a mapping's last entry, at the mapping's own depth.
     fn tail_comments(&self, index: usize, map: &Map) -> String {
         let tree = &self.trees[index];
         let (false, Some(last)) = (map.flow, map.entries.last()) else {
@@ -204,7 +205,7 @@ impl Emitter<'_, '_> {
         tree.text[from..to].trim_start_matches(['\n', '\r']).to_owned()
     }
 
-    /// The headers of the other files.
+    /// Adds the headers of the other files.
     pub(super) fn header(&mut self, edits: &mut Vec<Edit>) {
         let tree = &self.trees[self.base];
         let (start, place) = (tree.header_start(), tree.header_end());
@@ -229,7 +230,8 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// The whole lines of an entry that the target mapping lacks, with their comments, without the last line break.
+    /// Returns the whole lines of an entry that the target mapping lacks, with their comments,
+    /// without the last line break.
     fn new_entry(&mut self, merged: &MergedEntry, indent: usize) -> Result<String, Unmergeable> {
         let (index, loaded) = merged.frame;
         let tree = &self.trees[index];
@@ -257,7 +259,8 @@ impl Emitter<'_, '_> {
         ))
     }
 
-    /// Writes a value behind a `:` (or a `-`) at column `indent`: from behind the indicator to the end of the last line.
+    /// Writes a value after a `:` (or a `-`) at column `indent`: from the end of the indicator to
+    /// the end of the last line.
     pub(super) fn block_value(
         &mut self,
         outcome: &Outcome,
@@ -355,8 +358,8 @@ impl Emitter<'_, '_> {
         Ok(out)
     }
 
-    /// Adjusts the blank lines and comments behind a line where a block scalar now ends: deeper comments would become
-    /// part of it, and so would blank lines if it keeps them (`+`).
+    /// Adjusts the blank lines and comments after a line where a block scalar now ends. Deeper
+    /// comments would become part of it, and so would blank lines if it keeps them (`+`).
     pub(super) fn behind_block(
         &self,
         index: usize,

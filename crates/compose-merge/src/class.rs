@@ -1,4 +1,5 @@
-//! How a path that several layers contribute to is composed: one table for the program and its docs.
+//! Defines how a path that several layers contribute to is composed, in one table for the program
+//! and its docs.
 
 use std::{fmt, sync::LazyLock};
 
@@ -12,7 +13,7 @@ use crate::{
     tfvars::Tfvars,
 };
 
-/// How a path that several layers contribute to is composed.
+/// The way in which a path that several layers contribute to is composed.
 #[derive(Clone, Copy)]
 pub enum Class {
     /// The files are merged into one.
@@ -28,9 +29,9 @@ pub enum Class {
 pub struct Row {
     /// A glob over the path relative to the environment; `*` stays within a directory.
     pub pattern: &'static str,
-    /// What these files are.
+    /// The description of these files.
     pub what: &'static str,
-    /// How they are composed.
+    /// The way in which they are composed.
     pub class: Class,
 }
 
@@ -38,8 +39,9 @@ const fn row(pattern: &'static str, what: &'static str, class: Class) -> Row {
     Row { pattern, what, class }
 }
 
-/// The classes by path; the first matching row counts. A file that should be merged but cannot be (it does not parse,
-/// holds several documents, or is not a mapping, such as a playbook) is treated as [`Class::Whole`].
+/// The classes by path; the first matching row counts. A file that should be merged but cannot be
+/// (because it does not parse, holds several documents, or is not a mapping, such as a playbook) is
+/// treated as [`Class::Whole`].
 pub const TABLE: &[Row] = &[
     row(
         "**/bitops.{before,after}-deploy.d/**",
@@ -129,7 +131,8 @@ static GLOBS: LazyLock<GlobSet> = LazyLock::new(|| {
     set.build().expect("a constant that the tests use")
 });
 
-/// The class of a path, relative to the environment (or beginning with the shared directory's name).
+/// Returns the class of a path that is relative to the environment, or that begins with the shared
+/// directory's name.
 pub fn class(path: &TreePath) -> Class {
     let rows = GLOBS.matches_candidate(&Candidate::new(path.as_str()));
     rows.first().map_or(Class::Whole, |row| TABLE[*row].class)

@@ -1,4 +1,4 @@
-//! The comments that a merged text lacks.
+//! Finds the comments that a merged text lacks.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The deep merge by meaning: it decides which contribution's text each place of the result takes.
+//! Merges files by meaning, and decides which contribution's text each place of the result takes.
 
 use std::{cell::Cell, collections::HashMap};
 
@@ -12,41 +12,41 @@ use super::{
     value::{ValueId, Values},
 };
 
-/// How far down mappings are merged.
+/// The depth to which mappings are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// The files' mappings alone: the values of their keys are replaced as a whole.
+    /// Only the files' root mappings are merged; the values of their keys are replaced as a whole.
     Root,
-    /// Mappings in mappings, too.
+    /// Nested mappings are merged, too.
     Unbounded,
 }
 
 /// The content of a place in the result.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// A contribution's own text.
+    /// The text of one contribution.
     Keep(NodeRef),
-    /// Several contributions' mappings in one.
+    /// The mappings of several contributions, merged into one.
     Merge(Merge),
 }
 
-/// Several mappings in one.
+/// Several mappings merged into one.
 #[derive(Debug)]
 pub(super) struct Merge {
     /// The nodes in their files, possibly aliases, lowest first. The text of the first one is the frame.
     pub parts: Vec<NodeRef>,
     /// The entries in the order of the result: the frame's, then new ones.
     pub entries: Vec<MergedEntry>,
-    /// The value that it must load to.
+    /// The value that the result must load to.
     pub value: ValueId,
 }
 
 /// One key of a [`Merge`].
 #[derive(Debug)]
 pub(super) struct MergedEntry {
-    /// The lowest contribution that has the key, with the place: its text is the entry's frame.
+    /// The lowest contribution that has the key, with its place. Its text is the entry's frame.
     pub frame: (usize, Loaded),
-    /// The other contributions whose comments come along.
+    /// The other contributions whose comments are included.
     pub others: Vec<(usize, Loaded)>,
     /// The value.
     pub outcome: Outcome,
@@ -108,7 +108,7 @@ struct DeepMerger<'a, 't> {
     conflicts: Vec<KeyConflict>,
     /// The number of visited entries: aliases can make it far larger than the number of entries in the files.
     visited: usize,
-    /// The number of visits that ends the merge.
+    /// The number of visits at which the merge ends.
     budget: usize,
 }
 
@@ -128,7 +128,8 @@ impl DeepMerger<'_, '_> {
         map.entries[loaded.entry]
     }
 
-    /// Are the mappings equal, with the same text or with an alias that may stay one? Then there is nothing to merge.
+    /// Returns whether the mappings are equal, with the same text or with an alias that may stay
+    /// one. If so, there is nothing to merge.
     fn agree(&self, parts: &[NodeRef]) -> bool {
         let first = self.node(parts[0]);
         let text = |at: &NodeRef| &self.trees[at.0].text[self.node(*at).start..self.node(*at).end];
@@ -136,7 +137,7 @@ impl DeepMerger<'_, '_> {
             && (matches!(first.kind, Kind::Alias(_)) || parts.iter().all(|at| text(at) == text(&parts[0])))
     }
 
-    /// Can a mapping below the root be merged?
+    /// Returns whether a mapping below the root can be merged.
     fn is_mergeable(&self, (index, node): NodeRef) -> bool {
         self.depth == Depth::Unbounded && self.trees[index].is_mergeable(node)
     }
@@ -189,7 +190,7 @@ impl DeepMerger<'_, '_> {
         })
     }
 
-    /// Merges one key: returns its value, and the contributions whose comments come along.
+    /// Merges one key. Returns its value and the contributions whose comments are included.
     fn merge_key(
         &mut self,
         setters: &[(usize, Loaded)],
@@ -276,7 +277,8 @@ impl DeepMerger<'_, '_> {
         Ok((Outcome::Keep(winner), others))
     }
 
-    /// The type of the resource at the current path, if there is one: resources of different types are different things.
+    /// Returns the type of the resource at the current path, if there is one. Resources of
+    /// different types are different things.
     fn type_of(&self, (index, node): NodeRef) -> Option<ValueId> {
         let parent = self.path.len().checked_sub(2)?;
         let field = identity::type_field(&self.path[parent])?;
@@ -286,8 +288,8 @@ impl DeepMerger<'_, '_> {
         Some(tree.values[found])
     }
 
-    /// Returns whether higher contributions of a key, merged over a lower one, leave nothing of it: one of them is not a mapping, or
-    /// they set every key of it.
+    /// Returns whether higher contributions of a key, merged over a lower one, leave nothing of it,
+    /// because one of them is not a mapping or because they set every key of it.
     fn is_replaced(&self, lower: NodeRef, higher: &[NodeRef], visited: &Cell<usize>, budget: usize) -> bool {
         let mergeable = |(index, node): NodeRef| self.trees[index].is_mergeable(node);
         let entries = |(index, node): NodeRef| {
@@ -348,7 +350,7 @@ impl DeepMerger<'_, '_> {
         }
     }
 
-    /// A key as one component of a key path.
+    /// Returns a key as one component of a key path.
     fn key_text(&self, (index, key): NodeRef) -> String {
         let tree = &self.trees[index];
         let node = &tree.nodes[tree.resolve(key)];

@@ -16,7 +16,7 @@ use super::{
 /// One definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
-    /// What is defined.
+    /// The kind of the definition.
     pub kind: DefinitionKind,
     /// Its address in Terraform: `aws_instance.web`, `data.aws_ami.this`, `module.vpc`, `var.region`, `output.id`,
     /// `local.name`, `provider.aws`, `provider.aws.west` (an alias), `terraform.backend`, `terraform.required_providers`,
@@ -25,12 +25,13 @@ pub struct Definition {
     pub address: String,
     /// The line of the definition, from 1.
     pub line: usize,
-    /// What is said of the address, where several may say the same (`moved`, `removed`).
+    /// What the definition says of the address, if several definitions may say the same (`moved`,
+    /// `removed`).
     pub says: Option<String>,
 }
 
 impl Definition {
-    /// A definition that may not be repeated.
+    /// Returns a definition that must not be repeated.
     fn new(kind: DefinitionKind, address: String, line: usize) -> Self {
         Self {
             kind,
@@ -41,10 +42,10 @@ impl Definition {
     }
 }
 
-/// One thing that is defined twice.
+/// A definition that occurs twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
-    /// What is defined.
+    /// The kind of both definitions.
     pub kind: DefinitionKind,
     /// Its address.
     pub address: String,
@@ -63,9 +64,11 @@ pub fn definitions(path: &TreePath, bytes: &[u8]) -> Result<Vec<Definition>, Ref
     }
 }
 
-/// Finds things that are defined more than once, and pairs each further definition with the first one. Definitions that may
-/// be repeated (`moved`, `removed`) count where they say different things: of two `moved` blocks Terraform refuses that,
-/// and of two `removed` blocks it follows the one in the file whose name comes first. `files` holds the definitions of the files of one directory, each with an index of the caller's.
+/// Finds definitions that occur more than once, and pairs each further definition with the first
+/// one. Definitions that may be repeated (`moved`, `removed`) are reported if they say different
+/// things: Terraform refuses two such `moved` blocks, and of two such `removed` blocks it follows
+/// the one in the file whose name comes first. `files` holds the definitions of the files of one
+/// directory, each with an index that the caller chooses.
 pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     let mut seen: HashMap<(DefinitionKind, &str), (usize, &Definition)> = HashMap::new();
     let mut found = Vec::new();
@@ -88,12 +91,12 @@ pub fn duplicates(files: &[(usize, Vec<Definition>)]) -> Vec<Duplicate> {
     found
 }
 
-/// An address without the white space that may be written in it.
+/// Returns an address without the white space that may be written in it.
 fn plain_address(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// The definitions that a `moved` block makes.
+/// Returns the definitions that a `moved` block makes.
 fn moved(from: &str, to: &str, line: usize) -> [Definition; 2] {
     let (from, to) = (plain_address(from), plain_address(to));
     let definition = |kind, address: &String, says: &String| Definition {
@@ -108,7 +111,8 @@ fn moved(from: &str, to: &str, line: usize) -> [Definition; 2] {
     ]
 }
 
-/// The definition that a `removed` block makes. What is removed is destroyed unless its `lifecycle` says otherwise.
+/// Returns the definition that a `removed` block makes. A removed object is destroyed unless the
+/// block's `lifecycle` says otherwise.
 fn removed(from: &str, destroy: Option<&str>, line: usize) -> Definition {
     Definition {
         kind: DefinitionKind::Removed,
@@ -118,7 +122,8 @@ fn removed(from: &str, destroy: Option<&str>, line: usize) -> Definition {
     }
 }
 
-/// The address of an `import`'s `to`; `None` if it may expand to several addresses (`for_each`).
+/// Returns the address of an `import`'s `to`, or `None` if it may expand to several addresses
+/// (`for_each`).
 fn imported(to: &str) -> Option<String> {
     let address = plain_address(to);
     let fixed = !address.is_empty()
@@ -291,7 +296,8 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
                             address,
                             labelled,
                         }) => {
-                            // The label of a backend is its type: `{"local": null}` defines none.
+                            // The label of a backend is its type. `{"local": null}` does not define
+                            // one.
                             let blocks = if labelled {
                                 members(&tree, node)?
                             } else {
@@ -309,7 +315,8 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
     Ok(found)
 }
 
-/// The node itself, or the items of a list: in Terraform's JSON both are blocks, and `null` is none.
+/// Returns the node itself, or the items of a list. In Terraform's JSON both are blocks, and `null`
+/// is not one.
 fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     let is_null = |node: NodeId| &tree.text[tree.nodes[node].start..tree.nodes[node].end] == "null";
     if is_null(node) {
@@ -325,7 +332,8 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     items.filter(|item| !is_null(*item)).collect()
 }
 
-/// The keys and values of an object, or of a list of objects. Comments (the key `//`) are left out.
+/// Returns the keys and values of an object, or of a list of objects. Comments (the key `//`) are
+/// left out.
 fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refusal> {
     let mut all = Vec::new();
     for body in bodies(tree, node) {
@@ -342,19 +350,19 @@ fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refus
     Ok(all)
 }
 
-/// The value under a key of an object.
+/// Returns the value under a key of an object.
 fn member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<NodeId>, Refusal> {
     let found = members(tree, object)?.into_iter().find(|(name, _)| name == key);
     Ok(found.map(|(_, node)| node))
 }
 
-/// The string under a key of an object.
+/// Returns the string under a key of an object.
 fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<String>, Refusal> {
     let node = member(tree, object, key)?;
     Ok(node.and_then(|node| json_string(tree, node)))
 }
 
-/// The string of a node; `None` if it is something else.
+/// Returns the string of a node, or `None` if it is something else.
 fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
     serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
 }

@@ -15,9 +15,10 @@ use super::{
 
 /// Deep merge of YAML mappings that keeps their text.
 ///
-/// Mappings are merged; any other value is replaced by the higher contribution's. A file without content (empty, or
-/// comments only) contributes no keys. With PyYAML's FullLoader the result loads to the deep merge of what the
-/// contributions load to: every result is checked for that before it is returned.
+/// Mappings are merged; any other value is replaced by the higher contribution's value. A file
+/// without content (empty, or comments only) contributes no keys. With PyYAML's FullLoader the
+/// result loads to the deep merge of what the contributions load to: every result is checked for
+/// that before it is returned.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Yaml;
 
@@ -25,8 +26,8 @@ pub struct Yaml;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
-/// Merge of `*.tfvars.json`, variable by variable: a variable's value is replaced as a whole, as in Terraform itself with
-/// several files of variables.
+/// Merge of `*.tfvars.json`, variable by variable. The value of a variable is replaced as a whole,
+/// as Terraform does with several files of variables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TfvarsJson;
 
@@ -47,7 +48,7 @@ impl Merger for Json {
 impl Merger for TfvarsJson {
     fn merge(&self, input: &Input<'_>) -> Result<MergeOutcome, Unmergeable> {
         for (index, contribution) in input.contributions.iter().enumerate() {
-            // Terraform takes no variable twice.
+            // Terraform does not accept a variable twice.
             variables::assignments("x.json", contribution.bytes).map_err(|refusal| refusal.of(index))?;
         }
         merge(input, json::parse, Depth::Root)
@@ -84,7 +85,8 @@ fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, 
             let base = merge.parts[0].0;
             let mut emitter = Emitter::new(&trees, base);
             let text = emitter.file(merge)?;
-            // No parser is trusted blindly, not even this one: the text must load to the expected value.
+            // No parser is trusted blindly, including this one: the text must load to the expected
+            // value.
             let refused = |reason| Refusal::from(reason).of(trees.len() - 1);
             let again = parse(text.as_bytes(), &mut values)
                 .map_err(|refusal| refused(Reason::MergedText(Box::new(refusal))))?;

@@ -1,4 +1,4 @@
-//! Writes the result: the text of the lowest file, with pieces of the others spliced in.
+//! Writes the result: the text of the lowest file, with pieces of the other files spliced in.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub(super) struct Emitter<'a, 't> {
     pub(super) base: usize,
     /// The names of anchors that are already used.
     names: HashSet<String>,
-    /// Anchored nodes that are in the result so far, unchanged, with their names there.
+    /// The anchored nodes that are in the result so far, unchanged, with their names there.
     pub(super) emitted: HashMap<NodeRef, String>,
     /// The number of copied bytes: aliases can make it far larger than the files.
     copied: usize,
@@ -83,7 +83,7 @@ impl<'a, 't> Emitter<'a, 't> {
         &self.trees[index].nodes[node]
     }
 
-    /// The error that a node's text cannot be written in its new place.
+    /// Returns the error that a node's text cannot be written in its new place.
     pub(super) fn refuse(&self, reason: impl Into<Reason>, (index, node): NodeRef) -> Unmergeable {
         let tree = &self.trees[index];
         let place = tree.line_column(tree.nodes[node].start);
@@ -98,7 +98,7 @@ impl<'a, 't> Emitter<'a, 't> {
         self.trees[index].map(node).expect("only mappings are merged")
     }
 
-    /// The mapping of the first part of a merge, after following aliases.
+    /// Returns the mapping of the first part of a merge, after following aliases.
     pub(super) fn frame(&self, merge: &Merge) -> NodeRef {
         let (index, node) = merge.parts[0];
         (index, self.trees[index].resolve(node))
@@ -108,7 +108,8 @@ impl<'a, 't> Emitter<'a, 't> {
         self.map((index, loaded.map)).entries[loaded.entry]
     }
 
-    /// The entries that are neither in the frame's text nor inherited, with their value, through a merge key there.
+    /// Returns the entries that are neither in the frame's text nor inherited there, with their
+    /// value, through a merge key.
     pub(super) fn new_entries<'m>(&self, merge: &'m Merge, frame: NodeRef) -> Vec<&'m MergedEntry> {
         let is_there = |merged: &&MergedEntry| {
             let (index, loaded) = merged.frame;
@@ -122,8 +123,8 @@ impl<'a, 't> Emitter<'a, 't> {
         merge.entries.iter().filter(|merged| !is_there(merged)).collect()
     }
 
-    /// Handles the anchor of a merged mapping. A copy loses it. In place it stays, and aliases may refer to it only if the
-    /// value is unchanged.
+    /// Handles the anchor of a merged mapping. A copy loses the anchor. A mapping in its own place
+    /// keeps it, and aliases may refer to it only if the value is unchanged.
     pub(super) fn frame_anchor(&mut self, merge: &Merge, copy: bool, edits: &mut Vec<Edit>) {
         let (index, node) = self.frame(merge);
         let tree = &self.trees[index];
@@ -138,7 +139,8 @@ impl<'a, 't> Emitter<'a, 't> {
         }
     }
 
-    /// Are two values equal, with the same text? Then the frame's text can stay.
+    /// Returns whether two values are equal and have the same text, so that the frame's text can
+    /// stay.
     pub(super) fn reads_alike(&self, theirs: NodeRef, own: NodeRef) -> bool {
         let text = |(index, node): NodeRef| {
             let tree = &self.trees[index];
@@ -176,7 +178,7 @@ impl<'a, 't> Emitter<'a, 't> {
         })
     }
 
-    /// The alias itself if its anchor is in the result, else its target.
+    /// Returns the alias itself if its anchor is in the result, else its target.
     pub(super) fn anchor_or_target(&self, (index, node): NodeRef) -> NodeId {
         let target = self.trees[index].resolve(node);
         if self.emitted.contains_key(&(index, target)) {
@@ -302,7 +304,7 @@ impl<'a, 't> Emitter<'a, 't> {
     }
 }
 
-/// The entries of a merge that are in its frame's text, by their index there.
+/// Returns the entries of a merge that are in its frame's text, by their index there.
 pub(super) fn own_entries(merge: &Merge, frame: NodeRef) -> HashMap<usize, &MergedEntry> {
     let own = merge
         .entries

@@ -11,7 +11,8 @@ use super::{
 };
 
 impl Emitter<'_, '_> {
-    /// Returns the edits of a mapping in braces in its own file. `copy`: the text goes elsewhere.
+    /// Returns the edits of a mapping in braces in its own file. `copy` says whether the text goes
+    /// elsewhere.
     pub(super) fn flow_map(&mut self, merge: &Merge, copy: bool) -> Result<Vec<Edit>, Unmergeable> {
         let frame @ (index, node) = self.frame(merge);
         let map = self.map(frame);
@@ -141,7 +142,7 @@ impl Emitter<'_, '_> {
         Ok(format!("{key}{}{value}", layout.colon))
     }
 
-    /// The layout of new entries of a mapping, which follows its last one.
+    /// Returns the layout of new entries of a mapping, which follows its last one.
     fn layout(&self, (index, node): NodeRef, new: &[&MergedEntry]) -> Layout {
         let tree = &self.trees[index];
         let map = self.map((index, node));
@@ -151,7 +152,7 @@ impl Emitter<'_, '_> {
             let between = &tree.text[key.end..tree.nodes[last.value].start];
             let usual =
                 last.colon && !between.is_empty() && between.trim_end() == ":" && !between.contains('\n');
-            // Only JSON's quoted keys need no space before the value.
+            // Only the quoted keys of JSON do not need a space before the value.
             let colon = if usual && (between.len() > 1 || tree.json_step.is_some()) {
                 between
             } else {
@@ -189,7 +190,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Writes a node for a place inside brackets; a block is rewritten in brackets.
+    /// Writes a node for a place inside brackets. A block is rewritten in brackets.
     pub(super) fn inline(&mut self, (index, node): NodeRef, lead: &str) -> Result<String, Unmergeable> {
         let tree = &self.trees[index];
         let target = tree.resolve(node);
@@ -202,7 +203,7 @@ impl Emitter<'_, '_> {
             return self.flow_value(&Outcome::Keep((index, target)), lead);
         }
         let it = &tree.nodes[target];
-        // The anchor is dropped: aliases of it are written out as well.
+        // The anchor is dropped, because its aliases are written out as well.
         let tag: String = tree.text[it.start..it.content]
             .split_ascii_whitespace()
             .take_while(|word| !word.starts_with('#'))
@@ -243,7 +244,7 @@ impl Emitter<'_, '_> {
         Ok(format!("{tag}{body}"))
     }
 
-    /// Can a value keep its text inside braces?
+    /// Returns whether a value can keep its text inside braces.
     pub(super) fn fits(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Keep((index, node)) => {
@@ -275,7 +276,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Can a merged mapping stay in braces?
+    /// Returns whether a merged mapping can stay in braces.
     pub(super) fn fits_flow(&self, merge: &Merge) -> bool {
         merge.entries.iter().all(|merged| {
             let entry = self.entry(merged.frame);
@@ -294,7 +295,8 @@ struct Layout {
     step: String,
 }
 
-/// Changes the indentation of JSON. No string spans lines there, so the blanks at the start of a line mean nothing.
+/// Changes the indentation of JSON. Strings do not span lines in JSON, so the blanks at the start
+/// of a line have no meaning.
 fn restep(text: &str, first: &str, theirs: &str, base: &str, ours: &str) -> String {
     let mut lines = text
         .split('\n')

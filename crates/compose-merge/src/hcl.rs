@@ -1,4 +1,4 @@
-//! What Terraform's files share: parsing with places, and values that can be compared.
+//! Provides what Terraform's files share: parsing with places, and values that can be compared.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -46,7 +46,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<File<'_>, Refusal> {
 }
 
 impl File<'_> {
-    /// The refusal for a reason at a part of the file.
+    /// Returns the refusal for a reason at a part of the file.
     pub(super) fn refuse(&self, reason: impl Into<Reason>, part: &impl Span) -> Refusal {
         match part.span() {
             Some(span) => Refusal::new(reason.into(), self.lines.line_column(&self.text, span.start)),
@@ -54,22 +54,22 @@ impl File<'_> {
         }
     }
 
-    /// The line number of a byte, from 1.
+    /// Returns the line number of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.lines.line(at)
     }
 
-    /// The first byte of a byte's line.
+    /// Returns the first byte of a byte's line.
     pub(super) fn line_start(&self, at: usize) -> usize {
         self.lines.start(at)
     }
 
-    /// The end of a byte's line, without its break.
+    /// Returns the end of a byte's line, without its line break.
     pub(super) fn line_end(&self, at: usize) -> usize {
         self.lines.end(&self.text, at)
     }
 
-    /// All comments with their lines, including those in blocks and values.
+    /// Returns all comments with their lines, including those in blocks and values.
     pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
         let found = comments(&self.text);
         found
@@ -78,13 +78,14 @@ impl File<'_> {
             .collect()
     }
 
-    /// The comment behind a byte on its line.
+    /// Returns the comment after a byte on its line.
     pub(super) fn comment_behind(&self, at: usize) -> Option<&str> {
         Some(self.text[at..self.line_end(at)].trim()).filter(|rest| rest.starts_with(['#', '/']))
     }
 
-    /// The comments and blank lines directly above a byte's line, back to the line that `after` ends on. Above the file's
-    /// first definition only the comments that no blank line separates from it: the rest is the file's header.
+    /// Returns the comments and blank lines directly above a byte's line, back to the line that
+    /// `after` ends on. Above the file's first definition, only the comments that no blank line
+    /// separates from it are returned; the rest is the file's header.
     pub(super) fn lead(&self, at: usize, after: Option<usize>) -> &str {
         let end = self.line_start(at);
         let start = match after {
@@ -101,18 +102,19 @@ impl File<'_> {
         self.text[start..end].trim_start_matches(['\r', '\n'])
     }
 
-    /// The file's line break.
+    /// Returns the file's line break.
     pub(super) fn line_break(&self) -> &'static str {
         if self.text.contains("\r\n") { "\r\n" } else { "\n" }
     }
 }
 
-/// The bytes of a part of a file.
+/// Returns the byte range of a part of a file.
 pub(super) fn span(part: &impl Span) -> Result<Range<usize>, Refusal> {
     part.span().ok_or_else(|| Reason::UnknownPlace.into())
 }
 
-/// The value of an expression: literals by value, objects without the order of their keys, the rest by its text.
+/// Returns the value of an expression: literals by value, objects without the order of their keys,
+/// everything else by its text.
 pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
     match expression {
         Expression::Null(_) => values.scalar(Scalar::Null),
@@ -151,11 +153,12 @@ pub(super) fn value(expression: &Expression, values: &mut Values) -> ValueId {
     }
 }
 
-/// The bytes of all comments, with their markers, in text order. The HCL library must have accepted the text.
+/// Returns the byte ranges of all comments, with their markers, in text order. The HCL library must
+/// have accepted the text.
 fn comments(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
-    // For each open template (`"…${`, `%{`) the number of braces that are open in it.
+    // For each open template (`"…${`, `%{`), the number of braces that are open in it.
     let mut templates: Vec<usize> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
@@ -188,7 +191,7 @@ fn comments(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The end of a quoted text, or of its part before a template, which is then opened.
+/// Returns the end of a quoted text, or of its part before a template. The template is then opened.
 fn quoted(bytes: &[u8], mut at: usize, templates: &mut Vec<usize>) -> usize {
     loop {
         match bytes.get(at..) {
@@ -205,7 +208,7 @@ fn quoted(bytes: &[u8], mut at: usize, templates: &mut Vec<usize>) -> usize {
     }
 }
 
-/// The length of a heredoc at the start of a text, including the line of its end marker.
+/// Returns the length of a heredoc at the start of a text, including the line of its end marker.
 fn heredoc(text: &str) -> Option<usize> {
     let mark = text.strip_prefix("<<")?;
     let (mark, body) = mark.strip_prefix('-').unwrap_or(mark).split_once('\n')?;

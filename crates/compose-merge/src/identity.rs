@@ -1,5 +1,5 @@
-//! Documents that are one thing each: merged key by key they would be things that nobody wrote, or that nobody can
-//! decrypt.
+//! Recognizes documents that are one thing each. Merged key by key, they would become things that
+//! nobody wrote or that nobody can decrypt.
 
 use thiserror::Error;
 
@@ -8,28 +8,29 @@ use crate::{
     tree::{NodeId, Tree},
 };
 
-/// A type of document that is taken as a whole although its path is of a class that is merged.
+/// A type of document that is taken as a whole, although its path is in a class that is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WholeDocument {
-    /// The values are encrypted one by one, under a code of authentication for all of them.
+    /// A file encrypted with SOPS. Its values are encrypted one by one, under one authentication
+    /// code for all of them.
     #[error("a file encrypted with SOPS")]
     Sops,
-    /// Ansible's vault.
+    /// A file encrypted with Ansible Vault.
     #[error("a file encrypted with ansible-vault")]
     AnsibleVault,
-    /// age, in its binary form or armoured.
+    /// A file encrypted with age, in binary or armoured form.
     #[error("a file encrypted with age")]
     Age,
-    /// git-crypt, in a repo that is locked.
+    /// A file encrypted with git-crypt, in a locked repo.
     #[error("a file encrypted with git-crypt")]
     GitCrypt,
-    /// Bitnami's sealed secrets, which are sealed for one name and namespace.
+    /// A sealed secret of Bitnami's, which is sealed for one name and namespace.
     #[error("a sealed secret")]
     SealedSecret,
-    /// A Kubernetes object with another identity than the one below it.
+    /// A Kubernetes object whose identity differs from that of the one below it.
     #[error("a Kubernetes object of another kind, name or namespace")]
     Manifest,
-    /// A Grafana dashboard with another identity than the one below it.
+    /// A Grafana dashboard whose identity differs from that of the one below it.
     #[error("a Grafana dashboard with another uid")]
     Dashboard,
     /// The state of a Terraform configuration.
@@ -42,7 +43,7 @@ pub enum WholeDocument {
 pub struct WholeRow {
     /// The type of document.
     pub document: WholeDocument,
-    /// How it is recognized, for the docs.
+    /// The sign by which it is recognized, for the docs.
     pub sign: &'static str,
 }
 
@@ -77,21 +78,22 @@ pub const WHOLE_DOCUMENTS: &[WholeRow] = &[
     row(WholeDocument::TerraformState, "`terraform_version` and `lineage`"),
 ];
 
-/// The fields that decide whether two entries of a mapping are one thing: below a key, a field. CloudFormation's resources
-/// and parameters, and the resources of Pulumi and OpenStack Heat.
+/// The fields that decide whether two entries of a mapping are one thing, each with the key above
+/// it. They cover the resources and parameters of CloudFormation, and the resources of Pulumi and
+/// OpenStack Heat.
 const TYPE_FIELDS: &[(&str, &str)] = &[
     ("Resources", "Type"),
     ("Parameters", "Type"),
     ("resources", "type"),
 ];
 
-/// The field that holds the type of a mapping's entries, by the mapping's key.
+/// Returns the field that holds the type of a mapping's entries, by the mapping's key.
 pub(crate) fn type_field(parent: &str) -> Option<&'static str> {
     let row = TYPE_FIELDS.iter().find(|(key, _)| *key == parent)?;
     Some(row.1)
 }
 
-/// Returns a reason for which bytes of any format are not merged: they are encrypted.
+/// Returns the reason for which encrypted bytes of any format are not merged.
 pub(crate) fn encrypted(bytes: &[u8]) -> Option<Reason> {
     const SIGNS: &[(&[u8], WholeDocument)] = &[
         (b"$ANSIBLE_VAULT;", WholeDocument::AnsibleVault),
@@ -103,7 +105,7 @@ pub(crate) fn encrypted(bytes: &[u8]) -> Option<Reason> {
     Some(Reason::Whole(found.1))
 }
 
-/// Finds a document that is not merged with the others. Returns its index and its type.
+/// Finds a document that is not merged with the others, and returns its index and its type.
 pub(crate) fn find_whole(trees: &[Tree<'_>]) -> Option<(usize, WholeDocument)> {
     let own = trees
         .iter()
@@ -119,7 +121,7 @@ pub(crate) fn find_whole(trees: &[Tree<'_>]) -> Option<(usize, WholeDocument)> {
     })
 }
 
-/// The type of a document that is never merged.
+/// Returns the type of a document that is never merged.
 fn whole(tree: &Tree<'_>) -> Option<WholeDocument> {
     let has = |path: &[&str]| tree.find(path).is_some();
     if has(&["sops", "mac"]) {
@@ -133,13 +135,13 @@ fn whole(tree: &Tree<'_>) -> Option<WholeDocument> {
     }
 }
 
-/// What makes a document the same thing as another one. A field that a document lacks does not differ: an overlay may leave
-/// it out.
+/// The fields that identify a document. A field that a document lacks does not count as a
+/// difference, because an overlay may leave it out.
 #[derive(Default)]
 struct Identity<'t> {
-    /// Kind, name and namespace.
+    /// The kind, name and namespace of a Kubernetes object.
     manifest: Option<[Option<&'t str>; 3]>,
-    /// A dashboard's uid.
+    /// The uid of a dashboard.
     dashboard: Option<&'t str>,
 }
 
@@ -173,7 +175,7 @@ impl<'t> Identity<'t> {
     }
 }
 
-/// The text of a scalar that is not empty or null.
+/// Returns the text of a scalar that is not empty or null.
 fn text<'t>(tree: &'t Tree<'_>, path: &[&str]) -> Option<&'t str> {
     let node: NodeId = tree.find(path)?;
     tree.value(node)
@@ -226,7 +228,7 @@ mod tests {
             refused(&Tfvars, &["a = 1\n", vault]),
             (1, WholeDocument::AnsibleVault)
         );
-        // An encrypted value is a value, and `sops` may be the name of anything.
+        // An encrypted value is a value like any other, and `sops` may be the name of anything.
         merged(
             &Yaml,
             &["a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  61\nb: 1\n", "b: 2\n"],
@@ -296,7 +298,7 @@ mod tests {
             String::from_utf8(found.bytes).unwrap(),
             pulumi("aws:sns", "\"b\": 2")
         );
-        // Elsewhere a type is a value like any other.
+        // Elsewhere, a type is a value like any other.
         let outcome = merge_text(
             &Yaml,
             &["service: {Type: a, x: 1}\n", "service: {Type: b}\n"],

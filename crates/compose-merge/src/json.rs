@@ -1,6 +1,8 @@
-//! JSON to a [`Tree`]: serde_json finds the texts of keys and values, whose addresses are their places.
+//! Parses JSON into a [`Tree`]. serde_json finds the texts of keys and values, whose addresses give
+//! their places.
 //!
-//! JSON does not go through the YAML reader: numbers, escapes, tabs and long keys mean different things there.
+//! JSON does not go through the YAML reader, because numbers, escapes, tabs and long keys have a
+//! different meaning there.
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
@@ -35,9 +37,9 @@ pub(super) fn parse<'t>(bytes: &'t [u8], values: &mut Values) -> Result<Tree<'t>
     Ok(tree)
 }
 
-/// The refusal for an error in a piece of a text that starts at a byte of it.
+/// Returns the refusal for an error in a piece of text that starts at byte `start`.
 fn refused(error: serde_json::Error, text: &str, lines: &Lines, start: usize) -> Refusal {
-    // serde_json counts the bytes of a line, and the last one that it read.
+    // serde_json counts the bytes of a line, including the last one that it read.
     let piece = &text[start..];
     let line_start = match error.line() {
         0 | 1 => 0,
@@ -53,7 +55,7 @@ fn refused(error: serde_json::Error, text: &str, lines: &Lines, start: usize) ->
     Refusal::new(Reason::Json(error), lines.line_column(text, at))
 }
 
-/// One level of indentation: the blanks at the start of the first indented line.
+/// Returns one level of indentation: the blanks at the start of the first indented line.
 fn step(text: &str) -> String {
     let indented = text
         .lines()
@@ -75,7 +77,8 @@ struct JsonBuilder<'a, 't> {
 }
 
 impl JsonBuilder<'_, '_> {
-    /// The first byte of a piece of the text. It is a part of it, because [`RawValue`] borrows.
+    /// Returns the first byte of a piece of the text. The piece is a part of the text, because
+    /// [`RawValue`] borrows.
     fn start(&self, raw: &str) -> usize {
         raw.as_ptr() as usize - self.text.as_ptr() as usize
     }
@@ -164,7 +167,7 @@ impl JsonBuilder<'_, '_> {
                 explicit: false,
             });
         }
-        // Of entries with the same key the last one counts.
+        // The last of several entries with the same key counts.
         let pair = |entry: &MapEntry| (self.ids[entry.key], self.ids[entry.value]);
         let pairs: HashMap<ValueId, ValueId> = entries.iter().map(pair).collect();
         let pairs = pairs.into_iter().collect();

@@ -1,6 +1,7 @@
-//! Key paths in messages.
+//! Formats key paths for messages.
 
-/// Writes one component of a key path: unchanged, or as a JSON string if it holds anything but letters, digits, `_` and `-`.
+/// Formats one component of a key path: unchanged, or as a JSON string if it contains anything but
+/// letters, digits, `_` and `-`.
 pub(crate) fn key_component(text: &str) -> String {
     let plain = !text.is_empty()
         && text

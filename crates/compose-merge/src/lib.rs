@@ -120,7 +120,7 @@ mod tests {
         outcome.merged().unwrap()
     }
 
-    /// The conflicts of texts that have some.
+    /// Returns the conflicts of texts that have some.
     pub(super) fn conflicts(
         merger: &dyn Merger,
         texts: &[&str],

@@ -19,8 +19,9 @@ use super::{
     refusal::{Reason, Refusal, TerraformProblem, Unmergeable},
 };
 
-/// Unites the providers. If the versions agree, the hashes are united (each is for one platform or way of packing) and
-/// sorted as Terraform sorts them, and so are the constraints. If they differ, the prevailing block is used unchanged.
+/// Merges the providers of several lock files. If the versions agree, the hashes are combined (each
+/// is for one platform or way of packing) and sorted as Terraform sorts them, and so are the
+/// constraints. If the versions differ, the prevailing block is used unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LockHcl;
 
@@ -130,7 +131,7 @@ fn merge(
             .filter(|index| files[*index].1.contains_key(address))
             .collect();
         let of = |index: usize| &files[index].1[address];
-        // Contributions that agree on the version are united, in any order.
+        // Contributions that agree on the version are combined, in any order.
         let in_play = standing.in_play(&setters, |lower, higher| of(lower).version != of(higher).version);
         let frame = in_play[0];
         let place = |contribution: usize| KeyPlace {

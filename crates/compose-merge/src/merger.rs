@@ -1,17 +1,17 @@
-//! The interface of mergers: what they are given, and what they return.
+//! The interface of mergers: their input and their outcome.
 
 use compose_model::TreePath;
 
 use crate::{precedence::Precedence, refusal::Unmergeable};
 
-/// What one layer contributes to a path.
+/// The contribution of one layer to a path.
 #[derive(Clone, Copy, Debug)]
 pub struct Contribution<'a> {
     /// The file's bytes.
     pub bytes: &'a [u8],
 }
 
-/// Everything that a merger may look at.
+/// Everything that a merger may use.
 pub struct Input<'a> {
     /// The path relative to the operations repo's root. It is used in messages only.
     pub path: &'a TreePath,
@@ -24,14 +24,15 @@ pub struct Input<'a> {
 /// The outcome of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeOutcome {
-    /// One file.
+    /// The contributions were merged into one file.
     Merged(Merged),
-    /// There is no file: contributions of equal standing disagree on these keys, of which there is at least one.
+    /// No file was made, because contributions of equal standing disagree on these keys. There is
+    /// at least one key.
     Conflicts(Vec<KeyConflict>),
 }
 
 impl MergeOutcome {
-    /// The file, unless there are conflicts.
+    /// Returns the file, unless there are conflicts.
     pub fn merged(self) -> Option<Merged> {
         match self {
             MergeOutcome::Merged(merged) => Some(merged),
@@ -54,7 +55,7 @@ pub struct Merged {
 /// A comment that has no place in the merged text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostComment {
-    /// The contribution that it is from.
+    /// The contribution that contains the comment.
     pub contribution: usize,
     /// The line in that contribution, from 1.
     pub line: usize,
@@ -86,7 +87,7 @@ pub struct KeyConflict {
     pub higher: KeyPlace,
 }
 
-/// Where a contribution sets a key.
+/// The place at which a contribution sets a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyPlace {
     /// The contribution.

@@ -1,13 +1,15 @@
-//! Decides which of several contributions that set one thing count.
+//! Decides which of several contributions to one key count.
 
 /// The precedence of two contributions of one merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
-    /// The higher one wins: it is the local environment, or the source that nests the lower one, or has `on-conflict: last`.
+    /// The higher one wins, because it is the local environment or the source that nests the lower
+    /// one, or because it has `on-conflict: last`.
     HigherWins,
-    /// The lower one stays: `on-conflict: first`.
+    /// The lower one stays, because of `on-conflict: first`.
     LowerStays,
-    /// The sources have equal standing: different values of a key are a conflict unless a higher contribution sets the key.
+    /// The sources have equal standing. Different values of a key are a conflict unless a higher
+    /// contribution sets the key.
     Conflict,
 }
 
@@ -32,11 +34,13 @@ impl Standing {
         self.pairs[lower * self.count + higher]
     }
 
-    /// Returns those contributions of `all` (lowest first) that no other one overrides: at least one, unless `all` is empty.
+    /// Returns those contributions of `all` (lowest first) that no other one overrides. The result
+    /// has at least one, unless `all` is empty.
     ///
-    /// First, contributions that yield to a lower one drop out, and override nothing. Then those drop out that a higher one
-    /// overrides. The remaining ones must agree, or they conflict: so an even higher contribution that overrides both
-    /// settles a conflict. `clash` says whether two contributions exclude each other: two mappings do not, as they are
+    /// First, contributions that yield to a lower one drop out, and override nothing. Then
+    /// contributions that a higher one overrides drop out. The remaining ones conflict if they do
+    /// not agree, so an even higher contribution that overrides them settles a conflict. `clash`
+    /// says whether two contributions exclude each other. Two mappings do not, because they are
     /// merged.
     pub(super) fn in_play(&self, all: &[usize], clash: impl Fn(usize, usize) -> bool) -> Vec<usize> {
         let stay = self.not_yielding(all, &clash);
@@ -47,12 +51,13 @@ impl Standing {
         stay.iter().filter(|lower| !falls(lower)).copied().collect()
     }
 
-    /// Returns the conflicts between contributions of `all` (lowest first): each contribution that is in one, with the lowest one
-    /// that it conflicts with.
+    /// Returns the conflicts between contributions of `all` (lowest first), as each contribution
+    /// that is in a conflict, with the lowest one that it conflicts with.
     ///
-    /// `differ` says whether two contributions have different values that exclude each other. Higher contributions that override
-    /// both settle the conflict only if the result is the same whichever of the two they override: `replaced` says whether
-    /// contributions together leave nothing of a lower one.
+    /// `differ` says whether two contributions have different values that exclude each other.
+    /// Higher contributions that override both settle the conflict only if the result is the same
+    /// regardless of which of the two they override. `replaced` says whether contributions together
+    /// leave nothing of a lower one.
     pub(super) fn conflicts(
         &self,
         all: &[usize],
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_nested_source_falls_before_its_parent_meets_the_others() {
-        // 0 is nested in 1; 2 agrees with 1.
+        // Contribution 0 is nested in 1, and 2 agrees with 1.
         assert_eq!(in_play(3, &[(0, 1, HigherWins)]), [1, 2]);
     }
 }

@@ -1,4 +1,5 @@
-//! The reasons for which a text is not merged, with the place. Every message of this crate is here.
+//! Lists the reasons for which a text is not merged, with their places. Every message of this crate
+//! is here.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place of a line and a column.
+    /// Returns the place of a line and a column.
     pub(crate) fn new((line, column): (usize, usize)) -> Self {
         Self { line, column }
     }
@@ -49,7 +50,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason at a line and a column, both from 1.
+    /// Creates a refusal for a reason at a line and a column, both from 1.
     pub(crate) fn new(reason: Reason, line_column: (usize, usize)) -> Self {
         Self {
             reason,
@@ -57,12 +58,12 @@ impl Refusal {
         }
     }
 
-    /// The same refusal as one of a contribution.
+    /// Returns the same refusal as one of a contribution.
     pub(crate) fn of(self, index: usize) -> Unmergeable {
         Unmergeable { index, refusal: self }
     }
 
-    /// A refusal of a text that the YAML reader does not accept.
+    /// Creates a refusal of a text that the YAML reader does not accept.
     pub(crate) fn unreadable(error: Error, text: &str) -> Self {
         let position = match error.problem {
             Problem::TooLarge(_) | Problem::Encoding | Problem::NotUtf8 => None,
@@ -115,13 +116,13 @@ pub enum Reason {
     /// The HCL library does not know the place of a part of the text.
     #[error("HCL that is written in an unusual way")]
     UnknownPlace,
-    /// There is more than one YAML document.
+    /// There are several YAML documents.
     #[error("several documents")]
     SeveralDocuments,
     /// The content is a list or a scalar.
     #[error("not a mapping")]
     NotMapping,
-    /// The document is encrypted, or not the same thing as the one below it.
+    /// The document is encrypted, or is not the same thing as the one below it.
     #[error("{0}, which is taken as a whole")]
     Whole(WholeDocument),
     /// There are too many nodes.
@@ -136,7 +137,7 @@ pub enum Reason {
     /// Aliases or merge keys multiply values beyond a limit.
     #[error(transparent)]
     Expansion(Expansion),
-    /// A `%TAG` directive gives tags another meaning than they have in the other file.
+    /// A `%TAG` directive gives tags a different meaning from the one in the other file.
     #[error("a %TAG directive")]
     TagDirective,
     /// The text of a key cannot be moved with the same meaning.
@@ -145,35 +146,35 @@ pub enum Reason {
     /// A merge key has a value that is not a mapping.
     #[error("a merge key (<<) whose value is not a mapping")]
     MergeKey,
-    /// An alias is inside of the node that it refers to.
+    /// An alias is inside the node that it refers to.
     #[error("an alias of something that it is itself a part of")]
     RecursiveAlias,
     /// The last line of a block scalar cannot be completed without changing the value.
     #[error("a text of several lines that ends with blanks and without a line break")]
     TrailingBlanks,
-    /// A text of several lines would have to stand in brackets.
+    /// A text of several lines would have to be in brackets.
     #[error("a text of several lines that would have to stand in brackets")]
     LinesInBrackets,
-    /// The merged text is not accepted itself.
+    /// The merged text itself is not accepted.
     #[error("the merged text: {0}")]
     MergedText(#[source] Box<Refusal>),
     /// The merged text loads to other values than the merge.
     #[error("its text cannot be spliced without changing a value")]
     ChangedValue,
-    /// The file is not what Terraform reads under its name.
+    /// The file is not one that Terraform accepts under its name.
     #[error(transparent)]
     Terraform(TerraformProblem),
 }
 
 impl Reason {
-    /// Whether files like this are always taken as a whole. Any other reason is a mistake in the file, or a limit: the file
-    /// was meant to be merged.
+    /// Returns whether files like this are always taken as a whole. Any other reason is a mistake
+    /// in the file, or a limit that it exceeds: the file was meant to be merged.
     pub fn is_by_design(&self) -> bool {
         matches!(self, Self::NotMapping | Self::SeveralDocuments | Self::Whole(_))
     }
 }
 
-/// What aliases or merge keys multiply beyond a limit.
+/// The kind of data that aliases or merge keys multiply beyond a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Expansion {
     /// The values of a merge.
@@ -213,7 +214,7 @@ pub enum KeyProblem {
     LostAnchor,
 }
 
-/// What Terraform does not expect in one of its files.
+/// A part of a file that Terraform does not expect there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TerraformProblem {
     /// A block has the wrong number of labels.
@@ -224,7 +225,7 @@ pub enum TerraformProblem {
         /// The number of labels.
         count: usize,
     },
-    /// JSON has something else where an object belongs.
+    /// A JSON file has something else in place of an object.
     #[error("not an object, which Terraform expects there")]
     NotObject,
     /// A file of variables has a block.
@@ -233,7 +234,7 @@ pub enum TerraformProblem {
     /// A file of variables sets one of them twice.
     #[error("the variable `{0}` twice")]
     VariableTwice(String),
-    /// The lock file has an attribute on its own.
+    /// The lock file has an attribute outside any block.
     #[error("an attribute outside of providers")]
     AttributeOutside,
     /// The lock file has a block that does not have exactly one label.
@@ -242,7 +243,7 @@ pub enum TerraformProblem {
     /// The lock file has a block that is not a provider.
     #[error("a block `{0}`")]
     UnknownBlock(String),
-    /// A provider has an attribute that is not known.
+    /// A provider has an unknown attribute.
     #[error("a provider's `{0}`, which is not known")]
     UnknownAttribute(String),
     /// A provider is in the lock file twice.
@@ -274,7 +275,7 @@ impl From<TerraformProblem> for Reason {
     }
 }
 
-/// The message of an error of serde_json, which ends with the place otherwise.
+/// Returns the message of a serde_json error without the place, with which it otherwise ends.
 fn without_place(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

@@ -1,4 +1,4 @@
-//! Moves pieces of text: indentation, and the comments that belong to an entry.
+//! Moves pieces of text: their indentation, and the comments that belong to an entry.
 
 use std::ops::Range;
 
@@ -8,9 +8,10 @@ use super::tree::{Map, MapEntry, NodeId, Tree};
 
 /// Moves all lines but the first by `delta` columns.
 ///
-/// The text moves as a whole, so relative indentation (nesting, block scalars with and without an explicit indentation)
-/// keeps its meaning. Lines further left than `floor`, the column of their owner, are moved beyond it: continuations in
-/// quotes and brackets may be that far left. Comments move as far as they can.
+/// The text moves as a whole, so relative indentation (nesting, block scalars with and without an
+/// explicit indentation) keeps its meaning. Lines that are further left than `floor`, the column of
+/// their owner, are moved beyond it; continuations in quotes and brackets may be that far left.
+/// Comments move as far as they can.
 pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split('\n').enumerate() {
@@ -33,8 +34,8 @@ pub(super) fn shift(text: &str, delta: isize, floor: usize) -> String {
     out
 }
 
-/// Moves comments at the start of a text that are further right than `indent` to that column: behind a block scalar
-/// they would become part of it.
+/// Moves comments at the start of a text that are further right than `indent` to that column. After
+/// a block scalar they would become part of it.
 pub(super) fn pull_comments(text: &str, indent: usize) -> String {
     let mut leading = true;
     let line = |line: &str| {
@@ -48,12 +49,13 @@ pub(super) fn pull_comments(text: &str, indent: usize) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// `count` spaces.
+/// Returns `count` spaces.
 pub(super) fn spaces(count: usize) -> String {
     " ".repeat(count)
 }
 
-/// The lines of a text without indentation and without blank lines at both ends, for comparing comments.
+/// Returns the lines of a text without indentation and without blank lines at both ends, for
+/// comparing comments.
 fn bare_lines(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let first = lines
@@ -67,20 +69,20 @@ fn bare_lines(text: &str) -> Vec<&str> {
     lines[first..last].to_vec()
 }
 
-/// Does a text already contain a comment?
+/// Returns whether a text already contains a comment.
 pub(super) fn contains_comment(text: &str, comment: &str) -> bool {
     let (all, sought) = (bare_lines(text), bare_lines(comment));
     sought.is_empty() || all.windows(sought.len()).any(|lines| lines == sought)
 }
 
 impl Tree<'_> {
-    /// The comment behind a node on its last line.
+    /// Returns the comment after a node on its last line.
     pub(super) fn comment_behind(&self, node: NodeId) -> Option<Range<usize>> {
         let end = self.nodes[node].end;
         self.comment_at(end..self.line_end(end))
     }
 
-    /// The comment on the line of an entry's key in a block mapping, or behind its value.
+    /// Returns the comment on the line of an entry's key in a block mapping, or after its value.
     pub(super) fn entry_comment(&self, entry: MapEntry) -> Option<Range<usize>> {
         if self.is_block(entry.value) {
             return self.comment_at(entry.colon_end..self.line_end(entry.colon_end));
@@ -92,11 +94,11 @@ impl Tree<'_> {
         self.comments_in(&rest).first().cloned()
     }
 
-    /// Removes an anchor.
+    /// Returns the edit that removes an anchor.
     pub(super) fn without_anchor(&self, anchor: Range<usize>) -> Edit {
         let blank = |text: &str| text.len() - text.trim_start_matches(' ').len();
         let end = anchor.end + blank(&self.text[anchor.end..self.line_end(anchor.end)]);
-        // If nothing follows it on its line, the blank before it is removed as well.
+        // If nothing follows the anchor on its line, the blank before it is removed as well.
         let before = if end == self.line_end(end) {
             &self.text[self.line_start(anchor.start)..anchor.start]
         } else {
@@ -109,25 +111,28 @@ impl Tree<'_> {
         }
     }
 
-    /// Is the node a collection without brackets?
+    /// Returns whether the node is a collection without brackets.
     pub(super) fn is_block(&self, node: NodeId) -> bool {
         self.nodes[node].is_block()
     }
 
-    /// The end of the lines that belong to an entry of a block mapping: the comments behind it that are indented deeper
-    /// than its key. The last line break is not included.
+    /// Returns the end of the lines that belong to an entry of a block mapping, including the
+    /// comments after it that are indented deeper than its key. The last line break is not
+    /// included.
     pub(super) fn tail_end(&self, map: &Map, entry: MapEntry) -> usize {
         self.comments_behind(self.line_end(self.nodes[entry.value].end), map.indent + 1)
     }
 
-    /// The place for new entries of a block mapping: behind the last entry and the comments at the mapping's own depth.
+    /// Returns the place for new entries of a block mapping: after the last entry and the comments
+    /// at the mapping's own depth.
     pub(super) fn map_end(&self, map: &Map) -> usize {
         map.entries.last().map_or(0, |last| {
             self.comments_behind(self.line_end(self.nodes[last.value].end), map.indent)
         })
     }
 
-    /// The end of the last comment behind a line that is indented by at least `indent`; blank lines are skipped.
+    /// Returns the end of the last comment after a line that is indented by at least `indent`.
+    /// Blank lines are skipped.
     pub(super) fn comments_behind(&self, line_end: usize, indent: usize) -> usize {
         let mut end = line_end;
         for start in self.lines.starts_behind(line_end) {
@@ -143,8 +148,9 @@ impl Tree<'_> {
         end
     }
 
-    /// The start of the lines that belong to an entry: the blank lines and comments before it. It is the key's own start if
-    /// something else precedes the key on its line (`- key: value`).
+    /// Returns the start of the lines that belong to an entry, including the blank lines and
+    /// comments before it. It is the key's own start if something else precedes the key on its line
+    /// (`- key: value`).
     pub(super) fn lead_start(&self, node: NodeId, index: usize) -> usize {
         let Some(map) = self.map(node) else { return 0 };
         let key = self.nodes[map.entries[index].key].start;
@@ -160,7 +166,7 @@ impl Tree<'_> {
         next_line.min(self.line_start(key))
     }
 
-    /// The end of the blank lines behind the end of a line.
+    /// Returns the end of the blank lines after the end of a line.
     pub(super) fn blank_end(&self, line_end: usize) -> usize {
         let next = self.lines.starts_behind(line_end).iter();
         let blank = next.map(|start| (*start, self.line_end(*start)));
@@ -169,7 +175,8 @@ impl Tree<'_> {
         blank.last().map_or(line_end, |(_, end)| end)
     }
 
-    /// The end of the file's header: the comments at its top that a blank line separates from the first key.
+    /// Returns the end of the file's header: the comments at its top that a blank line separates
+    /// from the first key.
     pub(super) fn header_end(&self) -> usize {
         let Some(map) = self.map(0) else { return self.body };
         let Some(first) = map.entries.first() else {
@@ -188,7 +195,7 @@ impl Tree<'_> {
         end
     }
 
-    /// The start of the first line behind `---`, or the start of the file.
+    /// Returns the start of the first line after `---`, or the start of the file.
     pub(super) fn header_start(&self) -> usize {
         if self.body == 0 {
             0

@@ -1,22 +1,24 @@
-//! The names of Terraform's files, the order in which it loads them, and the types of blocks in its definitions.
+//! Knows the names of Terraform's files, the order in which it loads them, and the types of blocks
+//! in its definitions.
 
 use std::fmt;
 
 /// The syntax of a file of definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
-    /// `.tf`, `.tofu`
+    /// The native syntax: `.tf`, `.tofu`.
     Hcl,
-    /// `.tf.json`, `.tofu.json`
+    /// The JSON syntax: `.tf.json`, `.tofu.json`.
     Json,
 }
 
 /// The program that a file of definitions is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Terraform. OpenTofu reads the file as well, unless there is one of its own with the same stem and syntax.
+    /// The file is for Terraform. OpenTofu reads it as well, unless it has a file of its own with
+    /// the same stem and syntax.
     Terraform,
-    /// OpenTofu alone.
+    /// The file is for OpenTofu alone.
     OpenTofu,
 }
 
@@ -27,7 +29,7 @@ const EXTENSIONS: &[(&str, Syntax, Dialect)] = &[
     (".tofu.json", Syntax::Json, Dialect::OpenTofu),
 ];
 
-/// The name of a file of Terraform's or OpenTofu's definitions.
+/// The name of a file of definitions for Terraform or OpenTofu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefinitionsFile<'n> {
     /// The name without its extension.
@@ -39,7 +41,7 @@ pub struct DefinitionsFile<'n> {
 }
 
 impl<'n> DefinitionsFile<'n> {
-    /// Parses a file name; `None` if such a file holds no definitions.
+    /// Parses a file name. Returns `None` if a file with this name does not hold definitions.
     pub fn of_name(name: &'n str) -> Option<Self> {
         EXTENSIONS.iter().find_map(|(extension, syntax, dialect)| {
             Some(Self {
@@ -50,21 +52,23 @@ impl<'n> DefinitionsFile<'n> {
         })
     }
 
-    /// Is it an override file, which Terraform merges into the other files of its directory?
+    /// Returns whether this is an override file, which Terraform merges into the other files of its
+    /// directory.
     pub fn is_override(&self) -> bool {
         self.stem == "override" || self.stem.ends_with("_override")
     }
 
-    /// Does Terraform read it? It skips hidden files.
+    /// Returns whether Terraform reads the file. It skips hidden files.
     pub fn is_read(&self) -> bool {
         !self.stem.starts_with('.') && !self.stem.is_empty()
     }
 }
 
-/// The step at which Terraform loads a file of variables; of two files that set a variable, the later one counts.
+/// The step at which Terraform loads a file of variables. Of two files that set a variable, the
+/// later one counts.
 ///
-/// See "Variable Definition Precedence" in Terraform's documentation. Variables of the process's environment (`TF_VAR_…`)
-/// come before all files.
+/// The order is that of "Variable Definition Precedence" in Terraform's documentation. Variables in
+/// the process's environment (`TF_VAR_…`) come before all files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VariablesStep<'n> {
     /// `terraform.tfvars`
@@ -73,12 +77,12 @@ pub enum VariablesStep<'n> {
     DefaultJson,
     /// `*.auto.tfvars` and `*.auto.tfvars.json`, by their names.
     Auto(&'n str),
-    /// The file that the command line names (`-var-file`), whatever it is called.
+    /// The file that the command line names (`-var-file`), regardless of its name.
     Named,
 }
 
 impl<'n> VariablesStep<'n> {
-    /// The step of a file that Terraform loads by itself.
+    /// Returns the step of a file that Terraform loads by itself.
     pub fn of_name(name: &'n str) -> Option<Self> {
         match name {
             "terraform.tfvars" => Some(Self::Default),
@@ -106,23 +110,23 @@ pub enum DefinitionKind {
     Output,
     /// One entry of `locals`.
     Local,
-    /// `provider "name"`, told apart by its alias.
+    /// `provider "name"`, distinguished by its alias.
     Provider,
-    /// `terraform { backend … }` or `terraform { cloud … }`: one per directory.
+    /// `terraform { backend … }` or `terraform { cloud … }`, once per directory.
     Backend,
-    /// `terraform { required_providers … }`: one per directory.
+    /// `terraform { required_providers … }`, once per directory.
     RequiredProviders,
     /// `terraform { provider_meta "name" … }`
     ProviderMeta,
     /// `check "name"`
     Check,
-    /// `import { to = … }`: one for each address.
+    /// `import { to = … }`, once for each address.
     Import,
-    /// `moved { from = … }`: several may say the same of an address.
+    /// `moved { from = … }`, which may be repeated with the same content for an address.
     MovedFrom,
-    /// `moved { to = … }`: several may say the same of an address.
+    /// `moved { to = … }`, which may be repeated with the same content for an address.
     MovedTo,
-    /// `removed { from = … }`: several may say the same of an address.
+    /// `removed { from = … }`, which may be repeated with the same content for an address.
     Removed,
 }
 
@@ -152,7 +156,7 @@ impl fmt::Display for DefinitionKind {
 /// A top-level block that defines something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockType {
-    /// The address is a prefix with the labels.
+    /// A block whose address is a prefix with the labels.
     Labelled {
         kind: DefinitionKind,
         prefix: &'static str,
@@ -168,7 +172,7 @@ pub(crate) enum BlockType {
 /// A block inside `terraform` that defines something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
-    /// It may be defined once per directory, whatever its label.
+    /// A block that may occur once per directory, whatever its label.
     Once {
         kind: DefinitionKind,
         address: &'static str,
@@ -228,14 +232,14 @@ fn find<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
 }
 
 impl BlockType {
-    /// The type of a block, by the word that it starts with.
+    /// Returns the type of a block, by the word that it starts with.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         find(BLOCK_TYPES, name)
     }
 }
 
 impl Setting {
-    /// The setting, by the word that its block starts with.
+    /// Returns the setting, by the word that its block starts with.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         find(SETTINGS, name)
     }

@@ -18,8 +18,9 @@ use super::{
     value::{ValueId, Values},
 };
 
-/// Merges variables: the higher contribution's value replaces the lower one's as a whole, as in Terraform itself with
-/// several files of variables. The lowest file gives formatting, order and comments; new variables are appended.
+/// Merges variables: the higher contribution's value replaces the lower one's as a whole, as
+/// Terraform does with several files of variables. The lowest file determines formatting, order and
+/// comments; new variables are appended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tfvars;
 
@@ -33,7 +34,7 @@ struct Variable {
     after: Option<usize>,
 }
 
-/// The attribute that a part of a file of variables is.
+/// Returns a part of a file of variables as an attribute, or refuses it if it is a block.
 pub(super) fn attribute<'f>(file: &File<'_>, structure: &'f Structure) -> Result<&'f Attribute, Refusal> {
     let refusal = || file.refuse(TerraformProblem::BlockAmongVariables, structure);
     structure.as_attribute().ok_or_else(refusal)
@@ -101,7 +102,7 @@ struct Merge<'a, 't> {
 }
 
 impl<'a> Merge<'a, '_> {
-    /// All variables in the order of the result, each with the contributions that set it.
+    /// Returns all variables in the order of the result, each with the contributions that set it.
     fn setters(&self) -> Vec<Vec<(usize, &'a Variable)>> {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut all: Vec<Vec<(usize, &Variable)>> = Vec::new();
@@ -117,7 +118,7 @@ impl<'a> Merge<'a, '_> {
         all
     }
 
-    /// The contributions that count for a variable.
+    /// Returns the contributions that count for a variable.
     fn in_play(&self, setters: &[(usize, &'a Variable)]) -> Vec<(usize, &'a Variable)> {
         let all: Vec<usize> = setters.iter().map(|(index, _)| *index).collect();
         let in_play = self.standing.in_play(&all, |_, _| true);
@@ -189,7 +190,7 @@ impl<'a> Merge<'a, '_> {
         Ok((text.into_bytes(), keys))
     }
 
-    /// Writes a variable that the lowest file lacks as whole lines, with its comments.
+    /// Writes a variable that the lowest file lacks, as whole lines with its comments.
     fn chunk(&self, (first, frame): (usize, &Variable), (winner, variable): (usize, &Variable)) -> String {
         let file = &self.files[first].0;
         let mut edits = Vec::new();

@@ -1,5 +1,5 @@
-//! A file's nodes with the values that they load to. Every node knows its bytes, so that a merge can move text instead of
-//! rewriting it.
+//! Holds a file's nodes with the values that they load to. Every node knows its bytes, so that a
+//! merge can move text instead of rewriting it.
 
 use std::{collections::HashMap, ops::Deref};
 
@@ -8,7 +8,8 @@ pub(super) use compose_yaml::{Kind, Map, MapEntry, Node, NodeId, Style};
 
 use super::value::{ValueId, Values};
 
-/// A file nested deeper than this, aliases followed, is not merged. Real files stay below 20.
+/// The greatest depth, with aliases followed, at which a file is still merged. Real files stay
+/// below 20.
 pub(super) const MAX_DEPTH: usize = 128;
 
 /// A node of one contribution.
@@ -19,22 +20,23 @@ pub(super) type NodeRef = (usize, NodeId);
 pub(super) struct Loaded {
     /// The key as Python compares it.
     pub key: ValueId,
-    /// The mapping that holds the entry: another one if it is inherited through a merge key.
+    /// The mapping that holds the entry. It is another one if the entry is inherited through a
+    /// merge key.
     pub map: NodeId,
-    /// Index into its [`Map::entries`].
+    /// The index of the entry in the mapping's [`Map::entries`].
     pub entry: usize,
 }
 
-/// A parsed file: the text without byte-order mark, with a line break at its end.
+/// A parsed file: the text without a byte-order mark, and with a line break at its end.
 #[derive(Debug)]
 pub(super) struct Tree<'t> {
-    /// The text and its nodes, which [`Deref`] gives.
+    /// The text and its nodes, accessible through [`Deref`].
     source: compose_yaml::Tree<'t>,
     /// The value of each node.
     pub values: Vec<ValueId>,
     /// The number of aliases of each anchored node.
     pub aliases: HashMap<NodeId, usize>,
-    /// The file starts with a byte-order mark.
+    /// Whether the file starts with a byte-order mark.
     pub bom: bool,
     /// One level of indentation, in JSON only.
     pub json_step: Option<String>,
@@ -49,7 +51,7 @@ impl<'t> Deref for Tree<'t> {
 }
 
 impl<'t> Tree<'t> {
-    /// A file whose nodes load to these values.
+    /// Creates a file whose nodes load to these values.
     pub(super) fn new(source: compose_yaml::Tree<'t>, values: Vec<ValueId>, bom: bool) -> Self {
         let mut aliases = HashMap::new();
         for node in &source.nodes {
@@ -66,13 +68,13 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// Whether the node loads to a mapping that can be merged, aliases followed.
+    /// Returns whether the node loads to a mapping that can be merged, with aliases followed.
     pub(super) fn is_mergeable(&self, node: NodeId) -> bool {
         let node = self.resolve(node);
         self.map(node).is_some() && has_plain_tag(&self.nodes[node])
     }
 
-    /// The entries of a mapping as they are loaded.
+    /// Returns the entries of a mapping as they are loaded.
     pub(super) fn entries(&self, map: NodeId, values: &Values) -> Vec<Loaded> {
         let loaded = self.source.loaded(map);
         let entry = |loaded: &compose_yaml::Loaded| Loaded {
@@ -83,16 +85,17 @@ impl<'t> Tree<'t> {
         loaded.iter().map(entry).collect()
     }
 
-    /// All comments with their lines.
+    /// Returns all comments with their lines.
     pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
         let all = self.comments.iter();
         all.map(|comment| (self.line(comment.start), &self.text[comment.clone()]))
             .collect()
     }
 
-    /// `Some` if a node ends with a block scalar: does that own the blank lines behind it?
+    /// If a node ends with a block scalar, returns whether the scalar owns the blank lines after
+    /// it. Returns `None` for any other node.
     pub(super) fn last_block(&self, node: NodeId) -> Option<bool> {
-        // The last node in text order is the deepest last one, unless brackets close behind it.
+        // The last node in text order is the deepest last one, unless brackets close after it.
         let last = &self.nodes[self.nodes[node].next - 1];
         match last.kind {
             Kind::Scalar {
@@ -104,7 +107,7 @@ impl<'t> Tree<'t> {
     }
 }
 
-/// Whether a mapping is still a dict with its tag: it has none, or `!!map`, or a bare `!`.
+/// Returns whether a mapping is still a dict with its tag: it has no tag, `!!map`, or a bare `!`.
 pub(super) fn has_plain_tag(node: &Node) -> bool {
     node.tag
         .as_deref()

@@ -1,4 +1,5 @@
-//! The values that nodes load to, for comparing texts by meaning: equal values have equal ids.
+//! Holds the values that nodes load to, for comparing texts by meaning. Equal values have equal
+//! ids.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ enum Value {
     /// A number of JSON or HCL in its normal form.
     Number(Box<str>),
     Sequence(Option<Box<str>>, Box<[ValueId]>),
-    /// The pairs are sorted: the order of keys is not part of a mapping's value.
+    /// The pairs are sorted, because the order of keys is not part of a mapping's value.
     Map(Option<Box<str>>, Box<[(ValueId, ValueId)]>),
 }
 
@@ -21,7 +22,7 @@ enum Value {
 #[derive(Debug, Default)]
 pub(super) struct Values {
     ids: HashMap<Value, ValueId>,
-    /// The scalars that are a different key in Python than they are a value: `true`, `1.0`.
+    /// The scalars whose key in Python differs from their value: `true`, `1.0`.
     keys: HashMap<ValueId, ValueId>,
 }
 
@@ -58,13 +59,14 @@ impl Values {
         self.id(Value::Map(tag.map(Into::into), entries.into()))
     }
 
-    /// Returns a value as a key of a dict: Python considers `1`, `1.0` and `True` the same key.
+    /// Returns a value in its form as a key of a dict. Python considers `1`, `1.0` and `True` the
+    /// same key.
     pub(super) fn key(&self, value: ValueId) -> ValueId {
         self.keys.get(&value).copied().unwrap_or(value)
     }
 }
 
-/// Normalises a number: its digits without the point and trailing zeros, and its exponent.
+/// Normalises a number to its digits without the point and trailing zeros, and its exponent.
 pub(super) fn normal_number(text: &str) -> String {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),

@@ -1,4 +1,4 @@
-//! What one file of Terraform's variables sets, and the same file with less in it.
+//! Lists what a file of Terraform's variables sets, and removes variables from such a file.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -20,15 +20,17 @@ pub struct Assignment {
     pub name: String,
     /// The line of its name, from 1.
     pub line: usize,
-    /// The value in a form in which texts of both syntaxes can be compared. Expressions that Terraform has to evaluate are
-    /// compared by their text, so equal values may look different, but different ones never look equal.
+    /// The value, in a form that allows comparing texts of both syntaxes. Expressions that
+    /// Terraform has to evaluate are compared by their text, so equal values may look different,
+    /// but different values never look equal.
     pub value: String,
 }
 
-/// An assignment with what has to go for it to go: its lines and the comments that belong to it, or its bytes with a comma.
+/// An assignment with the range to remove it by: its lines and the comments that belong to it, or
+/// its bytes with a comma.
 type Placed = (Assignment, Range<usize>);
 
-/// Does Terraform read a file of variables as JSON? That depends on the name alone.
+/// Returns whether Terraform reads a file of variables as JSON. That depends on the name alone.
 fn is_json(name: &str) -> bool {
     name.ends_with(".json")
 }
@@ -37,18 +39,18 @@ fn is_json(name: &str) -> bool {
 ///
 /// # Errors
 ///
-/// If the file cannot be read.
+/// Returns an error if the file cannot be read.
 pub fn assignments(name: &str, bytes: &[u8]) -> Result<Vec<Assignment>, Refusal> {
     let (_, _, all) = read(name, bytes)?;
     Ok(all.into_iter().map(|(assignment, _)| assignment).collect())
 }
 
-/// Returns a file of variables without some of them, and the lines that are gone. Comments that belong to a variable go
-/// with it; all other text stays.
+/// Returns a file of variables without some of them, and the lines that were removed. Comments that
+/// belong to a variable are removed with it; all other text stays.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or its text cannot be spliced.
+/// Returns an error if the file cannot be read, or if its text cannot be spliced.
 pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<Cut>), Refusal> {
     let (bom, text, all) = read(name, bytes)?;
     let is_gone = |assignment: &Assignment| gone.contains(&assignment.name.as_str());
@@ -58,7 +60,7 @@ pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<
         if !is_gone(assignment) {
             continue;
         }
-        // Of JSON the comma goes that stands between what goes and what stays.
+        // In JSON, the comma between a removed variable and a kept one is removed as well.
         ranges.push(match (is_json(name), last_kept) {
             (false, _) => range.clone(),
             (true, Some(last)) if last < index => all[index - 1].1.end..range.end,
@@ -86,7 +88,8 @@ pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<
     let edited = apply(&text, 0..text.len(), ranges.into_iter().map(cut).collect());
     let bom = if bom { "\u{feff}" } else { "" };
     let edited = format!("{bom}{edited}").into_bytes();
-    // The text is spliced by places that a parser gave: it must set what it set, but for those variables.
+    // The text is spliced at places that a parser reported. It must set the same as before, except
+    // for the removed variables.
     let values = |bytes: &[u8]| -> Result<BTreeMap<String, String>, Refusal> {
         let all = assignments(name, bytes)?;
         Ok(all.into_iter().map(|one| (one.name, one.value)).collect())
@@ -99,7 +102,7 @@ pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<
     Ok((edited, cuts))
 }
 
-/// Returns whether a file starts with a byte-order mark, its text, and what it sets.
+/// Returns whether a file starts with a byte-order mark, its text, and the variables that it sets.
 fn read(name: &str, bytes: &[u8]) -> Result<(bool, String, Vec<Placed>), Refusal> {
     if is_json(name) {
         let tree = json::parse(bytes, &mut Values::default())?;
@@ -157,7 +160,7 @@ fn of_json(tree: &Tree<'_>) -> Result<Vec<Placed>, Refusal> {
     Ok(all)
 }
 
-/// A text as a JSON string.
+/// Formats a text as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -166,7 +169,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
-/// The order of keys is not part of an object's value.
+/// Formats an object. The order of keys is not part of its value.
 fn object(entries: impl Iterator<Item = (String, String)>) -> String {
     let entries: BTreeMap<String, String> = entries.collect();
     let entries: Vec<String> = entries
@@ -176,7 +179,7 @@ fn object(entries: impl Iterator<Item = (String, String)>) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
-/// Terraform has a single type of number.
+/// Formats a number. Terraform has a single type of number.
 fn number(text: &str) -> String {
     if text.contains(['.', 'e', 'E']) {
         normal_number(text)
@@ -192,7 +195,7 @@ fn json_value(tree: &Tree<'_>, node: NodeId) -> String {
             (json_value(tree, entry.key), value)
         })),
         Kind::Sequence { .. } => list(tree.items(node).map(|item| json_value(tree, item))),
-        // There are no templates in JSON variables: `${` is text.
+        // JSON variables do not have templates: `${` is text.
         Kind::Scalar {
             value,
             style: Style::Quoted,
@@ -210,7 +213,7 @@ fn hcl_value(expression: &Expression) -> String {
         Expression::Null(_) => "null".to_owned(),
         Expression::Bool(bool) => bool.to_string(),
         Expression::Number(it) => number(&it.value().to_string()),
-        // An escaped template is text to Terraform, and not the text that stands here.
+        // An escaped template is text to Terraform, but not the text that is written here.
         Expression::String(string) if !string.contains("${") && !string.contains("%{") => quoted(string),
         Expression::Array(array) => list(array.iter().map(hcl_value)),
         Expression::Object(it) => object(it.iter().map(|(key, value)| {

@@ -1,5 +1,5 @@
-//! YAML to a [`Tree`]: the reader's nodes with their values, and the reasons for which a file is not merged although PyYAML
-//! reads it.
+//! Parses YAML into a [`Tree`]: the reader's nodes with their values, and the reasons for which a
+//! file is not merged although PyYAML reads it.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -27,8 +27,8 @@ fn read(text: Cow<'_, str>) -> Result<compose_yaml::Tree<'_>, Refusal> {
     compose_yaml::Tree::parse(text.clone()).map_err(|error| Refusal::unreadable(error, &text))
 }
 
-/// A text whose last line has a line break, because text may be spliced in behind it. The break is part of the value of a
-/// block scalar, whose header must then strip it.
+/// Returns a text whose last line has a line break, because text may be spliced in after it. The
+/// break is part of the value of a block scalar, so the scalar's header must then strip it.
 fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     if text.is_empty() || text.ends_with('\n') {
         return Ok(text);
@@ -43,7 +43,7 @@ fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
                 ..
             }
         );
-        // Lines of blanks behind it are not part of it.
+        // Lines of blanks after the block scalar are not part of it.
         is_block && whole[last.end..].trim().is_empty()
     }) else {
         return Ok(Cow::Owned(whole));
@@ -51,7 +51,7 @@ fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     let content = header.content;
     let last = text.rfind('\n').map_or(0, |at| at + 1);
     if text[last..].trim().is_empty() {
-        // Indentation is not content: the line break before it is the last one.
+        // Indentation is not content, so the line break before it is the last one.
         return match is_content(&text[content..last], &text[last..]) {
             true => Err(Refusal::new(Reason::TrailingBlanks, tree.line_column(last))),
             false => Ok(Cow::Owned(text[..last].to_owned())),
@@ -70,7 +70,8 @@ fn closed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     Ok(Cow::Owned(stripped))
 }
 
-/// Can a last line of blanks be content of the block scalar that it ends, beyond its indentation? If in doubt, yes.
+/// Returns whether a last line of blanks can be content of the block scalar that it ends, beyond
+/// its indentation. When in doubt, returns `true`.
 fn is_content(scalar: &str, blanks: &str) -> bool {
     let mut lines = scalar.lines();
     let header = lines.next().unwrap_or_default();
@@ -83,7 +84,7 @@ fn is_content(scalar: &str, blanks: &str) -> bool {
     !plain || indent.is_none_or(|indent| blanks.len() > indent)
 }
 
-/// Gives every node its value, children before their collection.
+/// Assigns every node its value, children before their collection.
 struct Loader<'a, 't> {
     source: &'a compose_yaml::Tree<'t>,
     values: &'a mut Values,
@@ -179,7 +180,7 @@ impl<'a, 't> Loader<'a, 't> {
         Ok(self.values.map(tag, pairs))
     }
 
-    /// Text with such keys cannot be moved with the same meaning wherever it goes.
+    /// Refuses keys whose text cannot be moved with the same meaning to every place.
     fn check_key(&self, key: NodeId) -> Result<(), Refusal> {
         let node = &self.source.nodes[key];
         let problem = if self.source.value(key).is_none() {

@@ -13,7 +13,7 @@ pub(crate) const DEPLOYMENTS: [&str; 2] = ["bitops", "deployments"];
 pub struct Declared {
     pub(crate) name: String,
     pub(crate) plugin: String,
-    /// The keys beside `plugin`.
+    /// The keys other than `plugin`.
     pub(crate) others: Vec<String>,
     /// The line of the name, from 1.
     pub(crate) line: usize,
@@ -22,7 +22,7 @@ pub struct Declared {
 /// Why the deployments of a config cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeploymentsError {
-    /// The bytes are not a text.
+    /// The bytes are not text.
     #[error("{problem}")]
     NotText {
         /// What is wrong.
@@ -36,7 +36,7 @@ pub enum DeploymentsError {
         /// What is wrong.
         problem: compose_yaml::Problem,
     },
-    /// `deployments` is a list or a text.
+    /// `deployments` is a list or a scalar.
     #[error("line {line}: `deployments` is not a mapping")]
     NotMapping {
         /// The line, from 1.
@@ -58,7 +58,7 @@ pub enum DeploymentsError {
         /// Why it is not a path.
         reason: InvalidPath,
     },
-    /// A deployment without a plugin.
+    /// The deployment does not name a plugin.
     #[error("line {line}: the deployment `{}` names no plugin", escape(.name, 80))]
     NoPlugin {
         /// The line of the name, from 1.
@@ -68,7 +68,7 @@ pub enum DeploymentsError {
     },
 }
 
-/// Decodes a config. A byte-order mark of UTF-8 stays in the text, so that an edit keeps it.
+/// Decodes a config. A UTF-8 byte-order mark stays in the text, so that an edit keeps it.
 pub(crate) fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, DeploymentsError> {
     compose_yaml::read_text(bytes).map_err(|error| DeploymentsError::NotText {
         problem: error.problem,
@@ -84,13 +84,14 @@ impl DeploymentsError {
     }
 }
 
-/// Returns the deployments that a config declares, in its order; `None` if it has no list, not even an empty one.
+/// Returns the deployments that a config declares, in its order, or `None` if it has no list at
+/// all, not even an empty one.
 pub(crate) fn declared(text: &str) -> Result<Option<Vec<Declared>>, DeploymentsError> {
     let tree = Tree::parse(text).map_err(|error| DeploymentsError::unreadable(&error, text))?;
     declared_in(&tree)
 }
 
-/// [`declared`], of a text that is parsed already.
+/// Returns the same as [`declared`] for a text that is already parsed.
 pub(super) fn declared_in(tree: &Tree<'_>) -> Result<Option<Vec<Declared>>, DeploymentsError> {
     let Some(list) = tree
         .find(&DEPLOYMENTS)
@@ -125,7 +126,7 @@ pub(super) fn declared_in(tree: &Tree<'_>) -> Result<Option<Vec<Declared>>, Depl
         let pairs = tree.pairs(entry.value).unwrap_or_default();
         let keys = pairs.iter().filter_map(|(key, _)| tree.value(*key));
         let others = keys.filter(|key| *key != "plugin").map(str::to_owned).collect();
-        // The last of equal names wins, at the place of the first.
+        // The last of several equal names wins, at the place of the first.
         let deployment = Declared {
             name: name.to_owned(),
             plugin: plugin.to_owned(),

@@ -1,4 +1,4 @@
-//! The config of a source's environment, parsed once for everything that is looked up in it.
+//! The config of a source's environment, parsed once for every lookup.
 
 use std::sync::Arc;
 
@@ -27,9 +27,10 @@ pub struct EnvironmentConfig {
 /// A source's config: the further sources that it names, and what composing needs of it.
 #[derive(Clone, Debug)]
 pub struct NestedConfig {
-    /// The sources that it names.
+    /// The sources that the config names.
     pub sources: Vec<SourceSpec>,
-    /// Warnings about keys that have no effect. The user cannot edit this config, so they are no errors.
+    /// Warnings about keys that have no effect. They are not errors, because the user cannot edit
+    /// this config.
     pub warnings: Vec<Diagnostic>,
     /// The text and its deployments. An error is a conflict of the composition, unless a filter leaves the file out.
     pub environment: Result<EnvironmentConfig, DeploymentsError>,
@@ -40,7 +41,8 @@ impl NestedConfig {
     ///
     /// # Errors
     ///
-    /// Every mistake in the list of sources, with its place. A config without such a list is never refused here.
+    /// Returns every mistake in the list of sources, with its place. A config without such a list
+    /// is never refused here.
     pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
         let text = match text_of(bytes) {
             Ok(text) => text,
@@ -70,7 +72,7 @@ impl NestedConfig {
 }
 
 impl EnvironmentConfig {
-    /// Reads a config of which only the deployments count, such as that of a default folder.
+    /// Reads a config of which only the deployments matter, such as that of a default folder.
     pub fn parse(bytes: &[u8]) -> Result<Self, DeploymentsError> {
         let text: Arc<str> = text_of(bytes)?.into();
         Self::of(&text, &Tree::parse(&*text))
@@ -90,17 +92,17 @@ impl EnvironmentConfig {
         })
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The deployments that it declares, in its order.
+    /// Returns the deployments that the config declares, in its order.
     pub(crate) fn deployments(&self) -> &[Declared] {
         &self.deployments
     }
 
-    /// Whether it has a key that is taken out before it is composed.
+    /// Returns whether the config has a key that is removed before it is composed.
     pub(crate) fn is_to_edit(&self) -> bool {
         self.is_to_edit
     }

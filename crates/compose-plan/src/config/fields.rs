@@ -1,4 +1,5 @@
-//! Reads mappings by the table of keys: unknown, repeated and missing keys, wrong types.
+//! Reads mappings by the table of keys, and reports unknown, repeated and missing keys and wrong
+//! types.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -16,10 +17,10 @@ const MAX_MISTAKES: usize = 100;
 /// Collects mistakes with their places.
 pub(crate) struct Mistakes {
     file: Arc<str>,
-    /// The text to show: without credentials.
+    /// The text to show, without credentials.
     shown: Arc<str>,
     found: Vec<Diagnostic>,
-    /// There were more.
+    /// Whether there were more mistakes than are reported.
     untold: bool,
 }
 
@@ -57,12 +58,12 @@ impl Mistakes {
         });
     }
 
-    /// Drops further mistakes, which would not help.
+    /// Returns whether further mistakes are dropped, because they would not help.
     fn is_full(&self) -> bool {
         self.found.len() >= MAX_MISTAKES
     }
 
-    /// Tells this one alone: what else was found stems from it.
+    /// Reports only this mistake, because the others that were found stem from it.
     pub(crate) fn only(&mut self, message: &str, hint: &str) {
         (self.found, self.untold) = (Vec::new(), false);
         self.add(&(0..0), message, Some(hint.into()));
@@ -88,7 +89,7 @@ pub(crate) struct Spanned<T> {
     pub(crate) span: Range<usize>,
 }
 
-/// A value of one of the shapes of the table.
+/// A value of one of the shapes in the table.
 pub(crate) enum Value {
     Text(String),
     Texts(Vec<Spanned<String>>),
@@ -98,10 +99,10 @@ pub(crate) enum Value {
     Mappings(Vec<Fields>),
 }
 
-/// The keys of one mapping. A key that is there with a wrong value holds `None`.
+/// The keys of one mapping. A key that is present with a wrong value holds `None`.
 pub(crate) struct Fields {
     values: HashMap<&'static str, Option<Spanned<Value>>>,
-    /// What to mark when the mapping as a whole is meant: its beginning.
+    /// The range to mark for the mapping as a whole: its beginning.
     pub(crate) head: Range<usize>,
 }
 
@@ -165,7 +166,7 @@ impl Fields {
     }
 }
 
-/// Reads a mapping. `what` is its name in messages: `a source`, `verify`.
+/// Reads a mapping. `what` is its name in messages, such as `a source` or `verify`.
 pub(crate) fn read(
     tree: &Tree,
     id: NodeId,
@@ -249,7 +250,8 @@ pub(crate) fn read(
     Some(fields)
 }
 
-/// The first pair when it stands on one line, else the first key: marking a whole mapping would mark pages.
+/// Returns the first pair if it is on one line, else the first key. Marking a whole mapping would
+/// mark pages.
 fn head(tree: &Tree, node: &Node, pairs: &[(NodeId, NodeId)], mistakes: &Mistakes) -> Range<usize> {
     let own = |id: NodeId| node.span().contains(&tree.node(id).start);
     let Some((key, value)) = pairs.iter().find(|(key, _)| own(*key)) else {
@@ -321,7 +323,7 @@ fn texts(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<
     })
 }
 
-/// Returns the items of a list; `None` if the node is not a list, or if one of the items is wrong.
+/// Returns the items of a list, or `None` if the node is not a list or one of the items is wrong.
 fn items<T>(
     tree: &Tree,
     id: NodeId,
@@ -359,7 +361,7 @@ fn items<T>(
     is_whole.then_some(all)
 }
 
-/// The text of a scalar on one line, exactly as written.
+/// Returns the text of a scalar on one line, exactly as written.
 fn text(tree: &Tree, id: NodeId, what: &str, mistakes: &mut Mistakes) -> Option<String> {
     let node = tree.node(id);
     let Kind::Scalar { value: text, style } = &node.kind else {
@@ -389,7 +391,8 @@ fn text(tree: &Tree, id: NodeId, what: &str, mistakes: &mut Mistakes) -> Option<
     tree.spend(text.len()).then(|| text.to_string())
 }
 
-/// `!!str` and the like say what is so anyway; every other tag could mean anything.
+/// Returns whether a node has no tag, or one that states the type it has anyway, such as `!!str`.
+/// Any other tag could mean anything.
 fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bool {
     let Some(tag) = node.tag.as_deref() else {
         return true;
@@ -409,7 +412,7 @@ fn plain_tag(node: &Node, core: &str, what: &str, mistakes: &mut Mistakes) -> bo
     false
 }
 
-/// What a node is, for messages.
+/// Describes the type of a node, for messages.
 pub(crate) fn describe(node: &Node) -> &'static str {
     match node.kind {
         Kind::Scalar { .. } if node.is_null() => "nothing",
@@ -419,7 +422,7 @@ pub(crate) fn describe(node: &Node) -> &'static str {
     }
 }
 
-/// `a`, `b`, `c`
+/// Formats a list of words: `a`, `b`, `c`.
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words
         .map(|word| format!("`{word}`"))

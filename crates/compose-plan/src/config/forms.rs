@@ -1,21 +1,22 @@
-//! What the JSON Schema can say of a text before anybody runs the program.
+//! The forms of a config's texts that the JSON Schema can check before anyone runs the program.
 //!
-//! The parser alone decides. A form is as strict as patterns without look-ahead can be, so that every engine takes them, and never
-//! stricter than the parser (`tests/schema.rs` holds both against one corpus). `.` stands for no line's end in all of them.
+//! The parser alone decides. A form is as strict as patterns without look-ahead can be, so that
+//! every engine accepts them, and never stricter than the parser (`tests/schema.rs` checks both
+//! against one corpus). In all of them, `.` does not match the end of a line.
 
-/// The texts that a key takes.
+/// The texts that a key accepts.
 pub(crate) struct Form {
-    /// JSON types: a number or boolean of YAML is the text that was written.
+    /// The JSON types. A YAML number or boolean is the text that was written.
     pub(crate) types: &'static [&'static str],
-    /// Numbers must not be negative.
+    /// Whether numbers must not be negative.
     pub(crate) unsigned: bool,
-    /// What it must match.
+    /// The pattern that the text must match.
     pub(crate) pattern: Option<&'static str>,
-    /// What it must not match.
+    /// The pattern that the text must not match.
     pub(crate) not: Option<&'static str>,
-    /// In characters.
+    /// The greatest length, in characters.
     pub(crate) longest: Option<usize>,
-    /// Of a list: none of them twice.
+    /// Whether the items of a list must be distinct.
     pub(crate) distinct: bool,
 }
 
@@ -32,7 +33,7 @@ impl Form {
         distinct: false,
     };
 
-    /// A repo's address: see `RepoUrl`.
+    /// A repo's address (see `RepoUrl`).
     pub(crate) const ADDRESS: Form = Form {
         types: &["string"],
         pattern: Some(concat!(
@@ -49,19 +50,19 @@ impl Form {
             r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):(?:/+[^/]|[^/:-]).*",
             ")$"
         )),
-        // Spaces, control characters, and those that a server would decode.
+        // Excludes spaces, control characters, and encoded ones that a server would decode.
         not: Some(r"[\s\\\x00-\x1f\x7f]|%[01][0-9A-Fa-f]|%7[Ff]|%5[Cc]"),
         ..Form::ANY
     };
 
-    /// A directory of a repo: see `TreePath`.
+    /// A directory of a repo (see `TreePath`).
     pub(crate) const DIRECTORY: Form = Form {
         pattern: Some(r"^[^/\\\x00-\x1f\x7f]+(?:/[^/\\\x00-\x1f\x7f]+)*/?$"),
         not: Some(NO_COMPONENT),
         ..Form::ANY
     };
 
-    /// A directory at a repo's top.
+    /// A directory at the top of a repo.
     pub(crate) const TOP_DIRECTORY: Form = Form {
         pattern: Some(r"^[^/\\\x00-\x1f\x7f]+/?$"),
         not: Some(NO_COMPONENT),
@@ -69,7 +70,7 @@ impl Form {
         ..Form::ANY
     };
 
-    /// A version or a range: see `VersionRequest`.
+    /// A version or a range (see `VersionRequest`).
     pub(crate) const VERSION: Form = Form {
         types: &["string", "number"],
         unsigned: true,
@@ -77,14 +78,15 @@ impl Form {
             r"^\s*(?:latest",
             // 1.0.0, v1.0.0-rc.1+build
             r"|v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?",
-            // 1.0, 2025.01.15, 1.2.3.4: a tag of this name
+            // 1.0, 2025.01.15, 1.2.3.4 (the name of a tag)
             r"|[vV]?[0-9]+(?:\.[0-9]+){0,3}",
-            // Parts with an operator or a wildcard, by commas or spaces.
+            // Parts with an operator or a wildcard, separated by commas or spaces.
             r"|(?:(?:[<>]=?|[=~^])\s*v?[0-9xX*][0-9A-Za-z.*+-]*|v?[0-9.]*[xX*][.xX*]*)",
             r"(?:(?:\s*,\s*|\s+)(?:(?:[<>]=?|[=~^])\s*v?[0-9xX*][0-9A-Za-z.*+-]*|v?[0-9.]*[xX*][.xX*]*))*",
             r")\s*$"
         )),
-        // Leading zeros and four parts of what is not the name of a tag, numbers behind a wildcard.
+        // Excludes leading zeros and four parts in anything that is not the name of a tag, and
+        // numbers after a wildcard.
         not: Some(concat!(
             r"[<>=~^]\s*v?0[0-9]|^\s*v?0[0-9]+\.[0-9]+\.[0-9]+[-+]|(?:^|[^0-9.])0[0-9]+\.(?:[0-9]+\.)?[xX*]",
             r"|[<>=~^]\s*v?[0-9xX*]+(?:\.[0-9xX*]+){3}|[0-9xX*]+\.[0-9xX*]+\.[0-9xX*]+\.[xX*]+\s*$",
@@ -93,7 +95,7 @@ impl Form {
         ..Form::ANY
     };
 
-    /// A branch, a tag or a commit: what `git check-ref-format` takes.
+    /// A branch, a tag or a commit that `git check-ref-format` accepts.
     pub(crate) const REF: Form = Form {
         not: Some(concat!(
             r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^@$|^-|//|^/|/$|\.$|(?:^|/)\.|\.lock(?:/|$)",
@@ -103,14 +105,14 @@ impl Form {
         ..Form::ANY
     };
 
-    /// A glob of `.gitignore`: no comment, no blank line, no class that stays open.
+    /// A glob of `.gitignore` that is not a comment or a blank line and closes all its classes.
     pub(crate) const GLOB: Form = Form {
         pattern: Some(r"^(?:[^\[\\]|\\.|\[[!^]?\]?[^\]]*\])*$"),
         not: Some(r"^#|^\s*$"),
         ..Form::ANY
     };
 
-    /// A name that begins other names.
+    /// A name that other names begin with.
     pub(crate) const NAME: Form = Form {
         unsigned: true,
         pattern: Some("^[A-Za-z0-9_][A-Za-z0-9._-]*$"),
@@ -119,5 +121,5 @@ impl Form {
     };
 }
 
-/// `.`, `..` and `.git`.
+/// Matches paths with a component `.`, `..` or `.git`.
 const NO_COMPONENT: &str = r"(?:^|/)(?:\.\.?|\.[gG][iI][tT])(?:/|$)";

@@ -1,6 +1,7 @@
-//! Lists that would be ignored: under a key that is nearly the right one, or in a file that is not read for it.
+//! Finds lists that would be ignored, because they are under a misspelt key or in a file that is
+//! not read for them.
 //!
-//! To terraform a source that is left out in silence means that its resources are to be destroyed.
+//! To Terraform, a source that is left out silently means that its resources are to be destroyed.
 
 use std::{ops::Range, sync::Arc};
 
@@ -14,25 +15,30 @@ use compose_yaml::{Kind, NodeId, Tree};
 
 use super::fields::Mistakes;
 
-/// Differences in case, hyphens and underscores do not count, and so many slips of the keyboard are recognised.
+/// The number of typing errors that are tolerated in a key. Differences in case, hyphens and
+/// underscores do not count.
 const SLIPS: usize = 2;
-/// The key as [`folded`] makes it, in both numbers.
+/// The key in the form that [`folded`] returns, in plural and singular.
 const FOLDED: [&str; 2] = ["defaultenvironments", "defaultenvironment"];
-/// No word of more bytes is looked at: [`FOLDED`], the slips, and room for quotes, spaces and hyphens.
+/// The greatest length of a word that is examined, in bytes: [`FOLDED`], the typing errors, and
+/// room for quotes, spaces and hyphens.
 const LONGEST: usize = 48;
 
-/// Returns whether the text has a key that is `default-environments`, or nearly so. This is one pass over the bytes, without parsing: a config that has
-/// nothing alike costs no more. A comment has no keys.
+/// Returns whether the text has a key that is `default-environments` or similar. This is a single
+/// pass over the bytes without parsing, so a config without any similar key costs no more. Keys in
+/// comments do not count.
 pub fn seems_to_name_sources(text: &[u8]) -> bool {
     keys(text).next().is_some()
 }
 
-/// The keys of an environment's config (at its root or under `bitops`) that are nearly `default-environments`, each an error.
+/// Returns an error for each key of an environment's config (at its root or under `bitops`) that is
+/// nearly `default-environments`.
 pub fn misspelt(file: &Arc<str>, text: &Arc<str>) -> Vec<Diagnostic> {
     misspelt_in(file, text, parsed(text).as_ref())
 }
 
-/// [`misspelt`], of a text that is parsed already; `None` if it is not YAML.
+/// Returns the same as [`misspelt`] for a text that is already parsed. `tree` is `None` if the text
+/// is not YAML.
 pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'_>>) -> Vec<Diagnostic> {
     let mut mistakes = Mistakes::new(file, redact(text));
     for (span, key) in found(text, tree).into_iter().filter(|(_, key)| key != LIST) {
@@ -42,8 +48,9 @@ pub(super) fn misspelt_in(file: &Arc<str>, text: &Arc<str>, tree: Option<&Tree<'
     mistakes.finish()
 }
 
-/// The lists of a file that is not read for them, each an error with `hint`. An environment's own config that lies in another one's
-/// directory is not one of them, because it declares its own deployments.
+/// Returns an error with `hint` for each list in a file that is not read for it. The config of an
+/// environment inside another environment's directory is exempt, because it declares its own
+/// deployments.
 pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic> {
     let mut mistakes = Mistakes::new(file, redact(text));
     for (span, key) in found(text, parsed(text).as_ref()) {
@@ -53,7 +60,7 @@ pub fn misplaced(file: &Arc<str>, text: &Arc<str>, hint: &str) -> Vec<Diagnostic
     mistakes.finish()
 }
 
-/// Returns whether the text is the config of an environment, with deployments of its own.
+/// Returns whether the text is the config of an environment with deployments of its own.
 pub fn has_deployments(text: &str) -> bool {
     let Ok(tree) = Tree::parse(text) else {
         return false;
@@ -66,7 +73,7 @@ pub fn has_deployments(text: &str) -> bool {
     })
 }
 
-/// A warning that the list is there and names nothing.
+/// Returns a warning if the list is present and names nothing.
 pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
     let tree = Tree::parse(&**text).ok()?;
     let all = root(&tree).into_iter().chain(parents(&tree));
@@ -89,14 +96,15 @@ pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
 
 type Pairs = (NodeId, Vec<(NodeId, NodeId)>);
 
-/// The parsed text, if it is YAML and has a key that is alike at all.
+/// Returns the parsed text if it is YAML and has any similar key.
 fn parsed(text: &str) -> Option<Tree<'_>> {
     seems_to_name_sources(text.as_bytes())
         .then(|| Tree::parse(text).ok())
         .flatten()
 }
 
-/// The keys alike with their places: by the parsed text, or, where that is not YAML, by its bytes.
+/// Returns the similar keys with their places, from the parsed text or, if it is not YAML, from its
+/// bytes.
 fn found(text: &str, tree: Option<&Tree<'_>>) -> Vec<(Range<usize>, String)> {
     if !seems_to_name_sources(text.as_bytes()) {
         return Vec::new();
@@ -121,7 +129,7 @@ fn root(tree: &Tree) -> Option<Pairs> {
     Some((root, tree.pairs(root)?.into_iter().collect()))
 }
 
-/// The mappings under `bitops`.
+/// Returns the mappings under `bitops`.
 fn parents(tree: &Tree) -> Vec<Pairs> {
     let pairs = root(tree).map(|(_, pairs)| pairs).unwrap_or_default();
     pairs
@@ -131,7 +139,7 @@ fn parents(tree: &Tree) -> Vec<Pairs> {
         .collect()
 }
 
-/// What stands before each colon, where it is alike.
+/// Returns the text before each colon if it is similar to the key.
 fn keys(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let colons = text.iter().enumerate().filter(|(_, byte)| **byte == b':');
     colons.filter_map(|(colon, _)| {
@@ -142,11 +150,11 @@ fn keys(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
             .rposition(|byte| b"\n{,".contains(byte))
             .map_or(0, |at| at + 1);
         let word = &before[begin..];
-        // Most keys are shorter than anything alike.
+        // Most keys are shorter than anything similar.
         if word.len() < FOLDED[1].len() - SLIPS || word.contains(&b'#') {
             return None;
         }
-        // Without quotes, hyphens of a list and a byte order mark.
+        // Removes quotes, the hyphens of a list and a byte-order mark.
         let is_part = u8::is_ascii_alphanumeric;
         let first = word.iter().position(is_part)?;
         let last = word.iter().rposition(is_part)?;
@@ -219,7 +227,7 @@ mod tests {
             ] {
                 assert!(seems_to_name_sources(text.as_bytes()), "{text}");
                 let right = format!("{place} `{key}` has no effect {hint}");
-                // A text that is no YAML has no other words than those before colons.
+                // Without YAML, the only words of a text are those before colons.
                 assert_eq!(told(&text), [right], "{text}");
             }
         }

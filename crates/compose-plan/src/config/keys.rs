@@ -1,4 +1,4 @@
-//! The one table of a source's keys: the parser reads by it, and the JSON Schema is made from it.
+//! The one table of a source's keys. The parser reads by it, and the JSON Schema is made from it.
 
 use compose_model::FilterKey;
 
@@ -7,18 +7,18 @@ use super::forms::Form;
 /// One key of a mapping.
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    /// For people: the schema's description, in Markdown.
+    /// The schema's description for people, in Markdown.
     pub(crate) about: &'static str,
     pub(crate) shape: Shape,
-    /// Which texts, for the schema; of a list its items.
+    /// The form of the texts (or of a list's items), for the schema.
     pub(crate) form: &'static Form,
     pub(crate) required: bool,
     pub(crate) examples: &'static [&'static str],
 }
 
-/// What a key takes.
+/// The values that a key accepts.
 pub(crate) enum Shape {
-    /// Text on one line. A YAML number or boolean is taken as the text that was written.
+    /// Text on one line. A YAML number or boolean is read as the text that was written.
     Text,
     /// A list of texts.
     Texts,
@@ -33,7 +33,7 @@ pub(crate) enum Shape {
 }
 
 impl Key {
-    /// A key with text for a value, of a file that only this program writes.
+    /// Returns a key with a text value in a file that only this program writes.
     pub(crate) const fn undocumented(name: &'static str, required: bool) -> Self {
         Self {
             name,

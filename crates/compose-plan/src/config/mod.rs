@@ -1,4 +1,4 @@
-//! `bitops.config.yaml` to checked sources, every mistake with its place.
+//! Reads `bitops.config.yaml` into checked sources and reports every mistake with its place.
 //!
 //! | module | holds |
 //! |---|---|
@@ -44,16 +44,16 @@ pub const MAX_CONFIG_SIZE: usize = 1 << 20;
 /// The most sources that one run composes, and so the most that one config may name.
 pub const MAX_SOURCES: usize = 1_000;
 
-/// The sources that a config names, in order, or every mistake at once. A config without `default-environments`
-/// names none.
+/// Returns the sources that a config names, in order, or every mistake at once. A config without
+/// `default-environments` names none.
 ///
-/// `file` is the config as the user would name it. The places of sources and mistakes hold the text with credentials
-/// painted over, so that no report can show one.
+/// `file` is the config as the user would name it. The places of sources and mistakes hold the text
+/// with its credentials masked, so that no report can show one.
 pub fn parse(file: &Arc<str>, text: &Arc<str>, nesting: Nesting) -> Result<Vec<SourceSpec>, Vec<Diagnostic>> {
     sources_of(file, text, &Tree::parse(&**text), nesting)
 }
 
-/// [`parse`], of a text that is parsed already.
+/// Returns the same as [`parse`] for a text that is already parsed.
 fn sources_of(
     file: &Arc<str>,
     text: &Arc<str>,
@@ -86,7 +86,7 @@ fn sources(
     }
     let tree = match tree {
         Ok(tree) => tree,
-        // What is wrong with a config that names no sources is BitOps' to say.
+        // BitOps reports what is wrong with a config that names no sources.
         Err(error) if !error.is_final() && !mentions_list(text.as_bytes()) => return Vec::new(),
         Err(error) => {
             let marked = text[error.at..].chars().next().map_or(0, char::len_utf8);
@@ -116,7 +116,7 @@ fn sources(
     specs
 }
 
-/// Whether a config speaks of the list at all: outside of comments, without parsing it.
+/// Returns whether a config mentions the list outside of comments. It does not parse the config.
 pub fn mentions_list(text: &[u8]) -> bool {
     let holds = |line: &[u8]| line.windows(LIST.len()).any(|window| window == LIST.as_bytes());
     text.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
@@ -125,17 +125,18 @@ pub fn mentions_list(text: &[u8]) -> bool {
     })
 }
 
-/// `version: >=1.0` and `version: *` mean something else to YAML, or nothing at all.
+/// Returns a hint to quote values such as `version: >=1.0` and `version: *`, which mean something
+/// else in YAML or are invalid.
 fn to_quote(text: &str) -> Option<String> {
     let mut chars = text.chars();
     let first = chars.next().filter(|c| ">|*&@`%!".contains(*c))?;
-    // `*name` is meant as YAML takes it.
+    // An alias `*name` is meant as YAML reads it.
     let is_alias = first == '*' && chars.next().is_some_and(char::is_alphanumeric);
     let hint = format!("a value that begins with `{first}` needs quotes, such as `version: \">=1.0\"`");
     (!is_alias).then_some(hint)
 }
 
-/// The items of the one list there is.
+/// Returns the items of the only list.
 fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
     let root = tree.pairs(tree.root()?)?;
     let of = |pairs: &[(NodeId, NodeId)], name| -> Vec<(NodeId, NodeId)> {
@@ -185,7 +186,8 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
     }
 }
 
-/// The list under any other key would be ignored in silence. What stands in the first of the `lists` is an entry's own mistake.
+/// Reports lists under any other key, which would be ignored silently. A list in the first of the
+/// `lists` is a mistake of the entry itself.
 fn refuse_misplaced(tree: &Tree, lists: &[(NodeId, NodeId)], mistakes: &mut Mistakes) {
     let known: HashSet<NodeId> = lists.iter().map(|(key, _)| *key).collect();
     let first = lists.first().map(|(_, list)| tree.node(*list).span());
@@ -209,7 +211,8 @@ fn refuse_misplaced(tree: &Tree, lists: &[(NodeId, NodeId)], mistakes: &mut Mist
     }
 }
 
-/// An environment of a repo is composed once.
+/// Reports environments of a repo that are named more than once, because each is composed only
+/// once.
 fn refuse_repeated(specs: &[SourceSpec], mistakes: &mut Mistakes) {
     let mut seen = HashMap::new();
     for spec in specs {

@@ -8,8 +8,9 @@ use super::{
     keys::{self, Key, Shape},
 };
 
-/// The JSON Schema (draft 2020-12) of `bitops.config.yaml` as far as this program reads it; everything else in the
-/// file is left alone. Ends with a newline; the same on every call.
+/// Returns the JSON Schema (draft 2020-12) of `bitops.config.yaml`, covering what this program
+/// reads. The rest of the file is unconstrained. The text ends with a newline and is the same on
+/// every call.
 pub fn schema() -> String {
     let mut source = mapping(keys::SOURCE);
     let exactly_one = [keys::VERSION, keys::REF].map(|key| json!({ "required": [key] }));

@@ -1,4 +1,4 @@
-//! One entry of `default-environments`: from its keys to a checked [`SourceSpec`].
+//! Reads one entry of `default-environments`, from its keys to a checked [`SourceSpec`].
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use super::{
     keys,
 };
 
-/// Reads one entry; `None` when it holds a mistake.
+/// Reads one entry. Returns `None` if it contains a mistake.
 pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
     let fields = fields::read(tree, id, keys::SOURCE, "a source", mistakes)?;
-    // Each is checked, even if others are wrong.
+    // Each key is checked, even if others are wrong.
     let repo = repo(&fields, nesting, mistakes);
     let environment = path(&fields, keys::ENVIRONMENT, mistakes);
     let requested = requested(&fields, mistakes);
@@ -69,7 +69,7 @@ fn repo(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<Re
             None
         }
         Ok(url) => Some(url),
-        // The message is made without the text, which may hold a secret.
+        // The message does not include the text, which may hold a secret.
         Err(error) => {
             mistakes.add(
                 &span,

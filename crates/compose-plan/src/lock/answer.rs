@@ -1,4 +1,4 @@
-//! What a lock says to a request.
+//! Compares a lock with a request.
 
 use compose_model::{
     Diagnostic, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest, text::escape, version::VersionKind,
@@ -8,20 +8,20 @@ use super::locked::{Lock, Locked};
 
 const RUN_LOCK: &str = "run `bitops-compose lock`, and commit the lock";
 
-/// What a lock says to a request.
+/// The answer of a lock to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// This commit.
+    /// The source is locked at this commit, which the request allows.
     Locked(&'a Locked),
-    /// The source is locked, at something that the request does not ask for.
+    /// The source is locked at something that the request does not ask for.
     Disagrees(&'a Locked),
     /// The source is not locked.
     Missing,
 }
 
 impl Lock {
-    /// What the lock says to a request. As in Cargo, a request that was changed is answered as long as the locked version
-    /// is one that it asks for.
+    /// Returns the lock's answer to a request. As in Cargo, a changed request is answered as long
+    /// as it still asks for the locked version.
     pub fn answer(&self, repo: &RepoUrl, environment: &TreePath, requested: &Requested) -> Answer<'_> {
         match self.get(repo, environment) {
             Some(locked) if locked.answers(requested) => Answer::Locked(locked),
@@ -30,7 +30,8 @@ impl Lock {
         }
     }
 
-    /// Returns a warning, at the place of the entry, if the lock does not answer its request.
+    /// Returns a warning, at the place of the entry, if the lock does not answer the entry's
+    /// request.
     pub fn unanswered(&self, spec: &SourceSpec) -> Option<Diagnostic> {
         let (environment, repo) = (&spec.environment, &spec.repo);
         let asked = escape(spec.requested.as_str(), 80);

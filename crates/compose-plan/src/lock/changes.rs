@@ -1,32 +1,32 @@
-//! Two locks of one environment compared.
+//! Compares two locks of one environment.
 
 use super::locked::{Lock, Locked};
 
-/// What a newer lock has of a source.
+/// The difference between two locks for one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// It was not locked before.
+    /// The source was not locked before.
     New(&'a Locked),
-    /// It has another commit or another name.
+    /// The source has another commit or another name.
     Moved {
-        /// As it was.
+        /// The source as it was locked before.
         before: &'a Locked,
-        /// As it is.
+        /// The source as it is locked now.
         after: &'a Locked,
     },
-    /// It is not locked any more.
+    /// The source is no longer locked.
     Gone(&'a Locked),
 }
 
 impl<'a> Change<'a> {
-    /// The source, as the newest lock that has it knows it.
+    /// Returns the source, from the newest lock that contains it.
     pub fn source(&self) -> &'a Locked {
         match self {
             Self::New(source) | Self::Gone(source) | Self::Moved { after: source, .. } => source,
         }
     }
 
-    /// As it was.
+    /// Returns the source as it was locked before.
     pub fn before(&self) -> Option<&'a Locked> {
         match self {
             Self::New(_) => None,
@@ -34,7 +34,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// As it is.
+    /// Returns the source as it is locked now.
     pub fn after(&self) -> Option<&'a Locked> {
         match self {
             Self::Gone(_) => None,
@@ -42,7 +42,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What the change leads from and to, for people.
+    /// Returns the versions before and after the change, for people.
     pub fn versions(&self) -> (String, String) {
         match self {
             Self::New(after) => ("new".to_owned(), after.name()),
@@ -64,7 +64,8 @@ impl<'a> Change<'a> {
 }
 
 impl Lock {
-    /// Sources whose commit or name a newer lock changed, in its order; then those that are gone.
+    /// Returns the sources whose commit or name a newer lock changed, in its order, followed by
+    /// those that are gone.
     pub fn changes<'a>(&'a self, newer: &'a Lock) -> Vec<Change<'a>> {
         let changed = newer.sources.iter().filter_map(|after| {
             let Some(before) = self.get(&after.repo, &after.environment) else {

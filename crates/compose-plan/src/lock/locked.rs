@@ -15,12 +15,12 @@ pub const FORMAT: u64 = 1;
 /// A lock: all sources of an environment, nested ones too, in composition order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// Each environment of a repo once.
+    /// The sources, with each environment of a repo once.
     pub sources: Vec<Locked>,
 }
 
 impl Lock {
-    /// The lock of these sources, which are in composition order.
+    /// Returns the lock of these sources, which are in composition order.
     pub fn of(sources: &[Source]) -> Self {
         let via = |id: &SourceId| Via {
             repo: sources[id.0].repo.clone(),
@@ -45,7 +45,7 @@ impl Lock {
         }
     }
 
-    /// The source of this repo and environment.
+    /// Returns the source of this repo and environment.
     pub fn get(&self, repo: &RepoUrl, environment: &TreePath) -> Option<&Locked> {
         self.sources
             .iter()
@@ -56,48 +56,50 @@ impl Lock {
 /// One source as it was when it was locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locked {
-    /// Where it is.
+    /// The repo.
     pub repo: RepoUrl,
-    /// Its environment.
+    /// The environment.
     pub environment: TreePath,
-    /// What was asked for; for a nested source that several asked for, what they agreed on.
+    /// The request. For a nested source that several sources requested, the request that they
+    /// agreed on.
     pub requested: Requested,
-    /// What that was.
+    /// The ref that the request resolved to.
     pub resolved: LockedRef,
     /// The commit.
     pub commit: CommitId,
     /// The environment's tree in that commit.
     pub tree: TreeId,
-    /// The sources whose configs led here, outermost first; empty: the local config.
+    /// The sources whose configs led here, outermost first; empty for the local config.
     pub via: Vec<Via>,
-    /// The fingerprint of the key that signed it, where a signature was asked for.
+    /// The fingerprint of the key that signed the commit or tag, if a signature was required.
     pub signer: Option<String>,
-    /// The annotated tag itself, where its signature was asked for: deployments verify it again.
+    /// The annotated tag itself, if its signature was required, because deployments verify it
+    /// again.
     pub tag_object: Option<ObjectId>,
 }
 
 /// One source of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
-    /// Where it is.
+    /// The repo.
     pub repo: RepoUrl,
-    /// Its environment.
+    /// The environment.
     pub environment: TreePath,
 }
 
-/// What a request resolved to.
+/// The ref that a request resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockedRef {
     /// A tag, by its short name.
     Tag(String),
     /// A branch, by its short name.
     Branch(String),
-    /// The commit itself was asked for.
+    /// The commit that was requested directly.
     Commit,
 }
 
 impl LockedRef {
-    /// What to lock of a resolution.
+    /// Returns the part of a resolution that is locked.
     pub fn of(resolved: &Resolved) -> Self {
         match resolved.kind {
             resolve::Kind::Tag => Self::Tag(resolved.name.clone()),
@@ -106,7 +108,7 @@ impl LockedRef {
         }
     }
 
-    /// The short name; the commit's id where that was asked for.
+    /// Returns the short name, or the commit's id if the commit itself was requested.
     pub fn name(&self, commit: CommitId) -> String {
         match self {
             Self::Tag(name) | Self::Branch(name) => name.clone(),
@@ -114,7 +116,7 @@ impl LockedRef {
         }
     }
 
-    /// What it is.
+    /// Returns the kind of the ref.
     pub fn kind(&self) -> resolve::Kind {
         match self {
             Self::Tag(_) => resolve::Kind::Tag,
@@ -123,7 +125,8 @@ impl LockedRef {
         }
     }
 
-    /// Returns whether a request may have been resolved to this ref. Whether it was depends on the refs of that time.
+    /// Returns whether a request may have resolved to this ref. Whether it did depends on the refs
+    /// of that time.
     pub(super) fn can_answer(&self, environment: &TreePath, requested: &Requested) -> bool {
         match (requested, self) {
             (Requested::Version(request), Self::Tag(tag)) => match request.kind() {
@@ -144,7 +147,7 @@ impl LockedRef {
         }
     }
 
-    /// The full ref, to fetch by where a server refuses raw commits; `None` for a commit.
+    /// Returns the full ref to fetch if a server refuses raw commits, or `None` for a commit.
     pub fn refname(&self) -> Option<String> {
         match self {
             Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
@@ -155,7 +158,7 @@ impl LockedRef {
 }
 
 impl Locked {
-    /// As if it had been resolved now.
+    /// Returns the locked source in the form of a new resolution.
     pub fn to_resolved(&self) -> Resolved {
         Resolved {
             name: self.resolved.name(self.commit),
@@ -167,7 +170,7 @@ impl Locked {
         }
     }
 
-    /// What it is locked at, for people: `v1.0.0`, `main (0123abcd4)`, `0123abcd4`.
+    /// Returns the locked version for people: `v1.0.0`, `main (0123abcd4)` or `0123abcd4`.
     pub fn name(&self) -> String {
         match &self.resolved {
             LockedRef::Tag(tag) => format!("`{}`", escape(tag, 120)),
@@ -176,7 +179,7 @@ impl Locked {
         }
     }
 
-    /// What it is locked at, with the commit: `v1.0.0` (0123abcd4).
+    /// Returns the locked version with its commit: `v1.0.0` (0123abcd4).
     pub fn name_and_commit(&self) -> String {
         match &self.resolved {
             LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.short()),

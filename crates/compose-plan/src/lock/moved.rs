@@ -1,24 +1,24 @@
-//! Tags that do not point any more to where they pointed when they were locked.
+//! Finds tags that no longer point to the commit that they pointed to when they were locked.
 
 use compose_model::{CommitId, Diagnostic, text::escape};
 
 use super::locked::{Lock, Locked, LockedRef};
 use crate::resolve::tag_version;
 
-/// A tag that does not point any more to where it pointed when it was locked.
+/// A tag that no longer points to the commit that it pointed to when it was locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MovedTag<'a> {
-    /// As it was.
+    /// The locked source.
     pub locked: &'a Locked,
-    /// The tag that stands for the same version now; as a rule the same one.
+    /// The tag that stands for the same version now; usually the same tag.
     pub tag: String,
-    /// The commit it points to now.
+    /// The commit that the tag points to now.
     pub now: CommitId,
 }
 
 impl Lock {
-    /// The versions that a newer lock of the same sources found at another commit: tags that were moved, also those that
-    /// were moved by deleting `1.0.0` and making a `v1.0.0`.
+    /// Returns the versions that a newer lock of the same sources found at another commit. These
+    /// tags were moved, possibly by deleting `1.0.0` and creating `v1.0.0`.
     pub fn moved_tags<'a>(&'a self, newer: &Lock) -> Vec<MovedTag<'a>> {
         let moved = |locked: &'a Locked| {
             let now = newer.get(&locked.repo, &locked.environment)?;
@@ -38,7 +38,7 @@ impl Lock {
 }
 
 impl MovedTag<'_> {
-    /// For people.
+    /// Returns a diagnostic for people.
     pub fn to_diagnostic(&self) -> Diagnostic {
         let Locked {
             repo,

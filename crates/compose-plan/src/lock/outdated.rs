@@ -1,4 +1,4 @@
-//! What a repo's refs say of a lock: newer versions, moved and deleted tags.
+//! Compares a lock with a repo's refs, and finds newer versions, moved tags and deleted tags.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -8,24 +8,25 @@ use serde_json::{Value, json};
 use super::locked::{Lock, Locked, LockedRef};
 use crate::resolve::{Resolver, TagVersion, tag_version};
 
-/// One locked source against its repo's refs.
+/// The comparison of one locked source with its repo's refs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it is.
+    /// The repo.
     pub repo: RepoUrl,
-    /// Its environment.
+    /// The environment.
     pub environment: TreePath,
-    /// What was asked for, as written.
+    /// The request, as written.
     pub requested: String,
-    /// The locked tag or branch; the commit id, when that was asked for.
+    /// The locked tag or branch, or the commit id if a commit was requested.
     pub locked: String,
     /// The locked commit.
     pub commit: CommitId,
-    /// The newest tag that the request asks for, when it is newer than the locked one.
+    /// The newest tag that the request allows, if it is newer than the locked one.
     pub in_range: Option<String>,
-    /// The newest tag of all, when it is newer than the locked one. Pre-releases count when a pre-release is locked.
+    /// The newest of all tags, if it is newer than the locked one. Pre-releases count if a
+    /// pre-release is locked.
     pub newest: Option<String>,
-    /// A higher tag that looks like a version, and is not read as one.
+    /// A higher tag that looks like a version but is not read as one.
     pub not_read: Option<String>,
     /// The current state of the locked tag or branch.
     pub now: Now,
@@ -34,18 +35,19 @@ pub struct Row {
 /// The current state of a locked ref.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Now {
-    /// It points to the locked commit, as a commit always does to itself.
+    /// The ref points to the locked commit. A locked commit is always unchanged.
     Unchanged,
-    /// The tag points elsewhere, which tags should not.
+    /// The tag points elsewhere, although tags should not move.
     Moved(CommitId),
-    /// The branch points elsewhere, as branches do.
+    /// The branch points elsewhere, which is normal for branches.
     Advanced(CommitId),
-    /// No ref has the name any more.
+    /// No ref has the name any longer.
     Deleted,
 }
 
 impl Row {
-    /// Would `update` change it, or must somebody look at it? A newest version outside of the range is neither.
+    /// Returns whether `update` would change the source, or someone must look at it. A newest
+    /// version outside the range is neither.
     pub fn is_outdated(&self) -> bool {
         self.in_range.is_some() || self.now != Now::Unchanged
     }
@@ -73,10 +75,10 @@ impl Row {
     }
 }
 
-/// One row for each locked source whose repo was looked at, in the lock's order. The refs must hold all branches and
-/// tags that the lock names, and all tags.
+/// Returns one row for each locked source whose repo was read, in the lock's order. The refs must
+/// hold all branches and tags that the lock names, and all tags.
 pub fn outdated<'a>(lock: &Lock, refs: impl Fn(&RepoUrl) -> Option<&'a Refs>) -> Vec<Row> {
-    // A repo's tags are read once for all of its sources.
+    // The tags of a repo are read once for all of its sources.
     let mut resolvers: HashMap<&str, Option<(&Refs, Resolver<'_>)>> = HashMap::new();
     let mut rows = Vec::new();
     for locked in &lock.sources {
@@ -128,7 +130,7 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
     }
 }
 
-/// The rows as a table for a terminal, with a heading. Ends with a newline.
+/// Formats the rows as a table for a terminal, with a heading. The text ends with a newline.
 pub fn to_table(rows: &[Row]) -> String {
     let heading = ["SOURCE", "REQUESTED", "LOCKED", "IN RANGE", "NEWEST", "NOTE"].map(str::to_owned);
     let cells = |row: &Row| {
@@ -170,8 +172,9 @@ pub fn to_table(rows: &[Row]) -> String {
     out
 }
 
-/// The rows as JSON: a list of objects with `repo`, `environment`, `requested`, `locked`, `commit`, `in_range`,
-/// `newest`, `not_read`, `state` (`unchanged`, `moved`, `advanced`, `deleted`), `now` (a commit or null) and `outdated`.
+/// Formats the rows as JSON: a list of objects with `repo`, `environment`, `requested`, `locked`,
+/// `commit`, `in_range`, `newest`, `not_read`, `state` (`unchanged`, `moved`, `advanced`,
+/// `deleted`), `now` (a commit or null) and `outdated`.
 pub fn to_json(rows: &[Row]) -> Value {
     let object = |row: &Row| {
         let (state, now) = match row.now {

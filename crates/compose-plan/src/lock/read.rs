@@ -1,4 +1,4 @@
-//! The lock read back, with the place of every mistake.
+//! Reads the lock, and reports every mistake with its place.
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,13 +17,13 @@ use crate::config::{
     keys::{Key, Shape},
 };
 
-/// The greatest lock that is read, in bytes: a thousand sources need half a megabyte.
+/// The greatest size of a lock that is read, in bytes. A thousand sources need half a megabyte.
 const MAX_SIZE: usize = 4 << 20;
 
 /// The last line of locks that were written before [`END_KEY`].
 const END_MARK: &str = "...";
 
-/// What to do with a lock that somebody or something has changed.
+/// The remedy for a lock that a person or a tool has changed.
 pub const RESTORE: &str = "restore it from your version control, or remove it and run `bitops-compose lock`";
 
 static SOURCE: &[Key] = &[
@@ -116,7 +116,7 @@ fn read(text: &str, mistakes: &mut Mistakes) -> Lock {
     lock
 }
 
-/// The lines of a text, without their ends.
+/// Returns the lines of a text, without their ends.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.split_inclusive('\n').scan(0, |start, line| {
         let range = *start..*start + line.trim_end().len();
@@ -131,7 +131,7 @@ fn is_merge_mark(line: &str) -> bool {
         .any(|mark| line.starts_with(mark))
 }
 
-/// The items of `sources`, after everything around them was checked.
+/// Returns the items of `sources`, after checking everything around them.
 fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
     let pairs = tree.root().and_then(|root| tree.pairs(root)).unwrap_or_default();
     let find = |name: &str| {
@@ -189,7 +189,8 @@ fn sources(text: &str, tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeI
     }
 }
 
-/// Reports a lock that lost its end. Locks that were written before [`END_KEY`] end with YAML's end-of-document mark.
+/// Reports a truncated lock. Locks that were written before [`END_KEY`] end with YAML's
+/// end-of-document mark.
 fn check_end(text: &str, tree: &Tree, pairs: &[(NodeId, NodeId)], mistakes: &mut Mistakes) {
     let is_end = |(key, value): &(NodeId, NodeId)| {
         tree.value(*key) == Some(END_KEY) && tree.value(*value) == Some("true")
@@ -207,7 +208,7 @@ fn check_end(text: &str, tree: &Tree, pairs: &[(NodeId, NodeId)], mistakes: &mut
     }
 }
 
-/// One source and the place of its head.
+/// Reads one source, and returns it with the place of its head.
 fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, Range<usize>)> {
     let fields = fields::read(tree, id, SOURCE, "a source", mistakes)?;
     let repo = parsed(&fields, "repo", mistakes, RepoUrl::parse);
@@ -276,7 +277,8 @@ fn via(fields: &Fields, mistakes: &mut Mistakes) -> Option<Via> {
     })
 }
 
-/// A text that must parse. The errors of all these types are silent about the text, which may hold a secret, or escape it.
+/// Returns the parsed value of a text that must be valid. The errors of all these types omit the
+/// text, which may hold a secret, or escape it.
 fn parsed<T, E: std::fmt::Display>(
     fields: &Fields,
     key: &str,

@@ -1,8 +1,8 @@
-//! The lock as text.
+//! Writes the lock as text.
 //!
-//! One block of lines per source, one value per line, so that a review shows what changed and nothing else. The last key marks
-//! the end, so that a file that lost its end is refused. Tools that rewrite YAML keep a key, also at its place: its name is the last
-//! one in alphabetical order.
+//! Each source is a block of lines with one value per line, so that a review shows exactly what
+//! changed. The last key marks the end, so that a truncated file is refused. Tools that rewrite
+//! YAML keep the key and its place, because its name is the last one in alphabetical order.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const HEADER: &str = "\
 ";
 
 impl Lock {
-    /// The file's text. The same lock gives the same text.
+    /// Returns the file's text. The same lock always gives the same text.
     pub fn to_text(&self) -> String {
         let mut out = format!("{HEADER}format: {FORMAT}\n");
         out.push_str(if self.sources.is_empty() {

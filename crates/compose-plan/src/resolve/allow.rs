@@ -1,21 +1,22 @@
-//! `BITOPS_COMPOSE_ALLOW`: which repos may be contacted at all.
+//! Decides which repos may be contacted at all, from `BITOPS_COMPOSE_ALLOW`.
 
 use compose_model::{Cause, ExitCode, RepoUrl, env};
 
-/// Globs over a repo's whole URL, of which one must match. No globs allow everything.
+/// Globs over a repo's whole URL, one of which must match. An empty list allows everything.
 ///
-/// `*` stands for any text, `/` included; nothing else is special. `https://github.com/my-org/*` allows the repos of one
-/// organisation. Mind the slash: `https://github.com*` would allow `https://github.com.evil.example/x` too.
-/// A glob is held against the URL as written and against its normal form (no default port, no `.git`, ssh addresses as
-/// `ssh://user@host/path`). The case of the host does not matter in either.
+/// `*` matches any text, including `/`; no other character is special.
+/// `https://github.com/my-org/*` allows the repos of one organisation. The slash matters:
+/// `https://github.com*` would also allow `https://github.com.evil.example/x`. A glob is compared
+/// with the URL as written and with its normal form (no default port, no `.git`, ssh addresses as
+/// `ssh://user@host/path`). The case of the host does not matter in either form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow(Vec<String>);
 
-/// A repo that policy refuses.
+/// A repo that the policy refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{repo} is not among the repos that {} allows", env::ALLOW)]
 pub struct NotAllowed {
-    /// Its address.
+    /// The repo's address.
     pub repo: RepoUrl,
 }
 
@@ -33,7 +34,7 @@ impl Cause for NotAllowed {
 }
 
 impl Allow {
-    /// These globs.
+    /// Returns the policy of these globs.
     pub fn new(globs: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let globs = globs.into_iter().map(Into::into);
         Self(globs.map(|glob| with_lower_case_host(&glob)).collect())
@@ -46,7 +47,7 @@ impl Allow {
         self.0.is_empty() || (!climbs(repo.path()) && self.0.iter().any(matches))
     }
 
-    /// An error for a repo that may not be contacted.
+    /// Returns an error for a repo that may not be contacted.
     pub fn check(&self, repo: &RepoUrl) -> Result<(), NotAllowed> {
         if self.allows(repo) {
             return Ok(());
@@ -55,7 +56,8 @@ impl Allow {
     }
 }
 
-/// `https://host/org/../other/repo` reaches `other/repo`: HTTP clients and servers both resolve such paths.
+/// Returns whether a path climbs with `..` or `.`. `https://host/org/../other/repo` reaches
+/// `other/repo`, because both HTTP clients and servers resolve such paths.
 fn climbs(path: &str) -> bool {
     let dots = |part: &str| matches!(part.to_lowercase().replace("%2e", ".").as_str(), "." | "..");
     path.to_lowercase().replace("%2f", "/").split('/').any(dots)

@@ -1,4 +1,4 @@
-//! The entries of all configs that have arrived, and the nodes that they ask for.
+//! Holds the entries of all configs that have arrived, and the nodes that they request.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,7 +11,7 @@ pub const MAX_DEPTH: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(usize);
 
-/// An environment of a repo, at any version.
+/// An environment of a repo at any version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(usize);
 
@@ -24,7 +24,7 @@ pub(super) struct GraphEntry {
     pub(super) node: NodeId,
 }
 
-/// A request as a map's key: whether it is a `ref`, and its text.
+/// A request as a map key: whether it is a `ref`, and its text.
 type Request = (bool, String);
 
 fn request(requested: &Requested) -> Request {
@@ -38,7 +38,7 @@ fn request(requested: &Requested) -> Request {
 struct Node {
     spec: Arc<SourceSpec>,
     is_handed_out: bool,
-    /// The entries of its own config; `None` until that is known.
+    /// The entries of the node's own config; `None` until they are known.
     nested: Option<Vec<GraphEntry>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Returns the entry with its key and its node, which are made if they are new.
+    /// Returns the entry with its key and its node, creating them if they are new.
     pub(super) fn entry(&mut self, spec: SourceSpec) -> GraphEntry {
         let new = Key(self.keys.len());
         let key = *self

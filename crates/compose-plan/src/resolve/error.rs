@@ -1,4 +1,4 @@
-//! Why nothing answers a request, and what is near.
+//! Explains why nothing answers a request, and lists what is near.
 
 use compose_model::{
     Cause, CommitId, ExitCode, Refs, VersionRequest,
@@ -6,49 +6,50 @@ use compose_model::{
     text::{escape, nearest},
 };
 
-/// A request that a repo's refs do not answer. Names no repo and no environment: the caller knows both.
+/// A request that a repo's refs do not answer. The error does not name the repo or the environment,
+/// because the caller knows both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// An exact or partial version without its tag.
+    /// An exact or partial version has no tag.
     #[error("there is no tag for version `{}`", .request.as_str())]
     NoSuchTag {
-        /// What was asked for.
+        /// The request.
         request: VersionRequest,
-        /// For a partial version, the range of its tags, if there are any.
+        /// The range that matches tags of a partial version, if there are any.
         range: Option<String>,
-        /// The nearest tags; empty when the refs held none, see [`ResolveError::prefixes`].
+        /// The nearest tags; empty if the refs held none (see [`ResolveError::prefixes`]).
         near: Vec<String>,
     },
-    /// A range that no tag matches.
+    /// No tag matches a range.
     #[error("no tag matches version `{}`", .request.as_str())]
     NoMatch {
-        /// What was asked for.
+        /// The request.
         request: VersionRequest,
-        /// There are versions, but all of them are pre-releases.
+        /// Whether there are versions, but all of them are pre-releases.
         pre_releases_only: bool,
-        /// The highest tags there are, highest first.
+        /// The highest existing tags, highest first.
         near: Vec<String>,
     },
-    /// `1.0.0` and `v1.0.0` of different commits.
+    /// `1.0.0` and `v1.0.0` point to different commits.
     #[error(
         "the tags `{}` ({}) and `{}` ({}) stand for one version but are different commits",
         escape(&.names[0], 120), .commits[0].short(), escape(&.names[1], 120), .commits[1].short()
     )]
     TwoTags {
-        /// Their short names.
+        /// The short names of the tags.
         names: [String; 2],
-        /// Their commits.
+        /// The commits of the tags.
         commits: [CommitId; 2],
     },
-    /// No branch and no tag of that name.
+    /// There is no branch or tag with the requested name.
     #[error("there is no branch or tag `{}`", escape(.name, 120))]
     NoSuchRef {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The nearest branches and tags.
         near: Vec<String>,
     },
-    /// A branch and a tag of one name and different commits.
+    /// A branch and a tag share a name and point to different commits.
     #[error("`{}` is both a branch ({}) and a tag ({})", escape(.name, 120), .branch.short(), .tag.short())]
     BranchAndTag {
         /// The name.
@@ -58,12 +59,12 @@ pub enum ResolveError {
         /// The tag's commit.
         tag: CommitId,
     },
-    /// The beginning of a commit id, which only a whole clone could complete.
+    /// The request is an abbreviated commit id, which only a full clone could complete.
     #[error("`{name}` is no branch or tag, and too short for a commit id")]
     ShortCommit {
-        /// What was asked for.
+        /// The requested id.
         name: String,
-        /// A commit among the refs that begins with it.
+        /// A commit among the refs that begins with the id.
         full: Option<CommitId>,
     },
 }
@@ -107,8 +108,9 @@ impl Cause for ResolveError {
 }
 
 impl ResolveError {
-    /// The `ls-refs` prefixes to ask for before [`resolve`](super::resolve) is called again, so that the error can list
-    /// what is near; empty when it would not gain by it.
+    /// Returns the `ls-refs` prefixes to request before calling [`resolve`](super::resolve) again,
+    /// so that the error can list what is near. Returns nothing if that would not improve the
+    /// error.
     pub fn prefixes(&self) -> &'static [&'static str] {
         match self {
             Self::NoSuchTag { .. } => &[TAGS],
@@ -131,7 +133,8 @@ fn listed(intro: &str, names: &[String]) -> Option<String> {
 
 pub(super) fn no_such_ref(name: &str, refs: &Refs) -> ResolveError {
     let hex = (4..40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit());
-    // Words such as `deed` and years such as `2024` are hexadecimal too: git's own short ids have seven digits and more.
+    // Words such as `deed` and years such as `2024` are also hexadecimal; git's own short ids have
+    // at least seven digits.
     if hex
         && (name.len() >= 7
             || name.bytes().any(|b| b.is_ascii_digit()) && name.bytes().any(|b| b.is_ascii_alphabetic()))

@@ -1,14 +1,15 @@
-//! Sources that name sources: which are composed, at which version, and in which order.
+//! Sources that name further sources: which are composed, at which version, and in which order.
 //!
-//! A [`Graph`] does no IO. The caller asks it what is [ready](Graph::ready), resolves and fetches that in whatever order
-//! suits, and reports what each source's own config [names](Graph::expand), until nothing is ready or under way; then it
-//! [finishes](Graph::finish).
+//! A [`Graph`] does no IO. The caller asks it which nodes are [ready](Graph::ready), resolves and
+//! fetches them in any order, and reports what each source's own config [names](Graph::expand).
+//! When nothing is ready or under way, the caller [finishes](Graph::finish) the graph.
 //!
-//! The result depends on the configs alone, never on the order in which they arrived. When a config came that names
-//! sources, the graph replays the same walk from the root with the configs it has so far: versions are settled round
-//! by round, and a config that is not there yet only means that there is something ready. When nothing is missing, the
-//! walk is the one that a caller with all configs at hand would have seen. The price is that an environment may become
-//! ready at a version that a later config rules out.
+//! The result depends on the configs alone, never on the order in which they arrived. When a config
+//! that names sources arrives, the graph replays the same walk from the root with the configs that
+//! it has so far. Versions are settled round by round, and a missing config only means that
+//! something is ready. When nothing is missing, the walk is the same as for a caller that has all
+//! configs from the start. The price is that an environment may become ready at a version that a
+//! later config rules out.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,42 +25,46 @@ use super::{
     replay::Replay,
 };
 
-/// Versions settle in about as many rounds as the deepest chain is long; more mean that two sources drive each other
-/// in circles.
+/// The number of rounds after which versions are considered unsettled. Versions settle in about as
+/// many rounds as the deepest chain is long; more rounds mean that two sources drive each other in
+/// circles.
 const MAX_ROUNDS: usize = 4 * MAX_DEPTH;
 
-/// The state of a discovery.
+/// The state of discovering sources.
 #[derive(Debug)]
 pub struct Graph {
     allow: Allow,
     nodes: Nodes,
     /// The local config's entries.
     root: Vec<GraphEntry>,
-    /// The keys of the local config's entries, which decide.
+    /// The keys of the local config's entries, which take precedence.
     decided: HashMap<Key, Arc<SourceSpec>>,
-    /// Whether a source named a repo that it may not name.
+    /// Whether a source named a repo that it must not name.
     is_refused: bool,
-    /// The last walk, while no config has come that could change it.
+    /// The last walk, as long as no config that could change it has arrived.
     settled: Option<Settled>,
 }
 
 /// One source of the composition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderedNode {
-    /// As what it was handed out by [`Graph::ready`].
+    /// The node under which [`Graph::ready`] handed the source out.
     pub node: NodeId,
-    /// The entry that decides, with the request that all agreed on, and `hooks` off where a source above has them off.
+    /// The entry that decides, with the request that all entries agree on, and with `hooks` off if
+    /// a source above turns them off.
     pub spec: SourceSpec,
-    /// The sources whose configs led here first, outermost first: indexes into the order. Empty: the local config.
+    /// The sources whose configs first led here, outermost first, as indexes into the order; empty
+    /// for the local config.
     pub via: Vec<usize>,
-    /// Every source that names it, directly or through others, by any way, ascending: it lies below all of them.
+    /// Every source that names this one, directly or through others, in ascending order. This
+    /// source lies below all of them.
     pub below: Vec<usize>,
-    /// What the user should know of.
+    /// The warnings for the user.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Graph {
-    /// Begins with the local config's entries. `Err`: repos that `allow` refuses.
+    /// Starts with the local config's entries. Returns an error for repos that `allow` refuses.
     pub fn new(root: Vec<SourceSpec>, allow: Allow) -> Result<Self, Vec<Diagnostic>> {
         let mut nodes = Nodes::default();
         let (root, refusals) = admit(root, Nesting::Root, &allow, &mut nodes);
@@ -80,8 +85,8 @@ impl Graph {
         })
     }
 
-    /// What is to be resolved and fetched next, in composition order; each is returned once. May return nothing while
-    /// others are still under way.
+    /// Returns the nodes to resolve and fetch next, in composition order; each is returned once.
+    /// The result may be empty while others are still under way.
     pub fn ready(&mut self) -> Vec<NodeId> {
         let settled = self.take_settled();
         let mut ready = settled.missing.clone();
@@ -90,13 +95,15 @@ impl Graph {
         ready
     }
 
-    /// The entry of a node, with the request to resolve.
+    /// Returns the entry of a node, with the request to resolve.
     pub fn spec(&self, node: NodeId) -> &SourceSpec {
         self.nodes.spec(node)
     }
 
-    /// Says what the node's own config names (nothing, when it has none). `Err`: repos that a source may not name, because
-    /// they are local or because `BITOPS_COMPOSE_ALLOW` refuses them; the graph then never finishes well.
+    /// Records the sources that the node's own config names (none if it has no config). Returns an
+    /// error for repos that a source must not name, because they are local or because
+    /// `BITOPS_COMPOSE_ALLOW` refuses them. After such an error the graph never finishes
+    /// successfully.
     pub fn expand(&mut self, node: NodeId, nested: Vec<SourceSpec>) -> Result<(), Vec<Diagnostic>> {
         let (entries, refusals) = admit(nested, Nesting::Nested, &self.allow, &mut self.nodes);
         if !entries.is_empty() {
@@ -111,8 +118,8 @@ impl Graph {
         }
     }
 
-    /// Who asked for the node's environment and for which version, one chain each, when there was more than one: for the
-    /// message that no tag answers them all.
+    /// Returns the chains of entries that request the node's environment, each with its version, if
+    /// there are several. The message that no tag answers them all shows these chains.
     pub fn askers(&mut self, node: NodeId) -> Vec<String> {
         let key = self.nodes.key(node);
         let settled = self.take_settled();
@@ -129,8 +136,9 @@ impl Graph {
         askers
     }
 
-    /// The composition, lowest source first. `Err`: cycles, versions that disagree, chains that are too long, nodes that were
-    /// never expanded; empty if an earlier call reported them all.
+    /// Returns the composition, lowest source first. Returns an error for cycles, versions that
+    /// disagree, chains that are too long, and nodes that were never expanded. The error is empty
+    /// if an earlier call reported all of them.
     pub fn finish(mut self) -> Result<Vec<OrderedNode>, Vec<Diagnostic>> {
         let settled = self.take_settled();
         let mut errors = settled.errors;
@@ -159,7 +167,7 @@ impl Graph {
         self.settled.take().unwrap_or_else(|| self.settle())
     }
 
-    /// Walks in rounds until the versions that were assumed are those that the walk asks for.
+    /// Walks in rounds until the assumed versions are those that the walk requests.
     fn settle(&mut self) -> Settled {
         let mut missing: Vec<NodeId> = Vec::new();
         let mut known: HashSet<NodeId> = HashSet::new();
@@ -188,7 +196,7 @@ impl Graph {
                 unsettled = errors;
             }
         }
-        // The round that goes wrong, in a cycle as a rule, makes versions that undo it.
+        // A round that goes wrong, usually in a cycle, leads to versions that undo it.
         if unsettled.is_empty() {
             let hint = "name those that are reached twice in the local config, with the version to use: its entries decide";
             unsettled.push(Diagnostic::error("the versions of nested sources do not settle").hint(hint));
@@ -201,7 +209,7 @@ impl Graph {
         }
     }
 
-    /// The node of the request that all entries of a key agree on.
+    /// Returns the node of the request that all entries of a key agree on.
     fn choose(&mut self, key: Key, walk: &Replay) -> Result<NodeId, Diagnostic> {
         let own = walk.node(walk.asked[&key][0]);
         if !self.decided.contains_key(&key) && walk.asked[&key].iter().all(|step| walk.node(*step) == own) {
@@ -211,7 +219,7 @@ impl Graph {
             .map(|spec| self.nodes.node(key, &Arc::new(spec)))
     }
 
-    /// The entry that decides for a key, with the request that all entries agree on.
+    /// Returns the entry that decides for a key, with the request that all entries agree on.
     fn agree(&self, key: Key, walk: &Replay) -> Result<SourceSpec, Diagnostic> {
         if let Some(spec) = self.decided.get(&key) {
             return Ok(SourceSpec::clone(spec));
@@ -221,7 +229,8 @@ impl Graph {
         for (at, other) in asked.iter().enumerate().skip(1) {
             let spec = walk.spec(*other);
             let Some(both) = intersect(&agreed.requested, &spec.requested) else {
-                // The one to show is the one that disagrees, not the first that had a part in the agreement.
+                // The error shows the entry that disagrees, not the first one that contributed to
+                // the agreement.
                 let excludes =
                     |one: &&usize| intersect(&walk.spec(**one).requested, &spec.requested).is_none();
                 let one = asked[..at].iter().find(excludes).unwrap_or(&asked[0]);
@@ -240,7 +249,8 @@ impl Graph {
             .enumerate()
             .map(|(at, key)| (*key, at))
             .collect();
-        // The sources that name another one come after it: from the top down, each has its parents and all above them.
+        // A source comes before the sources that name it. Walking from the top down, each source
+        // collects its parents and everything above them.
         let mut above: HashMap<Key, HashSet<usize>> = HashMap::new();
         for key in walk.order.iter().rev() {
             let mut own = HashSet::new();
@@ -286,7 +296,7 @@ impl Graph {
     }
 }
 
-/// The entries that a config may make, and why it may not make the others.
+/// Returns the entries that a config may make, and the reasons for refusing the others.
 fn admit(
     specs: Vec<SourceSpec>,
     nesting: Nesting,

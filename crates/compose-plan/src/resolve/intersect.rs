@@ -1,9 +1,10 @@
-//! Two requests for one environment of a repo, made one.
+//! Combines two requests for one environment of a repo.
 
 use compose_model::{Requested, VersionRequest, version::VersionKind};
 
-/// The request that both agree on: the same one, an exact version inside a range, or two ranges together. `None` when no
-/// commit could answer both, or when that depends on the repo (a branch and a version).
+/// Returns the request that both agree on: the same request, an exact version inside a range, or
+/// the intersection of two ranges. Returns `None` if no commit could answer both, or if that
+/// depends on the repo (a branch and a version).
 pub(super) fn intersect(one: &Requested, other: &Requested) -> Option<Requested> {
     if one == other {
         return Some(one.clone());

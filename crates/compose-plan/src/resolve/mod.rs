@@ -1,4 +1,4 @@
-//! A request and a repo's refs to a commit.
+//! Resolves a request to a commit, using a repo's refs.
 //!
 //! | module | holds |
 //! |---|---|
@@ -11,7 +11,8 @@
 //! | `intersect` | two requests made one |
 //! | `allow` | which repos may be contacted |
 //!
-//! A repo is looked at once per run: [`prefixes`] says which refs all of its entries need, [`resolve`] picks from them.
+//! Each repo's refs are read once per run: [`prefixes`] returns the refs that all of its entries
+//! need, and [`resolve`] picks from them.
 
 mod allow;
 mod entries;
@@ -43,24 +44,25 @@ use tags::Tags;
 pub use tags::tag_version;
 pub(crate) use tags::{is_exact, is_named};
 
-/// What a request resolved to.
+/// The result of resolving a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The tag's or branch's short name, or the commit id that was asked for. A remote's text: escape before printing.
+    /// The short name of the tag or branch, or the requested commit id. It is a remote's text and
+    /// must be escaped before printing.
     pub name: String,
     /// The full ref (`refs/tags/1.0.0`); `None` for a commit.
     pub refname: Option<String>,
-    /// What `name` is.
+    /// The kind of `name`.
     pub kind: Kind,
-    /// The commit, with tags peeled. That it is a commit and not a tagged blob is for the fetch to find out.
+    /// The commit, with tags peeled. The fetch checks that it is a commit and not a tagged blob.
     pub commit: CommitId,
     /// The tag object, for an annotated tag.
     pub tag_object: Option<ObjectId>,
-    /// What the user should know although it works, in one sentence.
+    /// A warning for the user about a request that resolved, in one sentence.
     pub warning: Option<String>,
 }
 
-/// What a request resolved by.
+/// The kind of name that a request resolved to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A tag.
@@ -71,13 +73,14 @@ pub enum Kind {
     Commit,
 }
 
-/// The prefix of all tags: for an error that lists what is near, and for `outdated`.
+/// Returns the prefix of all tags, for errors that list what is near and for `outdated`.
 pub const fn all_tags_prefix() -> &'static str {
     TAGS
 }
 
-/// The `ls-refs` prefixes that these requests of one repo need, sorted: exact versions only the names their tags may
-/// have, ranges all tags, a `ref` the branch and the tag of its name, a full commit id nothing.
+/// Returns the `ls-refs` prefixes that these requests of one repo need, sorted. An exact version
+/// needs only the names that its tags may have, a range needs all tags, a `ref` needs the branch
+/// and the tag of its name, and a full commit id needs nothing.
 pub fn prefixes<'a>(requests: impl IntoIterator<Item = (&'a TreePath, &'a Requested)>) -> Vec<String> {
     let mut all: Vec<String> = requests
         .into_iter()
@@ -92,7 +95,7 @@ pub fn prefixes<'a>(requests: impl IntoIterator<Item = (&'a TreePath, &'a Reques
 }
 
 fn wanted(environment: &TreePath, requested: &Requested) -> Vec<String> {
-    // The organisation of a package is not known.
+    // The package's organisation is unknown.
     let packages = || std::iter::once(tags::PACKAGE_SCOPE.to_owned());
     let tags = |names: Vec<String>| {
         names
@@ -113,19 +116,20 @@ fn wanted(environment: &TreePath, requested: &Requested) -> Vec<String> {
     }
 }
 
-/// One repo's refs, to answer all requests for its environments.
+/// The refs of one repo, for answering all requests for its environments.
 pub struct Resolver<'a> {
     tags: Tags<'a>,
 }
 
 impl<'a> Resolver<'a> {
-    /// The refs must hold what [`prefixes`] named; more of them never change a result, only what an error can list.
+    /// Creates a resolver. The refs must include what [`prefixes`] named; further refs never change
+    /// a result, only what an error can list.
     pub fn new(refs: &'a Refs) -> Self {
         let tags = Tags::new(refs);
         Self { tags }
     }
 
-    /// Finds the commit that a request asks for, for an environment of the repo.
+    /// Finds the commit that a request for an environment of the repo asks for.
     pub fn resolve(&self, environment: &TreePath, requested: &Requested) -> Result<Resolved, ResolveError> {
         match requested {
             Requested::Version(version) => match version.kind() {
@@ -137,18 +141,20 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The highest tag above `version` that looks like a version of an environment, and is not read as one.
+    /// Returns the highest tag above `version` that looks like a version of an environment but is
+    /// not read as one.
     pub fn not_read(&self, environment: &TreePath, version: &TagVersion) -> Option<&'a str> {
         self.tags.not_read(environment, None, version)
     }
 
-    /// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
+    /// Returns the newest tag that stands for a version of an environment. Pre-releases count only
+    /// if `pre_releases` is set.
     pub fn newest(&self, environment: &TreePath, pre_releases: bool) -> Option<String> {
         tags::newest(environment, &self.tags, pre_releases)
     }
 }
 
-/// [`Resolver::resolve`] of one request.
+/// Resolves one request with [`Resolver::resolve`].
 pub fn resolve(
     (environment, requested): (&TreePath, &Requested),
     refs: &Refs,
@@ -183,7 +189,7 @@ fn by_partial(
     if let Some((name, entry)) = tags.named(environment, request.as_str()) {
         return Ok(tag(name, entry));
     }
-    // A range is offered only if it works.
+    // A range is offered only if a tag matches it.
     let range = format!("~{}", request.as_str().trim_start_matches(['v', 'V']));
     let range = VersionReq::parse(&range).ok().filter(|range| {
         let versions = tags.versions(environment);
@@ -217,7 +223,8 @@ fn by_range(
             near,
         });
     };
-    // `1.2.0` and `v1.2.0` are the same version. They go before other spellings, such as `V1.2.0` and `1.02.0`.
+    // `1.2.0` and `v1.2.0` are the same version. They take precedence over other spellings, such as
+    // `V1.2.0` and `1.02.0`.
     let spelled = || versions.iter().filter(|found| found.version == *highest);
     let has_semver = spelled().any(|found| found.version.spelling.is_semver);
     let found: Vec<(&str, &RefEntry)> = spelled()
@@ -242,7 +249,8 @@ fn by_range(
     })
 }
 
-/// The first of several spellings of one version; an error when they are different commits.
+/// Returns the first of several spellings of one version, or an error if they are different
+/// commits.
 fn one_commit(found: &[(&str, &RefEntry)]) -> Result<Option<Resolved>, ResolveError> {
     let Some(((name, entry), others)) = found.split_first() else {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! One walk over all sources from the local config down, with the chains of entries that it followed.
+//! Walks over all sources from the local config down, and records the chains of entries that it
+//! follows.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,25 +8,26 @@ use compose_model::{Diagnostic, SourceSpec, text::escape};
 use super::entries::{GraphEntry, Key, MAX_DEPTH, NodeId, Nodes};
 use crate::config::MAX_SOURCES;
 
-/// An entry that a walk came to.
+/// An entry that a walk reaches.
 #[derive(Debug)]
 struct Step {
     key: Key,
     spec: Arc<SourceSpec>,
     node: NodeId,
-    /// The step to the source whose config holds the entry; `None`: the local config.
+    /// The step to the source whose config holds the entry; `None` for the local config.
     parent: Option<usize>,
-    /// Entries on the way from the root, with this one.
+    /// The number of entries on the way from the root, including this one.
     depth: usize,
 }
 
-/// All that the root's entries lead to, with the versions assumed. A key without one is recorded and not entered.
+/// Everything that the root's entries lead to, at the assumed versions. A key without a version is
+/// recorded but not entered.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     steps: Vec<Step>,
-    /// Lowest first: what a source names comes before it.
+    /// The keys, lowest first: what a source names comes before it.
     pub(super) order: Vec<Key>,
-    /// The steps to each key, the one at its lowest position first.
+    /// The steps to each key, beginning with the one at its lowest position.
     pub(super) asked: HashMap<Key, Vec<usize>>,
     pub(super) errors: Vec<Diagnostic>,
     is_full: bool,
@@ -41,7 +43,8 @@ impl Replay {
         walk
     }
 
-    /// At most [`MAX_DEPTH`] calls deep.
+    /// Visits an entry and everything that it leads to. Recursion is at most [`MAX_DEPTH`] calls
+    /// deep.
     fn visit(
         &mut self,
         entry: &GraphEntry,
@@ -72,7 +75,8 @@ impl Replay {
             }
             return;
         }
-        // An entry that closes a cycle is asked for all the same: otherwise the versions would change by its being refused.
+        // An entry that closes a cycle is recorded nevertheless; otherwise its refusal would change
+        // the versions.
         if self.above(step).contains(&entry.key) {
             self.error(step, "sources name each other in a cycle");
         }
@@ -98,7 +102,7 @@ impl Replay {
         );
     }
 
-    /// The node of a step's own request.
+    /// Returns the node of a step's own request.
     pub(super) fn node(&self, step: usize) -> NodeId {
         self.steps[step].node
     }
@@ -107,7 +111,7 @@ impl Replay {
         &self.steps[step].spec
     }
 
-    /// The keys whose configs name this one.
+    /// Returns the keys whose configs name this one.
     pub(super) fn parents(&self, key: Key) -> impl Iterator<Item = Key> {
         self.asked[&key]
             .iter()
@@ -115,21 +119,21 @@ impl Replay {
             .map(|parent| self.steps[parent].key)
     }
 
-    /// The keys above a step, outermost first.
+    /// Returns the keys above a step, outermost first.
     pub(super) fn above(&self, step: usize) -> Vec<Key> {
         let mut keys: Vec<Key> = self.way(step).skip(1).map(|step| step.key).collect();
         keys.reverse();
         keys
     }
 
-    /// From a step up to the root's entry.
+    /// Iterates from a step up to the root's entry.
     fn way(&self, step: usize) -> impl Iterator<Item = &Step> {
         std::iter::successors(Some(&self.steps[step]), |step| {
             step.parent.map(|parent| &self.steps[parent])
         })
     }
 
-    /// `dev/bitops.config.yaml → https://host/a eks → https://host/b prom`
+    /// Formats a chain: `dev/bitops.config.yaml → https://host/a eks → https://host/b prom`.
     fn chain(&self, step: usize) -> String {
         let mut parts: Vec<String> = self
             .way(step)
@@ -144,7 +148,7 @@ impl Replay {
         parts.join(" → ")
     }
 
-    /// The chain, with the version that it ends in.
+    /// Formats the chain with the version that it ends in.
     pub(super) fn request(&self, step: usize) -> String {
         format!(
             "{} (`{}`)",
@@ -165,7 +169,8 @@ impl Replay {
             .hint("name it in the local config too, with the version to use: that entry decides")
     }
 
-    /// An environment that is reached twice is composed once, with the options of its lowest entry.
+    /// Returns warnings about other options for a key. An environment that is reached twice is
+    /// composed once, with the options of its lowest entry.
     pub(super) fn other_options(&self, key: Key) -> Vec<Diagnostic> {
         let asked = &self.asked[&key];
         let first = self.spec(asked[0]);
@@ -190,7 +195,7 @@ impl Replay {
     }
 }
 
-/// Everything but the version, the signature and the place.
+/// Returns whether two entries agree in everything but the version, the signature and the place.
 fn same_options(one: &SourceSpec, other: &SourceSpec) -> bool {
     let alike = SourceSpec {
         requested: one.requested.clone(),

@@ -1,13 +1,14 @@
-//! The names of tags read as versions.
+//! Reads the names of tags as versions.
 //!
-//! A tag is a version if it is one by semver's rules, with or without a `v`. Catalogs have other tags that are versions to
-//! people: `v1.1`, `2025.01.15`, `1.2.3.4`, `V1.0.0`. These are read by their numbers, too.
+//! A tag is a version if it is one by semver's rules, with or without a `v`. Catalogs also have
+//! tags that people regard as versions: `v1.1`, `2025.01.15`, `1.2.3.4`, `V1.0.0`. These are read
+//! by their numbers.
 
 use std::cmp::Ordering;
 
 use semver::{BuildMetadata, Prerelease, Version, VersionReq};
 
-/// The most numbers of a version.
+/// The greatest count of numbers in a version.
 const MOST_NUMBERS: usize = 4;
 
 /// Words that mark a pre-release, however they are attached to the numbers.
@@ -22,22 +23,22 @@ const PRE_RELEASES: [&str; 8] = [
     "snapshot",
 ];
 
-/// A version as the name of a tag spells it. Two spellings with the same numbers are equal.
+/// A version as a tag's name spells it. Two spellings with the same numbers are equal.
 #[derive(Clone, Debug)]
 pub struct TagVersion {
-    /// The first three numbers, with zeros for those that are missing. Ranges are matched against this.
+    /// The first three numbers, with zeros for missing ones. Ranges are matched against this.
     pub(super) semver: Version,
     /// The fourth number.
     fourth: Option<u64>,
     pub(super) spelling: Spelling,
 }
 
-/// How a tag spells its version.
+/// The spelling of a version in a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spelling {
-    /// It is a version by semver's rules, with or without a lower-case `v`.
+    /// Whether the tag is a version by semver's rules, with or without a lower-case `v`.
     pub(super) is_semver: bool,
-    /// There is a `v` or a `V`.
+    /// Whether there is a `v` or a `V`.
     pub(super) has_v: bool,
     /// The count of numbers.
     pub(super) numbers: usize,
@@ -62,7 +63,7 @@ impl TagVersion {
         let bare = bare.strip_prefix('V').filter(|_| bare == name).unwrap_or(bare);
         let (numbers, suffix) = bare.split_at(bare.find(['-', '+']).unwrap_or(bare.len()));
         let numbers = read_numbers(numbers)?;
-        // `2024-01-15` is a date, and not the pre-release `01-15` of 2024.
+        // `2024-01-15` is a date, not the pre-release `01-15` of 2024.
         if numbers.len() == 1 && !has_v && !suffix.is_empty() {
             return None;
         }
@@ -85,8 +86,9 @@ impl TagVersion {
         })
     }
 
-    /// Reads the numbers at the start of a tag that [`TagVersion::parse`] does not read, such as `2.0.0.Final`. Returns
-    /// nothing for tags that do not look like a version, and for pre-releases.
+    /// Reads the numbers at the start of a tag that [`TagVersion::parse`] does not read, such as
+    /// `2.0.0.Final`. Returns `None` for tags that do not look like a version, and for
+    /// pre-releases.
     pub(super) fn resembled(name: &str) -> Option<Self> {
         let has_v = name.starts_with(['v', 'V']);
         let bare = name.strip_prefix(['v', 'V']).unwrap_or(name);
@@ -116,12 +118,12 @@ impl TagVersion {
         })
     }
 
-    /// Returns whether it is a pre-release.
+    /// Returns whether the version is a pre-release.
     pub fn is_pre_release(&self) -> bool {
         !self.semver.pre.is_empty()
     }
 
-    /// Returns whether a range contains it.
+    /// Returns whether a range contains the version.
     pub fn is_in(&self, range: &VersionReq) -> bool {
         range.matches(&self.semver)
     }

@@ -1,9 +1,10 @@
-//! Which tags may answer an environment's versions.
+//! Decides which tags may answer an environment's versions.
 //!
-//! A catalog may version its environments separately. For `stacks/eks` the tags are searched in three scopes: those that
-//! begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`, `stacks/eks@1.0.0`), those that begin with its last
-//! component (`eks/1.0.0`, `eks-v1.0.0`, `eks@1.0.0`, and `@org/eks@1.0.0` with any `org`), and plain ones. An earlier
-//! scope goes before a later one.
+//! A catalog may version its environments separately. For `stacks/eks` the tags are searched in
+//! three scopes: those that begin with the path (`stacks/eks/1.0.0`, `stacks/eks-v1.0.0`,
+//! `stacks/eks@1.0.0`), those that begin with its last component (`eks/1.0.0`, `eks-v1.0.0`,
+//! `eks@1.0.0`, and `@org/eks@1.0.0` with any `org`), and plain ones. An earlier scope takes
+//! precedence over a later one.
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashSet, sync::OnceLock};
 
@@ -15,7 +16,7 @@ use super::tag_version::TagVersion;
 /// The number of tags that an error lists.
 const LISTED: usize = 5;
 
-/// The start of the names of packages in an npm scope, as changesets writes them in tags.
+/// The start of package names in an npm scope, as changesets writes them in tags.
 pub(super) const PACKAGE_SCOPE: &str = "@";
 
 /// A tag that is a version.
@@ -29,14 +30,14 @@ pub(super) struct VersionTag<'a> {
 
 /// A group of tags that belong to an environment.
 struct Scope {
-    /// The beginnings of the tags.
+    /// The prefixes of the tags' names.
     prefixes: Vec<String>,
     /// The name between `@org/` and `@1.0.0`.
     package: Option<String>,
 }
 
 impl Scope {
-    /// The scopes of an environment, without the plain one.
+    /// Returns the scopes of an environment, without the plain one.
     fn own(environment: &TreePath) -> Vec<Self> {
         let path = environment.as_str();
         let last = environment.file_name();
@@ -53,7 +54,7 @@ impl Scope {
             .collect()
     }
 
-    /// The scope of tags that are plain versions.
+    /// Returns the scope of tags that are plain versions.
     fn plain() -> Self {
         Self {
             prefixes: vec![String::new()],
@@ -67,12 +68,12 @@ impl Scope {
         all
     }
 
-    /// The names that a tag `name` may have in this scope, except in packages.
+    /// Returns the names that a tag `name` may have in this scope, except in packages.
     fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = String> + 's {
         self.prefixes.iter().map(move |prefix| format!("{prefix}{name}"))
     }
 
-    /// The rest of a tag of this scope.
+    /// Returns the rest of a tag of this scope.
     fn strip<'t>(&self, tag: &'t str) -> Option<&'t str> {
         let prefixed = self
             .prefixes
@@ -87,7 +88,7 @@ impl Scope {
         (!org.is_empty()).then_some(version)
     }
 
-    /// The tags of this scope, each with its name and the rest of it, by name.
+    /// Returns the tags of this scope, sorted by name, each with its name and the rest of it.
     fn tags<'a>(&self, refs: &'a Refs) -> Vec<(&'a str, &'a str, &'a RefEntry)> {
         let mut found = Vec::new();
         for prefix in &self.prefixes {
@@ -107,7 +108,7 @@ impl Scope {
     }
 }
 
-/// The names that the tag of an exact version may have, except in packages.
+/// Returns the names that the tag of an exact version may have, except in packages.
 pub(super) fn exact_names(environment: &TreePath, version: &Version) -> Vec<String> {
     let scopes = Scope::all(environment);
     spellings(version)
@@ -120,7 +121,7 @@ fn spellings(version: &Version) -> [String; 2] {
     [version.to_string(), format!("v{version}")]
 }
 
-/// The names that a tag of exactly this name may have in the scopes, first scope first.
+/// Returns the names that a tag of exactly this name may have in the scopes, first scope first.
 pub(crate) fn named(environment: &TreePath, name: &str) -> Vec<String> {
     Scope::all(environment)
         .iter()
@@ -128,28 +129,29 @@ pub(crate) fn named(environment: &TreePath, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns whether a tag is of exactly this name to an environment.
+/// Returns whether a tag has exactly this name for an environment.
 pub(crate) fn is_named(environment: &TreePath, name: &str, tag: &str) -> bool {
     Scope::all(environment)
         .iter()
         .any(|scope| scope.strip(tag) == Some(name))
 }
 
-/// Returns whether a tag stands for an exact version to an environment.
+/// Returns whether a tag stands for an exact version of an environment.
 pub(crate) fn is_exact(environment: &TreePath, version: &Version, tag: &str) -> bool {
     spellings(version)
         .iter()
         .any(|name| is_named(environment, name, tag))
 }
 
-/// The version that a tag stands for, to an environment: `eks/v1.0.0` is 1.0.0 to `eks` and `stacks/eks`.
+/// Returns the version that a tag stands for in an environment. `eks/v1.0.0` is 1.0.0 for `eks` and
+/// `stacks/eks`.
 pub fn tag_version(environment: &TreePath, tag: &str) -> Option<TagVersion> {
     Scope::all(environment)
         .iter()
         .find_map(|scope| TagVersion::parse(scope.strip(tag)?))
 }
 
-/// A repo's tags. Those that are plain versions are the same for all environments, and are read once.
+/// A repo's tags. Plain versions are the same for all environments and are read once.
 pub(super) struct Tags<'a> {
     pub(super) refs: &'a Refs,
     plain: OnceLock<Vec<VersionTag<'a>>>,
@@ -161,7 +163,7 @@ impl<'a> Tags<'a> {
         Self { refs, plain }
     }
 
-    /// The tags of an exact version, by scope.
+    /// Returns the tags of an exact version, by scope.
     pub(super) fn exact(
         &self,
         environment: &TreePath,
@@ -191,7 +193,7 @@ impl<'a> Tags<'a> {
         Scope::all(environment).into_iter().map(of).collect()
     }
 
-    /// The tag of exactly this name, in the first scope that has it.
+    /// Returns the tag of exactly this name, from the first scope that has it.
     pub(super) fn named(&self, environment: &TreePath, wanted: &str) -> Option<(&'a str, &'a RefEntry)> {
         Scope::all(environment).iter().find_map(|scope| {
             let mut tags = scope.tags(self.refs).into_iter();
@@ -200,7 +202,8 @@ impl<'a> Tags<'a> {
         })
     }
 
-    /// The tags that answer the environment's ranges, by name: those of the first scope that has any.
+    /// Returns the tags that answer the environment's ranges, by name: those of the first scope
+    /// that has any.
     pub(super) fn versions(&self, environment: &TreePath) -> Cow<'_, [VersionTag<'a>]> {
         match self.own(environment) {
             Some((_, own)) => Cow::Owned(own),
@@ -226,7 +229,8 @@ impl<'a> Tags<'a> {
         without_aliases(read.collect())
     }
 
-    /// The highest tag above `chosen` that looks like a version of the range and is not read as one.
+    /// Returns the highest tag above `chosen` that looks like a version in the range but is not
+    /// read as one.
     pub(super) fn not_read(
         &self,
         environment: &TreePath,
@@ -247,8 +251,9 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// The tags without those that move along with others: `v1` and `v1.2` beside `v1.2.3`. A single number without a `v`
-/// is a version only where no tag has more numbers: beside `1.2.3`, the tag `20240115` is a date.
+/// Returns the tags without those that move along with others, such as `v1` and `v1.2` beside
+/// `v1.2.3`. A single number without a `v` is a version only if no tag has more numbers: beside
+/// `1.2.3`, the tag `20240115` is a date.
 fn without_aliases(mut tags: Vec<VersionTag<'_>>) -> Vec<VersionTag<'_>> {
     if tags.iter().all(|tag| tag.version.spelling.numbers >= 3) {
         return tags;
@@ -274,7 +279,8 @@ fn without_aliases(mut tags: Vec<VersionTag<'_>>) -> Vec<VersionTag<'_>> {
     tags
 }
 
-/// The newest tag that stands for a version to an environment; pre-releases only when they are asked for.
+/// Returns the newest tag that stands for a version of an environment. Pre-releases count only if
+/// `pre_releases` is set.
 pub(super) fn newest(environment: &TreePath, tags: &Tags<'_>, pre_releases: bool) -> Option<String> {
     let found = tags.versions(environment);
     let fits = found
@@ -284,7 +290,8 @@ pub(super) fn newest(environment: &TreePath, tags: &Tags<'_>, pre_releases: bool
         .map(|tag| tag.name.to_owned())
 }
 
-/// The tags nearest to an exact version, nearest first; of other majors only when its own has none.
+/// Returns the tags nearest to an exact version, nearest first. Other majors are included only if
+/// the version's own major has no tags.
 pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) -> Vec<String> {
     let mut found = tags.versions(environment).into_owned();
     if found.is_empty() {
@@ -292,7 +299,7 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) ->
     }
     found.sort_by_key(|tag| {
         let v = &tag.version.semver;
-        // Below another major, its highest minor is the nearest; above, its lowest.
+        // In a lower major, the highest minor is the nearest; in a higher one, the lowest.
         let beside = |order: Ordering, wanted| match order {
             Ordering::Less => u64::MAX,
             Ordering::Equal => wanted,
@@ -322,8 +329,8 @@ pub(super) fn near(environment: &TreePath, wanted: &Version, tags: &Tags<'_>) ->
     found.into_iter().map(|tag| tag.name.to_owned()).collect()
 }
 
-/// The tag that has the name of a partial version but for its `v`; then those that it is the beginning of (`1.0` of
-/// `1.0.3`), else the highest.
+/// Returns the tag that differs from a partial version only in its `v`, followed by the tags that
+/// the version begins (`1.0` begins `1.0.3`), or by the highest tags if there are none.
 pub(super) fn beginning_with(environment: &TreePath, partial: &str, tags: &Tags<'_>) -> Vec<String> {
     let found = tags.versions(environment).into_owned();
     if found.is_empty() {
@@ -348,7 +355,7 @@ pub(super) fn beginning_with(environment: &TreePath, partial: &str, tags: &Tags<
     near
 }
 
-/// The names of the highest of them, highest first.
+/// Returns the names of the highest tags, highest first.
 pub(super) fn highest(mut tags: Vec<VersionTag<'_>>) -> Vec<String> {
     tags.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.name.cmp(b.name)));
     tags.into_iter()
@@ -357,7 +364,7 @@ pub(super) fn highest(mut tags: Vec<VersionTag<'_>>) -> Vec<String> {
         .collect()
 }
 
-/// The nearest tags of a repo whose tags are not versions.
+/// Returns the nearest tags of a repo whose tags are not versions.
 pub(super) fn anything_like(wanted: &str, refs: &Refs) -> Vec<String> {
     let like = nearest(wanted, refs.tags().map(|(name, _)| name), LISTED);
     let found: Vec<&str> = if like.is_empty() {

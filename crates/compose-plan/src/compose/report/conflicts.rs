@@ -1,4 +1,4 @@
-//! Conflicts one by one, as diagnostics with a place.
+//! Lists conflicts one by one, as diagnostics with a place.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::{
     layer::{Origin, Source},
 };
 
-/// Every conflict; those between the same sources stand together. Each has its parties, its remedies, and as its place
-/// the entry of the highest source that is a party to it.
+/// Returns every conflict, with those between the same sources next to each other. Each diagnostic
+/// names its parties and remedies; its place is the entry of the highest source that is a party.
 pub fn conflicts(composition: &Composition, sources: &[Source]) -> Vec<Diagnostic> {
     let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
     for conflict in &composition.conflicts {

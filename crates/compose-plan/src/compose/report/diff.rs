@@ -1,4 +1,4 @@
-//! What composing changed, as unified diffs.
+//! Shows what composing changed, as unified diffs.
 
 use compose_model::{StyledText, styled, text::is_unprintable};
 use similar::{ChangeTag, TextDiff};
@@ -12,7 +12,8 @@ use crate::{
     layer::{ContentsError, Origin, Source},
 };
 
-/// For larger texts only the fact that they differ is reported, because nobody reads such a diff.
+/// The size in bytes above which only the fact that texts differ is reported. Nobody reads larger
+/// diffs.
 const LARGEST: usize = 1 << 20;
 
 /// The change of one contribution to one file.
@@ -29,16 +30,17 @@ pub struct FileDiff {
 pub struct Side<'a> {
     /// The path, for the header.
     pub path: &'a str,
-    /// Whose it is, in words.
+    /// The owner of the file, in words.
     pub whose: &'a str,
-    /// The file.
+    /// The content of the file.
     pub bytes: &'a [u8],
 }
 
-/// The diffs of every merged and every overridden file.
+/// Returns the diffs of every merged and every overridden file.
 ///
-/// Of a merged file: the user's own, or where they have none the lowest layer's, against the result. Of an overridden
-/// file: what each lower layer has against the one that wins.
+/// For a merged file, the diff compares the user's own file with the result, or the lowest layer's
+/// file if the user has none. For an overridden file, the diffs compare each lower layer's file
+/// with the one that wins.
 pub fn diffs(
     composition: &Composition,
     sources: &[Source],
@@ -74,7 +76,7 @@ pub fn diffs(
     Ok(all)
 }
 
-/// The contributions that the result is compared with.
+/// Returns the contributions that the result is compared with.
 fn compared(file: &ComposedFile) -> &[Provenance] {
     let own = file.from.iter().position(|from| from.origin == Origin::Local);
     match (file.action, own) {
@@ -94,8 +96,8 @@ fn who(from: &Provenance, sources: &[Source]) -> String {
     }
 }
 
-/// A unified diff, or `None` where both sides have the same bytes. Files that are no text, or too long for a reader,
-/// are reported to differ in one line, as `diff` does.
+/// Returns a unified diff, or `None` if both sides have the same bytes. Files that are not text, or
+/// too long for a reader, are reported to differ in one line, as `diff` does.
 pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<StyledText> {
     if old.bytes == new.bytes {
         return None;
@@ -105,7 +107,8 @@ pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<StyledText> {
     let (Some(before), Some(after)) = texts else {
         return Some(format!("Files {} and {} differ\n", header(old), header(new)).into());
     };
-    // Only `\n` ends a line: a lone `\r` is a character like any other.
+    // Only `
+    // ` ends a line; a lone `\r` is a character like any other.
     let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
     let (before, after) = (lines(before), lines(after));
     let diff = TextDiff::configure()
@@ -139,7 +142,8 @@ fn readable(bytes: &[u8]) -> Option<&str> {
     (bytes.len() <= LARGEST && !text.contains('\0')).then_some(text)
 }
 
-/// Escapes what a terminal would obey; tabs and line ends (`\r\n` too) are text.
+/// Escapes characters that a terminal would interpret. Tabs and line ends (including `\r
+/// `) count as text.
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

@@ -1,4 +1,5 @@
-//! The composition as a picture: sources with their nesting, layers with what each decides, deployments in order.
+//! Draws the composition: sources with their nesting, layers with what each decides, deployments in
+//! order.
 
 use compose_model::text;
 
@@ -10,13 +11,13 @@ use crate::{
     layer::{Origin, Source, SourceId},
 };
 
-/// A box: its name in the picture's text, and its lines.
+/// A box, with its name in the source text of the picture and its lines.
 struct Node {
     id: String,
     lines: Vec<String>,
 }
 
-/// An arrow, from what comes first to what comes of it.
+/// An arrow from one box to the box that follows from it.
 struct Edge {
     from: String,
     to: String,
@@ -30,7 +31,8 @@ struct Graph {
     edges: Vec<Edge>,
 }
 
-/// For Mermaid, which GitHub shows in Markdown; `sources` are those of the layers that were composed.
+/// Returns the picture in Mermaid, which GitHub renders in Markdown. `sources` holds the sources of
+/// the composed layers.
 pub fn mermaid(composition: &Composition, sources: &[Source]) -> String {
     let graph = graph(composition, sources);
     let mut out = String::from("flowchart LR\n");
@@ -60,7 +62,7 @@ pub fn mermaid(composition: &Composition, sources: &[Source]) -> String {
     out
 }
 
-/// For Graphviz; `sources` are those of the layers that were composed.
+/// Returns the picture for Graphviz. `sources` holds the sources of the composed layers.
 pub fn dot(composition: &Composition, sources: &[Source]) -> String {
     let graph = graph(composition, sources);
     let mut out = String::from("digraph composition {\n  rankdir=LR;\n  node [shape=box];\n");
@@ -145,7 +147,8 @@ fn graph(composition: &Composition, sources: &[Source]) -> Graph {
     graph
 }
 
-/// The place in the stack, what the source decides, and how its deployments are called.
+/// Describes the layer's place in the stack, what the source decides, and how its deployments are
+/// called.
 fn layer(composition: &Composition, source: &Source, id: SourceId) -> String {
     let decides = |file: &&crate::compose::ComposedFile| {
         file.write != Write::Local
@@ -167,7 +170,8 @@ fn layer(composition: &Composition, source: &Source, id: SourceId) -> String {
     format!("layer {}: {files}{renamed}", id.0 + 1)
 }
 
-/// Mermaid's own entities, for all that it or HTML could take for more than text.
+/// Replaces everything that Mermaid or HTML could take for more than text by Mermaid's own
+/// entities.
 fn entities(label: &str) -> String {
     let mut out = String::new();
     for c in text::escape(label, 200).chars() {
@@ -180,7 +184,7 @@ fn entities(label: &str) -> String {
     out
 }
 
-/// The inside of a string in double quotes.
+/// Returns the inside of a string in double quotes.
 fn quoted(label: &str) -> String {
     text::escape(label, 200)
         .replace('\\', "\\\\")

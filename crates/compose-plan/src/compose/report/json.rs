@@ -1,7 +1,9 @@
-//! `plan --format json` and the manifest for hooks. Section 10 of the design names the fields.
+//! The output of `plan --format json` and the manifest for hooks. Section 10 of the design names
+//! the fields.
 //!
-//! Paths of files are relative to the environment they stand in, `../` for what stands beside it; the same holds for
-//! `from` and the source's own environment. Names that a remote chose are escaped.
+//! File paths are relative to the environment that contains them, with `../` for files beside it.
+//! The same holds for `from` and the source's own environment. Names that a remote chose are
+//! escaped.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -16,7 +18,7 @@ use crate::{
     layer::{Origin, Source, SourceId},
 };
 
-/// What `plan --format json` prints.
+/// The output of `plan --format json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan<'a> {
     /// The local environment.
@@ -25,15 +27,15 @@ pub struct Plan<'a> {
     pub sources: Vec<PlanSource>,
     /// Every composed file, sorted by its path in the operations repo.
     pub files: PlanFiles<'a>,
-    /// What the pipeline will run, in order.
+    /// The deployments that the pipeline will run, in order.
     pub deployments: Vec<PlanDeployment<'a>>,
     /// Every reason not to deploy.
     pub conflicts: PlanConflicts<'a>,
-    /// What a reader should know of.
+    /// The warnings for the reader.
     pub warnings: Vec<PlanWarning>,
 }
 
-/// What `$BITOPS_COMPOSE_MANIFEST` names.
+/// The manifest that `$BITOPS_COMPOSE_MANIFEST` names.
 #[derive(Clone, Debug, Serialize)]
 pub struct Manifest<'a> {
     /// The version of this format.
@@ -44,7 +46,7 @@ pub struct Manifest<'a> {
     pub sources: Vec<PlanSource>,
     /// Every composed file, as in [`Plan::files`].
     pub files: PlanFiles<'a>,
-    /// What the pipeline will run, in order.
+    /// The deployments that the pipeline will run, in order.
     pub deployments: Vec<PlanDeployment<'a>>,
 }
 
@@ -55,7 +57,7 @@ pub struct PlanSource {
     pub repo: String,
     /// Its environment.
     pub environment: String,
-    /// The `version` or `ref` that was asked for.
+    /// The requested `version` or `ref`.
     pub requested: String,
     /// The tag or branch it resolved to.
     pub resolved: String,
@@ -63,19 +65,20 @@ pub struct PlanSource {
     pub commit: String,
     /// The environment's tree.
     pub tree: String,
-    /// The sources whose own configs led here, outermost first.
+    /// The sources whose own configs led to this one, outermost first.
     pub via: Vec<PlanVia>,
-    /// What it has and its entry leaves out; absent when there is nothing, and in the manifest.
+    /// The files that the source has and its entry leaves out. Absent in the manifest, and when
+    /// there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<PlanLeftOut>,
 }
 
-/// A file that takes no part.
+/// A file that is left out of the composition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanLeftOut {
-    /// Where it stands in the source, relative to its environment.
+    /// The file's path in the source, relative to its environment.
     pub path: String,
-    /// The key of the source's entry that says so: `include`, `exclude` or `hooks`.
+    /// The key of the source's entry that leaves the file out: `include`, `exclude` or `hooks`.
     pub by: &'static str,
 }
 
@@ -88,7 +91,8 @@ pub struct PlanVia {
     pub environment: String,
 }
 
-/// All composed files: a list of [`PlanFile`], each made when it is written. There may be many thousands.
+/// All composed files: a list of [`PlanFile`]. Each item is made when it is written, because there
+/// may be many thousands.
 #[derive(Clone, Debug)]
 pub struct PlanFiles<'a> {
     reader: Reader<'a>,
@@ -99,16 +103,18 @@ pub struct PlanFiles<'a> {
 /// A composed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanFile<'a> {
-    /// Relative to the environment.
+    /// The path, relative to the environment.
     pub path: Cow<'a, str>,
-    /// How it came to be.
+    /// How the file was composed.
     pub action: &'static str,
-    /// Who contributed, lowest first; the last one decides.
+    /// The contributors, lowest first; the last one decides.
     pub from: Vec<PlanFrom<'a>>,
-    /// What was lost on the way, or why it was not merged; absent when there is nothing to say.
+    /// What was lost in the merge, or why the file was not merged. Absent when there is nothing to
+    /// report.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub notes: &'a [String],
-    /// `plan --diff`: unified diffs of a merged or overridden file; absent where nobody asked, or nothing differs.
+    /// The unified diffs of a merged or overridden file, for `plan --diff`. Absent when no diff was
+    /// requested, or when nothing differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diffs: Option<&'a [String]>,
 }
@@ -116,13 +122,13 @@ pub struct PlanFile<'a> {
 /// A contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanFrom<'a> {
-    /// The source's repo; `null`: the operations repo itself.
+    /// The source's repo; `null` for the operations repo itself.
     pub repo: Option<&'a str>,
     /// The environment in that repo.
     pub environment: &'a str,
-    /// The source's commit; `null`: the operations repo itself.
+    /// The source's commit; `null` for the operations repo itself.
     pub commit: Option<&'a str>,
-    /// Relative to that environment.
+    /// The path, relative to that environment.
     pub path: Cow<'a, str>,
 }
 
@@ -135,7 +141,7 @@ pub struct PlanDeployment<'a> {
     pub plugin: &'a str,
 }
 
-/// All conflicts: a list of [`PlanConflict`], each made when it is written.
+/// All conflicts: a list of [`PlanConflict`]. Each item is made when it is written.
 #[derive(Clone, Debug)]
 pub struct PlanConflicts<'a> {
     reader: Reader<'a>,
@@ -145,7 +151,7 @@ pub struct PlanConflicts<'a> {
 /// A reason not to deploy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanConflict<'a> {
-    /// Relative to the environment.
+    /// The path, relative to the environment.
     pub path: Cow<'a, str>,
     /// `content`, `mode`, `key`, `defined-twice`, `file-against-directory`, `name-collision`, `plugin`,
     /// `deployments-unknown`, `config`, `shared-inside` or `name`.
@@ -153,21 +159,21 @@ pub struct PlanConflict<'a> {
     /// The key path of a `key` conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// One sentence.
+    /// The message, in one sentence.
     pub message: String,
-    /// Who disagrees, lowest first.
+    /// The contributors that disagree, lowest first.
     pub between: Vec<PlanParty<'a>>,
-    /// What to do about it: any one of these.
+    /// The remedies, any one of which resolves the conflict.
     pub remedies: &'a [String],
 }
 
 /// One side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanParty<'a> {
-    /// Who and which file.
+    /// The contributor and its file.
     #[serde(flatten)]
     pub from: PlanFrom<'a>,
-    /// Line in that file, from 1.
+    /// The line in that file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
 }
@@ -175,20 +181,20 @@ pub struct PlanParty<'a> {
 /// A warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanWarning {
-    /// One sentence.
+    /// The message, in one sentence.
     pub message: String,
-    /// What to do about it.
+    /// The remedy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The file it is about.
+    /// The file that the warning is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The line in it, from 1.
+    /// The line in that file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
 }
 
-/// The plan; `sources` are those of the layers that were composed.
+/// Returns the plan. `sources` holds the sources of the composed layers.
 pub fn plan<'a>(composition: &'a Composition, sources: &'a [Source]) -> Plan<'a> {
     let reader = Reader::new(&composition.environment, sources);
     Plan {
@@ -205,14 +211,14 @@ pub fn plan<'a>(composition: &'a Composition, sources: &'a [Source]) -> Plan<'a>
 }
 
 impl Plan<'_> {
-    /// The same plan with diffs of its files, by their paths as the plan shows them.
+    /// Adds the diffs of the plan's files, keyed by their paths as the plan shows them.
     pub fn with_diffs(mut self, diffs: BTreeMap<String, Vec<String>>) -> Self {
         self.files.diffs = diffs;
         self
     }
 }
 
-/// The manifest; `sources` are those of the layers that were composed.
+/// Returns the manifest. `sources` holds the sources of the composed layers.
 pub fn manifest<'a>(composition: &'a Composition, sources: &'a [Source]) -> Manifest<'a> {
     let reader = Reader::new(&composition.environment, sources);
     Manifest {
@@ -254,7 +260,7 @@ impl Serialize for PlanConflicts<'_> {
 }
 
 impl Action {
-    /// The word for it in reports.
+    /// Returns the word for this action in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Action::Add => "add",
@@ -270,7 +276,7 @@ impl Action {
 struct Reader<'a> {
     environment: &'a TreePath,
     sources: &'a [Source],
-    /// What the files of each source have in common, which is made once.
+    /// The fields that the files of each source share, made once.
     common: Vec<Common>,
 }
 

@@ -1,7 +1,7 @@
-//! The plan for the page of a CI run.
+//! Renders the plan for the page of a CI run.
 //!
-//! All that is not this file's own text goes through [`code`] or [`plain`]: names come from remotes, and the page renders
-//! Markdown and HTML.
+//! All text that is not this file's own goes through [`code`] or [`plain`], because names come from
+//! remotes and the page renders Markdown and HTML.
 
 use compose_model::{filter::is_hook, text};
 
@@ -11,12 +11,12 @@ use crate::{
     layer::{Origin, Source, SourceId},
 };
 
-/// Lines of one list; the rest is counted. A page has room for a mebibyte.
+/// The number of lines in one list; further lines are only counted. A page has room for a mebibyte.
 const MOST: usize = 200;
-/// Sources and deployments in one picture; GitHub draws no larger ones.
+/// The number of sources and deployments in one picture. GitHub does not draw larger ones.
 const MOST_DRAWN: usize = 100;
 
-/// What a page shows.
+/// The content of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
     /// The composition, which may have conflicts.
@@ -26,7 +26,8 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Sources with versions and commits, hooks, changes, conflicts and warnings, the picture.
+    /// Renders sources with versions and commits, hooks, changes, conflicts and warnings, and the
+    /// picture.
     pub fn render(&self) -> String {
         let written = self.written().count();
         let mut out = format!(
@@ -142,7 +143,7 @@ impl Page<'_> {
         code(&file.path.relative_to(&self.composition.environment))
     }
 
-    /// Whose it is, where that is one.
+    /// Names the owners of a file: all of them if the file is merged, else the one that decides.
     fn from(&self, file: &ComposedFile) -> String {
         let mut names: Vec<String> = Vec::new();
         for from in &file.from {
@@ -185,12 +186,14 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// A name, in the page's fixed-width letters, in which GitHub looks for no mentions and no links.
+/// Formats a name in the page's fixed-width letters, in which GitHub does not look for mentions or
+/// links.
 pub fn code(name: &str) -> String {
     format!("<code>{}</code>", plain(&text::escape(name, 200)))
 }
 
-/// A sentence. Whatever Markdown, HTML or a table could take for more than text is an entity: those are text in the end.
+/// Formats a sentence. Everything that Markdown, HTML or a table could take for more than text is
+/// replaced by an entity, which always renders as text.
 pub fn plain(sentence: &str) -> String {
     let mut out = String::with_capacity(sentence.len());
     for c in text::escape(sentence, 2000).chars() {
@@ -203,8 +206,8 @@ pub fn plain(sentence: &str) -> String {
     out
 }
 
-/// Reverses [`plain`] in a page. Returns the text and, for each byte of it and for its end, the place
-/// in the page.
+/// Reverses [`plain`] in a page. Returns the text and, for each byte of it and for its end, the
+/// place in the page.
 pub fn unescape(page: &str) -> (String, Vec<usize>) {
     let (mut text, mut places) = (String::with_capacity(page.len()), Vec::new());
     let mut rest = page;

@@ -1,4 +1,4 @@
-//! The plan for people: what each layer does, at a glance.
+//! Formats the plan for people: what each layer does, at a glance.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,16 @@ use crate::{
     layer::{Origin, Source, SourceId},
 };
 
-/// Lines of one kind under one source; the rest is counted, and is in the JSON.
+/// The number of lines of one kind under one source. Further lines are only counted; the JSON has
+/// them all.
 const MOST: usize = 20;
 
-/// The whole plan; `sources` are those of the layers that were composed.
+/// Returns the whole plan. `sources` holds the sources of the composed layers.
 pub fn plan(composition: &Composition, sources: &[Source]) -> StyledText {
     plan_with(composition, sources, None)
 }
 
-/// As [`plan()`], with a line below the deployments, if there are any.
+/// Returns the plan as [`plan()`] does, with a line below the deployments if there are any.
 pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> StyledText {
     let reader = Reader { composition, sources };
     let mut out = StyledText::new();
@@ -59,7 +60,8 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
     out
 }
 
-/// The sources alone, one a line: environment, version with its commit, repo, what was asked for, locked or not.
+/// Lists the sources alone, one per line: environment, version with its commit, repo, request, and
+/// whether it is locked.
 pub fn sources(sources: &[Source]) -> String {
     let line = |source: &Source| {
         format!(
@@ -126,7 +128,7 @@ enum Depth {
 }
 
 impl Line {
-    /// A line at the first level.
+    /// Makes a line at the first level.
     fn top(style: Style, text: impl Into<String>) -> Self {
         Self {
             depth: Depth::Top,
@@ -135,7 +137,7 @@ impl Line {
         }
     }
 
-    /// A line at the second level.
+    /// Makes a line at the second level.
     fn below(text: impl Into<String>) -> Self {
         Self {
             depth: Depth::Below,
@@ -275,7 +277,7 @@ impl Reader<'_> {
         lines
     }
 
-    /// Files that only a source has, by directory.
+    /// Lists the files that only one source has, by directory.
     fn added<'f>(&self, lines: &mut Lines, files: impl Iterator<Item = &'f ComposedFile>) {
         let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
         let mut count = 0;
@@ -300,7 +302,7 @@ impl Reader<'_> {
         capped(lines, entries);
     }
 
-    /// What the source has and its entry leaves out, by directory and key.
+    /// Lists the files that the source has and its entry leaves out, by directory and key.
     fn left_out(&self, lines: &mut Lines, id: SourceId) {
         let environment = &self.sources[id.0].environment;
         let mut places: BTreeMap<(String, &str), (usize, String)> = BTreeMap::new();
@@ -350,7 +352,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Who else has it.
+    /// Names the other contributors of a file.
     fn others(&self, file: &ComposedFile) -> String {
         let below = &file.from[..file.from.len() - 1];
         let mut names: Vec<String> = below
@@ -389,7 +391,7 @@ impl Reader<'_> {
         lines
     }
 
-    /// What merges lost.
+    /// Lists what merges lost.
     fn notes(&self) -> Vec<String> {
         let notes_of = |file: &ComposedFile| {
             let path = self.relative(&file.path);
@@ -410,7 +412,8 @@ impl Reader<'_> {
     }
 }
 
-/// The top directory of a path, after any `../`; the path itself where it is in none.
+/// Returns the top directory of a path, after any `../`, or the path itself if it is not in a
+/// directory.
 fn directory(path: &str) -> String {
     let depth = path.split('/').take_while(|part| *part == "..").count();
     let top: Vec<&str> = path.splitn(depth + 2, '/').collect();
@@ -454,7 +457,7 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// Lines as a tree of two levels.
+/// Writes lines as a tree of two levels.
 fn tree(out: &mut StyledText, lines: &[Line]) {
     for (index, line) in lines.iter().enumerate() {
         let rest = &lines[index + 1..];
