@@ -16,8 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///     version: 1.0.0
 ///
 /// In the image `bitops-compose deploy` is the entrypoint: it fetches the sources, composes
-/// them with the local environment beside the mount, and becomes the BitOps pipeline.
-/// Everything else is for people and CI.
+/// them with the local environment beside the mount, and starts the BitOps pipeline.
+/// All other commands are for people and CI.
 #[derive(Debug, Parser)]
 #[command(verbatim_doc_comment, name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
 #[command(
@@ -32,10 +32,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compose, then become the BitOps pipeline (the image's entrypoint)
+    /// Compose, then start the BitOps pipeline (the image's entrypoint)
     ///
-    /// Arguments go to the pipeline untouched, unless the first one is a command of bitops-compose (`plan`), `sh`, `bash` or the
-    /// absolute path of a program: that is run instead. With nothing to compose the pipeline is started at once.
+    /// Arguments go to the pipeline unchanged, unless the first one is a command of bitops-compose (`plan`), `sh`, `bash` or the
+    /// absolute path of a program, which is run instead. If there is nothing to compose, the pipeline starts immediately.
     /// Environment variables (BITOPS_COMPOSE, BITOPS_COMPOSE_LOCKED, BITOPS_COMPOSE_OFFLINE, …) are in the README.
     #[command(disable_help_flag = true)]
     Deploy {
@@ -45,36 +45,36 @@ pub(crate) enum Command {
     },
     /// Show what would be composed, and from where
     ///
-    /// Conflicts are part of the plan; with any of them the exit code is 65.
+    /// Conflicts are part of the plan; if there are any, the exit code is 65.
     Plan(Plan),
-    /// Tell where a file came from, or a key of it
+    /// Explain where a file, or a key of it, comes from
     ///
-    /// Every layer that has the file is told, lowest first, with who wins and why; of a merged file every key with its
-    /// place. For a path in conflict: who disagrees, and what each remedy would change.
+    /// Lists every layer that has the file, lowest first, with the one that wins and why; for a merged file, every key with
+    /// its place. For a path in conflict, shows who disagrees and what each remedy would change.
     Explain(Explain),
     /// Write the composition as real files
     ///
-    /// The result runs in BitOps without bitops-compose: the environment's config names no sources any more, and its
+    /// The result runs in BitOps without bitops-compose: the environment's config no longer names sources, and its
     /// lock file is left out. Symlinks of your own become what they point to. Other environments are not copied.
     ///
-    /// A file that is there already is never written over without --force, unless it holds the same bytes: all such
-    /// files are told at once, and nothing is written. To leave bitops-compose behind, run it in the operations repo
+    /// An existing file is never overwritten without --force, unless it holds the same bytes: all such files are
+    /// reported together, and nothing is written. To stop using bitops-compose, run it in the operations repo
     /// with `--output . --force`, look at `git diff`, and commit.
     Vendor(Vendor),
-    /// Look after the cache of fetched objects
+    /// Manage the cache of fetched objects
     ///
-    /// Everything in it can be fetched again. It is safe to use beside running deployments: what they read stays.
+    /// Everything in the cache can be fetched again. It is safe to use during deployments: what they read stays.
     Cache(Cache),
-    /// Check the environment's config without any network
+    /// Check the environment's config without using the network
     Check(Target),
-    /// Write the lock: the commits that the environment's sources stand for now
+    /// Write the lock: the commits that the environment's sources resolve to now
     ///
     /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit
     /// the file; `update` and `outdated` work with it.
     Lock(Lock),
-    /// Bring locked sources up to date, or show what that would change
+    /// Update locked sources, or show what an update would change
     Update(Update),
-    /// Compare the lock with what its repos have now
+    /// Compare the lock with the current state of its repos
     Outdated(Outdated),
     /// Print the JSON Schema of `default-environments`, for editors
     Schema(Unused),
@@ -85,12 +85,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         unused: Unused,
     },
-    /// Parts of building an image
+    /// Build steps of an image
     #[command(hide = true, subcommand)]
     Image(Image),
 }
 
-/// What every command takes, for scripts that give all of them the same, and what is of no use to this one.
+/// The arguments that every command accepts, for scripts that pass the same ones to all; this command does not use them.
 #[derive(Debug, Args)]
 pub(crate) struct Unused {
     /// The environment
@@ -119,12 +119,12 @@ pub(crate) enum Image {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Show unified diffs instead: of each merged file, your own (or the lowest layer's) against the result; of each
-    /// overridden file, what each lower layer has against what wins. With `--format json` each file of the plan gets
+    /// Show unified diffs instead: for each merged file, your own (or the lowest layer's) against the result; for each
+    /// overridden file, each lower layer's against the one that wins. With `--format json` each file of the plan gets
     /// a `diffs`
     #[arg(long, conflicts_with = "graph")]
     pub(crate) diff: bool,
-    /// Show a picture's source instead: sources with their nesting, layers, deployments in order
+    /// Show the source of a graph instead: sources with their nesting, layers, deployments in order
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     pub(crate) graph: Option<Graph>,
 }
@@ -140,7 +140,7 @@ pub(crate) enum Graph {
 /// `explain`
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The file, relative to the environment (`../` for what stands beside it) or to the operations repo; a key of it
+    /// The file, relative to the environment (`../` for files beside it) or to the operations repo; a key of it
     /// after a colon: helm/grafana/values.yaml:image.tag
     #[arg(value_name = "PATH[:KEY]")]
     pub(crate) question: String,
@@ -156,7 +156,7 @@ pub(crate) struct Vendor {
     /// The operations repo to write: DIR/ENVIRONMENT, and shared directories beside it
     #[arg(long, value_name = "DIR", default_value = "vendored")]
     pub(crate) output: PathBuf,
-    /// Write over files that are there
+    /// Overwrite existing files
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -169,33 +169,33 @@ pub(crate) struct Cache {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
-    /// The operations repo, which every command takes: there is one cache for all
+    /// The operations repo, which every command accepts; the cache is the same for all
     #[arg(long, value_name = "DIR", global = true, hide = true)]
     ops_repo: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheAct {
-    /// Print where it is
+    /// Print the cache's directory
     Dir(AnyEnvironment),
-    /// List its repos, with their size and when they were last used
+    /// List the cached repos with their size and last use
     List(AnyEnvironment),
-    /// Remove repos that are not used any more
+    /// Remove repos that are no longer used
     Prune {
-        /// Remove what was not used for so long: 12h, 30d, 8w [default: 30d, unless --max-size is given]
+        /// Remove repos that were not used for this long: 12h, 30d, 8w [default: 30d, unless --max-size is given]
         #[arg(long, value_name = "TIME", value_parser = values::time)]
         unused_for: Option<std::time::Duration>,
-        /// Of the rest, remove what was unused for the longest until the cache is no larger: 500MB, 2GiB
+        /// Remove the least recently used repos until the cache is at most this large: 500MB, 2GiB
         #[arg(long, value_name = "SIZE", value_parser = values::size)]
         max_size: Option<u64>,
         #[command(flatten)]
         environment: AnyEnvironment,
     },
-    /// Remove all of it
+    /// Remove the whole cache
     Clear(AnyEnvironment),
 }
 
-/// The environment, which every command takes: there is one cache for all.
+/// The environment, which every command accepts; the cache is the same for all.
 #[derive(Debug, Args)]
 pub(crate) struct AnyEnvironment {
     /// The environment
@@ -221,8 +221,8 @@ pub(crate) struct Target {
 /// Which image's deployments count.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ImageConfig {
-    /// The BitOps image's own bitops.config.yaml, whose deployments run where no list says otherwise [default: in the
-    /// image its own, elsewhere that of BitOps' omnibus image]
+    /// The BitOps image's own bitops.config.yaml, whose deployments run if no config lists any [default: in the image
+    /// its own, elsewhere that of BitOps' omnibus image]
     #[arg(long = "image-config", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
@@ -231,18 +231,18 @@ pub(crate) struct ImageConfig {
 pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Lock tags that point elsewhere than when they were locked
+    /// Accept tags that moved since they were locked
     #[arg(long)]
     pub(crate) accept_moved: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// The environment [default: $BITOPS_ENVIRONMENT]; then what to update: names or URLs of repos, or environments of theirs
-    /// [default: everything]
+    /// The environment [default: $BITOPS_ENVIRONMENT], then the sources to update: names or URLs of repos, or their
+    /// environments [default: all]
     #[arg(value_name = "ENVIRONMENT|SOURCE")]
     pub(crate) sources: Vec<String>,
-    /// The environment, where all else that is named is a source
+    /// The environment; all other names are then sources
     #[arg(long, short, value_name = "ENVIRONMENT")]
     pub(crate) environment: Option<String>,
     /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
@@ -250,10 +250,10 @@ pub(crate) struct Update {
     pub(crate) ops_repo: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) image: ImageConfig,
-    /// Write nothing: show what would change in the composed files
+    /// Show what would change in the composed files, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Lock tags that point elsewhere than when they were locked
+    /// Accept tags that moved since they were locked
     #[arg(long)]
     pub(crate) accept_moved: bool,
     /// How the result is printed
@@ -287,7 +287,7 @@ pub(crate) enum UpdateFormat {
 pub(crate) struct Outdated {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// End with code 1 when something is outdated, moved or deleted, for CI
+    /// Exit with code 1 if anything is outdated, moved or deleted, for CI
     #[arg(long)]
     pub(crate) check: bool,
 }
