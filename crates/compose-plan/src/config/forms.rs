@@ -38,8 +38,9 @@ impl Form {
         types: &["string"],
         pattern: Some(concat!(
             "^(?:",
-            // https://host:port/path
-            r"https?://(?:[A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/+[^/?#-][^?#]*",
+            // https://user@host:port/path
+            r"https?://(?:[A-Za-z0-9._~%+][A-Za-z0-9._~%+-]*@)?",
+            r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/+[^/?#-][^?#]*",
             // ssh://user@host:port/path
             r"|ssh://(?:[A-Za-z0-9._~%+][A-Za-z0-9._~%+-]*@)?",
             r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/+[^/?#-][^?#]*",

@@ -306,7 +306,7 @@ fn refs_that_git_or_we_cannot_take() {
 fn no_report_can_show_a_secret() {
     for url in [
         "https://u:s3cr3t@host/r",
-        "https://s3cr3t@host/r",
+        "https://ghp_s3cr3t@host/r",
         "https://u:s3/cr3t@host/r",
         "ssh://u:s3cr3t@host/r",
     ] {
