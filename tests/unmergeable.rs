@@ -127,7 +127,7 @@ fn encrypted_files_and_other_objects_are_never_mixed() {
     // A pipeline that starts no tool may end, and remove its copy, before the parent has looked at it, which is a warning.
     world
         .context
-        .file("dev/terraform/main.tf", "# a deployment\n")
+        .file("dev/terraform/bitops.config.yaml", "terraform: {}\n")
         .file("dev/secrets.yaml", &own)
         .file("dev/map.yaml", &other);
     let run = deploy(&world, &entries[..1], 0);
