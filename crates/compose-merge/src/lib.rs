@@ -27,7 +27,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `class` | which paths are merged, and how: one table |
-//! | `identity` | which documents are taken as a whole wherever they are: encrypted ones, other objects |
+//! | `identity`, `whole_document` | which documents are taken as a whole wherever they are: encrypted ones, other objects |
 //! | `merger`, `precedence` | what a merger is given and returns; which of several contributions count for a key |
 //! | `refusal` | why a text is not merged, and where: all messages of this crate |
 //! | `tree`, `value` | a file as nodes with their bytes, and what they load to |
@@ -60,12 +60,13 @@ mod tfvars;
 mod tree;
 mod value;
 mod variables;
+mod whole_document;
 mod yaml;
 
 pub use class::{Class, Row, TABLE, class};
 pub use definitions::{Definition, Duplicate, definitions, duplicates};
 pub use document::{Json, TfvarsJson, Yaml};
-pub use identity::{WHOLE_DOCUMENTS, WholeDocument, WholeRow};
+pub use identity::{WHOLE_DOCUMENTS, WholeRow};
 pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
@@ -75,6 +76,7 @@ pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformPro
 pub use terraform::{DefinitionKind, DefinitionsFile, Dialect, Syntax, VariablesStep};
 pub use tfvars::Tfvars;
 pub use variables::{Assignment, assignments, without};
+pub use whole_document::WholeDocument;
 
 #[cfg(test)]
 mod tests {

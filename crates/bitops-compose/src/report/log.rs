@@ -6,107 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, env};
-use compose_yaml::{Kind, Scalar, Tree};
+use compose_model::env;
 use tracing_subscriber::{
     filter::LevelFilter,
     fmt::{self, MakeWriter},
     prelude::*,
 };
 
-use super::{github::guard, mask::Masks, pipe::write_stderr};
-
-/// The settings in `bitops.logging` of the environment's config, or else of the image's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LogSettings {
-    pub(crate) level: Option<String>,
-    pub(crate) colour: Option<bool>,
-    /// The pairs of `search` and `replace`, in order.
-    pub(crate) masks: Result<Vec<(String, String)>, InvalidMask>,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: None,
-            colour: None,
-            masks: Ok(Vec::new()),
-        }
-    }
-}
-
-/// Why `bitops.logging.masks` cannot be applied. The texts of the masks are not shown, because they
-/// may contain what they hide. Masks are counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidMask {
-    /// The value of the key is not a list.
-    #[error("bitops.logging.masks is not a list")]
-    NoList,
-    /// A mask is not a mapping with two texts.
-    #[error("bitops.logging.masks[{0}] is not a mapping whose `search` and `replace` are texts")]
-    Form(usize),
-    /// The regular expression is invalid or not supported.
-    #[error("`search` of bitops.logging.masks[{0}] is not a supported regular expression")]
-    Pattern(usize),
-}
-
-impl InvalidMask {
-    /// Returns the warning that explains why everything else is withheld.
-    pub(crate) fn warning(self) -> Diagnostic {
-        Diagnostic::warning(format!(
-            "{self}, so nothing is shown that it may be meant to hide"
-        ))
-        .hint("correct it or remove it; quote texts that look like numbers, dates or booleans")
-    }
-}
-
-impl LogSettings {
-    /// Reads the settings that BitOps reads. A config that does not parse sets nothing.
-    pub(crate) fn read(config: &str) -> Self {
-        let settings = Tree::parse(config).ok().and_then(|tree| {
-            let logging = tree.find(&["bitops", "logging"])?;
-            let text = |map, key: &str| match tree.scalar(tree.get(map, key)?)? {
-                Scalar::String(text) => Some(text.into_string()),
-                _ => None,
-            };
-            let masks = match tree.get(logging, "masks") {
-                None => Ok(Vec::new()),
-                Some(masks) if tree.node(tree.resolve(masks)).is_null() => Ok(Vec::new()),
-                Some(masks) if matches!(tree.node(tree.resolve(masks)).kind, Kind::Sequence { .. }) => {
-                    let pair = |(index, mask)| {
-                        let pair = text(mask, "search").zip(text(mask, "replace"));
-                        pair.ok_or(InvalidMask::Form(index))
-                    };
-                    tree.items(masks).enumerate().map(pair).collect()
-                }
-                Some(_) => Err(InvalidMask::NoList),
-            };
-            Some(Self {
-                level: text(logging, "level"),
-                colour: tree.get(logging, "color").and_then(|color| {
-                    match tree.scalar(tree.get(color, "enabled")?)? {
-                        Scalar::Bool(enabled) => Some(enabled),
-                        _ => None,
-                    }
-                }),
-                masks,
-            })
-        });
-        settings.unwrap_or_default()
-    }
-
-    /// Returns these settings, with those of `image` where they are not set.
-    pub(crate) fn or(self, image: Self) -> Self {
-        Self {
-            level: self.level.or(image.level),
-            colour: self.colour.or(image.colour),
-            masks: match self.masks {
-                Ok(masks) if masks.is_empty() => image.masks,
-                masks => masks,
-            },
-        }
-    }
-}
+use super::{github::guard, log_settings::LogSettings, mask::Masks, pipe::write_stderr};
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] takes precedence over the configs.
 ///
@@ -200,80 +107,5 @@ fn filter(name: &str) -> LevelFilter {
         "WARN" | "WARNING" => LevelFilter::WARN,
         "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_environments_logging_comes_before_the_images() {
-        let user = LogSettings::read("bitops:\n  logging:\n    level: DEBUG\n");
-        let image = LogSettings::read(
-            "bitops:\n  logging:\n    level: WARNING\n    color: {enabled: true}\n    masks: [{search: a, replace: b}]\n",
-        );
-        let both = user.or(image);
-        assert_eq!(both.level.as_deref(), Some("DEBUG"));
-        assert_eq!(both.colour, Some(true));
-        assert_eq!(both.masks, Ok(vec![("a".to_owned(), "b".to_owned())]));
-        assert_eq!(LogSettings::read("{"), LogSettings::default());
-    }
-
-    #[test]
-    fn settings_are_read_as_pyyaml_reads_them() {
-        let settings = LogSettings::read(
-            "x: 1\nx: [\n  2\n]\nbase: &base {color: {enabled: on}, level: 10}\nbitops:\n  logging:\n    \
-             <<: *base\n    masks: []\n    masks:\n    - {search: &secret s, replace: '***'}\n    \
-             - {search: *secret, replace: x}\n",
-        );
-        let masks =
-            [("s", "***"), ("s", "x")].map(|(search, replace)| (search.to_owned(), replace.to_owned()));
-        assert_eq!((settings.level, settings.colour), (None, Some(true)));
-        assert_eq!(settings.masks, Ok(masks.to_vec()));
-    }
-
-    #[test]
-    fn masks_are_found_however_they_are_written() {
-        let masks = Ok(vec![("s".to_owned(), "x".to_owned())]);
-        for text in [
-            "\u{feff}bitops: {logging: {masks: [{search: s, replace: x}]}}\n",
-            "base: &base {masks: [{search: s, replace: x}]}\nbitops: {logging: {<<: *base}}\n",
-            "base: &base {search: s}\nbitops: {logging: {masks: [{<<: *base, replace: x}]}}\n",
-            "base: &base {logging: {masks: [{search: s, replace: x}]}}\nbitops:\n  <<: *base\n",
-            "bitops: {}\nbitops: {logging: {masks: [{search: s, search: s, replace: y, replace: x}]}}\n",
-        ] {
-            assert_eq!(LogSettings::read(text).masks, masks, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mask_that_cannot_be_read_is_not_left_out() {
-        for (text, why) in [
-            (
-                "[{search: s, replace: x}, {search: a, replace: 0}]",
-                InvalidMask::Form(1),
-            ),
-            ("[{search: 1, replace: y}]", InvalidMask::Form(0)),
-            ("[{search: s}]", InvalidMask::Form(0)),
-            ("[secret]", InvalidMask::Form(0)),
-            ("{search: s, replace: x}", InvalidMask::NoList),
-        ] {
-            let text = format!("bitops: {{logging: {{masks: {text}}}}}\n");
-            assert_eq!(LogSettings::read(&text).masks, Err(why), "{text}");
-        }
-        let none = LogSettings::read("bitops: {logging: {masks: }}\n");
-        assert_eq!(none.masks, Ok(Vec::new()));
-    }
-
-    #[test]
-    fn a_hostile_config_is_read_soon() {
-        let started = std::time::Instant::now();
-        let text = format!(
-            "bitops: {{logging: {{level: DEBUG}}}}\nx: {}",
-            "[".repeat(100_000)
-        );
-        assert_eq!(LogSettings::read(&text), LogSettings::default());
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }

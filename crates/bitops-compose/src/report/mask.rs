@@ -17,7 +17,7 @@ use fancy_regex::{Captures, Regex};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
-use super::log::{InvalidMask, LogSettings};
+use super::log_settings::{InvalidMask, LogSettings};
 
 /// The text that replaces one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";

@@ -2,6 +2,7 @@
 
 mod github;
 mod log;
+mod log_settings;
 mod mask;
 mod pipe;
 mod progress;
@@ -10,7 +11,8 @@ mod shown;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
-pub(crate) use log::{LogSettings, init};
+pub(crate) use log::init;
+pub(crate) use log_settings::LogSettings;
 pub(crate) use mask::Masks;
 pub(crate) use pipe::hurry;
 pub(crate) use progress::{end_progress, reporter};
