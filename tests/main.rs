@@ -31,4 +31,5 @@ mod terraform;
 mod trees;
 mod unmergeable;
 mod vendor;
+mod versions;
 mod workspaces;
