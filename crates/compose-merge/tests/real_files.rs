@@ -63,10 +63,11 @@ struct Tally {
 }
 
 #[test]
-#[ignore = "needs a directory with many YAML files, which COMPOSE_YAML_CORPUS names: see docs/testing.md"]
+#[ignore = "needs a directory with many YAML files, which BITOPS_COMPOSE_TEST_YAML names: see docs/testing.md"]
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
 fn real_files_are_merged_to_what_pyyaml_loads() {
-    let root = std::env::var_os("COMPOSE_YAML_CORPUS").expect("COMPOSE_YAML_CORPUS names a directory");
+    let root =
+        std::env::var_os("BITOPS_COMPOSE_TEST_YAML").expect("BITOPS_COMPOSE_TEST_YAML names a directory");
     let files = yaml_files(root.into());
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {

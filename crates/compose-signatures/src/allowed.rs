@@ -299,7 +299,7 @@ fn option(file: &File, option: &str, limits: &mut Limits) -> Result<(), Diagnost
                 Some(near) => format!("did you mean `{near}`?"),
                 None => EXAMPLE.to_owned(),
             };
-            return Err(file.error("this is no option of a key", option).hint(hint));
+            return Err(file.error("this is not an option of a key", option).hint(hint));
         }
     }
     Ok(())

@@ -68,7 +68,7 @@ fn every_mistake_is_told_with_its_place() {
             "4:1 the key is missing",
             "5:1 the key is missing",
             "6:17 the key cannot be read: Base64 encoding error: invalid Base64 length",
-            "7:5 this is no option of a key",
+            "7:5 this is not an option of a key",
             "8:5 certificate authorities are not supported",
             "9:5 `namespaces` needs a value in quotes",
             "10:5 the value of `valid-before` is no time",

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 /// Reads a regular file of at most `most` bytes.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening a fifo waits for a writer, unless it is told not to.
+    // Without this flag, opening a fifo waits for a writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let meta = file.metadata()?;

@@ -222,7 +222,7 @@ pub(crate) fn keys_outside(path: &Path, error: io::Error) -> Diagnostic {
         .hint("name a file of the operations repo, or one in the image or a mount by its absolute path")
 }
 
-/// A source must be signed, and there is no file of trusted keys.
+/// A source must be signed, but no file of trusted keys is set.
 pub(crate) fn no_keys(spec: &SourceSpec) -> Diagnostic {
     let message = format!(
         "`{}` of {} must be signed, and no keys are trusted",

@@ -217,10 +217,11 @@ fn yaml_files(mut open: Vec<PathBuf>) -> Vec<PathBuf> {
 
 /// Reads every file that PyYAML composes, and nothing else, with PyYAML's nodes, tags, values and places.
 #[test]
-#[ignore = "needs a directory with many YAML files, which COMPOSE_YAML_CORPUS names: see docs/testing.md"]
+#[ignore = "needs a directory with many YAML files, which BITOPS_COMPOSE_TEST_YAML names: see docs/testing.md"]
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
 fn real_files_are_read_as_pyyaml_reads_them() {
-    let root = std::env::var_os("COMPOSE_YAML_CORPUS").expect("COMPOSE_YAML_CORPUS names a directory");
+    let root =
+        std::env::var_os("BITOPS_COMPOSE_TEST_YAML").expect("BITOPS_COMPOSE_TEST_YAML names a directory");
     let files = yaml_files(vec![root.into()]);
     let next = AtomicUsize::new(0);
     let (read, refused, different) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));

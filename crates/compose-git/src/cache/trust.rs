@@ -182,7 +182,7 @@ fn check_file(parent: BorrowedFd<'_>, name: &Path, path: &Path, owners: &Owners)
         Err(Errno::NOENT) => return Ok(()),
         found => found?,
     };
-    // A directory in place of a file harms nobody: it cannot be opened as one.
+    // A directory in place of a file does no harm: it cannot be opened as one.
     let kind = FileType::from_raw_mode(found.st_mode);
     if !matches!(kind, FileType::RegularFile | FileType::Directory) {
         return Err(refuse(path, "is a link, a fifo or a device"));
