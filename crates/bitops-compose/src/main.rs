@@ -1,5 +1,5 @@
-//! `bitops-compose`: composes a BitOps environment from other repos' environments, then replaces
-//! itself by BitOps.
+//! `bitops-compose`: composes a BitOps environment from other repos' environments, then starts BitOps
+//! unchanged.
 //!
 //! ```sh
 //! cargo run -p bitops-compose -- check dev --ops-repo docs/examples/six-sources
@@ -23,6 +23,9 @@
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
+//!
+//! Most messages come from the libraries, each of which names its room for them. A message of this crate stands
+//! at the end of the module whose step fails, in a function that makes the diagnostic.
 
 mod arguments;
 mod build_config;

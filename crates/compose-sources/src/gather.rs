@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use compose_git::Git;
 use compose_model::{Failure, SourceSpec};
 use compose_plan::{
+    layer::Layers,
     lock::Lock,
     resolve::{Allow, Graph, NodeId, OrderedNode},
 };
@@ -85,10 +86,14 @@ impl Gatherer {
         let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
         let listed = blocking(move || layers::layers(order, fetched)).await?;
         warnings.extend(listed.warnings);
+        let (sources, snapshots) = listed.sources.into_iter().unzip();
         Ok(Gathered {
-            layers: listed.layers,
+            layers: Layers {
+                sources,
+                layers: listed.layers,
+            },
             warnings,
-            snapshots: listed.snapshots,
+            snapshots,
             traces: self.git.traces(),
             tidying: self.git.tidy(),
         })
