@@ -142,6 +142,7 @@ impl Job {
             printer.github.is_some(),
             &printer.masks,
         );
+        printer.problems(&crate::settings::empty_policies());
         let (image, image_warning) = build_config.deployments();
         Ok(Self {
             file: format!("{environment}/{}", file_name::CONFIG).into(),

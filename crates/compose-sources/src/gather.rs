@@ -4,7 +4,10 @@
 //! as they are known. Entries of the same repo that are known at the same time share a task, a connection
 //! and a request.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use compose_git::Git;
 use compose_model::{Failure, SourceSpec};
@@ -84,6 +87,12 @@ impl Gatherer {
             self.decide(pins, node, &mut fetched).await?;
         }
         let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
+        let mut repos = HashSet::new();
+        let unprotected = order
+            .iter()
+            .map(|node| &node.spec)
+            .filter(|spec| spec.repo.is_unprotected() && repos.insert(spec.repo.key()));
+        warnings.extend(unprotected.map(wording::unprotected));
         let listed = blocking(move || layers::layers(order, fetched)).await?;
         warnings.extend(listed.warnings);
         let (sources, snapshots) = listed.sources.into_iter().unzip();
