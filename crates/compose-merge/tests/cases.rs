@@ -58,6 +58,12 @@ fn a_comment_without_a_place_is_told() {
         // Behind the header of a block scalar, and behind the document.
         (["a: | # text\n  x\n", "a: {b: 1}\n"], (0, 1, "# text")),
         (["a: 1\n", "b: 1\n...\n# after\n"], (1, 3, "# after")),
+        // The same text is at another key of the same file, or of the other one.
+        (["a: 1 # x\nb:\n  # x\n  c: 1\n", "b: 5\n"], (0, 3, "# x")),
+        (["b:\n  # x\n  c: 1\na: 1 # x\n", "b: 5\n"], (0, 2, "# x")),
+        (["a:\n  b: 1 # x\n", "a: 5\n# x\nc: 1\n"], (0, 2, "# x")),
+        (["a: 1 # x\n", "a:\n  b: 1 # x\n"], (0, 1, "# x")),
+        (["l:\n- 1 # x\n- 2 # x\n", "l:\n- 2 # x\n"], (0, 3, "# x")),
     ] {
         let merged = merged(&texts, &|_, _| Precedence::HigherWins);
         let told: Vec<_> = merged
@@ -66,6 +72,19 @@ fn a_comment_without_a_place_is_told() {
             .map(|it| (it.contribution, it.line, it.text.as_str()))
             .collect();
         assert_eq!(told, [lost], "{texts:?}");
+    }
+}
+
+#[test]
+fn a_comment_that_both_files_have_is_not_told() {
+    for texts in [
+        ["# head\n\na: 1 # x\n# end\n", "# head\n\na: 2 # x\n# end\n"],
+        ["# x\na: 1\n", "b: 1\n# x\na: 2\n"],
+        ["l:\n- 1 # x\n- 2\n", "l:\n- 0\n- 2\n- 1 # x\n"],
+        ["a:\n  b: 1\n  # x\n", "a:\n  c: 1\n  # x\n"],
+    ] {
+        let merged = merged(&texts, &|_, _| Precedence::HigherWins);
+        assert_eq!(merged.lost, [], "{texts:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use compose_model::{
     redact, text,
 };
 
-use compose_yaml::{Kind, NodeId, Tree};
+use compose_yaml::{Kind, NodeId, Tree, decode_lossy, is_utf16};
 
 use super::fields::Mistakes;
 
@@ -28,6 +28,9 @@ const LONGEST: usize = 48;
 /// pass over the bytes without parsing, so a config without any similar key costs no more. Keys in
 /// comments do not count.
 pub fn seems_to_name_sources(text: &[u8]) -> bool {
+    if is_utf16(text) {
+        return seems_to_name_sources(decode_lossy(text).as_bytes());
+    }
     keys(text).next().is_some()
 }
 

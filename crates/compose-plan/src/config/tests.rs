@@ -488,6 +488,19 @@ fn comments_speak_of_no_list() {
     assert!(super::mentions_list(b"a: 1\ndefault-environments:\n"));
     assert!(super::mentions_list(b"bitops: {default-environments: []}"));
     assert!(super::mentions_list(b"# a\rdefault-environments:\r"));
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let utf16 = |text: &str| -> Vec<u8> {
+            let text = format!("\u{feff}{text}");
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        assert!(super::mentions_list(&utf16(
+            "a: \u{1f600}\ndefault-environments:\n"
+        )));
+        assert!(!super::mentions_list(&utf16("# default-environments:\n")));
+        assert!(super::seems_to_name_sources(&utf16("default_environments: []\n")));
+        let damaged = [&utf16("default-environments:\n")[..], b"x"].concat();
+        assert!(super::mentions_list(&damaged));
+    }
     assert!(!super::mentions_list(b"a: 1\n  # default-environments:\n"));
     assert!(!super::mentions_list(b"default-environment: x\n"));
 }
@@ -506,6 +519,23 @@ fn a_byte_order_mark_and_foreign_line_ends_move_no_place() {
         ),
         ("repo: https://host/r", (2, 3))
     );
+}
+
+#[test]
+fn globs_that_are_too_large_together_are_a_mistake_of_their_list() {
+    let glob = |number: usize| format!("- '**/{number}/*{}'\n", "x?*".repeat(100));
+    let globs: String = (0..500).map(glob).collect();
+    for key in ["include", "exclude"] {
+        let found = parse(&entry(&format!("version: 1.0.0\n{key}:\n{globs}"))).unwrap_err();
+        let [found] = &found[..] else { panic!("{found:?}") };
+        let message = format!("the globs in `{key}` are too many or too long to be used together");
+        let hint = "match the same files by fewer or shorter globs, such as their directory";
+        assert_eq!(
+            (&*found.message, &*found.hints),
+            (&*message, &[hint.to_owned()][..])
+        );
+        assert_eq!(found.place.as_ref().unwrap().line_column(), (6, 5));
+    }
 }
 
 #[test]
