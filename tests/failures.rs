@@ -453,7 +453,7 @@ const START: &str = "<!-- failures: written by tests/failures.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 #[test]
-fn every_class_of_failure_is_told_with_repo_stage_and_remedy() {
+fn every_class_of_failure_is_reported_with_repo_stage_and_remedy() {
     let outcomes = outcomes();
     let mut table =
         String::from("| what happens | first line | exit code | tried again |\n|---|---|---:|---|\n");

@@ -124,31 +124,31 @@ fn a_diamond_composes_its_foot_once_at_the_version_that_both_sides_take() {
 }
 
 #[test]
-fn a_cycle_is_told_with_its_chain() {
+fn a_cycle_is_reported_with_its_chain() {
     let mut world = Nested::new();
     world.catalog("b", &[("1.0.0", &[A])]);
     world.catalog("a", &[("1.0.0", &[B])]);
     world.0.sources(&[A]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     assert!(
-        told.contains(
+        stderr.contains(
             "dev/bitops.config.yaml → http://server/a env → http://server/b env → http://server/a env"
         ),
-        "{told}"
+        "{stderr}"
     );
-    // What is wrong besides is told, too.
+    // Another mistake is reported as well.
     world.catalog("c", &[("1.0.0", &[])]);
     world
         .0
         .sources(&[A, "{repo: '{repo}/c', environment: other, version: 1.0.0}"]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     for message in ["in a cycle", "has no environment `other`"] {
-        assert!(told.contains(message), "{told}");
+        assert!(stderr.contains(message), "{stderr}");
     }
 }
 
 #[test]
-fn versions_that_exclude_each_other_are_told_with_both_chains_and_the_root_decides() {
+fn versions_that_exclude_each_other_are_reported_with_both_chains_and_the_root_decides() {
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[]), ("1.5.0", &[]), ("2.0.0", &[])]);
     world.catalog("a", &[("1.0.0", &[C])]);
@@ -158,12 +158,12 @@ fn versions_that_exclude_each_other_are_told_with_both_chains_and_the_root_decid
     );
     let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
     world.0.sources(&[A, b]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     for chain in [
         "dev/bitops.config.yaml → http://server/a env → http://server/c env (`1.0.0`)",
         "dev/bitops.config.yaml → http://server/b env → http://server/c env (`2.0.0`)",
     ] {
-        assert!(told.contains(chain), "{told}");
+        assert!(stderr.contains(chain), "{stderr}");
     }
     world
         .0
@@ -178,7 +178,7 @@ fn versions_that_exclude_each_other_are_told_with_both_chains_and_the_root_decid
 }
 
 #[test]
-fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
+fn a_range_that_no_tag_matches_is_reported_with_every_requester() {
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[]), ("2.0.0", &[])]);
     world.catalog(
@@ -193,15 +193,18 @@ fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
         )],
     );
     world.0.sources(&[A, B]);
-    let told = world.refused(65);
-    assert!(told.contains("no tag matches version `^1.0, >1.0.0`"), "{told}");
+    let stderr = world.refused(65);
+    assert!(
+        stderr.contains("no tag matches version `^1.0, >1.0.0`"),
+        "{stderr}"
+    );
     for chain in [
         "http://server/a env → http://server/c env (`^1.0`)",
         "http://server/b env → http://server/c env (`>1.0.0`)",
     ] {
         assert!(
-            told.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),
-            "{told}"
+            stderr.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),
+            "{stderr}"
         );
     }
 }
@@ -241,8 +244,8 @@ fn a_version_that_a_later_config_rules_out_may_be_broken() {
     world.catalog("b3", &[("1.0.0", &[C])]);
     let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
     world.0.sources(&[A]);
-    let told = world.refused(65);
-    assert!(told.contains("c @ 1.2.0 : env/bitops.config.yaml"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("c @ 1.2.0 : env/bitops.config.yaml"), "{stderr}");
     world.0.sources(&[A, b]);
     // b2 and b3 stand beside a: which of them has `who.txt` is ours to say.
     world.0.context.file("dev/who.txt", "me");
@@ -294,12 +297,12 @@ fn a_local_path_is_for_the_root_config_only() {
     );
     world.catalog("a", &[("1.0.0", &[&nested])]);
     world.0.sources(&[A]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     assert!(
-        told.contains("a source's own config cannot name a local path"),
-        "{told}"
+        stderr.contains("a source's own config cannot name a local path"),
+        "{stderr}"
     );
-    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+    assert!(stderr.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
 }
 
 #[test]
@@ -310,8 +313,11 @@ fn policy_holds_for_nested_sources_too() {
     world.0.sources(&[A]);
     let only_a = world.0.server.url("a");
     world.0.context.set("BITOPS_COMPOSE_ALLOW", only_a);
-    let told = world.refused(77);
-    assert!(told.contains("http://server/c is not among the repos"), "{told}");
+    let stderr = world.refused(77);
+    assert!(
+        stderr.contains("http://server/c is not among the repos"),
+        "{stderr}"
+    );
     assert_eq!(world.0.server.stats("c").requests(), 0);
 }
 
@@ -331,8 +337,8 @@ fn a_chain_has_a_limit() {
     world
         .0
         .sources(&["{repo: '{repo}/deep', environment: e0, version: 1.0.0}"]);
-    let told = world.refused(65);
-    assert!(told.contains("a chain of more than 16 sources"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("a chain of more than 16 sources"), "{stderr}");
     assert_eq!(
         world.0.server.stats("deep").info_refs,
         1,
@@ -341,7 +347,7 @@ fn a_chain_has_a_limit() {
 }
 
 #[test]
-fn every_failing_nested_source_is_told() {
+fn every_failing_nested_source_is_reported() {
     let gone = ClosedPort::new();
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[])]);
@@ -355,8 +361,8 @@ fn every_failing_nested_source_is_told() {
     );
     world.catalog("b", &[("1.0.0", &[&unreachable])]);
     world.0.sources(&[A, B]);
-    let told = world.refused(65);
-    assert!(told.contains("there is no tag for version `3.0.0`"), "{told}");
-    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
-    assert!(told.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("there is no tag for version `3.0.0`"), "{stderr}");
+    assert!(stderr.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
+    assert!(stderr.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
 }

@@ -205,7 +205,7 @@ fn every_order_of_keys_in_every_style() {
 }
 
 #[test]
-fn entries_side_by_side_are_told_apart() {
+fn entries_side_by_side_are_distinguished() {
     let file = "bitops:\n  deployments:\n    terraform: {plugin: terraform}\ndefault-environments:\n\
         - repo: https://host/a\n  environment: eks\n  version: 1.0.0\n\
         - environment: b\n  exclude:\n  - \"*.md\"\n  version: ^1.2\n  repo: git@host:org/b\n\

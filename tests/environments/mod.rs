@@ -123,13 +123,13 @@ fn bitops_examples_in_pairs_are_what_a_second_merge_makes_of_them() {
             let run = world.context.run(["vendor", "--output", &output]);
             if run.code != Some(0) {
                 // The one thing that `on-conflict` cannot settle.
-                let told = run
+                let reported = run
                     .stderr
                     .lines()
                     .filter(|line| line.starts_with("error: "))
                     .count();
                 let twice = run.stderr.matches("which Terraform allows once").count();
-                assert_eq!((run.code, told), (Some(65), twice), "{config}\n{run}");
+                assert_eq!((run.code, reported), (Some(65), twice), "{config}\n{run}");
                 refused += 1;
                 continue;
             }

@@ -7,7 +7,7 @@ use compose_testkit::server::ClosedPort;
 use super::{deployed, lock_text, locked, release, two_catalogs};
 
 #[test]
-fn a_moved_tag_is_reported_and_taken_only_when_told_to() {
+fn a_moved_tag_is_reported_and_taken_only_with_accept_moved() {
     let world = locked();
     let before = lock_text(&world);
     let (c, d) = (world.repo("c"), world.repo("d"));
@@ -57,12 +57,12 @@ fn outdated_is_a_table_and_json_and_a_code() {
     world.context.run(["outdated"]).expect_code(0);
     world.context.run(["outdated", "--check"]).expect_code(1);
     let run = world.context.run(["outdated", "--format", "json"]).expect_code(0);
-    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(
-        (&told["environment"], &told["lock"]),
+        (&report["environment"], &report["lock"]),
         (&"dev".into(), &"dev/bitops.lock.yaml".into())
     );
-    let rows = &told["sources"];
+    let rows = &report["sources"];
     assert_eq!(rows[0]["in_range"], "1.2.0", "{run}");
     assert_eq!(
         (&rows[1]["in_range"], &rows[1]["newest"]),

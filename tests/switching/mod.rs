@@ -341,7 +341,7 @@ fn what_changes_during_a_run_ends_it() {
             fs::remove_dir_all(world.context.ops_repo()).unwrap();
         }),
     ];
-    for (told, change) in changes {
+    for (message, change) in changes {
         let mut world = composed();
         let waiting = Waiting::start(&mut world);
         let second = world.context.spawn(["deploy"]);
@@ -353,8 +353,8 @@ fn what_changes_during_a_run_ends_it() {
             run.stderr.contains("the operations repo changed during the run"),
             "{run}"
         );
-        assert!(run.stderr.contains(told), "{told}\n{run}");
-        assert!(world.context.pipeline().is_none(), "{told}");
+        assert!(run.stderr.contains(message), "{message}\n{run}");
+        assert!(world.context.pipeline().is_none(), "{message}");
     }
 }
 
