@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::common::world;
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, server::ClosedPort};
 
 /// Two files of two layers, and what is defined twice (`None`: Terraform takes both).
 struct Case {
@@ -272,12 +272,13 @@ fn terraform_says_the_same() {
         eprintln!("skipped: BITOPS_COMPOSE_TEST_TERRAFORM names no terraform");
         return;
     };
+    let closed = ClosedPort::new();
     let refuses = |directory: &Path| {
         let output = Command::new(&terraform)
             .args(["init", "-backend=false", "-no-color", "-input=false"])
             .current_dir(directory)
             // Duplicates are reported before anything is fetched, and nothing is to be fetched after.
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env("HTTPS_PROXY", closed.address())
             .env("TF_REGISTRY_DISCOVERY_RETRY", "0")
             .env("CHECKPOINT_DISABLE", "1")
             .output()

@@ -4,13 +4,12 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use crate::common::{World, world};
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, oracle};
 
 const EXAMPLES: &str = "BITOPS_COMPOSE_TEST_BITOPS_EXAMPLES";
 const HELM: &str = "BITOPS_COMPOSE_TEST_HELM";
@@ -154,18 +153,7 @@ fn bitops_examples_in_pairs_are_what_a_second_merge_makes_of_them() {
 
 fn compare(jobs: &[serde_json::Value]) -> serde_json::Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/environments/compare.py");
-    let mut child = Command::new("python3")
-        .arg(script)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let jobs = serde_json::to_vec(jobs).unwrap();
-    child.stdin.take().unwrap().write_all(&jobs).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    oracle::ask(oracle::python(script), &serde_json::Value::from(jobs))
 }
 
 /// What helm makes of a chart with these files of values over the chart's own.

@@ -11,7 +11,7 @@ mod updates;
 use std::{fs, path::PathBuf};
 
 use crate::common::{World, catalog, world};
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, Repo};
 
 const LOCK: &str = "dev/bitops.lock.yaml";
 
@@ -28,25 +28,25 @@ fn two_catalogs() -> World {
     world
 }
 
-/// `c` gets a tag `1.2.0` with another text.
+/// Tags a new release of `c`, `1.2.0`, with another text and one more file.
 fn release(world: &World) {
     let c = world.repo("c");
-    let blob = c.write_blob("three\n");
-    c.git(["read-tree", "1.1.0"]);
-    c.git([
-        "update-index",
-        "--cacheinfo",
-        &format!("100644,{blob},eks/terraform/main.txt"),
-    ]);
-    c.git([
-        "update-index",
-        "--add",
-        "--cacheinfo",
-        &format!("100755,{blob},eks/terraform/new.txt"),
-    ]);
-    let tree = c.git(["write-tree"]);
-    let commit = c.git(["commit-tree", &tree, "-p", "1.1.0", "-m", "1.2.0"]);
-    c.set_ref("refs/tags/1.2.0", &commit);
+    let files = [
+        ("100644", "eks/terraform/main.txt", "three\n"),
+        ("100755", "eks/terraform/new.txt", "three\n"),
+    ];
+    c.set_ref("refs/tags/1.2.0", &commit_on(c, "1.1.0", &files));
+}
+
+/// Commits files (mode, path, content) on top of a revision, and returns the commit.
+fn commit_on(repo: &Repo, base: &str, files: &[(&str, &str, &str)]) -> String {
+    repo.git(["read-tree", base]);
+    for (mode, path, content) in files {
+        let entry = format!("{mode},{},{path}", repo.write_blob(content));
+        repo.git(["update-index", "--add", "--cacheinfo", &entry]);
+    }
+    let tree = repo.git(["write-tree"]);
+    repo.git(["commit-tree", &tree, "-p", base, "-m", "changed"])
 }
 
 fn lock_path(world: &World) -> PathBuf {
