@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_are_told_from_texts_that_look_like_them() {
+    fn comments_are_distinguished_from_texts_that_look_like_them() {
         let text = "# a\na = \"# no ${f(\"// no\", { x = 1 } /* b */)} // no\" // c\nb = <<-EOF\n  # no\n  EOF\nc = [ # d\n  1,\n]\n/* e\n e */\nd = \"$${ # no\" # f";
         let found: Vec<_> = comments(text).into_iter().map(|range| &text[range]).collect();
         assert_eq!(found, ["# a", "/* b */", "// c", "# d", "/* e\n e */", "# f"]);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_go_with_their_comments_and_lines_are_told_as_before() {
+    fn variables_go_with_their_comments_and_lines_are_reported_as_before() {
         let text =
             "# header\n\n# about a\na = 1 # one\nb = <<EOF\na = 2\nEOF\n\n# about c\nc = [\n  3,\n]\nd = 4";
         let (left, cuts) = without("x.tfvars", text.as_bytes(), &["a", "c", "z"]).unwrap();

@@ -47,7 +47,7 @@ fn values_take_the_higher_text_and_comments_of_both_stay() {
 }
 
 #[test]
-fn a_comment_without_a_place_is_told() {
+fn a_comment_without_a_place_is_reported() {
     for (texts, lost) in [
         (["list:\n- a\n- b   # bee\n", "list: []\n"], (0, 3, "# bee")),
         (["# only this\n", "a: 1\n"], (0, 1, "# only this")),
@@ -66,12 +66,12 @@ fn a_comment_without_a_place_is_told() {
         (["l:\n- 1 # x\n- 2 # x\n", "l:\n- 2 # x\n"], (0, 3, "# x")),
     ] {
         let merged = merged(&texts, &|_, _| Precedence::HigherWins);
-        let told: Vec<_> = merged
+        let lost_comments: Vec<_> = merged
             .lost
             .iter()
             .map(|it| (it.contribution, it.line, it.text.as_str()))
             .collect();
-        assert_eq!(told, [lost], "{texts:?}");
+        assert_eq!(lost_comments, [lost], "{texts:?}");
     }
 }
 

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_one_name_stay_both_and_are_told_by_the_names_their_layers_know() {
+    fn files_of_one_name_both_stay_and_are_reported_by_the_names_in_their_layers() {
         let world = World::new(&[]).source("eks", &[THEIRS]).source(
             "web",
             &[("terraform/main.tf", "\nresource aws_s3_bucket logs {}\n")],

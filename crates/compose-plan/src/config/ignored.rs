@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn rendered_mistakes(text: &str) -> Vec<String> {
         misspelt(&"dev".into(), &text.into())
             .into_iter()
             .map(|mistake| {
@@ -215,7 +215,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_key_that_is_nearly_right_is_told_with_its_place() {
+    fn a_key_that_is_nearly_right_is_reported_with_its_place() {
         for key in ALIKE {
             let hint = "(did you mean `default-environments`?)";
             for (text, place) in [
@@ -231,7 +231,7 @@ mod tests {
                 assert!(seems_to_name_sources(text.as_bytes()), "{text}");
                 let right = format!("{place} `{key}` has no effect {hint}");
                 // Without YAML, the only words of a text are those before colons.
-                assert_eq!(told(&text), [right], "{text}");
+                assert_eq!(rendered_mistakes(&text), [right], "{text}");
             }
         }
     }
@@ -249,7 +249,7 @@ mod tests {
             "terraform:\n  default_environments: []\n",
             "default-environments-of-another-tool: []\n",
         ] {
-            assert_eq!(told(text), [""; 0], "{text}");
+            assert_eq!(rendered_mistakes(text), [""; 0], "{text}");
         }
         for text in [
             &b""[..],
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_in_another_file_is_told_whatever_its_spelling() {
+    fn a_list_in_another_file_is_reported_whatever_its_spelling() {
         for key in ["default-environments", "default_environments"] {
             let text = format!("terraform: {{}}\n{key}: []\n");
             let found = misplaced(&"dev/terraform".into(), &text.as_str().into(), "move it");

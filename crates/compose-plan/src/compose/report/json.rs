@@ -444,7 +444,7 @@ mod tests {
         assert_eq!(base["commit"].as_str().unwrap().len(), 40);
         assert_eq!(base["tree"].as_str().unwrap().len(), 40);
         assert_eq!(base["via"][0]["environment"], "stacks/eks");
-        let told: Vec<(String, String, String)> = value["files"]
+        let files: Vec<(String, String, String)> = value["files"]
             .as_array()
             .unwrap()
             .iter()
@@ -458,12 +458,12 @@ mod tests {
                 )
             })
             .collect();
-        let told: Vec<_> = told
+        let files: Vec<_> = files
             .iter()
             .map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str()))
             .collect();
         assert_eq!(
-            told,
+            files,
             [
                 (
                     "../_scripts/x.sh",
