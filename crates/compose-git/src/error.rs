@@ -241,7 +241,7 @@ pub enum Error {
         repo: RepoUrl,
         /// The object's id.
         id: CommitId,
-        /// `blob`, `tree` or `tag`.
+        /// `blob`, `tree`, or the same with `tag of a` before it.
         kind: String,
     },
     /// A tree has an entry that is refused.
@@ -431,7 +431,7 @@ impl Cause for Error {
             Error::NoCommit { .. } => {
                 "check the commit id; a commit that no branch or tag reaches may be gone from the server".to_owned()
             }
-            Error::NotACommit { .. } => "use the id of a commit".to_owned(),
+            Error::NotACommit { .. } => "use the id of a commit, or of an annotated tag of one".to_owned(),
             Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),

@@ -20,11 +20,11 @@ fn version(text: &str) -> Requested {
     Requested::Version(VersionRequest::parse(text).unwrap())
 }
 
-fn commit(n: u8) -> CommitId {
+pub(super) fn commit(n: u8) -> CommitId {
     CommitId(ObjectId::from_bytes([n; 20]))
 }
 
-fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
+pub(super) fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
     Locked {
         repo: url(repo),
         environment: path("eks"),
@@ -42,7 +42,7 @@ fn tag(name: &str) -> LockedRef {
     LockedRef::Tag(name.into())
 }
 
-fn sample() -> Lock {
+pub(super) fn sample() -> Lock {
     let nested = Locked {
         via: vec![Via {
             repo: url("a"),
@@ -61,6 +61,27 @@ fn sample() -> Lock {
                 2,
             ),
             locked("b", Requested::Ref(commit(3).to_string()), LockedRef::Commit, 3),
+            locked(
+                "head",
+                Requested::Ref("HEAD".into()),
+                LockedRef::Branch("trunk".into()),
+                4,
+            ),
+            locked(
+                "pull",
+                Requested::Ref("refs/pull/7/head".into()),
+                LockedRef::Other("refs/pull/7/head".into()),
+                5,
+            ),
+            Locked {
+                tag_object: Some(commit(9).0),
+                ..locked(
+                    "object",
+                    Requested::Ref(commit(9).to_string()),
+                    LockedRef::Commit,
+                    6,
+                )
+            },
         ],
     }
 }
@@ -70,7 +91,7 @@ fn parse(text: &str) -> Result<Lock, Vec<Diagnostic>> {
 }
 
 /// `line «marked» message (hint)`
-fn mistakes(text: &str) -> String {
+pub(super) fn mistakes(text: &str) -> String {
     let one = |mistake: &Diagnostic| {
         let place = mistake.place.as_ref().unwrap();
         let (line, _) = place.line_column();
@@ -119,6 +140,23 @@ fn the_file_is_for_reviewers() {
       ref: "0303030303030303030303030303030303030303"
       commit: "0303030303030303030303030303030303030303"
       tree: "1313131313131313131313131313131313131313"
+    - repo: https://host/head
+      environment: eks
+      ref: "HEAD"
+      branch: "trunk"
+      commit: "0404040404040404040404040404040404040404"
+      tree: "1414141414141414141414141414141414141414"
+    - repo: https://host/pull
+      environment: eks
+      ref: "refs/pull/7/head"
+      commit: "0505050505050505050505050505050505050505"
+      tree: "1515151515151515151515151515151515151515"
+    - repo: https://host/object
+      environment: eks
+      ref: "0909090909090909090909090909090909090909"
+      commit: "0606060606060606060606060606060606060606"
+      tree: "1616161616161616161616161616161616161616"
+      tag-object: "0909090909090909090909090909090909090909"
     the-end: true
     "#);
     assert_eq!(parse(&sample().to_text()), Ok(sample()));
@@ -184,10 +222,10 @@ fn a_file_that_is_no_whole_lock_is_told_with_its_place() {
     12 «"111111111111111111111111111111111111111"» the lock is not usable: `tree` is wrong: not a full commit id (40 hexadecimal digits) (…)
     13 «singer» the lock is not usable: unknown key `singer` in a source (did you mean `signer`?)
     15 «repo: https://host/a» the lock is not usable: an item of `via` has no `environment` (…)
-    16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit (…)
+    16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit, the `tag-object` or the full name of another ref (…)
     17 «../eks» the lock is not usable: `environment` is wrong: `.` and `..` are not allowed in the path (…)
     21 «https://********@host/b» the lock is not usable: `repo` is wrong: the address contains a password (…)
-    25 «  tree: "1313131313131313131313131313131313131313"» the lock is not usable: its end is missing: the last key is not `the-end: true` (…)
+    42 «  tag-object: "0909090909090909090909090909090909090909"» the lock is not usable: its end is missing: the last key is not `the-end: true` (…)
     "#);
     insta::assert_snapshot!(mistakes(&text.replace("  ref: \"main\"\n", "").replace("https://host/b", "https://host/a.git")), @"16 «repo: https://host/a» the lock is not usable: a source has exactly one of `version` and `ref` (…)");
     insta::assert_snapshot!(mistakes(&text.replace("https://host/b", "https://host/a.git")), @"22 «repo: https://host/a.git» the lock is not usable: it holds `eks` of https://host/a.git twice (…)");
@@ -314,6 +352,49 @@ fn a_lock_answers_what_its_version_satisfies() {
             Requested::Ref("main".into()),
             "locked `main` (020202020)",
         ),
+        (
+            "a",
+            "eks",
+            Requested::Ref("refs/heads/main".into()),
+            "locked `main` (020202020)",
+        ),
+        (
+            "a",
+            "eks",
+            Requested::Ref("refs/tags/main".into()),
+            "disagrees `main` (020202020)",
+        ),
+        // Whether it is the default branch is not in the lock.
+        (
+            "a",
+            "eks",
+            Requested::Ref("HEAD".into()),
+            "disagrees `main` (020202020)",
+        ),
+        (
+            "head",
+            "eks",
+            Requested::Ref("HEAD".into()),
+            "locked `trunk` (040404040)",
+        ),
+        (
+            "pull",
+            "eks",
+            Requested::Ref("refs/pull/7/head".into()),
+            "locked `refs/pull/7/head` (050505050)",
+        ),
+        (
+            "pull",
+            "eks",
+            Requested::Ref("refs/pull/7/merge".into()),
+            "disagrees `refs/pull/7/head` (050505050)",
+        ),
+        (
+            "object",
+            "eks",
+            Requested::Ref(commit(9).to_string()),
+            "locked 060606060",
+        ),
         ("a", "eks", version("^1"), "disagrees `main` (020202020)"),
         (
             "b",
@@ -360,6 +441,9 @@ fn what_lock_and_config_disagree_on_is_told() {
     2 `eks` of https://host/a is asked for as `dev` and locked at `main` (020202020) (run `bitops-compose lock`, and commit the lock)
     3 `web` of https://host/b is not in the lock (run `bitops-compose lock`, and commit the lock)
     0 the lock holds `eks` of https://host/b, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/head, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/pull, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/object, which nothing names (run `bitops-compose lock`, and commit the lock)
     ");
 }
 
@@ -396,6 +480,7 @@ fn refs(entries: &[(&str, u8)]) -> Refs {
         name: format!("refs/{name}"),
         object: commit(*n).0,
         target: commit(*n),
+        symref: None,
     };
     Refs::new(entries.iter().map(entry).collect())
 }
@@ -481,6 +566,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
     [
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": "1.1.0",
         "locked": "1.0.0",
@@ -494,6 +580,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
       },
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": "1.0.0-rc.2",
         "locked": "1.0.0-rc.1",
@@ -507,6 +594,7 @@ fn outdated_tells_what_is_newer_moved_and_gone() {
       },
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": null,
         "locked": "1.0.0",
@@ -551,7 +639,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
     (
         environment,
         name,
-        0usize..4,
+        0usize..8,
         any::<[u8; 20]>(),
         proptest::option::of(name),
         0usize..3,
@@ -559,6 +647,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
         .prop_filter_map("a path", |(environment, name, kind, id, signer, depth)| {
             let environment = TreePath::new(environment).ok()?;
             let commit = CommitId(ObjectId::from_bytes(id));
+            let tag_object = ObjectId::from_bytes([7; 20]);
             let (requested, resolved) = match kind {
                 0 => (
                     version(">=1.0 <2"),
@@ -566,6 +655,13 @@ fn any_locked() -> impl Strategy<Value = Locked> {
                 ),
                 1 => (version("1.10"), LockedRef::Tag(format!("{environment}/1.10"))),
                 2 => (Requested::Ref(name.clone()), LockedRef::Branch(name)),
+                3 => (Requested::Ref("HEAD".into()), LockedRef::Branch(name)),
+                4 => (Requested::Ref("HEAD".into()), LockedRef::Other("HEAD".into())),
+                5 => (
+                    Requested::Ref(format!("refs/pull/{}/head", id[0])),
+                    LockedRef::Other(format!("refs/pull/{}/head", id[0])),
+                ),
+                6 => (Requested::Ref(tag_object.to_string()), LockedRef::Commit),
                 _ => (Requested::Ref(commit.to_string()), LockedRef::Commit),
             };
             let via = (0..depth)
@@ -581,7 +677,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
                 requested,
                 resolved,
                 commit,
-                tag_object: None,
+                tag_object: (kind == 6).then_some(tag_object),
                 tree,
                 via,
                 signer,
