@@ -426,6 +426,9 @@ impl Cause for Error {
             Error::Program { source, .. } if source.kind() == io::ErrorKind::Unsupported => {
                 "give the user an entry in /etc/passwd, run the container as another user, or use an https:// address".to_owned()
             }
+            Error::Program { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                "correct ssh's configuration, or its owner and permissions (`chmod go-w`)".to_owned()
+            }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
             Error::NoCommit { .. } => {
