@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{Access, Distrust, Error, FailedAt},
+    error::{Error, FailedAt},
     options::Options,
     run::Run,
     wire::{
@@ -166,103 +166,39 @@ async fn wait_for_exit(
     Some(classify_failure(wire.failed_at(), scheme, &said, note.as_deref()))
 }
 
-/// Returns what a program's error output means. `files` says which files ssh read, if that is not
-/// what `HOME` suggests.
+/// Returns what a program's error output means. `files` says which files ssh read, if they are not
+/// those that `HOME` suggests.
 fn classify_failure(at: FailedAt, scheme: Scheme, said: &str, files: Option<&str>) -> Error {
-    let lines: Vec<&str> = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let text = escape(&lines.join("; "), MAX_SHOWN_MESSAGE);
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    if scheme == Scheme::Ssh {
+        return ssh::classify_failure(at, &lines.collect::<Vec<_>>(), files);
+    }
+    let text = escape(&lines.collect::<Vec<_>>().join("; "), MAX_SHOWN_MESSAGE);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // OpenSSH refuses to start without an entry in /etc/passwd.
-    if scheme == Scheme::Ssh && has(&["No user exists for uid", "you don't exist, go away"]) {
-        return Error::Program {
-            repo: at.repo,
-            program: "ssh",
-            source: io::Error::new(io::ErrorKind::Unsupported, text),
-        };
-    }
-    // Neither does it with a configuration that it cannot use.
-    if scheme == Scheme::Ssh && has(&BAD_CONFIGURATION) {
-        return Error::Program {
-            repo: at.repo,
-            program: "ssh",
-            source: io::Error::new(io::ErrorKind::InvalidData, text),
-        };
-    }
-    let is_missing = has(&[
-        "does not appear to be a git repository",
-        "not a git repository",
-        "Repository not found",
-        "No such file",
-    ]);
-    if scheme != Scheme::Ssh {
-        // With `LC_ALL=C`: the system's messages about what prevents git from reading a local repo.
-        let kind = if is_missing {
-            io::ErrorKind::NotFound
-        } else if has(&["Permission denied", "Operation not permitted"]) {
-            io::ErrorKind::PermissionDenied
-        } else if has(&[
-            "Input/output error",
-            "Too many open files",
-            "Cannot allocate memory",
-        ]) {
-            io::ErrorKind::Other
-        } else {
-            return Error::Remote { at, said: text };
-        };
-        let source = io::Error::new(kind, text);
-        return Error::Local { at, source };
-    }
-    if is_missing {
-        return Error::NotFound {
-            at,
-            access: Access::default(),
-            said: text,
-        };
-    }
-    let with_files = |text: String| match files {
-        Some(files) => format!("{text}; {files}"),
-        None => text,
+    // With `LC_ALL=C`: the system's messages about what prevents git from reading a local repo.
+    let kind = if has(&IS_MISSING) {
+        io::ErrorKind::NotFound
+    } else if has(&["Permission denied", "Operation not permitted"]) {
+        io::ErrorKind::PermissionDenied
+    } else if has(&[
+        "Input/output error",
+        "Too many open files",
+        "Cannot allocate memory",
+    ]) {
+        io::ErrorKind::Other
+    } else {
+        return Error::Remote { at, said: text };
     };
-    // OpenSSH's own messages; its exit code is 255 for all of them.
-    if has(&[
-        "Host key verification failed",
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "host key is known",
-    ]) {
-        return Error::Untrusted {
-            at,
-            why: Distrust::HostKey(with_files(text)),
-        };
-    }
-    if has(&[
-        "Permission denied",
-        "Too many authentication failures",
-        "No supported authentication methods",
-    ]) {
-        let why = with_files("ssh has no key, in a file or an agent, that the host accepts".to_owned());
-        return Error::Unauthenticated {
-            at,
-            access: Access::default(),
-            why,
-            said: text,
-        };
-    }
-    Error::Network {
-        at,
-        why: format!("ssh failed: {text}"),
-    }
+    let source = io::Error::new(kind, text);
+    Error::Local { at, source }
 }
 
-/// What OpenSSH says about its configuration before it connects.
-const BAD_CONFIGURATION: [&str; 4] = [
-    "Bad owner or permissions on",
-    "Can't open user config file",
-    "terminating, ",
-    "Bad configuration option",
+/// What `git upload-pack` and hosting services say of a repo that does not exist.
+const IS_MISSING: [&str; 4] = [
+    "does not appear to be a git repository",
+    "not a git repository",
+    "Repository not found",
+    "No such file",
 ];
 
 fn clean_command(program: &str, options: &Options, names: &[&str]) -> Command {
@@ -315,57 +251,6 @@ mod tests {
     use compose_model::{Cause as _, Stage};
 
     use super::*;
-
-    #[test]
-    fn the_error_follows_from_the_message_of_ssh() {
-        let at = FailedAt {
-            repo: RepoUrl::parse("git@host:repo").unwrap(),
-            stage: Stage::Connecting,
-        };
-        let code = |said: &str| {
-            classify_failure(at.clone(), Scheme::Ssh, said, None)
-                .exit_code()
-                .code()
-        };
-        assert_eq!(code("Host key verification failed."), 69);
-        let no_user = classify_failure(at.clone(), Scheme::Ssh, "No user exists for uid 12345", None);
-        assert_eq!(no_user.exit_code().code(), 73);
-        assert_eq!(no_user.retryable(), crate::retry::Retryable::Never);
-        assert!(no_user.hint().unwrap().contains("/etc/passwd"), "{no_user}");
-        assert_eq!(code("git@host: Permission denied (publickey)."), 77);
-        assert!(matches!(
-            classify_failure(
-                at.clone(),
-                Scheme::Ssh,
-                "ssh: connect to host x port 22: Connection refused",
-                None
-            ),
-            Error::Network { .. }
-        ));
-        assert!(matches!(
-            classify_failure(at.clone(), Scheme::Ssh, "ERROR: Repository not found.", None),
-            Error::NotFound { .. }
-        ));
-        for said in [
-            "Bad owner or permissions on /home/me/.ssh/config",
-            "Can't open user config file /home/me/.ssh/config: Permission denied",
-            "/home/me/.ssh/config: line 1: Bad configuration option: hots\r\n/home/me/.ssh/config: terminating, 1 bad configuration options",
-        ] {
-            let error = classify_failure(at.clone(), Scheme::Ssh, said, None);
-            assert_eq!(error.exit_code().code(), 73, "{error}");
-            assert_eq!(error.retryable(), crate::retry::Retryable::Never, "{error}");
-            assert!(error.to_string().contains("/home/me/.ssh/config"), "{error}");
-            assert!(error.hint().unwrap().contains("configuration"), "{error}");
-        }
-        // Which files were read is a part of the reason.
-        for said in [
-            "Host key verification failed.",
-            "me@host: Permission denied (publickey).",
-        ] {
-            let error = classify_failure(at.clone(), Scheme::Ssh, said, Some("ssh read x"));
-            assert!(error.to_string().contains("; ssh read x"), "{error}");
-        }
-    }
 
     #[test]
     fn a_repo_on_this_machine_is_never_unreachable() {

@@ -1,13 +1,19 @@
 //! The command line for ssh.
 
-use std::{ffi::OsString, process::Stdio};
+use std::{ffi::OsString, io, process::Stdio};
 
-use compose_model::RepoUrl;
+use compose_model::{RepoUrl, text::escape};
 use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 
-use super::{clean_command, home::SshFiles};
-use crate::{credentials::programs_environment, options::Options, run::Run};
+use super::{IS_MISSING, clean_command, home::SshFiles};
+use crate::{
+    credentials::programs_environment,
+    error::{Access, Distrust, Error, FailedAt},
+    options::Options,
+    run::Run,
+    wire::packets::MAX_SHOWN_MESSAGE,
+};
 
 /// The only variables that `ssh` inherits. It needs neither the cloud's secrets nor our tokens. A
 /// program that the user named for git gets more: it may be a script.
@@ -157,9 +163,91 @@ fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
+/// What OpenSSH says about its configuration before it connects.
+const BAD_CONFIGURATION: [&str; 4] = [
+    "Bad owner or permissions on",
+    "Can't open user config file",
+    "bad configuration option",
+    "Bad configuration option",
+];
+
+/// Returns what the error output of ssh, and of the git at the other end, means.
+pub(super) fn classify_failure(at: FailedAt, lines: &[&str], files: Option<&str>) -> Error {
+    // `ssh -v` may be the user's command.
+    let is_noise = |line: &str| line.starts_with("debug") || line.starts_with("OpenSSH_");
+    let mut kept: Vec<&str> = lines.iter().copied().filter(|line| !is_noise(line)).collect();
+    if kept.is_empty() {
+        kept = lines.to_vec();
+    }
+    let text = escape(&kept.join("; "), MAX_SHOWN_MESSAGE);
+    let has = |words: &[&str]| {
+        let mut lines = kept.iter();
+        lines.any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    let program = |kind| Error::Program {
+        repo: at.repo.clone(),
+        program: "ssh",
+        source: io::Error::new(kind, text.clone()),
+    };
+    // OpenSSH refuses to start without an entry in /etc/passwd, and with a configuration that it
+    // cannot use.
+    if has(&["No user exists for uid", "you don't exist, go away"]) {
+        return program(io::ErrorKind::Unsupported);
+    }
+    if has(&BAD_CONFIGURATION) {
+        return program(io::ErrorKind::InvalidData);
+    }
+    let with_files = |text: String| match files {
+        Some(files) => format!("{text}; {files}"),
+        None => text,
+    };
+    // OpenSSH's own messages; its exit code is 255 for all of them.
+    if has(&[
+        "Host key verification failed",
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "host key is known",
+    ]) {
+        return Error::Untrusted {
+            at,
+            why: Distrust::HostKey(with_files(text)),
+        };
+    }
+    let is_refused = has(&[
+        "Permission denied (",
+        "Too many authentication failures",
+        "No supported authentication methods",
+    ]);
+    // A key that does not exist is reported in the same words as a repo.
+    let is_key = |line: &str| line.contains("no such identity") || line.contains("dentity file ");
+    let is_missing = kept
+        .iter()
+        .any(|line| !is_key(line) && IS_MISSING.iter().any(|word| line.contains(word)));
+    if !is_refused && is_missing {
+        return Error::NotFound {
+            at,
+            access: Access::default(),
+            said: text,
+        };
+    }
+    if is_refused || has(&["Permission denied"]) {
+        return Error::Unauthenticated {
+            at,
+            access: Access::default(),
+            why: with_files("ssh has no key, in a file or an agent, that the host accepts".to_owned()),
+            said: text,
+        };
+    }
+    Error::Network {
+        at,
+        why: format!("ssh failed: {text}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+
+    use compose_model::{Cause as _, Stage};
 
     use super::*;
 
@@ -274,6 +362,65 @@ mod tests {
         assert_eq!(
             line(&[("GIT_SSH", "ssh"), ("GIT_SSH_VARIANT", "simple")]),
             "ssh git@Host git-upload-pack '/r'"
+        );
+    }
+
+    #[test]
+    fn the_error_follows_from_the_message_of_ssh() {
+        let at = FailedAt {
+            repo: RepoUrl::parse("git@host:repo").unwrap(),
+            stage: Stage::Connecting,
+        };
+        let classify =
+            |said: &str, files| classify_failure(at.clone(), &said.lines().collect::<Vec<_>>(), files);
+        let code = |said: &str| classify(said, None).exit_code().code();
+        assert_eq!(code("Host key verification failed."), 69);
+        let no_user = classify("No user exists for uid 12345", None);
+        assert_eq!(no_user.exit_code().code(), 73);
+        assert_eq!(no_user.retryable(), crate::retry::Retryable::Never);
+        assert!(no_user.hint().unwrap().contains("/etc/passwd"), "{no_user}");
+        assert_eq!(code("git@host: Permission denied (publickey)."), 77);
+        assert!(matches!(
+            classify("ssh: connect to host x port 22: Connection refused", None),
+            Error::Network { .. }
+        ));
+        assert!(matches!(
+            classify("ERROR: Repository not found.", None),
+            Error::NotFound { .. }
+        ));
+        for said in [
+            "Bad owner or permissions on /home/me/.ssh/config",
+            "Can't open user config file /home/me/.ssh/config: Permission denied",
+            "/home/me/.ssh/config: line 1: Bad configuration option: hots\r\n/home/me/.ssh/config: terminating, 1 bad configuration options",
+        ] {
+            let error = classify(said, None);
+            assert_eq!(error.exit_code().code(), 73, "{error}");
+            assert_eq!(error.retryable(), crate::retry::Retryable::Never, "{error}");
+            assert!(error.to_string().contains("/home/me/.ssh/config"), "{error}");
+            assert!(error.hint().unwrap().contains("configuration"), "{error}");
+        }
+        // Which files were read is a part of the reason.
+        for said in [
+            "Host key verification failed.",
+            "me@host: Permission denied (publickey).",
+        ] {
+            let error = classify(said, Some("ssh read x"));
+            assert!(error.to_string().contains("; ssh read x"), "{error}");
+        }
+        // A missing key is no missing repo, and does not hide what follows.
+        let no_key = "no such identity: /root/.ssh/x: No such file or directory\n";
+        let denied = format!("{no_key}me@host: Permission denied (publickey).");
+        assert_eq!(code(&denied), 77);
+        let warning = "Warning: Identity file /x not accessible: No such file or directory.\n";
+        let refused = format!("{warning}ssh: connect to host x port 22: Connection refused");
+        assert!(matches!(classify(&refused, None), Error::Network { .. }));
+        // `ssh -v`
+        let loud =
+            "OpenSSH_9.2p1\ndebug1: no such file: No such file or directory\nHost key verification failed.";
+        let error = classify(loud, None);
+        assert!(
+            matches!(error, Error::Untrusted { .. }) && !error.to_string().contains("debug1"),
+            "{error}"
         );
     }
 }
