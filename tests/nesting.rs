@@ -360,3 +360,31 @@ fn every_failing_nested_source_is_told() {
     assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
     assert!(told.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{told}");
 }
+
+#[test]
+fn a_nested_source_adds_nothing_to_another_environment_unasked() {
+    let mut world = Nested::new();
+    let mut catalog = Catalog::new("b");
+    catalog.file("env/b.txt", "b").file("prod/added.txt", "added");
+    world.0.publish(catalog.tag("1.0.0").clone());
+    let sharing = B.replace("1.0.0", "1.0.0, shared: [prod]");
+    world.catalog("a", &[("1.0.0", &[&sharing])]);
+    world.0.context.file("prod/mine.txt", "mine");
+    world.0.sources(&[A]);
+    let refused = world.refused(77);
+    assert!(
+        refused.contains("`env` of http://server/b would bring `prod` beside your environment"),
+        "{refused}"
+    );
+    assert!(refused.contains("name it in the local config too"), "{refused}");
+
+    // The remedy works, in both ways that it names.
+    world.0.sources(&[B, A]);
+    world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("prod/added.txt"), None);
+    assert_eq!(world.text("dev/b.txt").as_deref(), Some("b"));
+    world.0.sources(&[&sharing, A]);
+    world.0.context.run(["deploy"]).expect_code(0);
+    assert_eq!(world.text("prod/added.txt").as_deref(), Some("added"));
+    assert_eq!(world.text("prod/mine.txt").as_deref(), Some("mine"));
+}

@@ -276,3 +276,48 @@ fn no_secret_is_found_when_the_server_fails() {
         format!("0 in {searches}"),
     );
 }
+
+#[test]
+fn what_is_fetched_without_encryption_is_a_warning() {
+    let mut world = world(&mut [catalog("c", "eks", "a.txt", "a")]);
+    let rewrite = format!("url.{}/.insteadOf", world.server.address());
+    world
+        .context
+        .set("GIT_CONFIG_COUNT", "1")
+        .set("GIT_CONFIG_KEY_0", rewrite)
+        .set("GIT_CONFIG_VALUE_0", "http://catalogs.example.org/");
+    let entry = |address: &str| {
+        format!("default-environments:\n- repo: {address}\n  environment: eks\n  version: 1.0.0\n")
+    };
+    world
+        .context
+        .file("dev/bitops.config.yaml", entry("http://catalogs.example.org/c"));
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(
+        run.stderr.contains(
+            "http://catalogs.example.org/c is fetched without encryption: anybody on the way can change what is deployed"
+        ),
+        "{run}"
+    );
+    // This machine is no network.
+    let local = format!("{}/c", world.server.address());
+    world.context.file("dev/bitops.config.yaml", entry(&local));
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(!run.stderr.contains("without encryption"), "{run}");
+}
+
+#[test]
+fn an_empty_policy_is_a_warning() {
+    let mut world = world(&mut [catalog("c", "eks", "a.txt", "a")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world
+        .context
+        .set("BITOPS_COMPOSE_ALLOW", "")
+        .set("BITOPS_COMPOSE_VERIFY_KEYS", "");
+    let run = world.context.run(["deploy"]).expect_code(0);
+    for name in ["BITOPS_COMPOSE_ALLOW", "BITOPS_COMPOSE_VERIFY_KEYS"] {
+        let warning = format!("warning: {name} is set, but empty, so it restricts nothing");
+        assert!(run.stderr.contains(&warning), "{run}");
+    }
+    assert!(!run.stderr.contains("BITOPS_COMPOSE_LOCKED"), "{run}");
+}

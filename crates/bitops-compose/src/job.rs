@@ -139,9 +139,10 @@ impl Job {
             &logging,
             settings.log_json,
             printer.colour,
-            printer.github.is_some(),
+            printer.runner,
             &printer.masks,
         );
+        printer.problems(&crate::settings::empty_policies());
         let (image, image_warning) = build_config.deployments();
         Ok(Self {
             file: format!("{environment}/{}", file_name::CONFIG).into(),

@@ -1,5 +1,5 @@
-//! `bitops-compose`: composes a BitOps environment from other repos' environments, then replaces
-//! itself by BitOps.
+//! `bitops-compose`: composes a BitOps environment from other repos' environments, then starts BitOps
+//! unchanged.
 //!
 //! ```sh
 //! cargo run -p bitops-compose -- check dev --ops-repo docs/examples/six-sources
@@ -23,6 +23,9 @@
 //! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
+//!
+//! Most messages come from the libraries, each of which names its room for them. A message of this crate stands
+//! at the end of the module whose step fails, in a function that makes the diagnostic.
 
 mod arguments;
 mod build_config;
@@ -58,6 +61,7 @@ use crate::{
 };
 
 fn main() -> std::process::ExitCode {
+    report::report_panics();
     let mut args = std::env::args_os().skip(1);
     // The entrypoint comes first: with nothing to compose, not even the command line is parsed.
     let first = args.next().unwrap_or_default();

@@ -2,12 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use compose_model::{Diagnostic, Failure, Settings};
+use compose_model::{Diagnostic, Failure, Settings, settings};
 
 /// Reads the settings; every wrong value is an error.
 pub(crate) fn read() -> Result<Settings, Failure> {
     Settings::from_env(&|name| std::env::var_os(name))
         .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
+}
+
+/// Returns a warning for each policy that is set to nothing, and so restricts nothing.
+pub(crate) fn empty_policies() -> Vec<Diagnostic> {
+    let warning = |name: &'static str| {
+        Diagnostic::warning(format!("{name} is set, but empty, so it restricts nothing"))
+            .hint("give it a value, or unset it; in CI, check that the variable which it is set from exists")
+    };
+    settings::empty_policies(&|name| std::env::var_os(name))
+        .into_iter()
+        .map(warning)
+        .collect()
 }
 
 /// Returns where objects are kept: the setting, the image's directory where it exists, else the XDG

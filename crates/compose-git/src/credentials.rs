@@ -311,16 +311,7 @@ fn authority(url: &Url) -> String {
 /// Returns whether a credential may be sent to an address: by plain http everyone on the path could
 /// read it, so only to this machine.
 pub(crate) fn may_carry(url: &Url) -> bool {
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    let loopback = host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    url.scheme() == "https" || loopback
+    url.scheme() == "https" || url.host_str().is_some_and(compose_model::is_loopback)
 }
 
 fn is_github(options: &Options, url: &Url) -> bool {

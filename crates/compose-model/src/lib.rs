@@ -74,5 +74,5 @@ pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
 pub use styled::StyledText;
-pub use url::RepoUrl;
+pub use url::{RepoUrl, is_loopback};
 pub use version::VersionRequest;

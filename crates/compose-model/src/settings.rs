@@ -177,6 +177,17 @@ pub fn grace(lookup: Lookup<'_>) -> Result<Duration, InvalidSetting> {
     read.errors.pop().map_or(Ok(grace), Err)
 }
 
+/// Returns the variables that would restrict what may be deployed, and are set to nothing. They restrict
+/// nothing then, which is rarely meant: the value may have come from a variable of the CI that does
+/// not exist.
+pub fn empty_policies(lookup: Lookup<'_>) -> Vec<&'static str> {
+    let is_empty = |name: &&str| lookup(name).is_some_and(|value| value.is_empty());
+    [env::ALLOW, env::LOCKED, env::VERIFY_KEYS]
+        .into_iter()
+        .filter(is_empty)
+        .collect()
+}
+
 // Reads variables and collects the invalid ones.
 struct VariableReader<'a> {
     lookup: Lookup<'a>,
@@ -299,6 +310,26 @@ mod tests {
         assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
         assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
         assert_eq!(settings.cache_limit, Some(2 << 30));
+    }
+
+    #[test]
+    fn policies_without_a_value_are_listed() {
+        let empty = |pairs: &[(&str, &str)]| {
+            empty_policies(&|name| {
+                let found = pairs.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| value.into())
+            })
+        };
+        assert_eq!(empty(&[]), [""; 0]);
+        assert_eq!(
+            empty(&[
+                ("BITOPS_COMPOSE_ALLOW", ""),
+                ("BITOPS_COMPOSE_LOCKED", "true"),
+                ("BITOPS_COMPOSE_VERIFY_KEYS", ""),
+                ("BITOPS_COMPOSE_JOBS", "")
+            ]),
+            ["BITOPS_COMPOSE_ALLOW", "BITOPS_COMPOSE_VERIFY_KEYS"]
+        );
     }
 
     #[test]

@@ -229,6 +229,12 @@ impl RepoUrl {
         self.scheme == Scheme::File
     }
 
+    /// Returns whether anybody on the way to the repo can read and change what it sends: it is reached
+    /// by plain `http://`, and on another machine.
+    pub fn is_unprotected(&self) -> bool {
+        self.scheme == Scheme::Http && !self.host().is_some_and(is_loopback)
+    }
+
     /// Returns the address as the user wrote it. It contains no password, because those are refused.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -439,6 +445,16 @@ impl Ord for RepoUrl {
     }
 }
 
+/// Returns whether a host, as it stands in an address, is this machine: `localhost`, or an address such as
+/// `127.0.0.1` or `[::1]`.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -581,5 +597,23 @@ mod tests {
             assert_eq!(url.without_user(), without_user);
         }
         assert_eq!(RepoUrl::parse("/srv/catalog").unwrap().written_host(), None);
+    }
+
+    #[test]
+    fn plain_http_to_another_machine_is_unprotected() {
+        for (text, is_unprotected) in [
+            ("http://git.example.org/org/repo", true),
+            ("http://10.0.0.1/repo", true),
+            ("http://localhost.example.org/repo", true),
+            ("http://localhost:8080/repo", false),
+            ("http://127.0.0.1:8080/repo", false),
+            ("http://[::1]/repo", false),
+            ("https://git.example.org/org/repo", false),
+            ("ssh://git.example.org/org/repo", false),
+            ("/srv/repo", false),
+        ] {
+            let url = RepoUrl::parse(text).unwrap();
+            assert_eq!(url.is_unprotected(), is_unprotected, "{text}");
+        }
     }
 }

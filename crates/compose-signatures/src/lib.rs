@@ -44,6 +44,8 @@
 //! deployable after its signer's key expires: for ssh that is the committer's or tagger's date, as for git itself, for
 //! OpenPGP the signature's own date. The holder of a private key can write any date: a stolen key must be revoked or
 //! removed, not left to expire.
+//!
+//! The messages of this crate are in `error.rs`; those about a mistake in a file of keys are in `allowed.rs`.
 
 mod allowed;
 mod error;

@@ -4,11 +4,15 @@
 //! as they are known. Entries of the same repo that are known at the same time share a task, a connection
 //! and a request.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use compose_git::Git;
 use compose_model::{Failure, SourceSpec};
 use compose_plan::{
+    layer::Layers,
     lock::Lock,
     resolve::{Allow, Graph, NodeId, OrderedNode},
 };
@@ -83,12 +87,22 @@ impl Gatherer {
             self.decide(pins, node, &mut fetched).await?;
         }
         let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
+        let mut repos = HashSet::new();
+        let unprotected = order
+            .iter()
+            .map(|node| &node.spec)
+            .filter(|spec| spec.repo.is_unprotected() && repos.insert(spec.repo.key()));
+        warnings.extend(unprotected.map(wording::unprotected));
         let listed = blocking(move || layers::layers(order, fetched)).await?;
         warnings.extend(listed.warnings);
+        let (sources, snapshots) = listed.sources.into_iter().unzip();
         Ok(Gathered {
-            layers: listed.layers,
+            layers: Layers {
+                sources,
+                layers: listed.layers,
+            },
             warnings,
-            snapshots: listed.snapshots,
+            snapshots,
             traces: self.git.traces(),
             tidying: self.git.tidy(),
         })

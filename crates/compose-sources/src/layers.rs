@@ -6,7 +6,7 @@ use compose_git::Snapshot;
 use compose_model::{Diagnostic, Failure, SourceSpec, TreeFile, TreeId, file_name, filter::is_hook};
 use compose_plan::{
     config::EnvironmentConfig,
-    layer::{Layer, LayerConfig, Layers, Part, Source, SourceId},
+    layer::{Layer, LayerConfig, Part, Source, SourceId},
     resolve::{NodeId, OrderedNode},
 };
 
@@ -18,9 +18,10 @@ use crate::{
 /// The layers of all sources.
 #[derive(Default)]
 pub(crate) struct Listed {
-    pub(crate) layers: Layers,
-    /// The snapshot of each source.
-    pub(crate) snapshots: Vec<Snapshot>,
+    /// The sources in composition order, each with the snapshot that its files are read from.
+    pub(crate) sources: Vec<(Source, Snapshot)>,
+    /// The layers of the sources, lowest first.
+    pub(crate) layers: Vec<Layer>,
     /// The warnings about the sources, in composition order.
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -36,7 +37,7 @@ pub(crate) fn layers(
         let Some(source) = fetched.remove(&node.node) else {
             return Err(wording::ordered_but_not_fetched().into());
         };
-        let id = SourceId(listed.snapshots.len());
+        let id = SourceId(listed.sources.len());
         let spec = node.spec;
         match list(&source, &spec, id) {
             Ok((tree, layers)) => {
@@ -46,8 +47,8 @@ pub(crate) fn layers(
                 } else {
                     Vec::new()
                 };
-                listed.layers.layers.extend(layers);
-                listed.layers.sources.push(Source {
+                listed.layers.extend(layers);
+                let listed_source = Source {
                     repo: spec.repo,
                     environment: spec.environment,
                     requested: spec.requested,
@@ -61,8 +62,8 @@ pub(crate) fn layers(
                     on_conflict: spec.on_conflict,
                     place: spec.place,
                     top,
-                });
-                listed.snapshots.push(source.snapshot);
+                };
+                listed.sources.push((listed_source, source.snapshot));
                 listed.warnings.extend(source.warnings);
                 listed.warnings.extend(node.warnings);
             }

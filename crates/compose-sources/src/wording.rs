@@ -222,6 +222,17 @@ pub(crate) fn keys_outside(path: &Path, error: io::Error) -> Diagnostic {
         .hint("name a file of the operations repo, or one in the image or a mount by its absolute path")
 }
 
+/// A source is fetched by plain http from another machine.
+pub(crate) fn unprotected(spec: &SourceSpec) -> Diagnostic {
+    let message = format!(
+        "{} is fetched without encryption: anybody on the way can change what is deployed",
+        spec.repo
+    );
+    Diagnostic::warning(message)
+        .with_place(spec.place.clone())
+        .hint("use `https://` or ssh; `verify` and a lock protect what is deployed, but not what others read")
+}
+
 /// A source must be signed, but no file of trusted keys is set.
 pub(crate) fn no_keys(spec: &SourceSpec) -> Diagnostic {
     let message = format!(

@@ -8,7 +8,10 @@ use std::{
 
 use compose_model::{Cause, ExitCode};
 
-use crate::names::{ACTIVE, COMPOSITION, MOUNT};
+use crate::{
+    Action,
+    names::{ACTIVE, COMPOSITION, MOUNT},
+};
 
 /// A failure to read or write, with the path that it is about.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +19,8 @@ pub enum Error {
     /// A file, directory or link could not be read or written.
     #[error("cannot {action} {path}", path = path.display())]
     Io {
-        /// The failed action: `create`, `write`, `link`, …
-        action: &'static str,
+        /// The failed action.
+        action: Action,
         /// The file, directory or link.
         path: PathBuf,
         /// The system's reason.
@@ -69,7 +72,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: Action, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
@@ -188,7 +191,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let home = root.path().join("home");
         for path in [home.join("composition."), home.clone()] {
-            let advised = Error::io("create", path)(read_only()).hint().unwrap();
+            let advised = Error::io(Action::Create, path)(read_only()).hint().unwrap();
             let wanted = format!("`--tmpfs {}:mode=0777`", home.display());
             assert!(advised.ends_with(&wanted), "{advised}");
         }

@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Error, names::COMPOSITION, remove::remove};
+use crate::{Action, Error, names::COMPOSITION, remove::remove};
 
 /// The attempts to create a directory before a concurrent run removes it as a leftover.
 const ATTEMPTS: u32 = 10;
@@ -33,7 +33,7 @@ impl HeldDir {
             let dir = tempfile::Builder::new()
                 .prefix(COMPOSITION)
                 .tempdir_in(home)
-                .map_err(Error::io("create", home.join(COMPOSITION)))?
+                .map_err(Error::io(Action::Create, home.join(COMPOSITION)))?
                 .keep();
             // It may have been removed before it was locked.
             let held = lock_composition(&dir).and_then(|held| fs::metadata(&dir).map(|_| held));
@@ -43,7 +43,7 @@ impl HeldDir {
                     let held = Some(held);
                     return Ok(Self { dir, held });
                 }
-                Err(error) if left == 0 => return Err(Error::io("lock", dir)(error)),
+                Err(error) if left == 0 => return Err(Error::io(Action::Lock, dir)(error)),
                 Err(_) => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    Error, link,
+    Action, Error, link,
     names::{ACTIVE, MOUNT},
 };
 
@@ -32,7 +32,7 @@ pub fn install(root: &Path) -> Result<(), Error> {
     if fs::symlink_metadata(&ops_repo).is_ok_and(|meta| meta.is_dir()) {
         // Not recursively: an operations repo that the image brings is kept, and reported as an
         // error.
-        fs::remove_dir(&ops_repo).map_err(Error::io("replace", &ops_repo))?;
+        fs::remove_dir(&ops_repo).map_err(Error::io(Action::Replace, &ops_repo))?;
     }
     link::replace(
         Path::new("bitops-compose/active"),
@@ -43,8 +43,9 @@ pub fn install(root: &Path) -> Result<(), Error> {
 
 /// Creates a directory that every user may write to, whatever the umask.
 fn make_open(dir: &Path) -> Result<(), Error> {
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).map_err(Error::io("open to every user", dir))
+    fs::create_dir_all(dir).map_err(Error::io(Action::Create, dir))?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o777))
+        .map_err(Error::io(Action::OpenToEveryUser, dir))
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
         assert!(matches!(
             install(root.path()),
             Err(Error::Io {
-                action: "replace",
+                action: Action::Replace,
                 ..
             })
         ));

@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     links::{Destination, Links},
     write::NewFile,
 };
@@ -235,10 +235,10 @@ pub(crate) fn list_users_dir(path: &Path) -> Result<Option<UsersDir>, Error> {
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("list", path)(error)),
+        Err(error) => return Err(Error::io(Action::List, path)(error)),
     };
-    let entries = fs::read_dir(path).map_err(Error::io("list", path))?;
-    let names = entries.map(|entry| Ok(entry.map_err(Error::io("list", path))?.file_name()));
+    let entries = fs::read_dir(path).map_err(Error::io(Action::List, path))?;
+    let names = entries.map(|entry| Ok(entry.map_err(Error::io(Action::List, path))?.file_name()));
     Ok(Some(UsersDir {
         mode: meta.permissions().mode() & 0o7777,
         names: names.collect::<Result<_, Error>>()?,

@@ -75,7 +75,11 @@
 //!
 //! Modules import those that stand before them in what happens to a composition: it is staged,
 //! switched in and back, and swept.
+//!
+//! The messages of this crate are in `error.rs`, with the words for actions in `action.rs`; those about what a
+//! sweep found are in `sweep/report.rs`.
 
+mod action;
 pub mod error;
 mod held;
 pub mod image;
@@ -99,6 +103,7 @@ pub mod switch;
 mod testing;
 mod write;
 
+pub use action::Action;
 pub use error::Error;
 pub use link::{Attempt, Busy, SwitchLock};
 pub use links::Links;

@@ -19,7 +19,7 @@ use rustix::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     held::is_held,
     names::{ACTIVE, MOUNT},
     record::{self, Record},
@@ -140,7 +140,7 @@ impl Link {
 
     /// Requests the lock for switching, without waiting.
     pub(crate) fn try_lock(&self) -> Result<Attempt, Error> {
-        let guard = self.open_guard().map_err(Error::io("lock", &self.path))?;
+        let guard = self.open_guard().map_err(Error::io(Action::Lock, &self.path))?;
         match rustix::fs::flock(&guard, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -150,7 +150,7 @@ impl Link {
                 });
                 return Ok(Attempt::Busy(busy));
             }
-            Err(error) => return Err(Error::io("lock", &self.path)(error.into())),
+            Err(error) => return Err(Error::io(Action::Lock, &self.path)(error.into())),
         }
         Ok(match self.holder() {
             Some(busy) => Attempt::Busy(busy),

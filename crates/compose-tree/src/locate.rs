@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     link::{Link, LinkOwner},
     mount::{Mount, Nothing},
     mountinfo::MountPoints,
@@ -175,7 +175,7 @@ impl RepoSearch<'_> {
         {
             let points = self.points.as_ref().map_err(|error| {
                 let error = io::Error::new(error.kind(), error.to_string());
-                Error::io("read", "/proc/self/mountinfo")(error)
+                Error::io(Action::Read, "/proc/self/mountinfo")(error)
             })?;
             if let Some(root) = mounted_on_compositions(home, points)? {
                 return Ok(self.found(root.clone(), Some(link), root));
@@ -323,7 +323,7 @@ fn nothing(link: Option<Link>, back: Option<PathBuf>) -> Located {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(Error::io("find", path))
+    std::path::absolute(path).map_err(Error::io(Action::Find, path))
 }
 
 #[cfg(test)]

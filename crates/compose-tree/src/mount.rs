@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Error, SwitchLock,
+    Action, Error, SwitchLock,
     link::{self, Attempt, Busy, Link, LinkOwner},
     names::MOUNT,
     old,
@@ -117,7 +117,7 @@ impl Mount {
         };
         let mounted = link.dir().join(MOUNT);
         if fs::symlink_metadata(&mounted).is_ok_and(|meta| meta.is_dir()) {
-            fs::remove_dir(&mounted).map_err(Error::io("replace", &mounted))?;
+            fs::remove_dir(&mounted).map_err(Error::io(Action::Replace, &mounted))?;
         }
         link::replace(candidate, &mounted, &link.dir().join(".mount.bitops-compose-new"))
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     moment::{self, Moment},
 };
 
@@ -19,30 +19,32 @@ use crate::{
 /// After a failure, everything that was not moved is still at `from`.
 pub(crate) fn relocate(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        fs::create_dir_all(parent).map_err(Error::io(Action::Create, parent))?;
     }
-    let coming = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
+    let coming = fs::symlink_metadata(from).map_err(Error::io(Action::Read, from))?;
     if let Ok(there) = fs::symlink_metadata(to) {
         if coming.is_dir() && there.is_dir() {
             return merge(from, to, since);
         }
         let newer = moment::modified(&there) > moment::modified(&coming);
         if there.is_dir() || (moment::changed(&there) > since && newer) {
-            return Err(Error::io("replace", to)(io::ErrorKind::AlreadyExists.into()));
+            return Err(Error::io(Action::Replace, to)(
+                io::ErrorKind::AlreadyExists.into(),
+            ));
         }
     }
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-        done => return done.map_err(Error::io("write", to)),
+        done => return done.map_err(Error::io(Action::Write, to)),
     }
     copy(from, to, &coming)?;
-    remove(from, &coming).map_err(Error::io("remove", from))
+    remove(from, &coming).map_err(Error::io(Action::Remove, from))
 }
 
 fn merge(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     let mut failed = None;
-    for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
-        let name = entry.map_err(Error::io("list", from))?.file_name();
+    for entry in fs::read_dir(from).map_err(Error::io(Action::List, from))? {
+        let name = entry.map_err(Error::io(Action::List, from))?.file_name();
         // A failure does not keep the other entries from being moved.
         if let Err(error) = relocate(&from.join(&name), &to.join(&name), since) {
             failed.get_or_insert(error);
@@ -50,7 +52,7 @@ fn merge(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
     }
     match failed {
         Some(error) => Err(error),
-        None => fs::remove_dir(from).map_err(Error::io("remove", from)),
+        None => fs::remove_dir(from).map_err(Error::io(Action::Remove, from)),
     }
 }
 
@@ -58,48 +60,48 @@ fn merge(from: &Path, to: &Path, since: Moment) -> Result<(), Error> {
 /// when it is complete.
 pub(crate) fn copy(from: &Path, to: &Path, meta: &fs::Metadata) -> Result<(), Error> {
     if meta.is_symlink() {
-        let target = fs::read_link(from).map_err(Error::io("read", from))?;
+        let target = fs::read_link(from).map_err(Error::io(Action::Read, from))?;
         let aside = make_dir_beside(to)?;
         let path = aside.path().join("link");
-        symlink(target, &path).map_err(Error::io("write", to))?;
+        symlink(target, &path).map_err(Error::io(Action::Write, to))?;
         copy_owner(&path, meta);
-        return fs::rename(&path, to).map_err(Error::io("write", to));
+        return fs::rename(&path, to).map_err(Error::io(Action::Write, to));
     }
     if meta.is_dir() {
         match fs::create_dir(to) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::io("create", to)(error));
+                return Err(Error::io(Action::Create, to)(error));
             }
             _ => {}
         }
-        for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
-            let entry = entry.map_err(Error::io("list", from))?;
-            let meta = entry.metadata().map_err(Error::io("read", entry.path()))?;
+        for entry in fs::read_dir(from).map_err(Error::io(Action::List, from))? {
+            let entry = entry.map_err(Error::io(Action::List, from))?;
+            let meta = entry.metadata().map_err(Error::io(Action::Read, entry.path()))?;
             copy(&entry.path(), &to.join(entry.file_name()), &meta)?;
         }
         copy_owner(to, meta);
         fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
-            .map_err(Error::io("write", to))?;
+            .map_err(Error::io(Action::Write, to))?;
         return File::open(to)
             .and_then(|dir| dir.set_times(times(meta)?))
-            .map_err(Error::io("write", to));
+            .map_err(Error::io(Action::Write, to));
     }
     if !meta.is_file() {
         // It is a fifo, a socket or a device.
-        return Err(Error::io("copy the special file", from)(
+        return Err(Error::io(Action::CopySpecialFile, from)(
             io::ErrorKind::Unsupported.into(),
         ));
     }
     let aside = make_dir_beside(to)?;
     let path = aside.path().join("file");
-    fs::copy(from, &path).map_err(Error::io("write", to))?;
+    fs::copy(from, &path).map_err(Error::io(Action::Write, to))?;
     copy_owner(&path, meta);
     let finish = || {
         fs::set_permissions(&path, fs::Permissions::from_mode(meta.mode() & 0o7777))?;
         File::open(&path)?.set_times(times(meta)?)?;
         fs::rename(&path, to)
     };
-    finish().map_err(Error::io("write", to))
+    finish().map_err(Error::io(Action::Write, to))
 }
 
 /// Creates a temporary directory beside `to` in which a file is completed.
@@ -108,7 +110,7 @@ fn make_dir_beside(to: &Path) -> Result<tempfile::TempDir, Error> {
     tempfile::Builder::new()
         .prefix(".bitops-compose.")
         .tempdir_in(dir)
-        .map_err(Error::io("write", to))
+        .map_err(Error::io(Action::Write, to))
 }
 
 fn times(meta: &fs::Metadata) -> io::Result<FileTimes> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     mountinfo::MountPoints,
     names::{COMPOSITION, MOUNT},
     record,
@@ -40,7 +40,7 @@ pub(crate) fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Resu
     let base = tempfile::Builder::new()
         .prefix(COMPOSITION)
         .tempdir_in(home)
-        .map_err(Error::io("create", home.join(COMPOSITION)))?
+        .map_err(Error::io(Action::Create, home.join(COMPOSITION)))?
         .keep();
     assemble(&home.join(MOUNT), &base, &parts)?;
     Ok(Some(base))
@@ -59,7 +59,7 @@ fn assemble(from: &Path, to: &Path, parts: &Parts) -> Result<(), Error> {
             parts.insert(rest.as_path().to_owned(), point.clone());
         }
     }
-    let link = |target: &Path, link: &Path| symlink(target, link).map_err(Error::io("link", link));
+    let link = |target: &Path, link: &Path| symlink(target, link).map_err(Error::io(Action::Link, link));
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         if !below.contains_key(&entry.file_name()) {
             link(&entry.path(), &to.join(entry.file_name()))?;
@@ -70,7 +70,7 @@ fn assemble(from: &Path, to: &Path, parts: &Parts) -> Result<(), Error> {
         if let Some(point) = parts.get(Path::new("")) {
             link(point, &to)?;
         } else {
-            fs::create_dir(&to).map_err(Error::io("create", &to))?;
+            fs::create_dir(&to).map_err(Error::io(Action::Create, &to))?;
             assemble(&from.join(&name), &to, &parts)?;
         }
     }

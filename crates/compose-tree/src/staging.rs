@@ -13,7 +13,7 @@ use compose_model::{FileMode, TreePath};
 use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::{
-    Error, Mount,
+    Action, Error, Mount,
     held::HeldDir,
     layout::{self, Layout, LayoutOptions, RealDir, UsersDir},
     links::Links,
@@ -83,10 +83,10 @@ impl Staging {
     /// Creates the directory, readable only for this user until it is complete.
     pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
-        fs::create_dir_all(home).map_err(Error::io("create", home))?;
+        fs::create_dir_all(home).map_err(Error::io(Action::Create, home))?;
         let own = HeldDir::new(home)?;
         let tree = own.dir().join(TREE);
-        fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
+        fs::create_dir(&tree).map_err(Error::io(Action::Create, &tree))?;
         Ok(Self {
             own,
             record: Record {
@@ -124,7 +124,7 @@ impl Staging {
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()> + Send,
     ) -> Result<Staged, E> {
         let tree = self.tree();
-        let root = write::open(rustix::fs::CWD, &tree).map_err(Error::io("open", &tree))?;
+        let root = write::open(rustix::fs::CWD, &tree).map_err(Error::io(Action::Open, &tree))?;
         let layout = layout::lay_out(files, &self.wanted, links);
         let planned = self.make_dirs(&root, &layout)?;
         let named = self.with_modes(files, &planned)?;
@@ -140,7 +140,9 @@ impl Staging {
                 .iter()
                 .map(|planned| (planned.path, planned.names(&named)));
             let dir = self.own.dir();
-            self.record.write(dir, listed).map_err(Error::io("write", dir))?;
+            self.record
+                .write(dir, listed)
+                .map_err(Error::io(Action::Write, dir))?;
             self.write_manifest(manifest)
         };
         write::write((&root, &tree), &named, &filled, content, || Ok(beside()?))?;
@@ -161,7 +163,7 @@ impl Staging {
                 false => layout::list_users_dir(&self.record.root.join(path))?,
             };
             if !path.as_os_str().is_empty() {
-                write::make_dir(root, path).map_err(Error::io("create", self.tree().join(path)))?;
+                write::make_dir(root, path).map_err(Error::io(Action::Create, self.tree().join(path)))?;
             }
             made.insert(path, users.is_none());
             planned.push(PlannedDir {
@@ -214,7 +216,7 @@ impl Staging {
         files: &[(&str, u32)],
     ) -> Result<(), Error> {
         let place = self.tree().join(planned.path);
-        let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
+        let opened = write::open_below(root, planned.path).map_err(Error::io(Action::Open, &place))?;
         let to = opened.as_ref().unwrap_or(root);
         let from = self.record.root.join(planned.path);
         for name in planned.siblings(files) {
@@ -225,9 +227,9 @@ impl Staging {
                 .get(name)
                 .map_or(users.as_path(), PathBuf::as_path);
             rustix::fs::symlinkat(target, to, name)
-                .map_err(|error| Error::io("link", place.join(name))(error.into()))?;
+                .map_err(|error| Error::io(Action::Link, place.join(name))(error.into()))?;
         }
-        set_mode(to, planned.mode() | 0o700).map_err(Error::io("open", place))
+        set_mode(to, planned.mode() | 0o700).map_err(Error::io(Action::Open, place))
     }
 
     /// Sets the modes of directories that must not be writable, and makes the composition readable
@@ -240,11 +242,12 @@ impl Staging {
             .filter(|planned| planned.mode() & 0o700 != 0o700)
         {
             let place = self.tree().join(planned.path);
-            let opened = write::open_below(root, planned.path).map_err(Error::io("open", &place))?;
-            set_mode(opened.as_ref().unwrap_or(root), planned.mode()).map_err(Error::io("open", place))?;
+            let opened = write::open_below(root, planned.path).map_err(Error::io(Action::Open, &place))?;
+            set_mode(opened.as_ref().unwrap_or(root), planned.mode())
+                .map_err(Error::io(Action::Open, place))?;
         }
         let dir = self.own.dir();
-        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io("open", dir))
+        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io(Action::Open, dir))
     }
 
     fn write_manifest(
@@ -257,7 +260,7 @@ impl Staging {
             manifest(&mut out)?;
             out.into_inner()?.set_permissions(Permissions::from_mode(0o644))
         };
-        write().map_err(Error::io("write", &path))
+        write().map_err(Error::io(Action::Write, &path))
     }
 
     fn tree(&self) -> PathBuf {
@@ -522,7 +525,8 @@ mod tests {
     fn an_unfinished_composition_leaves_nothing_behind() {
         let f = fixture(&["dev/x"]);
         let y = TreePath::new("dev/y").unwrap();
-        let broken = |_: usize, _: &mut Put<'_>| Err(Error::io("read", "y")(io::ErrorKind::NotFound.into()));
+        let broken =
+            |_: usize, _: &mut Put<'_>| Err(Error::io(Action::Read, "y")(io::ErrorKind::NotFound.into()));
         let failed = begin(&f.mount).write(&[(&y, REGULAR)], Links::default(), broken, |_| Ok(()));
         assert!(failed.is_err());
         drop(begin(&f.mount));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Action, Error,
     moment::{self, Moment},
     names::{COMPOSITION, KEPT, TREE},
     record::{Listing, Record, StagedKind},
@@ -47,7 +47,7 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             // It is unknown what was written into the composition.
             sweep.failed.push(Unmoved {
                 path: PathBuf::from("."),
-                error: Error::io("read what was staged in", composition)(error),
+                error: Error::io(Action::ReadStaged, composition)(error),
                 kept: Some(kept_name(composition).join(TREE)),
             });
             (sweep, Rest::Unmoved)
@@ -128,7 +128,7 @@ impl Sweeper<'_> {
                 },
                 Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(name),
                 Err(error) => {
-                    let error = Error::io("read", path.join(name))(error);
+                    let error = Error::io(Action::Read, path.join(name))(error);
                     self.fail(dir.join(name), error);
                 }
             }
@@ -139,7 +139,7 @@ impl Sweeper<'_> {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) => {
-                let error = Error::io("list", path)(error);
+                let error = Error::io(Action::List, path)(error);
                 return self.fail(dir.to_owned(), error);
             }
         };
@@ -179,7 +179,7 @@ impl Sweeper<'_> {
             self.sweep.removed.remove(index);
             return Ok(());
         }
-        let meta = fs::metadata(&own).map_err(Error::io("read", &own))?;
+        let meta = fs::metadata(&own).map_err(Error::io(Action::Read, &own))?;
         copy(&own, &to, &meta)
     }
 
@@ -204,13 +204,14 @@ impl Sweeper<'_> {
             match fs::create_dir(&to) {
                 Ok(()) => {
                     if let Ok(meta) = fs::metadata(self.tree.join(dir)) {
-                        fs::set_permissions(&to, meta.permissions()).map_err(Error::io("create", &to))?;
+                        fs::set_permissions(&to, meta.permissions())
+                            .map_err(Error::io(Action::Create, &to))?;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Nothing may be written, but the directory exists.
                 Err(_) if to.is_dir() => {}
-                Err(error) => return Err(Error::io("create", to)(error)),
+                Err(error) => return Err(Error::io(Action::Create, to)(error)),
             }
         }
         Ok(())
@@ -237,7 +238,7 @@ impl Sweeper<'_> {
             None => {
                 let new = tempfile::Builder::new().prefix(KEPT).tempdir_in(home);
                 self.elsewhere
-                    .insert(new.map_err(Error::io("create a directory in", home))?.keep())
+                    .insert(new.map_err(Error::io(Action::CreateDirectoryIn, home))?.keep())
             }
         };
         let to = elsewhere.join(path);

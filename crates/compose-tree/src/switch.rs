@@ -23,7 +23,7 @@ use rustix::{
 };
 
 use crate::{
-    Error, Mount, SwitchLock,
+    Action, Error, Mount, SwitchLock,
     held::lock_composition,
     link::Link,
     moment::{self, Moment},
@@ -68,12 +68,12 @@ impl Staged {
     pub fn switch(self, mount: &Mount, lock: SwitchLock) -> Result<Switched, Error> {
         let link = mount.link()?;
         let tree = self.tree();
-        let (marker, since) = set_marker(&tree, mount.root()).map_err(Error::io("set the time of", &tree))?;
+        let (marker, since) = set_marker(&tree, mount.root()).map_err(Error::io(Action::SetTime, &tree))?;
         mount.show_candidate(&lock)?;
         let to = tree.strip_prefix(link.dir()).unwrap_or(&tree).to_owned();
         for (name, target) in [(TO, to.as_path()), (BACK, mount.back())] {
             let path = self.dir().join(name);
-            symlink(target, &path).map_err(Error::io("create", &path))?;
+            symlink(target, &path).map_err(Error::io(Action::Create, &path))?;
         }
         link.move_into_place(&self.dir().join(TO))?;
         drop(lock);
@@ -125,9 +125,9 @@ impl Switched {
         };
         let Some((dir, link, to, (marker, since))) = state() else {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
-            return Err(Error::io("take over", STATE_VERSION)(error));
+            return Err(Error::io(Action::TakeOver, STATE_VERSION)(error));
         };
-        let held = lock_composition(&dir).map_err(Error::io("lock", &dir))?;
+        let held = lock_composition(&dir).map_err(Error::io(Action::Lock, &dir))?;
         Ok(Self(Some(SwitchedState {
             manifest: dir.join(MANIFEST),
             dir,
@@ -145,7 +145,7 @@ impl Switched {
     pub fn hold_through_exec(&self) -> Result<(), Error> {
         let Some(state) = &self.0 else { return Ok(()) };
         rustix::io::fcntl_setfd(&state.held, FdFlags::empty())
-            .map_err(|error| Error::io("keep", &state.dir)(error.into()))
+            .map_err(|error| Error::io(Action::Keep, &state.dir)(error.into()))
     }
 
     /// Returns the modification time of the composition's root, which a complete copy of it has as
@@ -173,7 +173,7 @@ impl Switched {
     /// stays, and stays switched in.
     pub fn switch_back(mut self) -> Result<SwitchedBack, Error> {
         let Some(state) = self.0.take() else {
-            return Err(Error::io("switch back", "")(io::ErrorKind::NotFound.into()));
+            return Err(Error::io(Action::SwitchBack, "")(io::ErrorKind::NotFound.into()));
         };
         state.back()?;
         Ok(SwitchedBack {

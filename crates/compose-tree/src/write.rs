@@ -23,7 +23,7 @@ use std::{
 use compose_model::{FileMode, TreePath};
 use rustix::fs::{Mode, OFlags};
 
-use crate::Error;
+use crate::{Action, Error};
 
 /// The most files of one directory that a thread writes at a time. Two threads in one directory
 /// wait for each other, so only a very large one is divided.
@@ -113,14 +113,14 @@ fn write_batch<E: From<Error>>(
     let Some(first) = batch.files.first() else {
         return Ok(());
     };
-    let opened = open_below(root, batch.dir).map_err(Error::io("open", tree.join(batch.dir)));
+    let opened = open_below(root, batch.dir).map_err(Error::io(Action::Open, tree.join(batch.dir)));
     let opened = opened.map_err(|error| (*first, error.into()))?;
     let dir = opened.as_ref().unwrap_or(root);
     for index in batch.files {
         let (name, mode) = files[*index];
         let mut put = |bytes: &[u8]| {
             write_file(dir.as_fd(), name, mode, bytes, modes)
-                .map_err(Error::io("write", tree.join(batch.dir).join(name)))
+                .map_err(Error::io(Action::Write, tree.join(batch.dir).join(name)))
         };
         content(*index, &mut put).map_err(|error| (*index, error))?;
     }
@@ -216,7 +216,7 @@ mod tests {
             &[],
             &[],
             |_, put| put(b""),
-            || Err(Error::io("read", "x")(io::ErrorKind::NotFound.into())),
+            || Err(Error::io(Action::Read, "x")(io::ErrorKind::NotFound.into())),
         );
         assert!(failed.is_err());
     }
@@ -262,7 +262,7 @@ mod tests {
         let dirs = [("", (0..1000).collect::<Vec<_>>())];
         // The path of the last file of the first batch is taken.
         fs::write(tree.path().join(format!("f{}", BATCH_SIZE - 1)), "").unwrap();
-        let not_found = || Error::io("read", "last")(io::ErrorKind::NotFound.into());
+        let not_found = || Error::io(Action::Read, "last")(io::ErrorKind::NotFound.into());
         let content =
             |index: usize, put: &mut Put<'_>| if index == 999 { Err(not_found()) } else { put(b"") };
         let failed = write_all(tree.path(), &files, &dirs, content, || Err(not_found()));

@@ -53,7 +53,7 @@ struct Unmerged {
     /// The contribution that prevents the merge.
     party: Party,
     /// The reason, with the place in the file as it stands in its repo.
-    refusal: Refusal,
+    refusal: Arc<Refusal>,
     /// The text of that contribution.
     bytes: Arc<[u8]>,
 }
@@ -215,7 +215,7 @@ impl<'a> Settler<'a> {
     fn why(&self, unmerged: &Unmerged) -> NotMerged {
         NotMerged {
             file: self.describe(&unmerged.party),
-            reason: unmerged.refusal.to_string(),
+            refusal: Arc::clone(&unmerged.refusal),
         }
     }
 
@@ -277,7 +277,7 @@ impl<'a> Settler<'a> {
                 }
                 Ok(Err(Unmerged {
                     party: parties[index].clone(),
-                    refusal,
+                    refusal: Arc::new(refusal),
                     bytes: texts[index].clone(),
                 }))
             }

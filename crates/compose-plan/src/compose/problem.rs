@@ -1,19 +1,32 @@
 //! The reasons why a file is not merged, and why a config cannot be composed.
 
+use std::sync::Arc;
+
+use compose_merge::Refusal;
 use compose_model::text::escape;
 use compose_yaml::EditError;
 
 use crate::config::DeploymentsError;
 
 /// The reason why contributions to a path were not merged although its class is to merge.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not merged, because of {file}: {}", escape(.reason, 200))]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("not merged, because of {file}: {}", escape(&.refusal.to_string(), 200))]
 pub struct NotMerged {
     /// The contribution that cannot be merged, as part of a sentence.
     pub file: String,
     /// The problem of that contribution.
-    pub reason: String,
+    pub refusal: Arc<Refusal>,
 }
+
+/// Two reasons are equal if they read the same: the errors of the JSON and HCL libraries cannot be
+/// compared otherwise.
+impl PartialEq for NotMerged {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for NotMerged {}
 
 /// The reason why a config is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -137,7 +137,8 @@ impl Graph {
     }
 
     /// Returns the composition, lowest source first. Returns an error for cycles, versions that
-    /// disagree, chains that are too long, and nodes that were never expanded. The error is empty
+    /// disagree, chains that are too long, nodes that were never expanded, and directories beside the
+    /// environment that the local config does not allow. The error is empty
     /// if an earlier call reported all of them.
     pub fn finish(mut self) -> Result<Vec<OrderedNode>, Vec<Diagnostic>> {
         let settled = self.take_settled();
@@ -156,6 +157,14 @@ impl Graph {
                 .iter()
                 .filter(|node| !self.nodes.is_expanded(**node));
             errors.extend(missing.map(unread));
+        }
+        if errors.is_empty() && !self.is_refused {
+            let nested = settled
+                .walk
+                .order
+                .iter()
+                .filter(|key| !self.decided.contains_key(key));
+            errors.extend(nested.filter_map(|key| settled.walk.disallowed_shared(*key)));
         }
         if !errors.is_empty() || self.is_refused {
             return Err(errors);

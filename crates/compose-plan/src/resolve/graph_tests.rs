@@ -396,3 +396,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_the_local_config_allows_directories_beside_the_environment() {
+    let world = World::new(&[
+        ("a/e@1.0.0", "b/e@1.0.0+shared=[prod]"),
+        ("z/e@1.0.0", "b/e@1.0.0"),
+    ]);
+    let refused = world.order("a/e@1.0.0");
+    assert!(
+        refused.starts_with("`e` of https://host/b would bring `prod` beside your environment, and only a source asks for that: dev → https://host/a e → https://host/b e"),
+        "{refused}"
+    );
+    // What the entry above shares, what it names may share as well.
+    assert_eq!(world.order("a/e@1.0.0+shared=[prod]"), "b/e@1.0.0<a/e a/e@1.0.0");
+    assert!(world.order("a/e@1.0.0+shared=[other]").contains("`prod`"));
+    // An entry for the source itself decides, with a `shared` of its own or without one.
+    for own in ["b/e@1.0.0", "b/e@1.0.0+shared=[prod]"] {
+        assert_eq!(world.order(&format!("{own} a/e@1.0.0")), "b/e@1.0.0 a/e@1.0.0");
+    }
+    // The entry at the lowest position has the options, whichever entry above it allows them.
+    assert!(world.order("a/e@1.0.0 z/e@1.0.0").contains("`prod`"));
+    assert_eq!(
+        world.order("a/e@1.0.0 z/e@1.0.0+shared=[prod]"),
+        "b/e@1.0.0<a/e a/e@1.0.0 z/e@1.0.0"
+    );
+}

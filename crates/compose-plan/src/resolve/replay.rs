@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use compose_model::{Diagnostic, SourceSpec, text::escape};
+use compose_model::{Diagnostic, ExitCode, SourceSpec, TreePath, text::escape};
 
 use super::entries::{GraphEntry, Key, MAX_DEPTH, NodeId, Nodes};
 use crate::config::MAX_SOURCES;
@@ -167,6 +167,43 @@ impl Replay {
         Diagnostic::error(message)
             .with_place(spec.requested_place())
             .hint("name it in the local config too, with the version to use: that entry decides")
+    }
+
+    /// Returns the error for a source that only sources name, and that would bring directories beside
+    /// the environment which no entry of the local config allows: such a directory may be another
+    /// environment of the user. The local config allows those that its own entry above has in
+    /// `shared`.
+    pub(super) fn disallowed_shared(&self, key: Key) -> Option<Diagnostic> {
+        let asked = &self.asked[&key];
+        let spec = self.spec(asked[0]);
+        let is_allowed = |dir: &TreePath| {
+            let mut roots = asked.iter().filter_map(|step| self.way(*step).last());
+            roots.any(|root| root.spec.shared.contains(dir))
+        };
+        let disallowed: Vec<String> = spec
+            .shared
+            .iter()
+            .filter(|dir| !is_allowed(dir))
+            .map(|dir| format!("`{dir}`"))
+            .collect();
+        if disallowed.is_empty() {
+            return None;
+        }
+        let disallowed = disallowed.join(", ");
+        let message = format!(
+            "`{}` of {} would bring {disallowed} beside your environment, and only a source asks for that: {}",
+            spec.environment,
+            spec.repo,
+            self.chain(asked[0])
+        );
+        let hint = format!(
+            "name it in the local config too: that entry decides, and brings {disallowed} only if its own `shared` has it"
+        );
+        Some(
+            Diagnostic::new(ExitCode::Refused, message)
+                .with_place(spec.place.clone())
+                .hint(hint),
+        )
     }
 
     /// Returns warnings about other options for a key. An environment that is reached twice is

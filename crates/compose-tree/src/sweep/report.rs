@@ -117,11 +117,12 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::Action;
 
     #[test]
     fn the_message_about_an_unmoved_file_says_what_to_do() {
         let failed = |kept: Option<PathBuf>| {
-            let error = Error::io("move", "/mount/a")(io::ErrorKind::StorageFull.into());
+            let error = Error::io(Action::Move, "/mount/a")(io::ErrorKind::StorageFull.into());
             let sweep = Sweep {
                 failed: vec![Unmoved {
                     path: "a".into(),
