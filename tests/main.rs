@@ -21,6 +21,7 @@ mod mistakes;
 mod nesting;
 mod people;
 mod project;
+mod refs;
 mod secrets;
 mod signals;
 mod signatures;

@@ -349,10 +349,10 @@ fn a_nested_source_adds_nothing_to_another_environment_unasked() {
     // The remedy works, in both ways that it names.
     world.0.sources(&[B, A]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("prod/added.txt"), None);
-    assert_eq!(world.text("dev/b.txt").as_deref(), Some("b"));
+    assert_eq!(world.seen_text("prod/added.txt"), None);
+    assert_eq!(world.seen_text("dev/b.txt").as_deref(), Some("b"));
     world.0.sources(&[&sharing, A]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("prod/added.txt").as_deref(), Some("added"));
-    assert_eq!(world.text("prod/mine.txt").as_deref(), Some("mine"));
+    assert_eq!(world.seen_text("prod/added.txt").as_deref(), Some("added"));
+    assert_eq!(world.seen_text("prod/mine.txt").as_deref(), Some("mine"));
 }

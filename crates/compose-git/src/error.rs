@@ -241,7 +241,7 @@ pub enum Error {
         repo: RepoUrl,
         /// The object's id.
         id: CommitId,
-        /// `blob`, `tree` or `tag`.
+        /// `blob`, `tree`, or the same with `tag of a` before it.
         kind: String,
     },
     /// A tree has an entry that is refused.
@@ -430,12 +430,15 @@ impl Cause for Error {
             Error::Program { source, .. } if source.kind() == io::ErrorKind::Unsupported => {
                 "give the user an entry in /etc/passwd, run the container as another user, or use an https:// address".to_owned()
             }
+            Error::Program { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                "correct ssh's configuration, or its owner and permissions (`chmod go-w`)".to_owned()
+            }
             Error::Program { program, .. } => format!("install `{program}`, or use an https:// address"),
             Error::ObjectFormat { .. } => "use a repository in the sha1 format".to_owned(),
             Error::NoCommit { .. } => {
                 "check the commit id; a commit that no branch or tag reaches may be gone from the server".to_owned()
             }
-            Error::NotACommit { .. } => "use the id of a commit".to_owned(),
+            Error::NotACommit { .. } => "use the id of a commit, or of an annotated tag of one".to_owned(),
             Error::Tree { .. } => "correct it in the repository".to_owned(),
             Error::Budget { variable, .. } => format!("`exclude` what is not needed, or raise {variable}"),
             Error::Offline { .. } => format!("run once without {}, with the same cache", env::OFFLINE),

@@ -22,7 +22,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use compose_model::{ObjectId, Stage, text::escape};
+use compose_model::{ObjectId, RefEntry, Stage, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     session::{PackRequest, Session},
     shared::{Shared, Work},
     snapshot::{Listed, Snapshot},
-    store::{ReadError, Store},
+    store::{PeelError, ReadError, Store},
     strategy::Strategy,
     want::Want,
 };
@@ -244,7 +244,8 @@ fn commit_ids(
         let named = refs
             .iter()
             .find(|entry| Some(&entry.name) == want.refname.as_ref() && entry.target == want.commit);
-        let any = || refs.iter().find(|entry| entry.target == want.commit);
+        let is_wanted = |entry: &&RefEntry| entry.target == want.commit || entry.object == want.commit.0;
+        let any = || refs.iter().find(is_wanted);
         let id = match named.or_else(any) {
             Some(entry) => entry.object,
             None if advertised_only => return Err(no_commit(shared, want)),
@@ -289,22 +290,32 @@ fn not_sent(shared: &Shared, wants: &[Want], survey: &Survey) -> Error {
 fn survey_store(shared: &Shared, store: &Store, wants: &[Want]) -> Result<SurveyOutcome, Error> {
     let mut survey = Survey::default();
     for (index, want) in wants.iter().enumerate() {
-        let root = match store.tree_of(&want.commit.0) {
-            Ok(root) => root,
-            Err(ReadError::Missing) => {
+        let root = match store.peel(&want.commit.0) {
+            Ok(peeled) => peeled.root,
+            Err(PeelError {
+                error: ReadError::Missing,
+                ..
+            }) => {
                 survey.commits.push(index);
                 survey.incomplete.push(index);
                 survey.listings.push(Vec::new());
                 continue;
             }
-            Err(ReadError::Kind(kind)) => {
+            Err(PeelError {
+                id,
+                error: ReadError::Kind(kind),
+            }) => {
+                let of = if id == want.commit.0 { "" } else { "tag of a " };
                 return Err(Error::NotACommit {
                     repo: shared.url.clone(),
                     id: want.commit,
-                    kind: kind.to_string(),
+                    kind: format!("{of}{kind}"),
                 });
             }
-            Err(ReadError::Damaged(why)) => return Ok(SurveyOutcome::Damaged(want.commit.0, why)),
+            Err(PeelError {
+                id,
+                error: ReadError::Damaged(why),
+            }) => return Ok(SurveyOutcome::Damaged(id, why)),
         };
         let lister = TreeLister::new(store, root, shared.run.options.budget, true);
         let mut complete = lister.is_present(&mut survey.missing);
@@ -352,11 +363,11 @@ fn snapshots(
         .iter()
         .zip(survey.listings)
         .map(|(want, listed)| {
-            let root = store.tree_of(&want.commit.0).map_err(|error| Error::Damaged {
+            let peeled = store.peel(&want.commit.0).map_err(|found| Error::Damaged {
                 repo: shared.url.clone(),
-                id: want.commit.to_string(),
+                id: found.id.to_string(),
                 path: entry.path().to_owned(),
-                why: error.to_string(),
+                why: found.error.to_string(),
             })?;
             let reference = want
                 .refname
@@ -367,7 +378,7 @@ fn snapshots(
             Ok(Snapshot::new(
                 shared.url.clone(),
                 reference,
-                (want.commit, root),
+                (peeled.commit, peeled.root),
                 shared.run.options.budget,
                 place,
                 listed,

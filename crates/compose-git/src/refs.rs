@@ -14,10 +14,15 @@ pub(crate) fn from_advertised(refs: &[Ref]) -> Vec<RefEntry> {
             let object = from_gix(object?)?;
             let target = peeled.and_then(from_gix).unwrap_or(object);
             let name = std::str::from_utf8(name).ok()?;
+            let symref = match advertised {
+                Ref::Symbolic { target, .. } => std::str::from_utf8(target).ok(),
+                _ => None,
+            };
             Some(RefEntry {
                 name: name.to_owned(),
                 object,
                 target: CommitId(target),
+                symref: symref.map(str::to_owned),
             })
         })
         .collect()
@@ -40,8 +45,9 @@ pub(crate) fn is_covered(prefix: &str, asked: &[String]) -> bool {
     asked.iter().any(|asked| prefix.starts_with(asked.as_str()))
 }
 
-/// Writes `prefix <name>` lines, then `<object> <target> <name>` lines. Names with control
-/// characters, which git does not allow, are skipped.
+/// Writes `prefix <name>` lines, then `<object> <target> <name>` lines, each followed by a
+/// `symref <name>` line if the ref stands for another one. Names with control characters, which git
+/// does not allow, are skipped.
 pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
     let plain = |name: &str| !name.chars().any(char::is_control);
     let mut text = String::new();
@@ -50,19 +56,26 @@ pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
     }
     for entry in refs.iter().filter(|entry| plain(&entry.name)) {
         text.push_str(&format!("{} {} {}\n", entry.object, entry.target, entry.name));
+        if let Some(symref) = entry.symref.as_deref().filter(|name| plain(name)) {
+            text.push_str(&format!("symref {symref}\n"));
+        }
     }
     text
 }
 
 /// Reads what [`to_text`] wrote. Returns `None` if the file is incomplete.
 pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
-    let (mut prefixes, mut entries) = (Vec::new(), Vec::new());
+    let (mut prefixes, mut entries) = (Vec::new(), Vec::<RefEntry>::new());
     if !text.ends_with('\n') {
         return None;
     }
     for line in text.lines() {
         if let Some(prefix) = line.strip_prefix("prefix ") {
             prefixes.push(prefix.to_owned());
+            continue;
+        }
+        if let Some(symref) = line.strip_prefix("symref ") {
+            entries.last_mut()?.symref = Some(symref.to_owned());
             continue;
         }
         let mut words = line.splitn(3, ' ');
@@ -72,6 +85,7 @@ pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
             name: words.next()?.to_owned(),
             object,
             target,
+            symref: None,
         });
     }
     Some((prefixes, Refs::new(entries)))
@@ -90,8 +104,13 @@ mod tests {
             name: name.to_owned(),
             object: id,
             target: CommitId(id),
+            symref: None,
         };
-        let refs = Refs::new(vec![entry("refs/tags/1.0.0"), entry("refs/heads/a b")]);
+        let head = RefEntry {
+            symref: Some("refs/heads/a b".to_owned()),
+            ..entry("HEAD")
+        };
+        let refs = Refs::new(vec![entry("refs/tags/1.0.0"), head, entry("refs/heads/a b")]);
         let prefixes = vec!["refs/tags/".to_owned()];
         let text = to_text(&prefixes, &refs);
         assert_eq!(from_text(&text), Some((prefixes, refs)));
@@ -103,10 +122,10 @@ mod tests {
         let id = "1".repeat(40);
         let seeds = [
             format!("prefix refs/tags/\nprefix HEAD\n{id} {id} refs/tags/1.0.0\n{id} {id} refs/heads/a b\n"),
-            format!("{id} {id} HEAD\n"),
+            format!("{id} {id} HEAD\nsymref refs/heads/a b\n"),
         ];
         let pieces = [
-            "\n", "\r\n", " ", "prefix ", "prefix", &id, "\0", "\t", "\u{85}", "refs/",
+            "\n", "\r\n", " ", "prefix ", "prefix", "symref ", &id, "\0", "\t", "\u{85}", "refs/",
         ];
         feed(1000, &seeds, &pieces, |text, _| {
             let text = String::from_utf8_lossy(text);

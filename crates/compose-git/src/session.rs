@@ -6,7 +6,7 @@ mod wants;
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use compose_model::{RefEntry, RepoUrl, Stage, text::escape, url::Scheme};
+use compose_model::{RefEntry, RepoUrl, Stage, refs::HEAD, text::escape, url::Scheme};
 use gix::error::ErrorExt as _;
 use gix::protocol::{
     Handshake, LsRefsCommand,
@@ -29,7 +29,7 @@ use crate::{
     error::{Error, Excess, system_error},
     refs,
     run::Run,
-    wire::{Traffic, Wire, http::HttpLink, process},
+    wire::{HEAD_SYMREF, Traffic, Wire, http::HttpLink, process},
 };
 
 use announced::{CheckedPack, Unusable};
@@ -142,7 +142,11 @@ impl Session {
     pub(crate) fn refs(&mut self, prefixes: &[String]) -> Result<Vec<RefEntry>, Error> {
         // Protocols 0 and 1 send all refs with the handshake.
         if let Some(advertised) = &self.handshake.refs {
-            return Ok(refs::select(refs::from_advertised(advertised), prefixes));
+            let mut all = refs::from_advertised(advertised);
+            if let Some(head) = all.iter_mut().find(|entry| entry.name == HEAD) {
+                head.symref = head_symref(&self.handshake.capabilities);
+            }
+            return Ok(refs::select(all, prefixes));
         }
         let most = self.run.options.tuning.max_advertisement;
         self.wire.begin(Stage::ListingRefs, Excess::Refs, most);
@@ -278,6 +282,13 @@ impl Session {
             })),
         }
     }
+}
+
+/// Returns the ref behind `HEAD` that protocols 0 and 1 advertise among the capabilities.
+fn head_symref(all: &Capabilities) -> Option<String> {
+    let found = all.capability(HEAD_SYMREF)?;
+    let value = std::str::from_utf8(found.value()?).ok()?;
+    value.strip_prefix("HEAD:").map(str::to_owned)
 }
 
 /// Removes `deepen-relative` from the capabilities. Protocols 0 and 1 apply it as soon as it is

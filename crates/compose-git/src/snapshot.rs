@@ -66,7 +66,7 @@ impl Snapshot {
         }))
     }
 
-    /// Returns the commit's id.
+    /// Returns the commit's id. If a tag object was wanted, it is the commit that the tag stands for.
     pub fn commit(&self) -> CommitId {
         self.0.commit
     }

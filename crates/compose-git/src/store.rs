@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use compose_model::ObjectId;
+use compose_model::{CommitId, ObjectId};
 use gix::{
     hash::Kind as Hash,
     objs::{Find as _, Kind},
@@ -64,6 +64,24 @@ impl fmt::Display for ReadError {
         }
     }
 }
+
+/// A commit, and how it was named.
+pub(crate) struct Peeled {
+    pub(crate) commit: CommitId,
+    /// The commit's tree.
+    pub(crate) root: ObjectId,
+    /// The annotated tags that lead to the commit.
+    pub(crate) tags: Vec<ObjectId>,
+}
+
+/// The object that cannot be read on the way to a commit.
+pub(crate) struct PeelError {
+    pub(crate) id: ObjectId,
+    pub(crate) error: ReadError,
+}
+
+/// The most tags of tags that are followed.
+const MAX_TAGS: usize = 16;
 
 impl Store {
     /// Opens the store in the directory `objects`. No single allocation for an object exceeds
@@ -161,6 +179,31 @@ impl Store {
             }
             Ok(look(found.data))
         })
+    }
+
+    /// Returns the commit that an object stands for: the object itself, or the end of a chain of
+    /// annotated tags.
+    pub(crate) fn peel(&self, object: &ObjectId) -> Result<Peeled, PeelError> {
+        let mut tags = Vec::new();
+        let mut id = *object;
+        loop {
+            let at = |error| PeelError { id, error };
+            match self.tree_of(&id) {
+                Ok(root) => {
+                    let commit = CommitId(id);
+                    return Ok(Peeled { commit, root, tags });
+                }
+                Err(ReadError::Kind(Kind::Tag)) if tags.len() < MAX_TAGS => {
+                    let bytes = self.read(&id, Kind::Tag).map_err(at)?;
+                    let target = gix::objs::TagRefIter::from_bytes(&bytes, Hash::Sha1).target_id();
+                    let target = target.map_err(|error| at(ReadError::Damaged(error.to_string())))?;
+                    tags.push(id);
+                    id = from_gix(&target)
+                        .ok_or_else(|| at(ReadError::Damaged("its target has no SHA-1 id".to_owned())))?;
+                }
+                Err(error) => return Err(at(error)),
+            }
+        }
     }
 
     /// Returns the id of a commit's tree.

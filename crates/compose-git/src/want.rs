@@ -5,7 +5,7 @@ use compose_model::{CommitId, Filter, TreePath};
 /// What to fetch of one commit.
 #[derive(Clone, Debug)]
 pub struct Want {
-    /// The commit.
+    /// The commit, or an annotated tag that stands for it.
     pub commit: CommitId,
     /// The full name of a ref that points to the commit. It is requested if a server does not serve
     /// commits by id, and named in messages.

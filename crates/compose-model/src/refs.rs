@@ -8,6 +8,9 @@ pub const HEADS: &str = "refs/heads/";
 /// The prefix of tags.
 pub const TAGS: &str = "refs/tags/";
 
+/// The name under which a repo advertises its default branch.
+pub const HEAD: &str = "HEAD";
+
 /// One advertised ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefEntry {
@@ -19,6 +22,8 @@ pub struct RefEntry {
     /// The object that it peels to. For a tag of a tree or blob that is not a commit, which only a
     /// fetch detects.
     pub target: CommitId,
+    /// The full name of the ref that this one stands for, such as `refs/heads/main` for `HEAD`.
+    pub symref: Option<String>,
 }
 
 /// The refs of one repo, sorted by name.
@@ -55,6 +60,11 @@ impl Refs {
     /// Returns the branch with this short name.
     pub fn branch(&self, name: &str) -> Option<&RefEntry> {
         self.get(&format!("refs/heads/{name}"))
+    }
+
+    /// Returns the short name of the default branch, if the repo advertised it.
+    pub fn default_branch(&self) -> Option<&str> {
+        self.get(HEAD)?.symref.as_deref()?.strip_prefix(HEADS)
     }
 
     /// Returns all tags with their short names.
@@ -106,6 +116,7 @@ mod tests {
             name: (*name).to_owned(),
             object: id.0,
             target: id,
+            symref: None,
         };
         let refs = Refs::new(names.iter().map(entry).collect());
         fn names_of<'a>(found: impl Iterator<Item = (&'a str, &'a RefEntry)>) -> Vec<&'a str> {

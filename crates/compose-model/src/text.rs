@@ -34,6 +34,23 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
 
 /// Returns up to `count` candidates that are near to `word`, nearest first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    scored(word, candidates)
+        .into_iter()
+        .filter(|(score, _)| *score > 0.8)
+        .take(count)
+        .map(|(_, candidate)| candidate)
+        .collect()
+}
+
+/// Returns all candidates, those that are most similar to `word` first.
+pub fn by_similarity<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    scored(word, candidates)
+        .into_iter()
+        .map(|(_, candidate)| candidate)
+        .collect()
+}
+
+fn scored<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<(f64, &'a str)> {
     let folded = word.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()
@@ -43,14 +60,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, co
                 candidate,
             )
         })
-        .filter(|(score, _)| *score > 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     scored
-        .into_iter()
-        .take(count)
-        .map(|(_, candidate)| candidate)
-        .collect()
 }
 
 /// Returns the number of typing errors between two words: characters inserted, omitted, replaced,

@@ -61,7 +61,7 @@ use compose_model::{CommitId, text};
 
 pub use error::{Object, Unverified};
 pub use keys::Keys;
-use object::Signed;
+use object::{Signed, Tag};
 pub use signer::{Signer, SignerKind};
 
 /// Longer signatures are refused: the largest real ones have a few kilobytes.
@@ -82,22 +82,40 @@ pub fn verify_tag(
     fetched_commit: CommitId,
     keys: &Keys,
 ) -> Result<Signer, Unverified> {
-    let tag = object::tag(raw)?;
-    let signer = verify(&tag.signed, keys)?;
+    let (tag, signer) = signed_tag(raw, keys)?;
     if tag.name != requested_name.as_bytes() {
         return Err(Unverified::TagName {
             requested: text::escape(requested_name, 200),
             signed: object::escape(&tag.name, 200),
         });
     }
-    if tag.kind != "commit" || tag.target != fetched_commit.to_string() {
-        return Err(Unverified::TagTarget {
-            kind: tag.kind,
-            target: tag.target,
-            fetched: fetched_commit,
-        });
-    }
+    of_commit(tag, fetched_commit)?;
     Ok(signer)
+}
+
+/// Verifies an annotated tag that was requested by its id, as [`verify_tag`] does. Its name is not compared: the id
+/// covers it.
+pub fn verify_tag_by_id(raw: &[u8], fetched_commit: CommitId, keys: &Keys) -> Result<Signer, Unverified> {
+    let (tag, signer) = signed_tag(raw, keys)?;
+    of_commit(tag, fetched_commit)?;
+    Ok(signer)
+}
+
+fn signed_tag(raw: &[u8], keys: &Keys) -> Result<(Tag, Signer), Unverified> {
+    let tag = object::tag(raw)?;
+    let signer = verify(&tag.signed, keys)?;
+    Ok((tag, signer))
+}
+
+fn of_commit(tag: Tag, fetched: CommitId) -> Result<(), Unverified> {
+    if tag.kind == "commit" && tag.target == fetched.to_string() {
+        return Ok(());
+    }
+    Err(Unverified::TagTarget {
+        kind: tag.kind,
+        target: tag.target,
+        fetched,
+    })
 }
 
 fn verify(signed: &Signed, keys: &Keys) -> Result<Signer, Unverified> {

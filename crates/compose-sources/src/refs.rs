@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use compose_git::Git;
-use compose_model::{Diagnostic, Failure, Refs, RepoUrl};
+use compose_model::{Diagnostic, Failure, Refs, RepoUrl, refs::HEAD};
 use compose_plan::{
     lock::{Lock, LockedRef},
     resolve::{Allow, all_tags_prefix},
@@ -15,7 +15,7 @@ use crate::wording;
 /// The current refs of the repos in a lock.
 #[derive(Debug)]
 pub struct LockedRefs {
-    /// All tags of the repos that answered, and the branches that the lock names, by [`RepoUrl::key`].
+    /// All tags of the repos that answered, and the other refs that the lock names, by [`RepoUrl::key`].
     pub refs: HashMap<String, Arc<Refs>>,
     /// The failures of the other repos, in the lock's order.
     pub problems: Vec<Diagnostic>,
@@ -30,8 +30,11 @@ pub(crate) async fn look(git: &Git, allow: &Allow, lock: &Lock) -> Result<Locked
             repos.push((locked.repo.clone(), vec![all_tags_prefix().to_owned()]));
             repos.len() - 1
         });
-        if let LockedRef::Branch(_) = &locked.resolved {
+        if let LockedRef::Branch(_) | LockedRef::Other(_) = &locked.resolved {
             repos[at].1.extend(locked.resolved.refname());
+        }
+        if locked.requested.as_str() == HEAD {
+            repos[at].1.push(HEAD.to_owned());
         }
     }
     let mut tasks = JoinSet::new();

@@ -107,14 +107,15 @@ async fn verified(
     verifier: &Verifier,
 ) -> Result<Expanded, Failure> {
     let Entry { spec, locked, .. } = wanted.entry;
+    let resolved = wanted.resolved.peeled(snapshot.commit());
     // This comes before anything of the source is used, including its own list of sources.
     if let Some(locked) = &locked {
         as_locked(&spec, locked, &snapshot)?;
     }
     let signature = verifier
-        .verify(repo, &spec, &wanted.resolved, locked.is_some(), &snapshot)
+        .verify(repo, &spec, &resolved, locked.is_some(), &snapshot)
         .await?;
-    let config = nested::read(&spec, &wanted.resolved, &snapshot)?;
+    let config = nested::read(&spec, &resolved, &snapshot)?;
     let mut warnings = wanted.warnings;
     let (mut nested, mut environment) = (Vec::new(), None);
     if let Some(config) = config {
@@ -124,7 +125,7 @@ async fn verified(
     }
     let source = Fetched {
         spec,
-        resolved: wanted.resolved,
+        resolved,
         snapshot,
         parts: wanted.parts,
         config: environment,
@@ -219,15 +220,11 @@ async fn resolve_live(repo: &Repo, entries: Vec<Entry>) -> Vec<(Entry, Resolutio
         let (environment, requested) = (&entry.spec.environment, &entry.spec.requested);
         let mut resolved = resolver.resolve(environment, requested);
         if let Err(error) = &resolved
-            && let more = error
-                .prefixes()
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
+            && let more = error.prefixes()
             && !more.is_empty()
             && let Ok(all) = repo.refs(&more).await
         {
-            // With all tags the same failure can name the nearest ones.
+            // With more refs the same failure can name the nearest ones.
             resolved = resolve::resolve((environment, requested), &all);
         }
         let resolved = match resolved {

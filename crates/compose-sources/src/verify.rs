@@ -13,7 +13,7 @@ use compose_plan::{
     layer::Signature,
     resolve::{Kind, Resolved},
 };
-use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag};
+use compose_signatures::{Keys, Object, Signer, Unverified, verify_commit, verify_tag, verify_tag_by_id};
 
 use crate::{
     local_file::{self, resolve_below},
@@ -194,7 +194,7 @@ impl Candidate<'_> {
                 Ok(signer) => Ok((vec![signer], None)),
                 Err(of_commit) => match self.tag().await {
                     Ok((signer, tag)) => Ok((vec![signer], Some(tag))),
-                    Err(of_tag) if self.resolved.kind == Kind::Tag => {
+                    Err(of_tag) if self.resolved.kind == Kind::Tag || self.resolved.tag_object.is_some() => {
                         Err([of_commit, of_tag].map(Failure::into_diagnostics).concat().into())
                     }
                     Err(_) => Err(of_commit),
@@ -210,17 +210,20 @@ impl Candidate<'_> {
 
     async fn tag(&self) -> Result<(Signer, ObjectId), Failure> {
         let unsigned = || self.refused(Unverified::Unsigned { object: Object::Tag });
-        let Some(refname) = self
-            .resolved
-            .refname
-            .as_deref()
-            .filter(|_| self.resolved.kind == Kind::Tag)
-        else {
-            return Err(unsigned());
+        let commit = self.resolved.commit;
+        let (tag, signer) = match (self.resolved.kind, self.resolved.refname.as_deref()) {
+            (Kind::Tag, Some(refname)) => {
+                let tag = self.tag_object(refname).await?.ok_or_else(unsigned)?;
+                let raw = self.repo.raw_tag(tag, refname).await?;
+                (tag, verify_tag(&raw, &self.resolved.name, commit, self.keys))
+            }
+            (Kind::Commit, _) => {
+                let tag = self.resolved.tag_object.ok_or_else(unsigned)?;
+                let raw = self.repo.raw_tag(tag, &tag.to_string()).await?;
+                (tag, verify_tag_by_id(&raw, commit, self.keys))
+            }
+            _ => return Err(unsigned()),
         };
-        let tag = self.tag_object(refname).await?.ok_or_else(unsigned)?;
-        let raw = self.repo.raw_tag(tag, refname).await?;
-        let signer = verify_tag(&raw, &self.resolved.name, self.resolved.commit, self.keys);
         Ok((signer.map_err(|error| self.refused(error))?, tag))
     }
 

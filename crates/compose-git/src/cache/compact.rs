@@ -147,7 +147,11 @@ fn needed(store: &Store, commits: &[CommitId]) -> HashSet<ObjectId> {
     let mut trees = Vec::new();
     for commit in commits {
         needed.insert(commit.0);
-        trees.extend(store.tree_of(&commit.0));
+        if let Ok(peeled) = store.peel(&commit.0) {
+            needed.insert(peeled.commit.0);
+            needed.extend(peeled.tags);
+            trees.push(peeled.root);
+        }
     }
     while let Some(id) = trees.pop() {
         if !needed.insert(id) {

@@ -26,4 +26,5 @@ mod reuse;
 mod tls;
 
 pub(crate) use connection::{Traffic, Wire};
+pub(crate) use opening::HEAD_SYMREF;
 pub(crate) use packets::MAX_SHOWN_MESSAGE;

@@ -2,11 +2,17 @@
 //!
 //! Protocols 0 and 1 send all refs at once, and their first line ends in the server's capabilities.
 //! gix ends the program (`unreachable!`) if `symref=HEAD:refs/heads/main` names a ref that the list
-//! lacks, which a server with `transfer.hideRefs` sends in good faith. Where a symbolic ref points
-//! is of no use here, so the capability is removed. gix does not accept the line `version 1` either,
+//! lacks, which a server with `transfer.hideRefs` sends in good faith. The capability is removed, and
+//! what it says of `HEAD` is passed on under a name that gix does not know ([`HEAD_SYMREF`]). gix does not accept the line `version 1` either,
 //! although the rest of that protocol is protocol 0.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
+
+/// The capability that names the branch behind `HEAD`, as `HEAD:refs/heads/main`. It has the length
+/// of `symref`, so that the line has its own.
+pub(crate) const HEAD_SYMREF: &str = "SYMREF";
 
 /// The longest packet line, with its length.
 const LONGEST_LINE: usize = 65_520;
@@ -69,7 +75,7 @@ fn rewritten(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
             at = next;
         } else if let Some(nul) = line.iter().position(|byte| *byte == 0) {
             let (reference, capabilities) = line.split_at(nul + 1);
-            let kept = without_symrefs(capabilities);
+            let kept = with_harmless_symrefs(capabilities);
             let length = 4 + reference.len() + kept.len();
             start.extend_from_slice(format!("{length:04x}").as_bytes());
             start.extend_from_slice(reference);
@@ -81,14 +87,20 @@ fn rewritten(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-fn without_symrefs(capabilities: &[u8]) -> Vec<u8> {
+fn with_harmless_symrefs(capabilities: &[u8]) -> Vec<u8> {
     let (words, end) = match capabilities.strip_suffix(b"\n") {
         Some(words) => (words, &b"\n"[..]),
         None => (capabilities, &b""[..]),
     };
-    let kept: Vec<&[u8]> = words
+    let kept: Vec<Cow<'_, [u8]>> = words
         .split(|byte| *byte == b' ')
-        .filter(|word| !word.starts_with(b"symref="))
+        .filter(|word| !word.starts_with(HEAD_SYMREF.as_bytes()))
+        .filter_map(|word| match word.strip_prefix(b"symref=") {
+            None => Some(Cow::Borrowed(word)),
+            Some(value) => value
+                .starts_with(b"HEAD:")
+                .then(|| Cow::Owned([HEAD_SYMREF.as_bytes(), b"=", value].concat())),
+        })
         .collect();
     [&kept.join(&b' ')[..], end].concat()
 }
@@ -122,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_refs_and_the_version_are_removed() {
+    fn symbolic_refs_are_made_harmless_and_the_version_is_removed() {
         let id = "1".repeat(40);
         let refs = |capabilities: &str| {
             line(&format!("{id} refs/heads/main\0{capabilities}\n"))
@@ -130,8 +142,8 @@ mod tests {
                 + "0000"
         };
         let service = line("# service=git-upload-pack\n") + "0000";
-        let full = refs(" multi_ack symref=HEAD:refs/heads/x symref=a:b agent=x");
-        let plain = refs(" multi_ack agent=x");
+        let full = refs(" multi_ack symref=HEAD:refs/heads/x symref=a:b SYMREF=HEAD:lie agent=x");
+        let plain = refs(" multi_ack SYMREF=HEAD:refs/heads/x agent=x");
         for (before, after) in [
             (service.clone() + &full, service.clone() + &plain),
             (

@@ -96,11 +96,11 @@ impl Form {
         ..Form::ANY
     };
 
-    /// A branch, a tag or a commit that `git check-ref-format` accepts.
+    /// A ref, short or full, that `git check-ref-format` accepts, or a commit.
     pub(crate) const REF: Form = Form {
         not: Some(concat!(
             r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^@$|^-|//|^/|/$|\.$|(?:^|/)\.|\.lock(?:/|$)",
-            r"|^(?:FETCH_)?HEAD$|^refs/[^ht]"
+            r"|^FETCH_HEAD$"
         )),
         longest: Some(1024),
         ..Form::ANY

@@ -94,11 +94,12 @@ pub(crate) static SOURCE: &[Key] = &[
     },
     Key {
         name: REF,
-        about: "A branch, a tag or a full commit id. Exactly one of `version` and `ref`.",
+        about: "A branch, a tag, a full commit id, another ref by its full name (`refs/pull/7/head`), or `HEAD` for the \
+                default branch. Exactly one of `version` and `ref`.",
         shape: Shape::Text,
         form: &Form::REF,
         required: false,
-        examples: &["main", "refs/tags/stable"],
+        examples: &["main", "refs/tags/stable", "refs/pull/7/head"],
     },
     Key {
         name: INCLUDE,

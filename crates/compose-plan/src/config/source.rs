@@ -100,7 +100,7 @@ fn path(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Option<TreePath>
 fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
     match (fields.has(keys::VERSION), fields.has(keys::REF)) {
         (true, true) => {
-            let hint = "keep `version` for a release, or `ref` for a branch, a tag or a commit";
+            let hint = "keep `version` for a release, or `ref` for a branch, a tag, a commit or another ref";
             mistakes.add(
                 &fields.head,
                 "a source has both `version` and `ref`",
@@ -140,13 +140,14 @@ fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
     }
 }
 
-/// Returns why a text cannot be the name of a branch or tag, as `git check-ref-format` decides.
+/// Returns why a text cannot be the name of a ref, as `git check-ref-format` decides.
 fn refused_ref(name: &str) -> Option<(&'static str, &'static str)> {
-    const NAME: &str = "write a branch, a tag or a full commit id";
-    let other_ref =
-        name.starts_with("refs/") && !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/");
-    if other_ref || name == "HEAD" || name == "FETCH_HEAD" {
-        return Some(("it names neither a branch nor a tag", NAME));
+    const NAME: &str = "write a branch, a tag, a full commit id, a full ref such as `refs/pull/7/head`, or `HEAD` for the default branch";
+    if name == "FETCH_HEAD" {
+        return Some((
+            "it is a name of a clone, which the repo itself does not have",
+            NAME,
+        ));
     }
     let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
     let bad_character = |c: char| " ~^:?*[\\".contains(c) || compose_model::text::is_unprintable(c);

@@ -76,6 +76,10 @@ impl Locked {
                 && self.resolved.can_answer(&self.environment, requested)
         };
         self.requested == *requested
-            || matches!(requested, Requested::Version(request) if by_version(request))
+            || match requested {
+                Requested::Version(request) => by_version(request),
+                // A full name leaves no choice.
+                Requested::Ref(name) => self.resolved.refname().as_ref() == Some(name),
+            }
     }
 }

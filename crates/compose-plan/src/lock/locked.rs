@@ -1,7 +1,10 @@
 //! A lock and its sources.
 
 use compose_model::{
-    CommitId, ObjectId, RepoUrl, Requested, TreeId, TreePath, text::escape, version::VersionKind,
+    CommitId, ObjectId, RepoUrl, Requested, TreeId, TreePath,
+    refs::{HEAD, HEADS, TAGS},
+    text::escape,
+    version::VersionKind,
 };
 
 use crate::{
@@ -38,7 +41,11 @@ impl Lock {
                 .signature
                 .as_ref()
                 .map(|signature| signature.signer.clone()),
-            tag_object: source.signature.as_ref().and_then(|signature| signature.tag),
+            tag_object: match source.resolved.kind {
+                // Without it the lock would not show that the request names this commit.
+                resolve::Kind::Commit => source.resolved.tag_object,
+                _ => source.signature.as_ref().and_then(|signature| signature.tag),
+            },
         };
         Self {
             sources: sources.iter().map(locked).collect(),
@@ -74,7 +81,7 @@ pub struct Locked {
     /// The fingerprint of the key that signed the commit or tag, if a signature was required.
     pub signer: Option<String>,
     /// The annotated tag itself, if its signature was required, because deployments verify it
-    /// again.
+    /// again, or if its id was requested.
     pub tag_object: Option<ObjectId>,
 }
 
@@ -94,8 +101,10 @@ pub enum LockedRef {
     Tag(String),
     /// A branch, by its short name.
     Branch(String),
-    /// The commit that was requested directly.
+    /// The commit that was requested directly, or by the id of a tag object.
     Commit,
+    /// Another ref, by its full name, which is that of the request.
+    Other(String),
 }
 
 impl LockedRef {
@@ -105,13 +114,15 @@ impl LockedRef {
             resolve::Kind::Tag => Self::Tag(resolved.name.clone()),
             resolve::Kind::Branch => Self::Branch(resolved.name.clone()),
             resolve::Kind::Commit => Self::Commit,
+            resolve::Kind::Other => Self::Other(resolved.name.clone()),
         }
     }
 
-    /// Returns the short name, or the commit's id if the commit itself was requested.
+    /// Returns the short name of a tag or branch, the full name of another ref, or the commit's id
+    /// if the commit itself was requested.
     pub fn name(&self, commit: CommitId) -> String {
         match self {
-            Self::Tag(name) | Self::Branch(name) => name.clone(),
+            Self::Tag(name) | Self::Branch(name) | Self::Other(name) => name.clone(),
             Self::Commit => commit.to_string(),
         }
     }
@@ -122,6 +133,7 @@ impl LockedRef {
             Self::Tag(_) => resolve::Kind::Tag,
             Self::Branch(_) => resolve::Kind::Branch,
             Self::Commit => resolve::Kind::Commit,
+            Self::Other(_) => resolve::Kind::Other,
         }
     }
 
@@ -136,22 +148,22 @@ impl LockedRef {
                 }
                 VersionKind::Partial => resolve::is_named(environment, request.as_str(), tag),
             },
-            (Requested::Ref(name), Self::Tag(tag)) => {
-                name == tag || name.strip_prefix("refs/tags/") == Some(tag)
-            }
+            (Requested::Ref(name), Self::Tag(tag)) => name == tag || name.strip_prefix(TAGS) == Some(tag),
             (Requested::Ref(name), Self::Branch(branch)) => {
-                name == branch || name.strip_prefix("refs/heads/") == Some(branch)
+                name == branch || name.strip_prefix(HEADS) == Some(branch) || name == HEAD
             }
             (Requested::Ref(name), Self::Commit) => name.parse::<CommitId>().is_ok(),
-            (Requested::Version(_), Self::Branch(_) | Self::Commit) => false,
+            (Requested::Ref(name), Self::Other(other)) => name == other && resolve::is_other_ref(name),
+            (Requested::Version(_), Self::Branch(_) | Self::Commit | Self::Other(_)) => false,
         }
     }
 
     /// Returns the full ref to fetch if a server refuses raw commits, or `None` for a commit.
     pub fn refname(&self) -> Option<String> {
         match self {
-            Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
-            Self::Branch(branch) => Some(format!("refs/heads/{branch}")),
+            Self::Tag(tag) => Some(format!("{TAGS}{tag}")),
+            Self::Branch(branch) => Some(format!("{HEADS}{branch}")),
+            Self::Other(name) => Some(name.clone()),
             Self::Commit => None,
         }
     }
@@ -174,7 +186,9 @@ impl Locked {
     pub fn name(&self) -> String {
         match &self.resolved {
             LockedRef::Tag(tag) => format!("`{}`", escape(tag, 120)),
-            LockedRef::Branch(branch) => format!("`{}` ({})", escape(branch, 120), self.commit.short()),
+            LockedRef::Branch(name) | LockedRef::Other(name) => {
+                format!("`{}` ({})", escape(name, 120), self.commit.short())
+            }
             LockedRef::Commit => self.commit.short(),
         }
     }
@@ -183,7 +197,7 @@ impl Locked {
     pub fn name_and_commit(&self) -> String {
         match &self.resolved {
             LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.short()),
-            LockedRef::Branch(_) | LockedRef::Commit => self.name(),
+            LockedRef::Branch(_) | LockedRef::Commit | LockedRef::Other(_) => self.name(),
         }
     }
 }

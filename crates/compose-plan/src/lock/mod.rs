@@ -17,6 +17,8 @@ mod moved;
 mod outdated;
 mod read;
 #[cfg(test)]
+mod ref_tests;
+#[cfg(test)]
 mod tests;
 mod write;
 

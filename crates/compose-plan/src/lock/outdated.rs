@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, text::escape};
+use compose_model::{CommitId, Refs, RepoUrl, Requested, TreePath, refs::HEAD, text::escape};
 use serde_json::{Value, json};
 
 use super::locked::{Lock, Locked, LockedRef};
-use crate::resolve::{Resolver, TagVersion, tag_version};
+use crate::resolve::{Resolver, TagVersion, is_other_ref, tag_version};
 
 /// The comparison of one locked source with its repo's refs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Row {
     pub environment: TreePath,
     /// The request, as written.
     pub requested: String,
-    /// The locked tag or branch, or the commit id if a commit was requested.
+    /// The locked tag, branch or other ref, or the commit id if a commit was requested.
     pub locked: String,
     /// The locked commit.
     pub commit: CommitId,
@@ -28,8 +28,10 @@ pub struct Row {
     pub newest: Option<String>,
     /// A higher tag that looks like a version but is not read as one.
     pub not_read: Option<String>,
-    /// The current state of the locked tag or branch.
+    /// The current state of the locked ref.
     pub now: Now,
+    /// The default branch, if the request is `HEAD` and another branch is locked.
+    pub default_branch: Option<String>,
 }
 
 /// The current state of a locked ref.
@@ -39,7 +41,7 @@ pub enum Now {
     Unchanged,
     /// The tag points elsewhere, although tags should not move.
     Moved(CommitId),
-    /// The branch points elsewhere, which is normal for branches.
+    /// The branch or other ref points elsewhere, which is normal for them.
     Advanced(CommitId),
     /// No ref has the name any longer.
     Deleted,
@@ -49,7 +51,7 @@ impl Row {
     /// Returns whether `update` would change the source, or someone must look at it. A newest
     /// version outside the range is neither.
     pub fn is_outdated(&self) -> bool {
-        self.in_range.is_some() || self.now != Now::Unchanged
+        self.in_range.is_some() || self.now != Now::Unchanged || self.default_branch.is_some()
     }
 
     fn note(&self) -> String {
@@ -61,22 +63,32 @@ impl Row {
                 to.short()
             )),
             Now::Advanced(to) => Some(format!(
-                "branch went from {} to {}",
+                "{} went from {} to {}",
+                if is_other_ref(&self.locked) {
+                    "ref"
+                } else {
+                    "branch"
+                },
                 self.commit.short(),
                 to.short()
             )),
             Now::Deleted => Some("deleted".to_owned()),
         };
+        let default_branch = self
+            .default_branch
+            .as_ref()
+            .map(|branch| format!("the default branch is `{}`", escape(branch, 60)));
         let not_read = self
             .not_read
             .as_ref()
             .map(|tag| format!("the higher `{}` is not read as a version", escape(tag, 60)));
-        state.into_iter().chain(not_read).collect::<Vec<_>>().join("; ")
+        let notes = state.into_iter().chain(default_branch).chain(not_read);
+        notes.collect::<Vec<_>>().join("; ")
     }
 }
 
 /// Returns one row for each locked source whose repo was read, in the lock's order. The refs must
-/// hold all branches and tags that the lock names, and all tags.
+/// hold all refs that the lock names, all tags, and for requests of `HEAD` that as well.
 pub fn outdated<'a>(lock: &Lock, refs: impl Fn(&RepoUrl) -> Option<&'a Refs>) -> Vec<Row> {
     // The tags of a repo are read once for all of its sources.
     let mut resolvers: HashMap<&str, Option<(&Refs, Resolver<'_>)>> = HashMap::new();
@@ -94,6 +106,7 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
     let (name, found, is_tag) = match &locked.resolved {
         LockedRef::Tag(tag) => (tag.clone(), refs.tag(tag), true),
         LockedRef::Branch(branch) => (branch.clone(), refs.branch(branch), false),
+        LockedRef::Other(name) => (name.clone(), refs.get(name), false),
         LockedRef::Commit => (locked.commit.to_string(), None, false),
     };
     let now = match found.map(|entry| entry.target) {
@@ -110,6 +123,9 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
         .resolve(&locked.environment, &locked.requested)
         .ok()
         .map(|found| found.name);
+    let default_branch = in_range
+        .clone()
+        .filter(|branch| locked.requested.as_str() == HEAD && *branch != name);
     let pre_releases = version.as_ref().is_some_and(TagVersion::is_pre_release);
     let newest = resolver.newest(&locked.environment, pre_releases);
     let highest = newest
@@ -127,6 +143,7 @@ fn row(locked: &Locked, refs: &Refs, resolver: &Resolver<'_>) -> Row {
         newest: newest.filter(|tag| version.is_some() && is_newer(tag)),
         not_read: not_read.filter(|_| by_version).map(str::to_owned),
         now,
+        default_branch,
     }
 }
 
@@ -174,7 +191,7 @@ pub fn to_table(rows: &[Row]) -> String {
 
 /// Formats the rows as JSON: a list of objects with `repo`, `environment`, `requested`, `locked`,
 /// `commit`, `in_range`, `newest`, `not_read`, `state` (`unchanged`, `moved`, `advanced`,
-/// `deleted`), `now` (a commit or null) and `outdated`.
+/// `deleted`), `now` (a commit or null), `default_branch` and `outdated`.
 pub fn to_json(rows: &[Row]) -> Value {
     let object = |row: &Row| {
         let (state, now) = match row.now {
@@ -194,6 +211,7 @@ pub fn to_json(rows: &[Row]) -> Value {
             "not_read": row.not_read,
             "state": state,
             "now": now.map(|commit| commit.to_string()),
+            "default_branch": row.default_branch,
             "outdated": row.is_outdated(),
         })
     };

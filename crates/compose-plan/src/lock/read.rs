@@ -16,6 +16,7 @@ use crate::config::{
     fields::{self, Fields, Mistakes, Spanned},
     keys::{Key, Shape},
 };
+use crate::resolve::is_other_ref;
 
 /// The greatest size of a lock that is read, in bytes. A thousand sources need half a megabyte.
 const MAX_SIZE: usize = 4 << 20;
@@ -237,9 +238,12 @@ fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, R
     let resolved = match (fields.text("tag"), fields.text("branch")) {
         (Some(tag), None) => LockedRef::Tag(tag.value.to_owned()),
         (None, Some(branch)) => LockedRef::Branch(branch.value.to_owned()),
-        (None, None) if requested.as_str().parse() == Ok(commit) => LockedRef::Commit,
+        (None, None) if is_commit(&requested, commit, tag_object) => LockedRef::Commit,
+        (None, None) if fields.has("ref") && is_other_ref(requested.as_str()) => {
+            LockedRef::Other(requested.as_str().to_owned())
+        }
         _ => {
-            let message = "a source has exactly one of `tag` and `branch`, unless its `ref` is the commit";
+            let message = "a source has exactly one of `tag` and `branch`, unless its `ref` is the commit, the `tag-object` or the full name of another ref";
             mistakes.add(&fields.head, message, None);
             return None;
         }
@@ -266,6 +270,17 @@ fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, R
         tag_object,
     };
     Some((locked, fields.head))
+}
+
+/// Returns whether a request is the id of the locked commit, or of the tag object that stands for it.
+fn is_commit(requested: &Requested, commit: CommitId, tag_object: Option<ObjectId>) -> bool {
+    match requested {
+        Requested::Version(_) => false,
+        Requested::Ref(name) => {
+            let id = name.parse::<ObjectId>().ok();
+            id == Some(commit.0) || id.is_some() && id == tag_object
+        }
+    }
 }
 
 fn via(fields: &Fields, mistakes: &mut Mistakes) -> Option<Via> {

@@ -52,7 +52,8 @@ fn write_source(out: &mut String, source: &Locked) {
     match &source.resolved {
         LockedRef::Tag(tag) => line(" ", "tag", quoted(tag)),
         LockedRef::Branch(branch) => line(" ", "branch", quoted(branch)),
-        LockedRef::Commit => {}
+        // The request names it.
+        LockedRef::Commit | LockedRef::Other(_) => {}
     }
     line(" ", "commit", quoted(&source.commit.to_string()));
     line(" ", "tree", quoted(&source.tree.to_string()));

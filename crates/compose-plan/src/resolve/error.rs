@@ -3,8 +3,10 @@
 use compose_model::{
     Cause, CommitId, ExitCode, Refs, VersionRequest,
     refs::{HEADS, TAGS},
-    text::{escape, nearest},
+    text::escape,
 };
+
+use super::near::{self, Existing};
 
 /// A request that a repo's refs do not answer. The error does not name the repo or the environment,
 /// because the caller knows both.
@@ -41,13 +43,15 @@ pub enum ResolveError {
         /// The commits of the tags.
         commits: [CommitId; 2],
     },
-    /// There is no branch or tag with the requested name.
-    #[error("there is no branch or tag `{}`", escape(.name, 120))]
+    /// There is no branch, tag or other ref with the requested name.
+    #[error("there is no {} `{}`", near::sought(.name).noun(), escape(.name, 120))]
     NoSuchRef {
         /// The requested name.
         name: String,
-        /// The nearest branches and tags.
+        /// The names that were probably meant, most likely first.
         near: Vec<String>,
+        /// The branches, or for a tag or another ref what there is of its kind.
+        existing: Existing,
     },
     /// A branch and a tag share a name and point to different commits.
     #[error("`{}` is both a branch ({}) and a tag ({})", escape(.name, 120), .branch.short(), .tag.short())]
@@ -96,7 +100,7 @@ impl Cause for ResolveError {
             Self::TwoTags { .. } => {
                 Some("name one of them with `ref: refs/tags/…`, and tell the catalog's owner".into())
             }
-            Self::NoSuchRef { near, .. } => listed("did you mean", near),
+            Self::NoSuchRef { name, near, existing } => Some(near::hint(name, near, existing)),
             Self::BranchAndTag { name, .. } => {
                 let name = escape(name, 120);
                 Some(format!("write `ref: {HEADS}{name}` or `ref: {TAGS}{name}`"))
@@ -111,14 +115,15 @@ impl ResolveError {
     /// Returns the `ls-refs` prefixes to request before calling [`resolve`](super::resolve) again,
     /// so that the error can list what is near. Returns nothing if that would not improve the
     /// error.
-    pub fn prefixes(&self) -> &'static [&'static str] {
+    pub fn prefixes(&self) -> Vec<String> {
         match self {
-            Self::NoSuchTag { .. } => &[TAGS],
-            Self::NoSuchRef { .. } | Self::ShortCommit { full: None, .. } => &[HEADS, TAGS],
+            Self::NoSuchTag { .. } => vec![TAGS.to_owned()],
+            Self::NoSuchRef { name, .. } => near::prefixes(name),
+            Self::ShortCommit { full: None, .. } => vec![HEADS.to_owned(), TAGS.to_owned()],
             Self::NoMatch { .. }
             | Self::TwoTags { .. }
             | Self::BranchAndTag { .. }
-            | Self::ShortCommit { .. } => &[],
+            | Self::ShortCommit { .. } => Vec::new(),
         }
     }
 }
@@ -149,16 +154,10 @@ pub(super) fn no_such_ref(name: &str, refs: &Refs) -> ResolveError {
             full,
         };
     }
-    let short = name
-        .strip_prefix(HEADS)
-        .or_else(|| name.strip_prefix(TAGS))
-        .unwrap_or(name);
-    let mut all: Vec<&str> = refs.branches().chain(refs.tags()).map(|(name, _)| name).collect();
-    all.sort_unstable();
-    all.dedup();
-    let near = nearest(short, all, 5).into_iter().map(str::to_owned).collect();
+    let near = near::names(name, refs);
     ResolveError::NoSuchRef {
         name: name.to_owned(),
+        existing: near::existing(name, &near, refs),
         near,
     }
 }

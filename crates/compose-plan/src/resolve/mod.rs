@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
 //! | `tag_version` | the names of tags read as versions |
+//! | `named_ref` | branches, tags, commits and other refs by their names |
 //! | `error` | why nothing answers, and what is near |
+//! | `near` | the refs that a missing name may stand for |
 //! | `entries` | the entries of all configs, and the nodes that they ask for |
 //! | `graph` | sources that name sources: which, at which version, in which order |
 //! | `replay` | one walk over all of them, for the graph |
@@ -21,6 +23,8 @@ mod graph;
 #[cfg(test)]
 mod graph_tests;
 mod intersect;
+mod named_ref;
+mod near;
 mod replay;
 mod tag_version;
 mod tags;
@@ -28,9 +32,7 @@ mod tags;
 mod tests;
 
 use compose_model::{
-    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest,
-    refs::{HEADS, TAGS},
-    text::escape,
+    CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest, refs::TAGS, text::escape,
     version::VersionKind,
 };
 use semver::{Version, VersionReq};
@@ -39,6 +41,9 @@ pub use allow::{Allow, NotAllowed};
 pub use entries::{MAX_DEPTH, NodeId};
 pub use error::ResolveError;
 pub use graph::{Graph, OrderedNode};
+pub(crate) use named_ref::is_other_ref;
+use named_ref::tag;
+pub use near::Existing;
 pub use tag_version::TagVersion;
 use tags::Tags;
 pub use tags::tag_version;
@@ -47,19 +52,38 @@ pub(crate) use tags::{is_exact, is_named};
 /// The result of resolving a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The short name of the tag or branch, or the requested commit id. It is a remote's text and
-    /// must be escaped before printing.
+    /// The short name of the tag or branch, the full name of another ref, or the commit's id. It is a
+    /// remote's text and must be escaped before printing.
     pub name: String,
     /// The full ref (`refs/tags/1.0.0`); `None` for a commit.
     pub refname: Option<String>,
     /// The kind of `name`.
     pub kind: Kind,
-    /// The commit, with tags peeled. The fetch checks that it is a commit and not a tagged blob.
+    /// The commit, with tags peeled. The fetch checks that it is a commit and not a tagged blob. For a
+    /// `ref` that is an id it may still be that of a tag object, which [`Resolved::peeled`] replaces.
     pub commit: CommitId,
-    /// The tag object, for an annotated tag.
+    /// The tag object, for an annotated tag, and for a `ref` that is the id of one.
     pub tag_object: Option<ObjectId>,
     /// A warning for the user about a request that resolved, in one sentence.
     pub warning: Option<String>,
+}
+
+impl Resolved {
+    /// Returns the resolution after the fetch, which finds the commit that a tag object stands for.
+    pub fn peeled(self, commit: CommitId) -> Self {
+        if self.commit == commit {
+            return self;
+        }
+        Self {
+            name: match self.kind {
+                Kind::Commit => commit.to_string(),
+                Kind::Tag | Kind::Branch | Kind::Other => self.name,
+            },
+            tag_object: self.tag_object.or(Some(self.commit.0)),
+            commit,
+            ..self
+        }
+    }
 }
 
 /// The kind of name that a request resolved to.
@@ -71,6 +95,9 @@ pub enum Kind {
     Branch,
     /// A full commit id.
     Commit,
+    /// Another ref by its full name, such as the head of a pull request, or a `HEAD` that stands for
+    /// no branch.
+    Other,
 }
 
 /// Returns the prefix of all tags, for errors that list what is near and for `outdated`.
@@ -80,7 +107,7 @@ pub const fn all_tags_prefix() -> &'static str {
 
 /// Returns the `ls-refs` prefixes that these requests of one repo need, sorted. An exact version
 /// needs only the names that its tags may have, a range needs all tags, a `ref` needs the branch
-/// and the tag of its name, and a full commit id needs nothing.
+/// and the tag of its name or the ref of its full name, and a full commit id needs nothing.
 pub fn prefixes<'a>(requests: impl IntoIterator<Item = (&'a TreePath, &'a Requested)>) -> Vec<String> {
     let mut all: Vec<String> = requests
         .into_iter()
@@ -110,9 +137,7 @@ fn wanted(environment: &TreePath, requested: &Requested) -> Vec<String> {
             VersionKind::Partial => tags(tags::named(environment, version.as_str())),
             VersionKind::Range(_) => vec![TAGS.to_owned()],
         },
-        Requested::Ref(name) if name.parse::<CommitId>().is_ok() => Vec::new(),
-        Requested::Ref(name) if name.starts_with(HEADS) || name.starts_with(TAGS) => vec![name.clone()],
-        Requested::Ref(name) => vec![format!("{HEADS}{name}"), format!("{TAGS}{name}")],
+        Requested::Ref(name) => named_ref::prefixes(name),
     }
 }
 
@@ -137,7 +162,7 @@ impl<'a> Resolver<'a> {
                 VersionKind::Partial => by_partial(environment, version, &self.tags),
                 VersionKind::Range(range) => by_range(environment, version, range, &self.tags),
             },
-            Requested::Ref(name) => by_ref(name, self.tags.refs),
+            Requested::Ref(name) => named_ref::resolve(name, self.tags.refs),
         }
     }
 
@@ -261,74 +286,5 @@ fn one_commit(found: &[(&str, &RefEntry)]) -> Result<Option<Resolved>, ResolveEr
             commits: [entry.target, other_entry.target],
         }),
         None => Ok(Some(tag(name, entry))),
-    }
-}
-
-fn by_ref(name: &str, refs: &Refs) -> Result<Resolved, ResolveError> {
-    if let Ok(commit) = name.parse::<CommitId>() {
-        let hidden = refs
-            .branch(name)
-            .or_else(|| refs.tag(name))
-            .filter(|entry| entry.target != commit);
-        let warning = hidden.map(|entry| {
-            format!(
-                "`{}` is used as a commit id, although the repo has a ref of that name",
-                escape(&entry.name, 120)
-            )
-        });
-        let name = commit.to_string();
-        return Ok(Resolved {
-            name,
-            refname: None,
-            kind: Kind::Commit,
-            commit,
-            tag_object: None,
-            warning,
-        });
-    }
-    if let Some(short) = name.strip_prefix(HEADS) {
-        return refs
-            .get(name)
-            .map(|entry| branch(short, entry))
-            .ok_or_else(|| error::no_such_ref(name, refs));
-    }
-    if let Some(short) = name.strip_prefix(TAGS) {
-        return refs
-            .get(name)
-            .map(|entry| tag(short, entry))
-            .ok_or_else(|| error::no_such_ref(name, refs));
-    }
-    match (refs.branch(name), refs.tag(name)) {
-        (Some(branch), Some(tag)) if branch.target != tag.target => Err(ResolveError::BranchAndTag {
-            name: name.to_owned(),
-            branch: branch.target,
-            tag: tag.target,
-        }),
-        (_, Some(entry)) => Ok(tag(name, entry)),
-        (Some(entry), None) => Ok(branch(name, entry)),
-        (None, None) => Err(error::no_such_ref(name, refs)),
-    }
-}
-
-fn tag(name: &str, entry: &RefEntry) -> Resolved {
-    let tag_object = (entry.object != entry.target.0).then_some(entry.object);
-    Resolved {
-        tag_object,
-        ..named(name, entry, Kind::Tag)
-    }
-}
-
-fn branch(name: &str, entry: &RefEntry) -> Resolved {
-    named(name, entry, Kind::Branch)
-}
-
-fn named(name: &str, entry: &RefEntry, kind: Kind) -> Resolved {
-    Resolved {
-        name: name.to_owned(),
-        refname: Some(entry.name.clone()),
-        kind,
-        commit: entry.target,
-        tag_object: None,
-        warning: None,
     }
 }

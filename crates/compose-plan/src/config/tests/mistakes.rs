@@ -40,7 +40,7 @@ fn all_mistakes_at_once_each_with_its_place_and_remedy() {
     5:4 «environment: /etc» a source has no `repo`
         (for example `repo: https://github.com/bitops-operations-repos/kubernetes`)
     5:4 «environment: /etc» a source has both `version` and `ref`
-        (keep `version` for a release, or `ref` for a branch, a tag or a commit)
+        (keep `version` for a release, or `ref` for a branch, a tag, a commit or another ref)
     5:17 «/etc» `environment` is not a directory of the repo: the path is absolute
         (write it from the repo's root, such as `eks` or `stacks/eks`)
     6:3 «repo: ext::sh» a source has neither `version` nor `ref`
@@ -83,8 +83,11 @@ fn all_mistakes_at_once_each_with_its_place_and_remedy() {
 #[test]
 fn refs_that_git_or_we_cannot_take() {
     for name in [
-        "HEAD",
-        "refs/pull/1/head",
+        "FETCH_HEAD",
+        "refs/",
+        "refs/pull//head",
+        "'refs/pull/*/head'",
+        "refs/pull/../head",
         "a b",
         "a..b",
         "'-x'",
@@ -104,6 +107,11 @@ fn refs_that_git_or_we_cannot_take() {
         "feature/x",
         "refs/heads/x",
         "refs/tags/v1",
+        "refs/pull/7/head",
+        "refs/pull/7/merge",
+        "refs/merge-requests/3/head",
+        "refs/changes/34/1234/1",
+        "HEAD",
         "123",
         "0123456789abcdef0123456789abcdef01234567",
     ] {

@@ -57,6 +57,49 @@ fn a_lock_answers_what_its_version_satisfies() {
             Requested::Ref("main".into()),
             "locked `main` (020202020)",
         ),
+        (
+            "a",
+            "eks",
+            Requested::Ref("refs/heads/main".into()),
+            "locked `main` (020202020)",
+        ),
+        (
+            "a",
+            "eks",
+            Requested::Ref("refs/tags/main".into()),
+            "disagrees `main` (020202020)",
+        ),
+        // Whether it is the default branch is not in the lock.
+        (
+            "a",
+            "eks",
+            Requested::Ref("HEAD".into()),
+            "disagrees `main` (020202020)",
+        ),
+        (
+            "head",
+            "eks",
+            Requested::Ref("HEAD".into()),
+            "locked `trunk` (040404040)",
+        ),
+        (
+            "pull",
+            "eks",
+            Requested::Ref("refs/pull/7/head".into()),
+            "locked `refs/pull/7/head` (050505050)",
+        ),
+        (
+            "pull",
+            "eks",
+            Requested::Ref("refs/pull/7/merge".into()),
+            "disagrees `refs/pull/7/head` (050505050)",
+        ),
+        (
+            "object",
+            "eks",
+            Requested::Ref(commit(9).to_string()),
+            "locked 060606060",
+        ),
         ("a", "eks", version("^1"), "disagrees `main` (020202020)"),
         (
             "b",
@@ -103,6 +146,9 @@ fn differences_between_lock_and_config_are_reported() {
     2 `eks` of https://host/a is asked for as `dev` and locked at `main` (020202020) (run `bitops-compose lock`, and commit the lock)
     3 `web` of https://host/b is not in the lock (run `bitops-compose lock`, and commit the lock)
     0 the lock holds `eks` of https://host/b, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/head, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/pull, which nothing names (run `bitops-compose lock`, and commit the lock)
+    0 the lock holds `eks` of https://host/object, which nothing names (run `bitops-compose lock`, and commit the lock)
     ");
 }
 

@@ -35,6 +35,23 @@ fn the_file_is_for_reviewers() {
       ref: "0303030303030303030303030303030303030303"
       commit: "0303030303030303030303030303030303030303"
       tree: "1313131313131313131313131313131313131313"
+    - repo: https://host/head
+      environment: eks
+      ref: "HEAD"
+      branch: "trunk"
+      commit: "0404040404040404040404040404040404040404"
+      tree: "1414141414141414141414141414141414141414"
+    - repo: https://host/pull
+      environment: eks
+      ref: "refs/pull/7/head"
+      commit: "0505050505050505050505050505050505050505"
+      tree: "1515151515151515151515151515151515151515"
+    - repo: https://host/object
+      environment: eks
+      ref: "0909090909090909090909090909090909090909"
+      commit: "0606060606060606060606060606060606060606"
+      tree: "1616161616161616161616161616161616161616"
+      tag-object: "0909090909090909090909090909090909090909"
     the-end: true
     "#);
     assert_eq!(parse(&sample().to_text()), Ok(sample()));
@@ -83,10 +100,10 @@ fn an_incomplete_or_edited_lock_is_reported_with_its_place() {
     12 «"111111111111111111111111111111111111111"» the lock is not usable: `tree` is wrong: not a full commit id (40 hexadecimal digits) (…)
     13 «singer» the lock is not usable: unknown key `singer` in a source (did you mean `signer`?)
     15 «repo: https://host/a» the lock is not usable: an item of `via` has no `environment` (…)
-    16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit (…)
+    16 «repo: https://host/a» the lock is not usable: a source has exactly one of `tag` and `branch`, unless its `ref` is the commit, the `tag-object` or the full name of another ref (…)
     17 «../eks» the lock is not usable: `environment` is wrong: `.` and `..` are not allowed in the path (…)
     21 «https://********@host/b» the lock is not usable: `repo` is wrong: the address contains a password (…)
-    25 «  tree: "1313131313131313131313131313131313131313"» the lock is not usable: its end is missing: the last key is not `the-end: true` (…)
+    42 «  tag-object: "0909090909090909090909090909090909090909"» the lock is not usable: its end is missing: the last key is not `the-end: true` (…)
     "#);
     insta::assert_snapshot!(mistakes(&text.replace("  ref: \"main\"\n", "").replace("https://host/b", "https://host/a.git")), @"16 «repo: https://host/a» the lock is not usable: a source has exactly one of `version` and `ref` (…)");
     insta::assert_snapshot!(mistakes(&text.replace("https://host/b", "https://host/a.git")), @"22 «repo: https://host/a.git» the lock is not usable: it holds `eks` of https://host/a.git twice (…)");
@@ -186,7 +203,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
     (
         environment,
         name,
-        0usize..4,
+        0usize..8,
         any::<[u8; 20]>(),
         proptest::option::of(name),
         0usize..3,
@@ -194,6 +211,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
         .prop_filter_map("a path", |(environment, name, kind, id, signer, depth)| {
             let environment = TreePath::new(environment).ok()?;
             let commit = CommitId(ObjectId::from_bytes(id));
+            let tag_object = ObjectId::from_bytes([7; 20]);
             let (requested, resolved) = match kind {
                 0 => (
                     version(">=1.0 <2"),
@@ -201,6 +219,13 @@ fn any_locked() -> impl Strategy<Value = Locked> {
                 ),
                 1 => (version("1.10"), LockedRef::Tag(format!("{environment}/1.10"))),
                 2 => (Requested::Ref(name.clone()), LockedRef::Branch(name)),
+                3 => (Requested::Ref("HEAD".into()), LockedRef::Branch(name)),
+                4 => (Requested::Ref("HEAD".into()), LockedRef::Other("HEAD".into())),
+                5 => (
+                    Requested::Ref(format!("refs/pull/{}/head", id[0])),
+                    LockedRef::Other(format!("refs/pull/{}/head", id[0])),
+                ),
+                6 => (Requested::Ref(tag_object.to_string()), LockedRef::Commit),
                 _ => (Requested::Ref(commit.to_string()), LockedRef::Commit),
             };
             let via = (0..depth)
@@ -216,7 +241,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
                 requested,
                 resolved,
                 commit,
-                tag_object: None,
+                tag_object: (kind == 6).then_some(tag_object),
                 tree,
                 via,
                 signer,

@@ -23,11 +23,11 @@ fn version(text: &str) -> Requested {
     Requested::Version(VersionRequest::parse(text).unwrap())
 }
 
-fn commit(n: u8) -> CommitId {
+pub(super) fn commit(n: u8) -> CommitId {
     CommitId(ObjectId::from_bytes([n; 20]))
 }
 
-fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
+pub(super) fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
     Locked {
         repo: url(repo),
         environment: path("eks"),
@@ -45,7 +45,7 @@ fn tag(name: &str) -> LockedRef {
     LockedRef::Tag(name.into())
 }
 
-fn sample() -> Lock {
+pub(super) fn sample() -> Lock {
     let nested = Locked {
         via: vec![Via {
             repo: url("a"),
@@ -64,6 +64,27 @@ fn sample() -> Lock {
                 2,
             ),
             locked("b", Requested::Ref(commit(3).to_string()), LockedRef::Commit, 3),
+            locked(
+                "head",
+                Requested::Ref("HEAD".into()),
+                LockedRef::Branch("trunk".into()),
+                4,
+            ),
+            locked(
+                "pull",
+                Requested::Ref("refs/pull/7/head".into()),
+                LockedRef::Other("refs/pull/7/head".into()),
+                5,
+            ),
+            Locked {
+                tag_object: Some(commit(9).0),
+                ..locked(
+                    "object",
+                    Requested::Ref(commit(9).to_string()),
+                    LockedRef::Commit,
+                    6,
+                )
+            },
         ],
     }
 }
@@ -73,7 +94,7 @@ fn parse(text: &str) -> Result<Lock, Vec<Diagnostic>> {
 }
 
 /// `line «marked» message (hint)`
-fn mistakes(text: &str) -> String {
+pub(super) fn mistakes(text: &str) -> String {
     let one = |mistake: &Diagnostic| {
         let place = mistake.place.as_ref().unwrap();
         let (line, _) = place.line_column();
@@ -98,6 +119,7 @@ fn refs(entries: &[(&str, u8)]) -> Refs {
         name: format!("refs/{name}"),
         object: commit(*n).0,
         target: commit(*n),
+        symref: None,
     };
     Refs::new(entries.iter().map(entry).collect())
 }

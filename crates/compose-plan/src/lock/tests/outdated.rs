@@ -86,6 +86,7 @@ fn outdated_lists_what_is_newer_moved_and_deleted() {
     [
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": "1.1.0",
         "locked": "1.0.0",
@@ -99,6 +100,7 @@ fn outdated_lists_what_is_newer_moved_and_deleted() {
       },
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": "1.0.0-rc.2",
         "locked": "1.0.0-rc.1",
@@ -112,6 +114,7 @@ fn outdated_lists_what_is_newer_moved_and_deleted() {
       },
       {
         "commit": "0101010101010101010101010101010101010101",
+        "default_branch": null,
         "environment": "eks",
         "in_range": null,
         "locked": "1.0.0",
