@@ -373,6 +373,24 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
 }
 
 #[test]
+fn text_of_a_source_is_no_command_for_the_runners_of_other_ci() {
+    const HOSTILE: &str =
+        "##vso[task.setvariable variable=PATH]/hacked\nx ##[section]hacked\n##teamcity[hacked]\n";
+    for ci in ["TF_BUILD", "TEAMCITY_VERSION"] {
+        let mut world = world(&mut [catalog("h", "web", "notes.txt", HOSTILE)]);
+        world.context.set(ci, "True");
+        world.context.file("dev/notes.txt", "mine\n");
+        world.sources(&["{repo: '{repo}/h', environment: web, version: 1.0.0}"]);
+        let plan = world.context.run(["plan", "--diff"]).expect_code(0);
+        assert!(plan.stdout.contains("-##vso\\[task.setvariable"), "{plan}");
+        assert!(plan.stdout.contains("-x ##\\[section]hacked"), "{plan}");
+        assert!(plan.stdout.contains("-##teamcity\\[hacked]"), "{plan}");
+        // Annotations are GitHub's alone.
+        assert!(!plan.stderr.contains("::"), "{plan}");
+    }
+}
+
+#[test]
 fn outputs_cannot_be_forged() {
     let world = ready();
     // A value with any line that was known beforehand stays within its delimiter, which is another one each time.

@@ -139,7 +139,7 @@ impl Job {
             &logging,
             settings.log_json,
             printer.colour,
-            printer.github.is_some(),
+            printer.runner,
             &printer.masks,
         );
         printer.problems(&crate::settings::empty_policies());

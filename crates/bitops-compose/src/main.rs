@@ -61,6 +61,7 @@ use crate::{
 };
 
 fn main() -> std::process::ExitCode {
+    report::report_panics();
     let mut args = std::env::args_os().skip(1);
     // The entrypoint comes first: with nothing to compose, not even the command line is parsed.
     let first = args.next().unwrap_or_default();

@@ -78,6 +78,9 @@ pub const CHECKOUTS: [(&str, &str); 6] = [
     // The path may begin with `~`.
     ("CIRCLE_WORKING_DIRECTORY", "CIRCLECI"),
 ];
+/// The variables by which a CI is known whose runner takes some lines of a job's output for commands:
+/// GitHub Actions, Azure Pipelines and TeamCity.
+pub const COMMANDED_BY_OUTPUT: [&str; 3] = [GITHUB_ACTIONS, "TF_BUILD", "TEAMCITY_VERSION"];
 /// GitHub's address; `GITHUB_TOKEN` is sent to this host only.
 pub const GITHUB_SERVER_URL: &str = "GITHUB_SERVER_URL";
 /// GitHub's token.

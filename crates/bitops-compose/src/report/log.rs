@@ -17,8 +17,8 @@ use super::{github::guard, log_settings::LogSettings, mask::Masks, pipe::write_s
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] takes precedence over the configs.
 ///
-/// With `github`, a runner reads the log and must not take anything in it for a command.
-pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: bool, masks: &Arc<Masks>) {
+/// With `runner`, a runner of a CI reads the log and must not take anything in it for a command.
+pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, runner: bool, masks: &Arc<Masks>) {
     let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
         .ok()
         .or_else(|| settings.level.clone());
@@ -27,7 +27,7 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, github: boo
         .with_writer(MaskedStderr {
             masks: Arc::clone(masks),
             json,
-            github,
+            runner,
         })
         .with_target(false);
     let registry = tracing_subscriber::registry();
@@ -57,7 +57,7 @@ struct MaskedStderr {
     /// Whether events are JSON objects.
     json: bool,
     /// Whether a runner reads the log.
-    github: bool,
+    runner: bool,
 }
 
 impl MaskedStderr {
@@ -78,7 +78,7 @@ impl Write for MaskedStderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let event_text = String::from_utf8_lossy(event);
         let masked = self.mask(&event_text);
-        if self.github {
+        if self.runner {
             write_stderr(guard(&masked, self.json).as_bytes())?;
         } else {
             write_stderr(masked.as_bytes())?;

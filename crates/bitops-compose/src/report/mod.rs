@@ -4,6 +4,7 @@ mod github;
 mod log;
 mod log_settings;
 mod mask;
+mod panics;
 mod pipe;
 mod progress;
 mod render;
@@ -14,6 +15,7 @@ use github::{annotate, guard};
 pub(crate) use log::init;
 pub(crate) use log_settings::LogSettings;
 pub(crate) use mask::Masks;
+pub(crate) use panics::report_panics;
 pub(crate) use pipe::hurry;
 pub(crate) use progress::{end_progress, reporter};
 
@@ -40,6 +42,8 @@ pub(crate) struct Printer {
     /// The location of the operations repo in the checkout, if `GITHUB_ACTIONS` is set. Problems
     /// are also annotations then, and stages are log groups.
     pub(crate) github: Option<Checkout>,
+    /// Whether a CI's runner reads the output, and takes some lines for commands.
+    pub(crate) runner: bool,
 }
 
 impl Printer {
@@ -55,6 +59,9 @@ impl Printer {
             stdout_colour: has_colour(&std::io::stdout()),
             masks: Masks::current(),
             github: set(env::GITHUB_ACTIONS, "true").then(Checkout::default),
+            runner: env::COMMANDED_BY_OUTPUT
+                .iter()
+                .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())),
         }
     }
 
@@ -97,7 +104,7 @@ impl Printer {
     /// Returns the text as it is printed to stdout. A runner that reads it must not take it for
     /// commands; a file receives it unchanged.
     fn shown<'a>(&self, text: &'a str, json: bool) -> Cow<'a, str> {
-        if self.github.is_some() && !stdout_is_a_file() {
+        if self.runner && !stdout_is_a_file() {
             guard(text, json)
         } else {
             Cow::Borrowed(text)
@@ -133,12 +140,13 @@ impl Printer {
             } else {
                 render::text(problem, self.colour)
             };
-            match &self.github {
-                Some(checkout) => {
-                    out.push_str(&guard(&text, self.json));
-                    out.push_str(&annotate(problem, checkout, &self.masks));
-                }
-                None => out.push_str(&text),
+            if self.runner {
+                out.push_str(&guard(&text, self.json));
+            } else {
+                out.push_str(&text);
+            }
+            if let Some(checkout) = &self.github {
+                out.push_str(&annotate(problem, checkout, &self.masks));
             }
         }
         if problems.iter().any(Shown::is_error) {

@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-/// Returns the text with everything escaped that a runner would take for a workflow command.
+/// Returns the text with everything escaped that a runner would take for a command.
 ///
-/// For the runner, a command is a line that begins with `::` after any white space, or, in the
-/// older syntax, `##[` anywhere in a line. A backslash makes both harmless. In JSON the bracket is
-/// written as an escape, so that the value stays the same.
+/// For GitHub's runner, a command is a line that begins with `::` after any white space, or, in the
+/// older syntax, `##[` anywhere in a line. Azure's takes `##vso[` and `##[`, TeamCity's `##teamcity[`.
+/// A backslash makes all of them harmless. In JSON the bracket is written as an escape, so that the
+/// value stays the same.
 pub(in crate::report) fn guard(text: &str, json: bool) -> Cow<'_, str> {
-    let text = if text.contains("##[") {
-        Cow::Owned(text.replace("##[", if json { "##\\u005b" } else { "##\\[" }))
-    } else {
-        Cow::Borrowed(text)
-    };
+    let text = without_brackets(text, if json { "\\u005b" } else { "\\[" });
     if json || !lines(&text).any(is_command) {
         return text;
     }
@@ -25,6 +22,30 @@ pub(in crate::report) fn guard(text: &str, json: bool) -> Cow<'_, str> {
         }
         out.push_str(&line[indent..]);
     }
+    Cow::Owned(out)
+}
+
+/// Replaces the bracket of each `##word[`, where the word may be empty.
+fn without_brackets<'a>(text: &'a str, bracket: &str) -> Cow<'a, str> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("##") {
+        let after = rest[at..].trim_start_matches('#');
+        let (before, behind) = rest.split_at(rest.len() - after.len());
+        let word = behind.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric());
+        let (name, word) = behind.split_at(behind.len() - word.len());
+        out.push_str(before);
+        out.push_str(name);
+        rest = word;
+        if let Some(command) = word.strip_prefix('[') {
+            out.push_str(bracket);
+            rest = command;
+        }
+    }
+    if out.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(rest);
     Cow::Owned(out)
 }
 
@@ -49,8 +70,13 @@ mod tests {
             guard(text, false),
             "a ::error::x\n \\::error::x\n\u{a0}\t\\::stop-commands::y\rb\r\\::add-mask::z\nc ##\\[error]d\n"
         );
-        let harmless = "a: b\n# ##\n:x\n";
+        let harmless = "a: b\n# #\n:x\n[a]\n";
         assert!(matches!(guard(harmless, false), Cow::Borrowed(_)));
+        assert_eq!(guard("## a [b] ##c ##", false), "## a [b] ##c ##");
+        assert_eq!(
+            guard("###[x ##vso[task.setvariable]y ##teamcity[z ##", false),
+            "###\\[x ##vso\\[task.setvariable]y ##teamcity\\[z ##"
+        );
         assert_eq!(guard("::", false), "\\::");
     }
 
