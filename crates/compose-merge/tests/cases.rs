@@ -1,7 +1,10 @@
 //! Merges as users see them: the text, the origin of keys, conflicts, and the reasons why a file is not merged.
 
 use crate::oracle::{Job, ask, merge, merge_last};
-use compose_merge::{Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, Yaml};
+use compose_merge::{
+    Class, Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, TfvarsJson, Yaml, class,
+};
+use compose_model::TreePath;
 
 /// Merges YAML, compares the text, and checks its meaning with PyYAML.
 fn check(texts: &[&str], expected: &str) {
@@ -420,4 +423,50 @@ fn json_keeps_numbers_order_and_indentation() {
     );
     let found = conflicts(&Json, &["{\"a\":1.0,\"b\":1}", "{\"a\":1.00,\"b\":1.0}"], &equals);
     assert_eq!(found.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn variables_in_json_are_merged_by_variable_and_replaced_as_a_whole() {
+    let lower =
+        "{\n  \"region\": \"eu\",\n  \"tags\": {\"team\": \"a\", \"cost\": 1},\n  \"zones\": [1, 2]\n}\n";
+    let higher = "{\"tags\": {\"team\": \"b\"}, \"size\": 1.50}\n";
+    let outcome = merge(&TfvarsJson, &[lower, higher], &|_, _| Precedence::HigherWins).unwrap();
+    let merged = outcome.merged().unwrap();
+    assert_eq!(
+        String::from_utf8(merged.bytes).unwrap(),
+        "{\n  \"region\": \"eu\",\n  \"tags\": {\"team\": \"b\"},\n  \"zones\": [1, 2],\n  \"size\": 1.50\n}\n"
+    );
+    let keys: Vec<_> = merged
+        .keys
+        .iter()
+        .map(|key| (key.key.as_str(), key.winner))
+        .collect();
+    assert_eq!(keys, [("region", 0), ("tags", 1), ("zones", 0), ("size", 1)]);
+    let found = conflicts(&TfvarsJson, &[lower, higher], &equals);
+    let found: Vec<_> = found
+        .iter()
+        .map(|conflict| (conflict.key.as_str(), conflict.lower.line, conflict.higher.line))
+        .collect();
+    assert_eq!(found, [("tags", 3, 1)]);
+}
+
+#[test]
+fn ansibles_variables_without_an_extension_are_merged_deeply() {
+    for path in [
+        "ansible/group_vars/web",
+        "host_vars/db.example.com",
+        "group_vars/all/main",
+    ] {
+        let Class::Merge(merger) = class(&TreePath::new(path).unwrap()) else {
+            panic!("{path} is merged")
+        };
+        let texts = ["nginx: {port: 80, user: www}\n", "nginx:\n  port: 8080\n"];
+        let outcome = merge(merger, &texts, &|_, _| Precedence::HigherWins).unwrap();
+        let bytes = outcome.merged().unwrap().bytes;
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            "nginx: {port: 8080, user: www}\n",
+            "{path}"
+        );
+    }
 }

@@ -358,6 +358,9 @@ impl<'a> Reader<'a> {
         };
         let key = match &conflict.kind {
             ConflictKind::Key { key } => Some(text::escape(key, 1000)),
+            ConflictKind::Variable { variable } | ConflictKind::VariableOrder { variable, .. } => {
+                Some(text::escape(variable, 1000))
+            }
             _ => None,
         };
         PlanConflict {
@@ -376,6 +379,9 @@ fn kind(kind: &ConflictKind) -> &'static str {
         ConflictKind::Content { .. } => "content",
         ConflictKind::Mode => "mode",
         ConflictKind::Key { .. } => "key",
+        ConflictKind::Variable { .. } => "variable",
+        ConflictKind::VariableOrder { .. } => "variable-order",
+        ConflictKind::OverriddenTwice { .. } => "overridden-twice",
         ConflictKind::DefinedTwice { .. } => "defined-twice",
         ConflictKind::FileAgainstDirectory => "file-against-directory",
         ConflictKind::NameCollision => "name-collision",
