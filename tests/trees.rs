@@ -32,7 +32,8 @@ fn refused(world: &World, tag: &str) -> String {
         assert_eq!(left, 0, "{tag}: something was left in {empty}");
     }
     assert!(
-        !run.stderr.contains(['\u{1b}', '\u{7f}', '\u{202e}', '\u{9b}']),
+        !run.stderr
+            .contains(['\u{1b}', '\u{7f}', '\u{202e}', '\u{9b}', '\u{200b}', '\u{e0041}']),
         "{tag}: {:?}",
         run.stderr
     );
@@ -99,6 +100,8 @@ fn every_hostile_entry_is_refused_and_nothing_escapes() {
         ("delete", vec![("100644", b"a\x7fb", &blob)]),
         ("c1", vec![("100644", "a\u{9b}b".as_bytes(), &blob)]),
         ("bidi", vec![("100644", "a\u{202e}b".as_bytes(), &blob)]),
+        ("zero-width", vec![("100644", "a\u{200b}b".as_bytes(), &blob)]),
+        ("tag-character", vec![("100644", "a\u{e0041}b".as_bytes(), &blob)]),
         ("long", vec![("100644", &long, &blob)]),
         ("not-utf8", vec![("100644", b"\xff\xfe", &blob)]),
         ("device", vec![("20000", b"sda", &blob)]),

@@ -27,7 +27,7 @@ pub(crate) fn check(name: &BStr, link: bool) -> Result<&str, TreeProblem> {
     let mode = link.then_some(gix::validate::path::component::Mode::Symlink);
     gix::validate::path::component(name, mode, gix::validate::path::component::Options::default())
         .map_err(|error| refuse(&error.to_string()))?;
-    // This covers control characters and bidirectional overrides, which `validate` accepts.
+    // This covers control characters, bidirectional overrides and invisible characters, which `validate` accepts.
     compose_model::path::check_component(text).map_err(|error| refuse(&error.to_string()))?;
     Ok(text)
 }
@@ -71,6 +71,10 @@ mod tests {
             "a\x7f",
             "a\u{9b}",
             "a\u{202e}b",
+            "a\u{200b}b",
+            "a\u{200d}b",
+            "a\u{2060}b",
+            "a\u{e0041}b",
             &long,
         ] {
             assert!(check(BStr::new(name), false).is_err(), "{name:?}");

@@ -1,10 +1,23 @@
 //! Escaping of untrusted text, and "did you mean".
 
 /// Returns whether a character must not be printed: control characters (C0, DEL, C1), bidirectional
-/// controls, line and paragraph separators, and the byte order mark.
+/// controls, line and paragraph separators, and characters that nobody sees, by which two names that
+/// look the same differ: zero-width ones, the byte order mark, invisible operators, fillers, and tags.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c,
+            // Soft hyphen, grapheme joiner, Arabic letter mark, Mongolian vowel separator.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}'
+            // Hangul fillers.
+            | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+            // Zero-width spaces and joiners, directional marks; separators, embeddings and overrides.
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            // The word joiner, invisible operators, isolates, deprecated format characters.
+            | '\u{2060}'..='\u{206f}'
+            // The byte order mark, interlinear annotations.
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            // Tags, and the supplement of variation selectors.
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Escapes unprintable characters (`\u{1b}`, `\n`) and cuts the text after `limit` characters.
@@ -82,6 +95,29 @@ mod tests {
             "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}"
         );
         assert_eq!(escape("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn characters_that_nobody_sees_are_escaped() {
+        for c in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            assert_eq!(
+                escape(&format!("a{c}b"), 99),
+                format!("a\\u{{{:x}}}b", u32::from(c))
+            );
+        }
+        // Letters, marks on letters and the presentation of emoji are seen.
+        let seen = "Ünïcode e\u{301} \u{26a0}\u{fe0f} 日本";
+        assert_eq!(escape(seen, 99), seen);
     }
 
     #[test]

@@ -40,9 +40,13 @@ pub fn double_quote(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // All of these are below U+10000. Writing to a string cannot fail.
+            // Writing to a string cannot fail.
             c if is_unprintable(c) || !is_readable(c) => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+                let code = u32::from(c);
+                let _ = match code {
+                    0..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
             c => out.push(c),
         }
