@@ -1,6 +1,6 @@
 //! With nothing to compose BitOps starts as if bitops-compose were not there.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
 use crate::common::{World, catalog, world};
 
@@ -169,4 +169,45 @@ fn a_config_in_utf_16_that_names_sources_is_not_passed_on() {
         assert!(run.stderr.starts_with("Traceback"), "{run}");
         assert_untouched(&world);
     }
+}
+
+/// A config that a pull request brings may be a link to anything.
+#[test]
+fn a_config_without_an_end_is_refused_at_once() {
+    let world = world(&mut []);
+    let config = world.context.ops_repo().join("dev/bitops.config.yaml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let large = world.context.root().join("large");
+    fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
+    let fifo = world.context.root().join("fifo");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (target, wanted) in [
+        (large.as_path(), "it is larger than"),
+        (&fifo, "it is not a regular file"),
+        (Path::new("/dev/zero"), "it is not a regular file"),
+    ] {
+        let _ = fs::remove_file(&config);
+        symlink(target, &config).unwrap();
+        for command in ["deploy", "check", "plan", "lock"] {
+            let run = world.context.run([command]).expect_code(65);
+            assert!(run.stderr.contains("dev/bitops.config.yaml"), "{run}");
+            assert!(
+                run.stderr.contains(wanted) && run.stderr.contains("hint: "),
+                "{run}"
+            );
+            assert!(run.duration < Duration::from_secs(5), "{run}");
+        }
+    }
+    assert!(world.context.pipeline().is_none());
+    // An empty file is one that BitOps reads.
+    fs::remove_file(&config).unwrap();
+    symlink("/dev/null", &config).unwrap();
+    world.context.run(["deploy"]).expect_code(0);
+    assert!(world.context.pipeline().is_some());
 }

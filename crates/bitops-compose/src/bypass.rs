@@ -3,7 +3,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -13,6 +12,7 @@ use compose_model::{
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
 use compose_plan::config::{is_utf16, mentions_list};
+use compose_sources::local_file;
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
@@ -25,6 +25,10 @@ use crate::{
     wait::{POLL, Wait},
     workspace::Workspaces,
 };
+
+/// The greatest config that is read, in bytes. One that names sources has a lower bound, with a better message;
+/// this one holds for BitOps' own configs too.
+const MAX_READ: u64 = 64 << 20;
 
 /// What stage 0 found.
 #[derive(Debug)]
@@ -195,7 +199,7 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
     };
     // As in Python's os.path.join, an absolute name replaces what stands before it.
     let config = mount.root().join(Path::new(&environment)).join(file_name::CONFIG);
-    let bytes = match fs::read(&config) {
+    let bytes = match read_config(&config) {
         Ok(bytes) => bytes,
         // Nothing can have this name; BitOps has its own message for it.
         Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => {
@@ -221,6 +225,11 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         )
     })?;
     Ok(Looked::Sources { environment, text })
+}
+
+/// Reads the bytes of an environment's config, within a bound.
+pub(crate) fn read_config(config: &Path) -> io::Result<Vec<u8>> {
+    local_file::read(config, MAX_READ)
 }
 
 /// Returns the text of an environment's config. PyYAML reads UTF-16 as well, but BitOps opens the file
@@ -251,6 +260,9 @@ pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
         Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
         Some(Errno::STALE) => "mount the operations repo again",
         Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
+        None if error.kind() == ErrorKind::InvalidInput => {
+            "put the environment's config, a file of text, in its place"
+        }
         _ if error.exit_code() == ExitCode::Config => return ReadError::of(config)(error).into(),
         _ => "look at the disk, or the server, that the operations repo is on",
     };

@@ -6,6 +6,7 @@ use compose_model::{Diagnostic, Failure, env, file_name};
 use compose_plan::config::{decode_lossy, has_deployments, misplaced, misspelt, seems_to_name_sources};
 
 use crate::{
+    bypass,
     report::{Checkout, LogSettings, Masks, Printer},
     settings,
 };
@@ -105,11 +106,8 @@ fn leads_to_an_environment(link: &Path, environment: &Path, root: &Path) -> bool
 
 /// Returns the text of a file that seems to name sources.
 fn alike(file: &Path) -> Option<Arc<str>> {
-    // Reading a pipe of that name would never end.
-    if !fs::metadata(file).ok()?.is_file() {
-        return None;
-    }
-    let text = fs::read(file).ok()?;
+    // Reading a pipe or a device of that name would never end.
+    let text = bypass::read_config(file).ok()?;
     seems_to_name_sources(&text).then(|| decode_lossy(&text).into())
 }
 

@@ -1,7 +1,6 @@
 //! What a run works on.
 
 use std::{
-    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -66,7 +65,7 @@ impl Job {
             return Err(problem.into());
         }
         let config = root.join(&environment).join(file_name::CONFIG);
-        let bytes = fs::read(&config).map_err(|error| {
+        let bytes = bypass::read_config(&config).map_err(|error| {
             let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             let problem = bypass::unreadable(&config, error);
             if !is_missing {

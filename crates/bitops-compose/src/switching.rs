@@ -11,6 +11,7 @@ use compose_model::{Cause, Diagnostic, ExitCode, Failure, file_name};
 use compose_tree::{Attempt, Mount, SwitchLock};
 
 use crate::{
+    bypass,
     job::Job,
     wait::{POLL, Wait},
 };
@@ -71,7 +72,7 @@ impl Inputs {
                 return Err(changed(dir, "is another directory now").into());
             }
         }
-        let text = fs::read(&self.config).map_err(|error| gone(&self.config, error))?;
+        let text = bypass::read_config(&self.config).map_err(|error| gone(&self.config, error))?;
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }

@@ -42,6 +42,7 @@
 //! | `layers` | the layers of fetched sources, in composition order |
 //! | `gathered` | [`Gathered`]: the result, with access to the bytes |
 //! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: the commits that the lock pins |
+//! | [`local_file`] | reading files of this machine that a config names, or that stand beside it |
 //! | `refs`, `moved` | the current refs of the repos in a lock; tags that moved |
 //! | `verify` | [`Verifier`]: which signatures are required, and whether they are valid |
 //! | `wording` | every message of this crate, with its remedy |
@@ -56,7 +57,7 @@ mod discovery;
 mod gather;
 mod gathered;
 mod layers;
-mod local_file;
+pub mod local_file;
 mod lock_file;
 mod moved;
 mod nested;

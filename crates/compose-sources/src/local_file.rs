@@ -5,14 +5,18 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::OFlags;
 
-/// Reads a regular file of at most `most` bytes.
-pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Reads a regular file of at most `most` bytes. `/dev/null` is an empty one, as it is to BitOps.
+///
+/// # Errors
+///
+/// If it cannot be read, is not a regular file, or is larger.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Without this flag, opening a fifo waits for a writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -20,15 +24,21 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if meta.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    let mut bytes = Vec::new();
+    if meta.file_type().is_char_device() && meta.rdev() == rustix::fs::makedev(1, 3) {
+        return Ok(bytes);
+    }
     if !meta.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "it is not a regular file",
         ));
     }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
+    // The length is compared first, so that nothing of a file that is too large is read.
+    if meta.len() <= most {
+        file.take(most + 1).read_to_end(&mut bytes)?;
+    }
+    if meta.len().max(bytes.len() as u64) > most {
         let why = format!("it is larger than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
@@ -66,6 +76,10 @@ mod tests {
             read(dir.path(), 5).unwrap_err().kind(),
             io::ErrorKind::IsADirectory
         );
+        assert_eq!(read(Path::new("/dev/null"), 5).unwrap(), b"");
+        let large = dir.path().join("large");
+        File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        assert!(read(&large, 5).unwrap_err().to_string().contains("larger than 5"));
         let fifo = dir.path().join("fifo");
         let mode = rustix::fs::Mode::from(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
