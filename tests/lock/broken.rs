@@ -1,6 +1,6 @@
 //! Locks that were edited, damaged or merged, and repos that lost what is locked.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use compose_testkit::{Catalog, server::Protocol};
 
@@ -49,11 +49,30 @@ fn a_lock_that_cannot_be_read_is_an_error_with_its_place() {
             65,
             "exactly one of `tag` and `branch`",
         ),
+        (
+            good.replace("  tree", "  signer: \"nobody\"\n  tree"),
+            65,
+            "`signer` is wrong: it is not the fingerprint of a key",
+        ),
+        (good.replace("  tree", "  sinner: \"x\"\n  tree"), 65, "`sinner`"),
+        (
+            format!("{good}further: 1\n"),
+            65,
+            "its end is missing: the last key is not `the-end: true`",
+        ),
+        (good.replace("the-end: true\n", ""), 65, "its end is missing"),
+        (
+            good.replace("the-end: true", "the-end: false"),
+            65,
+            "its end is missing",
+        ),
     ] {
         world.context.file(LOCK, &text);
         let stderr = refused(&world, code);
         assert!(stderr.contains(wanted), "{stderr}");
         assert!(stderr.contains("--> dev/bitops.lock.yaml:"), "{stderr}");
+        let checked = world.context.run(["check"]).expect_code(code);
+        assert!(checked.stderr.contains(wanted), "{checked}");
         // Which tags were moved would be forgotten.
         world.context.run(["lock"]).expect_code(65);
         assert_eq!(lock_text(&world), text);
@@ -206,4 +225,46 @@ fn a_lock_of_another_config_is_followed_as_far_as_it_goes() {
     let updated = lock_text(&world);
     let rest = updated.strip_suffix("the-end: true\n").unwrap();
     assert!(good.starts_with(rest), "the rest stays as it was");
+}
+
+/// A repo that was cloned from elsewhere may bring a link along.
+#[test]
+fn a_lock_that_leads_out_of_the_repo_is_neither_read_nor_written() {
+    let world = locked();
+    let good = lock_text(&world);
+    let outside = world.context.root().join("outside");
+    fs::write(&outside, "the user's own\n").unwrap();
+    let absent = world.context.root().join("absent");
+    for target in [
+        outside.as_path(),
+        Path::new("../../outside"),
+        &absent,
+        Path::new("/dev/zero"),
+    ] {
+        fs::remove_file(lock_path(&world)).unwrap();
+        symlink(target, lock_path(&world)).unwrap();
+        for command in ["lock", "update", "check", "plan", "deploy"] {
+            let run = world.context.run([command]);
+            assert!(
+                matches!(run.code, Some(65 | 73)),
+                "{} {command}: {run}",
+                target.display()
+            );
+            assert!(run.stderr.contains("dev/bitops.lock.yaml"), "{run}");
+            assert!(!run.stderr.contains("own"), "nothing of the file is shown: {run}");
+        }
+        assert_eq!(fs::read_link(lock_path(&world)).unwrap(), target);
+    }
+    assert_eq!(fs::read_to_string(&outside).unwrap(), "the user's own\n");
+    assert!(!absent.exists());
+    assert!(world.context.pipeline().is_none());
+    // A link that stays in the repo is the user's own, and is kept.
+    fs::remove_file(lock_path(&world)).unwrap();
+    symlink("../locks.yaml", lock_path(&world)).unwrap();
+    world
+        .context
+        .file("locks.yaml", good.replace("format: 1", "format: 1 "));
+    world.context.run(["lock"]).expect_code(0);
+    assert!(lock_path(&world).is_symlink());
+    assert_eq!(lock_text(&world), good);
 }

@@ -249,6 +249,39 @@ fn the_signer_is_locked_and_a_locked_deployment_verifies_again() {
 }
 
 #[test]
+fn a_lock_that_names_another_signer_is_an_error_with_a_remedy() {
+    let signed = Signed::new();
+    let commit = signed.commit("two", None);
+    signed.tag("2.0.0", &commit, Some("good"));
+    let source = |rest: &str| {
+        signed
+            .world
+            .sources(&[&format!("{{{SOURCE}, version: ^2.0{rest}}}")])
+    };
+    source(", verify: {mode: tag, keys: keys/trusted}");
+    let context = &signed.world.context;
+    context.run(["lock"]).expect_code(0);
+    let lock = context.ops_repo().join("dev/bitops.lock.yaml");
+    let text = fs::read_to_string(&lock).unwrap();
+    let (good, other) = (signed.fingerprint("good"), signed.fingerprint("other"));
+    fs::write(&lock, text.replace(&good, &other)).unwrap();
+    for command in ["plan", "deploy"] {
+        let run = context.run([command]).expect_code(65);
+        let wanted = format!("is signed by {good}, and the lock says {other}");
+        assert!(run.stderr.contains(&wanted), "{run}");
+        assert!(run.stderr.contains("run `bitops-compose lock`"), "{run}");
+    }
+    assert!(context.pipeline().is_none());
+    context.run(["lock"]).expect_code(0);
+    assert_eq!(fs::read_to_string(&lock).unwrap(), text, "the remedy works");
+    // A source that was locked before it had to be signed has no signer to compare.
+    source("");
+    context.run(["lock"]).expect_code(0);
+    source(", verify: {mode: tag, keys: keys/trusted}");
+    context.run(["deploy"]).expect_code(0);
+}
+
+#[test]
 fn keys_must_be_there_and_be_keys() {
     let mut signed = Signed::new();
     let stderr = signed.deploy("version: 1.0.0, verify: {mode: commit}", 65);

@@ -57,7 +57,7 @@ fn configs() {
 fn locks() {
     let lock = "# Which commits\nformat: 1\nsources:\n- repo: https://host/obs\n  environment: eks\n  version: \"^1.10\"\n  \
                 tag: \"eks/v1.10.0\"\n  commit: \"0101010101010101010101010101010101010101\"\n  \
-                tree: \"1111111111111111111111111111111111111111\"\n  signer: \"SHA256:abc\"\n  via:\n  - repo: https://host/a\n    \
+                tree: \"1111111111111111111111111111111111111111\"\n  signer: \"SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n  via:\n  - repo: https://host/a\n    \
                 environment: stacks/eks\n- repo: https://host/a\n  environment: eks\n  ref: \"main\"\n  branch: \"main\"\n  \
                 commit: \"0202020202020202020202020202020202020202\"\n  tree: \"1212121212121212121212121212121212121212\"\n...\n";
     let file: Arc<str> = "dev/bitops.lock.yaml".into();

@@ -115,6 +115,9 @@ async fn verified(
     let signature = verifier
         .verify(repo, &spec, &resolved, locked.is_some(), &snapshot)
         .await?;
+    if let (Some(locked), Some(signature)) = (&locked, &signature) {
+        signed_as_locked(&spec, locked, signature)?;
+    }
     let config = nested::read(&spec, &resolved, &snapshot)?;
     let mut warnings = wanted.warnings;
     let (mut nested, mut environment) = (Vec::new(), None);
@@ -144,6 +147,17 @@ fn as_locked(spec: &SourceSpec, locked: &Locked, snapshot: &Snapshot) -> Result<
         return Ok(());
     }
     Err(wording::not_as_locked(spec, locked, tree))
+}
+
+/// Checks that the signer is the one in the lock, if the lock has one. A lock that was written without
+/// `verify` has none.
+fn signed_as_locked(spec: &SourceSpec, locked: &Locked, signature: &Signature) -> Result<(), Diagnostic> {
+    match &locked.signer {
+        Some(signer) if *signer != signature.signer => {
+            Err(wording::other_signer(spec, locked, signer, &signature.signer))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fetches all entries with one request. If that fails because of one source, each is fetched on its own, so

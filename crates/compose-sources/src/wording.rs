@@ -92,6 +92,18 @@ pub(crate) fn not_as_locked(spec: &SourceSpec, locked: &Locked, found: Option<Tr
     Diagnostic::new(ExitCode::Config, message).hint(lock::RESTORE)
 }
 
+/// A source is signed by a trusted key, but not by the one in the lock.
+pub(crate) fn other_signer(spec: &SourceSpec, locked: &Locked, wanted: &str, found: &str) -> Diagnostic {
+    let (environment, repo, version) = (&spec.environment, &spec.repo, locked.name_and_commit());
+    let wanted = text::escape(wanted, 200);
+    let message =
+        format!("{version} of `{environment}` of {repo} is signed by {found}, and the lock says {wanted}");
+    Diagnostic::new(ExitCode::Config, message).hint(format!(
+        "if `verify` or the trusted keys were changed on purpose, run `bitops-compose lock`, and commit the lock; otherwise {}",
+        lock::RESTORE
+    ))
+}
+
 /// A commit cannot be fetched.
 pub(crate) fn not_fetched(error: Arc<compose_git::Error>, is_locked: bool) -> Diagnostic {
     let is_gone = matches!(*error, compose_git::Error::NoCommit { .. });

@@ -217,6 +217,7 @@ fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, R
     let commit = parsed(&fields, "commit", mistakes, str::parse::<CommitId>);
     let tree_id = parsed(&fields, "tree", mistakes, str::parse::<TreeId>);
     let tag_object = parsed(&fields, "tag-object", mistakes, str::parse::<ObjectId>);
+    let signer = parsed(&fields, "signer", mistakes, signer);
     let via: Vec<Option<Via>> = fields
         .mappings("via")
         .iter()
@@ -266,10 +267,32 @@ fn source(tree: &Tree, id: NodeId, mistakes: &mut Mistakes) -> Option<(Locked, R
         commit,
         tree: tree_id?,
         via: via.into_iter().collect::<Option<_>>()?,
-        signer: fields.text("signer").map(|signer| signer.value.to_owned()),
+        signer,
         tag_object,
     };
     Some((locked, fields.head))
+}
+
+/// Checks the fingerprints of a source's signers: `SHA256:…` of an ssh key, or the hexadecimal digits of an
+/// OpenPGP key. Where commit and tag were signed by different keys, there are two.
+fn signer(text: &str) -> Result<String, &'static str> {
+    let is_ssh = |hash: &str| {
+        let is_digit = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+        hash.len() == 43 && hash.bytes().all(is_digit)
+    };
+    let is_openpgp = |text: &str| {
+        let is_digit = |c: u8| c.is_ascii_digit() || (b'A'..=b'F').contains(&c);
+        matches!(text.len(), 40 | 64) && text.bytes().all(is_digit)
+    };
+    let is_fingerprint = |text: &str| {
+        text.strip_prefix("SHA256:")
+            .map_or_else(|| is_openpgp(text), is_ssh)
+    };
+    if text.split(", ").all(is_fingerprint) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is not the fingerprint of a key")
+    }
 }
 
 /// Returns whether a request is the id of the locked commit, or of the tag object that stands for it.

@@ -20,7 +20,7 @@ fn the_file_is_for_reviewers() {
       tag: "eks/v1.10.0"
       commit: "0101010101010101010101010101010101010101"
       tree: "1111111111111111111111111111111111111111"
-      signer: "SHA256:abc"
+      signer: "SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
       via:
       - repo: https://host/a
         environment: stacks/eks
@@ -205,7 +205,7 @@ fn any_locked() -> impl Strategy<Value = Locked> {
         name,
         0usize..8,
         any::<[u8; 20]>(),
-        proptest::option::of(name),
+        proptest::option::of("SHA256:[a-zA-Z0-9+/]{43}|[0-9A-F]{40}"),
         0usize..3,
     )
         .prop_filter_map("a path", |(environment, name, kind, id, signer, depth)| {

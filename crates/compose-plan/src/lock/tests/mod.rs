@@ -51,7 +51,7 @@ pub(super) fn sample() -> Lock {
             repo: url("a"),
             environment: path("stacks/eks"),
         }],
-        signer: Some("SHA256:abc".into()),
+        signer: Some("SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".into()),
         ..locked("obs", version("^1.10"), tag("eks/v1.10.0"), 1)
     };
     Lock {
