@@ -203,20 +203,25 @@ impl OpenEntry {
         let path = self.dir.join("lock");
         let mut file = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         let until = Instant::now() + run.options.tuning.lock_wait;
-        let mut has_reported = false;
+        let mut process = None;
         loop {
             match try_flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Locked::Held => break,
                 Locked::Unsupported => return Ok(FetchLock { _lock: None }),
                 Locked::Taken => {}
             }
-            if !has_reported {
+            let process = process.get_or_insert_with(|| {
                 let process = holder(&mut file);
                 tracing::info!(repo = %repo, process, "waiting for another process that is fetching this repo");
-                has_reported = true;
-            }
+                process
+            });
             if Instant::now() >= until {
-                tracing::warn!(repo = %repo, "another process has held the cache entry's lock for too long: fetching without the cache entry");
+                tracing::warn!(
+                    repo = %repo,
+                    %process,
+                    lock = %path.display(),
+                    "another process has held the lock of the cache entry for too long, and may be stopped: fetching without the lock"
+                );
                 return Ok(FetchLock { _lock: None });
             }
             run.check(repo)?;
