@@ -356,3 +356,49 @@ fn a_nested_source_adds_nothing_to_another_environment_unasked() {
     assert_eq!(world.seen_text("prod/added.txt").as_deref(), Some("added"));
     assert_eq!(world.seen_text("prod/mine.txt").as_deref(), Some("mine"));
 }
+
+/// The user cannot see from the local config which of the sources brings a config that is not usable.
+#[test]
+fn a_fault_in_the_config_of_a_source_names_that_source() {
+    let list = "default-environments:\n- {repo: x, environment: y, version: 1.0.0}\n";
+    let large = format!("# {}\n{list}", "x".repeat(1 << 20));
+    let nested = format!("{list}deep: {}\n", "[".repeat(100_000));
+    let aliases = format!("a: &a {{x: y}}\ndefault-environments: [{}]\n", "*a, ".repeat(900));
+    for bytes in [
+        "default-environments: [\n".as_bytes(),
+        b"default-environments: {}\n",
+        b"default-environments:\n- {repo: x}\n",
+        b"default-environments: \xff\n",
+        b"\xff\xfed\0default-environments: [\n\0",
+        b"default-environments: \"\0\"\n",
+        b"bitops:\n  deployments: [a]\n",
+        b"bitops:\n  deployments:\n    ../x: {plugin: terraform}\n",
+        large.as_bytes(),
+        nested.as_bytes(),
+        aliases.as_bytes(),
+    ] {
+        let mut world = Nested::new();
+        let mut catalog = Catalog::new("a");
+        catalog
+            .file("env/terraform/main.tf", "")
+            .file("env/bitops.config.yaml", bytes);
+        catalog.tag("1.0.0");
+        world.0.publish(catalog);
+        world
+            .0
+            .sources(&["{repo: '{repo}/a', environment: env, version: 1.0.0}"]);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)])
+            .escape_debug()
+            .to_string();
+        let stderr = world.0.context.run(["deploy"]).stderr;
+        assert!(world.0.context.pipeline().is_none(), "{shown}: {stderr}");
+        for error in stderr.split("error: ").skip(1) {
+            let names = ["/a", "1.0.0", "env"].iter().all(|part| error.contains(part));
+            assert!(names && !error.contains("--> dev/"), "{shown}: {stderr}");
+        }
+        assert!(
+            stderr.contains("error: ") || stderr.contains("conflict"),
+            "{shown}: {stderr}"
+        );
+    }
+}

@@ -111,10 +111,17 @@ pub(super) fn message(conflict: &Conflict) -> String {
         ConflictKind::Config {
             problem: ConfigProblem::NotMerged(why),
         } => format!("it cannot be composed: {why}"),
-        ConflictKind::Config { problem } => format!(
-            "its deployments cannot be read or written: {}",
-            text::escape(&problem.to_string(), 200)
-        ),
+        ConflictKind::Config { problem } => {
+            // The path is that of the composed config, which need not be the one at fault.
+            let whose = match conflict.parties.first() {
+                Some(party) if matches!(party.origin, Origin::Source(_)) => {
+                    format!("the deployments in a source's {}", party.path)
+                }
+                _ => "its deployments".to_owned(),
+            };
+            let problem = text::escape(&problem.to_string(), 200);
+            format!("{whose} cannot be read or written: {problem}")
+        }
         ConflictKind::SharedInside => {
             "`shared` directories stand beside the environment, and this one would land in it".to_owned()
         }
