@@ -82,7 +82,7 @@ fn the_variable_goes_before_arguments_and_those_of_the_pipelines_own_words_count
 }
 
 #[test]
-fn a_file_that_the_pipeline_cannot_read_is_told() {
+fn a_file_that_the_pipeline_cannot_read_is_reported() {
     let mut world = ready();
     build_configs(&mut world);
     let build = world.context.root().join("build");
@@ -93,11 +93,11 @@ fn a_file_that_the_pipeline_cannot_read_is_told() {
         ("broken", "not a mapping"),
     ] {
         let run = world.context.run(["deploy", "-c", name]);
-        let told = format!(
+        let message = format!(
             "warning: the deployments of the pipeline's own config {}",
             build.display()
         );
-        assert!(run.stderr.contains(&told), "{name}\n{run}");
+        assert!(run.stderr.contains(&message), "{name}\n{run}");
         assert!(run.stderr.contains(why), "{name}\n{run}");
         assert_eq!(warned(&run), None, "{name}\n{run}");
     }

@@ -134,3 +134,39 @@ fn after_sources_were_taken_out_of_the_config_the_last_composition_is_gone() {
     );
     world.assert_nothing_left();
 }
+
+#[test]
+fn a_config_in_utf_16_that_names_sources_is_not_passed_on() {
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let utf16 = |text: &str| -> Vec<u8> {
+            let text = format!("\u{feff}{text}");
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        let world = world(&mut []);
+        let whole = utf16("default-environments: []\n");
+        for config in [&whole[..], &whole[..whole.len() - 1]] {
+            world.context.file("dev/bitops.config.yaml", config);
+            for command in ["deploy", "check", "plan", "lock"] {
+                let run = world.context.run([command]).expect_code(65);
+                let message = "dev/bitops.config.yaml is in UTF-16, which BitOps does not read";
+                assert!(run.stderr.contains(message), "{run}");
+                assert!(run.stderr.contains("hint: save it in UTF-8"), "{run}");
+            }
+        }
+        assert!(world.context.pipeline().is_none());
+
+        // BitOps has its own words for the rest.
+        world
+            .context
+            .file("dev/bitops.config.yaml", utf16("default_environments: []\n"));
+        let run = world.context.run(["deploy"]).expect_code(1);
+        assert!(
+            run.stderr.contains("`default_environments` has no effect"),
+            "{run}"
+        );
+        world.context.file("dev/bitops.config.yaml", utf16(CONFIG));
+        let run = world.context.run(["deploy"]).expect_code(1);
+        assert!(run.stderr.starts_with("Traceback"), "{run}");
+        assert_untouched(&world);
+    }
+}

@@ -165,7 +165,7 @@ fn a_remedy_among_three_is_for_all_but_one() {
     assert_eq!(with(["", first, first]), (Some(0), Some("name: a\n".to_owned())));
 }
 
-/// Every file of a source takes part or is told as left out, whatever its entry says.
+/// Every file of a source takes part or is reported as left out, whatever its entry says.
 #[test]
 fn what_an_entry_leaves_out_is_in_the_plan() {
     let mut below = Catalog::new("below");
@@ -255,12 +255,12 @@ fn what_an_entry_leaves_out_is_in_the_plan() {
             .map(|file| (text(&file["path"]), text(&file["by"])))
             .collect()
     };
-    let told = |repo: &str| -> Vec<String> {
+    let left_out_lines = |repo: &str| -> Vec<String> {
         let all = left_out(repo).into_iter();
         all.map(|(path, by)| format!("{path} {by}")).collect()
     };
     assert_eq!(
-        told("/all"),
+        left_out_lines("/all"),
         [
             "../_default/terraform/README.md exclude",
             "../_default/terraform/bitops.before-deploy.d/login.sh hooks",
@@ -274,13 +274,13 @@ fn what_an_entry_leaves_out_is_in_the_plan() {
         ]
     );
     assert_eq!(
-        told("/below"),
+        left_out_lines("/below"),
         [
             "terraform/below.txt exclude",
             "terraform/bitops.before-deploy.d/below.sh hooks"
         ]
     );
-    assert_eq!(told("/other"), [""; 0]);
+    assert_eq!(left_out_lines("/other"), [""; 0]);
     // Whatever the repo has is in one of the two lists.
     let from: Vec<&str> = plan["files"]
         .as_array()
@@ -302,13 +302,13 @@ fn what_an_entry_leaves_out_is_in_the_plan() {
     }
 
     let text = world.context.run(["plan"]).expect_code(0).stdout;
-    for told in [
+    for message in [
         "leaves out 9 files",
         "terraform/ (3, by exclude)",
         "terraform/bitops.after-deploy.d/notify.sh (by hooks)",
         "leaves out 2 files",
     ] {
-        assert!(text.contains(told), "{told}\n{text}");
+        assert!(text.contains(message), "{message}\n{text}");
     }
     let explained = explained(&world, "x-terraform/notes.md");
     assert!(
@@ -405,12 +405,12 @@ fn renamed_deployments_run_as_planned_with_the_users_own_files_on_top() {
     ] {
         assert_eq!(deployed.text(path), Some(text), "{path}");
     }
-    // Both paths that `as` breaks are told.
-    for told in [
+    // Both paths that `as` breaks are reported.
+    for message in [
         "dev/blue-db/bitops.config.yaml:3 names db/, which is blue-db/ now",
         "dev/green-ansible/ansible.cfg:1 names terraform/, which is green-terraform/ now",
     ] {
-        assert!(run.stderr.contains(told), "{told}\n{run}");
+        assert!(run.stderr.contains(message), "{message}\n{run}");
     }
 
     let plan = planned(&world);
@@ -473,7 +473,7 @@ fn renamed_deployments_run_as_planned_with_the_users_own_files_on_top() {
 }
 
 #[test]
-fn hooks_that_miss_a_shared_directory_are_told_before_they_fail() {
+fn hooks_that_miss_a_shared_directory_are_reported_before_they_fail() {
     let hook = |name: &str, text: &str| {
         let mut catalog = Catalog::new(name);
         catalog
@@ -502,7 +502,7 @@ fn hooks_that_miss_a_shared_directory_are_told_before_they_fail() {
     for (catalog, line) in [("uses", 3), ("relative", 1)] {
         let run = deploy(&[(catalog, "")]);
         assert!(run.code != Some(0), "{run}");
-        let told = format!(
+        let message = format!(
             "dev/terraform/bitops.before-deploy.d/{catalog}.sh:{line} of env of {} uses _scripts/",
             world
                 .server
@@ -512,7 +512,7 @@ fn hooks_that_miss_a_shared_directory_are_told_before_they_fail() {
         let stderr = run
             .stderr
             .replace(&world.server.address(), "http://127.0.0.1:[PORT]");
-        assert!(stderr.contains(&told), "{told}\n{run}");
+        assert!(stderr.contains(&message), "{message}\n{run}");
         assert!(!run.stderr.contains("_docs/,"), "{run}");
         // As the hint says.
         assert!(

@@ -53,12 +53,13 @@ fn eks() -> Catalog {
 /// A world with one source at an address; `{repo}` is the server's, `{absent}` a directory that does not exist.
 fn scene(address: &str) -> Scene {
     let mut world = world(&mut [eks()]);
+    let catalogs = world.path("c").parent().unwrap().display().to_string();
     world
         .context
         .filter(r"\d+ bytes in \[DURATION\]", "[COUNT] bytes in [DURATION]")
         // The C library's words.
         .filter(r"address information: [^)]*", "address information: [WHY]")
-        .filter(r"/tmp/\.tmp\w+", "[CATALOGS]");
+        .filter(&regex::escape(&catalogs), "[CATALOGS]");
     let address = address.replace("{absent}", world.context.root().join("absent").to_str().unwrap());
     world.sources(&[&format!(
         "{{repo: '{address}/c', environment: eks, version: 1.1.0}}"
@@ -166,11 +167,8 @@ fn ssh(lines: impl FnOnce(&Sshd) -> String + Send + 'static) -> impl FnOnce() ->
 fn another_pack() -> Vec<u8> {
     let root = tempfile_dir();
     let repo = catalog("other", "eks", "x", "y").build(root.path());
-    let mut command = git::command(repo.path());
-    command.args(["pack-objects", "--stdout", "--all", "-q"]);
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    assert!(output.status.success());
-    output.stdout
+    let arguments = ["pack-objects", "--stdout", "--all", "-q"];
+    git::output_bytes(repo.path(), arguments, b"")
 }
 
 fn redirect(to: &'static str) -> impl FnOnce() -> Scene + Send {
@@ -454,7 +452,7 @@ const START: &str = "<!-- failures: written by tests/failures.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 #[test]
-fn every_class_of_failure_is_told_with_repo_stage_and_remedy() {
+fn every_class_of_failure_is_reported_with_repo_stage_and_remedy() {
     let outcomes = outcomes();
     let mut table =
         String::from("| what happens | first line | exit code | tried again |\n|---|---|---:|---|\n");

@@ -143,7 +143,7 @@ fn a_good_list_does_not_hide_another_one() {
 
 /// The config is there, under a name that BitOps does not read.
 #[test]
-fn without_a_config_its_other_name_is_told() {
+fn without_a_config_its_other_name_is_reported() {
     let world = world(&mut []);
     world
         .context
@@ -231,7 +231,7 @@ fn an_empty_list_is_a_warning() {
     }
 }
 
-/// The user cannot mend a catalog: they are told which one it is.
+/// The user cannot fix a catalog, so the message names it.
 #[test]
 fn a_sources_own_list_that_is_ignored_is_a_warning() {
     let mut c = catalog("c", "eks", "terraform/x.txt", "x");

@@ -29,6 +29,7 @@ mod staying;
 mod streams;
 mod switching;
 mod terraform;
+mod terraform_layers;
 mod trees;
 mod unmergeable;
 mod vendor;

@@ -28,7 +28,7 @@ fn eks() -> Catalog {
 }
 
 #[test]
-fn every_mistake_of_a_config_is_told_at_once() {
+fn all_mistakes_of_a_config_are_reported_together() {
     let world = world(&mut []);
     world.context.file(
         "dev/bitops.config.yaml",
@@ -53,7 +53,7 @@ fn a_config_that_is_no_yaml() {
 }
 
 #[test]
-fn all_failing_sources_are_told_at_once() {
+fn all_failing_sources_are_reported_together() {
     let gone = ClosedPort::new();
     let world = world(&mut [eks()]);
     world.sources(&[
@@ -70,7 +70,7 @@ fn all_failing_sources_are_told_at_once() {
 
 /// A source that was fetched and cannot be used is as failed as one that never came: one run tells both.
 #[test]
-fn sources_that_fail_at_different_stages_are_told_at_once() {
+fn sources_that_fail_at_different_stages_are_reported_together() {
     let mut catalog = eks();
     catalog.symlink("bad/passwd", "/etc/passwd").tag("2.0.0");
     let world = world(&mut [catalog]);
@@ -83,7 +83,7 @@ fn sources_that_fail_at_different_stages_are_told_at_once() {
     world.sources(&failing);
     insta::assert_snapshot!(refused(&world, 65));
     // Whichever two they are.
-    let told = [
+    let messages = [
         "has no environment `ekz`",
         "no tag for version `9.9.9`",
         "bad/passwd",
@@ -93,7 +93,7 @@ fn sources_that_fail_at_different_stages_are_told_at_once() {
         for other in 0..one {
             world.sources(&[failing[other], failing[one]]);
             let output = refused(&world, 65);
-            for message in [told[other], told[one]] {
+            for message in [messages[other], messages[one]] {
                 assert!(output.contains(message), "{message}\n{output}");
             }
         }
@@ -179,7 +179,7 @@ fn a_symlink_that_leaves_the_repo() {
 }
 
 #[test]
-fn symlinks_of_every_bad_kind_are_told_at_once() {
+fn symlinks_of_every_bad_kind_are_reported_together() {
     let mut catalog = Catalog::new("c");
     let bad = [
         ("a", "gone.txt"),
@@ -399,17 +399,20 @@ fn a_redirect_to_what_policy_does_not_allow() {
         redirected(&world, code);
         let allowed = format!("{}/*", world.server.address());
         world.context.set("BITOPS_COMPOSE_ALLOW", &allowed);
-        let told = refused(&world, 77);
+        let stderr = refused(&world, 77);
         assert!(
-            told.contains("which BITOPS_COMPOSE_ALLOW does not allow"),
-            "{told}"
+            stderr.contains("which BITOPS_COMPOSE_ALLOW does not allow"),
+            "{stderr}"
         );
-        assert!(told.contains("redirects to http://localhost:[PORT]/c,"), "{told}");
-        let told = world.context.run(["plan"]).expect_code(0);
+        assert!(
+            stderr.contains("redirects to http://localhost:[PORT]/c,"),
+            "{stderr}"
+        );
+        let plan = world.context.run(["plan"]).expect_code(0);
         assert_eq!(
-            told.stderr.matches("localhost").count(),
+            plan.stderr.matches("localhost").count(),
             0,
-            "it redirects no more: {told}"
+            "the server no longer redirects: {plan}"
         );
     }
 }
@@ -458,7 +461,7 @@ fn an_operations_repo_that_is_no_link() {
 #[test]
 fn a_pipeline_that_cannot_be_started() {
     for (pipeline, code) in [
-        ("no-such-program deploy", 127),
+        ("absent-program deploy", 127),
         ("./not-executable", 126),
         ("'unclosed", 2),
     ] {
@@ -470,7 +473,9 @@ fn a_pipeline_that_cannot_be_started() {
         world
             .context
             .set("BITOPS_COMPOSE_PIPELINE", pipeline)
-            .set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
+            .set("BITOPS_COMPOSE_PIPELINE_DIR", &dir)
+            // A program without a directory in its name is searched here alone.
+            .set("PATH", &dir);
         let output = refused(&world, code);
         insta::assert_snapshot!(format!("a_pipeline_that_cannot_be_started_{code}"), output);
         assert_eq!(
@@ -482,7 +487,7 @@ fn a_pipeline_that_cannot_be_started() {
 }
 
 #[test]
-fn wrong_settings_are_told_at_once() {
+fn invalid_settings_are_reported_together() {
     let mut world = world(&mut [eks()]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     world
@@ -493,7 +498,7 @@ fn wrong_settings_are_told_at_once() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_as_json_too() {
+fn a_wrong_command_line_is_reported_as_json_too() {
     let mut world = world(&mut []);
     world.context.set("BITOPS_COMPOSE_LOG_FORMAT", "json");
     for (args, message) in [
@@ -506,14 +511,14 @@ fn a_wrong_command_line_is_told_as_json_too() {
         (&[], "no command is named"),
     ] {
         let run = world.context.run(args).expect_code(2);
-        let told: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+        let error: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
         assert_eq!(
-            (&told["message"], &told["exit_code"]),
+            (&error["message"], &error["exit_code"]),
             (&message.into(), &2.into()),
             "{run}"
         );
         assert_eq!(
-            (told["hints"].as_array().unwrap().len(), run.stdout.as_str()),
+            (error["hints"].as_array().unwrap().len(), run.stdout.as_str()),
             (1, ""),
             "{run}"
         );

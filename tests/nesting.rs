@@ -28,12 +28,18 @@ impl Nested {
         self.0.publish(catalog);
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    /// A catalog with one tag, `1.0.0`, and the sources that it names there.
+    fn release(&mut self, name: &str, nested: &[&str]) {
+        self.catalog(name, &[("1.0.0", nested)]);
+    }
+
+    /// The content of a file as the pipeline saw it.
+    fn seen_text(&self, path: &str) -> Option<String> {
         let seen = self.0.context.pipeline().expect("the pipeline was started");
         seen.text(path).map(str::to_owned)
     }
 
-    /// Deploys, which must fail with a code, and yields the messages with the server's address left out.
+    /// Deploys, which must fail with a code. Returns the messages with a name in place of the server's address.
     #[track_caller]
     fn refused(&self, code: i32) -> String {
         let run = self.0.context.run(["deploy"]).expect_code(code);
@@ -50,8 +56,8 @@ const C: &str = "{repo: '{repo}/c', environment: env, version: 1.0.0}";
 #[test]
 fn a_config_that_is_left_out_names_no_sources() {
     let mut world = Nested::new();
-    world.catalog("b", &[("1.0.0", &[])]);
-    world.catalog("a", &[("1.0.0", &[B])]);
+    world.release("b", &[]);
+    world.release("a", &[B]);
     for left_out in ["exclude: [bitops.config.yaml]", "include: ['*.txt', '!/who.txt']"] {
         world
             .0
@@ -59,8 +65,12 @@ fn a_config_that_is_left_out_names_no_sources() {
         // Cold, then from the cache.
         for _ in 0..2 {
             world.0.context.run(["deploy"]).expect_code(0);
-            assert_eq!(world.text("dev/a.txt").as_deref(), Some("a 1.0.0"), "{left_out}");
-            assert_eq!(world.text("dev/b.txt"), None, "{left_out}");
+            assert_eq!(
+                world.seen_text("dev/a.txt").as_deref(),
+                Some("a 1.0.0"),
+                "{left_out}"
+            );
+            assert_eq!(world.seen_text("dev/b.txt"), None, "{left_out}");
         }
     }
     assert_eq!(world.0.server.stats("b").info_refs, 0);
@@ -69,13 +79,13 @@ fn a_config_that_is_left_out_names_no_sources() {
 #[test]
 fn a_chain_of_three_is_composed_below_the_one_that_names_it() {
     let mut world = Nested::new();
-    world.catalog("c", &[("1.0.0", &[])]);
-    world.catalog("b", &[("1.0.0", &[C])]);
-    world.catalog("a", &[("1.0.0", &[B])]);
+    world.release("c", &[]);
+    world.release("b", &[C]);
+    world.release("a", &[B]);
     world.0.sources(&[A]);
     world.0.context.run(["deploy"]).expect_code(0);
     for name in ["a", "b", "c"] {
-        let text = world.text(&format!("dev/{name}.txt"));
+        let text = world.seen_text(&format!("dev/{name}.txt"));
         assert_eq!(text, Some(format!("{name} 1.0.0")));
         assert_eq!(
             world.0.server.stats(name).info_refs,
@@ -83,7 +93,7 @@ fn a_chain_of_three_is_composed_below_the_one_that_names_it() {
             "one connection to {name}"
         );
     }
-    assert_eq!(world.text("dev/who.txt").as_deref(), Some("a 1.0.0"));
+    assert_eq!(world.seen_text("dev/who.txt").as_deref(), Some("a 1.0.0"));
 
     let plan = world.0.context.run(["plan", "--format", "json"]).expect_code(0);
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
@@ -103,105 +113,87 @@ fn a_diamond_composes_its_foot_once_at_the_version_that_both_sides_take() {
         "c",
         &[("1.0.0", &[]), ("1.1.0", &[]), ("1.2.0", &[]), ("2.0.0", &[])],
     );
-    world.catalog(
-        "a",
-        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
-    );
-    world.catalog(
-        "b",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/c', environment: env, version: '<1.2'}"],
-        )],
-    );
+    world.release("a", &["{repo: '{repo}/c', environment: env, version: ^1.0}"]);
+    world.release("b", &["{repo: '{repo}/c', environment: env, version: '<1.2'}"]);
     world.0.sources(&[
         A,
         "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}",
     ]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.1.0"));
+    assert_eq!(world.seen_text("dev/c.txt").as_deref(), Some("c 1.1.0"));
     assert_eq!(world.0.server.stats("c").info_refs, 1, "one connection to c");
 }
 
 #[test]
-fn a_cycle_is_told_with_its_chain() {
+fn a_cycle_is_reported_with_its_chain() {
     let mut world = Nested::new();
-    world.catalog("b", &[("1.0.0", &[A])]);
-    world.catalog("a", &[("1.0.0", &[B])]);
+    world.release("b", &[A]);
+    world.release("a", &[B]);
     world.0.sources(&[A]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     assert!(
-        told.contains(
+        stderr.contains(
             "dev/bitops.config.yaml → http://server/a env → http://server/b env → http://server/a env"
         ),
-        "{told}"
+        "{stderr}"
     );
-    // What is wrong besides is told, too.
-    world.catalog("c", &[("1.0.0", &[])]);
+    // Another mistake is reported as well.
+    world.release("c", &[]);
     world
         .0
         .sources(&[A, "{repo: '{repo}/c', environment: other, version: 1.0.0}"]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     for message in ["in a cycle", "has no environment `other`"] {
-        assert!(told.contains(message), "{told}");
+        assert!(stderr.contains(message), "{stderr}");
     }
 }
 
 #[test]
-fn versions_that_exclude_each_other_are_told_with_both_chains_and_the_root_decides() {
+fn versions_that_exclude_each_other_are_reported_with_both_chains_and_the_root_decides() {
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[]), ("1.5.0", &[]), ("2.0.0", &[])]);
-    world.catalog("a", &[("1.0.0", &[C])]);
-    world.catalog(
-        "b",
-        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: 2.0.0}"])],
-    );
+    world.release("a", &[C]);
+    world.release("b", &["{repo: '{repo}/c', environment: env, version: 2.0.0}"]);
     let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
     world.0.sources(&[A, b]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     for chain in [
         "dev/bitops.config.yaml → http://server/a env → http://server/c env (`1.0.0`)",
         "dev/bitops.config.yaml → http://server/b env → http://server/c env (`2.0.0`)",
     ] {
-        assert!(told.contains(chain), "{told}");
+        assert!(stderr.contains(chain), "{stderr}");
     }
     world
         .0
         .sources(&[A, b, "{repo: '{repo}/c', environment: env, version: 1.5.0}"]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.5.0"));
+    assert_eq!(world.seen_text("dev/c.txt").as_deref(), Some("c 1.5.0"));
     assert_eq!(
-        world.text("dev/who.txt").as_deref(),
+        world.seen_text("dev/who.txt").as_deref(),
         Some("a 1.0.0"),
         "what names it wins over it"
     );
 }
 
 #[test]
-fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
+fn a_range_that_no_tag_matches_is_reported_with_every_requester() {
     let mut world = Nested::new();
     world.catalog("c", &[("1.0.0", &[]), ("2.0.0", &[])]);
-    world.catalog(
-        "a",
-        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
-    );
-    world.catalog(
-        "b",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/c', environment: env, version: '>1.0.0'}"],
-        )],
-    );
+    world.release("a", &["{repo: '{repo}/c', environment: env, version: ^1.0}"]);
+    world.release("b", &["{repo: '{repo}/c', environment: env, version: '>1.0.0'}"]);
     world.0.sources(&[A, B]);
-    let told = world.refused(65);
-    assert!(told.contains("no tag matches version `^1.0, >1.0.0`"), "{told}");
+    let stderr = world.refused(65);
+    assert!(
+        stderr.contains("no tag matches version `^1.0, >1.0.0`"),
+        "{stderr}"
+    );
     for chain in [
         "http://server/a env → http://server/c env (`^1.0`)",
         "http://server/b env → http://server/c env (`>1.0.0`)",
     ] {
         assert!(
-            told.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),
-            "{told}"
+            stderr.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),
+            "{stderr}"
         );
     }
 }
@@ -210,7 +202,7 @@ fn a_range_that_no_tag_matches_is_told_with_all_who_ask() {
 fn a_version_that_a_later_config_rules_out_may_be_broken() {
     let mut world = Nested::new();
     // `^1.0` alone would take 1.1.0, which names a tag that does not exist, and 1.2.0, whose config is wrong.
-    world.catalog("broken", &[("1.0.0", &[])]);
+    world.release("broken", &[]);
     let missing = "{repo: '{repo}/broken', environment: env, version: 9.9.9}";
     world.catalog(
         "c",
@@ -220,63 +212,39 @@ fn a_version_that_a_later_config_rules_out_may_be_broken() {
             ("1.2.0", &["{repo: '{repo}/broken'}"]),
         ],
     );
-    world.catalog(
-        "a",
-        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: ^1.0}"])],
-    );
-    world.catalog(
-        "b",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/b2', environment: env, version: 1.0.0}"],
-        )],
-    );
-    world.catalog(
-        "b2",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/b3', environment: env, version: 1.0.0}"],
-        )],
-    );
-    world.catalog("b3", &[("1.0.0", &[C])]);
+    world.release("a", &["{repo: '{repo}/c', environment: env, version: ^1.0}"]);
+    world.release("b", &["{repo: '{repo}/b2', environment: env, version: 1.0.0}"]);
+    world.release("b2", &["{repo: '{repo}/b3', environment: env, version: 1.0.0}"]);
+    world.release("b3", &[C]);
     let b = "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}";
     world.0.sources(&[A]);
-    let told = world.refused(65);
-    assert!(told.contains("c @ 1.2.0 : env/bitops.config.yaml"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("c @ 1.2.0 : env/bitops.config.yaml"), "{stderr}");
     world.0.sources(&[A, b]);
     // b2 and b3 stand beside a: which of them has `who.txt` is ours to say.
     world.0.context.file("dev/who.txt", "me");
     let run = world.0.context.run(["deploy"]).expect_code(0);
     assert!(!run.stderr.contains("error"), "{run}");
-    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.0.0"));
+    assert_eq!(world.seen_text("dev/c.txt").as_deref(), Some("c 1.0.0"));
 }
 
 #[test]
 fn the_deciding_entry_is_fetched_with_its_own_options() {
     let mut world = Nested::new();
-    world.catalog("c", &[("1.0.0", &[])]);
+    world.release("c", &[]);
     // The first to arrive leaves the file out; the lowest entry, whose options are used, does not.
-    world.catalog(
-        "a",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/a2', environment: env, version: 1.0.0}"],
-        )],
-    );
-    world.catalog("a2", &[("1.0.0", &[C])]);
-    world.catalog(
+    world.release("a", &["{repo: '{repo}/a2', environment: env, version: 1.0.0}"]);
+    world.release("a2", &[C]);
+    world.release(
         "b",
-        &[(
-            "1.0.0",
-            &["{repo: '{repo}/c', environment: env, version: 1.0.0, exclude: [c.txt]}"],
-        )],
+        &["{repo: '{repo}/c', environment: env, version: 1.0.0, exclude: [c.txt]}"],
     );
     world.0.sources(&[
         A,
         "{repo: '{repo}/b', environment: env, version: 1.0.0, exclude: [who.txt]}",
     ]);
     let run = world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("dev/c.txt").as_deref(), Some("c 1.0.0"));
+    assert_eq!(world.seen_text("dev/c.txt").as_deref(), Some("c 1.0.0"));
     assert!(
         run.stderr.contains("is composed once, with the options of"),
         "{run}"
@@ -286,32 +254,35 @@ fn the_deciding_entry_is_fetched_with_its_own_options() {
 #[test]
 fn a_local_path_is_for_the_root_config_only() {
     let mut world = Nested::new();
-    world.catalog("c", &[("1.0.0", &[])]);
+    world.release("c", &[]);
     let path = world.0.path("c");
     let nested = format!(
         "{{repo: 'file://{}', environment: env, version: 1.0.0}}",
         path.display()
     );
-    world.catalog("a", &[("1.0.0", &[&nested])]);
+    world.release("a", &[&nested]);
     world.0.sources(&[A]);
-    let told = world.refused(65);
+    let stderr = world.refused(65);
     assert!(
-        told.contains("a source's own config cannot name a local path"),
-        "{told}"
+        stderr.contains("a source's own config cannot name a local path"),
+        "{stderr}"
     );
-    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+    assert!(stderr.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
 }
 
 #[test]
 fn policy_holds_for_nested_sources_too() {
     let mut world = Nested::new();
-    world.catalog("c", &[("1.0.0", &[])]);
-    world.catalog("a", &[("1.0.0", &[C])]);
+    world.release("c", &[]);
+    world.release("a", &[C]);
     world.0.sources(&[A]);
     let only_a = world.0.server.url("a");
     world.0.context.set("BITOPS_COMPOSE_ALLOW", only_a);
-    let told = world.refused(77);
-    assert!(told.contains("http://server/c is not among the repos"), "{told}");
+    let stderr = world.refused(77);
+    assert!(
+        stderr.contains("http://server/c is not among the repos"),
+        "{stderr}"
+    );
     assert_eq!(world.0.server.stats("c").requests(), 0);
 }
 
@@ -331,8 +302,8 @@ fn a_chain_has_a_limit() {
     world
         .0
         .sources(&["{repo: '{repo}/deep', environment: e0, version: 1.0.0}"]);
-    let told = world.refused(65);
-    assert!(told.contains("a chain of more than 16 sources"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("a chain of more than 16 sources"), "{stderr}");
     assert_eq!(
         world.0.server.stats("deep").info_refs,
         1,
@@ -341,24 +312,21 @@ fn a_chain_has_a_limit() {
 }
 
 #[test]
-fn every_failing_nested_source_is_told() {
+fn every_failing_nested_source_is_reported() {
     let gone = ClosedPort::new();
     let mut world = Nested::new();
-    world.catalog("c", &[("1.0.0", &[])]);
+    world.release("c", &[]);
     let unreachable = format!(
         "{{repo: '{}/x', environment: env, version: 1.0.0}}",
         gone.address()
     );
-    world.catalog(
-        "a",
-        &[("1.0.0", &["{repo: '{repo}/c', environment: env, version: 3.0.0}"])],
-    );
-    world.catalog("b", &[("1.0.0", &[&unreachable])]);
+    world.release("a", &["{repo: '{repo}/c', environment: env, version: 3.0.0}"]);
+    world.release("b", &[&unreachable]);
     world.0.sources(&[A, B]);
-    let told = world.refused(65);
-    assert!(told.contains("there is no tag for version `3.0.0`"), "{told}");
-    assert!(told.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{told}");
-    assert!(told.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{told}");
+    let stderr = world.refused(65);
+    assert!(stderr.contains("there is no tag for version `3.0.0`"), "{stderr}");
+    assert!(stderr.contains("a @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
+    assert!(stderr.contains("b @ 1.0.0 : env/bitops.config.yaml"), "{stderr}");
 }
 
 #[test]
@@ -381,10 +349,10 @@ fn a_nested_source_adds_nothing_to_another_environment_unasked() {
     // The remedy works, in both ways that it names.
     world.0.sources(&[B, A]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("prod/added.txt"), None);
-    assert_eq!(world.text("dev/b.txt").as_deref(), Some("b"));
+    assert_eq!(world.seen_text("prod/added.txt"), None);
+    assert_eq!(world.seen_text("dev/b.txt").as_deref(), Some("b"));
     world.0.sources(&[&sharing, A]);
     world.0.context.run(["deploy"]).expect_code(0);
-    assert_eq!(world.text("prod/added.txt").as_deref(), Some("added"));
-    assert_eq!(world.text("prod/mine.txt").as_deref(), Some("mine"));
+    assert_eq!(world.seen_text("prod/added.txt").as_deref(), Some("added"));
+    assert_eq!(world.seen_text("prod/mine.txt").as_deref(), Some("mine"));
 }

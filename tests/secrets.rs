@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use crate::common::{World, catalog, world};
 use compose_testkit::{
     figures,
-    server::{Fault, Proxy, RequestKind, Rule},
+    server::{ClosedPort, Fault, Proxy, RequestKind, Rule},
 };
 
 /// In all secrets, whatever else they hold.
@@ -202,6 +202,7 @@ fn no_secret_is_found_in_any_output_of_any_command() {
 
 #[test]
 fn no_secret_is_found_when_the_server_fails() {
+    let closed = ClosedPort::new();
     let mut searches = 0;
     for right in [From::Token, From::InsteadOf, From::Netrc] {
         for fault in [
@@ -222,7 +223,7 @@ fn no_secret_is_found_when_the_server_fails() {
             },
             Fault::Redirect {
                 code: 302,
-                to: "http://127.0.0.1:1".to_owned(),
+                to: closed.address(),
             },
         ] {
             let world = planted(right);
@@ -243,7 +244,10 @@ fn no_secret_is_found_when_the_server_fails() {
             "http://me:{MARK}-proxy@{}",
             proxy.address().trim_start_matches("http://")
         ),
-        format!("http://me:{MARK}-proxy@127.0.0.1:1"),
+        format!(
+            "http://me:{MARK}-proxy@{}",
+            closed.address().trim_start_matches("http://")
+        ),
         format!("nonsense://me:{MARK} proxy@host"),
     ] {
         let mut world = planted(From::Token);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::common::{World, catalog, world};
-use compose_testkit::Signal;
+use compose_testkit::{Signal, standin};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Runs before terraform, in the copy.
@@ -118,6 +118,25 @@ fn a_pipeline_that_does_not_copy_keeps_the_composition_to_its_end() {
         fs::read_to_string(world.context.ops_repo().join("dev/terraform/new.txt")).unwrap(),
         "new\n"
     );
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_copy_that_is_gone_at_once_is_not_taken_for_none() {
+    let mut world = with_pipeline("");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../compose-parent/tests/programs/copies_unseen.py")
+        .canonicalize()
+        .unwrap();
+    world
+        .context
+        .set("COPY", world.context.root().join("opt/bitops_deployment"))
+        .set(
+            "BITOPS_COMPOSE_PIPELINE",
+            format!("{} {}", standin::python(), script.display()),
+        );
+    let run = world.context.run(["deploy"]).expect_code(0);
+    assert!(!run.stderr.contains("no copy of it was seen"), "{run}");
     world.assert_nothing_left();
 }
 

@@ -215,20 +215,27 @@ fn gits_variables_of_another_repo_do_not_leak_in() {
     let touch = format!("touch {}", trap.display());
     let absent = world.context.root().join("absent");
     let absent = absent.to_str().unwrap();
+    let (directory, file) = (
+        world.context.root().join("elsewhere"),
+        world.context.root().join("file"),
+    );
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(&file, "no file of git\n").unwrap();
+    let (directory, file) = (directory.to_str().unwrap(), file.to_str().unwrap());
     for (name, value) in [
         ("GIT_DIR", absent),
-        ("GIT_WORK_TREE", "/etc"),
-        ("GIT_INDEX_FILE", "/etc/passwd"),
+        ("GIT_WORK_TREE", directory),
+        ("GIT_INDEX_FILE", file),
         ("GIT_OBJECT_DIRECTORY", "/proc"),
-        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "/root"),
+        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", directory),
         ("GIT_NAMESPACE", "elsewhere"),
-        ("GIT_SHALLOW_FILE", "/etc/passwd"),
+        ("GIT_SHALLOW_FILE", file),
         ("GIT_PROTOCOL", "version=9"),
         ("GIT_ALLOW_PROTOCOL", "none"),
         ("GIT_DEFAULT_HASH", "sha256"),
         ("GIT_CONFIG_COUNT", "99999999999999999999"),
         ("GIT_CONFIG_PARAMETERS", "'uploadpack.packObjectsHook=false'"),
-        ("GIT_EXEC_PATH", "/tmp"),
+        ("GIT_EXEC_PATH", directory),
         ("GIT_SSH_COMMAND", &touch),
         ("GIT_PROXY_COMMAND", &touch),
         ("GIT_UPLOAD_PACK", &touch),

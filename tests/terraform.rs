@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::common::world;
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, server::ClosedPort};
 
 /// Two files of two layers, and what is defined twice (`None`: Terraform takes both).
 struct Case {
@@ -246,21 +246,22 @@ fn what_terraform_refuses_is_refused_and_nothing_else() {
     }
     let run = world.context.run(["plan", "--format", "json"]);
     let plan: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    let mut told: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    let mut reported: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for conflict in plan["conflicts"].as_array().unwrap() {
         assert_eq!(conflict["kind"], "defined-twice", "{conflict:#}");
         let path = conflict["path"].as_str().unwrap();
         let at = path.split('/').nth(1).unwrap().parse().unwrap();
         let message = conflict["message"].as_str().unwrap();
         let what = message.strip_prefix("two layers define ").unwrap();
-        told.entry(at)
+        reported
+            .entry(at)
             .or_default()
             .push(what.split_once(", which").unwrap().0);
     }
     for (at, case) in CASES.iter().enumerate() {
-        let told = told.remove(&at).unwrap_or_default();
+        let reported = reported.remove(&at).unwrap_or_default();
         let wanted: Vec<&str> = case.twice.into_iter().collect();
-        assert_eq!(told, wanted, "{:?} {:?}", case.own, case.theirs);
+        assert_eq!(reported, wanted, "{:?} {:?}", case.own, case.theirs);
     }
 }
 
@@ -271,12 +272,13 @@ fn terraform_says_the_same() {
         eprintln!("skipped: BITOPS_COMPOSE_TEST_TERRAFORM names no terraform");
         return;
     };
+    let closed = ClosedPort::new();
     let refuses = |directory: &Path| {
         let output = Command::new(&terraform)
             .args(["init", "-backend=false", "-no-color", "-input=false"])
             .current_dir(directory)
-            // Duplicates are told before anything is fetched, and nothing is to be fetched after.
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            // Duplicates are reported before anything is fetched, and nothing is to be fetched after.
+            .env("HTTPS_PROXY", closed.address())
             .env("TF_REGISTRY_DISCOVERY_RETRY", "0")
             .env("CHECKPOINT_DISABLE", "1")
             .output()

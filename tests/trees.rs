@@ -233,3 +233,31 @@ fn a_large_file_is_in_memory_once() {
         megabytes + 45,
     );
 }
+
+#[test]
+fn all_bad_symlinks_are_reported_and_their_remedies_work() {
+    let mut bad = catalog("c", "env", "x.txt", "x");
+    bad.symlink("env/terraform/main.tf", "/etc/passwd")
+        .symlink("env/odd [name]!", "nowhere")
+        .symlink("env/out", "../../x");
+    bad.tag("2.0.0");
+    let world = world(&mut [bad]);
+    let entry =
+        |excluded: &str| format!("{{repo: '{{repo}}/c', environment: env, version: 2.0.0, {excluded}}}");
+    world.sources(&[&entry("exclude: []")]);
+    let run = world.context.run(["plan"]).expect_code(65);
+    insta::assert_snapshot!(run.to_string());
+    let globs: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter_map(|line| {
+            line.split_once("exclude: [")?
+                .1
+                .split_once("] in the source's entry")
+        })
+        .map(|(glob, _)| glob)
+        .collect();
+    assert_eq!(globs.len(), 3);
+    world.sources(&[&entry(&format!("exclude: [{}]", globs.join(", ")))]);
+    world.context.run(["plan"]).expect_code(0);
+}

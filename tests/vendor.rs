@@ -127,7 +127,7 @@ fn the_result_is_real_files_that_bitops_runs_alone() {
 }
 
 #[test]
-fn nothing_is_written_over_without_force_and_all_that_is_there_is_told() {
+fn nothing_is_overwritten_without_force_and_every_existing_file_is_reported() {
     let world = vendored_world();
     let out = world.context.root().join("out");
     for (path, content) in [
@@ -162,9 +162,9 @@ fn nothing_is_written_over_without_force_and_all_that_is_there_is_told() {
         .context
         .run(["vendor", "--output", "out", "--format", "json"])
         .expect_code(0);
-    let told: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
-    assert_eq!(told["written"], serde_json::json!([]));
-    assert_eq!(told["unchanged"], serde_json::json!(ALL));
+    let report: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(report["written"], serde_json::json!([]));
+    assert_eq!(report["unchanged"], serde_json::json!(ALL));
 }
 
 #[test]

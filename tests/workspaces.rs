@@ -169,8 +169,8 @@ fn an_environment_that_is_nowhere_is_an_error_with_the_places() {
     let gone = place(&world, "gone");
     world.context.set("BITOPS_COMPOSE_WORKSPACE", &gone);
     let run = world.context.run(["deploy"]).expect_code(65);
-    let told = format!("{} (of BITOPS_COMPOSE_WORKSPACE) is not there", gone.display());
-    assert!(run.stderr.contains(&told), "{run}");
+    let message = format!("{} (of BITOPS_COMPOSE_WORKSPACE) is not there", gone.display());
+    assert!(run.stderr.contains(&message), "{run}");
 
     // Switched off, and without a named environment, BitOps has the word.
     world.context.set("BITOPS_COMPOSE", "off");

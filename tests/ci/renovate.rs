@@ -5,9 +5,10 @@
 //! and limits; where there is a Node it must find the same.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
+
+use compose_testkit::oracle;
 
 use super::{project, tools};
 use crate::common::{catalog, world};
@@ -92,21 +93,10 @@ console.log(JSON.stringify(files.map((file) => managers.flatMap((regexes) => rec
 /// The same by Node; none where there is none.
 fn find_by_node(files: &[String]) -> Option<Vec<Vec<String>>> {
     let node = tools::find("node")?;
-    let mut child = Command::new(node)
-        .args(["-e", NODE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let input = serde_json::json!({ "managers": managers(), "files": files });
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.to_string().as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    let found: Vec<Vec<Found>> = serde_json::from_slice(&output.stdout).unwrap();
+    let mut command = Command::new(node);
+    command.args(["-e", NODE]);
+    let question = serde_json::json!({ "managers": managers(), "files": files });
+    let found: Vec<Vec<Found>> = serde_json::from_value(oracle::ask(command, &question)).unwrap();
     Some(found.iter().map(|found| shown(found)).collect())
 }
 
@@ -205,7 +195,7 @@ fn every_order_of_keys_in_every_style() {
 }
 
 #[test]
-fn entries_side_by_side_are_told_apart() {
+fn entries_side_by_side_are_distinguished() {
     let file = "bitops:\n  deployments:\n    terraform: {plugin: terraform}\ndefault-environments:\n\
         - repo: https://host/a\n  environment: eks\n  version: 1.0.0\n\
         - environment: b\n  exclude:\n  - \"*.md\"\n  version: ^1.2\n  repo: git@host:org/b\n\

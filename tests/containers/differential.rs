@@ -310,8 +310,8 @@ impl State {
         }
     }
 
-    /// What has changed on the way to a later state. Of lines that went only those are told which `other` had as well: a
-    /// file that is merged had others before.
+    /// What has changed on the way to a later state. Of the lines that are gone, only those are
+    /// listed that `other` had as well, because a merged file had other lines before.
     fn changes(&self, after: &Self, other: &Self, left_out: impl Fn(&str) -> bool) -> BTreeSet<String> {
         let others =
             |path: &String, line: &String| other.0.get(path).is_some_and(|(_, lines)| lines.contains(line));

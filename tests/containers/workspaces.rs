@@ -77,8 +77,8 @@ fn the_operations_directory_of_an_application(engine: Engine) {
     // An environment that is in neither is no success.
     let nowhere = [&options[..], &["--env=BITOPS_ENVIRONMENT=prod"]].concat();
     let run = world.run(&nowhere).expect_code(65);
-    let told = "neither /github/workspace (of GITHUB_WORKSPACE) nor /github/workspace/operations has such a directory";
-    assert!(run.stderr.contains(told), "{run}");
+    let message = "neither /github/workspace (of GITHUB_WORKSPACE) nor /github/workspace/operations has such a directory";
+    assert!(run.stderr.contains(message), "{run}");
     assert!(world.pipeline().is_none(), "{run}");
 }
 

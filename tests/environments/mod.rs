@@ -4,13 +4,12 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use crate::common::{World, world};
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, oracle};
 
 const EXAMPLES: &str = "BITOPS_COMPOSE_TEST_BITOPS_EXAMPLES";
 const HELM: &str = "BITOPS_COMPOSE_TEST_HELM";
@@ -123,13 +122,13 @@ fn bitops_examples_in_pairs_are_what_a_second_merge_makes_of_them() {
             let run = world.context.run(["vendor", "--output", &output]);
             if run.code != Some(0) {
                 // The one thing that `on-conflict` cannot settle.
-                let told = run
+                let reported = run
                     .stderr
                     .lines()
                     .filter(|line| line.starts_with("error: "))
                     .count();
                 let twice = run.stderr.matches("which Terraform allows once").count();
-                assert_eq!((run.code, told), (Some(65), twice), "{config}\n{run}");
+                assert_eq!((run.code, reported), (Some(65), twice), "{config}\n{run}");
                 refused += 1;
                 continue;
             }
@@ -154,18 +153,7 @@ fn bitops_examples_in_pairs_are_what_a_second_merge_makes_of_them() {
 
 fn compare(jobs: &[serde_json::Value]) -> serde_json::Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/environments/compare.py");
-    let mut child = Command::new("python3")
-        .arg(script)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let jobs = serde_json::to_vec(jobs).unwrap();
-    child.stdin.take().unwrap().write_all(&jobs).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    oracle::ask(oracle::python(script), &serde_json::Value::from(jobs))
 }
 
 /// What helm makes of a chart with these files of values over the chart's own.

@@ -51,9 +51,9 @@ fn a_lock_that_cannot_be_read_is_an_error_with_its_place() {
         ),
     ] {
         world.context.file(LOCK, &text);
-        let told = refused(&world, code);
-        assert!(told.contains(wanted), "{told}");
-        assert!(told.contains("--> dev/bitops.lock.yaml:"), "{told}");
+        let stderr = refused(&world, code);
+        assert!(stderr.contains(wanted), "{stderr}");
+        assert!(stderr.contains("--> dev/bitops.lock.yaml:"), "{stderr}");
         // Which tags were moved would be forgotten.
         world.context.run(["lock"]).expect_code(65);
         assert_eq!(lock_text(&world), text);
@@ -68,26 +68,26 @@ fn a_tree_that_was_edited_is_noticed() {
     world
         .context
         .file(LOCK, lock_text(&world).replace(&tree, &"a".repeat(40)));
-    let told = refused(&world, 65);
+    let stderr = refused(&world, 65);
     assert!(
-        told.contains("`eks` of") && told.contains("is not what was locked"),
-        "{told}"
+        stderr.contains("`eks` of") && stderr.contains("is not what was locked"),
+        "{stderr}"
     );
-    assert!(told.contains("the lock says aaaaaaaaa"), "{told}");
+    assert!(stderr.contains("the lock says aaaaaaaaa"), "{stderr}");
 }
 
 #[test]
-fn a_commit_that_the_repo_no_longer_has_is_told_for_its_source_alone() {
+fn a_commit_that_the_repo_no_longer_has_is_reported_for_its_source_alone() {
     let world = locked();
     forget(&world);
     let commit = world.repo("c").commit("1.1.0");
     world
         .context
         .file(LOCK, lock_text(&world).replace(&commit, &"b".repeat(40)));
-    let told = refused(&world, 65);
-    assert!(told.contains(&"b".repeat(40)), "{told}");
-    assert!(told.contains("hint: the lock names it"), "{told}");
-    assert_eq!(told.matches("error:").count(), 1, "{told}");
+    let stderr = refused(&world, 65);
+    assert!(stderr.contains(&"b".repeat(40)), "{stderr}");
+    assert!(stderr.contains("hint: the lock names it"), "{stderr}");
+    assert_eq!(stderr.matches("error:").count(), 1, "{stderr}");
 }
 
 #[test]
@@ -127,10 +127,10 @@ fn another_commit_of_the_same_repo_is_noticed_before_it_is_used() {
         ("3.0.0", "it does not exist, and the lock says "),
     ] {
         world.context.file(LOCK, edited(tag));
-        let told = refused(&world, 65);
-        assert!(told.contains("is not what was locked: in commit "), "{told}");
-        assert!(told.contains(wanted), "{told}");
-        assert_eq!(told.matches("error:").count(), 1, "{told}");
+        let stderr = refused(&world, 65);
+        assert!(stderr.contains("is not what was locked: in commit "), "{stderr}");
+        assert!(stderr.contains(wanted), "{stderr}");
+        assert_eq!(stderr.matches("error:").count(), 1, "{stderr}");
     }
     assert_eq!(
         world.server.stats("inner").requests(),
@@ -159,12 +159,12 @@ fn a_commit_that_was_forced_away_is_not_replaced_by_what_is_there() {
         assert_eq!(deployed(&world), "two\n", "the cache has it");
         fs::remove_file(world.context.root().join("pipeline.json")).unwrap();
         forget(&world);
-        let told = refused(&world, 65);
+        let stderr = refused(&world, 65);
         assert!(
-            told.contains(&format!("there is no commit {gone}")),
-            "{protocol:?}: {told}"
+            stderr.contains(&format!("there is no commit {gone}")),
+            "{protocol:?}: {stderr}"
         );
-        assert!(told.contains("hint: the lock names it"), "{told}");
+        assert!(stderr.contains("hint: the lock names it"), "{stderr}");
         let outdated = world.context.run(["outdated", "--check"]).expect_code(1);
         assert!(outdated.stdout.contains("branch went from"), "{outdated}");
         world.context.run(["update"]).expect_code(0);

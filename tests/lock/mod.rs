@@ -11,7 +11,7 @@ mod updates;
 use std::{fs, path::PathBuf};
 
 use crate::common::{World, catalog, world};
-use compose_testkit::Catalog;
+use compose_testkit::{Catalog, Repo};
 
 const LOCK: &str = "dev/bitops.lock.yaml";
 
@@ -28,25 +28,25 @@ fn two_catalogs() -> World {
     world
 }
 
-/// `c` gets a tag `1.2.0` with another text.
+/// Tags a new release of `c`, `1.2.0`, with another text and one more file.
 fn release(world: &World) {
     let c = world.repo("c");
-    let blob = c.write_blob("three\n");
-    c.git(["read-tree", "1.1.0"]);
-    c.git([
-        "update-index",
-        "--cacheinfo",
-        &format!("100644,{blob},eks/terraform/main.txt"),
-    ]);
-    c.git([
-        "update-index",
-        "--add",
-        "--cacheinfo",
-        &format!("100755,{blob},eks/terraform/new.txt"),
-    ]);
-    let tree = c.git(["write-tree"]);
-    let commit = c.git(["commit-tree", &tree, "-p", "1.1.0", "-m", "1.2.0"]);
-    c.set_ref("refs/tags/1.2.0", &commit);
+    let files = [
+        ("100644", "eks/terraform/main.txt", "three\n"),
+        ("100755", "eks/terraform/new.txt", "three\n"),
+    ];
+    c.set_ref("refs/tags/1.2.0", &commit_on(c, "1.1.0", &files));
+}
+
+/// Commits files (mode, path, content) on top of a revision, and returns the commit.
+fn commit_on(repo: &Repo, base: &str, files: &[(&str, &str, &str)]) -> String {
+    repo.git(["read-tree", base]);
+    for (mode, path, content) in files {
+        let entry = format!("{mode},{},{path}", repo.write_blob(content));
+        repo.git(["update-index", "--add", "--cacheinfo", &entry]);
+    }
+    let tree = repo.git(["write-tree"]);
+    repo.git(["commit-tree", &tree, "-p", base, "-m", "changed"])
 }
 
 fn lock_path(world: &World) -> PathBuf {
@@ -191,12 +191,12 @@ fn a_request_that_the_lock_does_not_answer_is_resolved_live_or_refused() {
     fs::remove_file(world.context.root().join("pipeline.json")).unwrap();
     world.server.clear_requests();
     world.context.set("BITOPS_COMPOSE_LOCKED", "true");
-    let told = refused(&world, 65);
+    let stderr = refused(&world, 65);
     assert!(
-        told.contains("locked at `1.1.0`, and BITOPS_COMPOSE_LOCKED is set"),
-        "{told}"
+        stderr.contains("locked at `1.1.0`, and BITOPS_COMPOSE_LOCKED is set"),
+        "{stderr}"
     );
-    assert!(told.contains("--> dev/bitops.config.yaml:2"), "{told}");
+    assert!(stderr.contains("--> dev/bitops.config.yaml:2"), "{stderr}");
     assert_eq!(
         world.server.stats("c").requests(),
         0,
@@ -226,12 +226,12 @@ fn check_compares_the_lock_with_the_config() {
         world.sources(&[entry, "{repo: '{repo}/d', environment: web, version: 1.0.0}"]);
         world.context.unset("BITOPS_COMPOSE_LOCKED");
         let warned = world.context.run(["check"]).expect_code(0);
-        let told = &warned.stderr;
+        let stderr = &warned.stderr;
         assert!(
-            told.contains("warning") && told.contains(of) && told.contains(why),
+            stderr.contains("warning") && stderr.contains(of) && stderr.contains(why),
             "{warned}"
         );
-        assert!(told.contains("--> dev/bitops.config.yaml:2"), "{warned}");
+        assert!(stderr.contains("--> dev/bitops.config.yaml:2"), "{warned}");
         world.context.set("BITOPS_COMPOSE_LOCKED", "true");
         let refused = world.context.run(["check"]).expect_code(65);
         assert!(
@@ -297,9 +297,9 @@ fn a_request_that_the_locked_version_answers_needs_no_new_lock() {
 fn a_lock_that_is_required_must_be_there() {
     let mut world = two_catalogs();
     world.context.set("BITOPS_COMPOSE_LOCKED", "true");
-    let told = refused(&world, 65);
-    assert!(told.contains("there is no dev/bitops.lock.yaml"), "{told}");
-    assert!(told.contains("hint: run `bitops-compose lock`"), "{told}");
+    let stderr = refused(&world, 65);
+    assert!(stderr.contains("there is no dev/bitops.lock.yaml"), "{stderr}");
+    assert!(stderr.contains("hint: run `bitops-compose lock`"), "{stderr}");
     assert_eq!(world.server.requests().len(), 0);
 }
 

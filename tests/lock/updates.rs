@@ -4,10 +4,10 @@ use std::fs;
 
 use compose_testkit::server::ClosedPort;
 
-use super::{deployed, lock_text, locked, release, two_catalogs};
+use super::{commit_on, deployed, lock_text, locked, release, two_catalogs};
 
 #[test]
-fn a_moved_tag_is_reported_and_taken_only_when_told_to() {
+fn a_moved_tag_is_reported_and_taken_only_with_accept_moved() {
     let world = locked();
     let before = lock_text(&world);
     let (c, d) = (world.repo("c"), world.repo("d"));
@@ -57,12 +57,12 @@ fn outdated_is_a_table_and_json_and_a_code() {
     world.context.run(["outdated"]).expect_code(0);
     world.context.run(["outdated", "--check"]).expect_code(1);
     let run = world.context.run(["outdated", "--format", "json"]).expect_code(0);
-    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(
-        (&told["environment"], &told["lock"]),
+        (&report["environment"], &report["lock"]),
         (&"dev".into(), &"dev/bitops.lock.yaml".into())
     );
-    let rows = &told["sources"];
+    let rows = &report["sources"];
     assert_eq!(rows[0]["in_range"], "1.2.0", "{run}");
     assert_eq!(
         (&rows[1]["in_range"], &rows[1]["newest"]),
@@ -218,16 +218,7 @@ fn an_update_takes_the_environments_name_as_every_command_does() {
 fn an_update_that_would_conflict_says_so() {
     let world = locked();
     let d = world.repo("d");
-    let blob = d.write_blob("theirs\n");
-    d.git(["read-tree", "1.0.0"]);
-    d.git([
-        "update-index",
-        "--add",
-        "--cacheinfo",
-        &format!("100644,{blob},web/terraform/main.txt"),
-    ]);
-    let tree = d.git(["write-tree"]);
-    let commit = d.git(["commit-tree", &tree, "-m", "1.0.1"]);
+    let commit = commit_on(d, "1.0.0", &[("100644", "web/terraform/main.txt", "theirs\n")]);
     d.set_ref("refs/tags/1.0.1", &commit);
     world.sources(&[
         "{repo: '{repo}/c', environment: eks, version: ^1.0}",
@@ -276,16 +267,8 @@ fn one_of_two_environments_of_a_repo_is_updated() {
     let world = two_catalogs();
     let c = world.repo("c");
     // Its `web` is what the other catalog's is, and both of its environments have tags of their own.
-    let blob = c.write_blob("w\n");
-    c.git(["read-tree", "1.1.0"]);
-    c.git([
-        "update-index",
-        "--add",
-        "--cacheinfo",
-        &format!("100644,{blob},web/w.txt"),
-    ]);
-    let tree = c.git(["write-tree"]);
-    c.set_ref("refs/tags/web/1.0.0", &c.write_commit(&tree, "web"));
+    let commit = commit_on(c, "1.1.0", &[("100644", "web/w.txt", "w\n")]);
+    c.set_ref("refs/tags/web/1.0.0", &commit);
     c.set_ref("refs/tags/eks-1.0.0", &c.commit("1.1.0"));
     world.sources(&[
         "{repo: '{repo}/c', environment: eks, version: ^1.0}",

@@ -138,10 +138,10 @@ fn the_plan_for_programs_has_the_fields_of_the_contract() {
             assert_eq!(source[id].as_str().unwrap().len(), 40);
         }
     }
-    let told = |source: &serde_json::Value| {
+    let versions = |source: &serde_json::Value| {
         ["environment", "requested", "resolved"].map(|key| source[key].as_str().unwrap().to_owned())
     };
-    let sources: Vec<_> = plan["sources"].as_array().unwrap().iter().map(told).collect();
+    let sources: Vec<_> = plan["sources"].as_array().unwrap().iter().map(versions).collect();
     assert_eq!(
         sources,
         [
@@ -209,16 +209,16 @@ fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
     world.context.unset("GITHUB_ACTIONS");
     // Where the result has no room for them they are errors.
     for args in [&["plan", "--diff"][..], &["plan", "--graph", "dot"]] {
-        let told = run(&world, args, 65);
+        let refused = run(&world, args, 65);
         assert!(
-            told.stderr.contains("sources set `port` to different values"),
-            "{told}"
+            refused.stderr.contains("sources set `port` to different values"),
+            "{refused}"
         );
     }
 }
 
 #[test]
-fn definitions_that_terraform_would_refuse_are_told_first() {
+fn definitions_that_terraform_would_refuse_are_reported_first() {
     let mut world = world(&mut [catalog(
         "c",
         "eks",
@@ -247,7 +247,7 @@ fn diffs_show_what_merging_and_overriding_changed() {
         .map(|file| file["path"].as_str().unwrap())
         .collect();
     assert_eq!(with_diffs, ["helm/grafana/values.yaml", "terraform/notes.txt"]);
-    let told: String = plan["files"]
+    let diffs: String = plan["files"]
         .as_array()
         .unwrap()
         .iter()
@@ -255,7 +255,7 @@ fn diffs_show_what_merging_and_overriding_changed() {
         .flatten()
         .map(|diff| diff.as_str().unwrap())
         .collect();
-    assert_eq!(told, diff.stdout);
+    assert_eq!(diffs, diff.stdout);
 }
 
 #[test]
@@ -282,10 +282,10 @@ fn comments_that_a_merge_drops_are_in_the_plan() {
         ),
     ] {
         assert!(plan.stdout.contains(&note), "{plan}");
-        let told = json(&run(&world, &["plan", "--format", "json"], 0));
+        let plan_json = json(&run(&world, &["plan", "--format", "json"], 0));
         let said = note.split_once(": ").unwrap().1;
-        let mut files = told["files"].as_array().unwrap().iter();
-        assert!(files.any(|file| file["notes"][0] == said), "{told}");
+        let mut files = plan_json["files"].as_array().unwrap().iter();
+        assert!(files.any(|file| file["notes"][0] == said), "{plan_json}");
     }
 }
 
@@ -475,11 +475,11 @@ fn bash_completes_what_follows_the_first_word() {
             .args(words)
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&bash.stderr);
+        let stderr = String::from_utf8_lossy(&bash.stderr);
         assert_eq!(
             String::from_utf8_lossy(&bash.stdout).trim(),
             offered,
-            "{words:?} {told}"
+            "{words:?} {stderr}"
         );
     }
 }
@@ -532,7 +532,7 @@ fn help_is_worth_reading() {
 }
 
 #[test]
-fn the_cache_is_told_and_can_be_removed() {
+fn the_cache_is_listed_and_can_be_removed() {
     let world = layered();
     let dir = world.context.cache();
     assert_eq!(

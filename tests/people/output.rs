@@ -5,7 +5,20 @@ use std::process::{Command, Stdio};
 use super::{json, layered, run};
 use crate::common::{World, catalog, world};
 
-/// Runs with that standard output to that exit code, and gives what it said.
+/// Commands that print a result and need no lock.
+const RESULTS: [&[&str]; 9] = [
+    &["plan"],
+    &["plan", "--format", "json"],
+    &["plan", "--diff"],
+    &["plan", "--graph", "dot"],
+    &["explain", "terraform/notes.txt"],
+    &["check"],
+    &["cache", "list"],
+    &["schema"],
+    &["completions", "bash"],
+];
+
+/// Runs a command with another standard output, which must end with `code`, and returns its standard error.
 #[track_caller]
 fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> String {
     let output = world
@@ -23,18 +36,7 @@ fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> St
 #[test]
 fn a_closed_stdout_is_no_error() {
     let world = layered();
-    for args in [
-        &["plan"][..],
-        &["plan", "--format", "json"],
-        &["plan", "--diff"],
-        &["plan", "--graph", "dot"],
-        &["explain", "terraform/notes.txt"],
-        &["check"],
-        &["cache", "list"],
-        &["schema"],
-        &["completions", "bash"],
-        &["--help"],
-    ] {
+    for args in RESULTS.iter().chain(&[&["--help"][..]]) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let stderr = ends(&world, args, writer, 0);
@@ -47,22 +49,14 @@ fn a_result_that_cannot_be_written_whole_is_an_error() {
     let mut world = layered();
     world.context.unset("GITHUB_ACTIONS");
     world.context.run(["lock"]).expect_code(0);
-    for args in [
-        &["plan"][..],
-        &["plan", "--format", "json"],
-        &["plan", "--diff"],
-        &["plan", "--graph", "dot"],
-        &["explain", "terraform/notes.txt"],
-        &["check"],
+    let after_lock: [&[&str]; 5] = [
         &["check", "--format", "json"],
         &["lock"],
         &["update", "--dry-run"],
         &["outdated"],
-        &["cache", "list"],
-        &["schema"],
-        &["completions", "bash"],
         &["vendor"],
-    ] {
+    ];
+    for args in RESULTS.iter().chain(&after_lock) {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let stderr = ends(&world, args, full, 73);
         for said in [

@@ -182,7 +182,7 @@ fn every_variable_that_a_document_names_is_read_by_something() {
     assert_none(&wrong, "variables that documents name and nothing reads");
 }
 
-/// What a test asks for is told where tests are explained.
+/// Variables that tests read are explained where the tests are.
 #[test]
 fn every_variable_that_a_test_reads_is_explained() {
     let name = Regex::new(r"\bBITOPS_COMPOSE_TEST_[A-Z_]*[A-Z]\b").unwrap();

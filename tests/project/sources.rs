@@ -69,7 +69,7 @@ pub(super) static TESTS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new
 });
 
 /// A file's path as documents name a group of tests: `git/network/bounds` for `crates/compose-git/tests/network/bounds.rs`,
-/// `plan/config/tests` for `crates/compose-plan/src/config/tests.rs`, `program/trees` for `tests/trees.rs`.
+/// `plan/config/tests` for `crates/compose-plan/src/config/tests/mod.rs`, `program/trees` for `tests/trees.rs`.
 pub(super) fn group(path: &str) -> String {
     let path = path.strip_suffix(".rs").unwrap_or(path);
     let path = path
@@ -92,7 +92,7 @@ fn a_group_is_named_as_documents_name_it() {
     for (path, name) in [
         ("crates/compose-git/tests/network/bounds.rs", "git/network/bounds"),
         ("crates/compose-git/tests/network/mod.rs", "git/network"),
-        ("crates/compose-plan/src/config/tests.rs", "plan/config/tests"),
+        ("crates/compose-plan/src/config/tests/mod.rs", "plan/config/tests"),
         ("tests/trees.rs", "program/trees"),
         ("tests/lock/mod.rs", "program/lock"),
         ("tests/containers/main.rs", "containers"),

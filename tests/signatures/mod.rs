@@ -124,17 +124,17 @@ fn commits_must_be_signed_by_a_trusted_key() {
         signed.tag(tag, &commit, None);
     }
     let verify = "verify: {mode: commit, keys: keys/trusted}";
-    let told = signed.deploy(&format!("version: 2.0.0, {verify}"), 77);
+    let stderr = signed.deploy(&format!("version: 2.0.0, {verify}"), 77);
     assert!(
-        told.contains(&signed.fingerprint("other")) && told.contains("not among the trusted keys"),
-        "{told}"
+        stderr.contains(&signed.fingerprint("other")) && stderr.contains("not among the trusted keys"),
+        "{stderr}"
     );
-    let told = signed.deploy(&format!("version: 2.1.0, {verify}"), 77);
-    assert!(told.contains("the commit is not signed"), "{told}");
-    let told = signed.deploy(&format!("version: 2.2.0, {verify}"), 0);
+    let stderr = signed.deploy(&format!("version: 2.1.0, {verify}"), 77);
+    assert!(stderr.contains("the commit is not signed"), "{stderr}");
+    let stderr = signed.deploy(&format!("version: 2.2.0, {verify}"), 0);
     assert!(
-        told.contains(&signed.fingerprint("good")),
-        "the fingerprint is logged\n{told}"
+        stderr.contains(&signed.fingerprint("good")),
+        "the fingerprint is logged\n{stderr}"
     );
     // A branch has a commit too.
     let commit = signed.commit("branch", Some("good"));
@@ -162,8 +162,8 @@ fn tags_must_be_signed_under_their_own_name() {
             "the tag `9.0.0` is the signed tag `2.0.0` under another name",
         ),
     ] {
-        let told = signed.deploy(&format!("version: {version}, {verify}"), 77);
-        assert!(told.contains(wanted), "{version}: {told}");
+        let stderr = signed.deploy(&format!("version: {version}, {verify}"), 77);
+        assert!(stderr.contains(wanted), "{version}: {stderr}");
     }
     signed.deploy(&format!("ref: {commit}, {verify}"), 77);
     // The id of a tag object stands for that very tag, whatever refs name it.
@@ -181,11 +181,11 @@ fn tags_must_be_signed_under_their_own_name() {
     }
     signed.deploy(&format!("ref: {}, {verify}", id("2.0.0")), 0);
     signed.deploy(&format!("version: 2.0.0, {verify}"), 0);
-    let told = {
+    let stderr = {
         fs::remove_file(signed.world.context.root().join("pipeline.json")).unwrap();
         signed.deploy("version: 2.0.0, verify: {mode: both, keys: keys/trusted}", 77)
     };
-    assert!(told.contains("the commit is not signed"), "{told}");
+    assert!(stderr.contains("the commit is not signed"), "{stderr}");
 }
 
 #[test]
@@ -197,10 +197,10 @@ fn one_variable_asks_for_signatures_of_all_sources_nested_ones_too() {
     signed.tag("3.0.0", &plain, Some("good"));
     let trusted = signed.trusted();
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", trusted);
-    let told = signed.deploy("version: 1.0.0", 77);
+    let stderr = signed.deploy("version: 1.0.0", 77);
     assert!(
-        told.contains("the commit is not signed") && told.contains("the tag is not signed"),
-        "{told}"
+        stderr.contains("the commit is not signed") && stderr.contains("the tag is not signed"),
+        "{stderr}"
     );
     signed.deploy("version: 2.0.0", 0);
     signed.deploy("version: 3.0.0", 0);
@@ -225,10 +225,10 @@ fn one_variable_asks_for_signatures_of_all_sources_nested_ones_too() {
     let tree = c.git(["write-tree"]);
     let commit = signed.git("good", &["commit-tree", "-S", &tree, "-m", "nested"]);
     c.set_ref("refs/tags/4.0.0", &commit);
-    let told = signed.deploy("version: 4.0.0", 77);
+    let stderr = signed.deploy("version: 4.0.0", 77);
     assert!(
-        told.contains("/inner @ 1.0.0 is not signed as it must be"),
-        "{told}"
+        stderr.contains("/inner @ 1.0.0 is not signed as it must be"),
+        "{stderr}"
     );
 }
 
@@ -265,21 +265,21 @@ fn the_signer_is_locked_and_a_locked_deployment_verifies_again() {
 #[test]
 fn keys_must_be_there_and_be_keys() {
     let mut signed = Signed::new();
-    let told = signed.deploy("version: 1.0.0, verify: {mode: commit}", 65);
+    let stderr = signed.deploy("version: 1.0.0, verify: {mode: commit}", 65);
     assert!(
-        told.contains("no keys are trusted") && told.contains("BITOPS_COMPOSE_VERIFY_KEYS"),
-        "{told}"
+        stderr.contains("no keys are trusted") && stderr.contains("BITOPS_COMPOSE_VERIFY_KEYS"),
+        "{stderr}"
     );
-    let told = signed.deploy("version: 1.0.0, verify: {mode: commit, keys: keys/none}", 65);
-    assert!(told.contains("cannot read the trusted keys"), "{told}");
+    let stderr = signed.deploy("version: 1.0.0, verify: {mode: commit, keys: keys/none}", 65);
+    assert!(stderr.contains("cannot read the trusted keys"), "{stderr}");
     signed
         .world
         .context
         .file("keys/broken", "ada@example.org ssh-ed25519 nonsense\n");
     let broken = signed.world.context.ops_repo().join("keys/broken");
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", broken);
-    let told = signed.deploy("version: 1.0.0", 65);
-    assert!(told.contains("keys/broken:1:"), "{told}");
+    let stderr = signed.deploy("version: 1.0.0", 65);
+    assert!(stderr.contains("keys/broken:1:"), "{stderr}");
     // None of this needed a request: a repo is not asked for what could not be verified.
     assert_eq!(signed.world.server.requests().len(), 0);
 }
@@ -309,8 +309,8 @@ fn altered_and_expired_signatures_are_refused() {
         let line = fs::read_to_string(signed.key("good.pub")).unwrap();
         let ended = format!("ada@example.org valid-before=\"20200101\" {line}");
         signed.world.context.file("keys/ended", ended);
-        let told = signed.deploy(rest, 77);
-        assert!(told.contains(wanted), "{rest}: {told}");
+        let stderr = signed.deploy(rest, 77);
+        assert!(stderr.contains(wanted), "{rest}: {stderr}");
     }
     signed.deploy("version: 2.1.0, verify: {mode: commit, keys: keys/trusted}", 0);
 }

@@ -151,10 +151,10 @@ impl Pgp {
     fn refused(&self, version: &str, wanted: &str) {
         for mode in ["commit", "tag"] {
             let source = format!("version: {version}, verify: {{mode: {mode}, keys: keys/trusted}}");
-            let told = self.signed.deploy(&source, 77);
+            let stderr = self.signed.deploy(&source, 77);
             assert!(
-                told.contains(wanted) && told.contains(&format!("the {mode} ")),
-                "{source}: {told}"
+                stderr.contains(wanted) && stderr.contains(&format!("the {mode} ")),
+                "{source}: {stderr}"
             );
         }
     }
@@ -162,8 +162,11 @@ impl Pgp {
     #[track_caller]
     fn deployed(&self, version: &str, fingerprint: &str) {
         let source = format!("version: {version}, verify: {{mode: both, keys: keys/trusted}}");
-        let told = self.signed.deploy(&source, 0);
-        assert!(told.contains(fingerprint), "the fingerprint is logged\n{told}");
+        let stderr = self.signed.deploy(&source, 0);
+        assert!(
+            stderr.contains(fingerprint),
+            "the fingerprint is logged\n{stderr}"
+        );
         fs::remove_file(self.signed.world.context.root().join("pipeline.json")).unwrap();
     }
 }
@@ -205,10 +208,10 @@ fn releases_must_be_signed_by_one_of_the_keys_of_the_file() {
 
     c.set_ref("refs/tags/9.0.0", &c.id("refs/tags/2.0.0"));
     let source = "version: 9.0.0, verify: {mode: tag, keys: keys/trusted}";
-    let told = pgp.signed.deploy(source, 77);
+    let stderr = pgp.signed.deploy(source, 77);
     assert!(
-        told.contains("the tag `9.0.0` is the signed tag `2.0.0` under another name"),
-        "{told}"
+        stderr.contains("the tag `9.0.0` is the signed tag `2.0.0` under another name"),
+        "{stderr}"
     );
 }
 
@@ -274,21 +277,21 @@ fn keys_that_cannot_be_read_end_the_run_with_their_place() {
     let source = "version: 1.0.0, verify: {mode: tag, keys: keys/trusted}";
     for text in [cut, &export.replacen("\n\n", "\n\nAAAA", 1)] {
         pgp.trust(&format!("# the team\n{text}"));
-        let told = pgp.signed.deploy(source, 65);
+        let stderr = pgp.signed.deploy(source, 65);
         assert!(
-            told.contains("the OpenPGP keys cannot be read") && told.contains("keys/trusted:2:1"),
-            "{told}"
+            stderr.contains("the OpenPGP keys cannot be read") && stderr.contains("keys/trusted:2:1"),
+            "{stderr}"
         );
     }
     let secret = pgp.gpg(NOW, &["--batch", "--armor", "--export-secret-keys", &key], "");
     pgp.trust(&secret);
-    let told = pgp.signed.deploy(source, 65);
+    let stderr = pgp.signed.deploy(source, 65);
     assert!(
-        told.contains("a private key stands among the trusted keys"),
-        "{told}"
+        stderr.contains("a private key stands among the trusted keys"),
+        "{stderr}"
     );
     assert!(
-        secret.lines().nth(3).is_some_and(|line| !told.contains(line)),
+        secret.lines().nth(3).is_some_and(|line| !stderr.contains(line)),
         "and is not shown"
     );
 }

@@ -60,13 +60,7 @@ impl Waiting {
         let run = world.context.spawn(["deploy"]);
         world.context.set("BITOPS_COMPOSE_PIPELINE", usual);
         until("the pipeline runs", || running.exists());
-        assert!(
-            world
-                .context
-                .deployment()
-                .join("dev/terraform/theirs.txt")
-                .exists()
-        );
+        assert_switched_in(world);
         Self { run, go }
     }
 
@@ -74,6 +68,27 @@ impl Waiting {
         fs::write(&self.go, "").unwrap();
         self.run.wait(LIMIT).expect_code(0)
     }
+}
+
+/// Asserts that the composition is what the operations repo's path shows.
+#[track_caller]
+fn assert_switched_in(world: &World) {
+    let theirs = world.context.deployment().join("dev/terraform/theirs.txt");
+    assert!(theirs.exists());
+}
+
+/// Starts a deploy that waits for another run.
+fn start_waiting(world: &World) -> Spawned {
+    let run = world.context.spawn(["deploy"]);
+    run.wait_for_output("waiting for another run, which deploys dev", LIMIT);
+    run
+}
+
+/// Starts a run in a world in which `dev` is composed, and keeps the composition switched in.
+fn composed_and_waiting() -> (World, Waiting) {
+    let mut world = composed();
+    let waiting = Waiting::start(&mut world);
+    (world, waiting)
 }
 
 #[track_caller]
@@ -93,13 +108,7 @@ fn killed(world: &mut World) {
     waiting.run.signal(Signal::KILL);
     waiting.run.wait(LIMIT);
     fs::remove_file(world.context.root().join("running")).unwrap();
-    assert!(
-        world
-            .context
-            .deployment()
-            .join("dev/terraform/theirs.txt")
-            .exists()
-    );
+    assert_switched_in(world);
     world.context.unset("BITOPS_COMPOSE_SUPERVISE");
 }
 
@@ -114,10 +123,8 @@ fn forget_pipeline(world: &World) {
 
 #[test]
 fn the_next_deploy_waits_for_the_switch_back() {
-    let mut world = composed();
-    let waiting = Waiting::start(&mut world);
-    let second = world.context.spawn(["deploy"]);
-    second.wait_for_output("waiting for another run, which deploys dev", LIMIT);
+    let (world, waiting) = composed_and_waiting();
+    let second = start_waiting(&world);
     assert!(world.context.pipeline().is_none());
     waiting.end();
     let run = second.wait(LIMIT).expect_code(0);
@@ -126,11 +133,9 @@ fn the_next_deploy_waits_for_the_switch_back() {
 
 #[test]
 fn a_wait_ends_with_a_signal_or_with_the_time() {
-    let mut world = composed();
-    let waiting = Waiting::start(&mut world);
+    let (mut world, waiting) = composed_and_waiting();
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let second = world.context.spawn(["deploy"]);
-        second.wait_for_output("waiting for another run", LIMIT);
+        let second = start_waiting(&world);
         second.signal(signal);
         second.wait(LIMIT).expect_code(code);
     }
@@ -143,13 +148,7 @@ fn a_wait_ends_with_a_signal_or_with_the_time() {
     assert!(run.stderr.contains("BITOPS_COMPOSE_TIMEOUT"), "{run}");
     assert!(world.context.pipeline().is_none());
     // Nobody took it away from the first.
-    assert!(
-        world
-            .context
-            .deployment()
-            .join("dev/terraform/theirs.txt")
-            .exists()
-    );
+    assert_switched_in(&world);
     waiting.end();
     world.context.unset("BITOPS_COMPOSE_TIMEOUT");
     world.context.run(["deploy"]).expect_code(0);
@@ -157,32 +156,23 @@ fn a_wait_ends_with_a_signal_or_with_the_time() {
 
 #[test]
 fn a_plain_deploy_waits_for_its_own_environment_only() {
-    let mut world = composed();
-    let waiting = Waiting::start(&mut world);
+    let (mut world, waiting) = composed_and_waiting();
     world.context.set("BITOPS_ENVIRONMENT", "prod");
     world.context.run(["deploy"]).expect_code(0);
     let seen = world.context.pipeline().unwrap();
     assert_eq!(seen.text("prod/terraform/mine.txt"), Some("mine"));
     // It has switched nothing.
-    assert!(
-        world
-            .context
-            .deployment()
-            .join("dev/terraform/theirs.txt")
-            .exists()
-    );
+    assert_switched_in(&world);
     forget_pipeline(&world);
 
     world
         .context
         .set("BITOPS_ENVIRONMENT", "./dev/")
         .set("BITOPS_COMPOSE", "off");
-    let second = world.context.spawn(["deploy"]);
-    second.wait_for_output("waiting for another run, which deploys dev", LIMIT);
+    let second = start_waiting(&world);
     second.signal(Signal::TERM);
     second.wait(LIMIT).expect_code(143);
-    let second = world.context.spawn(["deploy"]);
-    second.wait_for_output("waiting for another run, which deploys dev", LIMIT);
+    let second = start_waiting(&world);
     assert!(world.context.pipeline().is_none());
     waiting.end();
     second.wait(LIMIT);
@@ -202,13 +192,7 @@ fn another_home_over_the_same_link_waits_as_well() {
     for home in [spelt, world.context.root().join("other-home")] {
         world.context.set("BITOPS_COMPOSE_HOME", &home);
         world.context.run(["deploy"]).expect_code(75);
-        assert!(
-            world
-                .context
-                .deployment()
-                .join("dev/terraform/theirs.txt")
-                .exists()
-        );
+        assert_switched_in(&world);
     }
     waiting.end();
     world.context.unset("BITOPS_COMPOSE_TIMEOUT");
@@ -341,11 +325,9 @@ fn what_changes_during_a_run_ends_it() {
             fs::remove_dir_all(world.context.ops_repo()).unwrap();
         }),
     ];
-    for (told, change) in changes {
-        let mut world = composed();
-        let waiting = Waiting::start(&mut world);
-        let second = world.context.spawn(["deploy"]);
-        second.wait_for_output("waiting for another run", LIMIT);
+    for (message, change) in changes {
+        let (world, waiting) = composed_and_waiting();
+        let second = start_waiting(&world);
         change(&world);
         waiting.end();
         let run = second.wait(LIMIT).expect_code(65);
@@ -353,8 +335,8 @@ fn what_changes_during_a_run_ends_it() {
             run.stderr.contains("the operations repo changed during the run"),
             "{run}"
         );
-        assert!(run.stderr.contains(told), "{told}\n{run}");
-        assert!(world.context.pipeline().is_none(), "{told}");
+        assert!(run.stderr.contains(message), "{message}\n{run}");
+        assert!(world.context.pipeline().is_none(), "{message}");
     }
 }
 

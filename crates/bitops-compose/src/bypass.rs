@@ -12,7 +12,7 @@ use compose_model::{
     Cause, Diagnostic, ExitCode, Failure, ReadError, env, file_name,
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
-use compose_plan::config::mentions_list;
+use compose_plan::config::{is_utf16, mentions_list};
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
@@ -213,13 +213,7 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
             text: bytes,
         }));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        Diagnostic::new(
-            ExitCode::Config,
-            format!("{} is not valid UTF-8", config.display()),
-        )
-        .because(error.utf8_error())
-    })?;
+    let text = text_of(&config, bytes)?;
     let environment = environment.into_string().map_err(|name| {
         Diagnostic::new(
             ExitCode::Config,
@@ -227,6 +221,22 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         )
     })?;
     Ok(Looked::Sources { environment, text })
+}
+
+/// Returns the text of an environment's config. PyYAML reads UTF-16 as well, but BitOps opens the file
+/// as UTF-8.
+pub(crate) fn text_of(config: &Path, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+    let config = config.display();
+    let problem = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) if is_utf16(error.as_bytes()) => Diagnostic::new(
+            ExitCode::Config,
+            format!("{config} is in UTF-16, which BitOps does not read"),
+        ),
+        Err(error) => Diagnostic::new(ExitCode::Config, format!("{config} is not valid UTF-8"))
+            .because(error.utf8_error()),
+    };
+    Err(problem.hint("save it in UTF-8"))
 }
 
 /// Describes a config that cannot be read.

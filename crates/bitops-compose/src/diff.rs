@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_told_and_empty_files_come_and_go() {
+    fn modes_are_shown_and_empty_files_come_and_go() {
         let executable = (b"a\n".as_slice().into(), FileMode::Executable);
         assert_eq!(diff("dev/x", Some(&regular("a\n")), Some(&regular("a\n"))), None);
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use compose_model::{Diagnostic, Failure, env, file_name};
-use compose_plan::config::{has_deployments, misplaced, misspelt, seems_to_name_sources};
+use compose_plan::config::{decode_lossy, has_deployments, misplaced, misspelt, seems_to_name_sources};
 
 use crate::{
     report::{Checkout, LogSettings, Masks, Printer},
@@ -17,7 +17,7 @@ pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(
     if found.is_empty() {
         return Ok(());
     }
-    let logging = LogSettings::read(&String::from_utf8_lossy(text));
+    let logging = LogSettings::read(&decode_lossy(text));
     Masks::of(&logging).unwrap_or(Masks::Unreadable).adopt();
     let locked = settings::read()?.locked;
     let told = |mut found: Diagnostic| {
@@ -44,7 +44,7 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
     let config = format!("{environment}/{}", file_name::CONFIG);
     let mut found = Vec::new();
     if seems_to_name_sources(text) {
-        let text: Arc<str> = String::from_utf8_lossy(text).into();
+        let text: Arc<str> = decode_lossy(text).into();
         found.extend(misspelt(&config.as_str().into(), &text));
     }
     let dir = root.join(environment);
@@ -110,7 +110,7 @@ fn alike(file: &Path) -> Option<Arc<str>> {
         return None;
     }
     let text = fs::read(file).ok()?;
-    seems_to_name_sources(&text).then(|| String::from_utf8_lossy(&text).into())
+    seems_to_name_sources(&text).then(|| decode_lossy(&text).into())
 }
 
 /// Returns the directories that may be deployments, sorted by name.

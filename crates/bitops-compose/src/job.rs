@@ -66,7 +66,7 @@ impl Job {
             return Err(problem.into());
         }
         let config = root.join(&environment).join(file_name::CONFIG);
-        let text = fs::read_to_string(&config).map_err(|error| {
+        let bytes = fs::read(&config).map_err(|error| {
             let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             let problem = bypass::unreadable(&config, error);
             if !is_missing {
@@ -93,6 +93,7 @@ impl Job {
                 )),
             }
         })?;
+        let text = bypass::text_of(&config, bytes)?;
         let mut job = Self::new(settings, &root, &environment, text, |settings| {
             let file = target.image.file.as_deref();
             file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)

@@ -178,7 +178,8 @@ impl Parent {
                 .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
         }
         // A pipeline that failed may have ended before its copy, which says nothing about whether it makes one.
-        if self.switched.is_some() && ended.stopped_by.is_none() && ended.code == 0 {
+        let has_ended_well = ended.stopped_by.is_none() && ended.code == 0;
+        if self.switched.is_some() && has_ended_well && !ended.may_have_copied {
             self.stayed_until_the_end();
         }
         if self.switched.is_some() {

@@ -18,7 +18,7 @@ use access::{although_sent, may_not_read, why_refused};
 pub use access::Access;
 pub use reason::{Detour, Excess, NotFollowed};
 pub use setting::SettingProblem;
-pub use tree::TreeProblem;
+pub use tree::{RefusedEntry, TreeProblem};
 pub use trust::Distrust;
 
 /// The repo and the stage at which a fetch failed.
@@ -255,6 +255,10 @@ pub enum Error {
         path: String,
         /// What is wrong.
         why: TreeProblem,
+        /// Other refused entries of the same directory.
+        others: Vec<RefusedEntry>,
+        /// The number of further ones.
+        further: usize,
     },
     /// A source holds more than its budget allows.
     #[error("{repo} @ {reference}: {path} holds more than {what}")]

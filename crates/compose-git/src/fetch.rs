@@ -337,6 +337,10 @@ fn survey_store(shared: &Shared, store: &Store, wants: &[Want]) -> Result<Survey
                 }
                 Err(ListError::Damaged(id, why)) => return Ok(SurveyOutcome::Damaged(id, why)),
                 // The listing is incomplete; [`Snapshot::files`] reports the error.
+                Err(ListError::Refused(refused)) => {
+                    complete &= refused.missing.is_empty();
+                    survey.missing.add(refused.missing);
+                }
                 Err(ListError::Tree(..) | ListError::Budget(_)) => {}
             }
         }

@@ -82,7 +82,7 @@ mod wire;
 
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{
-    Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, SettingProblem, TreeProblem,
+    Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, RefusedEntry, SettingProblem, TreeProblem,
 };
 pub use git::{Git, Traces};
 pub use options::{Options, Stall, Tuning};

@@ -10,6 +10,7 @@ mod blobs;
 mod fuzz;
 mod links;
 mod places;
+mod refused;
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
@@ -17,7 +18,7 @@ use compose_model::{BlobId, FileMode, FilterKey, LeftOut, ObjectId, TreeFile, Tr
 use gix::{bstr::BStr, hashtable::HashMap, objs::Kind};
 
 use crate::{
-    error::TreeProblem,
+    error::{RefusedEntry, TreeProblem},
     ids::to_gix,
     names::{self, Siblings, printable_name},
     store::{ReadError, Store},
@@ -30,14 +31,18 @@ use links::LinkProblem;
 pub(crate) use links::PathTarget;
 pub(crate) use places::Dir;
 use places::{Paths, child, entry_place, is_below, place_of};
+pub(crate) use refused::Refused;
 
 /// The deepest directory that is accepted: far beyond real trees, and well within the stack.
 const DEEPEST: usize = 512;
+
 /// Why a walk ends early.
 #[derive(Debug)]
 pub(crate) enum ListError {
     /// An entry is refused: its path in the repo and the problem.
     Tree(String, TreeProblem),
+    /// Entries of a listed directory are refused.
+    Refused(Box<Refused>),
     /// A budget is exceeded.
     Budget(ExceededBudget),
     /// An object in the store is damaged: its id and the reason.
@@ -112,6 +117,17 @@ struct ListState<'r> {
     total: u64,
     /// The true paths of the directories that are being listed, outermost first.
     active: Vec<String>,
+    refused: Option<Box<Refused>>,
+}
+
+impl ListState<'_> {
+    fn refuse(&mut self, path: String, why: TreeProblem) {
+        let entry = RefusedEntry { path, why };
+        match &mut self.refused {
+            Some(refused) => refused.add(entry),
+            none => *none = Some(Box::new(Refused::new(entry))),
+        }
+    }
 }
 
 impl<'a> TreeLister<'a> {
@@ -135,9 +151,16 @@ impl<'a> TreeLister<'a> {
             entries: 0,
             total: 0,
             active: Vec::new(),
+            refused: None,
         };
         if let PathTarget::Tree(dir) = self.find(root, &mut state.listing.missing)? {
             self.list_dir(&dir, None, &mut state)?;
+        }
+        if let Some(mut refused) = state.refused {
+            if refused.are_links() {
+                refused.missing = state.listing.missing;
+            }
+            return Err(ListError::Refused(refused));
         }
         state.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
         state.listing.left_out.sort();
@@ -217,7 +240,11 @@ impl<'a> TreeLister<'a> {
         let mut siblings = Siblings::default();
         let paths = Paths::new(true_path, logical);
         for entry in entries.iter() {
-            self.list_entry((dir, &paths), entry, &mut siblings, state)?;
+            match self.list_entry((dir, &paths), entry, &mut siblings, state) {
+                // All refused entries are reported together.
+                Err(ListError::Tree(path, why)) => state.refuse(path, why),
+                other => other?,
+            }
         }
         state.active.pop();
         Ok(())

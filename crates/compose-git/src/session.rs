@@ -348,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_this_machine_are_told_from_those_of_the_server() {
+    fn failures_of_this_machine_are_distinguished_from_those_of_the_server() {
         let deep = |inner: io::Error| {
             let inner = inner.and_raise(gix::error::message("could not write"));
             local_failure(&inner.and_raise(gix::error::message("could not fetch")))

@@ -198,6 +198,16 @@ impl Snapshot {
                 reference,
                 path,
                 why,
+                others: Vec::new(),
+                further: 0,
+            },
+            ListError::Refused(refused) => Error::Tree {
+                repo,
+                reference,
+                path: refused.first.path,
+                why: refused.first.why,
+                others: refused.others,
+                further: refused.further,
             },
             ListError::Budget(over) => {
                 let budget = self.0.budget;

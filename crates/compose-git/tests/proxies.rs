@@ -111,7 +111,7 @@ async fn https_uses_connect_and_the_login_is_sent_to_the_proxy_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_the_proxy_wants_is_told_from_one_that_the_host_wants() {
+async fn a_login_that_the_proxy_wants_is_distinguished_from_one_that_the_host_wants() {
     let scene = scene();
     for login in ["", "user:wrong-s3cret@"] {
         let proxy = Proxy::start_with_credentials("user", "s3cret");

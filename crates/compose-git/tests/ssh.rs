@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Lab, contents, url, want};
+use crate::support::{Lab, contents, prepend_path, url, want};
 use compose_git::{Error, Git, Options};
 use compose_model::{Cause, ExitCode};
 use compose_testkit::Sshd;
@@ -17,10 +17,7 @@ use compose_testkit::Sshd;
 fn options(sshd: &Sshd, lab: &Lab, lines: &str) -> Options {
     let bin = sshd.client(lines);
     let mut options = lab.options();
-    let path = std::env::var("PATH").unwrap();
-    options
-        .environment
-        .insert("PATH".into(), format!("{}:{path}", bin.display()).into());
+    prepend_path(&mut options, &bin);
     options
 }
 

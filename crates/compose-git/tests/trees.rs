@@ -124,6 +124,53 @@ async fn invalid_symlinks_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_invalid_symlinks_are_refused_together() {
+    let lab = Lab::new();
+    let catalog = lab.catalog("repo");
+    catalog
+        .write("env/file", "x")
+        .write("_shared/deep/file", "x")
+        .link("_shared/deep/far", "../../..")
+        .link("env/a", "/etc/passwd")
+        .link("env/b", "nowhere")
+        .link("env/shared", "../_shared")
+        .link("env/again", "../_shared");
+    let commit = catalog.commit();
+    let error = fetch(&lab, &catalog, &commit)
+        .await
+        .files(&Root::whole(path("env")))
+        .unwrap_err();
+    let each: Vec<String> = error.into_each().iter().map(ToString::to_string).collect();
+    let place = |error: &String| {
+        error
+            .rsplit_once(": ")
+            .unwrap()
+            .0
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    let places: Vec<String> = each.iter().map(place).collect();
+    assert_eq!(places, ["env/a", "_shared/deep/far", "env/b"], "{each:?}");
+
+    for number in 0..20 {
+        catalog.link(&format!("env/link-{number}"), "nowhere");
+    }
+    let commit = catalog.commit();
+    let error = fetch(&lab, &catalog, &commit)
+        .await
+        .files(&Root::whole(path("env")))
+        .unwrap_err();
+    let further = |error: &Error| match error {
+        Error::Tree { further, .. } => *further,
+        other => panic!("{other:?}"),
+    };
+    let counts: Vec<usize> = error.into_each().iter().map(further).collect();
+    assert_eq!(counts, [0, 0, 0, 0, 0, 0, 0, 0, 0, 13]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_entries_are_refused_with_their_escaped_path() {
     let lab = Lab::new();
     let catalog = lab.catalog("repo");

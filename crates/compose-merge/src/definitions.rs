@@ -317,7 +317,7 @@ fn of_json(bytes: &[u8]) -> Result<Vec<Definition>, Refusal> {
 
 /// Returns the node itself, or the items of a list. In Terraform's JSON both are blocks, and `null`
 /// is not one.
-fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
+pub(super) fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
     let is_null = |node: NodeId| &tree.text[tree.nodes[node].start..tree.nodes[node].end] == "null";
     if is_null(node) {
         return Vec::new();
@@ -334,7 +334,7 @@ fn bodies(tree: &Tree<'_>, node: NodeId) -> Vec<NodeId> {
 
 /// Returns the keys and values of an object, or of a list of objects. Comments (the key `//`) are
 /// left out.
-fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refusal> {
+pub(super) fn members(tree: &Tree<'_>, node: NodeId) -> Result<Vec<(String, NodeId)>, Refusal> {
     let mut all = Vec::new();
     for body in bodies(tree, node) {
         let map = tree.map(body).ok_or_else(|| {
@@ -363,7 +363,7 @@ fn string_member(tree: &Tree<'_>, object: NodeId, key: &str) -> Result<Option<St
 }
 
 /// Returns the string of a node, or `None` if it is something else.
-fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+pub(super) fn json_string(tree: &Tree<'_>, node: NodeId) -> Option<String> {
     serde_json::from_str(&tree.text[tree.nodes[node].start..tree.nodes[node].end]).ok()
 }
 

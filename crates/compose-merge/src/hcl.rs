@@ -5,12 +5,13 @@ use std::{borrow::Cow, ops::Range};
 use hcl_edit::{
     Span,
     expr::{Expression, ObjectKey},
-    structure::Body,
+    structure::{BlockLabel, Body, Structure},
 };
 
 use compose_yaml::{Lines, Scalar, Utf8};
 
 use super::{
+    comments::Comment,
     refusal::{Reason, Refusal},
     value::{ValueId, Values},
 };
@@ -69,13 +70,34 @@ impl File<'_> {
         self.lines.end(&self.text, at)
     }
 
-    /// Returns all comments with their lines, including those in blocks and values.
-    pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
-        let found = comments(&self.text);
-        found
-            .into_iter()
-            .map(|comment| (self.line(comment.start), &self.text[comment]))
-            .collect()
+    /// Returns all comments, including those in blocks and values, each with the variable or the block
+    /// that it is in, behind or above.
+    pub(super) fn all_comments(&self) -> Vec<Comment<'_>> {
+        let mut owners = self.body.iter().filter_map(|part| {
+            let end = self.line_end(part.span()?.end);
+            let owner = match part {
+                Structure::Attribute(attribute) => attribute.key.as_str().to_owned(),
+                Structure::Block(block) => {
+                    let labels = block.labels.iter().map(BlockLabel::as_str);
+                    let names: Vec<_> = std::iter::once(block.ident.as_str()).chain(labels).collect();
+                    names.join(" ")
+                }
+            };
+            Some((end, owner))
+        });
+        let mut owner = owners.next();
+        let mut all = Vec::new();
+        for comment in comments(&self.text) {
+            while owner.as_ref().is_some_and(|(end, _)| *end <= comment.start) {
+                owner = owners.next();
+            }
+            all.push(Comment {
+                line: self.line(comment.start),
+                owner: owner.as_ref().map(|(_, owner)| owner.clone()).unwrap_or_default(),
+                text: &self.text[comment],
+            });
+        }
+        all
     }
 
     /// Returns the comment after a byte on its line.
@@ -232,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_are_told_from_texts_that_look_like_them() {
+    fn comments_are_distinguished_from_texts_that_look_like_them() {
         let text = "# a\na = \"# no ${f(\"// no\", { x = 1 } /* b */)} // no\" // c\nb = <<-EOF\n  # no\n  EOF\nc = [ # d\n  1,\n]\n/* e\n e */\nd = \"$${ # no\" # f";
         let found: Vec<_> = comments(text).into_iter().map(|range| &text[range]).collect();
         assert_eq!(found, ["# a", "/* b */", "// c", "# d", "/* e\n e */", "# f"]);

@@ -36,7 +36,7 @@
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
 //! | `comments`, `key_path` | what all types of files share |
-//! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions` | Terraform's files |
+//! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions`, `override_settings` | Terraform's files |
 
 mod block;
 mod class;
@@ -52,6 +52,7 @@ mod json;
 mod key_path;
 mod lock_hcl;
 mod merger;
+mod override_settings;
 mod precedence;
 mod refusal;
 mod splice;
@@ -71,7 +72,8 @@ pub use lock_hcl::LockHcl;
 pub use merger::{
     Contribution, Input, KeyConflict, KeyOrigin, KeyPlace, LostComment, MergeOutcome, Merged, Merger,
 };
-pub use precedence::Precedence;
+pub use override_settings::{OverrideSetting, override_settings};
+pub use precedence::{Precedence, Settlement, settle};
 pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
 pub use terraform::{DefinitionKind, DefinitionsFile, Dialect, Syntax, VariablesStep};
 pub use tfvars::Tfvars;

@@ -114,6 +114,32 @@ impl Standing {
     }
 }
 
+/// The outcome for several values of which only one can count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The values that count, lowest first. Unless there are conflicts, they do not differ.
+    pub winners: Vec<usize>,
+    /// The pairs of values that are in conflict, each as the lower and the higher one.
+    pub conflicts: Vec<(usize, usize)>,
+}
+
+/// Settles values of one key that stand in different files, lowest first, by the rules that also
+/// hold within a file. There is at least one value. `precedence` and `differ` get the indexes of
+/// two values, `lower < higher`.
+pub fn settle(
+    count: usize,
+    precedence: &dyn Fn(usize, usize) -> Precedence,
+    differ: impl Fn(usize, usize) -> bool,
+) -> Settlement {
+    let standing = Standing::new(count, precedence);
+    let all: Vec<usize> = (0..count).collect();
+    let clash = |_, _| true;
+    Settlement {
+        winners: standing.in_play(&all, clash),
+        conflicts: standing.conflicts(&all, clash, differ, |_, _| true),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Precedence::*, *};

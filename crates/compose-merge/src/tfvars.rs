@@ -312,6 +312,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_comment_is_told_though_its_text_is_at_another_variable() {
+        for (lower, line) in [
+            ("a = [ # x\n  1]\n# x\nb = 2\n", 1),
+            ("b = 2 # x\na = [\n  1, # x\n]\n", 3),
+            ("a = [1] # x\nb = 2 # x\n", 1),
+        ] {
+            let merged = merged(&Tfvars, &[lower, "# x\nc = 1\na = <<E\nx\nE\n"], last);
+            let lost = merged.lost.iter().map(|lost| (lost.contribution, lost.line));
+            assert_eq!(lost.collect::<Vec<_>>(), [(0, line)], "{lower}");
+        }
+    }
+
+    #[test]
     fn what_is_no_file_of_variables_is_not_merged() {
         for (text, why) in [
             ("a {\n}\n", "a block"),

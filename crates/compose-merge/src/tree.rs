@@ -1,12 +1,15 @@
 //! Holds a file's nodes with the values that they load to. Every node knows its bytes, so that a
 //! merge can move text instead of rewriting it.
 
-use std::{collections::HashMap, ops::Deref};
+use std::{collections::HashMap, ops::Deref, rc::Rc};
 
 use compose_yaml::YAML_TAG;
 pub(super) use compose_yaml::{Kind, Map, MapEntry, Node, NodeId, Style};
 
-use super::value::{ValueId, Values};
+use super::{
+    comments::Comment,
+    value::{ValueId, Values},
+};
 
 /// The greatest depth, with aliases followed, at which a file is still merged. Real files stay
 /// below 20.
@@ -25,6 +28,13 @@ pub(super) struct Loaded {
     pub map: NodeId,
     /// The index of the entry in the mapping's [`Map::entries`].
     pub entry: usize,
+}
+
+/// The place of a node: the collection that holds it, and its key path in values.
+#[derive(Clone)]
+struct Place {
+    parent: NodeId,
+    path: Rc<str>,
 }
 
 /// A parsed file: the text without a byte-order mark, and with a line break at its end.
@@ -85,11 +95,88 @@ impl<'t> Tree<'t> {
         loaded.iter().map(entry).collect()
     }
 
-    /// Returns all comments with their lines.
-    pub(super) fn all_comments(&self) -> Vec<(usize, &str)> {
+    /// Returns all comments, each with the key that it belongs to: the one on its line, or else the
+    /// one below it, or else the mapping that it ends. A comment in a list belongs to the list.
+    pub(super) fn all_comments(&self) -> Vec<Comment<'_>> {
+        if self.comments.is_empty() {
+            return Vec::new();
+        }
+        let places = self.places();
+        let header = self.root().map_or(0, |_| self.header_end());
         let all = self.comments.iter();
-        all.map(|comment| (self.line(comment.start), &self.text[comment.clone()]))
-            .collect()
+        all.map(|comment| Comment {
+            line: self.line(comment.start),
+            text: &self.text[comment.clone()],
+            owner: if comment.start < header {
+                "header".to_owned()
+            } else {
+                self.owner_of(comment.start, &places)
+            },
+        })
+        .collect()
+    }
+
+    /// Returns the place of each node.
+    fn places(&self) -> Vec<Place> {
+        let root = Place {
+            parent: 0,
+            path: "".into(),
+        };
+        let mut places = vec![root; self.nodes.len()];
+        for parent in 0..self.nodes.len() {
+            // A collection stands before its content, which belongs to the same key or to one below.
+            let own = Rc::clone(&places[parent].path);
+            match &self.nodes[parent].kind {
+                Kind::Map(map) => {
+                    for entry in &map.entries {
+                        let path: Rc<str> = format!("{own}.{}", self.values[entry.key]).into();
+                        for node in [entry.key, entry.value] {
+                            let path = Rc::clone(&path);
+                            places[node] = Place { parent, path };
+                        }
+                    }
+                }
+                Kind::Sequence { .. } => {
+                    for item in self.items(parent) {
+                        let path = Rc::clone(&own);
+                        places[item] = Place { parent, path };
+                    }
+                }
+                Kind::Scalar { .. } | Kind::Alias(_) => {}
+            }
+        }
+        places
+    }
+
+    /// Returns the key path of the comment that starts at a byte.
+    fn owner_of(&self, comment: usize, places: &[Place]) -> String {
+        let next = self.nodes.partition_point(|node| node.start < comment);
+        let last = next.checked_sub(1);
+        let column = comment - self.line_start(comment);
+        let node = if self.starts_line(comment) {
+            // A collection begins where its first content does.
+            let below = self.nodes[next..].iter();
+            let below = below
+                .take_while(|node| node.start == self.nodes[next].start)
+                .count();
+            let below = (below > 0).then(|| next + below - 1);
+            let below = below.filter(|below| {
+                let start = self.nodes[*below].start;
+                column <= start - self.line_start(start)
+            });
+            let ended = || {
+                let is_around = |id: &NodeId| match &self.nodes[*id].kind {
+                    Kind::Map(map) => !map.flow && map.indent <= column,
+                    _ => false,
+                };
+                let above = |id: &NodeId| (*id > 0).then(|| places[*id].parent);
+                std::iter::successors(last, above).find(is_around)
+            };
+            below.or_else(ended)
+        } else {
+            last
+        };
+        node.map_or_else(String::new, |node| places[node].path.to_string())
     }
 
     /// If a node ends with a block scalar, returns whether the scalar owns the blank lines after

@@ -6,7 +6,7 @@ use compose_yaml::{Cut, Edit, apply};
 use hcl_edit::expr::{Expression, ObjectKey};
 
 use super::{
-    hcl, json,
+    hcl, identity, json,
     refusal::{Reason, Refusal, TerraformProblem},
     tfvars,
     tree::{Kind, NodeId, Style, Tree},
@@ -35,6 +35,16 @@ fn is_json(name: &str) -> bool {
     name.ends_with(".json")
 }
 
+/// Returns the reason for which an encrypted file of variables is not edited.
+fn encrypted(name: &str, bytes: &[u8]) -> Option<Reason> {
+    let sops = || {
+        let mut values = Values::default();
+        let tree = json::parse(bytes, &mut values).ok().filter(|_| is_json(name))?;
+        Some(Reason::Whole(identity::find_whole(&[tree])?.1))
+    };
+    identity::encrypted(bytes).or_else(sops)
+}
+
 /// Lists what a file of variables sets, in the order of the file.
 ///
 /// # Errors
@@ -50,8 +60,12 @@ pub fn assignments(name: &str, bytes: &[u8]) -> Result<Vec<Assignment>, Refusal>
 ///
 /// # Errors
 ///
-/// Returns an error if the file cannot be read, or if its text cannot be spliced.
+/// Returns an error if the file cannot be read, if its text cannot be spliced, or if it is
+/// encrypted, because whoever decrypts such a file would no longer accept it.
 pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<Cut>), Refusal> {
+    if let Some(reason) = encrypted(name, bytes) {
+        return Err(reason.into());
+    }
     let (bom, text, all) = read(name, bytes)?;
     let is_gone = |assignment: &Assignment| gone.contains(&assignment.name.as_str());
     let last_kept = all.iter().rposition(|(assignment, _)| !is_gone(assignment));
@@ -161,16 +175,16 @@ fn of_json(tree: &Tree<'_>) -> Result<Vec<Placed>, Refusal> {
 }
 
 /// Formats a text as a JSON string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// Formats an object. The order of keys is not part of its value.
-fn object(entries: impl Iterator<Item = (String, String)>) -> String {
+pub(super) fn object(entries: impl Iterator<Item = (String, String)>) -> String {
     let entries: BTreeMap<String, String> = entries.collect();
     let entries: Vec<String> = entries
         .iter()
@@ -188,7 +202,7 @@ fn number(text: &str) -> String {
     }
 }
 
-fn json_value(tree: &Tree<'_>, node: NodeId) -> String {
+pub(super) fn json_value(tree: &Tree<'_>, node: NodeId) -> String {
     match &tree.nodes[node].kind {
         Kind::Map(map) => object(map.entries.iter().map(|entry| {
             let value = json_value(tree, entry.value);
@@ -208,7 +222,7 @@ fn json_value(tree: &Tree<'_>, node: NodeId) -> String {
     }
 }
 
-fn hcl_value(expression: &Expression) -> String {
+pub(super) fn hcl_value(expression: &Expression) -> String {
     match expression {
         Expression::Null(_) => "null".to_owned(),
         Expression::Bool(bool) => bool.to_string(),
@@ -226,9 +240,46 @@ fn hcl_value(expression: &Expression) -> String {
         other => {
             let mut other = other.clone();
             hcl_edit::Decorate::decor_mut(&mut other).clear();
-            format!("expression {other}")
+            format!("expression {}", without_space(&other.to_string()))
         }
     }
+}
+
+/// Removes the white space of an expression that has no meaning. A text whose white space may have
+/// one (templates, heredocs, comments) is returned as it is.
+fn without_space(text: &str) -> String {
+    if ["${", "%{", "<<", "#", "//", "/*"]
+        .iter()
+        .any(|sign| text.contains(sign))
+    {
+        return text.to_owned();
+    }
+    let (mut out, mut in_text, mut is_escaped) = (String::new(), false, false);
+    for c in text.chars() {
+        if in_text {
+            in_text = is_escaped || c != '"';
+            is_escaped = !is_escaped && c == '\\';
+        } else if c.is_whitespace() {
+            // Words that stand beside each other, as in `for x in y`, stay apart.
+            if !out.ends_with(' ') {
+                out.push(' ');
+            }
+            continue;
+        } else {
+            in_text = c == '"';
+            if out.ends_with(' ') && !is_between_words(&out, c) {
+                out.pop();
+            }
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Returns whether the space at the end of a text separates two words.
+fn is_between_words(text: &str, next: char) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '"');
+    is_word(next) && text.trim_end().ends_with(is_word)
 }
 
 #[cfg(test)]
@@ -263,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_go_with_their_comments_and_lines_are_told_as_before() {
+    fn variables_go_with_their_comments_and_lines_are_reported_as_before() {
         let text =
             "# header\n\n# about a\na = 1 # one\nb = <<EOF\na = 2\nEOF\n\n# about c\nc = [\n  3,\n]\nd = 4";
         let (left, cuts) = without("x.tfvars", text.as_bytes(), &["a", "c", "z"]).unwrap();

@@ -1,7 +1,10 @@
 //! Merges as users see them: the text, the origin of keys, conflicts, and the reasons why a file is not merged.
 
 use crate::oracle::{Job, ask, merge, merge_last};
-use compose_merge::{Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, Yaml};
+use compose_merge::{
+    Class, Json, KeyConflict, KeyPlace, MergeOutcome, Merged, Merger, Precedence, TfvarsJson, Yaml, class,
+};
+use compose_model::TreePath;
 
 /// Merges YAML, compares the text, and checks its meaning with PyYAML.
 fn check(texts: &[&str], expected: &str) {
@@ -47,7 +50,7 @@ fn values_take_the_higher_text_and_comments_of_both_stay() {
 }
 
 #[test]
-fn a_comment_without_a_place_is_told() {
+fn a_comment_without_a_place_is_reported() {
     for (texts, lost) in [
         (["list:\n- a\n- b   # bee\n", "list: []\n"], (0, 3, "# bee")),
         (["# only this\n", "a: 1\n"], (0, 1, "# only this")),
@@ -58,14 +61,33 @@ fn a_comment_without_a_place_is_told() {
         // Behind the header of a block scalar, and behind the document.
         (["a: | # text\n  x\n", "a: {b: 1}\n"], (0, 1, "# text")),
         (["a: 1\n", "b: 1\n...\n# after\n"], (1, 3, "# after")),
+        // The same text is at another key of the same file, or of the other one.
+        (["a: 1 # x\nb:\n  # x\n  c: 1\n", "b: 5\n"], (0, 3, "# x")),
+        (["b:\n  # x\n  c: 1\na: 1 # x\n", "b: 5\n"], (0, 2, "# x")),
+        (["a:\n  b: 1 # x\n", "a: 5\n# x\nc: 1\n"], (0, 2, "# x")),
+        (["a: 1 # x\n", "a:\n  b: 1 # x\n"], (0, 1, "# x")),
+        (["l:\n- 1 # x\n- 2 # x\n", "l:\n- 2 # x\n"], (0, 3, "# x")),
     ] {
         let merged = merged(&texts, &|_, _| Precedence::HigherWins);
-        let told: Vec<_> = merged
+        let lost_comments: Vec<_> = merged
             .lost
             .iter()
             .map(|it| (it.contribution, it.line, it.text.as_str()))
             .collect();
-        assert_eq!(told, [lost], "{texts:?}");
+        assert_eq!(lost_comments, [lost], "{texts:?}");
+    }
+}
+
+#[test]
+fn a_comment_that_both_files_have_is_not_told() {
+    for texts in [
+        ["# head\n\na: 1 # x\n# end\n", "# head\n\na: 2 # x\n# end\n"],
+        ["# x\na: 1\n", "b: 1\n# x\na: 2\n"],
+        ["l:\n- 1 # x\n- 2\n", "l:\n- 0\n- 2\n- 1 # x\n"],
+        ["a:\n  b: 1\n  # x\n", "a:\n  c: 1\n  # x\n"],
+    ] {
+        let merged = merged(&texts, &|_, _| Precedence::HigherWins);
+        assert_eq!(merged.lost, [], "{texts:?}");
     }
 }
 
@@ -401,4 +423,50 @@ fn json_keeps_numbers_order_and_indentation() {
     );
     let found = conflicts(&Json, &["{\"a\":1.0,\"b\":1}", "{\"a\":1.00,\"b\":1.0}"], &equals);
     assert_eq!(found.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn variables_in_json_are_merged_by_variable_and_replaced_as_a_whole() {
+    let lower =
+        "{\n  \"region\": \"eu\",\n  \"tags\": {\"team\": \"a\", \"cost\": 1},\n  \"zones\": [1, 2]\n}\n";
+    let higher = "{\"tags\": {\"team\": \"b\"}, \"size\": 1.50}\n";
+    let outcome = merge(&TfvarsJson, &[lower, higher], &|_, _| Precedence::HigherWins).unwrap();
+    let merged = outcome.merged().unwrap();
+    assert_eq!(
+        String::from_utf8(merged.bytes).unwrap(),
+        "{\n  \"region\": \"eu\",\n  \"tags\": {\"team\": \"b\"},\n  \"zones\": [1, 2],\n  \"size\": 1.50\n}\n"
+    );
+    let keys: Vec<_> = merged
+        .keys
+        .iter()
+        .map(|key| (key.key.as_str(), key.winner))
+        .collect();
+    assert_eq!(keys, [("region", 0), ("tags", 1), ("zones", 0), ("size", 1)]);
+    let found = conflicts(&TfvarsJson, &[lower, higher], &equals);
+    let found: Vec<_> = found
+        .iter()
+        .map(|conflict| (conflict.key.as_str(), conflict.lower.line, conflict.higher.line))
+        .collect();
+    assert_eq!(found, [("tags", 3, 1)]);
+}
+
+#[test]
+fn ansibles_variables_without_an_extension_are_merged_deeply() {
+    for path in [
+        "ansible/group_vars/web",
+        "host_vars/db.example.com",
+        "group_vars/all/main",
+    ] {
+        let Class::Merge(merger) = class(&TreePath::new(path).unwrap()) else {
+            panic!("{path} is merged")
+        };
+        let texts = ["nginx: {port: 80, user: www}\n", "nginx:\n  port: 8080\n"];
+        let outcome = merge(merger, &texts, &|_, _| Precedence::HigherWins).unwrap();
+        let bytes = outcome.merged().unwrap().bytes;
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            "nginx: {port: 8080, user: www}\n",
+            "{path}"
+        );
+    }
 }

@@ -64,7 +64,7 @@ fn no_comment_is_lost_silently() {
     let words = [
         "# above", "# two", "# behind", "# other", "# start", "# head", "# end", "# why",
     ];
-    let (mut kept, mut told) = (0, 0);
+    let (mut kept, mut reported) = (0, 0);
     for mut texts in random(5, 300) {
         let mut comments = Vec::new();
         for text in &mut texts {
@@ -87,17 +87,17 @@ fn no_comment_is_lost_silently() {
         let lines: Vec<&str> = result.lines().map(str::trim_end).collect();
         for comment in &comments {
             let is_kept = lines.iter().any(|line| line.ends_with(comment.as_str()));
-            let is_told = merged.lost.iter().any(|lost| lost.text == *comment);
+            let is_reported = merged.lost.iter().any(|lost| lost.text == *comment);
             assert!(
-                is_kept || is_told,
+                is_kept || is_reported,
                 "{comment}\n{}\n=====> {result}",
                 texts.join("\n=====\n")
             );
             kept += usize::from(is_kept);
-            told += usize::from(is_told);
+            reported += usize::from(is_reported);
         }
     }
-    assert!(kept > 1000 && told > 50, "{kept} kept, {told} told");
+    assert!(kept > 1000 && reported > 50, "{kept} kept, {reported} reported");
 }
 
 /// A text that YAML 1.2 (which gives the places) and PyYAML (which gives the values) read differently must be refused.

@@ -1,42 +1,15 @@
 //! Real files of many repos, merged with themselves and with a small change.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Mutex};
 
 use compose_merge::Yaml;
+use compose_testkit::real_files;
 use compose_yaml::{Kind, Tree};
 
 use crate::oracle::{Job, ask_with, merge, merge_last};
 
 /// Files that go to one Python process.
 const BATCH: usize = 100;
-
-/// The YAML files below a directory, sorted.
-fn yaml_files(root: PathBuf) -> Vec<PathBuf> {
-    let (mut open, mut found) = (vec![root], Vec::new());
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_symlink() {
-                continue;
-            }
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 /// A higher layer that sets the first key of a mapping to another value and adds one; `None` if the text is not a mapping.
 fn change(text: &str) -> Option<String> {
@@ -66,19 +39,8 @@ struct Tally {
 #[ignore = "needs a directory with many YAML files, which BITOPS_COMPOSE_TEST_YAML names: see docs/testing.md"]
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
 fn real_files_are_merged_to_what_pyyaml_loads() {
-    let root =
-        std::env::var_os("BITOPS_COMPOSE_TEST_YAML").expect("BITOPS_COMPOSE_TEST_YAML names a directory");
-    let files = yaml_files(root.into());
-    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(batch) = files.chunks(BATCH).nth(next.fetch_add(1, Ordering::Relaxed)) {
-                    merge_batch(batch, &tally);
-                }
-            });
-        }
-    });
+    let tally = Mutex::new(Tally::default());
+    real_files::in_batches(&real_files::all(), BATCH, |batch| merge_batch(batch, &tally));
     let tally = tally.into_inner().unwrap();
     println!(
         "{} merged, {} taken whole by design, {} not loadable",

@@ -80,6 +80,9 @@ pub(crate) struct Watching {
     owner: u32,
     /// The size of the original's files in bytes, if it was measured.
     size: Option<u64>,
+    /// Whether a new directory whose attributes changed, as those of a copy do, was gone before it
+    /// was examined.
+    vanished: bool,
 }
 
 impl Watching {
@@ -113,6 +116,7 @@ impl Watching {
             marker: watch.marker,
             owner: rustix::process::geteuid().as_raw(),
             size: None,
+            vanished: false,
         };
         watching.mark_again();
         Ok(watching)
@@ -172,15 +176,23 @@ impl Watching {
                 .flatten()
                 .any(|entry| is_our_copy(&entry.path()));
         }
-        changed
-            .iter()
-            .filter(|entry| self.new.contains(*entry))
-            .any(|(watched, name)| {
-                let mut directories = self.watched.iter();
-                directories.any(|(descriptor, directory)| {
-                    descriptor == watched && is_our_copy(&directory.join(name))
-                })
+        let watched = self.watched.iter();
+        let candidates: Vec<PathBuf> = watched
+            .flat_map(|(descriptor, directory)| {
+                let all = changed.iter().filter(|entry| self.new.contains(*entry));
+                let here = all.filter(move |(watched, _)| watched == descriptor);
+                here.map(move |(_, name)| directory.join(name))
             })
+            .collect();
+        let is_copied = candidates.iter().any(|path| is_our_copy(path));
+        self.vanished |= !is_copied && candidates.iter().any(|path| is_gone(path));
+        is_copied
+    }
+
+    /// Returns whether the copy may have been made and removed before it was examined, as by a
+    /// pipeline that ends at once.
+    pub(crate) fn may_have_missed_it(&self) -> bool {
+        self.vanished
     }
 
     /// Measures the original while the pipeline starts, so that less is left to do at the end of the
@@ -216,6 +228,10 @@ impl Watching {
                 && meta.mtime_nsec() == i64::from(self.marker.1)
         })
     }
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Returns the size of all regular files below a directory, in bytes; `None` if it has more entries

@@ -44,6 +44,9 @@ pub struct Ended {
     pub code: u8,
     /// Whether the end of the copy was detected.
     pub copied: bool,
+    /// Whether a copy may have been made and removed before it was examined. A pipeline that starts
+    /// no process is not held, and can end at once.
+    pub may_have_copied: bool,
     /// Whether the program was started; a signal may have come before.
     pub started: bool,
     /// The name of the signal that asked for the end.
@@ -115,6 +118,7 @@ pub fn run(
     Ok(Ended {
         code,
         copied: parent.copied,
+        may_have_copied: parent.copied || parent.watching.as_ref().is_some_and(Watching::may_have_missed_it),
         started: true,
         stopped_by: parent.stop.as_ref().map(|stop| signals::name(stop.signal)),
         interrupted_at_terminal: parent.interrupted_at_terminal,
@@ -134,6 +138,7 @@ fn ended_by(signal: Signal) -> Ended {
     Ended {
         code: code_of(signal),
         copied: false,
+        may_have_copied: false,
         started: false,
         stopped_by: Some(signals::name(signal)),
         interrupted_at_terminal: false,

@@ -77,6 +77,28 @@ fn the_copy_is_detected_wherever_python_makes_it() {
 }
 
 #[test]
+fn a_copy_that_is_gone_before_it_is_examined_is_not_taken_for_none() {
+    for (variable, may_have_copied) in [("UNUSED", true), ("NO_COPY", false)] {
+        let mut world = world();
+        marked(&world);
+        world.set("COPY", world.root().join("source")).set(variable, "1");
+        let marker = format!("{SECONDS}.{NANOSECONDS}");
+        let script = program("copies_unseen.py");
+        let words = [
+            "0",
+            "--watch",
+            &marker,
+            "--",
+            standin::python(),
+            script.to_str().unwrap(),
+        ];
+        let run = world.spawn(words).wait(LIMIT).expect_code(0);
+        let said = format!("stay: may have copied: {may_have_copied}\n");
+        assert_eq!(run.stderr, said, "{run}");
+    }
+}
+
+#[test]
 fn the_copy_is_detected_even_if_the_original_was_written_to() {
     let mut world = world();
     marked(&world);

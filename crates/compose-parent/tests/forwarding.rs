@@ -1,7 +1,7 @@
 //! Signals that are forwarded to the pipeline, and the reaping of its orphans.
 
 use crate::common::{LIMIT, is_alive, pipeline, shell, stay, tool, wait_for_file, wait_until, world};
-use compose_testkit::{Signal, standin};
+use compose_testkit::{Context, Signal, standin};
 
 /// Signals that the parent forwards to the pipeline's main process.
 const FORWARDED: [Signal; 15] = [
@@ -133,19 +133,24 @@ fn the_pipeline_is_stopped_and_continued_with_the_parent() {
     assert!(!world.root().join("lock").exists());
 }
 
-#[test]
-fn a_process_group_outside_of_the_namespace_is_accepted() {
-    let mut world = world();
-    let namespace = ["unshare", "--pid", "--fork", "--mount-proc"];
+/// Runs the program in a process namespace of its own. Returns `false` where only root may do so.
+fn in_pid_namespace(world: &mut Context, option: &str) -> bool {
+    let namespace = ["unshare", "--pid", "--fork", option];
     let allowed = std::process::Command::new(namespace[0])
         .args(&namespace[1..])
         .arg("true")
-        .output();
-    if !allowed.is_ok_and(|output| output.status.success()) {
-        // Only root may do this.
+        .output()
+        .is_ok_and(|output| output.status.success());
+    world.wrap(namespace);
+    allowed
+}
+
+#[test]
+fn a_process_group_outside_of_the_namespace_is_accepted() {
+    let mut world = world();
+    if !in_pid_namespace(&mut world, "--mount-proc") {
         return;
     }
-    world.wrap(namespace);
     let run = world
         .run(stay("0", &["/bin/sh", "-c", "echo $PPID"]))
         .expect_code(0);
@@ -155,15 +160,9 @@ fn a_process_group_outside_of_the_namespace_is_accepted() {
 #[test]
 fn with_another_namespaces_proc_only_the_pipeline_is_ended() {
     let mut world = world();
-    let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
-    let allowed = std::process::Command::new(namespace[0])
-        .args(&namespace[1..])
-        .arg("true")
-        .output();
-    if !allowed.is_ok_and(|output| output.status.success()) {
+    if !in_pid_namespace(&mut world, "--kill-child") {
         return;
     }
-    world.wrap(namespace);
     let run = shell(
         &world,
         "100",

@@ -19,21 +19,16 @@ fn pipeline(tools: &[&str]) -> Vec<String> {
     words.iter().chain(tools).map(ToString::to_string).collect()
 }
 
-fn words(words: &[String]) -> Vec<&str> {
-    words.iter().map(String::as_str).collect()
+/// Runs the fake pipeline below the parent at a terminal.
+fn pipeline_at_terminal(world: &mut Context, steps: &str, tools: &[&str]) -> Run {
+    let words = pipeline(tools);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    at_terminal(world, steps, &words)
 }
 
-#[test]
-fn ctrl_c_lets_the_tool_finish_and_the_parent_dies_of_sigint() {
-    let mut world = world();
-    let run = at_terminal(
-        &mut world,
-        r#"[["wait-file", "lock"], ["type", "\u0003"]]"#,
-        &words(&pipeline(&[&tool("lock", 300_000), "echo started > next"])),
-    );
-    // A shell's script continues after a child that exits with 130, but not after one that died of
-    // SIGINT.
-    assert!(run.stdout.ends_with("signal 2\n"), "{run}");
+/// Asserts that the tool got one SIGINT, finished its work, and that the next one was not started.
+#[track_caller]
+fn assert_finished_after_ctrl_c(world: &Context, run: &Run) {
     let read = |name: &str| std::fs::read_to_string(world.root().join(name));
     assert_eq!(read("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
     assert!(
@@ -43,12 +38,26 @@ fn ctrl_c_lets_the_tool_finish_and_the_parent_dies_of_sigint() {
 }
 
 #[test]
+fn ctrl_c_lets_the_tool_finish_and_the_parent_dies_of_sigint() {
+    let mut world = world();
+    let run = pipeline_at_terminal(
+        &mut world,
+        r#"[["wait-file", "lock"], ["type", "\u0003"]]"#,
+        &[&tool("lock", 300_000), "echo started > next"],
+    );
+    // A shell's script continues after a child that exits with 130, but not after one that died of
+    // SIGINT.
+    assert!(run.stdout.ends_with("signal 2\n"), "{run}");
+    assert_finished_after_ctrl_c(&world, &run);
+}
+
+#[test]
 fn ctrl_backslash_ends_the_run_as_well() {
     let mut world = world();
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         r#"[["wait-file", "lock"], ["type", "\u001c"]]"#,
-        &words(&pipeline(&[&tool("lock", 0), "echo started > next"])),
+        &[&tool("lock", 0), "echo started > next"],
     );
     assert!(run.stdout.ends_with("exit 131\n"), "{run}");
     assert!(
@@ -61,10 +70,10 @@ fn ctrl_backslash_ends_the_run_as_well() {
 fn a_prompt_gets_the_terminal() {
     let mut world = world();
     let ask = "printf 'name? ' >/dev/tty; read x </dev/tty; echo \"hello $x\"";
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         r#"[["wait", "name? "], ["type", "you\r"], ["wait", "hello you"]]"#,
-        &words(&pipeline(&[ask, "echo next"])),
+        &[ask, "echo next"],
     );
     assert!(run.stdout.contains("FINISHED"), "{run}");
     assert!(run.stdout.ends_with("exit 0\n"), "{run}");
@@ -73,12 +82,10 @@ fn a_prompt_gets_the_terminal() {
 #[test]
 fn a_program_that_configures_the_terminal_gets_it() {
     let mut world = world();
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         "[]",
-        &words(&pipeline(&[
-            "stty -echo </dev/tty && stty echo </dev/tty && echo set",
-        ])),
+        &["stty -echo </dev/tty && stty echo </dev/tty && echo set"],
     );
     assert!(
         run.stdout.contains("\nset\n") && run.stdout.ends_with("exit 0\n"),
@@ -93,28 +100,23 @@ fn ctrl_c_after_a_prompt_still_leaves_the_tools_their_grace() {
     // Python waits for it.
     world.set("HOLD", "1");
     let quiet = format!("read x </dev/tty; exec {} >/dev/null 2>&1", tool("lock", 0));
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         r#"[["wait", "START"], ["type", "x\r"], ["wait-file", "lock"], ["type", "\u0003"]]"#,
-        &words(&pipeline(&[&quiet, "echo started > next"])),
+        &[&quiet, "echo started > next"],
     );
     assert!(run.stdout.contains("Waiting"), "{run}");
-    let read = |name: &str| std::fs::read_to_string(world.root().join(name));
-    assert_eq!(read("lock.interrupts").unwrap(), "SIGINT\n", "{run}");
-    assert!(
-        read("lock.state").is_ok() && read("lock").is_err() && read("next").is_err(),
-        "{run}"
-    );
+    assert_finished_after_ctrl_c(&world, &run);
 }
 
 #[test]
 fn the_size_of_the_terminal_reaches_the_tools() {
     let mut world = world();
     let watch = "trap 'stty size </dev/tty; exit 0' WINCH; echo > ready; while :; do sleep 0.02; done";
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         r#"[["wait-file", "ready"], ["size", 51], ["wait", "51 80"]]"#,
-        &words(&pipeline(&[watch])),
+        &[watch],
     );
     assert!(run.stdout.ends_with("exit 0\n"), "{run}");
 }
@@ -123,10 +125,10 @@ fn the_size_of_the_terminal_reaches_the_tools() {
 fn ctrl_z_does_nothing_without_job_control() {
     let mut world = world();
     // The parent is the session's leader, as in a container.
-    let run = at_terminal(
+    let run = pipeline_at_terminal(
         &mut world,
         r#"[["wait-file", "one"], ["type", "\u001a"], ["type", "go\r"], ["wait", "END 0"]]"#,
-        &words(&pipeline(&["echo > one; read x </dev/tty; echo \"got $x\""])),
+        &["echo > one; read x </dev/tty; echo \"got $x\""],
     );
     assert!(
         run.stdout.contains("got go") && run.stdout.ends_with("exit 0\n"),

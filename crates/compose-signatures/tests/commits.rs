@@ -147,10 +147,10 @@ fn a_key_must_have_been_valid_when_it_signed() {
             "git disagrees on {options}"
         );
     }
-    let told = expired(SIGNED_AT - 1).unwrap().to_string();
+    let message = expired(SIGNED_AT - 1).unwrap().to_string();
     assert!(
-        told.contains("2024-06-01T12:00:00Z") && told.contains("2024-06-01T11:59:59Z"),
-        "{told}"
+        message.contains("2024-06-01T12:00:00Z") && message.contains("2024-06-01T11:59:59Z"),
+        "{message}"
     );
 }
 
@@ -224,10 +224,10 @@ fn only_signatures_made_for_git_count() {
         namespace: "file".into(),
     };
     assert_eq!(verify_commit(&signed("file", &[]), &key.keys()), Err(refused));
-    let told = verify_commit(&signed("fi\x1b[31m\nle", &[]), &key.keys())
+    let message = verify_commit(&signed("fi\x1b[31m\nle", &[]), &key.keys())
         .unwrap_err()
         .to_string();
-    assert!(told.contains("fi\\u{1b}[31m\\nle"), "{told}");
+    assert!(message.contains("fi\\u{1b}[31m\\nle"), "{message}");
 }
 
 #[test]

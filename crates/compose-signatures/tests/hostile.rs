@@ -42,8 +42,8 @@ fn signatures_of_other_kinds_are_refused_by_name() {
             "longer than any",
         ),
     ] {
-        let told = why(&with_signature(&payload, &signature), &key.keys());
-        assert!(told.contains(expected), "{signature}: {told}");
+        let message = why(&with_signature(&payload, &signature), &key.keys());
+        assert!(message.contains(expected), "{signature}: {message}");
     }
     #[cfg(not(feature = "openpgp"))]
     assert!(
@@ -121,11 +121,11 @@ fn a_certificates_signature_is_refused() {
     done(certify.arg(key.path.with_extension("pub")), b"", "openssh-client");
     let payload = repo.unsigned_commit();
     let signature = repo.ssh_sign(&repo.path().join("key-cert.pub"), "git", &[], &payload);
-    let told = why(
+    let message = why(
         &with_signature(&payload, &signature),
         &keys(&format!("{}{}", authority.trusted(), key.trusted())),
     );
-    assert!(told.contains("none of a plain ssh key"), "{told}");
+    assert!(message.contains("none of a plain ssh key"), "{message}");
 }
 
 /// There is no token here: its signatures are put together from their parts, and shown to `ssh-keygen` first.

@@ -9,7 +9,7 @@ use ssh_key::{
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
 /// `line:column message (hint)` of every error.
-fn told(errors: Vec<Diagnostic>) -> Vec<String> {
+fn rendered_errors(errors: Vec<Diagnostic>) -> Vec<String> {
     let tell = |error: Diagnostic| {
         let (line, column) = error.place.as_ref().map_or((0, 0), |place| {
             assert_eq!(&*place.file, "allowed_signers");
@@ -26,7 +26,7 @@ fn told(errors: Vec<Diagnostic>) -> Vec<String> {
 }
 
 fn errors(text: &str) -> Vec<String> {
-    told(
+    rendered_errors(
         Keys::parse("allowed_signers", text.as_bytes())
             .err()
             .unwrap_or_else(|| panic!("{text:?} is taken")),
@@ -53,7 +53,7 @@ fn the_forms_that_openssh_reads_are_read() {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_place() {
+fn every_mistake_is_reported_with_its_place() {
     let text = format!(
         "# keys\n{KEY}\nada {KEY}\nada\nada ssh-ed25519\nada ssh-ed25519 AAAA\nada namespace=\"git\" {KEY}\n\
          ada cert-authority {KEY}\nada namespaces=git {KEY}\nada valid-before=\"tomorrow\" {KEY}\n\
@@ -83,7 +83,7 @@ fn every_mistake_is_told_with_its_place() {
 }
 
 #[test]
-fn files_that_are_no_list_of_keys_are_told_apart() {
+fn files_that_are_not_lists_of_keys_are_distinguished() {
     for (text, expected) in [
         ("", "1:1 the file trusts no key"),
         ("# nobody\n", "1:1 the file trusts no key"),
@@ -104,7 +104,7 @@ fn files_that_are_no_list_of_keys_are_told_apart() {
         assert_eq!(errors(text), [expected], "{text:?}");
     }
     assert_eq!(
-        told(Keys::parse("keyring.gpg", b"\x98\x33\x04\xff").unwrap_err()),
+        rendered_errors(Keys::parse("keyring.gpg", b"\x98\x33\x04\xff").unwrap_err()),
         ["0:0 keyring.gpg is no text"]
     );
     #[cfg(not(feature = "openpgp"))]
@@ -152,7 +152,7 @@ fn a_list_of_revoked_keys_is_read_whole_or_not_at_all() {
         format!("{KEY}\nada {KEY}\n{}\n", &KEY[..40]).as_bytes(),
     );
     assert_eq!(
-        told(refused.unwrap_err()),
+        rendered_errors(refused.unwrap_err()),
         [
             "2:5 the key cannot be read: Base64 encoding error: invalid Base64 encoding",
             "3:13 the key cannot be read: Base64 encoding error: invalid Base64 length"
@@ -160,7 +160,7 @@ fn a_list_of_revoked_keys_is_read_whole_or_not_at_all() {
     );
     let refused = keys.revoke("revoked.krl", b"SSHKRL\n\0\0\0\0\x01").unwrap_err();
     assert_eq!(
-        told(refused),
+        rendered_errors(refused),
         ["0:0 revoked.krl is a binary revocation list, which is not read"]
     );
 }

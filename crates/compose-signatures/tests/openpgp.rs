@@ -373,8 +373,8 @@ fn signatures_that_prove_too_little_are_refused() {
         (&format!("--local-user {other}"), "several in one"),
     ] {
         let raw = pgp.commit(&key, options);
-        let told = verify_commit(&raw, &pgp.keys(&key)).unwrap_err().to_string();
-        assert!(told.contains(expected), "{options}: {told}");
+        let message = verify_commit(&raw, &pgp.keys(&key)).unwrap_err().to_string();
+        assert!(message.contains(expected), "{options}: {message}");
     }
     for options in [
         "--digest-algo SHA256",
@@ -391,7 +391,7 @@ fn signatures_that_prove_too_little_are_refused() {
 }
 
 #[test]
-fn keys_that_cannot_sign_or_be_read_are_told_with_their_place() {
+fn keys_that_cannot_sign_or_be_read_are_reported_with_their_place() {
     let pgp = Pgp::new();
     let weak = pgp.key("Weak", "rsa1024");
     let dsa = pgp.key("Old", "dsa2048");

@@ -124,7 +124,7 @@ fn list(source: &Fetched, spec: &SourceSpec, id: SourceId) -> Result<(TreeId, Ve
                 files,
                 left_out: source.snapshot.left_out(root).to_vec(),
             }),
-            Err(error) => problems.push(wording::unfit(error, part, &root.dir)),
+            Err(error) => problems.extend(wording::unfit(error, part, &root.dir)),
         }
     }
     if problems.is_empty() {

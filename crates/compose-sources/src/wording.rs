@@ -129,9 +129,15 @@ pub(crate) fn moved_tag(spec: &SourceSpec, resolved: &Resolved, before: &RefEntr
     .hint("ask the catalog's owner why; with a lock (`bitops-compose lock`) deployments keep to the commits")
 }
 
-/// A directory that cannot be composed, with the `exclude` that leaves out the bad path. Globs start at the directory;
-/// shared directories have none.
-pub(crate) fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
+/// A directory that cannot be composed: one problem for each bad path.
+pub(crate) fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> Vec<Diagnostic> {
+    let each = error.into_each().into_iter();
+    each.map(|error| unfit_entry(error, part, dir)).collect()
+}
+
+/// An entry that cannot be composed, with the `exclude` that leaves it out. Globs start at the directory; shared
+/// directories have none.
+fn unfit_entry(error: compose_git::Error, part: &Part, dir: &TreePath) -> Diagnostic {
     let remedy = match (&error, part) {
         (compose_git::Error::Tree { path, .. }, Part::Environment | Part::DefaultFolder(_)) => path
             .strip_prefix(dir.as_str())
@@ -144,11 +150,14 @@ pub(crate) fn unfit(error: compose_git::Error, part: &Part, dir: &TreePath) -> D
             }),
         _ => None,
     };
+    let further = match error {
+        compose_git::Error::Tree { further, .. } if further > 0 => Some(format!(
+            "correct or exclude {further} further entries of {dir} as well"
+        )),
+        _ => None,
+    };
     let problem = Diagnostic::from(error);
-    match remedy {
-        Some(remedy) => problem.hint(remedy),
-        None => problem,
-    }
+    remedy.into_iter().chain(further).fold(problem, Diagnostic::hint)
 }
 
 /// An entry names a directory that does not exist. Ignoring it would deploy other files than the user expects.

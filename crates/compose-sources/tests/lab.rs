@@ -87,12 +87,12 @@ impl Lab {
         failure
             .diagnostics()
             .iter()
-            .map(|problem| self.told(problem))
+            .map(|problem| self.code_and_message(problem))
             .collect()
     }
 
     /// The code and the message, with the server's address by name.
-    pub(crate) fn told(&self, problem: &Diagnostic) -> (ExitCode, String) {
+    pub(crate) fn code_and_message(&self, problem: &Diagnostic) -> (ExitCode, String) {
         (
             problem.code,
             problem.message.replace(&self.server.address(), "http://server"),

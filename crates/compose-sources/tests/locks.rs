@@ -61,17 +61,17 @@ async fn where_a_lock_is_required_it_must_answer_every_request() {
     let (lab, _, _) = locked().await;
     let file = lab.lock_file();
     let refused = lab.refused(&[TWO], &Pins::read(&file, true).unwrap()).await;
-    let told = "`eks` of http://server/c is asked for as `2.0.0` and locked at `1.0.0`, and BITOPS_COMPOSE_LOCKED is set";
-    assert_eq!(refused, [(ExitCode::Config, told.to_owned())]);
+    let message = "`eks` of http://server/c is asked for as `2.0.0` and locked at `1.0.0`, and BITOPS_COMPOSE_LOCKED is set";
+    assert_eq!(refused, [(ExitCode::Config, message.to_owned())]);
     assert_eq!(lab.requests("c"), 0);
     let failure = check_lock(&file, true, &lab.specs(&[TWO])).unwrap_err();
-    assert_eq!(lab.told(&failure.diagnostics()[0]), refused[0]);
+    assert_eq!(lab.code_and_message(&failure.diagnostics()[0]), refused[0]);
     assert!(check_lock(&file, true, &lab.specs(&[ONE])).unwrap().is_empty());
 
     std::fs::remove_file(file.path()).unwrap();
     let failure = Pins::read(&file, true).unwrap_err();
     assert_eq!(
-        lab.told(&failure.diagnostics()[0]),
+        lab.code_and_message(&failure.diagnostics()[0]),
         (
             ExitCode::Config,
             "there is no dev/bitops.lock.yaml, and BITOPS_COMPOSE_LOCKED asks for one".to_owned()
@@ -88,7 +88,7 @@ async fn a_moved_tag_is_refused_unless_it_is_accepted() {
     let new = gathered.lock();
     assert_ne!(new, old);
     let failure = refuse_moved(&old, &new, false).unwrap_err();
-    let (code, message) = lab.told(&failure.diagnostics()[0]);
+    let (code, message) = lab.code_and_message(&failure.diagnostics()[0]);
     assert_eq!(code, ExitCode::Config);
     assert!(
         message.starts_with("the tag `1.0.0` of http://server/c was moved"),
@@ -128,8 +128,8 @@ async fn the_refs_of_a_lock_are_looked_at_once() {
         repo.commit("2.0.0")
     );
     assert_eq!(lab.server.stats("c").ls_refs, 1);
-    let told: Vec<_> = looked.problems.iter().map(|problem| problem.code).collect();
-    assert_eq!(told, [ExitCode::Unreachable]);
+    let codes: Vec<_> = looked.problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, [ExitCode::Unreachable]);
 }
 
 #[test]

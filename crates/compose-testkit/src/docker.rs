@@ -104,6 +104,11 @@ impl Engine {
         Spawned::start(command, Redactor::new(None)).wait(LIMIT)
     }
 
+    /// Calls the engine and ignores whether it succeeds.
+    fn try_call<'a>(&self, args: impl IntoIterator<Item = &'a str>) {
+        let _ = self.command().args(args).output();
+    }
+
     /// Calls the engine like [`Engine::call`], and returns its standard output without the final
     /// newline.
     ///
@@ -347,12 +352,9 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         // This fails if the container is already gone, as after `run --rm`.
-        let _ = self
-            .engine
-            .command()
-            .args(self.engine.remove_at_once())
-            .arg(&self.name)
-            .output();
+        let remove = self.engine.remove_at_once();
+        self.engine
+            .try_call(remove.iter().copied().chain([self.name.as_str()]));
     }
 }
 
@@ -374,11 +376,7 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         // This fails if a container that outlives the value still uses the image.
-        let _ = self
-            .engine
-            .command()
-            .args(["image", "rm", "--force", &self.name])
-            .output();
+        self.engine.try_call(["image", "rm", "--force", &self.name]);
     }
 }
 
@@ -399,11 +397,7 @@ impl Volume {
 impl Drop for Volume {
     fn drop(&mut self) {
         // This fails if a container that outlives the value still uses the volume.
-        let _ = self
-            .engine
-            .command()
-            .args(["volume", "rm", "--force", &self.name])
-            .output();
+        self.engine.try_call(["volume", "rm", "--force", &self.name]);
     }
 }
 

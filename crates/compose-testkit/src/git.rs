@@ -66,6 +66,21 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    String::from_utf8_lossy(&output_bytes(directory, args, input))
+        .trim_end_matches('\n')
+        .to_owned()
+}
+
+/// Runs git like [`run_with_input`] and returns its standard output as it is.
+///
+/// # Panics
+///
+/// If git fails; the message contains its arguments and error output.
+pub fn output_bytes<I, S>(directory: &Path, args: I, input: &[u8]) -> Vec<u8>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
     let mut command = command(directory);
     command
         .args(args)
@@ -89,7 +104,5 @@ where
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stdout)
-        .trim_end_matches('\n')
-        .to_owned()
+    output.stdout
 }

@@ -18,6 +18,7 @@
 //! | [`fuzz`] | randomly damaged inputs |
 //! | [`figures`] | figures that tests measure, for the documentation |
 //! | [`fingerprint`] | detecting changes of the user's operations repo |
+//! | [`oracle`], [`real_files`] | programs that answer the same question; YAML files of real repos |
 //! | [`standin`] | a stand-in for BitOps, and what it received |
 //! | [`catalog`], [`repo`] | [`Catalog`]: real git repos with fixed ids; [`Repo`]: raw and hostile objects |
 //! | [`example`] | the catalogs and configs of the documentation's examples |
@@ -38,7 +39,9 @@ pub mod figures;
 pub mod fingerprint;
 pub mod fuzz;
 pub mod git;
+pub mod oracle;
 pub mod process;
+pub mod real_files;
 mod redact;
 pub mod repo;
 pub mod run;

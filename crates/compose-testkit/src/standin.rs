@@ -29,7 +29,6 @@ pub fn command() -> String {
 /// # Panics
 ///
 /// If there is none.
-/// Where there is none.
 pub fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {

@@ -7,22 +7,12 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use compose_testkit::server::{ANY, BodyOffset, ClosedPort, Fault, RequestKind, Rule};
-use compose_testkit::{Catalog, GitServer, Repo, git};
+use compose_testkit::{Catalog, GitServer, git};
 
-struct World {
-    root: tempfile::TempDir,
-    repo: Repo,
-    server: GitServer,
-}
+use crate::world::World;
 
 fn world() -> World {
-    let root = tempfile::tempdir().unwrap();
-    let repo = Catalog::new("kubernetes")
-        .padding(4, 3)
-        .tag("1.0.0")
-        .build(root.path());
-    let server = GitServer::start(root.path());
-    World { root, repo, server }
+    World::start(Catalog::new("kubernetes").padding(4, 3).tag("1.0.0"))
 }
 
 fn git_in(directory: &Path, args: &[&str]) -> Output {
@@ -35,7 +25,7 @@ fn stderr(output: &Output) -> String {
 
 impl World {
     /// Clones into a new directory; the clone may fail.
-    fn clone(&self) -> Output {
+    fn try_clone(&self) -> Output {
         let target = tempfile::tempdir_in(self.root.path()).unwrap();
         let url = self.server.url("kubernetes");
         git_in(target.path(), &["clone", "--quiet", "--bare", &url, "clone"])
@@ -97,9 +87,9 @@ fn a_reset_comes_at_its_byte() {
     let (answer, ended) = world.handshake();
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(body(&answer), "001e# serv");
-    assert!(!world.clone().status.success());
+    assert!(!world.try_clone().status.success());
     world.server.heal("kubernetes");
-    assert!(world.clone().status.success());
+    assert!(world.try_clone().status.success());
 }
 
 #[test]
@@ -129,7 +119,7 @@ fn a_truncated_pack_makes_a_clone_fail() {
     world
         .server
         .inject("kubernetes", Fault::TruncateAt(BodyOffset::Pack(1_000)));
-    let output = world.clone();
+    let output = world.try_clone();
     assert!(
         stderr(&output).contains("early EOF") || stderr(&output).contains("unexpected disconnect"),
         "{output:?}"
@@ -144,7 +134,7 @@ fn a_flipped_bit_breaks_the_pack() {
     world
         .server
         .inject("kubernetes", Fault::FlipBit(BodyOffset::Pack(1_000)));
-    let output = world.clone();
+    let output = world.try_clone();
     let said = stderr(&output);
     assert!(
         !output.status.success() && (said.contains("inflate") || said.contains("pack")),
@@ -174,7 +164,7 @@ fn bytes_are_overwritten() {
         "kubernetes",
         Fault::Overwrite(BodyOffset::Pack(8), vec![0, 0, 0, 1]),
     );
-    let output = world.clone();
+    let output = world.try_clone();
     assert!(!output.status.success(), "{output:?}");
 }
 
@@ -263,7 +253,7 @@ fn a_status_is_sent_a_limited_number_of_times() {
                 retry_after: None,
             },
         );
-        let output = world.clone();
+        let output = world.try_clone();
         assert!(stderr(&output).contains(said), "{code}: {output:?}");
     }
 }
@@ -279,7 +269,7 @@ fn only_the_second_fetch_gets_the_fault() {
     .after(1)
     .times(1);
     world.server.inject("kubernetes", rule);
-    let worked: Vec<bool> = (0..3).map(|_| world.clone().status.success()).collect();
+    let worked: Vec<bool> = (0..3).map(|_| world.try_clone().status.success()).collect();
     assert_eq!(worked, [true, false, true]);
 }
 
@@ -303,7 +293,7 @@ fn login_pages_errors_and_other_answers_reach_the_client() {
         .server
         .inject("kubernetes", Rule::from(error).on(RequestKind::Fetch).times(1));
     for _ in 0..2 {
-        let output = world.clone();
+        let output = world.try_clone();
         assert!(stderr(&output).contains("remote error: the repo"), "{output:?}");
     }
 
@@ -331,7 +321,7 @@ fn side_band_errors_reach_the_client_in_every_protocol_version() {
     );
     for protocol in [Protocol::AsAsked, Protocol::V0] {
         world.server.set_protocol("kubernetes", protocol);
-        let output = world.clone();
+        let output = world.try_clone();
         assert!(
             stderr(&output).contains("remote: out of "),
             "{protocol:?}: {output:?}"
@@ -348,7 +338,7 @@ fn redirects_lead_to_their_target() {
         to: to.to_owned(),
     };
     world.server.inject("kubernetes", redirect(&elsewhere.address()));
-    assert!(world.clone().status.success());
+    assert!(world.try_clone().status.success());
     assert_eq!(elsewhere.stats("kubernetes").fetches, 1);
     assert_eq!(world.server.stats("kubernetes").fetches, 0);
 
@@ -356,7 +346,7 @@ fn redirects_lead_to_their_target() {
     world
         .server
         .inject("kubernetes", redirect(&world.server.address()));
-    let output = world.clone();
+    let output = world.try_clone();
     assert!(stderr(&output).contains("redirects"), "{output:?}");
     world.server.heal("kubernetes");
     world.server.inject("kubernetes", redirect("file://"));
@@ -403,22 +393,11 @@ fn an_endless_advertisement_does_not_end() {
 fn the_client_gets_an_injected_pack() {
     let world = world();
     let blob = world.repo.write_blob("not asked for");
-    let pack = {
-        use std::process::Stdio;
-        let mut child = git::command(world.repo.path())
-            .args(["pack-objects", "--stdout", "--quiet"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(format!("{blob}\n").as_bytes())
-            .unwrap();
-        child.wait_with_output().unwrap().stdout
-    };
+    let pack = git::output_bytes(
+        world.repo.path(),
+        ["pack-objects", "--stdout", "--quiet"],
+        format!("{blob}\n").as_bytes(),
+    );
     assert!(pack.starts_with(b"PACK"));
     world.server.inject("kubernetes", Fault::Pack(pack));
     let target = tempfile::tempdir_in(world.root.path()).unwrap();

@@ -8,3 +8,4 @@ mod faults;
 mod server;
 mod standin;
 mod tls_proxy;
+mod world;

@@ -4,29 +4,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use compose_testkit::server::{ANY, Protocol, RequestKind};
-use compose_testkit::{Catalog, GitServer, Repo, git};
+use compose_testkit::{Catalog, GitServer, git};
 
-struct World {
-    root: tempfile::TempDir,
-    repo: Repo,
-    server: GitServer,
-}
+use crate::world::World;
 
 fn world() -> World {
-    let root = tempfile::tempdir().unwrap();
     let mut catalog = Catalog::new("kubernetes");
     catalog
         .padding(8, 3)
         .tag("1.0.0")
         .file("eks/main.tf", "two")
         .tag("1.1.0");
-    let repo = catalog.build(root.path());
-    let server = GitServer::start(root.path());
-    World { root, repo, server }
+    World::start(&mut catalog)
 }
 
 impl World {
-    fn clone(&self, name: &str, args: &[&str]) -> std::path::PathBuf {
+    fn clone_to(&self, name: &str, args: &[&str]) -> std::path::PathBuf {
         let target = self.root.path().join(name);
         let url = self.server.url("kubernetes");
         git::run(
@@ -47,7 +40,7 @@ fn head(directory: &Path) -> String {
 #[test]
 fn a_clone_is_complete_and_counted() {
     let world = world();
-    let clone = world.clone("whole", &[]);
+    let clone = world.clone_to("whole", &[]);
     assert_eq!(head(&clone), world.repo.commit("main"));
     assert_eq!(std::fs::read_to_string(clone.join("eks/main.tf")).unwrap(), "two");
 
@@ -84,7 +77,7 @@ fn a_clone_is_complete_and_counted() {
 #[test]
 fn a_shallow_clone_of_a_tag_has_one_commit() {
     let world = world();
-    let clone = world.clone("shallow", &["--depth", "1", "-b", "1.0.0"]);
+    let clone = world.clone_to("shallow", &["--depth", "1", "-b", "1.0.0"]);
     assert_eq!(head(&clone), world.repo.commit("1.0.0"));
     assert_eq!(git::run(&clone, ["rev-list", "--count", "HEAD"]), "1");
 }
@@ -92,7 +85,7 @@ fn a_shallow_clone_of_a_tag_has_one_commit() {
 #[test]
 fn a_filtered_clone_has_no_blobs() {
     let world = world();
-    let clone = world.clone("blobless", &["--filter=blob:none", "--no-checkout"]);
+    let clone = world.clone_to("blobless", &["--filter=blob:none", "--no-checkout"]);
     let missing = git::run(&clone, ["rev-list", "--objects", "--missing=print", "HEAD"]);
     assert_eq!(
         missing.lines().filter(|line| line.starts_with('?')).count(),
@@ -112,7 +105,7 @@ fn a_filtered_clone_has_no_blobs() {
 fn a_capability_can_be_hidden() {
     let world = world();
     world.server.hide_capability("kubernetes", "filter");
-    let clone = world.clone("unfiltered", &["--filter=blob:none", "--no-checkout"]);
+    let clone = world.clone_to("unfiltered", &["--filter=blob:none", "--no-checkout"]);
     let missing = git::run(&clone, ["rev-list", "--objects", "--missing=print", "HEAD"]);
     assert_eq!(
         missing.lines().filter(|line| line.starts_with('?')).count(),
@@ -127,7 +120,7 @@ fn old_protocol_versions_can_be_forced() {
     for (protocol, name) in [(Protocol::V0, "v0"), (Protocol::V1, "v1")] {
         world.server.clear_requests();
         world.server.set_protocol("kubernetes", protocol);
-        let clone = world.clone(name, &["--depth", "1"]);
+        let clone = world.clone_to(name, &["--depth", "1"]);
         assert_eq!(head(&clone), world.repo.commit("main"));
         let stats = world.server.stats("kubernetes");
         assert_eq!((stats.info_refs, stats.ls_refs), (1, 0), "{name}: {stats:?}");
@@ -235,7 +228,7 @@ fn latency_is_added_per_round_trip() {
     let latency = Duration::from_millis(150);
     world.server.set_latency(latency);
     let start = Instant::now();
-    world.clone("slow", &["--depth", "1"]);
+    world.clone_to("slow", &["--depth", "1"]);
     // The round trips are the connection, the handshake, the refs and the pack.
     assert!(start.elapsed() >= latency * 4, "{:?}", start.elapsed());
 }
@@ -249,7 +242,7 @@ fn connections_are_served_at_the_same_time() {
         .collect();
     world.server.set_latency(Duration::ZERO);
     // None of the eight connections has been answered, and the server serves a ninth.
-    world.clone("ninth", &[]);
+    world.clone_to("ninth", &[]);
     // Dropping the server does not wait for the eight.
     drop(world);
     drop(clients);

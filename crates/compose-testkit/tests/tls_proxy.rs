@@ -48,10 +48,10 @@ fn a_private_authority_is_trusted_only_if_it_is_configured() {
     let server = GitServer::start_tls(world.root.path(), &world.authority.identity());
     let untold = world.ls_remote(&server, &[]);
     assert!(stderr(&untold).contains("certificate"), "{untold:?}");
-    let told = world.ls_remote(&server, &trust);
+    let output = world.ls_remote(&server, &trust);
     assert!(
-        String::from_utf8_lossy(&told.stdout).ends_with("\trefs/tags/1.0.0\n"),
-        "{told:?}"
+        String::from_utf8_lossy(&output.stdout).ends_with("\trefs/tags/1.0.0\n"),
+        "{output:?}"
     );
     assert_eq!(server.stats("kubernetes").ls_refs, 1);
     assert!(server.url("x").starts_with("https://localhost:"));

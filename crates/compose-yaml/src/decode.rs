@@ -54,13 +54,10 @@ pub fn decode_utf8(bytes: &[u8]) -> Result<Utf8<'_>, Error> {
 /// an edit preserves it.
 pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     check_size(bytes)?;
-    let unit: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => return utf8(bytes, Problem::Encoding).map(Cow::Borrowed),
+    let Some((units, rest)) = utf16(bytes) else {
+        return utf8(bytes, Problem::Encoding).map(Cow::Borrowed);
     };
-    let (pairs, rest) = bytes[2..].as_chunks::<2>();
-    let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
+    let text: Result<String, _> = char::decode_utf16(units).collect();
     match text {
         Ok(text) if rest.is_empty() => Ok(Cow::Owned(text)),
         _ => Err(Error {
@@ -68,6 +65,32 @@ pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
             at: 0,
         }),
     }
+}
+
+/// Decodes a YAML file of any size for a look at its words. What is not text becomes U+FFFD.
+pub fn decode_lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match utf16(bytes) {
+        Some((units, _)) => char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+        None => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// Returns whether a YAML file is in UTF-16, by its byte-order mark.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+}
+
+/// Returns the units of a file in UTF-16 without its byte-order mark, and a last half of one.
+fn utf16(bytes: &[u8]) -> Option<(impl Iterator<Item = u16>, &[u8])> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    Some((pairs.iter().map(move |pair| unit(*pair)), rest))
 }
 
 /// Returns the text without its byte-order mark, if it has one.

@@ -44,7 +44,7 @@ mod scalar;
 mod scanner;
 mod tree;
 
-pub use decode::{Decoded, Utf8, decode, decode_utf8, read_text, without_bom};
+pub use decode::{Decoded, Utf8, decode, decode_lossy, decode_utf8, is_utf16, read_text, without_bom};
 pub use edit::{Cut, EditError, Editor, NewValue, Step, original_line};
 pub use error::{BlockPart, Error, Expected, Header, Problem, Property, Syntax, TokenName};
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};

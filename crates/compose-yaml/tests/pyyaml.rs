@@ -2,9 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +11,7 @@ use std::{
 
 use compose_testkit::{
     fuzz::{PIECES, Random, rounds},
-    standin,
+    oracle, real_files,
 };
 use compose_yaml::{Kind, Node, Scalar, Style, Tree, YAML_TAG};
 use serde_json::{Value, json};
@@ -85,20 +83,9 @@ fn nested(depth: usize) -> String {
 
 /// The answers of PyYAML.
 fn ask(texts: &[String]) -> Vec<Value> {
-    let mut child = Command::new(standin::python())
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pyyaml.py"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It reads all of its input before it writes.
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(json!(texts).to_string().as_bytes()).unwrap();
-    drop(input);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    serde_json::from_slice(&output.stdout).unwrap()
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pyyaml.py");
+    let answers = oracle::ask(oracle::python(script), &json!(texts));
+    answers.as_array().unwrap().clone()
 }
 
 /// The same of this reader.
@@ -185,33 +172,9 @@ fn read_for(text: &str, answer: &Value) -> Value {
 /// All YAML of this repository, but for what is built.
 fn corpus() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let files = yaml_files(
-        ["crates", "docs", "docker", "tests"]
-            .map(|dir| root.join(dir))
-            .to_vec(),
-    );
+    let files = real_files::below(["crates", "docs", "docker", "tests"].map(|dir| root.join(dir)));
     let found: Vec<String> = files.iter().flat_map(fs::read_to_string).collect();
     assert!(found.len() > 20, "{}", found.len());
-    found
-}
-
-/// The YAML files below directories.
-fn yaml_files(mut open: Vec<PathBuf>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_symlink() {
-                continue;
-            }
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
     found
 }
 
@@ -220,30 +183,19 @@ fn yaml_files(mut open: Vec<PathBuf>) -> Vec<PathBuf> {
 #[ignore = "needs a directory with many YAML files, which BITOPS_COMPOSE_TEST_YAML names: see docs/testing.md"]
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
 fn real_files_are_read_as_pyyaml_reads_them() {
-    let root =
-        std::env::var_os("BITOPS_COMPOSE_TEST_YAML").expect("BITOPS_COMPOSE_TEST_YAML names a directory");
-    let files = yaml_files(vec![root.into()]);
-    let next = AtomicUsize::new(0);
     let (read, refused, different) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let compare = || {
-        while let Some(batch) = files.chunks(50).nth(next.fetch_add(1, Ordering::Relaxed)) {
-            let files: Vec<(&PathBuf, String)> = batch
-                .iter()
-                .filter_map(|path| Some((path, fs::read_to_string(path).ok()?)))
-                .collect();
-            let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
-            for ((path, text), answer) in files.iter().zip(ask(&texts)) {
-                let counter = if answer.is_null() { &refused } else { &read };
-                counter.fetch_add(1, Ordering::Relaxed);
-                if read_for(text, &answer) != answer {
-                    different.lock().unwrap().push((*path).clone());
-                }
+    real_files::in_batches(&real_files::all(), 50, |batch| {
+        let files: Vec<(&PathBuf, String)> = batch
+            .iter()
+            .filter_map(|path| Some((path, fs::read_to_string(path).ok()?)))
+            .collect();
+        let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
+        for ((path, text), answer) in files.iter().zip(ask(&texts)) {
+            let counter = if answer.is_null() { &refused } else { &read };
+            counter.fetch_add(1, Ordering::Relaxed);
+            if read_for(text, &answer) != answer {
+                different.lock().unwrap().push((*path).clone());
             }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(compare);
         }
     });
     let (read, different) = (read.into_inner(), different.into_inner().unwrap());

@@ -1,5 +1,7 @@
 //! What is wrong with a tree of a source.
 
+use super::Error;
+
 /// What is wrong with an entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeProblem {
@@ -36,4 +38,54 @@ pub enum TreeProblem {
     /// A mode that git does not write, or an object of another type than the mode says.
     #[error("{0}")]
     Kind(String),
+}
+
+impl TreeProblem {
+    /// Returns whether this is about the target of a symlink.
+    pub(crate) fn is_of_link(&self) -> bool {
+        matches!(
+            self,
+            Self::AbsoluteLink(_) | Self::EscapingLink(_) | Self::DanglingLink(_) | Self::LoopingLink(_)
+        )
+    }
+}
+
+/// An entry of a tree that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// The path in the repo, escaped.
+    pub path: String,
+    /// What is wrong.
+    pub why: TreeProblem,
+}
+
+impl Error {
+    /// Returns one error for each refused entry of a tree; any other error is returned as it is. The
+    /// last one knows the number of further entries.
+    pub fn into_each(self) -> Vec<Self> {
+        let Error::Tree {
+            repo,
+            reference,
+            path,
+            why,
+            others,
+            further,
+        } = self
+        else {
+            return vec![self];
+        };
+        let last = others.len();
+        std::iter::once(RefusedEntry { path, why })
+            .chain(others)
+            .enumerate()
+            .map(|(index, RefusedEntry { path, why })| Error::Tree {
+                repo: repo.clone(),
+                reference: reference.clone(),
+                path,
+                why,
+                others: Vec::new(),
+                further: if index == last { further } else { 0 },
+            })
+            .collect()
+    }
 }

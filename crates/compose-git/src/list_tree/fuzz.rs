@@ -11,7 +11,7 @@ use compose_testkit::fuzz::{Random, rounds};
 use gix::objs::Kind;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{ListError, Listing, Root, TreeLister};
+use super::{ListError, Listing, Root, TreeLister, TreeProblem};
 use crate::{
     ids::from_gix,
     object_cache::{ObjectCache, ObjectCapacity},
@@ -207,11 +207,13 @@ fn listings_of_invalid_trees_are_valid_on_every_disk() {
                 }
                 Err(ListError::Tree(place, problem)) => {
                     refused += 1;
-                    let message = format!("{place}: {problem}");
-                    assert!(
-                        !message.chars().any(compose_model::text::is_unprintable),
-                        "{message:?}"
-                    );
+                    assert_printable(&place, &problem);
+                }
+                Err(ListError::Refused(all)) => {
+                    refused += 1;
+                    for entry in std::iter::once(&all.first).chain(&all.others) {
+                        assert_printable(&entry.path, &entry.why);
+                    }
                 }
                 Err(ListError::Budget(_)) => {}
                 Err(ListError::Damaged(id, why)) => panic!("{id}: {why}"),
@@ -219,4 +221,12 @@ fn listings_of_invalid_trees_are_valid_on_every_disk() {
         }
     }
     assert!(listed > 50 && refused > 50, "{listed} listed, {refused} refused");
+}
+
+fn assert_printable(place: &str, problem: &TreeProblem) {
+    let message = format!("{place}: {problem}");
+    assert!(
+        !message.chars().any(compose_model::text::is_unprintable),
+        "{message:?}"
+    );
 }

@@ -6,7 +6,7 @@ use compose_git::{Error, Options};
 use compose_model::{Cause, ExitCode};
 
 use super::{fetch, lab};
-use crate::support::Lab;
+use crate::support::{Lab, prepend_path};
 
 /// Installs a replacement for `ssh` that records its arguments and environment and then runs
 /// `script`.
@@ -24,10 +24,7 @@ fn fake_ssh(lab: &Lab, script: &str) -> Options {
     .unwrap();
     std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut options = lab.options();
-    let path = std::env::var("PATH").unwrap();
-    options
-        .environment
-        .insert("PATH".into(), format!("{}:{path}", bin.display()).into());
+    prepend_path(&mut options, &bin);
     options
 }
 

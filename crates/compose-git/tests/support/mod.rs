@@ -14,7 +14,7 @@ pub mod socks;
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     future::Future,
     path::Path,
     pin::Pin,
@@ -46,6 +46,14 @@ pub fn environment(home: &Path) -> HashMap<OsString, OsString> {
     environment.insert("HOME".into(), home.into());
     environment.insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
     environment
+}
+
+/// Puts a directory at the front of `PATH`.
+pub fn prepend_path(options: &mut Options, dir: &Path) {
+    let path = &options.environment[OsStr::new("PATH")];
+    let path = std::env::split_paths(path);
+    let path = std::env::join_paths([dir.to_owned()].into_iter().chain(path)).unwrap();
+    options.environment.insert("PATH".into(), path);
 }
 
 /// Records the waits instead of waiting.

@@ -1,12 +1,8 @@
 //! Compares the meaning of merges with PyYAML.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
-
 use compose_merge::{Contribution, Input, Json, MergeOutcome, Merger, Precedence, Unmergeable, Yaml};
 use compose_model::TreePath;
+use compose_testkit::oracle;
 use serde_json::{Value, json};
 
 /// Merges texts, lowest first.
@@ -60,36 +56,6 @@ pub(crate) fn ask_with(jobs: &[Job], fast: bool) -> Vec<String> {
         .iter()
         .map(|job| json!({"format": job.format, "inputs": job.inputs, "result": job.result, "fast": fast}))
         .collect();
-    let mut child = Command::new(python())
-        .arg(script)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONIOENCODING", "utf-8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The oracle reads all of its input before it writes.
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(Value::from(jobs).to_string().as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "the oracle failed");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// A Python that has PyYAML.
-fn python() -> &'static str {
-    let has_yaml = |python: &&str| {
-        let run = Command::new(python)
-            .args(["-c", "import yaml"])
-            .stderr(Stdio::null())
-            .status();
-        run.is_ok_and(|status| status.success())
-    };
-    ["python3", "/usr/bin/python3"].into_iter().find(has_yaml).expect(
-        "these tests need python3 with PyYAML, what BitOps reads with: the Debian package python3-yaml",
-    )
+    let answers = oracle::ask(oracle::python(script), &Value::from(jobs));
+    serde_json::from_value(answers).unwrap()
 }

@@ -50,6 +50,9 @@ fn main() -> ExitCode {
     };
     match run(&program, watch.as_ref(), grace, &mut Printing) {
         Ok(ended) => {
+            if watch.is_some() {
+                eprintln!("stay: may have copied: {}", ended.may_have_copied);
+            }
             ended.die_of_interrupt();
             ended.code.into()
         }

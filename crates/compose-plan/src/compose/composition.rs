@@ -250,6 +250,24 @@ pub enum ConflictKind {
         /// The key path.
         key: String,
     },
+    /// Sources set one of Terraform's variables to different values in different files.
+    Variable {
+        /// The variable.
+        variable: String,
+    },
+    /// A lower layer sets one of Terraform's variables in a file that Terraform loads after the
+    /// higher layer's, and the variable cannot be taken out of it.
+    VariableOrder {
+        /// The variable.
+        variable: String,
+        /// The reason why it cannot be taken out.
+        problem: String,
+    },
+    /// Override files of two sources give one thing different values.
+    OverriddenTwice {
+        /// The argument or the type of block with its address, such as `var.region.default`.
+        what: String,
+    },
     /// Files of two layers define the same thing for Terraform.
     DefinedTwice {
         /// The kind of thing and its address, such as `resource aws_s3_bucket.logs`.

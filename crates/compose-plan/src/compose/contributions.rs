@@ -21,8 +21,10 @@ pub(super) struct Contribution<'a> {
     /// The file as the layer lists it.
     pub(super) file: &'a TreeFile,
     /// The bytes that replace the blob's: an environment's config without the keys that must not
-    /// leak.
+    /// leak, or a file of variables without those that a higher layer sets in another file.
     pub(super) rewritten: Option<Rewritten>,
+    /// Notes on what was left out of the contribution, one sentence each.
+    pub(super) notes: Vec<String>,
 }
 
 impl Contribution<'_> {
@@ -105,6 +107,7 @@ impl<'a> Dir<'a> {
                             layer: index,
                             file,
                             rewritten,
+                            notes: Vec::new(),
                         })
                     })
                     .peekable();
@@ -116,6 +119,28 @@ impl<'a> Dir<'a> {
             }
         }
         root
+    }
+
+    /// Returns the directory at a path.
+    pub(super) fn dir(&self, path: &TreePath) -> Option<&Self> {
+        path.components()
+            .try_fold(self, |dir, name| dir.children.get(name)?.dir.as_ref())
+    }
+
+    /// Returns the contributions to the file at a path, lowest layer first.
+    pub(super) fn files(&self, path: &TreePath) -> &[Contribution<'a>] {
+        let dir = path.parent().map_or(Some(self), |parent| self.dir(&parent));
+        let node = dir.and_then(|dir| dir.children.get(path.file_name()));
+        node.map(|node| node.files.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns the contributions to the file at a path, for changing them.
+    pub(super) fn files_mut(&mut self, path: &TreePath) -> Option<&mut Vec<Contribution<'a>>> {
+        let mut dir = self;
+        for parent in path.parent().iter().flat_map(TreePath::components) {
+            dir = dir.children.get_mut(parent)?.dir.as_mut()?;
+        }
+        dir.children.get_mut(path.file_name()).map(|node| &mut node.files)
     }
 
     /// Enters the directories of a path. `rename` returns the name of the top-level directory.

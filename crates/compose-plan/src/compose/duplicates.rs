@@ -3,39 +3,21 @@
 //! Terraform reads all `.tf` and `.tf.json` files of a directory as one. Files of several layers
 //! lie together in a composed directory, whether they had the same name (and all stay) or not.
 
-use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
+use std::cell::LazyCell;
 
-use compose_merge::{Definition, DefinitionsFile};
-use compose_model::TreePath;
+use compose_merge::{Definition, DefinitionsFile, Duplicate};
 
 use super::{
     ComposeError, Request,
     bytes::Bytes,
-    composition::{Clash, ComposedFile, ConflictKind, Holds, Party, Provenance},
+    composition::{Clash, ComposedFile, ConflictKind, Party},
+    directory::{self, ListedFile},
 };
-use crate::layer::{ContentsError, LocalKind, Origin};
-
-/// One `.tf` file of a directory.
-struct TfFile<'a> {
-    from: Provenance,
-    path: TreePath,
-    /// The composed file, or `None` if it is the user's own and the composition does not list it.
-    composed: Option<&'a ComposedFile>,
-}
-
-impl TfFile<'_> {
-    fn read(&self, request: &Request<'_>, bytes: &Bytes<'_>) -> Result<Arc<[u8]>, ContentsError> {
-        match self.composed {
-            Some(file) => Ok(bytes.composed(file)?.0),
-            None => request.local.read(&self.path),
-        }
-    }
-}
 
 /// Finds every definition that stands in files of two layers. Two definitions in one layer are not
 /// reported, because they are that layer's own problem.
 pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<Clash>, ComposeError> {
-    let directories = directories(files);
+    let directories = directory::of_sources(files, is_read);
     if directories.is_empty() {
         return Ok(Vec::new());
     }
@@ -43,7 +25,7 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
     let mut conflicts = Vec::new();
     for dir in directories {
         request.cancel.check()?;
-        let files = of_directory(request, files, &dir)?;
+        let files = directory::list(request, files, &dir, is_read)?;
         // Most directories belong to one layer alone, and then none of their files is read.
         let first = files.first().map(|file| file.from.origin);
         if files.iter().all(|file| Some(file.from.origin) == first) {
@@ -58,7 +40,20 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
                 defined.push((index, definitions));
             }
         }
-        for duplicate in compose_merge::duplicates(&defined) {
+        let mut duplicates: Vec<Duplicate> = Vec::new();
+        for view in directory::views(&files) {
+            let defined: Vec<_> = defined
+                .iter()
+                .filter(|(index, _)| view.contains(index))
+                .cloned()
+                .collect();
+            for duplicate in compose_merge::duplicates(&defined) {
+                if !duplicates.contains(&duplicate) {
+                    duplicates.push(duplicate);
+                }
+            }
+        }
+        for duplicate in duplicates {
             let (one, other) = (&files[duplicate.first.0], &files[duplicate.second.0]);
             if one.from.origin == other.from.origin {
                 continue;
@@ -77,12 +72,10 @@ pub(super) fn find(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
     Ok(conflicts)
 }
 
-fn party(file: &TfFile<'_>, line: usize) -> Party {
+fn party(file: &ListedFile<'_>, line: usize) -> Party {
     Party {
-        origin: file.from.origin,
-        path: file.from.path.clone(),
-        holds: Holds::File,
         line: Some(line),
+        ..file.party()
     }
 }
 
@@ -94,71 +87,12 @@ fn is_read(name: &str) -> bool {
     DefinitionsFile::of_name(name).is_some_and(|file| file.is_read() && !file.is_override())
 }
 
-/// Returns the directories with a `.tf` file of a source.
-fn directories(files: &[ComposedFile]) -> BTreeSet<TreePath> {
-    files
-        .iter()
-        .filter(|file| is_read(file.path.file_name()) && decider(file) != Some(Origin::Local))
-        .filter_map(|file| file.path.parent())
-        .collect()
-}
-
-fn decider(file: &ComposedFile) -> Option<Origin> {
-    file.from.last().map(|from| from.origin)
-}
-
-/// Returns the files of a directory: the composed ones, and the user's own that the composition
-/// does not list.
-fn of_directory<'a>(
-    request: &Request<'_>,
-    files: &'a [ComposedFile],
-    dir: &TreePath,
-) -> Result<Vec<TfFile<'a>>, ContentsError> {
-    let below = format!("{dir}/");
-    let start = files.partition_point(|file| file.path.as_str() < below.as_str());
-    let composed = files[start..]
-        .iter()
-        .take_while(|file| file.path.as_str().starts_with(&below))
-        .filter(|file| file.path.parent().as_ref() == Some(dir));
-    let mut all = Vec::new();
-    let mut names = BTreeSet::new();
-    for file in composed {
-        let name = file.path.file_name();
-        names.insert(name);
-        let Some(from) = file.from.last().filter(|_| is_read(name)) else {
-            continue;
-        };
-        all.push(TfFile {
-            from: from.clone(),
-            path: file.path.clone(),
-            composed: Some(file),
-        });
-    }
-    for (name, kind) in request.local.list(Some(dir))? {
-        if !matches!(kind, LocalKind::File(_)) || !is_read(&name) || names.contains(name.as_str()) {
-            continue;
-        }
-        let Ok(path) = TreePath::new(format!("{dir}/{name}")) else {
-            continue;
-        };
-        all.push(TfFile {
-            from: Provenance {
-                origin: Origin::Local,
-                path: path.clone(),
-            },
-            path,
-            composed: None,
-        });
-    }
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         compose::{Conflict, testing::World},
-        layer::SourceId,
+        layer::{Origin, SourceId},
     };
 
     /// Whose, which file, which line.
@@ -198,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_one_name_stay_both_and_are_told_by_the_names_their_layers_know() {
+    fn files_of_one_name_both_stay_and_are_reported_by_the_names_in_their_layers() {
         let world = World::new(&[]).source("eks", &[THEIRS]).source(
             "web",
             &[("terraform/main.tf", "\nresource aws_s3_bucket logs {}\n")],

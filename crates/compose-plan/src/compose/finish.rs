@@ -15,6 +15,7 @@ use super::{
     deployments::{Plan, PlannedDeployment},
     duplicates, edit,
     grouped_remedies::Groups,
+    ignored_files, override_conflicts,
     party::{local_party, source_party},
     problem::ConfigProblem,
     rename_warnings,
@@ -51,6 +52,7 @@ pub(super) fn finish(
         warnings: walked.warnings,
     };
     clashes.extend(duplicates::find(request, &composition.files)?);
+    clashes.extend(override_conflicts::find(request, &composition.files)?);
     if plan.generated {
         generate(request, &configs, &mut composition, &mut clashes)?;
     }
@@ -59,6 +61,8 @@ pub(super) fn finish(
     composition.conflicts = with_remedies(request, clashes, &composition.renames);
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     rename_warnings::warn(request, &mut composition)?;
+    let ignored = ignored_files::warn(request, &composition.files)?;
+    composition.warnings.extend(ignored);
     Ok(composition)
 }
 

@@ -97,6 +97,8 @@ fn directory(conflict: &Clash, environment: &TreePath) -> Option<String> {
         ConflictKind::Content { .. }
             | ConflictKind::Mode
             | ConflictKind::Key { .. }
+            | ConflictKind::Variable { .. }
+            | ConflictKind::OverriddenTwice { .. }
             | ConflictKind::DefinedTwice { .. }
     );
     let dir = conflict

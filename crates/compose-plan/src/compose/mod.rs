@@ -8,28 +8,35 @@
 //! | [`report`] | the plan as JSON and as text, the manifest |
 //!
 //! Composing walks through the contributions as one tree (`contributions`), directory by directory
-//! beside the user's own tree (`walk`), and settles every path by the rules (`precedence`). The
-//! configs of the environments are read first (`configs`, `deployments`), because they decide
-//! names.
+//! beside the user's own tree (`walk`), and settles every path by the rules (`precedence`, `rank`). The
+//! configs of the environments are read first (`configs`, `deployments`, `named_files`), because
+//! they decide names. What depends on several files of a directory is decided before the walk
+//! (`variables`), during it (`overrides`, `keep_both`) and after it (`duplicates`,
+//! `override_conflicts`, `ignored_files`).
 
 pub mod bytes;
 pub mod composition;
 mod configs;
 mod contributions;
 mod deployments;
+mod directory;
 mod duplicates;
 mod edit;
 pub mod explain;
 mod finish;
 mod grouped_remedies;
+mod ignored_files;
 mod image_deployments;
 mod keep_both;
 mod listing;
 mod missing_shared;
+mod named_files;
+mod override_conflicts;
 mod overrides;
 mod party;
 mod precedence;
 mod problem;
+mod rank;
 mod rename_warnings;
 pub mod report;
 mod request;
@@ -37,6 +44,7 @@ mod request;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod walk;
 mod wording;
 
@@ -49,6 +57,7 @@ pub use composition::{
 };
 pub use configs::without_sources;
 pub use image_deployments::ImageDeployments;
+use named_files::NamedFiles;
 use precedence::Settler;
 pub use problem::{ConfigProblem, NotMerged};
 pub use request::{ComposeError, Request};
@@ -69,7 +78,20 @@ fn compose_with(
     let configs = configs::Configs::read(request)?;
     let plan = deployments::plan(request, &configs)?;
 
-    let tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
-    let walked = Walk::all(Settler { request, classify }, tree)?;
+    let mut tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
+    let none_named = NamedFiles::default();
+    let settler = Settler {
+        request,
+        classify,
+        named: &none_named,
+    };
+    let named = NamedFiles::read(&settler, &tree, &plan.deployments)?;
+    let settler = Settler {
+        named: &named,
+        ..settler
+    };
+    let between_files = variables::order(&settler, &mut tree)?;
+    let mut walked = Walk::all(settler, tree)?;
+    walked.conflicts.extend(between_files);
     finish::finish(request, configs, plan, walked)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use compose_merge::{
     Class, KeyConflict, KeyPlace, LostComment, MergeOutcome, Merged, Merger, Precedence, Refusal,
 };
-use compose_model::{Diagnostic, FileMode, OnConflict, Place, TreePath};
+use compose_model::{Diagnostic, FileMode, Place, TreePath};
 use compose_yaml::Lines;
 
 use super::{
@@ -13,10 +13,12 @@ use super::{
     composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
     contributions::Contribution,
     edit::original_line,
+    named_files::NamedFiles,
     party::local_party,
     problem::NotMerged,
+    rank,
 };
-use crate::layer::{ContentsError, LocalKind, Origin, SourceId};
+use crate::layer::{ContentsError, LocalKind, Origin};
 
 /// The number of lost comments of one contribution that are reported with their text. If there are
 /// more, only their lines are reported.
@@ -29,6 +31,8 @@ pub(super) struct Settler<'a> {
     pub(super) request: &'a Request<'a>,
     /// The function that returns the class of a path: [`compose_merge::class`], except in tests.
     pub(super) classify: fn(&TreePath) -> Class,
+    /// The files that are variables because a deployment names them.
+    pub(super) named: &'a NamedFiles,
 }
 
 /// A settled path, or every reason why it cannot be settled.
@@ -61,6 +65,9 @@ struct Unmerged {
 impl<'a> Settler<'a> {
     /// Returns the class of a path that is relative to the operations repo's root.
     pub(super) fn class(&self, path: &TreePath) -> Class {
+        if let Some(class) = self.named.class(path) {
+            return class;
+        }
         match path.strip_prefix(self.request.environment) {
             Some(relative) => (self.classify)(&relative),
             None => (self.classify)(path),
@@ -70,6 +77,20 @@ impl<'a> Settler<'a> {
     /// Settles one path. `files` are lowest first, and `local` is not a directory. At least one of
     /// the two exists.
     pub(super) fn settle(
+        &self,
+        path: &TreePath,
+        files: &[Contribution<'a>],
+        local: Option<LocalKind>,
+    ) -> Result<Settled, ContentsError> {
+        let mut settled = self.settle_content(path, files, local)?;
+        if let Ok(settled) = &mut settled {
+            let notes = files.iter().flat_map(|file| file.notes.iter().cloned());
+            settled.file.notes.extend(notes);
+        }
+        Ok(settled)
+    }
+
+    fn settle_content(
         &self,
         path: &TreePath,
         files: &[Contribution<'a>],
@@ -290,27 +311,11 @@ impl<'a> Settler<'a> {
             // `as` moved one directory of the source onto another, so neither is above the other.
             return Precedence::Conflict;
         }
-        let layers = self.request.layers;
-        if layers.overrides(Origin::Source(higher.source), Origin::Source(lower.source)) {
-            return Precedence::HigherWins;
-        }
-        match (self.on_conflict(higher.source), self.on_conflict(lower.source)) {
-            (OnConflict::Error, OnConflict::Error) => Precedence::Conflict,
-            (OnConflict::Last, _) | (OnConflict::Error, OnConflict::Last) => Precedence::HigherWins,
-            (OnConflict::First, _) | (OnConflict::Error, OnConflict::First) => Precedence::LowerStays,
-        }
-    }
-
-    /// Returns a source's own setting, or else that of the nearest source that nests it. The config
-    /// that names a catalog can thus settle the conflicts of the sources that the catalog names.
-    fn on_conflict(&self, source: SourceId) -> OnConflict {
-        let sources = &self.request.layers.sources;
-        let own = &sources[source.0];
-        let chain = own.via.iter().rev().map(|via| sources[via.0].on_conflict);
-        std::iter::once(own.on_conflict)
-            .chain(chain)
-            .find(|set| *set != OnConflict::Error)
-            .unwrap_or_default()
+        rank::between(
+            self.request,
+            Origin::Source(higher.source),
+            Origin::Source(lower.source),
+        )
     }
 
     /// Returns whether two contributions have the same bytes and mode (rule 1).
@@ -343,7 +348,8 @@ impl<'a> Settler<'a> {
         Ok(mode == file.file.mode && self.request.local.read(path)? == self.bytes(file)?)
     }
 
-    fn bytes(&self, file: &Contribution<'_>) -> Result<Arc<[u8]>, ContentsError> {
+    /// Returns the bytes with which a contribution takes part.
+    pub(super) fn bytes(&self, file: &Contribution<'_>) -> Result<Arc<[u8]>, ContentsError> {
         match &file.rewritten {
             Some(rewritten) => Ok(rewritten.bytes.clone()),
             None => self.request.contents.read(file.source, file.file),
@@ -378,7 +384,7 @@ impl<'a> Settler<'a> {
     }
 
     /// Returns a party as part of a sentence.
-    fn describe(&self, party: &Party) -> String {
+    pub(super) fn describe(&self, party: &Party) -> String {
         match party.origin {
             Origin::Local => format!("your own {}", party.path),
             Origin::Source(source) => {

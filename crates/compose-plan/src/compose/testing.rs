@@ -226,6 +226,11 @@ impl World {
         conflicts.remove(0)
     }
 
+    /// Returns whether the operations repo has a file at a path.
+    pub(super) fn has_local(&self, at: &str) -> bool {
+        self.local.contains_key(&path(at))
+    }
+
     /// Returns the bytes that end up at a path of the composed repo.
     pub(super) fn text(&self, composition: &Composition, at: &str) -> String {
         let local = || self.local[&path(at)].1.clone();
@@ -296,14 +301,16 @@ impl LocalTree for World {
 }
 
 /// Returns the class of a path: `.tf` and `.tf.json` files stay side by side, `.kv` files and
-/// configs merge, and all others are whole. The tests here cover what composing does with a class,
-/// so they do not depend on the actual classes.
+/// Terraform's variables merge, and all others are whole. The tests here cover what composing does
+/// with a class, so they do not depend on the actual classes.
 fn classify(path: &TreePath) -> Class {
     let name = path.file_name();
     if DefinitionsFile::of_name(name).is_some() {
         Class::KeepBoth
     } else if name.ends_with(".kv") {
         Class::Merge(&KeyValues)
+    } else if name.ends_with(".tfvars") || name.ends_with(".tfvars.json") {
+        compose_merge::class(path)
     } else {
         Class::Whole
     }

@@ -74,6 +74,19 @@ pub(super) fn message(conflict: &Conflict) -> String {
         }
         ConflictKind::Mode => "it is executable in one source and not in another".to_owned(),
         ConflictKind::Key { key } => format!("sources set `{}` to different values", text::escape(key, 200)),
+        ConflictKind::Variable { variable } => format!(
+            "sources set Terraform's variable `{}` to different values in different files",
+            text::escape(variable, 200)
+        ),
+        ConflictKind::VariableOrder { variable, problem } => format!(
+            "Terraform loads it last, so its `{}` would win over a higher layer's; it cannot be left out: {}",
+            text::escape(variable, 200),
+            text::escape(problem, 200)
+        ),
+        ConflictKind::OverriddenTwice { what } => format!(
+            "sources override Terraform's `{}` in different ways",
+            text::escape(what, 200)
+        ),
         ConflictKind::DefinedTwice { what } => format!(
             "two layers define {}, which Terraform allows once in a directory",
             text::escape(what, 200)
@@ -151,6 +164,23 @@ pub(super) fn remedies(
             text::escape(key, 200),
             conflict.path
         )),
+        ConflictKind::Variable { variable } => about.between_files(&format!(
+            "set `{}` in your own {}: a local value wins over every source",
+            text::escape(variable, 200),
+            conflict.path
+        )),
+        ConflictKind::OverriddenTwice { what } => about.between_files(&format!(
+            "override `{}` in an override file of your own: it wins over every source's",
+            text::escape(what, 200)
+        )),
+        ConflictKind::VariableOrder { variable, .. } => vec![
+            about.exclude_files(),
+            format!(
+                "move `{}` of the higher layer to {}",
+                text::escape(variable, 200),
+                conflict.path
+            ),
+        ],
         ConflictKind::DefinedTwice { .. } => {
             let mut all = vec![about.exclude_files()];
             all.extend(about.rename());
@@ -214,7 +244,16 @@ struct About<'a> {
 
 impl About<'_> {
     fn between_sources(&self, local: &str) -> Vec<String> {
-        let mut all = vec![self.exclude()];
+        self.after(self.exclude(), local)
+    }
+
+    /// Returns the remedies for sources that disagree in files of different names.
+    fn between_files(&self, local: &str) -> Vec<String> {
+        self.after(self.exclude_files(), local)
+    }
+
+    fn after(&self, exclude: String, local: &str) -> Vec<String> {
+        let mut all = vec![exclude];
         all.extend(self.rename());
         all.push(local.to_owned());
         let names: Vec<String> = self
@@ -290,9 +329,12 @@ impl About<'_> {
         if self.conflict.path.strip_prefix(self.environment).is_none() {
             return self.exclude();
         }
-        let globs: Vec<String> = self
-            .conflict
-            .parties
+        let parties = match self.conflict.kind {
+            // Only the lower layer's file is in the way.
+            ConflictKind::VariableOrder { .. } => &self.conflict.parties[..1],
+            _ => &self.conflict.parties,
+        };
+        let globs: Vec<String> = parties
             .iter()
             .filter_map(|party| {
                 let Origin::Source(id) = party.origin else {

@@ -11,7 +11,7 @@ use compose_model::{
     redact, text,
 };
 
-use compose_yaml::{Kind, NodeId, Tree};
+use compose_yaml::{Kind, NodeId, Tree, decode_lossy, is_utf16};
 
 use super::fields::Mistakes;
 
@@ -28,6 +28,9 @@ const LONGEST: usize = 48;
 /// pass over the bytes without parsing, so a config without any similar key costs no more. Keys in
 /// comments do not count.
 pub fn seems_to_name_sources(text: &[u8]) -> bool {
+    if is_utf16(text) {
+        return seems_to_name_sources(decode_lossy(text).as_bytes());
+    }
     keys(text).next().is_some()
 }
 
@@ -184,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn rendered_mistakes(text: &str) -> Vec<String> {
         misspelt(&"dev".into(), &text.into())
             .into_iter()
             .map(|mistake| {
@@ -212,7 +215,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_key_that_is_nearly_right_is_told_with_its_place() {
+    fn a_key_that_is_nearly_right_is_reported_with_its_place() {
         for key in ALIKE {
             let hint = "(did you mean `default-environments`?)";
             for (text, place) in [
@@ -228,7 +231,7 @@ mod tests {
                 assert!(seems_to_name_sources(text.as_bytes()), "{text}");
                 let right = format!("{place} `{key}` has no effect {hint}");
                 // Without YAML, the only words of a text are those before colons.
-                assert_eq!(told(&text), [right], "{text}");
+                assert_eq!(rendered_mistakes(&text), [right], "{text}");
             }
         }
     }
@@ -246,7 +249,7 @@ mod tests {
             "terraform:\n  default_environments: []\n",
             "default-environments-of-another-tool: []\n",
         ] {
-            assert_eq!(told(text), [""; 0], "{text}");
+            assert_eq!(rendered_mistakes(text), [""; 0], "{text}");
         }
         for text in [
             &b""[..],
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_in_another_file_is_told_whatever_its_spelling() {
+    fn a_list_in_another_file_is_reported_whatever_its_spelling() {
         for key in ["default-environments", "default_environments"] {
             let text = format!("terraform: {{}}\n{key}: []\n");
             let found = misplaced(&"dev/terraform".into(), &text.as_str().into(), "move it");

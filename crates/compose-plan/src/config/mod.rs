@@ -36,7 +36,7 @@ pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sou
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
-pub use compose_yaml::read_text;
+pub use compose_yaml::{decode_lossy, is_utf16, read_text};
 use fields::{Mistakes, describe};
 
 /// The greatest config that is read, in bytes.
@@ -116,8 +116,12 @@ fn sources(
     specs
 }
 
-/// Returns whether a config mentions the list outside of comments. It does not parse the config.
+/// Returns whether a config mentions the list outside of comments. It does not parse the config. A
+/// config in UTF-16 is decoded first; any other one is searched as it is.
 pub fn mentions_list(text: &[u8]) -> bool {
+    if is_utf16(text) {
+        return mentions_list(decode_lossy(text).as_bytes());
+    }
     let holds = |line: &[u8]| line.windows(LIST.len()).any(|window| window == LIST.as_bytes());
     text.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| {
         let line = line.trim_ascii_start();

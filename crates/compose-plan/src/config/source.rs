@@ -179,9 +179,16 @@ fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Globs {
             all.push(glob.clone());
         }
     }
-    Globs::new(all).unwrap_or_else(|why| {
-        let message = format!("the globs in `{key}` cannot be used together: {why}");
-        mistakes.add(&fields.head, message, Some(HINT.into()));
+    // Each glob is valid, so together they are too large.
+    Globs::new(all).unwrap_or_else(|_| {
+        let message = format!("the globs in `{key}` are too many or too long to be used together");
+        let hint = "match the same files by fewer or shorter globs, such as their directory";
+        let texts = fields.texts(key);
+        let span = match (texts.first(), texts.last()) {
+            (Some(first), Some(last)) => first.span.start..last.span.end,
+            _ => fields.head.clone(),
+        };
+        mistakes.add(&span, message, Some(hint.into()));
         Globs::default()
     })
 }

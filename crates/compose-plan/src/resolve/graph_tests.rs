@@ -178,7 +178,7 @@ fn versions_are_settled_by_the_local_config_or_by_agreement() {
 }
 
 #[test]
-fn who_asked_is_told_when_no_tag_answers_all() {
+fn the_requesters_are_named_when_no_tag_satisfies_all() {
     let mut graph = Graph::new(config("dev", "a/e@1.0.0 b/e@1.0.0"), Allow::default()).unwrap();
     let roots = graph.ready();
     for (node, entries) in roots.iter().zip(["p/e@^1", "p/e@^2"]) {
@@ -197,7 +197,7 @@ fn who_asked_is_told_when_no_tag_answers_all() {
 }
 
 #[test]
-fn cycles_and_endless_chains_are_told_with_their_chain() {
+fn cycles_and_endless_chains_are_reported_with_their_chain() {
     let cycle = World::new(&[
         ("a/e@1.0.0", "b/e@1.0.0"),
         ("b/e@1.0.0", "c/e@1.0.0"),
@@ -224,7 +224,7 @@ fn cycles_and_endless_chains_are_told_with_their_chain() {
 }
 
 #[test]
-fn versions_that_undo_themselves_are_told() {
+fn versions_that_undo_themselves_are_reported() {
     // The higher p leads to a lower p, which leads nowhere.
     let world = World::new(&[
         ("a/e@1.0.0", "p/e@^1"),

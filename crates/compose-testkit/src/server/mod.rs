@@ -16,7 +16,7 @@ mod sockets;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub use sockets::ClosedPort;
 pub use tls::{Authority, Identity};
 
 use log::Log;
-use sockets::{Sockets, StopSignal};
+use sockets::{Sockets, StopSignal, stop_accepting};
 
 /// Stands for every repo in methods that take a repo's name.
 pub const ANY: &str = "*";
@@ -253,15 +253,12 @@ impl GitServer {
 
 impl Drop for GitServer {
     fn drop(&mut self) {
-        self.shared.stop.stop();
-        self.shared.sockets.shut_down();
-        // Wakes the accepting thread; this fails if it has ended already.
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            // The thread panicked if a connection's thread could not be started; nothing is left to
-            // wait for.
-            let _ = accepting.join();
-        }
+        stop_accepting(
+            &self.shared.stop,
+            &self.shared.sockets,
+            self.address,
+            self.accepting.take(),
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::http::{self, Connection, Request, Socket};
-use super::sockets::{Sockets, StopSignal};
+use super::sockets::{Sockets, StopSignal, stop_accepting};
 
 /// A running proxy on a free port of 127.0.0.1. Dropping it ends all connections.
 #[derive(Debug)]
@@ -91,13 +91,12 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.stop.stop();
-        self.shared.sockets.shut_down();
-        // Wakes the accepting thread; this fails if it has ended already.
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
+        stop_accepting(
+            &self.shared.stop,
+            &self.shared.sockets,
+            self.address,
+            self.accepting.take(),
+        );
     }
 }
 

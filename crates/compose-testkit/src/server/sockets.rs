@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
@@ -64,6 +65,24 @@ impl Sockets {
                 Socket(socket).shut_down();
             }
         }
+    }
+}
+
+/// Ends all connections of a server and waits for the thread that accepts them at `address`.
+pub(crate) fn stop_accepting(
+    stop: &StopSignal,
+    sockets: &Sockets,
+    address: SocketAddr,
+    accepting: Option<JoinHandle<()>>,
+) {
+    stop.stop();
+    sockets.shut_down();
+    // Wakes the accepting thread; this fails if it has ended already.
+    let _ = TcpStream::connect(address);
+    if let Some(accepting) = accepting {
+        // The thread panicked if a connection's thread could not be started; nothing is left to
+        // wait for.
+        let _ = accepting.join();
     }
 }
 

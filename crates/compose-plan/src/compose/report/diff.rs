@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::compose::testing::World;
 
-    fn told(world: &World) -> Vec<FileDiff> {
+    fn diffs_of(world: &World) -> Vec<FileDiff> {
         let composition = world.composed();
         let bytes = Bytes::new(&world.layers, world, world);
         diffs(&composition, &world.layers.sources, &bytes).unwrap()
@@ -177,7 +177,7 @@ mod tests {
     fn what_is_overridden_is_compared_with_what_wins() {
         let world = World::new(&[("dev/x.sh", "one\nmine\n"), ("dev/alone.sh", "x")])
             .source("eks", &[("x.sh", "one\ntheirs\n"), ("y.sh", "y")]);
-        let all = told(&world);
+        let all = diffs_of(&world);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].path, "x.sh");
         let lines: Vec<&str> = all[0].text.as_str().lines().collect();
@@ -194,7 +194,7 @@ mod tests {
     fn of_a_merged_file_the_own_one_is_compared_with_the_result() {
         let local = &[("dev/x.kv", "b=2\n")];
         let files: &[(&str, &str)] = &[("x.kv", "a=1\n")];
-        let own = told(&World::new(local).source("eks", files));
+        let own = diffs_of(&World::new(local).source("eks", files));
         assert!(
             own[0]
                 .text
@@ -203,7 +203,7 @@ mod tests {
         );
         assert!(own[0].text.as_str().contains("\n+a=1\n b=2\n"), "{}", own[0].text);
 
-        let sources = told(
+        let sources = diffs_of(
             &World::new(&[])
                 .source("eks", files)
                 .source("web", &[("x.kv", "c=3\n")]),

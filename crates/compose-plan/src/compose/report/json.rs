@@ -358,6 +358,9 @@ impl<'a> Reader<'a> {
         };
         let key = match &conflict.kind {
             ConflictKind::Key { key } => Some(text::escape(key, 1000)),
+            ConflictKind::Variable { variable } | ConflictKind::VariableOrder { variable, .. } => {
+                Some(text::escape(variable, 1000))
+            }
             _ => None,
         };
         PlanConflict {
@@ -376,6 +379,9 @@ fn kind(kind: &ConflictKind) -> &'static str {
         ConflictKind::Content { .. } => "content",
         ConflictKind::Mode => "mode",
         ConflictKind::Key { .. } => "key",
+        ConflictKind::Variable { .. } => "variable",
+        ConflictKind::VariableOrder { .. } => "variable-order",
+        ConflictKind::OverriddenTwice { .. } => "overridden-twice",
         ConflictKind::DefinedTwice { .. } => "defined-twice",
         ConflictKind::FileAgainstDirectory => "file-against-directory",
         ConflictKind::NameCollision => "name-collision",
@@ -444,7 +450,7 @@ mod tests {
         assert_eq!(base["commit"].as_str().unwrap().len(), 40);
         assert_eq!(base["tree"].as_str().unwrap().len(), 40);
         assert_eq!(base["via"][0]["environment"], "stacks/eks");
-        let told: Vec<(String, String, String)> = value["files"]
+        let files: Vec<(String, String, String)> = value["files"]
             .as_array()
             .unwrap()
             .iter()
@@ -458,12 +464,12 @@ mod tests {
                 )
             })
             .collect();
-        let told: Vec<_> = told
+        let files: Vec<_> = files
             .iter()
             .map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str()))
             .collect();
         assert_eq!(
-            told,
+            files,
             [
                 (
                     "../_scripts/x.sh",

@@ -452,7 +452,7 @@ fn an_unknown_image_and_no_declarations_give_no_warning() {
 }
 
 #[test]
-fn what_a_source_says_beside_its_plugin_is_told_as_left_out() {
+fn what_a_source_says_beside_its_plugin_is_reported_as_left_out() {
     let declares = "bitops: {deployments: {infra: {plugin: terraform, skip: true}}}\n";
     let world =
         World::new(&[(CONFIG, "x: y\n")]).source("a", &[("bitops.config.yaml", declares), ("infra/x", "")]);
@@ -463,10 +463,10 @@ fn what_a_source_says_beside_its_plugin_is_told_as_left_out() {
             "of the deployment infra of a of https://host/org/a-repo only `plugin` is kept, which is all that the pipeline reads; left out: skip"
         ]
     );
-    let told = crate::compose::report::text::plan(&composition, &world.layers.sources).into_string();
+    let plan = crate::compose::report::text::plan(&composition, &world.layers.sources).into_string();
     assert!(
-        told.contains("\nNotes\n  bitops.config.yaml: of the deployment infra of a "),
-        "{told}"
+        plan.contains("\nNotes\n  bitops.config.yaml: of the deployment infra of a "),
+        "{plan}"
     );
 }
 

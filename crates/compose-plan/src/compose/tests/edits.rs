@@ -185,7 +185,7 @@ fn removing_takes_what_would_be_empty_along() {
 }
 
 #[test]
-fn lines_are_told_as_they_were() {
+fn lines_are_reported_as_they_were() {
     let text = "a: 1\nx:\n- 1\n- 2\nb: 2\nbitops:\n  x: [\n    1]\n  c: 3\n";
     let (text, mut cuts) = remove(text, &["x"]).unwrap().unwrap();
     let (text, more) = remove(&text, &["bitops", "x"]).unwrap().unwrap();

@@ -9,6 +9,7 @@ mod rename_warnings;
 mod reports;
 mod rules;
 mod terraform_order;
+mod variables;
 
 use crate::{
     compose::{Action, Composition, Provenance},

@@ -25,7 +25,7 @@ fn warnings(composition: &Composition) -> Vec<&str> {
 }
 
 #[test]
-fn a_path_to_a_directory_that_as_renamed_is_told() {
+fn a_path_to_a_directory_that_as_renamed_is_reported() {
     let world = |local: &[(&str, &str)], set: fn(&mut Source), cfg: &str| {
         World::new(local)
             .source_with(
@@ -69,7 +69,7 @@ fn a_path_to_a_directory_that_as_renamed_is_told() {
 }
 
 #[test]
-fn charts_that_would_be_one_release_are_told() {
+fn charts_that_would_be_one_release_are_reported() {
     const ONE: &str = "helm: {cli: {namespace: shop}}\n";
     let world = |local: &[(&str, &str)], config: &str| {
         World::new(local)
@@ -93,9 +93,9 @@ fn charts_that_would_be_one_release_are_told() {
             .image(&IMAGE)
             .composed()
     };
-    let told = "the helm plugin names a release after its chart's directory: dev/a-helm/web/ and dev/b-helm/web/ are all \
+    let warning = "the helm plugin names a release after its chart's directory: dev/a-helm/web/ and dev/b-helm/web/ are all \
                 the release web in the namespace shop, and each deploys over the one before";
-    assert_eq!(warnings(&world(&[], ONE)), [told]);
+    assert_eq!(warnings(&world(&[], ONE)), [warning]);
     assert_eq!(
         warnings(&world(&[], "helm: {cli: {namespace: other}}\n")),
         [""; 0]
@@ -105,6 +105,6 @@ fn charts_that_would_be_one_release_are_told() {
         ("dev/helm/web/Chart.yaml", ""),
         ("dev/helm/web/bitops.config.yaml", ONE),
     ];
-    let told = told.replace("dev/b-helm/web/", "dev/helm/web/");
-    assert_eq!(warnings(&world(&own, "helm: {}\n")), [told]);
+    let warning = warning.replace("dev/b-helm/web/", "dev/helm/web/");
+    assert_eq!(warnings(&world(&own, "helm: {}\n")), [warning]);
 }

@@ -48,7 +48,7 @@ fn world() -> World {
 fn the_plan_is_read_at_a_glance() {
     let world = world();
     let composition = world.composed();
-    let told = text::plan(&composition, &world.layers.sources).into_string();
+    let plan = text::plan(&composition, &world.layers.sources).into_string();
     let commits: Vec<_> = world
         .layers
         .sources
@@ -97,7 +97,7 @@ Warnings
 ",
         commits[0], commits[1], commits[2]
     );
-    assert_eq!(told, expected);
+    assert_eq!(plan, expected);
 }
 
 #[test]
@@ -108,8 +108,11 @@ fn conflicts_are_grouped_by_those_between_whom_they_are() {
         .source("c", &[("y", "2"), ("x2", "1")])
         .source("d", &[("x2", "2")]);
     let composition = world.compose();
-    let told = text::conflicts(&composition, &world.layers.sources).into_string();
-    let heads: Vec<&str> = told.lines().filter(|line| line.contains("between")).collect();
+    let conflicts = text::conflicts(&composition, &world.layers.sources).into_string();
+    let heads: Vec<&str> = conflicts
+        .lines()
+        .filter(|line| line.contains("between"))
+        .collect();
     assert_eq!(
         heads,
         [
@@ -118,16 +121,16 @@ fn conflicts_are_grouped_by_those_between_whom_they_are() {
             "1 conflict between c of https://host/org/c-repo and d of https://host/org/d-repo",
         ]
     );
-    assert!(told.contains(
+    assert!(conflicts.contains(
         "\n└─ dev/x: sources have different contents for it\n   ├─ a of https://host/org/a-repo v1.0.0 ("
     ));
-    assert!(told.contains(
+    assert!(conflicts.contains(
         "\n   └─ remedy: on-conflict: last in the entry of b of https://host/org/b-repo takes what it has"
     ));
     assert!(
         text::plan(&composition, &world.layers.sources)
             .into_string()
-            .ends_with(&told)
+            .ends_with(&conflicts)
     );
 }
 
@@ -136,8 +139,8 @@ fn a_long_list_is_cut() {
     let names: Vec<String> = (0..30).map(|n| format!("d{n:02}/x")).collect();
     let files: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
     let world = World::new(&[]).source("a", &files);
-    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
-    assert!(told.contains("   ├─ d19/x\n   └─ and 10 more\n"), "{told}");
+    let plan = text::plan(&world.composed(), &world.layers.sources).into_string();
+    assert!(plan.contains("   ├─ d19/x\n   └─ and 10 more\n"), "{plan}");
 }
 
 #[test]
@@ -147,10 +150,10 @@ fn names_of_a_remote_cannot_drive_the_terminal() {
         |source| source.resolved.name = "v1\u{1b}[2J".to_owned(),
         &[("x", "1")],
     );
-    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
+    let plan = text::plan(&world.composed(), &world.layers.sources).into_string();
     assert!(
-        told.contains("v1\\u{1b}[2J") && !told.contains('\u{1b}'),
-        "{told}"
+        plan.contains("v1\\u{1b}[2J") && !plan.contains('\u{1b}'),
+        "{plan}"
     );
 }
 
@@ -237,24 +240,25 @@ fn explain_tells_a_conflict_with_its_remedies() {
     let world = World::new(&[])
         .source("a", &[("x:y", "1")])
         .source("b", &[("x:y", "2")]);
-    let told = explain(&world.compose(), &world.layers.sources, "x:y").unwrap();
+    let explanation = explain(&world.compose(), &world.layers.sources, "x:y").unwrap();
     assert_eq!(
         (
-            told.action,
-            told.conflicts[0].between.len(),
-            told.conflicts[0].remedies.len()
+            explanation.action,
+            explanation.conflicts[0].between.len(),
+            explanation.conflicts[0].remedies.len()
         ),
         (None, 2, 3)
     );
     assert!(
-        told.to_text()
+        explanation
+            .to_text()
             .as_str()
             .contains("  conflict: sources have different contents for it\n")
     );
 }
 
 #[test]
-fn sources_whose_environments_have_one_name_are_told_apart() {
+fn sources_whose_environments_have_one_name_are_distinguished() {
     let elsewhere = |repo: &str| {
         let repo = RepoUrl::parse(repo).unwrap();
         move |source: &mut Source| source.repo = repo
@@ -268,9 +272,9 @@ fn sources_whose_environments_have_one_name_are_told_apart() {
         .source_with("test", elsewhere("https://host/org/two"), &[("helm/y", "")])
         .source("eks", &[("b", "1")])
         .image(&[("helm", "helm")]);
-    let told = text::plan(&world.composed(), &world.layers.sources).into_string();
-    assert!(told.contains("a (of test of https://host/org/one)\n"), "{told}");
-    assert!(told.contains("b (of eks)\n"), "{told}");
+    let plan = text::plan(&world.composed(), &world.layers.sources).into_string();
+    assert!(plan.contains("a (of test of https://host/org/one)\n"), "{plan}");
+    assert!(plan.contains("b (of eks)\n"), "{plan}");
 }
 
 #[test]
@@ -281,8 +285,8 @@ fn heads_and_what_layers_do_have_styles_and_paths_have_none() {
             &[("adds me", "1"), ("overrides me", "1"), ("over", "a"), ("x", "1")],
         )
         .source("b", &[("x", "2")]);
-    let told = text::plan(&world.compose(), &world.layers.sources);
-    let shown = told.to_ansi();
+    let plan = text::plan(&world.compose(), &world.layers.sources);
+    let shown = plan.to_ansi();
     for line in [
         "\x1b[1mdev: 2 sources, 2 files composed\x1b[0m\n",
         "\x1b[32m└─ adds 2 files\x1b[0m\n   ├─ adds me\n   └─ overrides me\n",

@@ -276,13 +276,13 @@ fn a_file_against_a_directory_is_always_an_error_and_hides_nothing() {
         .source("two", &[("b", "file"), ("b2", "")])
         .source("three", &[("b/x", "2")]);
     let conflicts = world.compose().conflicts;
-    let told: Vec<_> = conflicts
+    let between: Vec<_> = conflicts
         .iter()
         .map(|conflict| (conflict.path.as_str(), conflict.kind.clone()))
         .collect();
     let kind = || ConflictKind::FileAgainstDirectory;
     assert_eq!(
-        told,
+        between,
         [("dev/a", kind()), ("dev/b", kind())],
         "one wins over b/x, but b is a file elsewhere"
     );

@@ -1,6 +1,9 @@
 //! Terraform's order by file name against the order of the layers.
 
-use crate::compose::{Action, testing::World};
+use crate::{
+    compose::{Action, ConflictKind, testing::World},
+    layer::SourceId,
+};
 use compose_model::OnConflict;
 
 /// The names of the composed override files in Terraform's order, with their texts.
@@ -97,4 +100,95 @@ fn vendored_override_files_compose_to_themselves() {
         .source("eks", &[("t/override.tf", "eks")]);
     let expected = [("0-eks_override.tf", "eks"), ("override.tf", "local")];
     assert_eq!(pairs(&overrides(&world)), expected);
+}
+
+fn default(value: u8) -> String {
+    format!("variable \"x\" {{\n  default = {value}\n}}\n")
+}
+
+#[test]
+fn equal_sources_that_override_one_thing_differently_are_in_conflict() {
+    let (one, two) = (default(1), default(2));
+    let a: &[_] = &[("t/override.tf", one.as_str())];
+    let b: &[_] = &[("t/b_override.tf", two.as_str())];
+    let conflict = World::new(&[]).source("a", a).source("b", b).conflict();
+    let what = "var.x.default".to_owned();
+    assert_eq!(conflict.kind, ConflictKind::OverriddenTwice { what });
+    let parties: Vec<_> = conflict
+        .parties
+        .iter()
+        .map(|party| (party.path.as_str(), party.line))
+        .collect();
+    assert_eq!(
+        parties,
+        [("a/t/override.tf", Some(2)), ("b/t/b_override.tf", Some(2))]
+    );
+    assert_eq!(
+        conflict.remedies,
+        [
+            "exclude: [\"/t/override.tf\"] in the entry of a of https://host/org/a-repo, or exclude: [\"/t/b_override.tf\"] in the entry of b of https://host/org/b-repo: the whole file is left out then",
+            "as: NAME in one of the entries: its deployment becomes NAME-t and runs on its own",
+            "override `var.x.default` in an override file of your own: it wins over every source's",
+            "on-conflict: last in the entry of b of https://host/org/b-repo takes what it has, on-conflict: first what a of https://host/org/a-repo has",
+        ]
+    );
+    // Every remedy settles it.
+    for on_conflict in [OnConflict::Last, OnConflict::First] {
+        World::new(&[])
+            .source("a", a)
+            .source_with("b", |source| source.on_conflict = on_conflict, b)
+            .composed();
+    }
+    for own in ["dev/t/override.tf", "dev/t/0_override.tf"] {
+        World::new(&[(own, default(3).as_str())])
+            .source("a", a)
+            .source("b", b)
+            .composed();
+    }
+    // A source wins over the sources that it names.
+    World::new(&[])
+        .source_with("a", |source| source.nest_below(SourceId(1)), a)
+        .source("b", b)
+        .composed();
+}
+
+#[test]
+fn sources_that_override_different_things_or_agree_are_not_in_conflict() {
+    let one = default(1);
+    for (a, b) in [
+        (one.as_str(), "variable \"x\" {\n  default=1.0 # the same\n}\n"),
+        (&one, "variable \"x\" {\n  description = \"2\"\n}\n"),
+        (&one, "variable \"y\" {\n  default = 2\n}\n"),
+        (&one, "variable \"x\" {"),
+    ] {
+        World::new(&[])
+            .source("a", &[("t/override.tf", a)])
+            .source("b", &[("t/override.tf", b)])
+            .composed();
+    }
+    // Terraform does not read the one, and OpenTofu does not read the other.
+    let two = default(2);
+    World::new(&[])
+        .source("a", &[("t/a_override.tf", one.as_str())])
+        .source("b", &[("t/a_override.tofu", two.as_str())])
+        .composed();
+}
+
+#[test]
+fn what_neither_terraform_nor_opentofu_reads_together_is_not_defined_twice() {
+    let twice = |own: &str, theirs: &[&str]| {
+        let text = "variable \"x\" {}\n";
+        let theirs: Vec<(&str, &str)> = theirs.iter().map(|name| (*name, text)).collect();
+        let composition = World::new(&[(own, text)]).source("eks", &theirs).compose();
+        composition.conflicts.len()
+    };
+    assert_eq!(twice("dev/t/x.tofu", &["t/x.tf"]), 0);
+    assert_eq!(twice("dev/t/x.tofu", &["t/y.tf"]), 1);
+    assert_eq!(
+        twice("dev/t/x.tofu", &["t/x.tofu.json"]),
+        0,
+        "not JSON: it is skipped"
+    );
+    assert_eq!(twice("dev/t/y.tofu", &["t/x.tf", "t/x.tofu"]), 1);
+    assert_eq!(twice("dev/t/y.tf", &["t/x.tf", "t/x.tofu"]), 2);
 }
