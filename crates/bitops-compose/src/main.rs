@@ -39,6 +39,7 @@ mod pipeline;
 mod report;
 mod runtime;
 mod settings;
+mod shown_path;
 mod signals;
 mod staying;
 mod switching;
