@@ -137,7 +137,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let missing = root.path().join("missing");
         let builder = tempfile::Builder::new().tempdir_in(&missing);
-        let error = Error::io("write", missing.join("dev/a"))(builder.unwrap_err());
+        let error = Error::io(crate::Action::Write, missing.join("dev/a"))(builder.unwrap_err());
         let system = "No such file or directory (os error 2)";
         assert_eq!(reason(&error, Path::new("dev/a")), system);
         let elsewhere = format!("cannot write {}/dev/a: {system}", missing.display());
