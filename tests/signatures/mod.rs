@@ -67,7 +67,7 @@ impl Signed {
         c.git(["write-tree"])
     }
 
-    /// A new commit, signed by a key or by none.
+    /// Creates a commit, signed by a key or unsigned.
     fn commit(&self, text: &str, key: Option<&str>) -> String {
         let tree = self.tree(text);
         match key {
@@ -76,7 +76,7 @@ impl Signed {
         }
     }
 
-    /// The same object with another message, and so with a signature of something else.
+    /// Creates the same object with another message, so that its signature is wrong.
     fn altered(&self, kind: &str, id: &str) -> String {
         let c = self.world.repo("c");
         let raw = c.git(["cat-file", kind, id]);
@@ -136,7 +136,7 @@ fn commits_must_be_signed_by_a_trusted_key() {
         stderr.contains(&signed.fingerprint("good")),
         "the fingerprint is logged\n{stderr}"
     );
-    // A branch has a commit too.
+    // A branch also leads to a commit.
     let commit = signed.commit("branch", Some("good"));
     signed.world.repo("c").set_ref("refs/heads/next", &commit);
     signed.deploy(&format!("ref: next, {verify}"), 0);
@@ -280,7 +280,7 @@ fn keys_must_be_there_and_be_keys() {
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", broken);
     let stderr = signed.deploy("version: 1.0.0", 65);
     assert!(stderr.contains("keys/broken:1:"), "{stderr}");
-    // None of this needed a request: a repo is not asked for what could not be verified.
+    // No request was necessary, because nothing is fetched that could not be verified.
     assert_eq!(signed.world.server.requests().len(), 0);
 }
 
