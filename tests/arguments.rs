@@ -12,7 +12,7 @@ fn ready() -> World {
     world
 }
 
-/// What the pipeline got behind its own words; none where it was not started.
+/// The arguments that the pipeline received after its own; `None` if it was not started.
 fn arguments(world: &World, words: &[&str]) -> Option<Vec<String>> {
     let words: Vec<&str> = ["deploy"].iter().chain(words).copied().collect();
     world.context.run(words);
@@ -83,7 +83,7 @@ fn a_shell_and_a_program_are_started_as_they_are() {
     world.context.set("BITOPS_COMPOSE_TOKEN_EXAMPLE_COM", "secret");
     let root = world.context.root().to_owned();
     world.context.current_dir(&root);
-    // The shell of a person or a CI: it gets our tokens, as it may run this program in turn.
+    // A shell of a user or a CI keeps the tokens, because it may run this program in turn.
     let script = "echo $BITOPS_COMPOSE_TOKEN_EXAMPLE_COM $0 \"$1\"; pwd; exit 42";
     for shell in ["sh", "bash", "/bin/sh"] {
         let run = world
@@ -97,7 +97,7 @@ fn a_shell_and_a_program_are_started_as_they_are() {
         );
     }
     assert!(world.context.pipeline().is_none());
-    // What a directory's or a text file's path means is BitOps' to say.
+    // BitOps decides what the path of a directory or a text file means.
     let text = world.context.root().join("text");
     std::fs::write(&text, "no program").unwrap();
     let text = text.to_str().unwrap();

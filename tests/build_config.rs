@@ -11,7 +11,7 @@ fn ready() -> World {
     world
 }
 
-/// Build configs in a directory of their own, each named by its deployment; where `plain` is BitOps' default.
+/// Build configs in a directory of their own, each named by its deployment. `plain` is at BitOps' default path.
 fn build_configs(world: &mut World) {
     let dir = world.context.root().join("build");
     std::fs::create_dir(&dir).unwrap();
@@ -72,7 +72,7 @@ fn the_variable_goes_before_arguments_and_those_of_the_pipelines_own_words_count
         Some("other")
     );
 
-    // Absolute, and relative to where the pipeline will be.
+    // The path is absolute, or relative to the pipeline's directory.
     let absolute = world.context.root().join("build/a b");
     for name in [absolute.to_str().unwrap(), "a b"] {
         world.context.set("BITOPS_BUILD_CONFIG_YAML", name);
@@ -101,14 +101,14 @@ fn a_file_that_the_pipeline_cannot_read_is_reported() {
         assert!(run.stderr.contains(why), "{name}\n{run}");
         assert_eq!(warned(&run), None, "{name}\n{run}");
     }
-    // Set to nothing it is set, to BitOps.
+    // To BitOps, an empty variable is a set one.
     world.context.set("BITOPS_BUILD_CONFIG_YAML", "");
     let run = world.context.run(["deploy"]);
     assert!(
         run.code != Some(0) && run.stderr.contains("are not known"),
         "{run}"
     );
-    // Without BitOps there is nothing to know, and nothing to tell.
+    // Without BitOps nothing is known about deployments, and nothing is reported.
     world.context.unset("BITOPS_BUILD_CONFIG_YAML");
     let nowhere = world.context.root().join("tmp");
     world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", nowhere);
@@ -116,7 +116,7 @@ fn a_file_that_the_pipeline_cannot_read_is_reported() {
     assert_eq!(plan.stderr, "", "{plan}");
 }
 
-/// `deployments: {}` is a list to the pipeline: of a source it would switch off everything, the user's own does so.
+/// The pipeline takes `deployments: {}` for a list. A source's would switch off everything; the user's own does so.
 #[test]
 fn an_empty_list_is_a_list() {
     let mut silent = Catalog::new("silent");
@@ -144,7 +144,7 @@ fn an_empty_list_is_a_list() {
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
     assert_eq!(plan["deployments"], serde_json::json!([]), "{plan:#}");
 
-    // With `as` there is a list to write; the image's deployments do not come back by it.
+    // `as` makes a list necessary, which does not bring back the image's deployments.
     let renamed = entry.replace("1.0.0", "1.0.0, as: x");
     let own = format!("{}bitops:\n  deployments: {{}}\n", world.config(&[&renamed]));
     world.context.file("dev/bitops.config.yaml", own);
@@ -154,7 +154,7 @@ fn an_empty_list_is_a_list() {
     assert!(!run.stdout.contains("DEPLOYMENT terraform"), "{run}");
 }
 
-/// Outside of an image `as` needs a list as well: BitOps' omnibus image's is assumed, and the plan says so.
+/// Outside of an image `as` needs a list as well. That of BitOps' omnibus image is assumed, and the plan says so.
 #[test]
 fn a_plan_outside_of_an_image_assumes_the_omnibus_images_deployments() {
     let mut source = Catalog::new("c");
@@ -204,7 +204,7 @@ fn a_plan_outside_of_an_image_assumes_the_omnibus_images_deployments() {
     assert!(plan.stdout.contains(assumed), "{plan}");
     assert!(plan.stdout.contains("no deployment runs idle/"), "{plan}");
 
-    // Relative to where the command is run.
+    // The path is relative to the working directory of the command.
     let root = world.context.root().to_owned();
     world.context.current_dir(&root);
     assert_eq!(

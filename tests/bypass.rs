@@ -6,7 +6,7 @@ use crate::common::{World, catalog, world};
 
 const CONFIG: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
 
-/// No cache, no composition: the run made nothing.
+/// Asserts that the run created neither a cache nor a composition.
 #[track_caller]
 fn assert_untouched(world: &World) {
     world.assert_nothing_left();

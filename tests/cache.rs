@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use crate::common::{World, catalog, six_sources, world};
 use compose_testkit::server::ANY;
 
-/// Handshakes, looks at the refs and fetches, of each repo.
+/// Counts the handshakes, ref listings and fetches of each repo.
 fn requests(world: &World) -> Vec<(u64, u64, u64)> {
     let of = |name: &str| {
         let stats = world.server.stats(name);
@@ -79,7 +79,7 @@ fn a_run_that_fetches_keeps_the_cache_under_its_limit() {
     world.context.set("BITOPS_COMPOSE_CACHE_LIMIT", "1kB");
     deploy(&world, "a");
     assert_eq!(cached(&world), ["a", "b", "c"], "a warm run does not look");
-    // The pipeline is not kept waiting, so on a busy machine one run may not get to it.
+    // The pipeline does not wait for it, so on a busy machine one run may not be enough.
     let is_done = |name: &&str| {
         deploy(&world, name);
         let left = cached(&world);
@@ -118,7 +118,7 @@ fn offline_runs_name_all_that_is_missing() {
     assert_eq!(world.server.stats(ANY).requests(), 0);
 }
 
-/// A mounted catalog needs no network; where the mount is missing the cache answers, as for any other repo.
+/// A mounted catalog needs no network. If the mount is missing, the cache answers, as for any other repo.
 #[test]
 fn offline_a_catalog_on_the_disk_is_read_and_one_that_is_gone_comes_from_the_cache() {
     let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
@@ -139,7 +139,7 @@ fn offline_a_catalog_on_the_disk_is_read_and_one_that_is_gone_comes_from_the_cac
     );
 }
 
-/// As documented for GitHub Actions: the cache is in the workspace, because that is all that a container step keeps.
+/// As documented for GitHub Actions, the cache is in the workspace, because a container step keeps nothing else.
 #[test]
 fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {
     let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
@@ -166,7 +166,7 @@ fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {
         assert_eq!(seen.text(".cache/other"), Some("mine"));
         let of_cache = seen.ops_repo.keys().find(|path| path.contains("bitops-compose"));
         assert_eq!(of_cache, None, "the pipeline would copy it");
-        // Saved at the end of a job, and restored by another one.
+        // One job saves the cache at its end, and another one restores it.
         for command in [
             "tar -cf ../cache.tar .cache/bitops-compose",
             "rm -r .cache/bitops-compose",

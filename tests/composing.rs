@@ -1,4 +1,4 @@
-//! Composition as people meet it: what the plan says is what is deployed, and what a remedy says is what helps.
+//! Composition as users see it: what the plan shows is deployed, and every remedy works.
 
 use crate::common::{World, world};
 use compose_testkit::Catalog;
@@ -16,7 +16,7 @@ fn explained(world: &World, path: &str) -> String {
     world.context.run(["explain", path]).expect_code(0).stdout
 }
 
-/// A config of entries without `version`, each with more keys.
+/// Returns a config with one entry for each catalog, with further keys.
 fn config(world: &World, entries: &[(&str, &str)]) -> String {
     let entry = |(catalog, keys): &(&str, &str)| {
         format!("{{repo: '{{repo}}/{catalog}', environment: env, version: 1.0.0{keys}}}")
@@ -25,7 +25,7 @@ fn config(world: &World, entries: &[(&str, &str)]) -> String {
     world.config(&entries.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A catalog with a chart of this name, which differs from every other one's, and a file of its own in and beside it.
+/// Returns a catalog with a chart of this name, which differs from all others, and a file of its own in and beside it.
 fn chart(name: &str, chart: &str) -> Catalog {
     let mut catalog = Catalog::new(name);
     for (path, text) in [
@@ -281,7 +281,7 @@ fn what_an_entry_leaves_out_is_in_the_plan() {
         ]
     );
     assert_eq!(left_out_lines("/other"), [""; 0]);
-    // Whatever the repo has is in one of the two lists.
+    // Every file of the repo is in one of the two lists.
     let from: Vec<&str> = plan["files"]
         .as_array()
         .unwrap()
@@ -439,7 +439,7 @@ fn renamed_deployments_run_as_planned_with_the_users_own_files_on_top() {
     let why = explained(&world, "bitops.config.yaml:bitops.deployments.blue-db");
     assert!(why.contains("bitops.deployments.blue-db.plugin: env of"), "{why}");
 
-    // The copy needs no composing, and runs the same.
+    // The copy needs no composition and runs in the same way.
     let copy = world.context.root().join("copy");
     world
         .context
@@ -524,7 +524,7 @@ fn hooks_that_miss_a_shared_directory_are_reported_before_they_fail() {
         assert!(run.stdout.contains("logged in"), "{run}");
         assert!(!run.stderr.contains("uses _scripts/"), "{run}");
     }
-    // Another source brings it, no hook is left, none uses it, the user has it.
+    // No warning: another source brings it, hooks are off, no hook uses it, or the user has it.
     for entries in [
         &[("uses", ""), ("neither", ", shared: [_scripts]")][..],
         &[("uses", ", hooks: false")],

@@ -1,4 +1,4 @@
-//! The whole path: from an environment's config to a running pipeline.
+//! The whole way from an environment's config to a running pipeline.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -81,7 +81,7 @@ fn the_other_examples_deploy() {
 }
 
 #[test]
-fn branches_tags_and_commits_are_refs_and_v_is_no_obstacle() {
+fn branches_tags_and_commits_are_refs_and_a_leading_v_is_optional() {
     let mut catalog = Catalog::new("c");
     catalog
         .file("a/a.txt", "one")
@@ -175,7 +175,7 @@ fn a_second_run_gives_the_same_bytes_and_leaves_no_composition() {
 fn hooks_find_out_where_everything_came_from() {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
-    // It is there as long as the pipeline runs.
+    // The composition exists as long as the pipeline runs.
     let hook = "cp \"$BITOPS_COMPOSE_MANIFEST\" \"$HOME/manifest\"";
     world
         .context
@@ -186,7 +186,7 @@ fn hooks_find_out_where_everything_came_from() {
     assert!(manifest.contains(&world.repos[0].commit("1.0.0")), "{manifest}");
 }
 
-/// As people write directories; the slash must not lead through the link that is switched.
+/// Users write directories with a slash at the end, which must not lead through the link that is switched.
 #[test]
 fn the_places_may_end_in_a_slash() {
     let mut world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
@@ -248,7 +248,7 @@ fn the_order_of_arrival_changes_nothing() {
     });
     world.sources(&entries.each_ref().map(String::as_str));
     world.context.filter(r"\d+\.\d+s", "[TIME]");
-    // The manifest is read afterwards: an exec leaves it.
+    // The manifest can be read afterwards, because nothing removes it after an exec.
     world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");
     let (mut orders, mut results) = (BTreeSet::new(), BTreeSet::new());
     for slow in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {

@@ -1,4 +1,4 @@
-//! Every way in which fetching fails, through the program: what is said, how it ends, whether it was tried again.
+//! Every way in which fetching fails, seen from outside: the message, the exit code, and whether it was retried.
 //!
 //! The whole messages are in a snapshot; their first lines make the table of `docs/fetching.md`, which is compared with it.
 
@@ -10,14 +10,14 @@ use compose_testkit::{
     server::{Authority, BodyOffset, ClosedPort, Fault, Identity, Protocol, Proxy, RequestKind, Rule},
 };
 
-/// A class of failure: what happens, and a world in which it does.
+/// A class of failure, and a world in which it happens.
 struct Class {
     name: &'static str,
     code: i32,
     set_up: Box<dyn FnOnce() -> Scene + Send>,
 }
 
-/// A world, and what must live as long as it does.
+/// A world, and the values that must live as long as it does.
 struct Scene {
     world: World,
     _alive: Vec<Box<dyn std::any::Any>>,
@@ -41,7 +41,7 @@ fn class(name: &'static str, code: i32, set_up: impl FnOnce() -> Scene + Send + 
 }
 
 fn eks() -> Catalog {
-    // Noise, so that a pack has a middle.
+    // Text that does not compress makes the pack long enough to be cut in its middle.
     let noise: String = (0..3000_u32)
         .map(|at| format!("{:x}", at.wrapping_mul(2_654_435_761)))
         .collect();
@@ -50,7 +50,7 @@ fn eks() -> Catalog {
     catalog
 }
 
-/// A world with one source at an address; `{repo}` is the server's, `{absent}` a directory that does not exist.
+/// Returns a world with one source. In its address, `{absent}` stands for a directory that does not exist.
 fn scene(address: &str) -> Scene {
     let mut world = world(&mut [eks()]);
     let catalogs = world.path("c").parent().unwrap().display().to_string();
@@ -70,7 +70,7 @@ fn scene(address: &str) -> Scene {
     }
 }
 
-/// A world whose server has a fault.
+/// Returns a world whose server has a fault.
 fn faulty(rule: impl Into<Rule> + Send + 'static) -> impl FnOnce() -> Scene + Send {
     move || {
         let scene = scene("{repo}");
@@ -86,7 +86,7 @@ fn status(code: u16, retry_after: Option<&str>) -> Fault {
     }
 }
 
-/// A server that is GitHub's by the word of the environment, as in a workflow.
+/// Returns a world whose server is GitHub's according to the environment, as in a workflow.
 fn github(code: u16, token: Option<&'static str>) -> impl FnOnce() -> Scene + Send {
     move || {
         let mut scene = faulty(status(code, None))();
@@ -103,7 +103,7 @@ fn on_fetch(fault: Fault) -> Rule {
     Rule::from(fault).on(RequestKind::Fetch)
 }
 
-/// A line that is too slow after a second, not after half a minute: git's own setting.
+/// Returns a world in which a connection is too slow after one second instead of thirty, by git's own setting.
 fn impatient(rule: Rule) -> impl FnOnce() -> Scene + Send {
     move || {
         let mut scene = scene("{repo}");
@@ -113,7 +113,7 @@ fn impatient(rule: Rule) -> impl FnOnce() -> Scene + Send {
     }
 }
 
-/// A world whose source is behind TLS, with a server of this identity; the authority is trusted or not.
+/// Returns a world whose source is behind TLS, on a server with this identity. `trusted`: whether its authority is.
 fn tls(
     identity: impl FnOnce(&Authority) -> Identity + Send + 'static,
     trusted: bool,
@@ -156,13 +156,14 @@ fn ssh(lines: impl FnOnce(&Sshd) -> String + Send + 'static) -> impl FnOnce() ->
                 r"(?m)\b\w+@127\.0\.0\.1: Permission",
                 "[USER]@127.0.0.1: Permission",
             )
+            .filter(r"(files|not) in \S+/\.ssh,", "$1 in DIRECTORY,")
             .filter(r"\^+", "^^^");
         scene._alive = vec![Box::new(sshd)];
         scene
     }
 }
 
-/// A pack of another commit than any that is asked for.
+/// Returns a pack with a commit that nobody requests.
 fn another_pack() -> Vec<u8> {
     let root = tempfile_dir();
     let repo = catalog("other", "eks", "x", "y").build(root.path());
@@ -349,7 +350,7 @@ fn classes() -> Vec<Class> {
         }),
         class("no such directory", 65, || {
             let mut scene = scene("{absent}");
-            // As many as the temporary directory's path is long.
+            // Their number depends on the length of the temporary directory's path.
             scene.world.context.filter(r"\^{5,}", "^^^^^");
             scene
         }),
@@ -422,14 +423,14 @@ fn outcome(class: Class) -> Outcome {
     }
 }
 
-/// Runs them side by side, and gives the outcomes in their order.
+/// Runs the classes in parallel and returns the outcomes in their order.
 fn outcomes() -> Vec<Outcome> {
     let classes = classes();
     let count = classes.len();
     let left = Mutex::new(classes.into_iter().enumerate());
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        // Most of them wait: for a stall, for the next try.
+        // Most of them wait for a stall or for the next try.
         for _ in 0..8 {
             scope.spawn(|| {
                 loop {
@@ -486,7 +487,7 @@ fn every_class_of_failure_is_reported_with_repo_stage_and_remedy() {
             Some((_, rest)) => format!("REPO: {}", rest.replace("[ROOT]/absent/c", "DIRECTORY")),
             None => first,
         };
-        // A code span whose text has backticks needs two of them.
+        // A code span whose text contains backticks needs two of them.
         let quote = if first.contains('`') { "``" } else { "`" };
         writeln!(
             table,

@@ -3,7 +3,7 @@
 use crate::common::{World, catalog, world};
 
 const DEPLOYMENTS: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
-/// Where a list would be ignored: the file, its text, and where the place is marked.
+/// A place where a list would be ignored: the file, its text, and the marked position.
 const IGNORED: [(&str, &str, &str); 11] = [
     (
         "dev/bitops.config.yaml",
@@ -97,7 +97,7 @@ fn people_are_refused_with_the_place_and_the_remedy() {
 }
 
 #[test]
-fn a_deployment_warns_and_goes_on() {
+fn a_deployment_warns_and_continues() {
     for (file, text, place) in IGNORED {
         let world = with(file, text);
         let run = world.context.run(["deploy"]).expect_code(0);
@@ -141,7 +141,7 @@ fn a_good_list_does_not_hide_another_one() {
     world.context.run(["check"]).expect_code(65);
 }
 
-/// The config is there, under a name that BitOps does not read.
+/// The config has a name that BitOps does not read.
 #[test]
 fn without_a_config_its_other_name_is_reported() {
     let world = world(&mut []);
@@ -163,9 +163,9 @@ fn without_a_config_its_other_name_is_reported() {
     );
 }
 
-/// What nobody meant for a list of this environment.
+/// None of these is meant as a list for this environment.
 #[test]
-fn other_files_are_no_concern_of_this_environment() {
+fn lists_in_other_files_are_not_reported() {
     for (file, text) in [
         (
             "dev/terraform/bitops.config.yaml",

@@ -1,4 +1,4 @@
-//! Killed at any stage, the next run ends as if nothing had happened. A signal at any stage ends it at once.
+//! After a kill at any stage the next run ends as if nothing had happened. A signal ends every stage at once.
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +18,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Where a run is stopped.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// While the server has this many requests of a kind.
+    /// The server is answering this many requests of a kind.
     Request(RequestKind, usize),
-    /// Once this path is in the home (`*`: of a composition) or in the cache.
+    /// This path exists in the home (`*` stands for a composition's name) or in the cache.
     Home(&'static str),
     Cache,
 }
@@ -36,7 +36,7 @@ const STAGES: [Stage; 8] = [
     Stage::Home("manifest.json"),
 ];
 
-/// Waits for the stage; `false` where the run has gone past it.
+/// Waits for the stage. Returns `false` if the run is past it.
 fn reached(world: &World, stage: Stage) -> bool {
     match stage {
         Stage::Request(kind, count) => {
@@ -73,24 +73,24 @@ fn until(world: &World, found: impl Fn() -> bool) -> bool {
 fn stalled(stage: Stage) -> World {
     let mut world = six_sources();
     if let Stage::Request(kind, count) = stage {
-        // What is beyond the stage never comes, so the run is there for sure.
+        // The server answers nothing after this stage, so the run cannot be past it.
         let after = u32::try_from(count - 1).unwrap();
         world
             .server
             .inject(ANY, Rule::from(Fault::Stall).on(kind).after(after));
-        // One after the other, so that the count says how far the run is.
+        // The fetches run one after the other, so that their number tells how far the run is.
         world.context.set("BITOPS_COMPOSE_JOBS", "1");
     }
     world
 }
 
-/// What the pipeline sees; the manifest's own path is random.
+/// Returns what the pipeline saw, without text that differs from run to run.
 fn deployed(world: &World) -> BTreeMap<String, DumpedPath> {
     let mut seen = world.context.pipeline().expect("the pipeline ran").ops_repo;
     for seen in seen.values_mut() {
-        // The composition's name is random; what a link leads to is compared.
+        // A link's target may contain the composition's random name. What the links lead to is compared.
         seen.link = None;
-        // The user's own config names the server, whose port is another one each time.
+        // The user's own config names the server, whose port differs in each run.
         seen.text = seen
             .text
             .take()
@@ -104,7 +104,7 @@ fn spawn(world: &World) -> Spawned {
 }
 
 #[test]
-fn whoever_is_killed_leaves_nothing_that_matters() {
+fn a_killed_process_leaves_nothing_that_matters() {
     let world = six_sources();
     world.context.run(["deploy"]).expect_code(0);
     let expected = deployed(&world);
@@ -113,7 +113,7 @@ fn whoever_is_killed_leaves_nothing_that_matters() {
         let world = stalled(stage);
         let before = world.context.ops_repo_fingerprint();
         let run = spawn(&world);
-        // A stage that was too short to see is as good a moment as any.
+        // If a stage was too short to be seen, the kill comes at another moment, which must not matter either.
         if reached(&world, stage) {
             run.signal(Signal::KILL);
         }
@@ -147,11 +147,11 @@ fn signals_end_every_stage_and_nothing_is_left() {
             let run = run.wait(LIMIT);
             let took = sent.elapsed();
             if world.context.pipeline().is_some() {
-                // It was faster than we: the signal found the pipeline.
+                // The run was faster, so the signal reached the pipeline.
                 continue;
             }
             let run = run.expect_code(code);
-            // Or the parent had started the pipeline, which had not said anything yet.
+            // Or the parent had started the pipeline, which had not printed anything yet.
             let words = ["stopped by SIG", "nothing more is started"];
             assert!(words.iter().any(|words| run.stderr.contains(words)), "{run}");
             world.assert_nothing_left();

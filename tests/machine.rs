@@ -1,4 +1,5 @@
-//! Machines that give little: files, threads, memory, space, rights. The run ends with code 73 and says what to give, or it works.
+//! Machines with too few files, threads, rights, or too little memory or space: a run works, or ends with code 73 and names
+//! what is missing.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
@@ -12,7 +13,7 @@ use std::{
 use crate::common::{World, catalog, six_sources, world};
 use compose_testkit::{Run, figures};
 
-/// The run ends for want of something: nothing is left, nothing was started, and the hint names the remedy.
+/// Asserts that a run ends for lack of something, leaves nothing, starts nothing, and names the remedy in a hint.
 #[track_caller]
 fn wanting(world: &World, remedy: &str) -> Run {
     let before = world.context.ops_repo_fingerprint();
@@ -36,7 +37,7 @@ fn works(world: &World) -> Run {
     run
 }
 
-/// Is this root, who may become anybody and mount anything?
+/// Returns whether this is root, who may become any user and mount file systems.
 fn is_root() -> bool {
     let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     if !root {
@@ -47,7 +48,7 @@ fn is_root() -> bool {
 
 const STRANGER: u32 = 54_321;
 
-/// Runs as a user without rights, who owns these directories of the world; `prlimit` is its limits.
+/// Makes the program run as a user without rights who owns these directories of the world. `prlimit` sets limits.
 fn as_stranger(world: &mut World, owned: &[&str], prlimit: &[&str]) {
     fn give(path: &Path) {
         lchown(path, Some(STRANGER), Some(STRANGER)).unwrap();
@@ -65,7 +66,7 @@ fn as_stranger(world: &mut World, owned: &[&str], prlimit: &[&str]) {
     world
         .context
         .wrap(become_it.into_iter().chain(prlimit.iter().copied()));
-    // The stand-in's interpreter may be where only root may look.
+    // The stand-in's interpreter may be in a directory that only root may read.
     world.context.set("BITOPS_COMPOSE_PIPELINE", "true");
 }
 
@@ -120,7 +121,7 @@ fn files_may_not_grow() {
     }
 }
 
-/// Mounts a file system of some kind over a directory of the world's, for the program alone.
+/// Mounts a file system over a directory of the world, for the program alone.
 fn mounted(world: &mut World, options: &str, over: &str) -> bool {
     if !is_root()
         || !Command::new("unshare")
@@ -206,7 +207,7 @@ fn disks_that_execute_nothing_or_take_nothing() {
             works(&world);
         }
     }
-    // What is fetched is forgotten after the run, and that is said.
+    // What was fetched is discarded after the run, and the message says so.
     let mut world = six_sources();
     world.context.set("READ_ONLY", "true");
     if mounted(&mut world, "size=1m", "cache") {
@@ -224,7 +225,7 @@ fn a_cache_of_another_user() {
     if !is_root() {
         return;
     }
-    // What can be read is enough as long as nothing is to be fetched.
+    // A cache that can only be read is enough as long as nothing has to be fetched.
     for (mode, is_told) in [(0o755, false), (0o700, true)] {
         let mut world = six_sources();
         works(&world);
@@ -311,7 +312,7 @@ fn what_is_composed_is_never_writable_for_everybody() {
     for umask in ["000", "077", "027"] {
         let mut world = six_sources();
         world.context.after(&format!("umask {umask}"));
-        // Without a parent the composition stays to be looked at.
+        // Without a parent the composition is still there after the run.
         world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");
         works(&world);
         let deployed = world.context.deployment().canonicalize().unwrap();
@@ -383,7 +384,7 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         // As a config that is a directory.
         ("BITOPS_COMPOSE_VERIFY_KEYS", vec!["/"], 73),
         ("BITOPS_BUILD_CONFIG_YAML", vec![&absent, "/", &long], 0),
-        // No environment of that name, or none that is one: the pipeline says so.
+        // The pipeline reports a name without an environment.
         (
             "BITOPS_ENVIRONMENT",
             vec!["absent", "../x", &outside, "a\nb", &long],
@@ -399,7 +400,7 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         ("TZ", vec![&long], 0),
     ];
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
-    // The stand-in is not what is tested, and has its own ideas of absurd values.
+    // The stand-in is not under test and would react to absurd values in its own way.
     world.context.set("BITOPS_COMPOSE_PIPELINE", "true");
     for (name, values, code) in cases {
         let before = world.context.variable(name).map(ToOwned::to_owned);

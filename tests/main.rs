@@ -1,4 +1,4 @@
-//! The program seen from outside: what it is given, what it prints, and what the pipeline then finds.
+//! The program seen from outside: its arguments and environment, its output, and what the pipeline then finds.
 //!
 //! Every file below `tests/` is a module of this one binary. Only `containers` is a binary of its own, because it needs a
 //! container engine.

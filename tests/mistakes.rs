@@ -8,7 +8,7 @@ use compose_testkit::{
     server::{ClosedPort, Fault, RequestKind, Rule},
 };
 
-/// Runs `deploy`, which must fail with `code`, start no pipeline, leave nothing and touch nothing; yields its output.
+/// Runs `deploy`, which must fail with `code`, start no pipeline, leave nothing and change nothing. Returns its output.
 #[track_caller]
 fn refused(world: &World, code: i32) -> String {
     let before = world.context.ops_repo_fingerprint();
@@ -44,7 +44,7 @@ fn all_mistakes_of_a_config_are_reported_together() {
 }
 
 #[test]
-fn a_config_that_is_no_yaml() {
+fn a_config_that_is_not_yaml() {
     let world = world(&mut []);
     world
         .context
@@ -64,11 +64,11 @@ fn all_failing_sources_are_reported_together() {
             gone.address()
         ),
     ]);
-    // The tag is what the user can mend alone: its code comes first.
+    // The user can fix the tag without help, so its code takes precedence.
     insta::assert_snapshot!(refused(&world, 65));
 }
 
-/// A source that was fetched and cannot be used is as failed as one that never came: one run tells both.
+/// A source that cannot be used is reported together with one that cannot be fetched.
 #[test]
 fn sources_that_fail_at_different_stages_are_reported_together() {
     let mut catalog = eks();
@@ -381,7 +381,7 @@ fn a_repo_that_policy_refuses() {
     assert_eq!(world.server.requests().len(), 0);
 }
 
-/// The first look at `c` is redirected to this machine's other name.
+/// Redirects the first request for `c` to this machine's other name.
 fn redirected(world: &World, code: u16) -> String {
     let to = world.server.address().replace("127.0.0.1", "localhost");
     let fault = Fault::Redirect { code, to: to.clone() };
@@ -393,7 +393,7 @@ fn redirected(world: &World, code: u16) -> String {
 }
 
 #[test]
-fn a_redirect_to_what_policy_does_not_allow() {
+fn a_redirect_to_a_repo_that_policy_does_not_allow() {
     for code in [301, 302, 307, 308] {
         let mut world = world(&mut [eks()]);
         redirected(&world, code);
@@ -450,7 +450,7 @@ fn a_home_that_cannot_be_written() {
 }
 
 #[test]
-fn an_operations_repo_that_is_no_link() {
+fn an_operations_repo_that_is_not_a_link() {
     let mut world = world(&mut [eks()]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let repo = world.context.ops_repo();
@@ -550,7 +550,7 @@ fn errors_as_json_and_as_annotations() {
         .context
         .set("BITOPS_COMPOSE_LOG_FORMAT", "json")
         .set("GITHUB_ACTIONS", "true");
-    // The address ends with a port, of which nobody knows the length.
+    // The address ends with a port, whose length varies.
     world.context.filter(r"endColumn=\d+", "endColumn=[END]");
     insta::assert_snapshot!(refused(&world, 65));
 }

@@ -1,4 +1,4 @@
-//! Secrets in every place that they can come from, and searched for in every place that they could end up in.
+//! Secrets from every possible place, searched for in every place where they could be shown.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -8,7 +8,7 @@ use compose_testkit::{
     server::{ClosedPort, Fault, Proxy, RequestKind, Rule},
 };
 
-/// In all secrets, whatever else they hold.
+/// Part of every secret.
 const MARK: &str = "hunter2";
 
 /// Base64 of what holds a secret: `Authorization` as it is sent.
@@ -25,7 +25,7 @@ fn encoded(user: &str, password: &str) -> String {
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 
-/// Where the right secret for the server comes from. Each other place holds a wrong one.
+/// The place of the right secret for the server. Every other place holds a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum From {
     Token,
@@ -109,7 +109,7 @@ fn planted(right: From) -> World {
     world
 }
 
-/// Every file below a directory that holds the mark, or the encoded secret; what the test itself planted is left out.
+/// Returns the files below a directory that contain the mark or the encoded secret, except those that the test wrote.
 fn found(dir: &Path, needles: &[String], at: &mut Vec<String>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -126,7 +126,7 @@ fn found(dir: &Path, needles: &[String], at: &mut Vec<String>) {
     }
 }
 
-/// Runs a command and looks for secrets in all that it said and wrote.
+/// Runs a command and searches its output and all files that it wrote for secrets. Returns its exit code.
 #[track_caller]
 fn searched(world: &World, args: &[&str], right: From) -> i32 {
     let run = world.context.run(args);
@@ -181,7 +181,7 @@ fn no_secret_is_found_in_any_output_of_any_command() {
             ]);
             for command in COMMANDS {
                 let code = searched(&world, command, right);
-                // That the secrets are used shows that the search would have something to find.
+                // A success proves that the secret was used, so the search could have found it.
                 let expected = match (right, command[0]) {
                     (From::Nowhere, "check" | "cache") => 0,
                     (From::Nowhere, "outdated" | "update") => 65,
@@ -237,7 +237,7 @@ fn no_secret_is_found_when_the_server_fails() {
             }
         }
     }
-    // A proxy's password, where the proxy refuses and where the address is none.
+    // A proxy's password, if the proxy refuses, is closed, or its address is invalid.
     let proxy = Proxy::start();
     for address in [
         format!(
@@ -259,7 +259,7 @@ fn no_secret_is_found_when_the_server_fails() {
         searched(&world, &["deploy"], From::Token);
         searches += 1;
     }
-    // In the config itself, where it is refused, and quoted by the message.
+    // A secret in the config itself is refused, and the message quotes its place.
     let world = planted(From::Nowhere);
     for entry in [
         format!("{{repo: 'https://me:{MARK}@h/c', environment: eks, version: 1.0.0}}"),

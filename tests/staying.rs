@@ -1,4 +1,5 @@
-//! The program stays as the pipeline's parent: the path is the user's own repo again after the copy, nothing of composing is left,
+//! The program stays as the pipeline's parent: after the copy the path leads to the user's own repo again, nothing of
+//! composing is left,
 //! and a signal lets tools finish. What a parent does in general is tested in `compose-parent`.
 
 use std::{
@@ -11,12 +12,12 @@ use crate::common::{World, catalog, world};
 use compose_testkit::{Signal, standin};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// Runs before terraform, in the copy.
+/// The hook that runs before terraform, in the copy.
 const HOOK: &str = "dev/terraform/bitops.before-deploy.d/hook.sh";
-/// Waits until the path is the user's own again, as it is after a moment.
+/// Waits until the path leads to the user's own repo again.
 const AWAIT: &str = "until [ \"$(readlink \"$BITOPS_COMPOSE_HOME/active\")\" = mount ]; do :; done";
 
-/// A deploy of one source, with a hook of the user's.
+/// Returns a world with one source and a hook of the user's.
 fn with_hook(script: &str) -> World {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "from c")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
@@ -24,7 +25,7 @@ fn with_hook(script: &str) -> World {
     world
 }
 
-/// A deploy of one source, with another pipeline than BitOps.
+/// Returns a world with one source and another pipeline than BitOps.
 fn with_pipeline(script: &str) -> World {
     let mut world = with_hook("");
     let file = world.context.root().join("pipeline.sh");
@@ -263,7 +264,7 @@ fn the_grace_is_a_setting() {
 }
 
 #[test]
-fn its_own_words_are_no_command_for_people() {
+fn its_internal_arguments_are_not_commands_for_users() {
     let world = with_hook("");
     for words in [
         &["--parent-of-the-pipeline"][..],

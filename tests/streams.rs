@@ -1,4 +1,4 @@
-//! Closed, broken and full streams; what the pipeline inherits, and what must not be inherited.
+//! Closed, broken and full streams; what the pipeline inherits and what it must not inherit.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ fn ready() -> World {
     world
 }
 
-/// A pipe that takes nothing more, and its reading end, which nobody reads.
+/// Returns a full pipe: its reading end, which nobody reads, and its writing end.
 fn full_pipe() -> (std::io::PipeReader, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     // Its capacity, when it was not changed (pipe(7)); at the end a writer would wait.
@@ -49,7 +49,7 @@ fn terminate(child: &Child) {
     assert!(done.unwrap().success());
 }
 
-/// The processor time of a process, in ticks: what waits uses none. Source: proc_pid_stat(5).
+/// Returns the processor time of a process in ticks, which a waiting process does not use. Source: proc_pid_stat(5).
 fn ticks(child: &Child) -> (String, u64) {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -57,7 +57,7 @@ fn ticks(child: &Child) -> (String, u64) {
 }
 
 #[test]
-fn a_full_stderr_keeps_nobody_from_ending() {
+fn a_full_stderr_does_not_keep_a_run_from_ending() {
     let world = ready();
     let (_reader, full) = full_pipe();
     let mut command = world.context.command(["deploy"]);
@@ -66,7 +66,7 @@ fn a_full_stderr_keeps_nobody_from_ending() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // It says something at each step: soon it waits for the reader, in every thread, and uses no time any more.
+    // It prints something at each step. Soon every thread waits for the reader and uses no processor time.
     let started = Instant::now();
     let (mut still, mut before) = (0, ticks(&child));
     while still < 500 {
@@ -93,7 +93,7 @@ fn a_full_stderr_keeps_nobody_from_ending() {
 }
 
 #[test]
-fn a_full_stdout_keeps_nobody_from_ending() {
+fn a_full_stdout_does_not_keep_a_run_from_ending() {
     for command in [&["plan"][..], &["lock"], &["plan", "--format", "json"]] {
         let world = ready();
         let (_reader, full) = full_pipe();
@@ -161,7 +161,7 @@ fn the_pipeline_starts_with_no_signal_ignored_and_none_blocked() {
             .set("BITOPS_COMPOSE_PIPELINE_DIR", "/")
             .wrap([standin::python(), "-c", DEAF]);
         let run = world.context.run(["deploy"]).expect_code(0);
-        // Above are those of real time and the C library's own, which nobody else can change.
+        // The higher bits are real-time signals and the C library's own, which no other program can change.
         for name in ["SigBlk:", "SigIgn:"] {
             let mask = run
                 .stdout

@@ -1,13 +1,13 @@
-//! What Terraform allows once in a directory, case by case: our verdict is Terraform's own.
+//! What Terraform allows only once in a directory, case by case: the program's verdict is Terraform's.
 //!
-//! With `BITOPS_COMPOSE_TEST_TERRAFORM` it is asked again; it downloads nothing for that.
+//! With `BITOPS_COMPOSE_TEST_TERRAFORM` the cases are compared with terraform itself, which downloads nothing for that.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::common::world;
 use compose_testkit::{Catalog, server::ClosedPort};
 
-/// Two files of two layers, and what is defined twice (`None`: Terraform takes both).
+/// Two files of two layers, and what is defined twice (`None`: Terraform accepts both).
 struct Case {
     own: (&'static str, &'static str),
     theirs: (&'static str, &'static str),
@@ -206,7 +206,7 @@ const CASES: &[Case] = &[
     json(BACKEND, "{\"terraform\": {\"backend\": {\"local\": null}}}", None),
     json(BACKEND, "{\"terraform\": {\"cloud\": null}}", None),
     json(REQUIRED, "{\"terraform\": {\"required_providers\": null}}", None),
-    // Files that Terraform merges, passes over, and does not pass over.
+    // Files that Terraform merges, ignores, and does not ignore.
     named(
         ("a.tf", VARIABLE),
         ("b_override.tf", "variable \"x\" {\n  default = 1\n}\n"),

@@ -1,17 +1,17 @@
-//! Hostile trees through the whole program: each is refused by its path, and nothing of it touches the machine.
+//! Hostile trees, seen from outside: each is refused with its path, and nothing of it reaches the machine.
 
 use std::fs;
 
 use crate::common::{World, catalog, world};
 use compose_testkit::{RawEntry, Repo, figures};
 
-/// What no case may change: the user's repo, the home, everything else in the program's world.
+/// The state that no case may change: the user's repo, the home, and the rest of the program's world.
 #[track_caller]
 fn refused(world: &World, tag: &str) -> String {
     world.sources(&[&format!("{{repo: '{{repo}}/c', environment: env, ref: {tag}}}")]);
     let before = world.context.ops_repo_fingerprint();
     let run = world.context.run(["deploy"]);
-    // The server's git notices a name that is empty, and sends nothing.
+    // The server's git detects an empty name and sends nothing.
     let code = if tag == "empty" { 69 } else { 65 };
     let run = run.expect_code(code);
     assert!(
@@ -47,7 +47,7 @@ fn hostile() -> World {
 /// Mode, name and id.
 type Entry<'a> = (&'a str, &'a [u8], &'a str);
 
-/// Tags a tree of these entries, each a file, below `env`.
+/// Tags a tree with these entries below `env`.
 fn tagged(repo: &Repo, tag: &str, entries: &[Entry<'_>]) {
     let entries: Vec<RawEntry> = entries
         .iter()
@@ -128,7 +128,7 @@ fn every_hostile_entry_is_refused_and_nothing_escapes() {
     figures::record(1, "escapes: files outside of cache and home after each", 0);
 }
 
-/// A world that is refused, and the peak memory of that in MiB.
+/// Deploys a tag that is refused with at most this many MiB of memory, and returns the output.
 #[track_caller]
 fn refused_within(world: &mut World, tag: &str, most: u64) -> String {
     let (words, file) = figures::peak_memory(world.context.root());
@@ -148,7 +148,7 @@ fn within(file: &std::path::Path, what: &str, most: u64) {
 #[test]
 fn trees_that_explode_and_blobs_that_inflate_take_little_memory() {
     let mut world = hostile();
-    // Debug builds count to 100,000 for a long time: by default a smaller bound, on the same way.
+    // A debug build takes long to count to 100,000, so the default here is a smaller bound.
     let (files, megabytes) = if figures::full_size() {
         (100_000, 300)
     } else {
@@ -199,7 +199,7 @@ fn trees_that_explode_and_blobs_that_inflate_take_little_memory() {
         "env",
         &repo.write_tree(&[RawEntry::new("100644", "z", &zeros)]),
     );
-    // Stopped while it is received: none of it is ever held.
+    // The blob is refused while it is received, so it is never in memory as a whole.
     let said = refused_within(&mut world, "of-zeros", 64);
     assert!(said.contains("BITOPS_COMPOSE_MAX_FILE_SIZE"), "{said}");
 
@@ -227,7 +227,7 @@ fn a_large_file_is_in_memory_once() {
     );
     world.sources(&["{repo: '{repo}/c', environment: env, ref: large}"]);
     let (words, file) = figures::peak_memory(world.context.root());
-    // Not the pipeline's memory, which reads it, too.
+    // The memory of the pipeline, which reads it too, does not count.
     world.context.wrap(words).set("BITOPS_COMPOSE_PIPELINE", "true");
     world.context.run(["deploy"]).expect_code(0);
     within(

@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::{World, world};
 use compose_testkit::{Catalog, Run};
 
-/// A world with catalogs `c` and `d`, whose environment `env` has these files.
+/// Returns a world with catalogs `c` and `d`, whose environment `env` has these files.
 fn two(c: &[(&str, &str)], d: &[(&str, &str)]) -> World {
     let catalog = |name: &str, files: &[(&str, &str)]| {
         let mut catalog = Catalog::new(name);
@@ -33,7 +33,7 @@ fn deploy(world: &World, entries: &[String], code: i32) -> Run {
     run
 }
 
-/// What is printed before the pipeline starts.
+/// Returns what is printed before the pipeline starts.
 fn warnings(run: &Run) -> String {
     let shown = run.to_string();
     shown
@@ -88,7 +88,7 @@ fn a_source_with_a_mistake_is_settled_with_a_warning_or_not_at_all() {
     let entries = [entry("c", ""), entry("d", ", on-conflict: last")];
     insta::assert_snapshot!("a_source_settled", warnings(&deploy(&world, &entries, 0)));
     assert_eq!(deployed(&world, "app.yaml"), "name: api\n  port: 80\n");
-    // The local file replaces a source's broken one, and loses nothing by it that could be read.
+    // The local file replaces a source's broken one; nothing that could be read is lost.
     world.context.file("dev/app.yaml", "name: own\n");
     let run = deploy(&world, &[entry("d", "")], 0);
     assert!(

@@ -42,11 +42,11 @@ fn vendored_world() -> World {
 }
 
 #[track_caller]
-fn text(root: &Path, path: &str) -> String {
+fn file_text(root: &Path, path: &str) -> String {
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Everything below a directory, sorted.
+/// Returns every path below a directory, sorted.
 fn files(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut waiting = vec![root.to_owned()];
@@ -91,16 +91,16 @@ fn the_result_is_real_files_that_bitops_runs_alone() {
     let root = world.context.root().join("vendored");
     assert_eq!(files(&root), ALL);
     assert_eq!(
-        text(&root, "dev/bitops.config.yaml"),
+        file_text(&root, "dev/bitops.config.yaml"),
         "# my environment\n# what is run\nbitops:\n  deployments:\n    terraform:\n      plugin: terraform\n    helm:\n      plugin: helm\n"
     );
-    assert_eq!(text(&root, "dev/helm/a/values.yaml"), "port: 81\nhost: a\n");
-    assert_eq!(text(&root, "dev/link.txt"), "mine\n");
+    assert_eq!(file_text(&root, "dev/helm/a/values.yaml"), "port: 81\nhost: a\n");
+    assert_eq!(file_text(&root, "dev/link.txt"), "mine\n");
     let mode = |path: &str| root.join(path).metadata().unwrap().permissions().mode() & 0o111;
     assert_ne!(mode("dev/terraform/bitops.before-deploy.d/hook.sh"), 0);
     assert_eq!(mode("dev/notes.txt"), 0);
 
-    // Another machine that has the result and nothing else: what runs is what is composed here.
+    // Another machine, which has only the result, runs what is composed here.
     world.context.run(["deploy"]).expect_code(0);
     let composed = world.context.pipeline().unwrap();
     let mut alone = Context::new(env!("CARGO_BIN_EXE_bitops-compose"));
@@ -143,7 +143,7 @@ fn nothing_is_overwritten_without_force_and_every_existing_file_is_reported() {
     let refused = world.context.run(["vendor", "--output", "out"]).expect_code(73);
     insta::assert_snapshot!(refused);
     assert_eq!(files(&out), before);
-    assert_eq!(text(&out, "dev/notes.txt"), "other\n");
+    assert_eq!(file_text(&out, "dev/notes.txt"), "other\n");
 
     let forced = world
         .context
@@ -153,11 +153,11 @@ fn nothing_is_overwritten_without_force_and_every_existing_file_is_reported() {
         forced.stdout,
         "dev: 9 files written to out, 1 was there already\n"
     );
-    assert_eq!(text(&out, "dev/notes.txt"), "mine\n");
-    assert_eq!(text(&out, "dev/unrelated"), "stays\n");
+    assert_eq!(file_text(&out, "dev/notes.txt"), "mine\n");
+    assert_eq!(file_text(&out, "dev/unrelated"), "stays\n");
     assert_eq!(files(&out).len(), ALL.len() + 1);
 
-    // Again: everything is there, so that nothing is in the way.
+    // The second time everything is there already and unchanged, so nothing is in the way.
     let again = world
         .context
         .run(["vendor", "--output", "out", "--format", "json"])
@@ -179,7 +179,7 @@ fn the_operations_repo_itself_can_leave_bitops_compose_behind() {
         .context
         .run(["vendor", "--output", output, "--force"])
         .expect_code(0);
-    assert_eq!(text(&repo, "dev/helm/a/values.yaml"), "port: 81\nhost: a\n");
+    assert_eq!(file_text(&repo, "dev/helm/a/values.yaml"), "port: 81\nhost: a\n");
     let requests = world.server.requests().len();
     let deployed = world.context.run(["deploy"]).expect_code(0);
     assert!(deployed.stdout.contains("the hook ran"), "{deployed}");
@@ -195,7 +195,7 @@ fn a_config_of_sources_alone_stays_as_an_empty_one() {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     world.context.run(["vendor"]).expect_code(0);
-    let config = text(&world.context.root().join("vendored"), "dev/bitops.config.yaml");
+    let config = file_text(&world.context.root().join("vendored"), "dev/bitops.config.yaml");
     assert!(
         config.ends_with("\n{}\n") && !config.contains("default-environments"),
         "{config}"
@@ -254,7 +254,7 @@ fn conflicts_and_unwritable_places_leave_nothing() {
 #[test]
 fn more_files_than_can_be_copied_are_an_error_and_not_left_out() {
     let world = world(&mut [catalog("c", "eks", "app/x.txt", "x")]);
-    // Two links that lead back: as good as endless.
+    // Two links that lead back make the tree practically endless.
     world
         .context
         .file("dev/own.txt", "mine\n")
@@ -263,7 +263,7 @@ fn more_files_than_can_be_copied_are_an_error_and_not_left_out() {
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     insta::assert_snapshot!(world.context.run(["vendor"]).expect_code(65));
     assert!(!world.context.root().join("vendored").exists());
-    // A plan says that it does not show everything.
+    // The plan says that it does not show everything.
     let plan = world.context.run(["plan"]).expect_code(0);
     assert!(plan.stdout.contains("there are too many"), "{plan}");
 }
@@ -292,7 +292,7 @@ fn a_signal_leaves_nothing_or_all_of_it() {
         left(&run.wait(Duration::from_secs(10)).expect_code(code));
         world.server.heal("c");
     }
-    // While it writes: the signal comes as soon as there is a staging directory.
+    // The signal comes while it writes, as soon as there is a staging directory.
     for file in 0..4000 {
         world.context.file(&format!("dev/many/{file}"), "mine\n");
     }

@@ -2,7 +2,8 @@
 
 use crate::common::{World, catalog, world};
 
-/// A catalog `c` with these tags, each with a file that names it; the environment asks for a version of it.
+/// Returns a world with a catalog `c` with these tags, each with a file that names it, and an environment that requests
+/// `version` of it.
 fn tagged(tags: &[&str], version: &str) -> World {
     let mut c = catalog("c", "eks", "terraform/main.txt", "1.0.0\n");
     for tag in tags {
@@ -35,7 +36,7 @@ fn the_highest_tag_is_deployed_however_it_is_written() {
         assert_eq!(plan["sources"][0]["resolved"], expected, "{tags:?} {version}");
         let lock = json(&world, "lock");
         assert_eq!(lock["sources"][0]["resolved"], expected, "{tags:?} {version}");
-        // A locked deployment, which does not look at the refs, takes the same.
+        // A locked deployment, which does not list the refs, uses the same one.
         world.context.run(["deploy"]).expect_code(0);
         let seen = world.context.pipeline().unwrap();
         let deployed = seen.text("dev/terraform/main.txt").unwrap();

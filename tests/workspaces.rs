@@ -1,4 +1,4 @@
-//! Where the operations repo is, where none is mounted: the checkout of a CI, or what `BITOPS_COMPOSE_WORKSPACE` names.
+//! The place of the operations repo if none is mounted: a CI's checkout, or the directory in `BITOPS_COMPOSE_WORKSPACE`.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use crate::common::{World, catalog, world};
 use compose_model::env;
 use compose_testkit::standin;
 
-/// What a CI sets in its jobs, beside the checkout's place.
+/// Variables that a CI sets in its jobs, besides the one for the checkout.
 const MARKS: [(&str, &str, &str); 6] = [
     ("GITHUB_WORKSPACE", "GITHUB_ACTIONS", "true"),
     ("CI_PROJECT_DIR", "GITLAB_CI", "true"),
@@ -19,7 +19,7 @@ const MARKS: [(&str, &str, &str); 6] = [
     ("CIRCLE_WORKING_DIRECTORY", "CIRCLECI", "true"),
 ];
 
-/// Nothing is mounted, and `<root>/<at>` is an operations repo whose `dev` has a source.
+/// Returns a world without a mount, in which `<root>/<at>` is an operations repo whose `dev` has a source.
 fn unmounted(at: &str) -> World {
     let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
@@ -33,7 +33,7 @@ fn place(world: &World, at: &str) -> PathBuf {
     world.context.root().join(at)
 }
 
-/// A deploy, from inside of the checkout as a CI starts it.
+/// Deploys from inside the checkout, as a CI does.
 #[track_caller]
 fn assert_deploys(world: &mut World, from: &Path) -> standin::Dump {
     world.context.current_dir(from);
@@ -76,7 +76,7 @@ fn a_checkout_counts_beside_its_own_mark_only() {
                 .set(name, &checkout)
                 .set(mark, value)
                 .current_dir(&checkout);
-            // As ever: BitOps has its own word on that.
+            // BitOps itself reports a missing environment.
             let run = world.context.run(["deploy"]).expect_code(1);
             assert!(run.stderr.contains("needs to be mounted"), "{name} {mark}\n{run}");
         }
@@ -92,7 +92,7 @@ fn the_operations_directory_is_taken_where_the_checkout_has_no_such_environment(
         .context
         .set("CI_PROJECT_DIR", &checkout)
         .set("GITLAB_CI", "true");
-    // The application's own directory of another name changes nothing.
+    // A directory of the application with another name changes nothing.
     fs::create_dir(checkout.join("src")).unwrap();
     let seen = assert_deploys(&mut world, &checkout);
     assert_eq!(seen.text("src"), None);
@@ -104,7 +104,7 @@ fn the_operations_directory_is_taken_where_the_checkout_has_no_such_environment(
     ] {
         world.context.run(command).expect_code(0);
     }
-    // The checkout's own environment goes first.
+    // The checkout's own environment takes precedence.
     fs::create_dir_all(checkout.join("dev/terraform")).unwrap();
     fs::write(
         checkout.join("dev/terraform/bitops.config.yaml"),
@@ -127,7 +127,7 @@ fn a_named_workspace_goes_before_the_checkout_and_may_be_elsewhere() {
         .set("GITHUB_ACTIONS", "true")
         .set("BITOPS_COMPOSE_WORKSPACE", &named);
     assert_deploys(&mut world, &checkout);
-    // Relative to where the run is started.
+    // The path is relative to the working directory.
     world.context.set("BITOPS_COMPOSE_WORKSPACE", "elsewhere/ops/");
     let root = world.context.root().to_owned();
     assert_deploys(&mut world, &root);
@@ -172,7 +172,7 @@ fn an_environment_that_is_nowhere_is_an_error_with_the_places() {
     let message = format!("{} (of BITOPS_COMPOSE_WORKSPACE) is not there", gone.display());
     assert!(run.stderr.contains(&message), "{run}");
 
-    // Switched off, and without a named environment, BitOps has the word.
+    // If it is switched off, or no environment is named, BitOps starts unchanged.
     world.context.set("BITOPS_COMPOSE", "off");
     world.context.run(["deploy"]);
     assert!(world.context.pipeline().is_some());
@@ -189,7 +189,7 @@ fn with_a_mount_no_workspace_is_looked_at() {
         .set("GITHUB_WORKSPACE", &checkout)
         .set("GITHUB_ACTIONS", "true");
     assert_deploys(&mut world, &checkout);
-    // What the mount does not have is BitOps' to say.
+    // BitOps reports what the mount does not have.
     world.context.set("BITOPS_ENVIRONMENT", "prod");
     let run = world.context.run(["deploy"]);
     assert!(world.context.pipeline().is_some(), "{run}");

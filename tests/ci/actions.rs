@@ -204,7 +204,7 @@ fn secrets_and_variables_reach_the_container_by_name() {
         "{environment}"
     );
 
-    // A token that the step's own variables name stays; `*` passes on everything but what is the runner's own.
+    // A token that the step's own variables name is passed on; `*` passes on everything except the runner's own variables.
     job.runner
         .variable("BITOPS_COMPOSE_TOKEN_GITHUB_MY__CORP_EXAMPLE", "theirs");
     job.runner
@@ -254,7 +254,7 @@ fn the_operations_repo_is_the_workspace_or_a_directory_of_it() {
 fn in_a_job_container_mounts_are_the_hosts() {
     let mut job = job();
     job.docker();
-    // The two contexts stay the host's there, the variables are the container's.
+    // In a job container the two contexts hold paths of the host, and the variables paths of the container.
     job.runner
         .context("github.workspace", "/home/runner/work/app/app")
         .context("runner.temp", "/home/runner/work/_temp");
@@ -285,7 +285,7 @@ fn in_a_job_container_mounts_are_the_hosts() {
 }
 
 #[test]
-fn where_the_program_is_no_container_is_started() {
+fn where_the_program_is_installed_no_container_is_started() {
     let mut job = job();
     job.docker().program(
         "bitops-compose",
@@ -302,7 +302,7 @@ fn where_the_program_is_no_container_is_started() {
     assert_eq!(done.last().stdout, expected);
     assert_eq!(done.outputs["changed"], "true");
     assert!(!job.path("docker.arguments").exists());
-    // Unless an image is named.
+    // A named image takes precedence over the installed program.
     job.runner
         .action(
             &own,

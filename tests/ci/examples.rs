@@ -1,4 +1,4 @@
-//! The files for other tools, by those tools' own checkers: docs/examples/ci/README.md.
+//! The example files for other tools pass those tools' own checkers: docs/examples/ci/README.md.
 
 use std::fs;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use compose_testkit::Catalog;
 
 const HOOK: &str = "terraform/bitops.before-deploy.d/login.sh";
 
-/// A step of GitHub's with its files, in front of an environment with one source.
+/// Returns a world with one source and the variables and files of a GitHub Actions step.
 fn step(world: &mut World) {
     let root = world.context.root().to_owned();
     fs::create_dir(root.join("runner")).unwrap();
@@ -21,7 +21,7 @@ fn step(world: &mut World) {
         world.context.set(name, root.join(path));
     }
     world.context.set("GITHUB_ACTIONS", "true");
-    // The operations repo is a directory of what was checked out.
+    // The operations repo is a directory of the checkout.
     world.context.set("GITHUB_WORKSPACE", world.context.home());
 }
 
@@ -150,7 +150,7 @@ fn a_plan_has_the_same_outputs_and_page() {
     assert!(outputs["manifest"].ends_with("runner/bitops-compose/dev.manifest.json"));
     let page = read(&world, "summary.md");
     assert!(page.contains("```mermaid\n"), "{page}");
-    // Once locked it says so; with nothing that differs from the user's own files there is no change.
+    // With a lock the output says so. If nothing differs from the user's own files, there is no change.
     world.context.run(["lock"]).expect_code(0);
     world.context.run(["plan"]).expect_code(0);
     assert!(read(&world, "summary.md").contains(" | locked | 3 |"));
@@ -199,12 +199,12 @@ fn a_failure_closes_its_group_and_is_on_the_page() {
         "{page}"
     );
 
-    // Conflicts are found while it composes.
+    // Conflicts are found while composing.
     world.context.file("dev/terraform/x.txt/in-the-way", "");
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
     let run = world.context.run(["deploy"]).expect_code(65);
     assert_eq!(groups(&run.stderr), STAGES[..2]);
-    // Every command's failures are on the page, and nothing is folded away where there is no stage.
+    // The failures of every command are on the page, and nothing is folded if there is no stage.
     world
         .context
         .file("dev/bitops.config.yaml", "default-environments: [{");
@@ -259,7 +259,7 @@ fn a_log_in_json_has_no_groups() {
 }
 
 #[test]
-fn the_mistakes_of_a_source_are_no_annotations_of_the_checkout() {
+fn the_mistakes_of_a_source_do_not_annotate_the_checkout() {
     let mut nested = Catalog::new("nested");
     nested
         .file(
@@ -280,7 +280,7 @@ fn the_mistakes_of_a_source_are_no_annotations_of_the_checkout() {
     assert!(annotation.contains("eks/bitops.config.yaml:2:"), "{run}");
 }
 
-/// Lines that the runner would take for a command, and are none of ours.
+/// Returns the lines that the runner would take for commands, except the program's own.
 fn injected(text: &str) -> Vec<&str> {
     const OURS: [&str; 4] = [
         "::group::bitops-compose",
@@ -296,7 +296,7 @@ fn injected(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn text_of_a_source_is_no_workflow_command_on_either_stream() {
+fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
     const HOSTILE: &str = "::stop-commands::hacked\n ::add-mask::x\n##[error]hacked\nx ##[group]hacked\n\u{a0}::set-env name=a::b\r::debug::x\n";
     let mut world = ready();
     let mut hostile = Catalog::new("h");
@@ -334,7 +334,7 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
         assert_eq!(injected(&run.stdout), [""; 0], "{args:?}\n{run}");
         assert_eq!(injected(&run.stderr), [""; 0], "{args:?}\n{run}");
     }
-    // As JSON the values stay what they are.
+    // In JSON the values are unchanged.
     let run = world
         .context
         .run(["plan", "--diff", "--format", "json"])
@@ -348,7 +348,7 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
         .map(|file| file["path"].as_str().unwrap())
         .collect();
     assert!(paths.contains(&"##[error]hacked"), "{paths:?}");
-    // A file gets the diff as it is: it is no log.
+    // A file gets the unchanged diff, because no runner reads it as a log.
     let file = world.context.root().join("diff");
     let mut command = world.context.command(["plan", "--diff"]);
     command
@@ -360,7 +360,7 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
             .unwrap()
             .contains("\n-x ##[group]hacked\n")
     );
-    // Nothing of it is more than text on the page.
+    // On the page it is only text.
     let page = read(&world, "summary.md");
     assert!(!page.contains("##[") && !page.contains("::error::"), "{page}");
     // Not even as a diagnostic.
@@ -373,7 +373,7 @@ fn text_of_a_source_is_no_workflow_command_on_either_stream() {
 }
 
 #[test]
-fn text_of_a_source_is_no_command_for_the_runners_of_other_ci() {
+fn text_of_a_source_is_not_a_command_for_the_runners_of_other_ci() {
     const HOSTILE: &str =
         "##vso[task.setvariable variable=PATH]/hacked\nx ##[section]hacked\n##teamcity[hacked]\n";
     for ci in ["TF_BUILD", "TEAMCITY_VERSION"] {
@@ -385,7 +385,7 @@ fn text_of_a_source_is_no_command_for_the_runners_of_other_ci() {
         assert!(plan.stdout.contains("-##vso\\[task.setvariable"), "{plan}");
         assert!(plan.stdout.contains("-x ##\\[section]hacked"), "{plan}");
         assert!(plan.stdout.contains("-##teamcity\\[hacked]"), "{plan}");
-        // Annotations are GitHub's alone.
+        // Only GitHub has annotations.
         assert!(!plan.stderr.contains("::"), "{plan}");
     }
 }
@@ -393,7 +393,7 @@ fn text_of_a_source_is_no_command_for_the_runners_of_other_ci() {
 #[test]
 fn outputs_cannot_be_forged() {
     let world = ready();
-    // A value with any line that was known beforehand stays within its delimiter, which is another one each time.
+    // No value can end its own delimiter, because the delimiter is different each time.
     let heads = || {
         world.context.run(["plan"]).expect_code(0);
         let text = read(&world, "output");

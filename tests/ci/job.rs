@@ -46,7 +46,7 @@ impl Job {
         self.path("_actions/bitops-compose")
     }
 
-    /// A program of the runner's.
+    /// Adds a program to the runner's `PATH`.
     pub(crate) fn program(&mut self, name: &str, script: &str) -> &mut Self {
         let bin = self.path("bin");
         fs::create_dir_all(&bin).unwrap();
@@ -55,7 +55,7 @@ impl Job {
         self
     }
 
-    /// A docker that only tells what it was given.
+    /// Adds a `docker` that only records its arguments and environment.
     pub(crate) fn docker(&mut self) -> &mut Self {
         let out = self.path("docker");
         self.program(
@@ -74,7 +74,7 @@ impl Job {
             .collect()
     }
 
-    /// The release of a version, in the place of GitHub's.
+    /// Creates the release of a version in the place of GitHub's.
     pub(crate) fn release(&mut self, version: &str) -> PathBuf {
         let releases = self.path("github");
         let release = releases

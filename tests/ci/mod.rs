@@ -16,7 +16,7 @@ mod where_it_runs;
 
 use std::path::{Path, PathBuf};
 
-/// The project's own root, in which its YAML files are.
+/// Returns the project's root, which holds its YAML files.
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")

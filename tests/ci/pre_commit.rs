@@ -9,7 +9,7 @@ use compose_testkit::git;
 use super::{project, tools};
 use crate::common::{World, catalog, world};
 
-/// A repo of these hooks as their users see it: at a commit.
+/// Builds a repo of the project's hooks, as their users see it, and returns its pre-commit config.
 fn hooks(directory: &Path) -> String {
     fs::create_dir_all(directory.join("scripts")).unwrap();
     for file in [".pre-commit-hooks.yaml", "scripts/pre-commit-hook"] {
@@ -30,7 +30,7 @@ fn commit(directory: &Path) {
     git::run(directory, ["commit", "--quiet", "--message", "x"]);
 }
 
-/// An operations repo below the checkout, its environment with one locked source.
+/// Returns a world whose environment has one locked source.
 fn locked() -> World {
     let mut world = world(&mut [catalog("c", "eks", "x.txt", "from c")]);
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
@@ -42,7 +42,7 @@ fn locked() -> World {
     world
 }
 
-/// The program's environment, and the program in `PATH`.
+/// Sets the environment of the program, and puts the program into `PATH`.
 fn environment(world: &World, command: &mut Command) {
     command.env_clear();
     for (name, value) in world.context.command(["x"]).get_envs() {
@@ -55,7 +55,7 @@ fn environment(world: &World, command: &mut Command) {
     );
 }
 
-/// The hooks' script on its own: it needs no pre-commit.
+/// The hooks' script can run without pre-commit.
 fn hook(world: &World, what: &str, files: &[&str]) -> std::process::Output {
     let mut command = Command::new(project().join("scripts/pre-commit-hook"));
     environment(world, &mut command);

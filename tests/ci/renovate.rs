@@ -19,7 +19,7 @@ fn preset() -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(project().join("default.json")).unwrap()).unwrap()
 }
 
-/// The expressions of each manager.
+/// Returns the expressions of each manager.
 fn managers() -> Vec<Vec<String>> {
     let managers = preset()["customManagers"].as_array().unwrap().clone();
     let strings = |manager: &serde_json::Value| {
@@ -32,7 +32,7 @@ fn managers() -> Vec<Vec<String>> {
     managers.iter().map(strings).collect()
 }
 
-/// The same, compiled once.
+/// Returns the compiled expressions.
 fn compiled() -> &'static [Vec<regex::Regex>] {
     static COMPILED: OnceLock<Vec<Vec<regex::Regex>>> = OnceLock::new();
     COMPILED.get_or_init(|| {
@@ -60,7 +60,7 @@ fn recurse(content: &str, expressions: &[regex::Regex], groups: &Found, found: &
     }
 }
 
-/// `environment repo version` of all that is found in a file, sorted.
+/// Returns `environment repo version` of each dependency in a file, sorted.
 fn find(file: &str) -> Vec<String> {
     let mut found = Vec::new();
     for expressions in compiled() {
@@ -90,7 +90,7 @@ const recurse = (content, regexes, groups) => regexes.length === 0 ? [groups]
 console.log(JSON.stringify(files.map((file) => managers.flatMap((regexes) => recurse(file, regexes, {})))));
 ";
 
-/// The same by Node; none where there is none.
+/// Returns what Node finds, or `None` if there is no Node.
 fn find_by_node(files: &[String]) -> Option<Vec<Vec<String>>> {
     let node = tools::find("node")?;
     let mut command = Command::new(node);
@@ -100,7 +100,7 @@ fn find_by_node(files: &[String]) -> Option<Vec<Vec<String>>> {
     Some(found.iter().map(|found| shown(found)).collect())
 }
 
-/// All orders of some keys.
+/// Returns all permutations of the items.
 fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     if items.is_empty() {
         return vec![Vec::new()];
@@ -117,7 +117,7 @@ fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     all
 }
 
-/// An entry in block style; `indent` stands before its dash.
+/// Returns an entry in block style with `indent` before its dash.
 fn block(keys: &[(&str, &str)], indent: &str) -> String {
     let mut out = String::new();
     for (index, (key, value)) in keys.iter().enumerate() {
@@ -296,7 +296,7 @@ fn the_lock_follows() {
     world.context.run(&words[1..]).expect_code(0);
     let lock = std::fs::read_to_string(repo.join("dev/bitops.lock.yaml")).unwrap();
     assert!(lock.contains("tag: \"2.0.0\""), "{lock}");
-    // The other source is another update.
+    // The other source is updated separately.
     assert!(
         lock.contains("tag: \"1.0.0\"") && !lock.contains("1.1.0"),
         "{lock}"

@@ -22,7 +22,7 @@ fn setup_takes_the_release_that_its_checksums_describe() {
         "{:?}",
         done.outputs
     );
-    // Later steps find it.
+    // Later steps find the program in `PATH`.
     let done = job
         .runner
         .workflow("jobs: {x: {steps: [{run: bitops-compose --version}]}}")
@@ -33,7 +33,7 @@ fn setup_takes_the_release_that_its_checksums_describe() {
         done.last()
     );
 
-    // Anything else is not installed.
+    // No other file is installed.
     let mut tampered = fs::read(&asset).unwrap();
     tampered.push(b'\n');
     fs::write(&asset, tampered).unwrap();
@@ -57,9 +57,9 @@ fn setup_takes_the_release_that_its_checksums_describe() {
 }
 
 #[test]
-fn setup_compiles_what_is_no_release() {
+fn setup_compiles_versions_that_are_not_releases() {
     let mut job = job();
-    // In the place of the build itself, which `scripts/test-image` does.
+    // Replaces the build itself, which `scripts/test-image` runs.
     let build = format!(
         "#!/bin/sh\ninstall -m 755 {} \"$1/bitops-compose\"\n",
         env!("CARGO_BIN_EXE_bitops-compose")

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The program of that name, from the directory that `BITOPS_COMPOSE_TEST_CI_TOOLS` names or from `PATH`.
+/// Returns the program of that name from the directory in `BITOPS_COMPOSE_TEST_CI_TOOLS` or from `PATH`.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let own = std::env::var_os("BITOPS_COMPOSE_TEST_CI_TOOLS")
         .map(|directory| PathBuf::from(directory).join("bin"));
@@ -19,7 +19,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Runs a checker that must have no complaint.
+/// Runs a checker, which must succeed.
 #[track_caller]
 pub(crate) fn expect(command: &mut Command) {
     let output = command.output().unwrap();

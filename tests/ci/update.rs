@@ -1,4 +1,4 @@
-//! `.github/workflows/update.yml`, with a real git and a `gh` that only tells what it was given.
+//! `.github/workflows/update.yml`, with a real git and a `gh` that only records its arguments.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::job::{Job, job, read};
 use super::project;
 use crate::common::{World, catalog, world};
 
-/// Two environments whose locks are behind, in a clone of a bare repo.
+/// Two environments with outdated locks, in a clone of a bare repo.
 fn outdated(job: &Job) -> World {
     let mut c = catalog("c", "eks", "x.txt", "one");
     let mut world = world(&mut [catalog("d", "web", "y.txt", "y")]);
@@ -84,7 +84,7 @@ fn the_update_workflow_opens_a_pull_request_and_keeps_it() {
     let changed = git::run(&origin, ["diff", "--name-only", "main", "bitops-compose/update"]);
     assert_eq!(changed, "dev/bitops.lock.yaml");
 
-    // Again while it is open: the branch is written over, the pull request edited.
+    // While the pull request is open, the next run overwrites the branch and edits the pull request.
     git::run(&job.path("app/app"), ["checkout", "--quiet", "main"]);
     fs::write(job.path("_temp/open"), "7\n").unwrap();
     job.runner.workflow(&workflow).expect_code(0);
@@ -109,7 +109,7 @@ fn the_update_workflow_opens_a_pull_request_and_keeps_it() {
     job.runner.workflow(&workflow).expect_code(0);
     assert!(!job.path("_temp/gh").exists());
 
-    // What is no environment or no command ends it.
+    // A wrong environment or command ends the workflow.
     for (name, value) in [
         ("inputs.environments", "--help"),
         ("inputs.command", "update; touch hacked"),

@@ -23,7 +23,7 @@ fn every_row_names_a_test_that_exists() {
         for (module, test) in cited {
             let file = project().join(format!("tests/containers/{module}.rs"));
             let text = fs::read_to_string(&file).unwrap_or_default();
-            // A row of podman's runs in each engine.
+            // A row for podman runs in each engine.
             let takes = if row.starts_with("| podman |") {
                 "engine: Engine"
             } else {

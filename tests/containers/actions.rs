@@ -44,7 +44,7 @@ fn a_deployment_has_outputs_a_page_and_a_manifest_that_stays() {
     assert_eq!(manifest["environment"], "dev");
     assert!(done.summary.contains("```mermaid\n"), "{}", done.summary);
 
-    // What was fetched is kept.
+    // The fetched objects are kept.
     world.server.clear_requests();
     let done = runner.action(&project(), &with);
     world.assert_ran(done.last().clone(), Some("one"));
@@ -94,7 +94,7 @@ fn in_a_job_container_of_the_image_no_other_is_started() {
     let world = world(Engine::Docker);
     in_operations(&world);
     let mut runner = runner(&world);
-    // Where a job container sees an action.
+    // The place at which a job container sees an action.
     let own = world.checkout().with_file_name("_actions");
     fs::create_dir_all(own.join("scripts")).unwrap();
     for file in ["action.yml", "scripts/action-run"] {

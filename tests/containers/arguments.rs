@@ -1,4 +1,4 @@
-//! What stands behind the image's name.
+//! Arguments after the image's name.
 
 use compose_testkit::docker::Engine;
 
@@ -25,7 +25,7 @@ fn a_command_is_no_deploy(engine: Engine) {
         .expect_code(0);
     assert!(run.stdout.contains("no mistakes"), "{run}");
     world.fingerprint().assert_same_as(&before);
-    // It changes nothing for the deploy that follows in the same container.
+    // A plan changes nothing for the deploy that follows in the same container.
     let options = world.arguments(
         &[&mount, "--entrypoint=sh"],
         &["-c", "bitops-compose plan && bitops-compose deploy"],

@@ -1,4 +1,4 @@
-//! The object cache on a volume, as docs/cache.md has it.
+//! The object cache on a volume, as in docs/cache.md.
 
 use compose_testkit::docker::Engine;
 use compose_testkit::server::RequestKind;
@@ -7,7 +7,7 @@ use crate::world::{World, in_each_engine, world};
 
 in_each_engine![a_volume_keeps_what_was_fetched_for_containers_of_any_user,];
 
-/// How often content was asked for since this was last called.
+/// Returns how often content was fetched since the last call.
 fn fetches(world: &World) -> usize {
     let requests = world.server.requests();
     world.server.clear_requests();
@@ -37,7 +37,7 @@ fn a_volume_keeps_what_was_fetched_for_containers_of_any_user(engine: Engine) {
         assert_eq!(fetches(&world), 0, "{options:?}");
     }
 
-    // What is new goes elsewhere where the volume cannot be written, and is forgotten.
+    // If the volume cannot be written, new objects go to a temporary cache.
     world.version("2.0.0");
     for _ in 0..2 {
         let run = world.run(&[&mount, &read_only]);

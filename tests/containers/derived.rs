@@ -14,7 +14,7 @@ in_each_engine![
     on_top_of_a_base_image_with_bitops_onbuild_lines,
 ];
 
-/// The image deploys what it brings, and what is mounted over it.
+/// Asserts that the image deploys its own repo, and one that is mounted over it.
 #[track_caller]
 fn assert_brings(world: &World, image: &str, what: &str) {
     let run = world.engine.run(world.arguments_of(image, &[], &[]));
@@ -32,7 +32,7 @@ fn assert_takes_a_mount(engine: Engine, image: &str, what: &str) {
     assert_eq!(seen.text("README.md"), Some("of the operations repo"), "{what}");
 }
 
-/// The checkout beside what can be made of it: a repo to be cloned, an archive.
+/// Prepares a build context: the checkout, a repo to be cloned, and an archive.
 fn context(world: &World) -> PathBuf {
     let context = world.beside("context");
     let commands = format!(
@@ -131,7 +131,7 @@ fn on_top_of_a_base_image_with_bitops_onbuild_lines(engine: Engine) {
     assert!(run.stdout.ends_with(list), "{run}");
 }
 
-/// Those that docs/image.md asks for, with the image's own name.
+/// The lines from docs/image.md, with the name of the image under test.
 fn three_lines(from: &str) -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/image.md");
     let docs = std::fs::read_to_string(docs).unwrap();
@@ -166,7 +166,7 @@ fn the_image_is_labelled_and_its_base_can_be_pinned() {
         label("base.name").is_some_and(|base| base.starts_with("bitops-compose-test/")),
         "{labels}"
     );
-    // Both Dockerfiles say the same of the image.
+    // Both Dockerfiles make the same image.
     let docker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker");
     let last_stage = |name: &str| {
         let text = std::fs::read_to_string(docker.join(name)).unwrap();

@@ -94,7 +94,7 @@ const SOURCE: &[(&str, &str, u32)] = &[
     ),
     ("dev/terraform/mine.txt", "theirs\n", 0o644),
 ];
-/// What a person makes of the two where both have a file; the local file's mode stays.
+/// How a person merges the files that both have. The local file's mode is kept.
 const BY_HAND: &[(&str, &str)] = &[
     (
         "dev/terraform/settings.json",
@@ -120,7 +120,7 @@ fn hooks_do_what_they_do_with_bare_bitops_but_for_what_is_listed() {
     compare(composed, bare);
 }
 
-/// The image with the local files, the bare pipeline with the files that a person has merged.
+/// Returns the image with the local files, and the bare pipeline with files that a person has merged.
 fn pair(engine: Engine, image: &str) -> (World, World) {
     let mut catalog = Catalog::new("c");
     for (path, text, mode) in SOURCE {
@@ -204,7 +204,7 @@ fn make_repo(world: &World) {
     assert!(touch.success());
 }
 
-/// Runs both, and holds what they said and left against the list.
+/// Runs both, and compares the differences of their output and their files with the list.
 fn compare(composed: World, bare: World) {
     let [ours, theirs] = [&composed, &bare].map(|world| {
         let before = State::of(world);
@@ -230,7 +230,7 @@ fn compare(composed: World, bare: World) {
     }
     assert!(said.is_empty(), "{said:?}");
 
-    // Of the files that only the merged repo had before, the image cannot know.
+    // The image cannot know the files that only the merged repo had before.
     let only_merged = |path: &str| theirs.0.0.contains_key(path) && !ours.0.0.contains_key(path);
     let changes =
         |of: &(State, State, Run), other: &(State, State, Run)| of.0.changes(&of.1, &other.0, only_merged);
@@ -248,7 +248,7 @@ fn compare(composed: World, bare: World) {
     assert_listed(&differences);
 }
 
-/// What was said under each name, without what differs from run to run.
+/// Returns the output under each name, without text that differs from run to run.
 fn actions(run: &Run) -> BTreeMap<String, String> {
     let mut sections = BTreeMap::new();
     let mut name = "the pipeline";
@@ -266,7 +266,7 @@ fn actions(run: &Run) -> BTreeMap<String, String> {
     sections
 }
 
-/// Commit ids are not the same in two repos.
+/// Replaces commit ids, which differ between two repos.
 fn without_commits(line: &str) -> String {
     let is_commit =
         |word: &str| (7..=40).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -277,7 +277,7 @@ fn without_commits(line: &str) -> String {
     words.join(" ")
 }
 
-/// A checkout's paths but for git's own, each with its kind, mode, owner and lines.
+/// The paths of a checkout except git's own, each with its kind, mode, owner and lines.
 struct State(BTreeMap<String, (String, Vec<String>)>);
 
 impl State {
@@ -338,7 +338,7 @@ impl State {
     }
 }
 
-/// The differences are those of the first column of the tables in docs/differences.md.
+/// Asserts that the differences are those in the first column of the tables in docs/differences.md.
 fn assert_listed(differences: &[(String, String)]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/differences.md");
     let page = fs::read_to_string(page).unwrap();

@@ -1,4 +1,4 @@
-//! A home that lives on: several deploys at once, many one after the other, and what changed or went away between them.
+//! A home with several deploys at once, many in sequence, and changes or deletions between them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +53,7 @@ impl Job {
         self.exec(variables, &["bitops-compose", "deploy"])
     }
 
-    /// The home has nothing of any run, and the path shows the user's own files.
+    /// Asserts that the home has no remains of any run, and that the path shows the user's own files.
     #[track_caller]
     fn assert_home_is_clean(&self) {
         let left = self
@@ -177,7 +177,7 @@ fn many_runs_leave_nothing_and_no_first_hook_sees_a_composition(engine: Engine) 
     );
 }
 
-/// A job in which two checkouts of one repo are at `/out/a` and `/out/b`.
+/// Returns a job with two checkouts of one repo, at `/out/a` and `/out/b`.
 fn job_with_workspaces(engine: Engine) -> Job {
     let world = world(engine);
     for name in ["a", "b"] {
@@ -221,7 +221,7 @@ fn a_workspace_that_is_gone_deploys_nothing_old(engine: Engine) {
     }
 }
 
-/// In Docker alone: the engine has no part in it.
+/// In Docker only: the engine makes no difference.
 #[test]
 fn a_config_that_changes_during_the_fetch_is_not_deployed() {
     for change in ["another version", "the environment is gone"] {
@@ -251,7 +251,7 @@ fn a_config_that_changes_during_the_fetch_is_not_deployed() {
     }
 }
 
-/// In Docker alone: the engine has no part in it.
+/// In Docker only: the engine makes no difference.
 #[test]
 fn a_config_that_cannot_be_read_is_not_one_without_sources() {
     let world = world(Engine::Docker);
@@ -267,7 +267,7 @@ fn a_config_that_cannot_be_read_is_not_one_without_sources() {
 fn a_killed_container_started_again_shows_the_users_own_files(engine: Engine) {
     let world = world(engine);
     world.file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
-    // One that does not copy keeps the composition until its end, so the kill comes while it is switched in.
+    // A pipeline that does not copy keeps the composition until its end, so the kill comes while it is switched in.
     let looks = "--env=BITOPS_COMPOSE_PIPELINE=sh -c 'ls /opt/bitops_deployment/dev/terraform > /out/seen; \
                  touch /out/running; while [ -e /out/hold ]; do sleep 0.05; done'";
     fs::write(world.out().join("hold"), "").unwrap();

@@ -24,7 +24,7 @@ in_each_engine![
     the_bare_pipeline_leaves_the_lock,
 ];
 
-/// How the end is asked for.
+/// The way in which a deploy is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// `docker stop`, which is SIGTERM.
@@ -35,7 +35,7 @@ enum Way {
     Terminal,
 }
 
-/// What the deploy is at.
+/// The step at which the deploy is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Hook,
@@ -46,25 +46,25 @@ enum Moment {
     Helm,
 }
 
-/// Which pipeline the image has.
+/// The pipeline in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pipeline {
     StandIn,
     BitOps,
 }
 
-/// Whether the image has bitops-compose, or the operations repo everything that it would bring.
+/// Whether the image has bitops-compose, or an operations repo that is already merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Composed,
     Bare,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     code: i32,
-    /// None where the tool has neither a lock nor a state.
+    /// `None` if the tool has neither a lock nor a state.
     tool: Option<Tool>,
     another_started: bool,
 }
@@ -136,7 +136,7 @@ impl Moment {
         Self::Helm,
     ];
 
-    /// The deployments, the one at work first; each is named as its plugin.
+    /// The deployments, the active one first. Each has the name of its plugin.
     fn deployments(self) -> [&'static str; 2] {
         match self {
             Self::Hook | Self::Terraform | Self::Between => ["terraform", "ansible"],
@@ -145,7 +145,7 @@ impl Moment {
         }
     }
 
-    /// What holds the lock.
+    /// The process that holds the lock.
     fn tool(self) -> &'static str {
         match self {
             Self::Hook => "hook",
@@ -155,7 +155,7 @@ impl Moment {
         }
     }
 
-    /// Between two deployments the signal comes from inside, so there is no terminal.
+    /// Between two deployments the signal comes from inside the container, so there is no terminal.
     fn ways(self) -> &'static [Way] {
         if self == Self::Between {
             &Way::ALL[..2]
@@ -253,7 +253,7 @@ impl Deploy {
         })
     }
 
-    /// Runs it as far as the moment, asks for its end, and looks at what is left.
+    /// Runs it up to the moment, asks it to end, and returns what is left.
     fn interrupt(&self, way: Way, init: bool) -> Outcome {
         let mut options = vec![
             self.world.bind("", ""),
@@ -307,7 +307,7 @@ impl Deploy {
             format!("{run}: signal to the container's end"),
             format!("{} ms", ended.as_millis()),
         );
-        // Where the container has left a lock, nobody releases it any more.
+        // A lock that the container has left is never released.
         let released = released.filter(|_| outcome.tool.as_ref().is_some_and(|tool| !tool.locked));
         if let Some(released) = released {
             figures::record(
@@ -348,7 +348,7 @@ impl Deploy {
         self.world.engine.expect(status) == "exited"
     }
 
-    /// Whether the tool has written down what it had done. Terraform's state has the resource that it was at.
+    /// Returns whether the tool has saved its state. Terraform's state has the resource at which it was.
     fn saved(&self) -> bool {
         let path = self.state(&format!("{}.state", self.moment.tool()));
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -357,9 +357,9 @@ impl Deploy {
             .any(|word| text.contains(word))
     }
 
-    /// However a composing run was ended by a signal, its home shows the user's own files.
+    /// Asserts that the home shows the user's own files after a composing run was ended by a signal.
     fn assert_home_is_clean(&self, container: &Container, outcome: &Outcome) {
-        // The whole directory: of a link alone podman copies what it leads to.
+        // The whole directory is copied, because podman copies the target of a single link.
         let copy = self.world.out().join("home");
         let from = format!("{}:/opt/bitops-compose/.", container.name());
         if !self
@@ -380,7 +380,7 @@ impl Deploy {
     }
 }
 
-/// How long after `since` a file is gone, to a millisecond.
+/// Returns how long after `since` a file is gone, to the millisecond.
 fn when_gone(file: PathBuf, since: Instant) -> JoinHandle<Duration> {
     thread::spawn(move || {
         while file.exists() {
@@ -431,7 +431,7 @@ impl Drop for Terminal {
     }
 }
 
-/// What the image must make of each way to ask for the end.
+/// Asserts what the image does for each way to ask for the end.
 fn expected(deploy: &Deploy, way: Way) -> Outcome {
     Outcome {
         code: way.code(),
@@ -455,7 +455,7 @@ fn assert_ends_orderly(engine: Engine, moment: Moment) {
     }
 }
 
-/// In Docker alone: which tool it is makes no difference to the engine; `while_terraform_applies` runs in both.
+/// In Docker only: the tool makes no difference to the engine, and `while_terraform_applies` runs in both.
 #[test]
 fn while_a_hook_runs() {
     assert_ends_orderly(Engine::Docker, Moment::Hook);
@@ -469,13 +469,13 @@ fn between_two_deployments(engine: Engine) {
     assert_ends_orderly(engine, Moment::Between);
 }
 
-/// In Docker alone, as with a hook.
+/// In Docker only, as with a hook.
 #[test]
 fn while_ansible_runs() {
     assert_ends_orderly(Engine::Docker, Moment::Ansible);
 }
 
-/// In Docker alone, as with a hook.
+/// In Docker only, as with a hook.
 #[test]
 fn while_helm_runs() {
     assert_ends_orderly(Engine::Docker, Moment::Helm);
@@ -545,7 +545,7 @@ fn terraform_ansible_and_helm_in_bitops_itself() {
                 if outcome != expected(&composed, *way) || !listed {
                     wrong += &format!("{start}…{end}\n");
                 }
-                // What bare BitOps leaves is a race: the page tells one run of it, and nothing is asserted.
+                // What bare BitOps leaves is a race. The document shows one run of it, and nothing is asserted.
                 let left = Deploy::new(engine, bare.name(), Side::Bare, Pipeline::BitOps, moment)
                     .interrupt(*way, init);
                 figures::record(0, format!("{start}{left}{end}"), "");

@@ -6,7 +6,7 @@ use crate::world::{DEPLOYMENT, in_each_engine, world};
 
 in_each_engine![copied_into_a_container_and_out_of_it,];
 
-/// In Docker alone: what programs in the container see of a link is no matter of the engine.
+/// In Docker only: what programs in the container see of a link does not depend on the engine.
 #[test]
 fn a_slash_at_the_end_leads_through_the_link() {
     let world = world(Engine::Docker);
@@ -28,7 +28,7 @@ fn a_slash_at_the_end_leads_through_the_link() {
             .expect_code(0);
         assert!(run.stdout.contains("terraform/mine.txt"), "{script}\n{run}");
     }
-    // What sees the link itself.
+    // Programs that see the link itself.
     for (script, sees) in [
         ("find D -name mine.txt", ""),
         ("find D", "D\n"),

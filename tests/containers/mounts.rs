@@ -1,4 +1,4 @@
-//! Every way by which an operations repo comes to `/opt/bitops_deployment`, and what a user restricts.
+//! Every way to bring an operations repo to `/opt/bitops_deployment`, and restrictions by the user.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,7 +20,7 @@ in_each_engine![
     a_github_actions_step_has_a_workspace,
 ];
 
-/// Runs a container with these options beside the checkout's mount: it composes, and the checkout is as it was.
+/// Runs a container with these options and the checkout's mount. It must compose and not change the checkout.
 #[track_caller]
 fn assert_composes(world: &World, options: &[&str]) {
     let before = world.fingerprint();
@@ -92,7 +92,7 @@ fn only_a_subdirectory_is_mounted(engine: Engine) {
     }
 }
 
-/// In Docker alone: `link.rs` copies in each engine.
+/// In Docker only: `link.rs` copies in each engine.
 #[test]
 fn copied_into_a_created_container() {
     let world = world(Engine::Docker);
@@ -111,7 +111,7 @@ fn copied_into_a_created_container() {
     }
 }
 
-/// In Docker alone: `derived.rs` has both builders.
+/// In Docker only: `derived.rs` has both builders.
 #[test]
 fn a_derived_image_brings_the_operations_repo() {
     let source = world(Engine::Docker);
@@ -127,7 +127,7 @@ fn a_derived_image_brings_the_operations_repo() {
         let seen = source.assert_ran(source.engine.run(arguments), Some("one"));
         assert_eq!(seen.text("_scripts/run.sh"), Some("true\n"), "{lines}");
 
-        // What is mounted hides it.
+        // A mount hides it.
         let other = world(Engine::Docker);
         other.version("2.0.0");
         let arguments = other.arguments_of(image.name(), &[&other.bind("", "")], &[]);
@@ -148,14 +148,14 @@ fn without_a_mount_the_pipeline_has_its_own_message(engine: Engine) {
         let run = container.start_and_wait().expect_code(1);
         assert!(run.stderr.contains("needs to be mounted"), "{run}");
     }
-    // Where the empty directory cannot be taken away it is no operations repo either.
+    // An empty directory that cannot be removed is not an operations repo either.
     let _ = world.pipeline();
     let run = world.run(&["--read-only"]).expect_code(73);
     assert!(run.stderr.contains("there is no operations repo"), "{run}");
     assert!(world.pipeline().is_none(), "{run}");
 }
 
-/// What a job does in a container that runs already.
+/// Runs a deploy in a running container, as a job does.
 fn filled_by_hand_in_a_running_container(engine: Engine) {
     let world = world(engine);
     let source = format!("--volume={}:/src:ro", world.checkout().display());
@@ -175,7 +175,7 @@ fn filled_by_hand_in_a_running_container(engine: Engine) {
             anyone,
         ),
         (format!("rsync -r /src/ {DEPLOYMENT}"), anyone),
-        // These give the directory the mode of the other one, which only its owner may.
+        // These set the mode of the directory, which only its owner may do.
         (format!("rsync -a /src/ {DEPLOYMENT}/"), root),
         (format!("cd /src && tar cf - . | tar xf - -C {DEPLOYMENT}"), root),
     ] {
@@ -201,7 +201,7 @@ fn a_root_that_cannot_be_written(engine: Engine) {
     assert_eq!(world.server.requests().len(), 0);
     world.fingerprint().assert_same_as(&before);
 
-    // What the hint advises.
+    // The remedy of the hint works.
     let mount_in_home = format!(
         "--volume={}:/opt/bitops-compose/mount",
         world.checkout().display()
@@ -215,7 +215,7 @@ fn a_root_that_cannot_be_written(engine: Engine) {
     assert_composes(&world, &advised);
     assert_composes(&world, &[&advised[..], &["--user=1000"]].concat());
 
-    // Without the mode it is the engine's.
+    // Without an explicit mode, the engine's default counts.
     let without_a_mode = advised.map(|option| option.trim_end_matches(":mode=0777"));
     assert_composes(&world, &without_a_mode);
     let as_another_user = [&without_a_mode[..], &["--user=1000"]].concat();

@@ -90,7 +90,7 @@ fn catalogs_on_disk_through_git() {
 #[test]
 fn over_ssh() {
     let world = world(GitServer::start);
-    // In the place of ssh: tells what it was given, and answers from the disk.
+    // Replaces ssh: records its arguments and answers from the disk.
     let stub = world.out().join("ssh");
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" > /out/arguments\nenv > /out/environment\nexec git-upload-pack /catalogs/c.git\n";
     fs::write(&stub, script).unwrap();

@@ -21,7 +21,7 @@ fn hook(world: &World, script: &str) {
     world.file("dev/terraform/bitops.before-deploy.d/hook.sh", script);
 }
 
-/// A container whose tool has its lock.
+/// Starts a container and waits until its tool holds the lock.
 fn locked(world: &World, options: &[&str]) -> Container {
     hook(world, TOOL);
     let mount = world.bind("", "");

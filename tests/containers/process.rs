@@ -14,7 +14,7 @@ in_each_engine![
     stop_ends_a_stalled_fetch_within_a_second,
 ];
 
-/// One world that composes, one that has nothing to compose.
+/// Returns one world that composes and one that has nothing to compose.
 fn both(engine: Engine) -> [World; 2] {
     let plain = world(engine);
     plain

@@ -28,7 +28,7 @@ pub(crate) fn image() -> Option<Image> {
     ))
 }
 
-/// Whether the BitOps that [`image`] has comes with this plugin.
+/// Returns whether the BitOps in [`image`] has this plugin.
 pub(crate) fn has_plugin(name: &str) -> bool {
     let bitops = std::env::var_os("BITOPS_COMPOSE_TEST_BITOPS").unwrap_or_default();
     let plugins = Path::new(&bitops).join("opt/bitops/scripts/installed_plugins");
@@ -52,7 +52,7 @@ fn bitops_itself_deploys_what_was_composed() {
         .file("dev/terraform/terraform.tfvars", "machine_count = 2\n");
     let before = world.fingerprint();
     let container = world.create(&[&world.bind("", ":ro")]);
-    // Again, too: the second start has a mount where the first composition was.
+    // The second start has a mount in the place of the first composition.
     for _ in ["first", "again"] {
         let run = container.start_and_wait().expect_code(0);
         let all = format!("{}{}", run.stdout, run.stderr);

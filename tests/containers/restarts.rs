@@ -51,7 +51,7 @@ fn assert_starts_again(world: &World, options: &[&str]) {
     }
 }
 
-/// A checkout that the pipeline runs without any source.
+/// A checkout without sources that the pipeline runs.
 fn world_with_a_deployment(engine: Engine) -> World {
     let world = world(engine);
     world.file("dev/terraform/bitops.config.yaml", "terraform: {}\n");
@@ -65,7 +65,7 @@ fn with_the_whole_operations_repo_mounted(engine: Engine) {
     }
 }
 
-/// In Docker alone: the user makes no difference to where an engine mounts.
+/// In Docker only: mounting does not depend on the user.
 #[test]
 fn with_the_whole_operations_repo_mounted_for_another_user() {
     let world = world_with_a_deployment(Engine::Docker);
@@ -79,7 +79,7 @@ fn with_one_environment_mounted(engine: Engine) {
     }
 }
 
-/// In Docker alone: as above.
+/// In Docker only, as above.
 #[test]
 fn with_one_environment_mounted_for_another_user() {
     let world = world_with_a_deployment(Engine::Docker);
@@ -136,7 +136,7 @@ fn after_being_killed_while_it_fetched(engine: Engine) {
     let options = world.arguments(&[&world.bind("", "")], &[]);
     let container = world.engine.create(options);
     world.assert_ran(container.start_and_wait(), Some("one"));
-    // The cache answers all but the look at the refs.
+    // The cache answers everything except the listing of refs.
     world
         .server
         .inject("c", Rule::from(Fault::Stall).on(RequestKind::LsRefs));
@@ -186,7 +186,7 @@ fn and_looked_into_while_it_runs(engine: Engine) {
     }
 }
 
-/// As the steps of a job in one container.
+/// Two deploys in one container, like the steps of a job.
 fn two_environments_at_once_in_one_container(engine: Engine) {
     let world = world_with_a_deployment(engine);
     let config = fs::read_to_string(world.checkout().join("dev/bitops.config.yaml")).unwrap();

@@ -22,7 +22,7 @@ in_each_engine![
     kubernetes_cronjob,
 ];
 
-/// The image that the examples name.
+/// The image's name in the examples.
 const PUBLISHED: &str = "ghcr.io/bitovi/bitops-compose:0.1.0";
 
 /// The project's own root.
@@ -33,7 +33,7 @@ pub(crate) fn project() -> PathBuf {
         .unwrap()
 }
 
-/// An example, for the image under test.
+/// Returns an example with the name of the image under test.
 fn example(world: &World, name: &str) -> String {
     let path = project().join("docs/examples/ci").join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -57,7 +57,7 @@ pub(crate) fn options(world: &World) -> [String; 3] {
     ]
 }
 
-/// A `docker` that adds these options to each `run`, in front of the real one. What it was given is in `docker.log`.
+/// Creates a `docker` that adds these options to each `run` of the real one and records its arguments in `docker.log`.
 pub(crate) fn docker_with_options(world: &World, directory: &Path) {
     fs::create_dir_all(directory).unwrap();
     let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
@@ -85,7 +85,7 @@ pub(crate) fn in_operations(world: &World) {
     fs::rename(aside, checkout.join("operations")).unwrap();
 }
 
-/// A runner whose workspace is the checkout.
+/// Returns a runner whose workspace is the checkout.
 pub(crate) fn runner(world: &World) -> Runner {
     let checkout = world.checkout();
     let work = checkout.parent().unwrap();
@@ -116,7 +116,7 @@ fn github_docker_run_in_a_step() {
     );
     assert_eq!(done.outputs["changed"], "true");
 
-    // The annotation is on the file of the checkout, which the container sees under another name.
+    // The annotation names the file in the checkout, which the container sees under another path.
     let config = world.checkout().join("operations/dev/bitops.config.yaml");
     fs::write(config, "default-environments:\n- {repo: x, enviroment: y}\n").unwrap();
     let done = runner(&world)
@@ -235,7 +235,7 @@ fn gitlab(world: &World, job: &str) -> Run {
     with_input(command, &script)
 }
 
-/// Runs a command with its standard input; `Engine` gives none.
+/// Runs a command with a standard input, which `Engine` does not give.
 fn with_input(mut command: Command, input: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("input");
@@ -387,7 +387,7 @@ fn kubernetes(world: &World, pod: &Value) {
     }
     arguments.push(container["image"].as_str().unwrap().to_owned());
     world.assert_ran(world.engine.run(&arguments), Some("one"));
-    // A volume that stays, and a pod that comes again.
+    // The volume stays, and the pod is started again.
     world.assert_ran(world.engine.run(&arguments), Some("one"));
 }
 
@@ -401,7 +401,7 @@ fn kubernetes_job(engine: Engine) {
 
 fn kubernetes_cronjob(engine: Engine) {
     let world = world(engine);
-    // It wants a lock.
+    // The example requires a lock.
     let run = world
         .engine
         .run(world.arguments(&[&world.bind("", ""), "--entrypoint=bitops-compose"], &["lock"]));
@@ -417,7 +417,7 @@ fn compose() {
     let file = project().join("docs/examples/ci/compose.yaml");
     let service = &yaml(&world, "compose.yaml")["services"]["deploy"];
     assert_eq!(service["volumes"][0], format!(".:{DEPLOYMENT}"));
-    // The program itself where it is installed.
+    // An installed docker-compose runs the file as well.
     if Command::new("docker-compose")
         .arg("version")
         .output()

@@ -1,4 +1,4 @@
-//! CI jobs whose checkout is a volume at a place of the CI's own: nothing is mounted where BitOps looks.
+//! CI jobs whose checkout is a volume at the CI's own path: nothing is mounted at BitOps' path.
 
 use compose_testkit::docker::Engine;
 
@@ -9,7 +9,7 @@ in_each_engine![
     a_mount_goes_before_a_checkout,
 ];
 
-/// Where each CI's checkout is in its containers, and what it sets there.
+/// The path of each CI's checkout in its containers, and the variables that it sets.
 const CIS: [(&str, &[&str]); 6] = [
     (
         "/github/workspace",
@@ -40,7 +40,7 @@ const CIS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// In Docker alone: a volume elsewhere is mounted through no link. `ways.rs` has GitLab in both.
+/// In Docker only: this volume is not mounted through a link. `ways.rs` has GitLab in both engines.
 #[test]
 fn every_ci_deploys_its_checkout() {
     let world = world(Engine::Docker);
@@ -74,7 +74,7 @@ fn the_operations_directory_of_an_application(engine: Engine) {
     ];
     world.assert_ran(world.run(&options), Some("one"));
 
-    // An environment that is in neither is no success.
+    // An environment that is in neither place is an error.
     let nowhere = [&options[..], &["--env=BITOPS_ENVIRONMENT=prod"]].concat();
     let run = world.run(&nowhere).expect_code(65);
     let message = "neither /github/workspace (of GITHUB_WORKSPACE) nor /github/workspace/operations has such a directory";

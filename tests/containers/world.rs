@@ -11,13 +11,13 @@ use compose_testkit::{Catalog, Fingerprint, GitServer, Run, standin};
 /// Where the pipeline looks.
 pub(crate) const DEPLOYMENT: &str = "/opt/bitops_deployment";
 
-/// What one test works with; all of it is gone with it.
+/// The files, server and images of one test, which are removed when this value is dropped.
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) image: String,
     pub(crate) server: GitServer,
     root: tempfile::TempDir,
-    /// What must live as long as the world.
+    /// Values that must live as long as the world.
     kept: Vec<Image>,
 }
 
@@ -40,10 +40,10 @@ pub(crate) fn world(engine: Engine) -> World {
     world
 }
 
-/// The variable that names the image under test in podman's own store.
+/// Names the image under test in podman's own store.
 const PODMAN_IMAGE: &str = "BITOPS_COMPOSE_TEST_PODMAN";
 
-/// The image under test, as the engine knows it.
+/// Returns the name of the image under test in this engine.
 pub(crate) fn image(engine: Engine) -> String {
     required(match engine {
         Engine::Docker => "BITOPS_COMPOSE_TEST_IMAGE",
@@ -51,7 +51,7 @@ pub(crate) fn image(engine: Engine) -> String {
     })
 }
 
-/// Whether podman has the image. `scripts/test` puts it there where podman can run a container at all.
+/// Returns whether podman has the image. `scripts/test` puts it there if podman can run containers.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 pub(crate) fn podman_has_the_image() -> bool {
     let has = std::env::var_os(PODMAN_IMAGE).is_some();
@@ -82,14 +82,14 @@ macro_rules! in_each_engine {
 }
 pub(crate) use in_each_engine;
 
-/// A variable that `scripts/test` sets.
+/// Returns a variable that `scripts/test` sets.
 pub(crate) fn required(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} names no image: run scripts/test, or see docs/testing.md"))
 }
 
 impl World {
-    /// An empty checkout, and these catalogs behind a server.
+    /// Creates an empty checkout, and starts a server with these catalogs.
     pub(crate) fn new(
         engine: Engine,
         image: &str,
@@ -100,7 +100,7 @@ impl World {
         for (name, mode) in [
             ("checkout", 0o755),
             ("catalogs", 0o755),
-            // Written by whatever user a container runs as.
+            // Every user may write there, because containers run as various users.
             ("out", 0o777),
         ] {
             let directory = root.path().join(name);
@@ -124,24 +124,24 @@ impl World {
         self.kept.push(image);
     }
 
-    /// The image under test without bitops-compose: what a user has who knows nothing of it.
+    /// Returns the image under test without bitops-compose, as users have it who do not use this program.
     pub(crate) fn bare(&self) -> Image {
         let lines = "RUN rm -rf /opt/bitops_deployment /opt/bitops-compose /usr/local/bin/bitops-compose\n\
                      ENTRYPOINT [\"python3\", \"/opt/bitops/scripts/main.py\", \"deploy\"]";
         self.derive(lines, &self.out())
     }
 
-    /// The user's operations repo.
+    /// Returns the path of the user's operations repo.
     pub(crate) fn checkout(&self) -> PathBuf {
         self.root.path().join("checkout")
     }
 
-    /// A directory that containers see as `/out`.
+    /// Returns a directory that containers see as `/out`.
     pub(crate) fn out(&self) -> PathBuf {
         self.root.path().join("out")
     }
 
-    /// Where the catalogs are on disk.
+    /// Returns the directory of the catalogs.
     pub(crate) fn catalogs(&self) -> PathBuf {
         self.root.path().join("catalogs")
     }
@@ -154,13 +154,13 @@ impl World {
         self
     }
 
-    /// Lets `dev` be composed from one source.
+    /// Writes a config that composes `dev` from one source.
     pub(crate) fn source(&self, repo: &str) -> &Self {
         let config = format!("default-environments:\n- {{repo: {repo}, environment: eks, version: 1.0.0}}\n");
         self.file("dev/bitops.config.yaml", &config)
     }
 
-    /// Lets `dev` be composed from this version of the catalog `c`.
+    /// Writes a config that composes `dev` from this version of the catalog `c`.
     pub(crate) fn version(&self, version: &str) -> &Self {
         let config = format!(
             "default-environments:\n- {{repo: {}, environment: eks, version: {version}}}\n",
@@ -169,7 +169,7 @@ impl World {
         self.file("dev/bitops.config.yaml", &config)
     }
 
-    /// `--volume` of the checkout, or of a path in it, at its place; `mode` is `:ro` or nothing.
+    /// Returns the `--volume` of the checkout, or of a path in it, at its place. `mode` is `:ro` or empty.
     pub(crate) fn bind(&self, path: &str, mode: &str) -> String {
         let below = |root: &str| format!("{root}/{path}").trim_end_matches('/').to_owned();
         format!(
@@ -192,19 +192,19 @@ impl World {
         self.engine.image(directory, &path)
     }
 
-    /// A directory of this name beside the checkout, which is made.
+    /// Creates a directory of this name beside the checkout, and returns its path.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         let path = self.root.path().join(name);
         fs::create_dir_all(&path).unwrap();
         path
     }
 
-    /// What follows `docker run`: the options that every container here has, the given ones, the image, its arguments.
+    /// Returns the arguments of `docker run`: the common options, the given ones, the image, and its arguments.
     pub(crate) fn arguments(&self, options: &[&str], arguments: &[&str]) -> Vec<String> {
         self.arguments_of(&self.image, options, arguments)
     }
 
-    /// As [`World::arguments`], for another image.
+    /// Returns [`World::arguments`] for another image.
     pub(crate) fn arguments_of(&self, image: &str, options: &[&str], arguments: &[&str]) -> Vec<String> {
         let general = [
             "--network=host".to_owned(),
@@ -227,12 +227,12 @@ impl World {
         self.engine.run(self.arguments(options, &[]))
     }
 
-    /// Makes a container.
+    /// Creates a container.
     pub(crate) fn create(&self, options: &[&str]) -> Container {
         self.engine.create(self.arguments(options, &[]))
     }
 
-    /// What the pipeline of the last run was given; none where it was not started since this was last asked.
+    /// Returns what the last run's pipeline received; `None` if none was started since the last call.
     pub(crate) fn pipeline(&self) -> Option<standin::Dump> {
         let path = self.out().join("pipeline.json");
         let dump = standin::Dump::read(&path)?;
@@ -253,16 +253,16 @@ impl World {
         seen
     }
 
-    /// The state of the checkout.
+    /// Returns the state of the checkout.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.checkout())
     }
 }
 
-/// Waits for a condition that only looking again can tell.
+/// Polls a condition until it is true.
 ///
 /// # Panics
-/// Where it does not come true within a minute.
+/// If it is not true within a minute.
 #[track_caller]
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();

@@ -3,7 +3,7 @@
 stdin: a JSON list of jobs {lower, higher, result}: directories. Of two layers the higher wins. stdout: a JSON list with
 the list of what is wrong for each job, and the number of files by what was done with them.
 
-What is expected is told by paths and PyYAML alone, without anything of the program's own.
+The expected result follows from paths and PyYAML alone, without any code of the program.
 """
 import collections
 import json

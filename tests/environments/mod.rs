@@ -1,5 +1,5 @@
-//! Environments that people have: BitOps' own examples where `BITOPS_COMPOSE_TEST_BITOPS_EXAMPLES` names them, and charts
-//! rendered by helm where `BITOPS_COMPOSE_TEST_HELM` names it. docs/testing.md tells where to get both.
+//! Real environments: BitOps' own examples if `BITOPS_COMPOSE_TEST_BITOPS_EXAMPLES` names them, and charts
+//! rendered by helm if `BITOPS_COMPOSE_TEST_HELM` names it. docs/testing.md explains where to get both.
 
 use std::{
     collections::BTreeSet,
@@ -73,7 +73,7 @@ fn entry(world: &World, example: &Example, more: &str) -> String {
     )
 }
 
-/// The paths that the plan of `dev` tells of, of the local environment's files too.
+/// Returns the paths in the plan of `dev`, including the local environment's files.
 fn planned(world: &World) -> BTreeSet<String> {
     let plan = world.context.run(["plan", "--format", "json"]).expect_code(0);
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
@@ -121,7 +121,7 @@ fn bitops_examples_in_pairs_are_what_a_second_merge_makes_of_them() {
             let output = format!("out/{}", jobs.len());
             let run = world.context.run(["vendor", "--output", &output]);
             if run.code != Some(0) {
-                // The one thing that `on-conflict` cannot settle.
+                // `on-conflict` cannot settle duplicate definitions.
                 let reported = run
                     .stderr
                     .lines()
@@ -156,7 +156,7 @@ fn compare(jobs: &[serde_json::Value]) -> serde_json::Value {
     oracle::ask(oracle::python(script), &serde_json::Value::from(jobs))
 }
 
-/// What helm makes of a chart with these files of values over the chart's own.
+/// Returns helm's rendering of a chart with these values files over the chart's own.
 fn render(helm: &Path, chart: &Path, values: &[PathBuf]) -> String {
     let mut command = Command::new(helm);
     command.arg("template").arg("release").arg(chart);

@@ -73,7 +73,7 @@ fn a_lock_that_cannot_be_read_is_an_error_with_its_place() {
         assert!(stderr.contains("--> dev/bitops.lock.yaml:"), "{stderr}");
         let checked = world.context.run(["check"]).expect_code(code);
         assert!(checked.stderr.contains(wanted), "{checked}");
-        // Which tags were moved would be forgotten.
+        // Otherwise nobody would learn which tags were moved.
         world.context.run(["lock"]).expect_code(65);
         assert_eq!(lock_text(&world), text);
     }
@@ -122,7 +122,7 @@ fn a_lock_that_cannot_be_written_leaves_nothing() {
     assert_eq!(beside, 2);
 }
 
-/// The whole commit is another one of the same repo: its environment is not the locked tree, and nothing of it is used.
+/// The locked commit is another one of the same repo. Its environment is not the locked tree, and nothing of it is used.
 #[test]
 fn another_commit_of_the_same_repo_is_noticed_before_it_is_used() {
     let mut world = world(&mut []);
@@ -192,7 +192,7 @@ fn a_commit_that_was_forced_away_is_not_replaced_by_what_is_there() {
 }
 
 #[test]
-fn what_editors_and_checkouts_do_to_a_text_is_no_damage() {
+fn line_ends_and_byte_order_marks_do_not_damage_a_lock() {
     let world = locked();
     let good = lock_text(&world);
     let windows = good.replace('\n', "\r\n");

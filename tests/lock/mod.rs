@@ -1,4 +1,4 @@
-//! The lock: written, followed, checked, brought up to date.
+//! The lock: writing, using, checking and updating it.
 //!
 //! | module | holds |
 //! |---|---|
@@ -64,14 +64,14 @@ fn locked() -> World {
     world
 }
 
-/// An empty cache, so that requests can be counted.
+/// Empties the cache, so that requests can be counted.
 fn forget(world: &World) {
     fs::remove_dir_all(world.context.cache()).unwrap();
     fs::create_dir(world.context.cache()).unwrap();
     world.server.clear_requests();
 }
 
-/// Deploys, which must fail with a code; yields the messages.
+/// Deploys, which must fail with a code. Returns the messages.
 #[track_caller]
 fn refused(world: &World, code: i32) -> String {
     let before = world.context.ops_repo_fingerprint();
@@ -204,7 +204,7 @@ fn a_request_that_the_lock_does_not_answer_is_resolved_live_or_refused() {
     );
 }
 
-/// What a deployment would warn of is a warning, what it would refuse is an error; without any network.
+/// `check` warns of what a deployment would warn of and fails where it would fail, without a network.
 #[test]
 fn check_compares_the_lock_with_the_config() {
     let mut world = locked();
@@ -258,7 +258,7 @@ fn check_compares_the_lock_with_the_config() {
     assert_eq!(world.server.requests().len(), 0);
 }
 
-/// What a source brings is in the lock, and not in the config.
+/// A source that another source names is in the lock and not in the config.
 #[test]
 fn check_takes_no_nested_source_for_one_that_nothing_names() {
     let inner = catalog("inner", "base", "terraform/x.txt", "x");

@@ -178,7 +178,7 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
     assert_eq!(again["written"], false, "{run}");
 }
 
-/// As with every command the first word may be the environment, unless it is a source of the variable's.
+/// As with every command, the first argument may name the environment, unless it names a source of the variable's environment.
 #[test]
 fn an_update_takes_the_environments_name_as_every_command_does() {
     let mut world = locked();
@@ -186,7 +186,7 @@ fn an_update_takes_the_environments_name_as_every_command_does() {
     world.context.file("prod/bitops.lock.yaml", &prod);
     let config = fs::read(world.context.ops_repo().join("dev/bitops.config.yaml")).unwrap();
     world.context.file("prod/bitops.config.yaml", &config);
-    // The operations repo has an environment of a source's name.
+    // The operations repo has an environment with the name of a source.
     world.context.file("eks/bitops.config.yaml", &config);
     release(&world);
     let lock = |environment: &str| {
@@ -229,7 +229,7 @@ fn an_update_that_would_conflict_says_so() {
     assert!(run.stderr.contains("terraform/main.txt"), "{run}");
 }
 
-/// Moving without moving: the tag is deleted, and the same version comes back under its other spelling.
+/// The tag is deleted, and the same version comes back in its other spelling.
 #[test]
 fn a_version_that_comes_back_under_another_name_is_a_moved_tag() {
     let world = locked();

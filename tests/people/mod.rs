@@ -1,4 +1,4 @@
-//! The commands for people, seen from outside.
+//! The commands for users, seen from outside.
 
 mod output;
 
@@ -100,7 +100,7 @@ fn keys(value: &serde_json::Value) -> Vec<&str> {
 fn the_plan_of_a_layered_environment() {
     let world = layered();
     insta::assert_snapshot!(run(&world, &["plan"], 0));
-    // The environment may be named, whatever the variable says.
+    // The argument takes precedence over the variable.
     let named = run(&world, &["plan", "dev"], 0);
     assert!(named.stdout.starts_with("dev: 3 sources"), "{named}");
 }
@@ -193,7 +193,7 @@ fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
         .map(|conflict| conflict["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["key", "content"]);
-    // CI puts them on the lines of the config, whatever reads the result.
+    // In CI they are annotations of the config's lines, for every format of the result.
     world.context.set("GITHUB_ACTIONS", "true");
     for format in ["text", "json"] {
         let annotated = run(&world, &["plan", "--format", format], 65);
@@ -207,7 +207,7 @@ fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
         assert!(!annotated.stdout.contains("::error"), "{annotated}");
     }
     world.context.unset("GITHUB_ACTIONS");
-    // Where the result has no room for them they are errors.
+    // If the result has no place for them, they are errors.
     for args in [&["plan", "--diff"][..], &["plan", "--graph", "dot"]] {
         let refused = run(&world, args, 65);
         assert!(
@@ -393,7 +393,7 @@ fn the_environment_and_the_operations_repo_are_found_or_asked_for() {
     assert!(here.success(), "{here}");
 }
 
-/// Scripts give all commands the same options, whether a command has a use for them or not.
+/// Scripts give all commands the same options, even if a command does not use them.
 #[test]
 fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
     let mut world = layered();
@@ -484,7 +484,7 @@ fn bash_completes_what_follows_the_first_word() {
     }
 }
 
-/// The hint is not what was done already.
+/// The hint does not advise what was done already.
 #[test]
 fn an_operations_repo_that_is_not_there() {
     let world = world(&mut []);
@@ -566,7 +566,7 @@ fn the_cache_is_listed_and_can_be_removed() {
         .sum();
     assert_eq!(list["bytes"], sum);
 
-    // Just used: by default nothing goes.
+    // The repos were just used, so by default nothing is removed.
     let kept = run(&world, &["cache", "prune"], 0);
     assert!(kept.stdout.starts_with("0 repos removed, 0 B freed, "), "{kept}");
     let pruned = json(&run(

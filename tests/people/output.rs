@@ -1,4 +1,4 @@
-//! Where results go: pipes, full disks, terminals; and what is masked in them.
+//! Results on pipes, full disks and terminals, and masks in them.
 
 use std::process::{Command, Stdio};
 
@@ -34,7 +34,7 @@ fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> St
 }
 
 #[test]
-fn a_closed_stdout_is_no_error() {
+fn a_closed_stdout_is_not_an_error() {
     let world = layered();
     for args in RESULTS.iter().chain(&[&["--help"][..]]) {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -91,7 +91,7 @@ fn what_bitops_masks_hide_they_hide_here_too() {
     assert!(diff.unwrap().contains("+\"password\": ***"), "{shown}");
 }
 
-/// A world whose texts a mask turns into quotes, with a lock and a newer version.
+/// Returns a world with a lock and a newer version, in which a mask turns texts into quotes.
 fn masked_world(masks: &str) -> World {
     let mut c = catalog("c", "eks", "app/x.txt", "password: other\n");
     c.file("eks/app/x.txt", "password: newer\n").tag("1.1.0");
@@ -111,7 +111,7 @@ fn masked_world(masks: &str) -> World {
 
 #[test]
 fn masked_json_is_json_for_every_command() {
-    // The environment and the repo are hidden, too, by what would end a text of JSON.
+    // The environment and the repo are hidden, too, by a replacement that would end a JSON string.
     let mut world = masked_world(
         r#"[{search: 'hunter2|other|newer', replace: '"*"'}, {search: '\beks\b', replace: '"'}, {search: 'no [a-z]+ has', replace: '"\\'}]"#,
     );
@@ -232,7 +232,7 @@ fn colours_are_for_terminals() {
     assert!(!on_a_terminal(&world, &["plan"]).contains("\u{1b}[1m"));
 }
 
-/// Its standard output with a terminal for one, by util-linux's `script`.
+/// Returns the standard output on a terminal, by util-linux's `script`.
 fn on_a_terminal(world: &World, args: &[&str]) -> String {
     let program = world.context.command(args);
     let words: Vec<_> = std::iter::once(program.get_program())

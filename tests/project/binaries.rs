@@ -1,4 +1,4 @@
-//! Which files are compiled into which test binary: a file that no binary names would be forgotten without a word.
+//! The files that are compiled into each test binary. A file that no binary names would silently not be tested.
 
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::sources::{files, read, root};
 
-/// The binaries of tests, and why one is none of its crate's `tests/main.rs`.
+/// The test binaries besides a crate's `tests/main.rs`, and their reasons.
 const OWN_BINARY: [(&str, &str); 3] = [
     (
         "crates/compose-git/tests/fuzz.rs",
@@ -103,7 +103,7 @@ fn a_crate_has_one_test_binary_but_for_stated_reasons() {
     }
 }
 
-/// Where cargo looked for tests by itself, any file would become a binary.
+/// If cargo looked for tests by itself, every file would become a binary.
 #[test]
 fn no_crate_has_its_test_binaries_guessed() {
     for manifest in files("crates")
@@ -117,7 +117,7 @@ fn no_crate_has_its_test_binaries_guessed() {
     }
 }
 
-/// The rest of a renamed test or file.
+/// A snapshot without a module is left over from a renamed test or file.
 #[test]
 fn every_snapshot_belongs_to_a_module() {
     for path in files("").iter().filter(|path| path.ends_with(".snap")) {

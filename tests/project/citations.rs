@@ -9,7 +9,7 @@ use super::{
     sources::{TESTS, files, group, read, root},
 };
 
-/// A test's name is a sentence: what has fewer words than that is a word of other things as well.
+/// The name of a test is a sentence. Names of fewer words may be names of other things.
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[a-z][a-z0-9]*(_[a-z0-9]+){2,}$").unwrap());
 
 #[track_caller]
@@ -21,7 +21,7 @@ fn all_code() -> impl Iterator<Item = Code> {
     DOCUMENTS.iter().flat_map(Document::code)
 }
 
-/// `a/{b,c}.rs` is two names.
+/// Expands `a/{b,c}.rs` to two names.
 fn expanded(text: &str) -> Vec<String> {
     let Some((before, rest)) = text.split_once('{') else {
         return vec![text.to_owned()];
@@ -35,7 +35,7 @@ fn expanded(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Is there such a group of tests, or such a file?
+/// Returns whether there is such a group of tests or such a file.
 fn is_group(name: &str) -> bool {
     let name = name
         .trim_end_matches('…')
@@ -48,7 +48,7 @@ fn in_group(path: &str, name: &str) -> bool {
     format!("/{}/", group(path)).contains(&format!("/{name}/"))
 }
 
-/// Is there such a test, of that group if one is named? `…` stands for the rest of a name.
+/// Returns whether there is such a test, in `group` if one is named. `…` stands for the rest of a name.
 fn is_test(group: Option<&str>, name: &str) -> bool {
     let fits = |test: &String| match name.strip_suffix('…') {
         Some(start) => test.starts_with(start),
@@ -165,7 +165,7 @@ fn every_variable_that_a_document_names_is_read_by_something() {
         .iter()
         .filter(|path| !path.ends_with(".md") && !path.starts_with("docs/"))
     {
-        // Programs and archives have none.
+        // Programs and archives contain no names.
         if let Ok(text) = std::fs::read_to_string(root().join(path)) {
             known.extend(name.find_iter(&text).map(|found| found.as_str().to_owned()));
         }

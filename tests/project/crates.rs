@@ -41,7 +41,7 @@ fn crates() -> BTreeMap<String, Crate> {
     crates
 }
 
-/// Words in backticks.
+/// Returns the words in backticks.
 fn names(cell: &str) -> Vec<String> {
     let words = cell.split('`').skip(1).step_by(2);
     words
@@ -55,7 +55,7 @@ fn names(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// A crate may use those above it that its row names, so that no circle can be.
+/// A crate may only use crates above its row, so there cannot be a circle.
 #[test]
 fn the_crates_depend_on_each_other_as_the_architecture_says() {
     let crates = crates();
@@ -91,7 +91,7 @@ fn the_crates_depend_on_each_other_as_the_architecture_says() {
     assert_eq!(listed.len(), above.len(), "the table has every crate once");
 }
 
-/// The test kit is for every crate's tests, so it can know none of them.
+/// Every crate's tests use the test kit, so it cannot depend on any of them.
 #[test]
 fn tests_need_no_other_crate_than_the_kit() {
     for (name, found) in crates() {

@@ -20,11 +20,11 @@ pub(super) struct Code {
     pub(super) place: String,
     /// The text between the backticks.
     pub(super) text: String,
-    /// It stands in a column of a table that is headed `test` or `tests`.
+    /// Whether it stands in a table's column with the heading `test` or `tests`.
     pub(super) names_tests: bool,
 }
 
-/// Everything that the project says to its readers in Markdown; the examples' own READMEs as well.
+/// All Markdown documents of the project, including the examples' READMEs.
 pub(super) static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
     let all = files("");
     let documents = all.into_iter().filter(|path| path.ends_with(".md"));

@@ -1,4 +1,4 @@
-//! The project itself: what its documents say about the code holds, and no test is forgotten.
+//! The project itself: its documents agree with the code, and no test is forgotten.
 //!
 //! | module | holds |
 //! |---|---|

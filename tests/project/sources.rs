@@ -20,7 +20,8 @@ pub(super) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file of the project below a directory (`""`: all of them), relative to the root, sorted. What is built and what git
+/// Returns every file of the project below a directory (`""`: all of them), relative to the root, sorted. What is built and
+/// what git
 /// keeps for itself is left out.
 pub(super) fn files(below: &str) -> Vec<String> {
     let root = root();
@@ -42,7 +43,7 @@ pub(super) fn files(below: &str) -> Vec<String> {
     found
 }
 
-/// The functions marked as tests, by the file that holds them.
+/// The names of the tests, by the file that holds them.
 pub(super) static TESTS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     let test = Regex::new(
         r"(?m)^\s*#\[(?:tokio::)?test(?:\([^\]]*\))?\]\s*(?:(?:#\[[^\n]*\]|//[^\n]*)\s*)*(?:async\s+)?fn\s+(\w+)",
@@ -56,7 +57,7 @@ pub(super) static TESTS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new
                 .captures_iter(&text)
                 .map(|found| found[1].to_owned())
                 .collect();
-            // Rows of the container tests, of which a macro makes a test for each engine.
+            // A macro makes a test for each engine from these rows of the container tests.
             for rows in text.split("in_each_engine![").skip(1) {
                 let (rows, _) = rows.split_once(']').expect("the end of a macro's arguments");
                 let rows = rows.split(',').map(str::trim).filter(|row| !row.is_empty());

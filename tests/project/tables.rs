@@ -11,7 +11,7 @@ use super::{
 };
 use crate::common::world;
 
-/// Names in backticks.
+/// Returns the names in backticks.
 fn names(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -20,7 +20,7 @@ fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     names.into_iter().map(ToOwned::to_owned).collect()
 }
 
-/// The codes of `compose_model::ExitCode`, with their variants' names.
+/// Returns the codes of `compose_model::ExitCode` with the names of their variants.
 fn exit_codes() -> Vec<(String, u16)> {
     let text = read("crates/compose-model/src/exit.rs");
     let variant = Regex::new(r"(?m)^    (\w+) = (\d+),$").unwrap();
@@ -59,7 +59,7 @@ fn the_exit_codes_are_the_codes() {
     }
 }
 
-/// Names of `compose_model::env`, by the way they begin.
+/// Returns the names in `compose_model::env` with this prefix.
 fn variables(start: &str) -> BTreeSet<String> {
     let text = read("crates/compose-model/src/env.rs");
     let constant = Regex::new(r#"(?m)^pub const \w+: &str = "(\w+)";$"#).unwrap();
@@ -84,7 +84,7 @@ fn variable_rows() -> Vec<(Vec<String>, String)> {
 #[test]
 fn the_variables_are_the_variables() {
     let mut listed: BTreeSet<String> = variable_rows().into_iter().flat_map(|(names, _)| names).collect();
-    // Set for the pipeline, not read.
+    // These are set for the pipeline, and not read.
     listed.insert("BITOPS_COMPOSE_MANIFEST".to_owned());
     assert_eq!(listed, variables("BITOPS_COMPOSE"));
 }
@@ -182,7 +182,7 @@ fn options(context: &compose_testkit::Context, command: &[&str]) -> BTreeSet<Str
     found
 }
 
-/// In whatever document a command stands with an option, it has that option.
+/// Every option that a document shows with a command is one of that command.
 #[test]
 fn every_option_that_a_document_shows_is_one() {
     let world = world(&mut []);

@@ -67,7 +67,7 @@ impl Signed {
         c.git(["write-tree"])
     }
 
-    /// A new commit, signed by a key or by none.
+    /// Creates a commit, signed by a key or unsigned.
     fn commit(&self, text: &str, key: Option<&str>) -> String {
         let tree = self.tree(text);
         match key {
@@ -76,7 +76,7 @@ impl Signed {
         }
     }
 
-    /// The same object with another message, and so with a signature of something else.
+    /// Creates the same object with another message, so that its signature is wrong.
     fn altered(&self, kind: &str, id: &str) -> String {
         let c = self.world.repo("c");
         let raw = c.git(["cat-file", kind, id]);
@@ -136,7 +136,7 @@ fn commits_must_be_signed_by_a_trusted_key() {
         stderr.contains(&signed.fingerprint("good")),
         "the fingerprint is logged\n{stderr}"
     );
-    // A branch has a commit too.
+    // A branch also leads to a commit.
     let commit = signed.commit("branch", Some("good"));
     signed.world.repo("c").set_ref("refs/heads/next", &commit);
     signed.deploy(&format!("ref: next, {verify}"), 0);
@@ -166,6 +166,20 @@ fn tags_must_be_signed_under_their_own_name() {
         assert!(stderr.contains(wanted), "{version}: {stderr}");
     }
     signed.deploy(&format!("ref: {commit}, {verify}"), 77);
+    // The id of a tag object stands for that very tag, whatever refs name it.
+    let id = |tag: &str| c.id(&format!("refs/tags/{tag}"));
+    signed.deploy(
+        &format!("ref: {}, {verify}", id("2.0.0")).replace("tag", "both"),
+        77,
+    );
+    for (tag, wanted) in [
+        ("2.1.0", "not among the trusted keys"),
+        ("2.2.0", "the tag is not signed"),
+    ] {
+        let told = signed.deploy(&format!("ref: {}, {verify}", id(tag)), 77);
+        assert!(told.contains(wanted), "{tag}: {told}");
+    }
+    signed.deploy(&format!("ref: {}, {verify}", id("2.0.0")), 0);
     signed.deploy(&format!("version: 2.0.0, {verify}"), 0);
     let stderr = {
         fs::remove_file(signed.world.context.root().join("pipeline.json")).unwrap();
@@ -299,7 +313,7 @@ fn keys_must_be_there_and_be_keys() {
     signed.world.context.set("BITOPS_COMPOSE_VERIFY_KEYS", broken);
     let stderr = signed.deploy("version: 1.0.0", 65);
     assert!(stderr.contains("keys/broken:1:"), "{stderr}");
-    // None of this needed a request: a repo is not asked for what could not be verified.
+    // No request was necessary, because nothing is fetched that could not be verified.
     assert_eq!(signed.world.server.requests().len(), 0);
 }
 

@@ -1,4 +1,4 @@
-//! The same with OpenPGP: keys and signatures by real `gpg`.
+//! Sources with OpenPGP signatures by real `gpg`.
 
 use std::{
     fs,
@@ -12,10 +12,10 @@ use compose_testkit::git;
 
 use super::Signed;
 
-/// When everything is signed: after the end of the keys that end, and before the revocations.
+/// The time of all signatures: after some keys have expired, and before the revocations.
 const NOW: &str = "20240601T120000!";
 
-/// A catalog, and a GnuPG home of its own, whose agent ends with it.
+/// A catalog and a GnuPG home of its own. Dropping it ends the agent.
 struct Pgp {
     signed: Signed,
     home: tempfile::TempDir,
@@ -60,7 +60,7 @@ impl Pgp {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = gpg.spawn().expect("gpg is there: the package is called gnupg");
-        // A program that does not read its input is no failure.
+        // A program may end without reading its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let done = child.wait_with_output().unwrap();
         assert!(
@@ -177,7 +177,7 @@ fn releases_must_be_signed_by_one_of_the_keys_of_the_file() {
     let ada = pgp.key("Ada <ada@example.org>", "ed25519", "never");
     let bob = pgp.key("Bob <bob@example.org>", "rsa3072", "never");
     let eve = pgp.key("Eve <eve@example.org>", "ed25519", "never");
-    // Several blocks, several keys in a block, and an ssh key, in one file.
+    // One file has several blocks, several keys in a block, and an ssh key.
     let ssh = fs::read_to_string(pgp.signed.trusted()).unwrap();
     let block = pgp.gpg(NOW, &["--batch", "--armor", "--export", &ada, &bob], "");
     pgp.trust(&format!("# the team\n{}{ssh}\n{block}", pgp.export(&ada)));

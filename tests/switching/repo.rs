@@ -11,7 +11,7 @@ use super::{PLAIN, composed, copy, theirs};
 use crate::common::{World, world};
 
 #[test]
-fn an_empty_directory_in_the_mounts_place_is_no_operations_repo() {
+fn an_empty_directory_in_the_mounts_place_is_not_an_operations_repo() {
     let world = world(&mut []);
     for _ in ["first", "again"] {
         let run = world.context.run(["deploy"]).expect_code(1);
@@ -47,7 +47,7 @@ fn one_directory_alone_that_has_the_environment_is_the_operations_repo() {
 }
 
 #[test]
-fn a_config_that_cannot_be_read_is_no_plain_deploy() {
+fn a_config_that_cannot_be_read_is_not_a_plain_deploy() {
     let world = composed();
     let config = world.context.ops_repo().join("dev/bitops.config.yaml");
     fs::remove_file(&config).unwrap();
@@ -74,7 +74,7 @@ fn a_config_that_cannot_be_read_is_no_plain_deploy() {
 }
 
 #[test]
-fn a_config_that_this_user_may_not_read_is_no_plain_deploy() {
+fn a_config_that_this_user_may_not_read_is_not_a_plain_deploy() {
     let mut world = composed();
     let config = world.context.ops_repo().join("dev/bitops.config.yaml");
     fs::set_permissions(&config, fs::Permissions::from_mode(0o000)).unwrap();

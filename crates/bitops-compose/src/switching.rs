@@ -13,6 +13,7 @@ use compose_tree::{Attempt, Mount, SwitchLock};
 use crate::{
     bypass,
     job::Job,
+    shown_path::shown_path,
     wait::{POLL, Wait},
 };
 
@@ -109,7 +110,7 @@ fn changed(path: &Path, what: &str) -> Diagnostic {
         ExitCode::Config,
         format!(
             "the operations repo changed during the run: {} {what}",
-            path.display()
+            shown_path(path).display()
         ),
     )
     .hint("run it again, once nothing changes the operations repo (a checkout, a clean-up) any more")

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_named_goes_before_every_ci() {
+    fn a_named_workspace_takes_precedence_over_every_ci() {
         let ci = [("GITHUB_WORKSPACE", "/w"), ("GITHUB_ACTIONS", "true")];
         let named = [&ci[..], &[("BITOPS_COMPOSE_WORKSPACE", "/named/")]].concat();
         assert_eq!(

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_documents_are_whole_whoever_has_them() {
+    fn encrypted_documents_are_never_merged() {
         let plain = "a: 1\n";
         let sops = "a: ENC[AES256_GCM,data:x,type:int]\nsops:\n  mac: ENC[x]\n  version: 3.9.0\n";
         for (text, document) in [

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lock_file_is_not_merged() {
+    fn files_that_are_not_lock_files_are_not_merged() {
         for text in [
             "a = 1\n",
             "provider \"a\" {\n  extra = 1\n}\n",

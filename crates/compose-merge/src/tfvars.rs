@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_that_differ_are_conflicts_and_spelling_is_no_difference() {
+    fn different_values_of_equals_conflict_and_different_spellings_do_not() {
         let lower = "a = 1\nb = { x = 1, \"y\" = 2 }\nc = [1]\n";
         let higher = "a = 1.0\nb = {\n  y = 2\n  x = 1\n}\nc = [2]\n";
         let conflicts = conflicts(&Tfvars, &[lower, higher], equals);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_variables_is_not_merged() {
+    fn files_that_are_not_variables_are_not_merged() {
         for (text, why) in [
             ("a {\n}\n", "a block"),
             ("a = = 1\n", "not valid HCL"),

@@ -78,7 +78,7 @@ fn merged_files_read_like_one_hand_wrote_them() {
 }
 
 #[test]
-fn what_is_no_mapping_is_left_alone() {
+fn documents_that_are_not_mappings_are_not_merged() {
     let (_, _, texts) = corpus()
         .into_iter()
         .find(|(name, ..)| name == "unmerged")

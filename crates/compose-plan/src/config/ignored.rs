@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn other_keys_are_no_concern_of_ours() {
+    fn other_keys_are_not_reported() {
         for text in [
             "default-environments: []\n",
             "# default_environments: []\n",

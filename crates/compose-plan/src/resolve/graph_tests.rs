@@ -252,7 +252,7 @@ fn a_config_that_a_later_one_rules_out_leaves_no_trace() {
 }
 
 #[test]
-fn what_must_not_be_contacted_never_becomes_ready() {
+fn repos_that_must_not_be_contacted_never_become_ready() {
     let allow = Allow::new(["https://host/a*"]);
     let refused = Graph::new(config("dev", "a/e@1.0.0 b/e@1.0.0"), allow.clone())
         .map(|_| ())
@@ -285,7 +285,7 @@ fn what_must_not_be_contacted_never_becomes_ready() {
 }
 
 #[test]
-fn a_node_that_was_never_read_is_no_empty_one() {
+fn a_node_that_was_never_read_is_not_an_empty_one() {
     let mut graph = Graph::new(config("dev", "a/e@1.0.0"), Allow::default()).unwrap();
     assert_eq!((graph.ready().len(), graph.ready().len()), (1, 0));
     assert!(graph.finish().unwrap_err()[0].message.contains("never read"));

@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_carry_who_what_and_the_way_out() {
+    fn conflicts_name_their_parties_and_remedies() {
         let world = World::new(&[])
             .source("a", &[("x.kv", "k=1\n")])
             .source("b", &[("x.kv", "j=0\nk=2\n")]);

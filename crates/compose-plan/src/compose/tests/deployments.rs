@@ -173,7 +173,7 @@ fn a_local_list_that_says_it_all_is_left_alone() {
 }
 
 #[test]
-fn as_holds_for_what_a_source_nests_too() {
+fn as_applies_to_nested_sources_too() {
     let world = World::new(&[(CONFIG, "")])
         .source_with(
             "inner",
@@ -306,7 +306,7 @@ fn what_as_could_not_rename_collides_with_nothing() {
 }
 
 #[test]
-fn the_local_list_tells_what_as_renames() {
+fn the_local_list_says_what_as_renames() {
     let config = |names: &[&str]| {
         let line = |name: &&str| format!("    {name}: {{plugin: {}}}\n", name.rsplit('-').next().unwrap());
         let lines: String = names.iter().map(line).collect();

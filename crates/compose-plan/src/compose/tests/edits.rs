@@ -98,7 +98,7 @@ fn entries_keep_their_text_and_comments_in_the_new_order() {
 }
 
 #[test]
-fn line_ends_stay_what_they_are() {
+fn line_ends_are_preserved() {
     let edited = set("a: 1\r\nbitops:\r\n  x: y\r\n");
     assert_eq!(edited.matches('\n').count(), edited.matches("\r\n").count());
     assert!(edited.starts_with("a: 1\r\nbitops:\r\n  x: y\r\n  deployments:\r\n    eks-helm:\r\n"));
@@ -147,7 +147,7 @@ fn names_that_yaml_would_read_otherwise_are_quoted() {
 }
 
 #[test]
-fn removing_takes_what_would_be_empty_along() {
+fn removing_a_key_removes_mappings_that_would_be_empty() {
     let remove = |text: &str, path: &[&str]| remove(text, path).unwrap().map(|(text, _)| text);
     let lists = ["bitops", "default-environments"];
     assert_eq!(

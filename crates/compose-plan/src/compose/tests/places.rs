@@ -53,7 +53,7 @@ fn terraform_files_all_stay() {
 }
 
 #[test]
-fn names_of_kept_files_take_nobody_elses() {
+fn names_of_kept_files_do_not_collide_with_other_files() {
     let world = World::new(&[("dev/main.tf", "local"), ("dev/Main.EKS.tf", "taken")])
         .source("eks", &[("main.tf", "a")])
         .source_with(

@@ -236,7 +236,7 @@ fn explain_goes_down_to_the_key() {
 }
 
 #[test]
-fn explain_tells_a_conflict_with_its_remedies() {
+fn explain_shows_a_conflict_with_its_remedies() {
     let world = World::new(&[])
         .source("a", &[("x:y", "1")])
         .source("b", &[("x:y", "2")]);

@@ -97,7 +97,7 @@ fn local_wins_over_a_source_and_the_plan_says_so() {
 }
 
 #[test]
-fn what_is_neither_file_nor_directory_stays_the_users() {
+fn special_files_of_the_user_are_kept() {
     let world = World::new(&[])
         .with_local("dev/x", "")
         .with_other("dev/a.sh")

@@ -6,7 +6,7 @@ use super::{entry, mistakes, parse, specs};
 use crate::config;
 
 #[test]
-fn yaml_eats_no_digit_and_no_word() {
+fn versions_and_names_are_read_as_they_are_written() {
     for (written, read) in [
         ("1.10", "1.10"),
         ("1.0", "1.0"),
@@ -105,7 +105,7 @@ fn invalid_yaml_is_reported_with_line_and_column() {
 }
 
 #[test]
-fn what_is_none_of_our_business_does_not_stop_us() {
+fn the_rest_of_a_config_may_be_anything_that_bitops_reads() {
     let list = "default-environments:\n- repo: https://host/r\n  environment: e\n  version: 1.0.0\n";
     for other in [
         "x: 1\nx: 2\n",
@@ -142,7 +142,7 @@ fn what_is_none_of_our_business_does_not_stop_us() {
 }
 
 #[test]
-fn comments_speak_of_no_list() {
+fn a_list_in_a_comment_is_not_a_list() {
     assert!(config::mentions_list(b"a: 1\ndefault-environments:\n"));
     assert!(config::mentions_list(b"bitops: {default-environments: []}"));
     assert!(config::mentions_list(b"# a\rdefault-environments:\r"));
@@ -182,7 +182,7 @@ fn a_byte_order_mark_and_foreign_line_ends_move_no_place() {
 }
 
 #[test]
-fn hostile_texts_end_soon_and_in_words() {
+fn hostile_texts_are_refused_soon_and_with_a_message() {
     let started = Instant::now();
     let bomb: String = (0..30)
         .map(|n| format!("a{}: &a{} [{}]\n", n + 1, n + 1, format!("*a{n},").repeat(9)))

@@ -8,7 +8,7 @@ use super::{commit, path, refs, sample, tag, url, version};
 use crate::lock::{Answer, LockedRef};
 
 #[test]
-fn what_resolved_is_locked_by_its_kind() {
+fn resolved_refs_are_locked_by_their_kind() {
     let refs = refs(&[("tags/v1.0.0", 1), ("heads/main", 2)]);
     for (requested, name) in [
         (version("1.0.0"), Some("refs/tags/v1.0.0")),

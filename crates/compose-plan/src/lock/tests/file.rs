@@ -124,7 +124,7 @@ fn an_incomplete_or_edited_lock_is_reported_with_its_place() {
 }
 
 #[test]
-fn hostile_locks_end_in_words() {
+fn hostile_locks_are_refused_with_a_message() {
     let alias = format!(
         "format: 1\nx: &x\n{}sources: [{}]\n...\n",
         "  a: b\n".repeat(10_000),
