@@ -156,6 +156,7 @@ fn ssh(lines: impl FnOnce(&Sshd) -> String + Send + 'static) -> impl FnOnce() ->
                 r"(?m)\b\w+@127\.0\.0\.1: Permission",
                 "[USER]@127.0.0.1: Permission",
             )
+            .filter(r"(files|not) in \S+/\.ssh,", "$1 in DIRECTORY,")
             .filter(r"\^+", "^^^");
         scene._alive = vec![Box::new(sshd)];
         scene

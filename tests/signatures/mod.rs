@@ -166,6 +166,20 @@ fn tags_must_be_signed_under_their_own_name() {
         assert!(stderr.contains(wanted), "{version}: {stderr}");
     }
     signed.deploy(&format!("ref: {commit}, {verify}"), 77);
+    // The id of a tag object stands for that very tag, whatever refs name it.
+    let id = |tag: &str| c.id(&format!("refs/tags/{tag}"));
+    signed.deploy(
+        &format!("ref: {}, {verify}", id("2.0.0")).replace("tag", "both"),
+        77,
+    );
+    for (tag, wanted) in [
+        ("2.1.0", "not among the trusted keys"),
+        ("2.2.0", "the tag is not signed"),
+    ] {
+        let told = signed.deploy(&format!("ref: {}, {verify}", id(tag)), 77);
+        assert!(told.contains(wanted), "{tag}: {told}");
+    }
+    signed.deploy(&format!("ref: {}, {verify}", id("2.0.0")), 0);
     signed.deploy(&format!("version: 2.0.0, {verify}"), 0);
     let stderr = {
         fs::remove_file(signed.world.context.root().join("pipeline.json")).unwrap();

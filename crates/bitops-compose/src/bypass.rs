@@ -21,7 +21,9 @@ use crate::{
     environment::Environment,
     ignored,
     report::Printer,
-    settings, signals,
+    settings,
+    shown_path::shown_path,
+    signals,
     wait::{POLL, Wait},
     workspace::Workspaces,
 };
@@ -226,6 +228,7 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
 /// Returns the text of an environment's config. PyYAML reads UTF-16 as well, but BitOps opens the file
 /// as UTF-8.
 pub(crate) fn text_of(config: &Path, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+    let config = shown_path(config);
     let config = config.display();
     let problem = match String::from_utf8(bytes) {
         Ok(text) => return Ok(text),
@@ -243,6 +246,7 @@ pub(crate) fn text_of(config: &Path, bytes: Vec<u8>) -> Result<String, Diagnosti
 ///
 /// It may name sources, and without them something else would be deployed.
 pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
+    let config = shown_path(config);
     let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::ACCESS | Errno::PERM) => {
             "let this user read it and the directories above it, or run the container with `--user`"
@@ -251,10 +255,10 @@ pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
         Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
         Some(Errno::STALE) => "mount the operations repo again",
         Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
-        _ if error.exit_code() == ExitCode::Config => return ReadError::of(config)(error).into(),
+        _ if error.exit_code() == ExitCode::Config => return ReadError::of(&config)(error).into(),
         _ => "look at the disk, or the server, that the operations repo is on",
     };
-    Diagnostic::from(ReadError::of(config)(error)).hint(hint)
+    Diagnostic::from(ReadError::of(&config)(error)).hint(hint)
 }
 
 fn set(name: &str) -> Option<OsString> {

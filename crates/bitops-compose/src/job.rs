@@ -18,7 +18,9 @@ use crate::{
     environment::Environment,
     ignored,
     report::{self, LogSettings, Masks, Printer},
-    settings, target,
+    settings,
+    shown_path::shown_path,
+    target,
 };
 
 /// One environment of one operations repo, and how to work on it.
@@ -66,6 +68,7 @@ impl Job {
             return Err(problem.into());
         }
         let config = root.join(&environment).join(file_name::CONFIG);
+        let shown = shown_path(&root);
         let bytes = fs::read(&config).map_err(|error| {
             let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             let problem = bypass::unreadable(&config, error);
@@ -76,19 +79,19 @@ impl Job {
             if misnamed.is_file() {
                 return problem.hint(format!(
                     "rename {} to bitops.config.yaml: BitOps reads no other name",
-                    misnamed.display()
+                    shown_path(&misnamed).display()
                 ));
             }
             match target::environments(&root).as_slice() {
-                _ if !root.is_dir() => problem.hint(format!("{} is not a directory", root.display())),
+                _ if !root.is_dir() => problem.hint(format!("{} is not a directory", shown.display())),
                 [] if target.ops_repo.is_some() => problem.hint(format!(
                     "{} has no directory with a bitops.config.yaml",
-                    root.display()
+                    shown.display()
                 )),
                 [] => problem.hint("name the operations repo with --ops-repo DIR"),
                 names => problem.hint(format!(
                     "environments of {}: {}",
-                    root.display(),
+                    shown.display(),
                     names.join(", ")
                 )),
             }

@@ -10,6 +10,8 @@ use std::{
 use compose_model::{FileMode, TreePath, path::check_component};
 use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
 
+use crate::shown_path::shown_path;
+
 /// An operations repo on disk. Its symlinks are followed: they are the user's own.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskTree {
@@ -29,7 +31,7 @@ impl DiskTree {
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ContentsError {
-    let what = path.display().to_string();
+    let what = shown_path(path).display().to_string();
     move |error| ContentsError::new(what, error)
 }
 

@@ -42,6 +42,7 @@ mod pipeline;
 mod report;
 mod runtime;
 mod settings;
+mod shown_path;
 mod signals;
 mod staying;
 mod switching;

@@ -12,6 +12,7 @@ use compose_tree::{Attempt, Mount, SwitchLock};
 
 use crate::{
     job::Job,
+    shown_path::shown_path,
     wait::{POLL, Wait},
 };
 
@@ -108,7 +109,7 @@ fn changed(path: &Path, what: &str) -> Diagnostic {
         ExitCode::Config,
         format!(
             "the operations repo changed during the run: {} {what}",
-            path.display()
+            shown_path(path).display()
         ),
     )
     .hint("run it again, once nothing changes the operations repo (a checkout, a clean-up) any more")

@@ -201,9 +201,8 @@ impl Keyring {
                 Some(Candidate::Helpers) => helpers::query(run, url, user.as_deref())
                     .await
                     .map(|credential| named("the login from git's credential helper", credential)),
-                Some(Candidate::Netrc) => {
-                    netrc(&run.options, url).map(|credential| named("the login from ~/.netrc", credential))
-                }
+                Some(Candidate::Netrc) => netrc(&run.options, url, user.as_deref())
+                    .map(|credential| named("the login from ~/.netrc", credential)),
                 Some(Candidate::Askpass) => helpers::ask(run, url, user.as_deref())
                     .await
                     .map(|credential| named("the login from git's askpass program", credential)),

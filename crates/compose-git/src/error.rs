@@ -408,6 +408,10 @@ impl Cause for Error {
             Error::ProxyLogin { .. } => {
                 "put the login into the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT".to_owned()
             }
+            Error::Setting {
+                source: SettingProblem::EncryptedKey { .. },
+                ..
+            } => "name a key without a passphrase (`openssl pkey -in KEY -out PLAIN_KEY` makes one)".to_owned(),
             Error::Setting { .. } => "correct it or remove it".to_owned(),
             Error::Redirect { at, to, .. }
                 if !at.repo.as_str().eq_ignore_ascii_case(to)

@@ -13,7 +13,7 @@ use gix::bstr::ByteSlice as _;
 
 use crate::options::Options;
 pub(crate) use http::TlsFiles;
-use pattern::matches;
+use pattern::matches_partially;
 
 /// The settings of git's configuration. They are read once per run, when the first connection is
 /// made.
@@ -127,7 +127,10 @@ impl GitConfig {
     pub(crate) fn credential(&self, url: &reqwest::Url) -> CredentialConfig {
         let mut config = CredentialConfig::default();
         for (pattern, key) in &self.credential {
-            if !pattern.as_deref().is_none_or(|pattern| matches(pattern, url)) {
+            if !pattern
+                .as_deref()
+                .is_none_or(|pattern| matches_partially(pattern, url))
+            {
                 continue;
             }
             match key {

@@ -154,14 +154,11 @@ async fn the_configuration_of_home_chooses_its_own_files() {
     let error = fetch(&sshd, &lab, lab.options(), &commit).await.unwrap_err();
     assert!(matches!(error, Error::Unauthenticated { .. }), "{error:?}");
     let expected = format!(
-        "ssh read config, known, id_ed25519 in {}, which HOME leads to",
+        "ssh was given config, known, id_ed25519 of {}, the directory of HOME",
         ssh.display()
     );
     assert!(error.to_string().contains(&expected), "{error}");
-    assert!(
-        error.to_string().contains(", which /etc/passwd leads to"),
-        "{error}"
-    );
+    assert!(error.to_string().contains(", that in /etc/passwd"), "{error}");
     // A configuration that ssh cannot use is a fault of this machine.
     fs::write(ssh.join("config"), "Hots x\n").unwrap();
     let error = fetch(&sshd, &lab, lab.options(), &commit).await.unwrap_err();
@@ -180,7 +177,7 @@ async fn a_command_of_the_user_reads_the_files_of_passwd_and_the_error_says_so()
     own.environment.insert("GIT_SSH_COMMAND".into(), "ssh -v".into());
     let error = fetch(&sshd, &lab, own, &commit).await.unwrap_err();
     assert!(matches!(error, Error::Untrusted { .. }), "{error:?}");
-    let none = format!("and none in {}, which HOME leads to", ssh.display());
+    let none = format!("and not in {}, that of HOME", ssh.display());
     assert!(error.to_string().contains(&none), "{error}");
     // The same holds where `HOME` has no such directory.
     fs::remove_dir_all(&ssh).unwrap();

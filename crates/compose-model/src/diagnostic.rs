@@ -267,6 +267,10 @@ impl Diagnostic {
         let mut next: Option<&(dyn Error + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(cause) = next {
             let text = cause.to_string();
+            let text = match cause.downcast_ref() {
+                Some(error) => system_reason(error, text),
+                None => text,
+            };
             if !causes.last().unwrap_or(&self.message).ends_with(&text) {
                 causes.push(text);
             }
@@ -282,6 +286,21 @@ impl Diagnostic {
         let lines = self.background.lines().iter();
         causes.chain(lines.map(|line| (label, line.clone()))).collect()
     }
+}
+
+/// Returns the message of an I/O error without the name of a temporary file. `tempfile` appends it to
+/// the system's reason, and it tells nobody anything.
+pub fn without_temporary_path(error: &io::Error) -> String {
+    system_reason(error, error.to_string())
+}
+
+fn system_reason(error: &io::Error, mut text: String) -> String {
+    if error.get_ref().is_some()
+        && let Some(path) = text.rfind(" at path \"")
+    {
+        text.truncate(path);
+    }
+    text
 }
 
 /// Diagnostics are equal if they are displayed alike and end the run with the same code.
@@ -397,6 +416,14 @@ mod tests {
         let diagnostic = Diagnostic::because_of("it is dark", off(io::ErrorKind::NotFound));
         assert_eq!(diagnostic.code, ExitCode::Config);
         assert_eq!(diagnostic.causes(), ["the lamp is off", "entity not found"]);
+    }
+
+    #[test]
+    fn the_name_of_a_temporary_file_is_left_out() {
+        let text = "No such file or directory (os error 2) at path \"/a/.tmpX1y2\"";
+        let error = io::Error::new(io::ErrorKind::NotFound, text);
+        let diagnostic = Diagnostic::error("it is dark").because(error);
+        assert_eq!(diagnostic.causes(), ["No such file or directory (os error 2)"]);
     }
 
     #[test]

@@ -62,7 +62,9 @@ pub mod url;
 pub mod version;
 
 pub use cancel::Cancel;
-pub use diagnostic::{Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span};
+pub use diagnostic::{
+    Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span, without_temporary_path,
+};
 pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};

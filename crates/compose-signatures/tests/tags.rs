@@ -1,5 +1,5 @@
 use compose_model::Cause;
-use compose_signatures::{Object, Unverified, verify_tag};
+use compose_signatures::{Object, Unverified, verify_tag, verify_tag_by_id};
 
 use crate::repo::{Repo, SIGNED_AT, keys, replace};
 
@@ -18,6 +18,10 @@ fn a_signed_tag_of_the_fetched_commit_is_verified() {
         let raw = repo.tag(&key, name);
         let signer = verify_tag(&raw, name, repo.id("HEAD"), &key.keys()).unwrap();
         assert_eq!(signer.fingerprint, key.fingerprint);
+        assert_eq!(
+            verify_tag_by_id(&raw, repo.id("HEAD"), &key.keys()),
+            Ok(signer.clone())
+        );
         let altered = replace(&raw, "\nmessage\n", "\nmassage\n");
         let refused = Unverified::BadSignature {
             object: TAG,
@@ -25,6 +29,10 @@ fn a_signed_tag_of_the_fetched_commit_is_verified() {
         };
         assert_eq!(
             verify_tag(&altered, name, repo.id("HEAD"), &key.keys()),
+            Err(refused.clone())
+        );
+        assert_eq!(
+            verify_tag_by_id(&altered, repo.id("HEAD"), &key.keys()),
             Err(refused)
         );
     }

@@ -103,7 +103,15 @@ impl LockFile {
         if there.is_ok_and(|there| there.is_ok_and(same)) {
             return Ok(false);
         }
-        write_aside(&path, &text).map_err(|error| wording::unwritten_lock(&path, error))?;
+        write_aside(&path, &text).map_err(|error| {
+            let target = path.display().to_string();
+            let shown = if self.path.is_symlink() {
+                &target
+            } else {
+                &*self.name
+            };
+            wording::unwritten_lock(shown, error)
+        })?;
         Ok(true)
     }
 }

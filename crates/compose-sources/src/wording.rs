@@ -52,8 +52,8 @@ pub(crate) fn no_required_lock(name: &str) -> Diagnostic {
 }
 
 /// The lock file cannot be written.
-pub(crate) fn unwritten_lock(path: &Path, error: io::Error) -> Diagnostic {
-    Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {}", path.display())).because(error)
+pub(crate) fn unwritten_lock(file: &str, error: io::Error) -> Diagnostic {
+    Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {file}")).because(error)
 }
 
 /// The lock is a link that leads out of the operations repo, or nowhere.

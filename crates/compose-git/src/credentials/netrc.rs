@@ -7,21 +7,28 @@ use reqwest::Url;
 use super::credential::Credential;
 use crate::options::Options;
 
-/// Returns the login of the host's entry in `~/.netrc`, or else that of the `default` entry.
-pub(super) fn netrc(options: &Options, url: &Url) -> Option<Credential> {
+/// Returns the login of the host's entry in `~/.netrc`, or else that of the `default` entry. Of
+/// several, the first with the login `user` is taken, or else the first.
+pub(super) fn netrc(options: &Options, url: &Url, user: Option<&str>) -> Option<Credential> {
     let path = PathBuf::from(options.variable("HOME")?).join(".netrc");
-    from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?)
+    from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?, user)
 }
 
-fn from_netrc(text: &str, host: &str) -> Option<Credential> {
+fn from_netrc(text: &str, host: &str, user: Option<&str>) -> Option<Credential> {
     let mut words = words_of(text).into_iter();
-    let mut default = None;
+    let (mut default, mut of_user) = (None, None);
     let mut entry: Option<(bool, Option<String>, Option<String>)> = None;
     let mut found = None;
     let mut close = |entry: Option<(bool, Option<String>, Option<String>)>| {
         if let Some((of_host, login, Some(secret))) = entry {
-            let slot = if of_host { &mut found } else { &mut default };
-            slot.get_or_insert(Credential::new(login.unwrap_or_default(), secret));
+            let is_users = of_host && user.is_some() && login.as_deref().or(user) == user;
+            let slot = match (is_users, of_host) {
+                (true, _) => &mut of_user,
+                (false, true) => &mut found,
+                (false, false) => &mut default,
+            };
+            let login = login.as_deref().or(user).unwrap_or_default();
+            slot.get_or_insert(Credential::new(login, secret));
         }
     };
     while let Some(word) = words.next() {
@@ -31,7 +38,7 @@ fn from_netrc(text: &str, host: &str) -> Option<Credential> {
                 // Entries of other hosts are skipped.
                 entry = words
                     .next()
-                    .is_some_and(|name| name == host)
+                    .is_some_and(|name| name.eq_ignore_ascii_case(host))
                     .then_some((true, None, None));
             }
             "default" => close(entry.replace((false, None, None))),
@@ -51,7 +58,7 @@ fn from_netrc(text: &str, host: &str) -> Option<Credential> {
         }
     }
     close(entry);
-    found.or(default)
+    of_user.or(found).or(default)
 }
 
 /// Splits the text into words, quoted ones included, without comments and macros.
@@ -103,12 +110,23 @@ mod tests {
     fn netrc_is_read_as_by_curl() {
         let text = "# mine\nmachine a login me password one\nmacdef init\n machine b password no\n\n\
                     machine b\n  login you\n  password \"two \\\"words\"\ndefault login any password rest";
-        let of = |host: &str| from_netrc(text, host);
+        let of = |host: &str| from_netrc(text, host, None);
         let pair = |login: &str, secret: &str| Some(Credential::new(login, secret));
         assert_eq!(of("a"), pair("me", "one"));
         assert_eq!(of("b"), pair("you", "two \"words"));
         assert_eq!(of("c"), pair("any", "rest"));
-        assert_eq!(from_netrc("machine a login x password y", "b"), None);
+        assert_eq!(from_netrc("machine a login x password y", "b", None), None);
+        // The parser of addresses has made the host's letters small.
+        let capitals = "machine Git.Example.com login x password y";
+        assert_eq!(from_netrc(capitals, "git.example.com", None), pair("x", "y"));
+        let two = "machine a login x password one machine a login y password two machine a password three";
+        let of = |user: &str| from_netrc(two, "a", Some(user));
+        assert_eq!(of("y"), pair("y", "two"));
+        assert_eq!(of("z"), pair("z", "three"));
+        assert_eq!(from_netrc(two, "a", None), pair("x", "one"));
+        // Some hosts take any login with a token, and their addresses name an organisation.
+        let one = "machine a login x password one";
+        assert_eq!(from_netrc(one, "a", Some("org")), pair("x", "one"));
     }
     #[test]
     fn damaged_files_are_read_without_inventing_words() {
@@ -145,7 +163,7 @@ mod tests {
                     .all(|c| rest.any(|other| other == c))
             );
             for host in ["a", "b", ""] {
-                let found = from_netrc(&text, host);
+                let found = from_netrc(&text, host, None);
                 assert!(found.is_none() || words.iter().any(|word| word == "password"));
             }
         });

@@ -26,6 +26,22 @@ pub enum SettingProblem {
         /// The cause.
         source: Arc<rustls::pki_types::pem::Error>,
     },
+    /// The client's key has a passphrase, for which nobody can be asked.
+    #[error("{name} is {}, which cannot be used: the key in it is encrypted", path.display())]
+    EncryptedKey {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the client's key contains none.
+    #[error("{name} is {}, which cannot be used: it contains no key", path.display())]
+    NoKey {
+        /// The variable, or the key of git's configuration.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// The file of certificates contains none.
     #[error("{name} is {}, which cannot be used: it contains no certificate", path.display())]
     NoCertificate {
@@ -54,6 +70,8 @@ impl Cause for SettingProblem {
             },
             Self::Proxy { .. }
             | Self::NoCertificate { .. }
+            | Self::EncryptedKey { .. }
+            | Self::NoKey { .. }
             | Self::Tls(_)
             | Self::Client(_)
             | Self::InsteadOf(_) => ExitCode::Config,

@@ -2,6 +2,9 @@
 
 /// Returns whether `credential.<pattern>.…` applies to a URL: scheme and port must be equal, the
 /// host too (a component may be `*`), and the path must be a prefix.
+///
+/// For `credential`, git also accepts patterns without a scheme, and the scheme alone
+/// ([`matches_partially`]).
 pub(super) fn matches(pattern: &str, url: &reqwest::Url) -> bool {
     // `*` is not valid in a parsed host name.
     let Ok(parsed) = reqwest::Url::parse(&pattern.replace('*', "__any__")) else {
@@ -27,4 +30,46 @@ pub(super) fn matches(pattern: &str, url: &reqwest::Url) -> bool {
         && below
         && parsed.scheme() == url.scheme()
         && parsed.port_or_known_default() == url.port_or_known_default()
+}
+
+/// Returns whether `credential.<pattern>.…` applies to a URL. A pattern without a scheme
+/// (`github.com`) is for every scheme, and one that is only a scheme (`https://`) for every host.
+pub(super) fn matches_partially(pattern: &str, url: &reqwest::Url) -> bool {
+    match pattern.split_once("://") {
+        Some((scheme, "" | "/")) => scheme == url.scheme(),
+        Some(_) => matches(pattern, url),
+        None => matches(
+            &format!("{}://{}", url.scheme(), pattern.trim_start_matches('/')),
+            url,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_git() {
+        let url = reqwest::Url::parse("https://git.example.com/org/repo/info/refs").unwrap();
+        for (pattern, whole, partial) in [
+            ("https://git.example.com", true, true),
+            ("https://Git.Example.COM/org", true, true),
+            ("https://*.example.com", true, true),
+            ("https://git.example.com:443/", true, true),
+            ("https://git.example.com/or", false, false),
+            ("https://example.com", false, false),
+            ("http://git.example.com", false, false),
+            ("https://git.example.com:8443", false, false),
+            ("git.example.com", false, true),
+            ("//git.example.com/org", false, true),
+            ("example.com", false, false),
+            ("https://", false, true),
+            ("http://", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(matches(pattern, &url), whole, "{pattern}");
+            assert_eq!(matches_partially(pattern, &url), partial, "{pattern}");
+        }
+    }
 }

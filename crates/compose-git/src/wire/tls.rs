@@ -89,8 +89,7 @@ impl TlsSettings {
         let mut config = base(roots, trusted)?;
         if let Some((certificate, key)) = &self.identity {
             let chain = certificates(certificate)?;
-            let unusable = |source| unusable(key, source);
-            let key = PrivateKeyDer::from_pem_file(&key.1).map_err(unusable)?;
+            let key = PrivateKeyDer::from_pem_file(&key.1).map_err(|source| unusable_key(key, source))?;
             let resolver =
                 rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
                     .map_err(Arc::new)?;
@@ -142,6 +141,21 @@ fn unusable(named: &Named, source: rustls::pki_types::pem::Error) -> SettingProb
         name: named.0,
         path: named.1.clone(),
         source: Arc::new(source),
+    }
+}
+
+fn unusable_key(named: &Named, source: rustls::pki_types::pem::Error) -> SettingProblem {
+    let (name, path) = (named.0, named.1.clone());
+    // PKCS#8 says so in the first line of the key, the older form in a header.
+    let text = std::fs::read(&path).unwrap_or_default();
+    let is_encrypted = String::from_utf8_lossy(&text).lines().any(|line| {
+        line.starts_with("-----BEGIN ENCRYPTED")
+            || line.starts_with("Proc-Type:") && line.contains("ENCRYPTED")
+    });
+    match source {
+        _ if is_encrypted => SettingProblem::EncryptedKey { name, path },
+        rustls::pki_types::pem::Error::NoItemsFound => SettingProblem::NoKey { name, path },
+        source => unusable(named, source),
     }
 }
 

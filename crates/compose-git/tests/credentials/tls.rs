@@ -214,6 +214,40 @@ async fn a_client_certificate_is_shown_to_the_server() {
         matches!(&error, Error::Setting { .. }) && error.to_string().contains("GIT_SSL_KEY"),
         "{error}"
     );
+    // Both forms of a key with a passphrase, as openssl writes them, and a file without any key.
+    let openssl = |arguments: &[&str]| {
+        let made = std::process::Command::new("openssl")
+            .args(arguments)
+            .current_dir(lab.home())
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert!(made.unwrap().success(), "{arguments:?}");
+    };
+    let made = ["-passout", "pass:x", "-out"];
+    openssl(&[&["pkcs8", "-topk8", "-in", "me.key"][..], &made, &["new.key"]].concat());
+    let old = ["ec", "-aes128", "-in", "me.key"];
+    openssl(&[&old[..], &made, &["old.key"]].concat());
+    for (file, why) in [
+        ("new.key", "the key in it is encrypted"),
+        ("old.key", "the key in it is encrypted"),
+        ("me.pem", "it contains no key"),
+    ] {
+        options
+            .environment
+            .insert("GIT_SSL_KEY".into(), lab.home().join(file).into());
+        let error = fetch(&options, &server.url(), &commit).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Setting { .. }) && error.to_string().contains(why),
+            "{file}: {error}"
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("passphrase") == (why != "it contains no key")),
+            "{:?}",
+            error.hint()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use compose_model::text;
+use compose_model::{text, without_temporary_path};
 
 use crate::Error;
 
@@ -71,8 +71,7 @@ impl Sweep {
             ));
         }
         for Unmoved { path, error, kept } in self.failed.iter().take(MAX_LISTED_PATHS) {
-            let cause =
-                std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+            let reason = reason(error, path);
             let hint = match kept {
                 Some(kept) => format!("it is kept as {}", printable(kept)),
                 None => {
@@ -83,7 +82,7 @@ impl Sweep {
                 format!(
                     "{} was written into the composition and cannot be moved to the operations repo: {}",
                     printable(path),
-                    text::escape(&format!("{error}{cause}"), 2 * MAX_SHOWN_PATH)
+                    text::escape(&reason, 2 * MAX_SHOWN_PATH)
                 ),
                 Some(hint),
             ));
@@ -92,6 +91,20 @@ impl Sweep {
             notes.push((format!("and {more} more could not be moved"), None));
         }
         notes
+    }
+}
+
+/// Returns the reason for which a path cannot be moved. The error's own path is left out if it is that
+/// path.
+fn reason(error: &Error, path: &Path) -> String {
+    match error {
+        Error::Io { path: at, source, .. } if at.ends_with(path) => without_temporary_path(source),
+        Error::Io { source, .. } => format!("{error}: {}", without_temporary_path(source)),
+        _ => {
+            let cause = std::error::Error::source(error);
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            format!("{error}{cause}")
+        }
     }
 }
 
@@ -118,6 +131,18 @@ mod tests {
 
     use super::*;
     use crate::Action;
+
+    #[test]
+    fn the_reason_names_neither_the_path_again_nor_a_temporary_file() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = root.path().join("missing");
+        let builder = tempfile::Builder::new().tempdir_in(&missing);
+        let error = Error::io(crate::Action::Write, missing.join("dev/a"))(builder.unwrap_err());
+        let system = "No such file or directory (os error 2)";
+        assert_eq!(reason(&error, Path::new("dev/a")), system);
+        let elsewhere = format!("cannot write {}/dev/a: {system}", missing.display());
+        assert_eq!(reason(&error, Path::new("dev")), elsewhere);
+    }
 
     #[test]
     fn the_message_about_an_unmoved_file_says_what_to_do() {

@@ -177,11 +177,11 @@ impl Homes {
         let (own, passwd) = (shown(&self.own), shown(&self.passwd));
         if named.is_empty() {
             return format!(
-                "ssh read the files in {passwd}, which /etc/passwd leads to, and none in {own}, which HOME leads to"
+                "ssh looks for its files in {passwd}, the directory in /etc/passwd, and not in {own}, that of HOME"
             );
         }
         format!(
-            "ssh read {} in {own}, which HOME leads to, and everything else in {passwd}, which /etc/passwd leads to",
+            "ssh was given {} of {own}, the directory of HOME, and looks for other files in {passwd}, that in /etc/passwd",
             escape(&named.join(", "), SHOWN)
         )
     }

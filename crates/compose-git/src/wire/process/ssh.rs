@@ -198,7 +198,7 @@ pub(super) fn classify_failure(at: FailedAt, lines: &[&str], files: Option<&str>
         return program(io::ErrorKind::InvalidData);
     }
     let with_files = |text: String| match files {
-        Some(files) => format!("{text}; {files}"),
+        Some(files) => format!("{}; {files}", text.trim_end_matches('.')),
         None => text,
     };
     // OpenSSH's own messages; its exit code is 255 for all of them.
