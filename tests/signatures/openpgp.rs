@@ -43,7 +43,7 @@ impl Pgp {
         }
     }
 
-    /// Runs gpg at a time.
+    /// Runs gpg with a faked time.
     fn gpg(&self, time: &str, args: &[&str], input: &str) -> String {
         let mut gpg = Command::new("gpg");
         gpg.arg("--homedir").arg(self.home.path());
@@ -71,7 +71,7 @@ impl Pgp {
         String::from_utf8(done.stdout).unwrap()
     }
 
-    /// A new key of 2020; its fingerprint.
+    /// Creates a key in 2020 and returns its fingerprint.
     fn key(&self, name: &str, algorithm: &str, ends: &str) -> String {
         let made = "20200101T000000!";
         self.gpg(
@@ -87,7 +87,7 @@ impl Pgp {
         found.trim_end_matches(':').to_owned()
     }
 
-    /// Its public key, as it is now.
+    /// Returns the current public key.
     fn export(&self, fingerprint: &str) -> String {
         self.gpg(NOW, &["--batch", "--armor", "--export", fingerprint], "")
     }
@@ -122,7 +122,7 @@ impl Pgp {
         path
     }
 
-    /// A commit with this message, signed by a key or by none.
+    /// Creates a commit with this message, signed by a key or unsigned.
     fn commit(&self, message: &str, fingerprint: Option<&str>) -> String {
         let tree = self.signed.tree(message);
         match fingerprint {
@@ -131,7 +131,7 @@ impl Pgp {
         }
     }
 
-    /// An annotated tag of a commit, signed by a key or by none.
+    /// Creates an annotated tag of a commit, signed by a key or unsigned.
     fn tag(&self, name: &str, commit: &str, fingerprint: Option<&str>) -> String {
         match fingerprint {
             Some(key) => self.git(key, &["tag", "-s", "-m", "altered", name, commit]),
@@ -140,7 +140,7 @@ impl Pgp {
         self.signed.world.repo("c").id(&format!("refs/tags/{name}"))
     }
 
-    /// Both a commit and its tag, signed by a key.
+    /// Creates a commit and its tag, both signed by a key.
     fn release(&self, name: &str, fingerprint: &str) {
         let commit = self.commit("altered", Some(fingerprint));
         self.tag(name, &commit, Some(fingerprint));

@@ -55,10 +55,10 @@ fn a_comment_without_a_place_is_reported() {
         (["list:\n- a\n- b   # bee\n", "list: []\n"], (0, 3, "# bee")),
         (["# only this\n", "a: 1\n"], (0, 1, "# only this")),
         (["a: 1\n", "---\n# nothing\n...\n"], (1, 2, "# nothing")),
-        // In braces there is no room.
+        // A flow collection has no place for a comment.
         (["{a: 1}\n", "# above\nb: 1\n"], (1, 1, "# above")),
         (["{a: 1}\n", "b: 1 # behind\n"], (1, 1, "# behind")),
-        // Behind the header of a block scalar, and behind the document.
+        // A comment after the header of a block scalar, or after the document.
         (["a: | # text\n  x\n", "a: {b: 1}\n"], (0, 1, "# text")),
         (["a: 1\n", "b: 1\n...\n# after\n"], (1, 3, "# after")),
         // The same text is at another key of the same file, or of the other one.
@@ -182,7 +182,7 @@ fn line_breaks_marks_and_directives_are_the_lower_files() {
 
 #[test]
 fn aliases_mean_what_they_meant() {
-    // The anchor's value is replaced: what referred to it keeps the old one.
+    // The anchor's value is replaced; its aliases keep the old one.
     check(
         &["a: &x {n: 1}\nb: *x\nc: *x\n", "a: 5\n"],
         "a: 5\nb: &x-2 {n: 1}\nc: *x-2\n",
@@ -197,7 +197,7 @@ fn aliases_mean_what_they_meant() {
         &["a: &x 1\nb: *x\n", "c: &x 2\nd: *x\n"],
         "a: &x 1\nb: *x\nc: &x-2 2\nd: *x-2\n",
     );
-    // An anchor that comes along after its alias.
+    // The anchor would be placed after its alias.
     check(&["b: 1\n", "a: &x [1]\nb: *x\n"], "b: &x [1]\na: [1]\n");
 }
 
@@ -369,7 +369,7 @@ fn alias_bombs_stay_small_or_are_refused() {
             level - 1
         ));
     }
-    // Side by side they are text like any other.
+    // In separate places they are ordinary text.
     let merged = merge_last("yaml", &[&bomb, "b: 1\n"]).unwrap();
     assert_eq!(merged, format!("{bomb}b: 1\n"));
     // Merged into each other they would become millions of values.
@@ -406,7 +406,7 @@ fn large_files_take_time_in_proportion() {
     };
     time(100);
     let (small, large) = (time(500).max(time(500)), time(8000));
-    // Sixteen times the work; were it quadratic, it would take 256 times as long.
+    // The work is 16 times as much. If the time were quadratic, it would be 256 times as long.
     assert!(
         large < small * 16 * 5,
         "500 keys: {small:?}, 8,000 keys: {large:?}"

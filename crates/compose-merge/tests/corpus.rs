@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use crate::oracle::{Job, ask, merge_last};
 
-/// The corpus: each directory's format and texts.
+/// Returns the format and the texts of each directory.
 fn corpus() -> Vec<(String, &'static str, Vec<String>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let sorted = |dir: &Path| {
@@ -41,7 +41,7 @@ fn merged_files_mean_what_pyyaml_says() {
     let mut jobs = Vec::new();
     for (name, format, texts) in corpus().into_iter().filter(|(name, ..)| name != "unmerged") {
         let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
-        // Both ways round, and pair by pair.
+        // In both orders, and pair by pair.
         let mut orders = vec![refs.clone(), refs.iter().rev().copied().collect()];
         orders.extend(refs.windows(2).map(<[&str]>::to_vec));
         for order in orders {

@@ -1,7 +1,6 @@
 //! Merges valid files that are damaged at random: nothing panics or hangs, and every result can be merged again.
 //!
-//! Deterministic. `BITOPS_COMPOSE_TEST_ROUNDS=1000000 cargo test --release -p compose-merge damaged` looks for longer, from
-//! another place each time that `BITOPS_COMPOSE_TEST_SEED` says so.
+//! See `compose_testkit::fuzz` for longer runs and other seeds.
 
 use compose_merge::{Class, Contribution, Input, MergeOutcome, Precedence, class, definitions};
 use compose_model::TreePath;

@@ -64,7 +64,7 @@ fn write(entries: &[(&'static str, Content)], indent: usize) -> String {
     out
 }
 
-/// The higher content over the lower one: mappings key by key, everything else as a whole.
+/// Merges the higher content over the lower one: mappings key by key, everything else as a whole.
 fn over(lower: &Content, higher: &Content) -> Content {
     let (Content::Map(lower), Content::Map(higher)) = (lower, higher) else {
         return higher.clone();
@@ -98,7 +98,7 @@ fn is_map(content: &Content) -> bool {
     matches!(content, Content::Map(_))
 }
 
-/// The keys in conflict. `equals` are layers that may not override each other, `higher` are layers above all of them.
+/// Returns the keys in conflict. `equals` are layers that may not override each other, `higher` are layers above all of them.
 fn conflicts(equals: &[&Content], higher: &[&Content], path: &str, found: &mut BTreeSet<String>) {
     if equals.len() < 2 {
         return;

@@ -1,4 +1,4 @@
-//! The odd corners of YAML: merges every odd document with some others, both ways round, and compares with PyYAML.
+//! The odd corners of YAML: merges every odd document with some others, in both orders, and compares with PyYAML.
 
 use crate::oracle::{Job, ask, merge_last};
 
@@ -137,7 +137,7 @@ const NOT_MERGED: &[(&str, &str)] = &[
     ),
 ];
 
-/// The documents that each is merged with, both ways round.
+/// The documents with which each odd one is merged, in both orders.
 const OTHERS: &[&str] = &[
     "a: {b: 1, x: [1]} # why\nnew: 1\n",
     "# above\na:\n  b: 2\n\n  # between\n  x:\n  - 1\nb: |\n  text\n",
@@ -186,7 +186,7 @@ fn odd_documents_are_merged_as_pyyaml_reads_them_or_left_alone() {
             "{text}"
         );
     }
-    // Some documents are merged with others but not with each other: both stay whole, and the reason is reported.
+    // Some documents can be merged with others but not with each other. Both stay whole, and the reason is reported.
     let is_explained = |inputs: &&Vec<String>| {
         let error = merge_last("yaml", &[&inputs[0], &inputs[1]]).unwrap_err();
         let mut known = NOT_MERGED.iter();

@@ -210,7 +210,7 @@ fn json_is_merged_as_python_reads_it() {
             .collect();
         let result = merge_last("json", &texts.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         if files.iter().all(|(_, step)| *step == "  ") {
-            // Of one indentation comes one indentation.
+            // If all files have one indentation, the result has it as well.
             let tabs = result
                 .lines()
                 .any(|line| (line.len() - line.trim_start_matches(' ').len()) % 2 == 1);

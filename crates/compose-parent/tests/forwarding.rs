@@ -83,7 +83,7 @@ fn the_parent_adopts_and_reaps_thousands_of_orphans() {
     assert_eq!(parent, run.id().to_string());
     wait_until("no zombie is left", || {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.id())).unwrap();
-        // The shell and the last sleep.
+        // The shell and the last `sleep` are left.
         children.split_whitespace().count() == 2
     });
     run.signal(Signal::TERM);

@@ -1,8 +1,7 @@
-//! Every parser of text that others wrote, with texts that start from good ones and are damaged at random: none panics, none
-//! hangs, and what is taken means the same when it is read again.
+//! Every parser of foreign text, with valid texts that are damaged at random: no parser panics or
+//! hangs, and an accepted text means the same when it is written and read again.
 //!
-//! Deterministic. `BITOPS_COMPOSE_TEST_ROUNDS=1000000 cargo test --release -p compose-plan --test fuzz` looks for longer, from
-//! another place each time that `BITOPS_COMPOSE_TEST_SEED` says so.
+//! See `compose_testkit::fuzz` for longer runs and other seeds.
 
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ fn configs() {
         let text: Arc<str> = String::from_utf8_lossy(text).into();
         for nesting in [Nesting::Root, Nesting::Nested] {
             match config::parse(&file, &text, nesting) {
-                // What is taken can be reached by no program and leads out of no directory.
+                // An accepted source cannot start a program or lead out of a directory.
                 Ok(sources) => sources.iter().for_each(|source| {
                     assert!(!source.repo.as_str().starts_with('-'));
                     assert!(

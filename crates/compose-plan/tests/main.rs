@@ -1,4 +1,4 @@
-//! What the pure part promises for any config: damaged texts, and the JSON Schema against the parser.
+//! Promises of the pure part for any config: damaged texts, and the JSON Schema against the parser.
 
 mod fuzz;
 mod schema;

@@ -1,5 +1,5 @@
-//! One corpus of configs for the parser and for the JSON Schema: an editor must not praise what `check` refuses, nor the
-//! other way round.
+//! One corpus of configs for the parser and for the JSON Schema: an editor must accept exactly the configs
+//! that `check` accepts.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use compose_plan::config;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-/// Does the parser take it?
+/// Returns whether the parser accepts the text.
 fn parses(text: &str) -> bool {
     config::parse(
         &Arc::from("dev/bitops.config.yaml"),
@@ -18,7 +18,8 @@ fn parses(text: &str) -> bool {
     .is_ok()
 }
 
-/// Does the schema take it? Of the validation vocabulary it knows what the schema uses, and panics at anything else.
+/// Returns whether the schema accepts the value. It knows the validation vocabulary that the schema uses, and panics at
+/// anything else.
 fn validates(schema: &Value, root: &Value, value: &Value) -> bool {
     let Value::Object(keywords) = schema else {
         panic!("{schema}")
@@ -94,7 +95,7 @@ fn is_a(name: &Value, value: &Value) -> bool {
     }
 }
 
-/// One entry, whose `key` is this text.
+/// Returns a config with one entry, in which `key` is this text.
 fn entry(key: &str, text: &str) -> String {
     let mut keys = vec![
         ("repo", "https://host/r"),
@@ -107,7 +108,7 @@ fn entry(key: &str, text: &str) -> String {
     format!("default-environments:\n- {}\n", lines.join("\n  "))
 }
 
-/// Both must say `fine`, and no other text may be among them.
+/// Asserts that the parser and the schema both accept the config, or both refuse it.
 #[track_caller]
 fn agree(config: &str, fine: bool) {
     let schema: Value = serde_json::from_str(&config::schema()).unwrap();

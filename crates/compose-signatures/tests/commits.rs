@@ -87,7 +87,7 @@ fn nothing_of_a_signed_commit_can_be_altered() {
         );
     }
 
-    // The good signature of another commit.
+    // The valid signature of another commit.
     let start = find(&first, b"gpgsig ").unwrap() + "gpgsig ".len();
     let end = find(&first, b"-----END SSH SIGNATURE-----").unwrap() + "-----END SSH SIGNATURE-----".len();
     let pasted = String::from_utf8(first[start..end].to_vec())
@@ -257,7 +257,7 @@ fn odd_payloads_are_signed_byte_for_byte() {
         );
     }
 
-    // Git writes UTF-8 where it can; others do not.
+    // Git writes UTF-8 if it can; other programs do not.
     let payload = [&repo.unsigned_commit()[..], b"bytes \xff\xfe of no encoding\0\n"].concat();
     let raw = with_signature(&payload, &repo.ssh_sign(&key.path, "git", &[], &payload));
     assert!(verify_commit(&raw, &key.keys()).is_ok());

@@ -128,7 +128,7 @@ fn a_certificates_signature_is_refused() {
     assert!(message.contains("none of a plain ssh key"), "{message}");
 }
 
-/// There is no token here: its signatures are put together from their parts, and shown to `ssh-keygen` first.
+/// There is no hardware token here: its signatures are assembled from their parts, and `ssh-keygen` verifies them first.
 #[test]
 fn signatures_by_keys_on_tokens_are_verified() {
     let repo = Repo::new();
@@ -199,7 +199,7 @@ fn signatures_by_keys_on_tokens_are_verified() {
     }
 }
 
-/// A `string` of the ssh protocol (RFC 4251, 5).
+/// Returns a `string` of the ssh protocol (RFC 4251, 5).
 fn string(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }

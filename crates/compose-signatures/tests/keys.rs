@@ -8,7 +8,7 @@ use ssh_key::{
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
-/// `line:column message (hint)` of every error.
+/// Returns `line:column message (hint)` of every error.
 fn rendered_errors(errors: Vec<Diagnostic>) -> Vec<String> {
     let tell = |error: Diagnostic| {
         let (line, column) = error.place.as_ref().map_or((0, 0), |place| {

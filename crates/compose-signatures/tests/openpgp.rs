@@ -7,7 +7,7 @@ use crate::{
 
 const COMMIT: Object = Object::Commit;
 
-/// A repo with a GnuPG home of its own, whose agent ends with it.
+/// A repo with a GnuPG home of its own. Dropping it ends the agent.
 struct Pgp {
     repo: Repo,
 }
@@ -49,7 +49,7 @@ impl Pgp {
         String::from_utf8(done(&mut command, stdin.as_bytes(), "gnupg").stdout).unwrap()
     }
 
-    /// A new key, made in 2020; its fingerprint.
+    /// Creates a key in 2020 and returns its fingerprint.
     fn key(&self, name: &str, algorithm: &str) -> String {
         let old = ["--faked-system-time", "20200101T000000!"];
         self.gpg(
@@ -78,7 +78,7 @@ impl Pgp {
             .unwrap_or_else(|errors| panic!("{errors:#?}"))
     }
 
-    /// A commit signed in 2024 by this key, with further options for gpg.
+    /// Creates a commit signed in 2024 by this key, with further options for gpg.
     fn commit(&self, fingerprint: &str, options: &str) -> Vec<u8> {
         self.sign(
             fingerprint,
@@ -248,7 +248,7 @@ fn a_key_must_have_been_valid_when_it_signed() {
     };
     assert_eq!(verify_commit(&raw, &keys), Err(refused));
     assert!(verify_commit(&older, &keys).is_ok());
-    // Of two exports of one key the more generous one counts: it was extended, not cut.
+    // Of two exports of one key the one with the later end counts, because keys are extended and not shortened.
     assert!(
         verify_commit(
             &raw,
@@ -328,7 +328,7 @@ fn a_signing_subkey_signs_for_its_key_until_it_is_revoked() {
         (key.as_str(), Some("Ada"))
     );
 
-    // It was the subkey: the primary key alone does not know the signature.
+    // The subkey signed, so the primary key alone does not verify the signature.
     let primary = pgp.gpg(&["--armor", "--export", &format!("{key}!")], "");
     let refused = verify_commit(&raw, &Keys::parse("keys", primary.as_bytes()).unwrap());
     assert!(

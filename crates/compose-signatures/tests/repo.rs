@@ -47,7 +47,7 @@ impl Repo {
         path
     }
 
-    /// A program with nothing of this machine's settings, in the repo.
+    /// Returns a command that runs in the repo without any settings of this machine.
     pub(crate) fn command(&self, program: &str, time: i64) -> Command {
         let mut command = Command::new(program);
         command
@@ -107,7 +107,7 @@ impl Repo {
         self.ssh_key(name, &["ed25519"])
     }
 
-    /// The raw content of a new commit with this message, signed by the key at this time.
+    /// Creates a commit with this message, signed by the key at this time, and returns its raw content.
     pub(crate) fn commit_at(&self, key: &SshKey, message: &[u8], time: i64) -> Vec<u8> {
         let mut command = self.command("git", time);
         command
@@ -136,7 +136,7 @@ impl Repo {
         self.git(["cat-file", "commit", "HEAD"])
     }
 
-    /// The raw content of a new tag of `target`, signed by the key at this time.
+    /// Creates a tag of `target`, signed by the key at this time, and returns its raw content.
     pub(crate) fn tag_at(
         &self,
         key: &SshKey,
@@ -166,7 +166,7 @@ impl Repo {
             .unwrap()
     }
 
-    /// Does git itself verify this object with the allowed-signers file?
+    /// Returns whether git itself verifies this object with the allowed-signers file.
     pub(crate) fn git_verifies(&self, kind: &str, raw: &[u8], allowed: &str) -> bool {
         let allowed = self.write("allowed_signers", allowed);
         let mut write = self.command("git", SIGNED_AT);
@@ -186,7 +186,7 @@ impl Repo {
         output(&mut verify, b"", "git").status.success()
     }
 
-    /// A signature by `ssh-keygen -Y sign` over bytes of the test's choice.
+    /// Returns a signature by `ssh-keygen -Y sign` of these bytes.
     pub(crate) fn ssh_sign(&self, key: &Path, namespace: &str, options: &[&str], payload: &[u8]) -> String {
         let mut command = self.command("ssh-keygen", SIGNED_AT);
         command
@@ -199,12 +199,12 @@ impl Repo {
 }
 
 impl SshKey {
-    /// The line that trusts it.
+    /// Returns the line that trusts the key.
     pub(crate) fn trusted(&self) -> String {
         self.trusted_with("")
     }
 
-    /// The line that trusts it under options.
+    /// Returns the line that trusts the key with options.
     pub(crate) fn trusted_with(&self, options: &str) -> String {
         format!("ada@example.org {options} {}\n", self.public)
     }
@@ -218,7 +218,7 @@ pub(crate) fn keys(text: &str) -> Keys {
     Keys::parse("allowed_signers", text.as_bytes()).unwrap_or_else(|errors| panic!("{text}: {errors:#?}"))
 }
 
-/// The unsigned form of a commit: without its `gpgsig`.
+/// Returns a commit without its `gpgsig`.
 pub(crate) fn without_signature(commit: &[u8]) -> Vec<u8> {
     let start = find(commit, b"\ngpgsig ").unwrap() + 1;
     let end = start + find(&commit[start..], b"-----END ").unwrap();
@@ -232,7 +232,7 @@ pub(crate) fn without_signature(commit: &[u8]) -> Vec<u8> {
     [&commit[..start], &commit[end..]].concat()
 }
 
-/// A commit with this signature as its `gpgsig`, at the end of its headers.
+/// Returns a commit with this signature as its `gpgsig`, at the end of its headers.
 pub(crate) fn with_signature(payload: &[u8], signature: &str) -> Vec<u8> {
     let end = find(payload, b"\n\n").unwrap() + 1;
     let header = format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n "));
@@ -248,7 +248,7 @@ pub(crate) fn replace(text: &[u8], from: &str, to: &str) -> Vec<u8> {
     [&text[..at], to.as_bytes(), &text[at + from.len()..]].concat()
 }
 
-/// Runs a program that must succeed; `package` is Debian's, named when the program is not there.
+/// Runs a program, which must succeed. `package` is the Debian package that is named if the program is missing.
 pub(crate) fn done(command: &mut Command, stdin: &[u8], package: &str) -> Output {
     let output = output(command, stdin, package);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -267,7 +267,7 @@ pub(crate) fn output(command: &mut Command, stdin: &[u8], package: &str) -> Outp
             command.get_program()
         )
     });
-    // A program that does not read is no failure of the test.
+    // A program may end without reading its input.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     child.wait_with_output().unwrap()
 }

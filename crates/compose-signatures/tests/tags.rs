@@ -87,7 +87,7 @@ fn a_tag_object_under_another_name_is_refused() {
     let key = repo.ed25519("key");
     repo.commit(&key);
     let raw = repo.tag(&key, "v1.0.0");
-    // As a server would do it: the ref moves, the object stays.
+    // A server could do this: the ref moves, and the object stays.
     repo.git(["update-ref", "refs/tags/v2.0.0", "refs/tags/v1.0.0"]);
     assert_eq!(repo.git(["cat-file", "tag", "v2.0.0"]), raw);
     let refused = Unverified::TagName {

@@ -1,4 +1,4 @@
-//! Which sources there are, sources of sources included.
+//! Which sources there are, including sources of sources.
 
 use compose_model::ExitCode;
 use compose_sources::Pins;
@@ -82,7 +82,7 @@ async fn hooks_that_are_off_above_are_off_below() {
     let lab = nested();
     let source = "app, environment: web, version: 1.0.0, hooks: false";
     let gathered = lab.gather(&[source], &Pins::default()).await.unwrap();
-    // It was fetched as its own entry asks for it, before it was known that this does not decide.
+    // It was fetched with its own entry's options before another entry decided.
     assert_eq!(left_out(&gathered), ["net: bitops.before-deploy.d/a.sh (hooks)"]);
 }
 

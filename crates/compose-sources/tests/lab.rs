@@ -1,4 +1,4 @@
-//! Catalogs behind a server, an operations repo, and what is gathered from them.
+//! Catalogs behind a server, an operations repo, and helpers that gather sources.
 
 use std::{collections::HashMap, ffi::OsString, path::PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) struct Lab {
     pub(crate) dir: tempfile::TempDir,
     /// A file of trusted keys for all sources.
     pub(crate) keys_for_all: Option<PathBuf>,
-    /// Globs of the repos that may be contacted; none: all.
+    /// Globs of the repos that may be contacted. If it is empty, all may.
     pub(crate) allow: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Lab {
         catalog.build(&self.dir.path().join("catalogs"))
     }
 
-    /// A config that names one source for each row of flow YAML, whose `repo` is the name of a catalog.
+    /// Returns a config with one source for each row of flow YAML, whose `repo` is the name of a catalog.
     pub(crate) fn config(&self, sources: &[&str]) -> String {
         let address = self.server.address();
         let entries = sources
@@ -50,7 +50,7 @@ impl Lab {
         config::parse(&file, &self.config(sources).into(), Nesting::Root).unwrap()
     }
 
-    /// A run of its own; the cache is the one of all runs.
+    /// Returns the gatherer of a new run. All runs share the cache.
     pub(crate) fn gatherer(&self) -> Gatherer {
         let mut options = Options::new(self.dir.path().join("cache"));
         options.environment = self.environment();
@@ -77,7 +77,7 @@ impl Lab {
         self.gatherer().gather(self.specs(sources), pins).await
     }
 
-    /// What cannot be gathered.
+    /// Gathers sources, which must fail. Returns the code and message of each error.
     pub(crate) async fn refused(&self, sources: &[&str], pins: &Pins) -> Vec<(ExitCode, String)> {
         let failure = self
             .gather(sources, pins)
@@ -91,7 +91,7 @@ impl Lab {
             .collect()
     }
 
-    /// The code and the message, with the server's address by name.
+    /// Returns the code and the message, with a name in place of the server's address.
     pub(crate) fn code_and_message(&self, problem: &Diagnostic) -> (ExitCode, String) {
         (
             problem.code,
@@ -99,13 +99,13 @@ impl Lab {
         )
     }
 
-    /// How often the catalog was asked for its refs or for objects.
+    /// Returns the number of requests to a catalog.
     pub(crate) fn requests(&self, catalog: &str) -> u64 {
         self.server.stats(catalog).requests()
     }
 }
 
-/// `environment @ resolved` of each source, lowest first.
+/// Returns `environment @ resolved` of each source, lowest first.
 pub(crate) fn sources(gathered: &Gathered) -> Vec<String> {
     let sources = gathered.layers.sources.iter();
     sources
@@ -113,7 +113,7 @@ pub(crate) fn sources(gathered: &Gathered) -> Vec<String> {
         .collect()
 }
 
-/// `layer's source: path` of each file, lowest first.
+/// Returns `layer's source: path` of each file, lowest first.
 pub(crate) fn files(gathered: &Gathered) -> Vec<String> {
     let of = |layer: &Layer| {
         let source = &gathered.layers.sources[layer.source.0].environment;
@@ -125,7 +125,7 @@ pub(crate) fn files(gathered: &Gathered) -> Vec<String> {
     gathered.layers.layers.iter().flat_map(of).collect()
 }
 
-/// `layer's source: path (key)` of each file that takes no part.
+/// Returns `layer's source: path (key)` of each file that is left out.
 pub(crate) fn left_out(gathered: &Gathered) -> Vec<String> {
     let of = |layer: &Layer| {
         let source = &gathered.layers.sources[layer.source.0].environment;

@@ -1,4 +1,4 @@
-//! What a lock answers, and what becomes of everything else.
+//! What a lock answers, and how everything else is resolved.
 
 use compose_model::{ExitCode, RepoUrl, TreeId};
 use compose_plan::lock::Lock;
@@ -96,7 +96,7 @@ async fn a_moved_tag_is_refused_unless_it_is_accepted() {
     );
     assert!(refuse_moved(&old, &new, true).is_ok());
     assert!(refuse_moved(&old, &old, false).is_ok());
-    // The cache saw it elsewhere, which is worth a warning without any lock.
+    // The cache remembers the tag at another commit, which is a warning even without a lock.
     assert_eq!(gathered.warnings.len(), 1);
     assert!(gathered.warnings[0].message.contains("was moved: it was at"));
 }

@@ -1,4 +1,4 @@
-//! What decides about sources, against real catalogs behind a real git server and without the program.
+//! The crate's public interface with real catalogs behind a real git server.
 
 mod discovery;
 mod lab;

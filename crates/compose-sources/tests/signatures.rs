@@ -105,7 +105,7 @@ async fn keys_for_all_hold_for_nested_sources() {
     signed.lab.keys_for_all = Some(signed.trusted());
     let source = "c, environment: eks, ref: refs/tags/signed";
     let refused = signed.lab.refused(&[source], &Pins::default()).await;
-    // Neither its tag nor its commit is.
+    // Neither its tag nor its commit is signed.
     let of_base = |(code, message): &(ExitCode, String)| {
         *code == ExitCode::Refused
             && message.starts_with("http://server/base @ 1.0.0 is not signed as it must be: ")

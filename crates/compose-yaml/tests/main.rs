@@ -1,3 +1,3 @@
-//! Tests of the reader as other crates see it, in one binary.
+//! The reader as other crates see it.
 
 mod pyyaml;

@@ -1,4 +1,4 @@
-//! Holds the reader against PyYAML itself: the same texts are read, with the same nodes, values, tags and places.
+//! Compares the reader with PyYAML itself: both read the same texts, with the same nodes, values, tags and places.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use compose_testkit::{
 use compose_yaml::{Kind, Node, Scalar, Style, Tree, YAML_TAG};
 use serde_json::{Value, json};
 
-/// Texts that a reader of YAML 1.2 refuses, or reads otherwise.
+/// Texts that a reader of YAML 1.2 refuses or reads differently.
 const ODD: &[&str] = &[
     // A bracket that closes at the key's column.
     "args: [\n  \"a\"\n]\nnext: 1\n",
@@ -30,7 +30,7 @@ const ODD: &[&str] = &[
     // JSON's way of writing characters beyond U+FFFF.
     "a: \"\\ud83d\\ude00\"\n",
     "a: \"\\ud83d x \\ude00\\ud83d\\ud83d\\ude00\"\n",
-    // Tabs, which separate nothing.
+    // Tabs do not separate.
     "a:\tb\n",
     "a: b\t# no comment\n",
     "a: |\n  \tx\n",
@@ -81,14 +81,14 @@ fn nested(depth: usize) -> String {
     format!("{}x{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// The answers of PyYAML.
+/// Returns the answers of PyYAML.
 fn ask(texts: &[String]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pyyaml.py");
     let answers = oracle::ask(oracle::python(script), &json!(texts));
     answers.as_array().unwrap().clone()
 }
 
-/// The same of this reader.
+/// Returns this reader's answer.
 fn read(text: &str) -> Value {
     let Ok(tree) = Tree::parse(text) else {
         return Value::Null;
@@ -123,7 +123,7 @@ fn walk(tree: &Tree<'_>, id: usize, found: &mut Vec<Value>) {
     found.push(json!([kind]));
 }
 
-/// The tag that PyYAML resolves a scalar to.
+/// Returns the tag that PyYAML gives to a scalar.
 fn tag(tree: &Tree<'_>, id: usize, node: &Node) -> String {
     if let Some(tag) = node.tag.as_deref().filter(|tag| *tag != "!") {
         return tag.to_owned();
@@ -141,7 +141,7 @@ fn tag(tree: &Tree<'_>, id: usize, node: &Node) -> String {
     format!("{YAML_TAG}{kind}")
 }
 
-/// Texts whose tag is a type that their value is none of. PyYAML resolves them and then fails to load them.
+/// Texts whose tag does not fit their value. PyYAML resolves them and then fails to load them.
 fn is_unloadable(tag: &str) -> bool {
     ["int", "float", "timestamp", "bool", "value"]
         .iter()
@@ -154,7 +154,7 @@ fn assert_same(texts: &[String]) {
     }
 }
 
-/// The same of this reader, but for what PyYAML resolves and cannot load.
+/// Returns this reader's answer, except for what PyYAML resolves and cannot load.
 fn read_for(text: &str, answer: &Value) -> Value {
     let mut ours = read(text);
     // `2001-13-14` is a timestamp to the resolver and an error to the constructor; `=` is a type without a constructor.
@@ -169,7 +169,7 @@ fn read_for(text: &str, answer: &Value) -> Value {
     ours
 }
 
-/// All YAML of this repository, but for what is built.
+/// Returns all YAML of this repository, except build results.
 fn corpus() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files = real_files::below(["crates", "docs", "docker", "tests"].map(|dir| root.join(dir)));
@@ -227,7 +227,7 @@ fn odd_texts_are_read_as_pyyaml_reads_them() {
 fn damaged_texts_are_read_as_pyyaml_reads_them() {
     let mut random = Random::seeded();
     let mut texts = corpus();
-    // Short texts leave more of the damage within what is read.
+    // In short texts, more of the damage is in the part that is read.
     let pieces: Vec<String> = texts
         .iter()
         .flat_map(|text| {
@@ -263,7 +263,7 @@ fn random_texts_are_read_as_pyyaml_reads_them() {
     assert_same(&texts);
 }
 
-/// Each of these is a megabyte that takes seconds to minutes where the time is not proportional to the length.
+/// Each text is a megabyte. If the time were not proportional to the length, it would take seconds to minutes.
 #[test]
 fn long_texts_take_time_in_proportion() {
     let started = std::time::Instant::now();

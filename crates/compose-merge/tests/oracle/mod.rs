@@ -40,16 +40,16 @@ pub(crate) struct Job {
     pub(crate) format: &'static str,
     /// Lowest first.
     pub(crate) inputs: Vec<String>,
-    /// `None`: only whether the inputs load.
+    /// `None` asks only whether the inputs load.
     pub(crate) result: Option<String>,
 }
 
-/// All answers, in order; an empty one is a yes.
+/// Returns the answers in order. An empty answer is a yes.
 pub(crate) fn ask(jobs: &[Job]) -> Vec<String> {
     ask_with(jobs, false)
 }
 
-/// All answers, in order. `fast`: libyaml answers where it agrees.
+/// Returns the answers in order. `fast`: libyaml answers if it agrees.
 pub(crate) fn ask_with(jobs: &[Job], fast: bool) -> Vec<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/oracle.py");
     let jobs: Vec<Value> = jobs

@@ -72,7 +72,7 @@ const KEYS: &[&str] = &[
     "!Ref k",
     "é",
 ];
-/// Keys that are one to Python.
+/// Keys that are equal in Python.
 const ONE: &[&str] = &["1", "yes", "true", "1.0", "0x1"];
 const SCALARS: &[&str] = &[
     "1",
@@ -235,7 +235,7 @@ impl Writer {
         format!("{}{text}", if document.bom { "\u{feff}" } else { "" })
     }
 
-    /// An alias, when there is a fitting anchor.
+    /// Returns an alias if there is a fitting anchor.
     fn alias(&self, number: usize, map: bool) -> Option<String> {
         let fitting: Vec<usize> = (0..self.anchors.len())
             .filter(|at| self.anchors[*at].1 && (!map || self.anchors[*at].0))
@@ -244,7 +244,7 @@ impl Writer {
         Some(format!("*n{at}"))
     }
 
-    /// A block mapping's lines at a column.
+    /// Writes the lines of a block mapping at a column.
     fn lines(&mut self, node: &Node, column: usize) -> String {
         let Node::Map { entries, merge, .. } = node else {
             unreachable!("only mappings have lines")
@@ -269,7 +269,7 @@ impl Writer {
                 entry.behind
             };
             match value.split_once('\n') {
-                // Behind the colon; behind a scalar of several lines there is no room.
+                // After the colon. After a scalar of several lines there is no place.
                 Some((first, rest))
                     if first.is_empty()
                         || entry.value.inner().is_collection() && !first.contains(['{', '[']) =>
@@ -289,7 +289,7 @@ impl Writer {
         out
     }
 
-    /// What stands behind a colon or a dash at a column, without the last line break.
+    /// Writes what follows a colon or a dash at a column, without the last line break.
     fn value(&mut self, node: &Node, column: usize, dash: bool) -> String {
         match node {
             Node::Scalar("") => String::new(),
@@ -324,7 +324,7 @@ impl Writer {
                 for item in items {
                     let blanks = " ".repeat(indent);
                     let text = match item {
-                        // Compact: the first key behind the dash.
+                        // The compact form has the first key after the dash.
                         Node::Map {
                             flow: false,
                             step: 2,
@@ -421,7 +421,7 @@ impl Writer {
         }
     }
 
-    /// A number for an anchor, where there may be one.
+    /// Returns a number for an anchor if there may be one.
     fn start(&mut self, inner: &Node) -> Option<usize> {
         let number = self.anchors.len();
         if matches!(inner, Node::Alias(_) | Node::Anchored(_) | Node::Tagged(..)) {
@@ -438,7 +438,7 @@ impl Writer {
     }
 }
 
-/// What stands inside of brackets: nothing or a blank.
+/// Returns the space inside of brackets: nothing or a blank.
 fn blank(column: usize, empty: bool) -> &'static str {
     if column % 4 < 2 && !empty { " " } else { "" }
 }
@@ -463,7 +463,7 @@ impl Document {
     }
 }
 
-/// `count` times two or three files, the same ones for one seed.
+/// Returns `count` times two or three files, which are the same for one seed.
 pub(crate) fn random(seed: u8, count: usize) -> Vec<Vec<String>> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);

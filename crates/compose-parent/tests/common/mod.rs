@@ -1,6 +1,6 @@
 //! Runs the parent alone, with fake pipelines.
 
-// Each test program uses only some of these.
+// Not every module uses all of these.
 #![allow(dead_code)]
 
 use std::{

@@ -8,7 +8,8 @@ use semver::Version;
 
 use super::{Allow, Graph, NodeId, OrderedNode};
 
-/// A config of entries such as `a/eks@^1.0`: the environment `eks` of `https://host/a`. Options follow in `+key: value`.
+/// Returns a config of entries such as `a/eks@^1.0`: the environment `eks` of `https://host/a`. Options follow as `+key:
+/// value`.
 fn config(file: &str, entries: &str) -> Vec<SourceSpec> {
     let list: String = entries
         .split_whitespace()
@@ -44,7 +45,7 @@ impl World {
         Self(configs.iter().map(pair).collect())
     }
 
-    /// The config of the highest version that answers.
+    /// Returns the config of the highest version that matches.
     fn nested(&self, spec: &SourceSpec) -> Vec<SourceSpec> {
         let path = format!("{}/{}", spec.repo.name(), spec.environment);
         let answers = |version: &Version| match &spec.requested {
@@ -65,7 +66,7 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Composes, expanding in the order that `pick` chooses among what is under way.
+    /// Composes, and expands nodes in the order that `pick` chooses among the open ones.
     fn compose(
         &self,
         root: &str,
@@ -141,10 +142,10 @@ fn what_is_reached_twice_is_composed_once_at_its_lowest_position() {
     ]);
     let order = world.compose("a/e@1.0.0 b/e@1.0.0", |_| 0).unwrap();
     assert_eq!(show(&order), "p/e@1.0.0<a/e a/e@1.0.0 c/e@1.0.0<b/e b/e@1.0.0");
-    // It lies below all that name it, not only below those that named it first.
+    // It lies below all sources that name it, not only below those that named it first.
     assert_eq!(order[0].below, [1, 2, 3]);
     assert_eq!(order[2].below, [3]);
-    // Named by the local config too, it is the local config's, below what names it.
+    // If the local config names it too, it belongs to the local config, below the sources that name it.
     let root_too = world.compose("a/e@1.0.0 p/e@1.0.0", |_| 0).unwrap();
     assert_eq!(show(&root_too), "p/e@1.0.0<a/e a/e@1.0.0");
 }
@@ -312,7 +313,7 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
         (1, OnConflict::Error, VerifyMode::Both)
     );
     insta::assert_snapshot!(order[0].warnings[0].message, @"`e` of https://host/p is composed once, with the options of dev → https://host/a e → https://host/p e; those of dev → https://host/b e → https://host/p e are not used");
-    // Hooks that are off above are off below, except for what the local config names itself.
+    // Hooks that are off for a source are off for its own sources, except those that the local config names itself.
     let order = world
         .compose("a/e@1.0.0+hooks=false b/e@1.0.0 q/e@1.0.0", |_| 0)
         .unwrap();
@@ -359,7 +360,7 @@ fn a_thousand_sources_are_the_end_of_it() {
 }
 
 proptest! {
-    /// Any world, any order of arrival: the same composition or the same errors; and what is named lies below.
+    /// In any world and any order of arrival the composition or the errors are the same, and a named source lies below.
     #[test]
     fn the_order_of_arrival_decides_nothing(
         edges in proptest::collection::vec((0usize..6, 0usize..3, 0usize..6, 0usize..4), 0..14),

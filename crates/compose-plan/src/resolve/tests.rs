@@ -44,7 +44,7 @@ fn of(environment: &str, requested: &Requested, refs: &Refs) -> Result<Resolved,
     resolve((&TreePath::new(environment).unwrap(), requested), refs)
 }
 
-/// The tag that answers, or the error with its hint.
+/// Returns the tag that matches, or the error with its hint.
 fn answer(environment: &str, requested: &Requested, refs: &Refs) -> String {
     match of(environment, requested, refs) {
         Ok(resolved) => resolved.name,
@@ -96,7 +96,7 @@ fn a_missing_tag_names_the_nearest() {
     insta::assert_snapshot!(answer("eks", &version("9"), &refs), @"there is no tag for version `9` (the nearest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("^6"), &refs), @"no tag matches version `^6` (the highest tags are `5.0.0`, `4.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     insta::assert_snapshot!(answer("eks", &version("1.2.1"), &Refs::default()), @"there is no tag for version `1.2.1` ()");
-    // Of a lower major the highest is the nearest, of a higher one the lowest.
+    // In a lower major version the highest is the nearest, in a higher one the lowest.
     insta::assert_snapshot!(answer("eks", &version("2.0.0"), &refs), @"there is no tag for version `2.0.0` (the nearest tags are `1.3.0`, `1.2.3`, `v1.2.0`, `1.0.0`, `4.0.0`)");
     insta::assert_snapshot!(answer("eks", &version("3.5.0"), &refs), @"there is no tag for version `3.5.0` (the nearest tags are `4.0.0`, `5.0.0`, `1.3.0`, `1.2.3`, `v1.2.0`)");
     let short = self::refs(&[("tags/v2", 1), ("tags/2.0.0", 2), ("tags/1.0.0", 3)]);
@@ -214,7 +214,7 @@ fn an_environments_own_tags_go_first_and_alone_answer_its_ranges() {
     assert_eq!(answer("eks", &version("*"), &both), "eks/2.0.0");
 }
 
-/// The newest of the tags for a range, with the warning.
+/// Returns the newest of the tags for a range, with the warning.
 fn newest(range: &str, tags: &[&str]) -> (String, Option<String>) {
     let tags: Vec<String> = tags.iter().map(|tag| format!("tags/{tag}")).collect();
     let entries: Vec<(&str, u8)> = tags.iter().map(String::as_str).zip(1..).collect();
@@ -238,10 +238,10 @@ fn tags_that_are_nearly_versions_are_ordered_by_their_numbers() {
         ("^1", &["v1", "v1.1", "v1.1.0", "v1.1.1", "v1.0.0"], "v1.1.1"),
         ("*", &["v2", "v1.9.0", "v2.0.0"], "v2.0.0"),
         ("*", &["v2", "v2.0.0-rc.1", "v1.9.0"], "v2"),
-        // A number alone is a version only where nothing else is.
+        // A single number is a version only if no other tag is one.
         ("*", &["1.2.0", "20240115"], "1.2.0"),
         ("*", &["1", "2", "10"], "10"),
-        // Semver's own spelling goes before another one of the same version.
+        // Semver's own spelling takes precedence over another one of the same version.
         ("*", &["1.08.0", "1.8.0", "V1.8.0"], "1.8.0"),
         ("*", &["1.9.0", "1.10-rc.1"], "1.9.0"),
     ] {
@@ -398,7 +398,7 @@ fn an_error_asks_for_the_refs_that_it_lists() {
         prefixes("pull/7/head"),
         "HEAD refs/heads/ refs/tags/ refs/pull/7/head"
     );
-    // Not all pull requests, of which there may be thousands.
+    // Pull requests, of which there may be thousands, are not listed.
     assert_eq!(prefixes("refs/pull/7/head"), "refs/pull/7/ refs/pull/7/head/");
     assert_eq!(prefixes("refs/main"), "HEAD refs/heads/ refs/tags/ refs/main/");
 }

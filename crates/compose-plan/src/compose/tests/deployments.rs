@@ -1,4 +1,4 @@
-//! Section 8 of the design.
+//! The list of deployments.
 
 use crate::{
     compose::{
@@ -324,7 +324,7 @@ fn the_local_list_says_what_as_renames() {
     assert_eq!(paths(&composition), ["dev/vm-ansible/b", "dev/vm-terraform/a"]);
     assert!(composition.warnings.is_empty(), "{:?}", composition.warnings);
 
-    // Of the other directory nothing is known.
+    // Nothing is known about the other directory.
     assert_eq!(
         world(&["vm-ansible"]).conflict().kind,
         ConflictKind::DeploymentsUnknown

@@ -16,7 +16,7 @@ use crate::{
     layer::Origin,
 };
 
-/// Path, action and contributions of every file.
+/// Returns the path, action and contributions of every file.
 fn summary(composition: &Composition) -> Vec<(&str, Action, Vec<String>)> {
     let from = |from: &Provenance| match from.origin {
         Origin::Local => "local".to_owned(),

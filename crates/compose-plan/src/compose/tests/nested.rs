@@ -6,7 +6,7 @@ use crate::{
 };
 
 const CONFIG: &str = "dev/bitops.config.yaml";
-/// What makes a directory a deployment to BitOps' plugins.
+/// A config of the terraform plugin, which makes its directory a deployment.
 const PLUGIN: &str = "terraform: {}\n";
 
 /// A config with a list of these deployments, each of the plugin that its name begins with, behind any `as`.
@@ -32,7 +32,7 @@ fn omnibus(mut world: World) -> World {
     world
 }
 
-/// The names of those that would run.
+/// Returns the names of the deployments that would run.
 fn run(composition: &Composition) -> Vec<&str> {
     let present = composition.deployments.iter().filter(|one| one.present);
     present.map(|one| one.name.as_str()).collect()
@@ -53,7 +53,7 @@ fn with_as(name: &str) -> impl FnOnce(&mut Source) {
 
 #[test]
 fn a_directory_that_a_list_goes_into_makes_no_deployment_of_its_own() {
-    // By the local list, as in BitOps' own actions.
+    // The local list names it, as in BitOps' own actions.
     let own = list(&["terraform/rds", "terraform/aws", "ansible/app"]);
     let files = [
         ("terraform/rds/bitops.config.yaml", PLUGIN),
@@ -69,7 +69,7 @@ fn a_directory_that_a_list_goes_into_makes_no_deployment_of_its_own() {
     assert_eq!(warnings(&composition), [] as [&str; 0]);
     assert!(!composition.generated, "the local list says it all");
 
-    // By a source's list, for the local environment without one and for a source beside it.
+    // A source's list names it, for a local environment without a list and for another source.
     let own = list(&["terraform/rds"]);
     let world = World::new(&[(CONFIG, "x: y\n")])
         .source("rds", &[("bitops.config.yaml", own.as_str()), files[0]])
@@ -92,12 +92,12 @@ fn a_deployment_that_stands_alone_beside_nested_ones_runs_as_ever() {
         ("bitops.config.yaml", nested.as_str()),
         ("terraform/aws/bitops.config.yaml", PLUGIN),
     ];
-    // The user's own, by the image's list.
+    // The user's own deployment, named by the image's list.
     let local = [(CONFIG, "x: y\n"), ("dev/terraform/bitops.config.yaml", PLUGIN)];
     let composition = omnibus(World::new(&local).source("aws", &aws)).composed();
     assert_eq!(run(&composition), ["terraform/aws", "terraform"]);
 
-    // Another source's.
+    // A deployment of another source.
     let alone = [
         ("terraform/bitops.config.yaml", PLUGIN),
         ("terraform/main.tf", ""),

@@ -1,4 +1,4 @@
-//! Where composed files stand: names beside each other, directories beside the environment, the user's own repo.
+//! The paths of composed files: names in one directory, directories beside the environment, the user's own repo.
 
 use std::sync::Arc;
 
@@ -181,7 +181,7 @@ fn what_cannot_be_read_ends_the_run() {
     assert_eq!(error.source.to_string(), "no such blob");
 }
 
-/// A blob that is there and cannot be read.
+/// A blob that exists and cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("it is damaged")]
 struct Damaged;

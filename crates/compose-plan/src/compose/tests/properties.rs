@@ -1,4 +1,4 @@
-//! What holds for every composition.
+//! Properties of every composition.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ fn vendored(world: &World, composition: &Composition, local: &Files) -> World {
     vendored
 }
 
-/// Scraps of YAML: most of what they make is odd, some of it is none.
+/// Fragments of YAML. Most combinations are odd, and some are invalid.
 fn scraps() -> impl Strategy<Value = String> {
     let scrap = prop::sample::select(vec![
         "bitops",

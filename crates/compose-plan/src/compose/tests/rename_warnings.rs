@@ -1,4 +1,4 @@
-//! Warnings about what composes well and would deploy as nobody meant it.
+//! Warnings about environments that compose without conflicts and would not deploy as intended.
 
 use crate::{
     compose::{Composition, testing::World},
@@ -56,7 +56,7 @@ fn a_path_to_a_directory_that_as_renamed_is_reported() {
              dev/a-ansible/bitops.before-deploy.d/wait.sh:1 names terraform/, which is a-terraform/ now"
         ]
     );
-    // Without `as` the paths hold; and what the user wrote is the user's.
+    // Without `as` the paths are right, and the user's own files are not checked.
     assert_eq!(warnings(&world(&[], |_| {}, cfg)), [""; 0]);
     let own = [
         (

@@ -1,4 +1,4 @@
-//! What people read: the plan and `explain`.
+//! Output for users: the plan and `explain`.
 
 use crate::{
     compose::{

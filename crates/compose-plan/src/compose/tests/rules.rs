@@ -1,4 +1,4 @@
-//! Section 7 of the design.
+//! The rules about files that several layers have.
 
 use compose_model::{FileMode, OnConflict};
 
