@@ -270,7 +270,7 @@ fn a_lock_that_names_another_signer_is_an_error_with_a_remedy() {
     let source = |rest: &str| {
         signed
             .world
-            .sources(&[&format!("{{{SOURCE}, version: ^2.0{rest}}}")])
+            .sources(&[&format!("{{{SOURCE}, version: ^2.0{rest}}}")]);
     };
     source(", verify: {mode: tag, keys: keys/trusted}");
     let context = &signed.world.context;
