@@ -1,6 +1,8 @@
 //! The commands for users, seen from outside.
 
+mod environment;
 mod output;
+mod terminal;
 
 use crate::common::{World, catalog, world};
 use compose_testkit::Catalog;
@@ -369,28 +371,6 @@ fn check_needs_no_network() {
     assert_eq!(checked["sources"][1]["requested"], "^2");
     assert_eq!(checked["sources"][1]["line"], 3);
     assert_eq!(world.server.requests().len(), 0);
-}
-
-#[test]
-fn the_environment_and_the_operations_repo_are_found_or_asked_for() {
-    let mut world = layered();
-    world.context.unset("BITOPS_ENVIRONMENT");
-    insta::assert_snapshot!("no_environment_named", run(&world, &["plan"], 2));
-    insta::assert_snapshot!("no_such_environment", run(&world, &["plan", "prod"], 65));
-    // Outside of the image the current directory is the operations repo, and --ops-repo names another.
-    let repo = world.context.ops_repo();
-    let absent = world.context.root().join("absent");
-    world
-        .context
-        .set("BITOPS_COMPOSE_OPS_REPO", &absent)
-        .set("BITOPS_COMPOSE_HOME", &absent);
-    let named = world
-        .context
-        .run(["check", "dev", "--ops-repo", repo.to_str().unwrap()]);
-    assert!(named.success(), "{named}");
-    world.context.current_dir(&repo);
-    let here = world.context.run(["check", "dev"]);
-    assert!(here.success(), "{here}");
 }
 
 /// Scripts give all commands the same options, even if a command does not use them.

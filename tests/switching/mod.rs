@@ -321,7 +321,7 @@ fn what_changes_during_a_run_ends_it() {
             fs::rename(&dev, dev.with_file_name("old")).unwrap();
             fs::rename(aside, &dev).unwrap();
         }),
-        ("mount cannot be read any more", |world| {
+        ("opt/bitops_deployment cannot be read any more", |world| {
             fs::remove_dir_all(world.context.ops_repo()).unwrap();
         }),
     ];
