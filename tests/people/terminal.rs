@@ -53,10 +53,7 @@ fn assert_no_bar(run: &Run) -> Vec<String> {
     let screen = screen(run);
     for line in &screen {
         let is_bar = |stage: &&str| line.contains(&format!("  {stage}"));
-        assert!(
-            !STAGES.iter().any(|stage| is_bar(&stage)),
-            "{line:?} is left\n{run}"
-        );
+        assert!(!STAGES.iter().any(is_bar), "{line:?} is left\n{run}");
         assert!(
             !line.contains(|c| SPINNER.contains(&c)),
             "{line:?} is left\n{run}"
