@@ -25,7 +25,7 @@ impl DiskTree {
         }
     }
 
-    fn at(&self, path: &TreePath) -> PathBuf {
+    fn path_on_disk(&self, path: &TreePath) -> PathBuf {
         self.root.join(path.as_str())
     }
 }
@@ -64,11 +64,11 @@ fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
 
 impl LocalTree for DiskTree {
     fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError> {
-        kind_of(&self.at(path))
+        kind_of(&self.path_on_disk(path))
     }
 
     fn list(&self, dir: Option<&TreePath>) -> Result<Vec<(String, LocalKind)>, ContentsError> {
-        let dir = dir.map_or_else(|| self.root.clone(), |dir| self.at(dir));
+        let dir = dir.map_or_else(|| self.root.clone(), |dir| self.path_on_disk(dir));
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error)
@@ -104,7 +104,7 @@ impl LocalTree for DiskTree {
     }
 
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError> {
-        let path = self.at(path);
+        let path = self.path_on_disk(path);
         fs::read(&path).map(Arc::from).map_err(failed(&path))
     }
 }

@@ -372,7 +372,7 @@ fn snapshots(
             let reference = want
                 .refname
                 .as_deref()
-                .map_or_else(|| want.commit.short(), ref_name);
+                .map_or_else(|| want.commit.abbreviated(), ref_name);
             let keep: KeepAlive = Arc::new((Arc::clone(entry), Arc::clone(&shared.run)));
             let place = (store.clone(), entry.path().to_owned(), keep);
             Ok(Snapshot::new(
@@ -401,7 +401,7 @@ fn offline(shared: &Shared, survey_store: &SurveyOutcome, wants: &[Want]) -> Err
                     .as_deref()
                     .map(|name| format!("{} ", ref_name(name)))
                     .unwrap_or_default();
-                let commit = format!("{name}(commit {})", want.commit.short());
+                let commit = format!("{name}(commit {})", want.commit.abbreviated());
                 let dirs: Vec<&str> = want.roots.iter().map(|root| root.dir.as_str()).collect();
                 if whole || dirs.is_empty() {
                     commit

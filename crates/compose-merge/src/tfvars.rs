@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_comment_is_told_though_its_text_is_at_another_variable() {
+    fn a_lost_comment_is_reported_though_its_text_is_at_another_variable() {
         for (lower, line) in [
             ("a = [ # x\n  1]\n# x\nb = 2\n", 1),
             ("b = 2 # x\na = [\n  1, # x\n]\n", 3),

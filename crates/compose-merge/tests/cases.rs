@@ -79,7 +79,7 @@ fn a_comment_without_a_place_is_reported() {
 }
 
 #[test]
-fn a_comment_that_both_files_have_is_not_told() {
+fn a_comment_that_both_files_have_is_not_reported() {
     for texts in [
         ["# head\n\na: 1 # x\n# end\n", "# head\n\na: 2 # x\n# end\n"],
         ["# x\na: 1\n", "b: 1\n# x\na: 2\n"],

@@ -66,7 +66,7 @@ macro_rules! id {
 
         impl $name {
             /// Returns the first nine digits, for messages.
-            pub fn short(&self) -> String {
+            pub fn abbreviated(&self) -> String {
                 self.0.to_string()[..9].to_owned()
             }
         }

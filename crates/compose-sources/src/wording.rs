@@ -80,12 +80,12 @@ pub(crate) fn resolved_without_lock(mut warning: Diagnostic) -> Diagnostic {
 
 /// A locked environment has another tree than the lock says, although the commit is the locked one.
 pub(crate) fn not_as_locked(spec: &SourceSpec, locked: &Locked, found: Option<TreeId>) -> Diagnostic {
-    let (environment, repo, commit) = (&spec.environment, &spec.repo, locked.commit.short());
+    let (environment, repo, commit) = (&spec.environment, &spec.repo, locked.commit.abbreviated());
     let found = found.map_or_else(
         || "it does not exist".to_owned(),
-        |tree| format!("it is the tree {}", tree.short()),
+        |tree| format!("it is the tree {}", tree.abbreviated()),
     );
-    let wanted = locked.tree.short();
+    let wanted = locked.tree.abbreviated();
     let message = format!(
         "`{environment}` of {repo} is not what was locked: in commit {commit} {found}, and the lock says {wanted}"
     );
@@ -134,8 +134,8 @@ pub(crate) fn moved_tag(spec: &SourceSpec, resolved: &Resolved, before: &RefEntr
         "the tag `{}` of {} was moved: it was at {} when this cache last saw it, and is at {} now",
         text::escape(&resolved.name, 120),
         spec.repo,
-        before.target.short(),
-        resolved.commit.short()
+        before.target.abbreviated(),
+        resolved.commit.abbreviated()
     ))
     .with_place(spec.requested_place())
     .hint("ask the catalog's owner why; with a lock (`bitops-compose lock`) deployments keep to the commits")

@@ -46,8 +46,11 @@ fn a_private_authority_is_trusted_only_if_it_is_configured() {
     let ca = world.authority.write(world.root.path());
     let trust = [("GIT_SSL_CAINFO", ca.to_str().unwrap())];
     let server = GitServer::start_tls(world.root.path(), &world.authority.identity());
-    let untold = world.ls_remote(&server, &[]);
-    assert!(stderr(&untold).contains("certificate"), "{untold:?}");
+    let for_own_arguments = world.ls_remote(&server, &[]);
+    assert!(
+        stderr(&for_own_arguments).contains("certificate"),
+        "{for_own_arguments:?}"
+    );
     let output = world.ls_remote(&server, &trust);
     assert!(
         String::from_utf8_lossy(&output.stdout).ends_with("\trefs/tags/1.0.0\n"),

@@ -80,9 +80,9 @@ pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
                 unused_for,
                 max_bytes: *max_size,
             };
-            told(args.format, &cache.prune(&keep)?)?;
+            report_pruned(args.format, &cache.prune(&keep)?)?;
         }
-        CacheAct::Clear(_) => told(args.format, &cache.clear()?)?,
+        CacheAct::Clear(_) => report_pruned(args.format, &cache.clear()?)?,
     }
     Ok(DONE)
 }
@@ -99,7 +99,7 @@ fn show(
     }
 }
 
-fn told(format: Format, pruned: &Pruned) -> Result<(), Failure> {
+fn report_pruned(format: Format, pruned: &Pruned) -> Result<(), Failure> {
     let text = || {
         let mut out = String::new();
         for entry in &pruned.removed {

@@ -76,7 +76,7 @@ fn unanswered(error: ExplainError, question: &str, composition: &Composition) ->
         .collect();
     if !below.is_empty() {
         return Diagnostic::new(ExitCode::Config, format!("{path} is a directory"))
-            .hint(format!("ask for a file of it: {}", some(&below)));
+            .hint(format!("ask for a file of it: {}", first_few(&below)));
     }
     let problem = Diagnostic::new(ExitCode::Config, format!("no layer has {path}"));
     match nearest(asked, &all).as_slice() {
@@ -100,7 +100,7 @@ fn nearest<'a>(asked: &str, all: &'a [String]) -> Vec<&'a str> {
     near
 }
 
-fn some(paths: &[&str]) -> String {
+fn first_few(paths: &[&str]) -> String {
     let shown = paths[..paths.len().min(OFFERED)].join(", ");
     match paths.len().saturating_sub(OFFERED) {
         0 => shown,

@@ -38,14 +38,14 @@ pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
         }
     };
     match args.target.format {
-        Format::Text => job.printer.result(&text(&file, &lock, changed))?,
+        Format::Text => job.printer.result(&describe_lock(&file, &lock, changed))?,
         Format::Json => job.printer.json(&json(&file, &lock, changed))?,
     }
     Ok(DONE)
 }
 
 /// Formats what was locked, one source per line.
-pub(super) fn text(file: &LockFile, lock: &Lock, changed: bool) -> String {
+pub(super) fn describe_lock(file: &LockFile, lock: &Lock, changed: bool) -> String {
     let mut text = match (changed, lock.sources.len()) {
         (true, 1) => format!("{}: 1 source locked\n", file.name()),
         (true, count) => format!("{}: {count} sources locked\n", file.name()),

@@ -47,7 +47,9 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let (files, conflicts) = updated.diff.unwrap_or_default();
     let environment = job.environment.as_str();
     match args.format {
-        UpdateFormat::Text => job.printer.result(&text(&file, &changes, &files, args.dry_run))?,
+        UpdateFormat::Text => job
+            .printer
+            .result(&describe_update(&file, &changes, &files, args.dry_run))?,
         UpdateFormat::Markdown => {
             job.printer
                 .result(&diff::markdown(environment, &changes, &files, args.dry_run))?;
@@ -178,7 +180,7 @@ fn no_source(name: &str, lock: &Lock) -> Diagnostic {
     Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
 }
 
-fn text(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
+fn describe_update(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
     let mut text = match (changes.len(), dry_run) {
         (0, _) => format!("{}: nothing to update\n", file.name()),
         (1, true) => format!("{}: 1 source would change\n", file.name()),

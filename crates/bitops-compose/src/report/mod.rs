@@ -138,7 +138,7 @@ impl Printer {
             let text = if self.json {
                 render::json(problem)
             } else {
-                render::text(problem, self.colour)
+                render::for_people(problem, self.colour)
             };
             if self.runner {
                 out.push_str(&guard(&text, self.json));

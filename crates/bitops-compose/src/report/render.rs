@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::shown::Shown;
 
 /// Renders a problem for people. The text ends with an empty line.
-pub(super) fn text(problem: &Shown, colour: bool) -> String {
+pub(super) fn for_people(problem: &Shown, colour: bool) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -91,7 +91,7 @@ mod tests {
         let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
             .with_place(place)
             .hint("take it out");
-        let text = text(&Shown::of(&problem, &Masks::default()), false);
+        let text = for_people(&Shown::of(&problem, &Masks::default()), false);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");
         assert!(text.contains("https://************@host/repo"), "{text}");
         assert!(text.contains("hint: take it out"), "{text}");

@@ -26,7 +26,7 @@ pub(super) fn files(options: &Options) -> Vec<gix::config::File> {
         let file = options
             .utf8_variable(&key)
             .zip(value)
-            .and_then(|(key, value)| text(key, value))
+            .and_then(|(key, value)| file_of_one_value(key, value))
             .and_then(|text| {
                 let metadata = gix::config::file::Metadata::from(gix::config::Source::Env);
                 gix::config::File::from_bytes_no_includes(text.as_bytes(), metadata, Default::default()).ok()
@@ -40,7 +40,7 @@ pub(super) fn files(options: &Options) -> Vec<gix::config::File> {
 }
 
 /// Writes one value as a file: a key is `section.name` or `section.SUBSECTION.name`.
-fn text(key: &str, value: &str) -> Option<String> {
+fn file_of_one_value(key: &str, value: &str) -> Option<String> {
     let (section, rest) = key.split_once('.')?;
     let is_name = |text: &str| {
         !text.is_empty()

@@ -49,7 +49,7 @@ pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
 /// Returns the tag, the branch or the commit of a source, and its commit.
 pub(super) fn version(source: &Source) -> String {
     let resolved = text::escape(&source.resolved.name, 80);
-    let short = source.resolved.commit.short();
+    let short = source.resolved.commit.abbreviated();
     if resolved == source.resolved.commit.to_string() {
         short
     } else {

@@ -21,7 +21,7 @@ pub(crate) struct Mistakes {
     shown: Arc<str>,
     found: Vec<Diagnostic>,
     /// Whether there were more mistakes than are reported.
-    untold: bool,
+    for_own_arguments: bool,
 }
 
 impl Mistakes {
@@ -30,7 +30,7 @@ impl Mistakes {
             file: Arc::clone(file),
             shown,
             found: Vec::new(),
-            untold: false,
+            for_own_arguments: false,
         }
     }
 
@@ -48,7 +48,7 @@ impl Mistakes {
 
     pub(crate) fn add(&mut self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
         if self.is_full() {
-            self.untold = true;
+            self.for_own_arguments = true;
             return;
         }
         let mistake = Diagnostic::error(message).with_place(self.place(span));
@@ -65,7 +65,7 @@ impl Mistakes {
 
     /// Reports only this mistake, because the others that were found stem from it.
     pub(crate) fn only(&mut self, message: &str, hint: &str) {
-        (self.found, self.untold) = (Vec::new(), false);
+        (self.found, self.for_own_arguments) = (Vec::new(), false);
         self.add(&(0..0), message, Some(hint.into()));
     }
 
@@ -73,7 +73,7 @@ impl Mistakes {
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found
             .sort_by_key(|mistake| mistake.place.as_ref().map(|place| place.span.start));
-        if self.untold {
+        if self.for_own_arguments {
             self.found.push(Diagnostic::error(format!(
                 "… and more mistakes in {}",
                 escape(&self.file, 200)
@@ -268,13 +268,13 @@ fn head(tree: &Tree, node: &Node, pairs: &[(NodeId, NodeId)], mistakes: &Mistake
 
 fn shaped(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<Value> {
     match key.shape {
-        Shape::Text => text(tree, id, key.name, mistakes).map(Value::Text),
+        Shape::Text => text_value(tree, id, key.name, mistakes).map(Value::Text),
         Shape::Texts => texts(tree, id, key, mistakes).map(Value::Texts),
         Shape::Flag => {
             if let Some(Scalar::Bool(flag)) = tree.scalar(id) {
                 return Some(Value::Flag(flag));
             }
-            let written = text(tree, id, key.name, mistakes)?;
+            let written = text_value(tree, id, key.name, mistakes)?;
             let hint = match compose_yaml::load(&written, None, true) {
                 Scalar::Bool(flag) => Some(format!(
                     "write it without quotes and tags: `{}: {flag}`",
@@ -287,7 +287,7 @@ fn shaped(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option
             None
         }
         Shape::Choice(words) => {
-            let word = text(tree, id, key.name, mistakes)?;
+            let word = text_value(tree, id, key.name, mistakes)?;
             let found = words.iter().find(|known| **known == word);
             if found.is_none() {
                 let message = format!("`{}` cannot be `{}`", key.name, escape(&word, 60));
@@ -315,7 +315,7 @@ fn shaped(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option
 fn texts(tree: &Tree, id: NodeId, key: &Key, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
     let what = format!("an item of {}", key.name);
     items(tree, id, key, mistakes, |item, mistakes| {
-        let value = text(tree, item, &what, mistakes)?;
+        let value = text_value(tree, item, &what, mistakes)?;
         Some(Spanned {
             value,
             span: tree.node(item).span(),
@@ -362,7 +362,7 @@ fn items<T>(
 }
 
 /// Returns the text of a scalar on one line, exactly as written.
-fn text(tree: &Tree, id: NodeId, what: &str, mistakes: &mut Mistakes) -> Option<String> {
+fn text_value(tree: &Tree, id: NodeId, what: &str, mistakes: &mut Mistakes) -> Option<String> {
     let node = tree.node(id);
     let Kind::Scalar { value: text, style } = &node.kind else {
         mistakes.add(

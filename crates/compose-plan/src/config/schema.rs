@@ -62,7 +62,7 @@ fn mapping(keys: &[Key]) -> Map<String, Value> {
     object
 }
 
-fn text(form: &Form) -> Map<String, Value> {
+fn text_schema(form: &Form) -> Map<String, Value> {
     let mut object = Map::from_iter([
         ("type".to_owned(), json!(form.types)),
         ("minLength".to_owned(), json!(1)),
@@ -85,10 +85,10 @@ fn text(form: &Form) -> Map<String, Value> {
 
 fn property(key: &Key) -> Value {
     let mut object = match &key.shape {
-        Shape::Text => text(key.form),
+        Shape::Text => text_schema(key.form),
         Shape::Texts => Map::from_iter([
             ("type".to_owned(), json!("array")),
-            ("items".to_owned(), json!(text(key.form))),
+            ("items".to_owned(), json!(text_schema(key.form))),
             ("uniqueItems".to_owned(), json!(key.form.distinct)),
         ]),
         Shape::Flag => Map::from_iter([("type".to_owned(), json!("boolean"))]),

@@ -50,7 +50,7 @@ impl<'a> Change<'a> {
             Self::Moved { before, after } => {
                 let same_name = before.resolved == after.resolved;
                 let name = |locked: &Locked| {
-                    let (name, commit) = (locked.name(), locked.commit.short());
+                    let (name, commit) = (locked.name(), locked.commit.abbreviated());
                     if same_name && !name.contains(&commit) {
                         format!("{name} ({commit})")
                     } else {

@@ -187,16 +187,16 @@ impl Locked {
         match &self.resolved {
             LockedRef::Tag(tag) => format!("`{}`", escape(tag, 120)),
             LockedRef::Branch(name) | LockedRef::Other(name) => {
-                format!("`{}` ({})", escape(name, 120), self.commit.short())
+                format!("`{}` ({})", escape(name, 120), self.commit.abbreviated())
             }
-            LockedRef::Commit => self.commit.short(),
+            LockedRef::Commit => self.commit.abbreviated(),
         }
     }
 
     /// Returns the locked version with its commit: `v1.0.0` (0123abcd4).
     pub fn name_and_commit(&self) -> String {
         match &self.resolved {
-            LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.short()),
+            LockedRef::Tag(_) => format!("{} ({})", self.name(), self.commit.abbreviated()),
             LockedRef::Branch(_) | LockedRef::Commit | LockedRef::Other(_) => self.name(),
         }
     }

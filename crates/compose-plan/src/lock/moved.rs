@@ -46,7 +46,7 @@ impl MovedTag<'_> {
             commit,
             ..
         } = self.locked;
-        let (before, now) = (commit.short(), self.now.short());
+        let (before, now) = (commit.abbreviated(), self.now.abbreviated());
         let (name, tag) = (self.locked.name(), format!("`{}`", escape(&self.tag, 120)));
         let subject = if name == tag { "the tag" } else { tag.as_str() };
         Diagnostic::error(format!("the tag {name} of {repo} was moved: `{environment}` is locked at {before}, {subject} is at {now} now"))

@@ -59,8 +59,8 @@ impl Row {
             Now::Unchanged => None,
             Now::Moved(to) => Some(format!(
                 "tag moved from {} to {}",
-                self.commit.short(),
-                to.short()
+                self.commit.abbreviated(),
+                to.abbreviated()
             )),
             Now::Advanced(to) => Some(format!(
                 "{} went from {} to {}",
@@ -69,8 +69,8 @@ impl Row {
                 } else {
                     "branch"
                 },
-                self.commit.short(),
-                to.short()
+                self.commit.abbreviated(),
+                to.abbreviated()
             )),
             Now::Deleted => Some("deleted".to_owned()),
         };
@@ -154,7 +154,7 @@ pub fn to_table(rows: &[Row]) -> String {
         let or_dash =
             |tag: &Option<String>| tag.as_ref().map_or_else(|| "-".to_owned(), |tag| escape(tag, 60));
         let locked = if row.locked == row.commit.to_string() {
-            row.commit.short()
+            row.commit.abbreviated()
         } else {
             escape(&row.locked, 60)
         };

@@ -35,7 +35,7 @@ pub enum ResolveError {
     /// `1.0.0` and `v1.0.0` point to different commits.
     #[error(
         "the tags `{}` ({}) and `{}` ({}) stand for one version but are different commits",
-        escape(&.names[0], 120), .commits[0].short(), escape(&.names[1], 120), .commits[1].short()
+        escape(&.names[0], 120), .commits[0].abbreviated(), escape(&.names[1], 120), .commits[1].abbreviated()
     )]
     TwoTags {
         /// The short names of the tags.
@@ -54,7 +54,7 @@ pub enum ResolveError {
         existing: Existing,
     },
     /// A branch and a tag share a name and point to different commits.
-    #[error("`{}` is both a branch ({}) and a tag ({})", escape(.name, 120), .branch.short(), .tag.short())]
+    #[error("`{}` is both a branch ({}) and a tag ({})", escape(.name, 120), .branch.abbreviated(), .tag.abbreviated())]
     BranchAndTag {
         /// The name.
         name: String,

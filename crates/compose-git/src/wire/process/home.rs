@@ -72,7 +72,7 @@ impl SshFiles {
     }
 
     /// Returns what an ssh reads whose arguments are the user's own.
-    pub(super) fn untold(options: &Options) -> Option<Self> {
+    pub(super) fn for_own_arguments(options: &Options) -> Option<Self> {
         let homes = Homes::of(options)?;
         Some(Self {
             arguments: Vec::new(),

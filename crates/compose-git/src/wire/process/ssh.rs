@@ -97,7 +97,7 @@ pub(super) fn command(run: &Run, url: &RepoUrl) -> (Command, Option<SshFiles>) {
             // A command that the user wrote is run as it is.
             let is_own = line.is_some() || options.variable("GIT_SSH").is_some();
             files = if is_own {
-                SshFiles::untold(options)
+                SshFiles::for_own_arguments(options)
             } else {
                 SshFiles::find(options, |config| {
                     effective_configuration(options, config, &port, &login)

@@ -63,7 +63,7 @@ impl Page<'_> {
                 code(source.repo.as_str()),
                 code(source.requested.as_str()),
                 code(&source.resolved.name),
-                code(&source.resolved.commit.short()),
+                code(&source.resolved.commit.abbreviated()),
                 wording::locked(source),
                 files.count(),
             ));

@@ -53,7 +53,7 @@ fn the_plan_is_read_at_a_glance() {
         .layers
         .sources
         .iter()
-        .map(|source| source.resolved.commit.short())
+        .map(|source| source.resolved.commit.abbreviated())
         .collect();
     let expected = format!(
         "dev: 3 sources, 9 files composed
