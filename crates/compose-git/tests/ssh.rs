@@ -100,14 +100,8 @@ async fn a_key_or_an_agent_gives_access_and_an_unknown_host_is_refused() {
 /// OpenSSH itself reads the files of the entry in /etc/passwd.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_files_of_home_are_used_where_passwd_names_another_directory() {
-    let lab = Lab::new();
-    let catalog = lab.catalog("repo");
-    catalog.git(&["config", "uploadpack.allowFilter", "true"]);
-    catalog.write("env/x", "x");
-    let commit = catalog.commit();
-    let sshd = Sshd::start(&lab.dir.path().join("ssh"));
+    let (lab, sshd, commit) = elsewhere();
     let ssh = lab.home().join(".ssh");
-    fs::create_dir(&ssh).unwrap();
     fs::copy(sshd.dir().join("known_hosts"), ssh.join("known_hosts")).unwrap();
     fs::copy(sshd.dir().join("user"), ssh.join("id_ed25519")).unwrap();
     let got = fetch(&sshd, &lab, lab.options(), &commit).await.unwrap();

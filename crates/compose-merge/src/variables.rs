@@ -61,7 +61,7 @@ pub fn assignments(name: &str, bytes: &[u8]) -> Result<Vec<Assignment>, Refusal>
 /// # Errors
 ///
 /// Returns an error if the file cannot be read, if its text cannot be spliced, or if it is
-/// encrypted, because whoever decrypts such a file would no longer accept it.
+/// encrypted, because an encrypted file that was changed can no longer be decrypted.
 pub fn without(name: &str, bytes: &[u8], gone: &[&str]) -> Result<(Vec<u8>, Vec<Cut>), Refusal> {
     if let Some(reason) = encrypted(name, bytes) {
         return Err(reason.into());

@@ -289,7 +289,7 @@ impl Diagnostic {
 }
 
 /// Returns the message of an I/O error without the name of a temporary file. `tempfile` appends it to
-/// the system's reason, and it tells nobody anything.
+/// the system's reason, where it is of no use.
 pub fn without_temporary_path(error: &io::Error) -> String {
     system_reason(error, error.to_string())
 }

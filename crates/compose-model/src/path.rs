@@ -42,8 +42,8 @@ pub enum InvalidPath {
     /// A component is `.git`, in any case.
     #[error("`.git` is not allowed in the path")]
     DotGit,
-    /// The path contains a backslash, a control character, a bidirectional override or a character that
-    /// nobody sees.
+    /// The path contains a backslash, a control character, a bidirectional override or an
+    /// invisible character.
     #[error("the path contains a backslash, a control character or an invisible character")]
     Character,
     /// A component has over 255 bytes, or the path over 4,096.

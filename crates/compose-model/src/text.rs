@@ -1,7 +1,7 @@
 //! Escaping of untrusted text, and "did you mean".
 
 /// Returns whether a character must not be printed: control characters (C0, DEL, C1), bidirectional
-/// controls, line and paragraph separators, and characters that nobody sees, by which two names that
+/// controls, line and paragraph separators, and invisible characters, by which two names that
 /// look the same differ: zero-width ones, the byte order mark, invisible operators, fillers, and tags.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_nobody_sees_are_escaped() {
+    fn invisible_characters_are_escaped() {
         for c in [
             '\u{ad}',
             '\u{61c}',

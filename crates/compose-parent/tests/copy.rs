@@ -31,8 +31,12 @@ fn set_time(directory: &std::path::Path, time: SystemTime) {
 }
 
 fn start(world: &Context, tools: &[&str]) -> Spawned {
+    start_program(world, "pipeline.py", tools)
+}
+
+fn start_program(world: &Context, name: &str, arguments: &[&str]) -> Spawned {
     let marker = format!("{SECONDS}.{NANOSECONDS}");
-    let script = program("pipeline.py");
+    let script = program(name);
     let mut words = vec![
         "0",
         "--watch",
@@ -41,7 +45,7 @@ fn start(world: &Context, tools: &[&str]) -> Spawned {
         standin::python(),
         script.to_str().unwrap(),
     ];
-    words.extend(tools);
+    words.extend(arguments);
     world.spawn(words)
 }
 
@@ -82,17 +86,9 @@ fn a_copy_that_is_gone_before_it_is_examined_is_not_taken_for_none() {
         let mut world = world();
         marked(&world);
         world.set("COPY", world.root().join("source")).set(variable, "1");
-        let marker = format!("{SECONDS}.{NANOSECONDS}");
-        let script = program("copies_unseen.py");
-        let words = [
-            "0",
-            "--watch",
-            &marker,
-            "--",
-            standin::python(),
-            script.to_str().unwrap(),
-        ];
-        let run = world.spawn(words).wait(LIMIT).expect_code(0);
+        let run = start_program(&world, "copies_unseen.py", &[])
+            .wait(LIMIT)
+            .expect_code(0);
         let said = format!("stay: may have copied: {may_have_copied}\n");
         assert_eq!(run.stderr, said, "{run}");
     }

@@ -26,7 +26,7 @@ pub enum SettingProblem {
         /// The cause.
         source: Arc<rustls::pki_types::pem::Error>,
     },
-    /// The client's key has a passphrase, for which nobody can be asked.
+    /// The client's key has a passphrase, and the program asks for none.
     #[error("{name} is {}, which cannot be used: the key in it is encrypted", path.display())]
     EncryptedKey {
         /// The variable, or the key of git's configuration.

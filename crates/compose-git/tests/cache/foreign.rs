@@ -12,7 +12,7 @@ use rustix::fs::{FileType, FlockOperation, Mode, flock, mknodat};
 
 use crate::support::{Lab, contents, server::Server, url, want};
 
-/// The user `nobody`, as another user of the machine.
+/// Another user of the machine: Debian's `nobody`.
 const OTHER: u32 = 65_534;
 
 struct Scene {

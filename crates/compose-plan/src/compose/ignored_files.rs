@@ -2,7 +2,7 @@
 //!
 //! OpenTofu ignores `main.tf` beside `main.tofu`. Ansible reads one of `group_vars/all`,
 //! `all.yml`, `all.yaml` and `all.json`, and none of the others. Where both files belong to one
-//! layer, that layer meant it. Where they come from different layers, nobody may have noticed.
+//! layer, that layer meant it. Where they come from different layers, it may be a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
