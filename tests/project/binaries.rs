@@ -27,7 +27,9 @@ fn roots() -> BTreeSet<String> {
         let parts: Vec<&str> = path.split('/').collect();
         matches!(
             parts[..],
-            ["crates", _, "build.rs"] | ["crates", _, "src", "lib.rs" | "main.rs"] | ["crates", _, "examples", _]
+            ["crates", _, "build.rs"]
+                | ["crates", _, "src", "lib.rs" | "main.rs"]
+                | ["crates", _, "examples", _]
         )
     };
     let mut roots: BTreeSet<String> = files("crates").iter().filter(found_by_cargo).cloned().collect();
