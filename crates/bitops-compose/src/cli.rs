@@ -90,6 +90,16 @@ pub(crate) enum Command {
     ///
     /// Conflicts are part of the plan; if there are any, the exit code is 65.
     Plan(Plan),
+    /// Add a source to the environment's config
+    ///
+    /// Takes the newest stable version unless one is named, shows what comes with it, and checks for conflicts before
+    /// anything is written. The text of the config keeps its comments and its style. An entry that is there already is
+    /// changed in place. If the environment has a lock, the source is locked.
+    Add(Add),
+    /// Remove a source from the environment's config
+    ///
+    /// Names the files that leave the composition. The lock, if there is one, follows.
+    Remove(Remove),
     /// Explain where a file, or a key of it, comes from
     ///
     /// Lists every layer that has the file, lowest first, with the one that wins and why; for a merged file, every key with
@@ -189,6 +199,76 @@ pub(crate) struct Explain {
     pub(crate) question: String,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// `add`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Add {
+    /// The repo: an address, ORG/REPO for GitHub, or the address of a page in a browser
+    /// (https://github.com/ORG/REPO/tree/v1.2.0/eks)
+    #[arg(value_name = "REPO")]
+    pub(crate) repo: String,
+    /// The environment of that repo, and the version [default: the newest stable one]
+    #[arg(value_name = "ENVIRONMENT[@VERSION]")]
+    pub(crate) environment: Option<String>,
+    /// The environment of yours to add it to [default: $BITOPS_ENVIRONMENT, else the one around the current directory]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: Option<String>,
+    /// A branch, a tag or a commit instead of a version
+    #[arg(long = "ref", value_name = "REF")]
+    pub(crate) reference: Option<String>,
+    /// How far the version may move by `update`: the text is `1.2.3`, `~1.2.3` or `^1.2.3`
+    #[arg(long, value_enum, default_value_t, value_name = "BOUNDS")]
+    pub(crate) bounds: Bounds,
+    /// A name: the source's deployments become NAME-<deployment>, and run on their own
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// Leave out what this glob matches; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Leave the lock as it is
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How far a version may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bounds {
+    /// Not at all
+    #[default]
+    Exact,
+    /// To later patches
+    Minor,
+    /// To all that is compatible
+    Major,
+}
+
+/// `remove`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Remove {
+    /// The source: its environment, its repo's name or address, or its `as`
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+    /// The environment of yours to remove it from [default: $BITOPS_ENVIRONMENT, else the one around the current
+    /// directory]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) from: Option<String>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// `vendor`

@@ -23,6 +23,7 @@ use crate::{
 };
 
 /// One environment of one operations repo, and how to work on it.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) environment: TreePath,
@@ -73,15 +74,32 @@ pub(crate) struct Jobs {
     pub(crate) printer: Printer,
 }
 
+/// What a config that does not exist means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    /// There is no such environment.
+    Mistake,
+    /// The command makes it.
+    Empty,
+}
+
 impl Jobs {
     /// Creates the jobs of the environments that the command line means.
     pub(crate) fn of(place: &Place, asked: Asked<'_>) -> Result<Self, Failure> {
+        Self::new(place, asked, Absent::Mistake)
+    }
+
+    fn new(place: &Place, asked: Asked<'_>, absent: Absent) -> Result<Self, Failure> {
         let settings = settings::read()?;
         let Selection { root, environments } = target::select(place, asked)?;
-        let texts: Vec<Result<String, Diagnostic>> = environments
-            .iter()
-            .map(|environment| config_text(place, &root, environment))
-            .collect();
+        let text = |environment: &String| {
+            let config = root.join(environment).join(file_name::CONFIG);
+            if absent == Absent::Empty && !config.exists() && !config.is_symlink() {
+                return Ok(String::new());
+            }
+            config_text(place, &root, environment)
+        };
+        let texts: Vec<Result<String, Diagnostic>> = environments.iter().map(text).collect();
         let read: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
         let file = place.image.file.as_deref();
         let mut session = Session::new(settings, &root, &read, |settings| {
@@ -259,10 +277,27 @@ impl Job {
 
     /// Creates the job of a command for people about one environment.
     pub(crate) fn of(place: &Place, environment: Option<&str>) -> Result<Arc<Self>, Failure> {
+        Self::only(place, environment, Absent::Mistake)
+    }
+
+    /// Creates the job of an environment whose config need not exist yet; its text is then empty.
+    pub(crate) fn of_any(place: &Place, environment: Option<&str>) -> Result<Arc<Self>, Failure> {
+        Self::only(place, environment, Absent::Empty)
+    }
+
+    fn only(place: &Place, environment: Option<&str>, absent: Absent) -> Result<Arc<Self>, Failure> {
         let words: Vec<String> = environment.map(ToOwned::to_owned).into_iter().collect();
-        let mut jobs = Jobs::of(place, Asked::Words(&words))?.jobs;
+        let mut jobs = Jobs::new(place, Asked::Words(&words), absent)?.jobs;
         let (_, job) = jobs.remove(0);
         job
+    }
+
+    /// Returns the job with another text of its config, as it will be written.
+    pub(crate) fn edited(&self, text: &str) -> Arc<Self> {
+        Arc::new(Self {
+            text: text.into(),
+            ..self.clone()
+        })
     }
 
     /// Reports what is wrong without being an error.

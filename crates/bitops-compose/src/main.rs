@@ -107,6 +107,8 @@ fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Deploy { args } => Ok(commands::deploy::run(args)),
+        Command::Add(add) => commands::add::run(&add),
+        Command::Remove(remove) => commands::remove::run(&remove),
         Command::Plan(plan) => commands::plan::run(&plan),
         Command::Explain(explain) => commands::explain::run(&explain),
         Command::Vendor(vendor) => commands::vendor::run(&vendor),

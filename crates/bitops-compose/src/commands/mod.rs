@@ -1,13 +1,16 @@
 //! The commands: one function each, which returns the process's exit code.
 
+pub(crate) mod add;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+mod draft;
 mod each;
 pub(crate) mod explain;
 pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod plan;
+pub(crate) mod remove;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
