@@ -3,7 +3,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use compose_model::{Diagnostic, Failure, env, file_name};
-use compose_plan::config::{decode_lossy, has_deployments, misplaced, misspelt, seems_to_name_sources};
+use compose_plan::config::{
+    decode_lossy, deployments_below_directories, has_deployments, misplaced, misspelt, seems_to_name_sources,
+};
 
 use crate::{
     bypass,
@@ -72,7 +74,9 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
             found.extend(misplaced(&name.into(), &text, &hint));
         }
     }
-    for name in directories(&dir) {
+    let mut names = directories(&dir);
+    names.extend(deployments_below_directories(text));
+    for name in names {
         for file in [file_name::CONFIG, file_name::CONFIG_MISNAMED] {
             // A directory with deployments is an environment below this one.
             let path = dir.join(&name);
