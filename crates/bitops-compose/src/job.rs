@@ -16,7 +16,7 @@ use crate::{
     cli::Target,
     environment::Environment,
     ignored,
-    report::{self, LogSettings, Masks, Printer},
+    report::{self, Printer},
     settings,
     shown_path::shown_path,
     target,
@@ -121,17 +121,8 @@ impl Job {
             passed,
         } = Environment::named(root, environment)?;
         let mut printer = Printer::plain();
-        let logging =
-            LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
-        let masks = Masks::of(&logging);
-        let invalid = masks.as_ref().err().map(|invalid| invalid.warning());
-        if let Some(warning) = &invalid {
-            // The warning quotes nothing of the config, and is the last text that is shown without
-            // masks.
-            printer.json = settings.log_json;
-            printer.problems([warning]);
-        }
-        printer.masks = masks.unwrap_or(Masks::Unreadable).adopt();
+        let (logging, masks) = report::adopt_logging(&text, build_config.text());
+        printer.masks = masks;
         printer.json = settings.log_json;
         // BitOps' switch for colours applies where nobody looks at a terminal (CI); a terminal
         // decides for itself.

@@ -123,13 +123,13 @@ impl GitConfig {
         Some(format!("{base}{}", &address[prefix.len()..]))
     }
 
-    /// Returns the `credential.*` settings for an address.
-    pub(crate) fn credential(&self, url: &reqwest::Url) -> CredentialConfig {
+    /// Returns the `credential.*` settings for an address and the user name in it.
+    pub(crate) fn credential(&self, url: &reqwest::Url, user: Option<&str>) -> CredentialConfig {
         let mut config = CredentialConfig::default();
         for (pattern, key) in &self.credential {
             if !pattern
                 .as_deref()
-                .is_none_or(|pattern| matches_partially(pattern, url))
+                .is_none_or(|pattern| matches_partially(pattern, url, user))
             {
                 continue;
             }
@@ -280,7 +280,7 @@ mod tests {
             "[credential]\n helper = store\n[credential \"https://*.corp.example\"]\n helper =\n helper = !f\n username = me\n\
              [credential \"https://host/org\"]\n useHttpPath = true\n",
         );
-        let of = |url: &str| config.credential(&reqwest::Url::parse(url).unwrap());
+        let of = |url: &str| config.credential(&reqwest::Url::parse(url).unwrap(), None);
         assert_eq!(of("https://github.com/x").helpers, ["store"]);
         let corp = of("https://git.corp.example/x");
         assert_eq!(
@@ -306,7 +306,7 @@ mod tests {
             ("useHttpPath = true\n useHttpPath = False", false),
         ] {
             let config = config(&format!("[credential]\n {line}\n"));
-            let found = config.credential(&reqwest::Url::parse("https://host/x").unwrap());
+            let found = config.credential(&reqwest::Url::parse("https://host/x").unwrap(), None);
             assert_eq!(found.use_path, expected, "{line}");
         }
     }
@@ -420,7 +420,7 @@ mod tests {
             let config = GitConfig::load(&options);
             let _ = config.rewrite(url.as_str());
             let _ = (
-                config.credential(&url),
+                config.credential(&url, None),
                 config.proxy(&url),
                 config.tls(&url),
                 config.low_speed(),

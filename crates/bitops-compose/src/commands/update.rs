@@ -51,8 +51,9 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
             .printer
             .result(&describe_update(&file, &changes, &files, args.dry_run))?,
         UpdateFormat::Markdown => {
-            job.printer
-                .result(&diff::markdown(environment, &changes, &files, args.dry_run))?;
+            let shown = |text: &str| job.printer.masks.apply(text).into_owned();
+            let page = diff::markdown(environment, &changes, &files, args.dry_run, &shown);
+            job.printer.result(&page)?;
         }
         UpdateFormat::Json => job
             .printer

@@ -7,6 +7,7 @@ mod mask;
 mod panics;
 mod pipe;
 mod progress;
+mod python_re;
 mod render;
 mod shown;
 
@@ -27,6 +28,21 @@ use std::{
 
 use compose_model::{Diagnostic, ExitCode, Failure, StyledText, env};
 use shown::Shown;
+
+/// Reads BitOps' settings of logging from the environment's config and the image's, and makes their
+/// masks those of everything that this process prints from now on.
+///
+/// Masks that cannot be read are a warning. It quotes nothing of the configs, and is the last text
+/// that is shown as it is.
+pub(crate) fn adopt_logging(config: &str, image: Option<&str>) -> (LogSettings, Arc<Masks>) {
+    let image = image.map(LogSettings::read).unwrap_or_default();
+    let logging = LogSettings::read(config).or(image);
+    let masks = Masks::of(&logging).unwrap_or_else(|invalid| {
+        Printer::plain().problems([&invalid.warning()]);
+        Masks::Unreadable
+    });
+    (logging, masks.adopt())
+}
 
 /// The settings for what this run prints.
 #[derive(Debug, Default)]
