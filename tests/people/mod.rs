@@ -2,6 +2,7 @@
 
 mod environment;
 mod output;
+mod selection;
 mod terminal;
 
 use crate::common::{World, catalog, world};

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::target::Asked;
+
 /// Composes BitOps environments from other repos' environments, then runs BitOps.
 ///
 /// An environment's bitops.config.yaml names its sources:
@@ -26,8 +28,49 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                         started, 130/143 signals."
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The flags of all commands.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Flags {
+    /// Change to this directory first
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Print errors only, besides the result
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Log what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    pub(crate) color: Color,
+    /// Show no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Require a lock that answers all sources, as BITOPS_COMPOSE_LOCKED=true does
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
+    /// Use the cache only, and no network, as BITOPS_COMPOSE_OFFLINE=true does
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+}
+
+/// When output has colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set; everywhere if FORCE_COLOR or CLICOLOR_FORCE is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,8 +108,8 @@ pub(crate) enum Command {
     ///
     /// Everything in the cache can be fetched again. It is safe to use during deployments: what they read stays.
     Cache(Cache),
-    /// Check the environment's config without using the network
-    Check(Target),
+    /// Check the config, and compare the lock with it, without using the network
+    Check(Targets),
     /// Write the lock: the commits that the environment's sources resolve to now
     ///
     /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit
@@ -118,7 +161,7 @@ pub(crate) enum Image {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Show unified diffs instead: for each merged file, your own (or the lowest layer's) against the result; for each
     /// overridden file, each lower layer's against the one that wins. With `--format json` each file of the plan gets
     /// a `diffs`
@@ -203,19 +246,56 @@ pub(crate) struct AnyEnvironment {
     environment: Option<String>,
 }
 
-/// Which environment of which operations repo.
+/// One environment of an operations repo.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// The environment [default: $BITOPS_ENVIRONMENT]
+    /// The environment, by its name or a path to it [default: $BITOPS_ENVIRONMENT, else the one around the current
+    /// directory]
     pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Several environments of an operations repo.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Targets {
+    /// The environments, by their names or paths to them [default: $BITOPS_ENVIRONMENT, else the one around the
+    /// current directory]
+    #[arg(value_name = "ENVIRONMENT")]
+    pub(crate) environments: Vec<String>,
+    /// All environments that name sources
+    #[arg(long, conflicts_with = "environments")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed; for several environments, JSON is `{"environments": [...]}`
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl Targets {
+    /// Returns what the command line says of the environments.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        if self.all {
+            Asked::All
+        } else {
+            Asked::Words(&self.environments)
+        }
+    }
+}
+
+/// Which operations repo, and which image.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// The operations repo [default: the mount, else the CI's checkout in the image, else the nearest directory upwards
+    /// with .git, else the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) ops_repo: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) image: ImageConfig,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 /// Which image's deployments count.
@@ -230,7 +310,7 @@ pub(crate) struct ImageConfig {
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Accept tags that moved since they were locked
     #[arg(long)]
     pub(crate) accept_moved: bool,
@@ -238,18 +318,18 @@ pub(crate) struct Lock {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// The environment [default: $BITOPS_ENVIRONMENT], then the sources to update: names or URLs of repos, or their
-    /// environments [default: all]
+    /// Environments [default: $BITOPS_ENVIRONMENT, else the one around the current directory], then the sources to
+    /// update: names or URLs of repos, or their environments [default: all]
     #[arg(value_name = "ENVIRONMENT|SOURCE")]
-    pub(crate) sources: Vec<String>,
-    /// The environment; all other names are then sources
-    #[arg(long, short, value_name = "ENVIRONMENT")]
-    pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) ops_repo: Option<PathBuf>,
+    pub(crate) words: Vec<String>,
+    /// An environment; all other words are then sources
+    #[arg(long = "environment", short, value_name = "ENVIRONMENT")]
+    pub(crate) environments: Vec<String>,
+    /// All environments that have a lock; all words are then sources
+    #[arg(long, conflicts_with = "environments")]
+    pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) image: ImageConfig,
+    pub(crate) place: Place,
     /// Show what would change in the composed files, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -259,17 +339,6 @@ pub(crate) struct Update {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: UpdateFormat,
-}
-
-impl Update {
-    pub(crate) fn target(&self) -> Target {
-        Target {
-            environment: self.environment.clone(),
-            ops_repo: self.ops_repo.clone(),
-            image: self.image.clone(),
-            format: Format::Text,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -286,7 +355,7 @@ pub(crate) enum UpdateFormat {
 #[derive(Debug, Args)]
 pub(crate) struct Outdated {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Exit with code 1 if anything is outdated, moved or deleted, for CI
     #[arg(long)]
     pub(crate) check: bool,

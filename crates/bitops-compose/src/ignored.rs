@@ -28,7 +28,7 @@ pub(crate) fn at_deploy(
     }
     let settings = settings::read()?;
     let image = BuildConfig::find(&settings, args);
-    adopt_logging(&decode_lossy(text), image.text());
+    adopt_logging(&Printer::plain(), &[&decode_lossy(text)], image.text());
     let locked = settings.locked;
     let told = |mut found: Diagnostic| {
         if locked {

@@ -277,7 +277,7 @@ impl Configs {
 
     fn masks(self) -> Arc<Masks> {
         match self.environment {
-            Some(text) => report::adopt_logging(&text, self.image.as_deref()).1,
+            Some(text) => report::adopt_logging(&Printer::plain(), &[&text], self.image.as_deref()).1,
             None => Masks::Unreadable.adopt(),
         }
     }

@@ -323,7 +323,7 @@ mod tests {
         for (name, value) in [
             ("HOME", dir.path().to_str().unwrap()),
             ("GIT_CONFIG_NOSYSTEM", "True"),
-            ("GIT_CONFIG_COUNT", "4"),
+            ("GIT_CONFIG_COUNT", "7"),
             ("GIT_CONFIG_KEY_0", "core.sshCommand"),
             ("GIT_CONFIG_VALUE_0", "ssh -i \"a key\" \\ # no comment; x\n\t"),
             ("GIT_CONFIG_KEY_1", "url.https://Mirror.example/\"a\\.insteadOf"),
@@ -332,8 +332,12 @@ mod tests {
             ("GIT_CONFIG_VALUE_2", "x"),
             ("GIT_CONFIG_KEY_3", "http.https://host/.extraHeader"),
             ("GIT_CONFIG_VALUE_3", "AUTHORIZATION: basic x"),
-            ("GIT_CONFIG_KEY_4", "core.sshCommand"),
-            ("GIT_CONFIG_VALUE_4", "beyond the count"),
+            // There is no key 4, and key 5 has no value.
+            ("GIT_CONFIG_KEY_5", "core.askPass"),
+            ("GIT_CONFIG_KEY_6", "credential.https://host.example.username"),
+            ("GIT_CONFIG_VALUE_6", "me"),
+            ("GIT_CONFIG_KEY_7", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_7", "beyond the count"),
         ] {
             options.environment.insert(name.into(), value.into());
         }
@@ -351,6 +355,9 @@ mod tests {
             config.extra_headers(&url),
             [("authorization".to_owned(), "basic x".to_owned())]
         );
+        let url = reqwest::Url::parse("https://host.example/x").unwrap();
+        assert_eq!(config.credential(&url, None).username.as_deref(), Some("me"));
+        assert_eq!(config.askpass(), None);
     }
 
     #[test]

@@ -20,8 +20,6 @@ mod allow;
 mod entries;
 mod error;
 mod graph;
-#[cfg(test)]
-mod graph_tests;
 mod intersect;
 mod named_ref;
 mod near;
