@@ -162,6 +162,24 @@ fn a_deployment_that_must_be_locked_is_refused() {
 }
 
 #[test]
+fn masks_of_the_image_hide_what_a_warning_would_show() {
+    for (mask, expected) in [("hunter2", "***"), ("(hunter2", "bitops.logging.masks[0]")] {
+        let mut world = with("dev/bitops.config.yaml", "default_environments: [hunter2]\n");
+        let dir = world.context.root().join("build");
+        std::fs::create_dir(&dir).unwrap();
+        let config = format!("bitops: {{logging: {{masks: [{{search: '{mask}', replace: '***'}}]}}}}\n");
+        std::fs::write(dir.join("bitops.config.yaml"), config).unwrap();
+        world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
+        for locked in ["false", "true"] {
+            world.context.set("BITOPS_COMPOSE_LOCKED", locked);
+            let run = world.context.run(["deploy"]);
+            assert!(run.stderr.contains(expected), "{run}");
+            assert!(!run.stderr.contains("hunter2"), "{run}");
+        }
+    }
+}
+
+#[test]
 fn a_good_list_does_not_hide_another_one() {
     let world = with("dev/bitops.config.yml", "default-environments: []\n");
     world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
