@@ -3,6 +3,7 @@
 mod editing;
 mod environment;
 mod output;
+mod reviewing;
 mod selection;
 mod terminal;
 
@@ -131,6 +132,7 @@ fn the_plan_for_programs_has_the_fields_of_the_contract() {
             [
                 "commit",
                 "environment",
+                "locked",
                 "repo",
                 "requested",
                 "resolved",

@@ -177,6 +177,15 @@ pub(crate) struct Plan {
     /// a `diffs`
     #[arg(long, conflicts_with = "graph")]
     pub(crate) diff: bool,
+    /// Show every composed file as well
+    #[arg(long, conflicts_with_all = ["diff", "graph"])]
+    pub(crate) files: bool,
+    /// Show what changes against another state instead: a lock file, or a commit, branch or tag of the operations repo
+    #[arg(long, value_name = "LOCK|REF", conflicts_with_all = ["diff", "graph", "files"])]
+    pub(crate) against: Option<String>,
+    /// Exit with code 2 if the composition differs from your own files; with --against, from the other state
+    #[arg(long)]
+    pub(crate) exit_code: bool,
     /// Show the source of a graph instead: sources with their nesting, layers, deployments in order
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     pub(crate) graph: Option<Graph>,

@@ -275,6 +275,15 @@ impl Job {
         job
     }
 
+    /// Returns the job for another state of the operations repo.
+    pub(crate) fn at(&self, root: &Path, text: String) -> Arc<Self> {
+        Arc::new(Self {
+            root: root.to_owned(),
+            text: text.into(),
+            ..self.clone()
+        })
+    }
+
     /// Returns the job with another text of its config, as it will be written.
     pub(crate) fn edited(&self, text: &str) -> Arc<Self> {
         Arc::new(Self {

@@ -65,6 +65,8 @@ pub struct PlanSource {
     pub commit: String,
     /// The environment's tree.
     pub tree: String,
+    /// Whether the commit is the lock's.
+    pub locked: bool,
     /// The sources whose own configs led to this one, outermost first.
     pub via: Vec<PlanVia>,
     /// The files that the source has and its entry leaves out. Absent in the manifest, and when
@@ -320,6 +322,7 @@ impl<'a> Reader<'a> {
             resolved: text::escape(&source.resolved.name, 200),
             commit: source.resolved.commit.to_string(),
             tree: source.tree.to_string(),
+            locked: source.is_locked,
             via: source.via.iter().map(|id| via(&self.sources[id.0])).collect(),
         };
         self.sources.iter().enumerate().map(one).collect()
