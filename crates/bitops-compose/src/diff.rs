@@ -7,7 +7,7 @@ use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
         bytes::Bytes,
-        report::diff::{Side, unified},
+        report::diff::{MOST_TEXT, Side, not_compared, unified},
     },
     layer::{LocalKind, LocalTree as _},
     lock::Change,
@@ -45,17 +45,26 @@ pub(crate) fn files(
     for file in &new.files {
         paths.entry(&file.path).or_default().1 = Some(file);
     }
-    let local = DiskTree::new(&job.root);
+    let local = DiskTree::of(job);
     let before = Bytes::new(&before.layers, before, &local);
     let after = Bytes::new(&after.layers, after, &local);
-    let mut diffs = Vec::new();
+    let mut diffs: Vec<FileDiff> = Vec::new();
+    let mut length = 0;
     for (path, (was, is)) in paths {
         if same_blob(was, is) {
+            continue;
+        }
+        if length > MOST_TEXT {
+            diffs.push(FileDiff {
+                path: path.to_string(),
+                text: not_compared(path.as_str()),
+            });
             continue;
         }
         let was = content(path, was, &before, &local)?;
         let is = content(path, is, &after, &local)?;
         if let Some(text) = diff(path.as_str(), was.as_ref(), is.as_ref()) {
+            length += text.len();
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,

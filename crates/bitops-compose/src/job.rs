@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Cancel, Diagnostic, Failure, Reporter, Settings, TreePath, file_name};
+use compose_model::{Diagnostic, Failure, Reporter, Settings, TreePath, file_name};
 use compose_plan::{compose::ImageDeployments, resolve::Allow};
 use compose_sources::{Gatherer, LockFile, Verifier};
 
@@ -20,6 +20,7 @@ use crate::{
     settings,
     shown_path::shown_path,
     target,
+    watch::{Limits, watched},
 };
 
 /// One environment of one operations repo, and how to work on it.
@@ -40,7 +41,7 @@ pub(crate) struct Job {
     pub(crate) image_assumed: bool,
     /// Why they are not known, though there should be some.
     pub(crate) image_warning: Option<Diagnostic>,
-    pub(crate) cancel: Cancel,
+    pub(crate) limits: Limits,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) printer: Printer,
 }
@@ -49,18 +50,25 @@ impl Job {
     /// Creates the job of `deploy` from what stage 0 found.
     pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
         let settings = settings::read()?;
-        Self::new(
-            settings,
-            found.mount.root(),
-            &found.environment,
-            found.text.clone(),
-            |settings| Ok(BuildConfig::find(settings, args)),
-        )
+        let limits = Limits::new(&settings);
+        let (root, environment) = (found.mount.root().to_owned(), found.environment.clone());
+        let (text, args) = (found.text.clone(), args.to_vec());
+        watched(&limits.clone(), move || {
+            Self::new(settings, limits, &root, &environment, text, |settings| {
+                Ok(BuildConfig::find(settings, &args))
+            })
+        })
     }
 
     /// Creates the job of a command for people.
     pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
         let settings = settings::read()?;
+        let limits = Limits::new(&settings);
+        let target = target.clone();
+        watched(&limits.clone(), move || Self::read(settings, limits, &target))
+    }
+
+    fn read(settings: Settings, limits: Limits, target: &Target) -> Result<Self, Failure> {
         let root = target::root(target)?;
         let environment = target::named_environment(target).ok_or_else(|| target::no_environment(&root))?;
         if let Some(problem) = target::nowhere(target, &environment)? {
@@ -96,7 +104,7 @@ impl Job {
             }
         })?;
         let text = bypass::text_of(&config, bytes)?;
-        let mut job = Self::new(settings, &root, &environment, text, |settings| {
+        let mut job = Self::new(settings, limits, &root, &environment, text, |settings| {
             let file = target.image.file.as_deref();
             file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
         })?;
@@ -110,6 +118,7 @@ impl Job {
 
     fn new(
         settings: Settings,
+        limits: Limits,
         root: &Path,
         environment: &str,
         text: String,
@@ -156,7 +165,7 @@ impl Job {
             image,
             image_warning,
             image_assumed: false,
-            cancel: Cancel::new(),
+            limits,
             reporter: report::reporter(&printer.masks),
             printer,
             settings,
@@ -180,10 +189,11 @@ impl Job {
             cache_limit: settings.cache_limit,
             offline: settings.offline,
             timeout: settings.timeout,
+            started: Some(self.limits.started),
             jobs: settings.jobs,
             budget: settings.budget,
             environment: std::env::vars_os().collect(),
-            cancel: self.cancel.clone(),
+            cancel: self.limits.cancel.clone(),
             reporter: Arc::clone(&self.reporter),
             ..compose_git::Options::new(self.cache_dir())
         };

@@ -20,7 +20,8 @@
 //! | [`settings`] | the variables' values, and what follows from them on this machine |
 //! | [`target`], [`environment`] | which operations repo and which environment is meant |
 //! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
-//! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
+//! | [`watch`], [`signals`] | what ends a run: signals, its deadline, the memory that it may take |
+//! | [`runtime`] | tokio |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
 //!
@@ -48,6 +49,7 @@ mod staying;
 mod switching;
 mod target;
 mod wait;
+mod watch;
 mod workspace;
 
 use std::ffi::OsString;

@@ -183,6 +183,9 @@ pub enum Expansion {
     /// The text of a merge.
     #[error("aliases that expand to too much text")]
     Text,
+    /// The paths of keys.
+    #[error("nested keys whose paths are too long together")]
+    Keys,
     /// The entries of mappings.
     #[error("merge keys (<<) that bring more than {MAX_NODES} entries")]
     MergeKeys,

@@ -1,5 +1,7 @@
 //! `check`: the config and its lock, without any network.
 
+use std::sync::Arc;
+
 use compose_model::Failure;
 use compose_sources::check_lock;
 use serde::Serialize;
@@ -9,19 +11,24 @@ use crate::{
     cli::{Format, Target},
     job::Job,
     pipeline,
+    watch::watched,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
 pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
-    let job = Job::of(target)?;
-    let checked = pipeline::config(&job).and_then(|sources| {
-        // Without sources a deployment reads no lock.
-        if !sources.is_empty() {
-            job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
+    let job = Arc::new(Job::of(target)?);
+    let check = {
+        let job = Arc::clone(&job);
+        move || {
+            let sources = pipeline::config(&job)?;
+            // Without sources a deployment reads no lock.
+            if !sources.is_empty() {
+                job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
+            }
+            Ok(sources)
         }
-        Ok(sources)
-    });
-    let sources = match checked {
+    };
+    let sources = match watched(&job.limits, check) {
         Ok(sources) => sources,
         Err(failure) => {
             job.printer.problems(failure.diagnostics());

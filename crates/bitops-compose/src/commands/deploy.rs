@@ -47,6 +47,8 @@ fn compose(found: &Found, args: Vec<OsString>) -> u8 {
         Ok(job) => {
             let job = Arc::new(job);
             let Err(failure) = compose_and_start(&job, found, args);
+            // Nothing is left to clean up.
+            signals::leave_at_once();
             job.printer.problems(failure.diagnostics());
             failure
         }
@@ -63,11 +65,11 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // What would fail at the end should fail at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
-    let prepared = runtime::run_before_launch(
-        &job.cancel,
-        job.settings.jobs,
-        pipeline::prepare(Arc::clone(job), found.mount.clone()),
-    )?;
+    let work = {
+        let (job, mount) = (Arc::clone(job), found.mount.clone());
+        move || pipeline::prepare(job, mount)
+    };
+    let prepared = runtime::run_before_launch(&job.limits, job.settings.jobs, work)?;
     if let Some(stopped) = signals::stopped() {
         return Err(stopped.into());
     }

@@ -12,25 +12,31 @@ use crate::{
     cli::{self, Format},
     job::Job,
     pipeline, runtime,
+    watch::Stage,
 };
 
 /// Resolves every source live and writes the lock.
 pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let job = Arc::new(Job::of(&args.target)?);
     let file = job.lock_file();
-    let locked = runtime::run(&job.cancel, job.settings.jobs, async {
-        // The lock is read first: one that cannot be read is no reason to forget which tags were
-        // moved.
-        let old = file.read()?.unwrap_or_default();
-        let gatherer = job.gatherer()?;
-        let new = gatherer.gather(pipeline::config(&job)?, &Pins::default()).await?;
-        job.warn(&new.warnings);
-        let new = new.lock();
-        refuse_moved(&old, &new, args.accept_moved)?;
-        let changed = file.write(&new)?;
-        Ok((new, changed))
-    });
-    let (lock, changed) = match locked {
+    let work = {
+        let (job, file, accept_moved) = (Arc::clone(&job), file.clone(), args.accept_moved);
+        move || async move {
+            // The lock is read first: one that cannot be read is no reason to forget which tags were
+            // moved.
+            let old = file.read()?.unwrap_or_default();
+            let gatherer = job.gatherer()?;
+            let sources = pipeline::config(&job)?;
+            job.limits.enter(Stage::Fetch);
+            let new = gatherer.gather(sources, &Pins::default()).await?;
+            job.warn(&new.warnings);
+            let new = new.lock();
+            refuse_moved(&old, &new, accept_moved)?;
+            let changed = file.write(&new)?;
+            Ok((new, changed))
+        }
+    };
+    let (lock, changed) = match runtime::run(&job.limits, job.settings.jobs, work) {
         Ok(locked) => locked,
         Err(failure) => {
             job.printer.problems(failure.diagnostics());

@@ -1,5 +1,7 @@
 //! `outdated`: compares the lock with what its repos have now.
 
+use std::sync::Arc;
+
 use compose_model::Failure;
 use compose_plan::lock;
 use compose_sources::LockedRefs;
@@ -9,6 +11,7 @@ use crate::{
     cli::{self, Format},
     job::Job,
     runtime,
+    watch::{Stage, watched},
 };
 
 /// The exit code of `--check` when there is something to do. It is not one of the program's own
@@ -17,16 +20,23 @@ const OUTDATED: u8 = 1;
 
 /// Looks at the refs of every locked repo and prints one row per source.
 pub(crate) fn run(args: &cli::Outdated) -> Result<u8, Failure> {
-    let job = Job::of(&args.target)?;
-    if let Some(failure) = Failure::new(job.ignored_lists()) {
-        return Err(failure);
-    }
+    let job = Arc::new(Job::of(&args.target)?);
     let file = job.lock_file();
-    let lock = file.require()?;
-    let looked = runtime::run(&job.cancel, job.settings.jobs, async {
-        job.gatherer()?.refs(&lock).await
-    });
-    let LockedRefs { refs, problems } = match looked {
+    let lock = {
+        let (job, file) = (Arc::clone(&job), file.clone());
+        watched(&job.limits.clone(), move || {
+            Failure::check(job.ignored_lists())?;
+            Ok(Arc::new(file.require()?))
+        })?
+    };
+    let work = {
+        let (job, lock) = (Arc::clone(&job), Arc::clone(&lock));
+        move || async move {
+            job.limits.enter(Stage::Fetch);
+            job.gatherer()?.refs(&lock).await
+        }
+    };
+    let LockedRefs { refs, problems } = match runtime::run(&job.limits, job.settings.jobs, work) {
         Ok(looked) => looked,
         Err(failure) => {
             job.printer.problems(failure.diagnostics());

@@ -17,6 +17,7 @@ use crate::{
     job::Job,
     pipeline::{self, Local},
     runtime, target,
+    watch::{Stage, watched},
 };
 
 /// The result of an update.
@@ -34,9 +35,19 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
     let (target, sources) = what(args)?;
     let job = Arc::new(Job::of(&target)?);
     let file = job.lock_file();
-    let old = file.require()?;
-    let work = update(&job, args, sources, &file, old);
-    let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
+    let old = {
+        let file = file.clone();
+        watched(&job.limits, move || file.require())?
+    };
+    let work = {
+        let (job, file, sources) = (Arc::clone(&job), file.clone(), sources.to_vec());
+        let how = How {
+            dry_run: args.dry_run,
+            accept_moved: args.accept_moved,
+        };
+        move || async move { update(&job, how, &sources, &file, old).await }
+    };
+    let updated = match runtime::run(&job.limits, job.settings.jobs, work) {
         Ok(updated) => updated,
         Err(failure) => {
             job.printer.problems(failure.diagnostics());
@@ -92,9 +103,16 @@ fn is_source(target: &Target, name: &str) -> bool {
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
+/// The options of an update.
+#[derive(Clone, Copy)]
+struct How {
+    dry_run: bool,
+    accept_moved: bool,
+}
+
 async fn update(
     job: &Arc<Job>,
-    args: &cli::Update,
+    how: How,
     sources: &[String],
     file: &LockFile,
     old: Lock,
@@ -115,20 +133,22 @@ async fn update(
             .collect(),
     };
     let gatherer = job.gatherer()?;
+    job.limits.enter(Stage::Fetch);
     let gathered = gatherer.gather(specs.clone(), &Pins::to(kept)).await?;
     job.warn(&gathered.warnings);
     let new = gathered.lock();
-    refuse_moved(&old, &new, args.accept_moved)?;
-    let diff = if args.dry_run {
+    refuse_moved(&old, &new, how.accept_moved)?;
+    let diff = if how.dry_run {
         let before = gatherer
             .gather(as_locked(specs, &old), &Pins::to(old.clone()))
             .await?;
         let job = Arc::clone(job);
+        job.limits.enter(Stage::Compose);
         Some(blocking(move || compare(&job, &before, &gathered)).await?)
     } else {
         None
     };
-    let written = !args.dry_run && file.write(&new)?;
+    let written = !how.dry_run && file.write(&new)?;
     Ok(Updated {
         old,
         new,

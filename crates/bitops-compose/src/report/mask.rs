@@ -13,11 +13,16 @@ use std::{
 
 use compose_model::{Span, StyledText};
 use compose_plan::compose::report::markdown::{plain, unescape};
-use fancy_regex::{Captures, Regex};
+use fancy_regex::{Captures, Regex, RegexBuilder};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 use super::log_settings::{InvalidMask, LogSettings};
+
+/// The number of masks that are read.
+const MAX_MASKS: usize = 256;
+/// The most bytes that a compiled mask takes.
+const MAX_COMPILED: usize = 512 << 10;
 
 /// The text that replaces one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
@@ -48,8 +53,15 @@ impl Masks {
     /// Python template.
     pub(crate) fn of(settings: &LogSettings) -> Result<Self, InvalidMask> {
         let mut rules = Vec::new();
-        for (index, (search, replace)) in settings.masks.clone()?.iter().enumerate() {
-            let regex = Regex::new(search).map_err(|_| InvalidMask::Pattern(index))?;
+        let masks = settings.masks.clone()?;
+        if masks.len() > MAX_MASKS {
+            return Err(InvalidMask::TooMany);
+        }
+        for (index, (search, replace)) in masks.iter().enumerate() {
+            let regex = RegexBuilder::new(search)
+                .delegate_size_limit(MAX_COMPILED)
+                .build()
+                .map_err(|_| InvalidMask::Pattern(index))?;
             rules.push((regex, template(replace)));
         }
         Ok(Self::Rules(rules))

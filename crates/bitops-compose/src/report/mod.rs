@@ -25,8 +25,11 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, StyledText, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
 use shown::Shown;
+
+/// The number of problems that are printed at once. Further ones are only counted.
+const MOST_PROBLEMS: usize = 200;
 
 /// The settings for what this run prints.
 #[derive(Debug, Default)]
@@ -129,10 +132,7 @@ impl Printer {
     /// Prints problems to stderr. Errors close the group of the stage, which would hide them when
     /// folded, and are also added to the run's page.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
-        let problems: Vec<Shown> = problems
-            .into_iter()
-            .map(|problem| Shown::of(problem, &self.masks))
-            .collect();
+        let problems = self.cut(problems);
         let mut out = String::new();
         for problem in &problems {
             let text = if self.json {
@@ -158,13 +158,38 @@ impl Printer {
         github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
+    /// Returns the first problems as they are shown, and one that counts the others.
+    fn cut<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Shown> {
+        let mut problems = problems.into_iter();
+        let shown = problems.by_ref().take(MOST_PROBLEMS);
+        let mut shown: Vec<Shown> = shown.map(|problem| Shown::of(problem, &self.masks)).collect();
+        let (mut errors, mut warnings) = (0, 0);
+        let mut code = ExitCode::Config;
+        for problem in problems {
+            match problem.severity {
+                Severity::Error => (errors, code) = (errors + 1, problem.code),
+                Severity::Warning => warnings += 1,
+            }
+        }
+        for (count, what) in [(errors, "errors"), (warnings, "warnings")] {
+            let more = Diagnostic::new(code, format!("and {count} more {what}"));
+            match (count, what) {
+                (0, _) => {}
+                (_, "errors") => shown.push(Shown::of(&more, &self.masks)),
+                _ => shown.push(Shown::of(&more.into_warning(), &self.masks)),
+            }
+        }
+        shown
+    }
+
     /// Prints only the annotations of problems, to stderr. The result itself reports these
     /// problems.
     pub(crate) fn annotations(&self, problems: &[Diagnostic]) {
         if let Some(checkout) = &self.github {
+            let problems = self.cut(problems);
             let out: String = problems
                 .iter()
-                .map(|problem| annotate(&Shown::of(problem, &self.masks), checkout, &self.masks))
+                .map(|problem| annotate(problem, checkout, &self.masks))
                 .collect();
             let _ = pipe::write_stderr(out.as_bytes());
         }
@@ -181,6 +206,7 @@ fn stdout_is_a_file() -> bool {
 /// does not want the rest. A full disk is an error, because half a result must not pass for a whole
 /// one.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    crate::watch::result_is_complete();
     let write = || {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush())

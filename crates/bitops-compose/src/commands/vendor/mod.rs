@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
             composition,
         } = planned;
         let composition = pipeline::refuse_conflicts(job, &gathered, composition)?;
-        let local = DiskTree::new(&job.root);
+        let local = DiskTree::of(job);
         let bytes = Bytes::new(&gathered.layers, &gathered, &local);
         if composition.local_is_cut {
             return Err(Diagnostic::new(
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
                 What::Config(text) => Ok((text.as_bytes().into(), FileMode::Regular)),
             }
         };
-        let written = write::all(&output, &entries, &read, force, &job.cancel)?;
+        let written = write::all(&output, &entries, &read, force, &job.limits.cancel)?;
         tell(job, format, &output, &written)?;
         Ok(DONE)
     })
