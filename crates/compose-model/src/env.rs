@@ -48,7 +48,7 @@ pub const MAX_FILES: &str = "BITOPS_COMPOSE_MAX_FILES";
 pub const MAX_FILE_SIZE: &str = "BITOPS_COMPOSE_MAX_FILE_SIZE";
 /// The most bytes of all files of a source. Default 1 GiB.
 pub const MAX_TOTAL_SIZE: &str = "BITOPS_COMPOSE_MAX_TOTAL_SIZE";
-/// The most bytes of memory that a run takes. Default 280 MiB, or 24 MiB more than the most bytes of one file.
+/// The most bytes of memory that a run takes. Default 272 MiB, or 16 MiB more than the most bytes of one file.
 pub const MAX_MEMORY: &str = "BITOPS_COMPOSE_MAX_MEMORY";
 
 /// The environment's name, as BitOps reads it.

@@ -17,7 +17,7 @@ pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
 pub const DEFAULT_CACHE_LIMIT: u64 = 2 << 30;
 
 /// The memory that a run takes besides the largest file of a source, in bytes.
-const MEMORY_BESIDES_A_FILE: u64 = 24 << 20;
+const MEMORY_BESIDES_A_FILE: u64 = 16 << 20;
 
 /// Default of [`env::GRACE`]: together with SIGTERM and SIGKILL it stays below the ten seconds of
 /// `docker stop`.

@@ -54,3 +54,38 @@ pub(super) fn add_text(sum: &mut usize, path: &TreePath, bytes: usize) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_merged_is_bounded_in_all() {
+        let merged = |bytes: usize| Merged {
+            bytes: vec![0; bytes],
+            keys: Vec::new(),
+            lost: Vec::new(),
+        };
+        let held = Held::default();
+        for _ in 0..MERGED >> 20 {
+            held.hold(&merged(1 << 20)).unwrap();
+        }
+        let error = held.hold(&merged(1)).unwrap_err();
+        assert_eq!(error.to_string(), "the merged files hold more than 96 MiB in all");
+    }
+
+    #[test]
+    fn the_texts_of_one_file_are_bounded_in_all_unless_they_are_not_merged_anyway() {
+        let path = TreePath::new("dev/values.yaml").unwrap();
+        let mut sum = 0;
+        for _ in 0..TEXTS / compose_yaml::MAX_BYTES {
+            add_text(&mut sum, &path, compose_yaml::MAX_BYTES).unwrap();
+            add_text(&mut sum, &path, compose_yaml::MAX_BYTES + 1).unwrap();
+        }
+        let error = add_text(&mut sum, &path, 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "dev/values.yaml: the files to be merged hold more than 16 MiB in all"
+        );
+    }
+}
