@@ -33,7 +33,7 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
     job.warn(job.image_warning.as_slice());
     let gathered = gathered(&job, sources).await?;
-    job.limits.enter(Stage::Compose);
+    crate::watch::enter(Stage::Compose);
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
         Ok(Planned {
@@ -58,7 +58,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     job.printer
         .tell(group.as_ref(), || report::text::sources(&gathered.layers.sources));
     drop(group);
-    job.limits.enter(Stage::Compose);
+    crate::watch::enter(Stage::Compose);
     let (composition, gathered) = {
         let job = Arc::clone(&job);
         let composed = move || {
@@ -73,7 +73,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         blocking(composed).await?
     };
     let links = links.await?;
-    job.limits.enter(Stage::Write);
+    crate::watch::enter(Stage::Write);
     let (staged, composition, gathered) = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
@@ -84,7 +84,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         })
         .await?
     };
-    job.limits.enter(Stage::Wait);
+    crate::watch::enter(Stage::Wait);
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
     crate::report::deliver(
@@ -133,9 +133,25 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
+/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers what it still answers.
+pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
+    let sources = declared(job)?;
+    let pins = Pins::read(&job.lock_file(), false)?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let job = Arc::clone(job);
+    blocking(move || {
+        let composition = compose(&job, &gathered, Local::WhereTouched)?;
+        Ok(Planned {
+            gathered,
+            composition,
+        })
+    })
+    .await
+}
+
 /// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
-    job.limits.enter(Stage::Fetch);
+    crate::watch::enter(Stage::Fetch);
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
     job.warn(&gathered.warnings);
@@ -161,7 +177,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         local: &DiskTree::of(job),
         image_config: job.image.as_ref(),
         list_local: local == Local::Listed,
-        cancel: &job.limits.cancel,
+        cancel: &job.cancel,
     };
     Ok(compose::compose(&request)?)
 }
@@ -199,7 +215,7 @@ fn materialise(
         .collect();
     let files: Vec<NewFile<'_>> = changed.iter().map(|(file, mode)| (&file.path, *mode)).collect();
     let content = |at: usize, put: &mut Put<'_>| -> Result<(), Failure> {
-        job.limits.cancel.check()?;
+        job.cancel.check()?;
         match &changed[at].0.write {
             Write::Blob { source, file } => gathered.with(*source, file, put)??,
             Write::Bytes { bytes, .. } => put(bytes)?,

@@ -11,7 +11,7 @@ use compose_model::{Diagnostic, ExitCode, Failure};
 use crate::{
     report::end_progress,
     signals,
-    watch::{self, GRACE, Limits, watched},
+    watch::{self, GRACE},
 };
 
 /// How long idle threads are kept for the next piece of work. Once a thread exists, work waits for
@@ -21,34 +21,20 @@ const KEEP_THREADS: Duration = Duration::from_secs(3600);
 /// Runs the `work` of a command for people.
 ///
 /// What follows is its result on stdout; a signal then ends the process at once.
-pub(crate) fn run<T: Send + 'static, F: Future<Output = Result<T, Failure>>>(
-    limits: &Limits,
-    blocking: usize,
-    work: impl FnOnce() -> F + Send + 'static,
-) -> Result<T, Failure> {
-    let result = run_before_launch(limits, blocking, work);
+pub(crate) fn run<T>(blocking: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let result = run_before_launch(blocking, work);
     signals::leave_at_once();
     result
 }
 
-/// Runs `work` until it ends, or until the run must end.
+/// Runs `work` on a runtime.
 ///
 /// The runtime has one thread of its own; gix and the file system work on its blocking pool, with
 /// at most `blocking` threads. If the work fails, threads that are still blocked are left behind:
 /// the process exits or execs.
-pub(crate) fn run_before_launch<T: Send + 'static, F: Future<Output = Result<T, Failure>>>(
-    limits: &Limits,
+pub(crate) fn run_before_launch<T>(
     blocking: usize,
-    work: impl FnOnce() -> F + Send + 'static,
-) -> Result<T, Failure> {
-    let result = watched(limits, move || on_runtime(blocking, work));
-    end_progress();
-    result
-}
-
-fn on_runtime<T, F: Future<Output = Result<T, Failure>>>(
-    blocking: usize,
-    work: impl FnOnce() -> F,
+    work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     a_thread_can_be_started()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -61,7 +47,8 @@ fn on_runtime<T, F: Future<Output = Result<T, Failure>>>(
                 .because(error)
                 .hint("allow more open files: `ulimit -n`")
         })?;
-    let result = runtime.block_on(async { work().await });
+    let result = runtime.block_on(work);
+    end_progress();
     if result.is_ok() {
         // All work is done. Once its threads are gone, a signal can only wait for the main thread,
         // and is not lost in the exec that follows.

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) async fn lock(job: &Job, mount: &Mount) -> Result<SwitchLock, Failure> {
     let mut wait = Wait::new(&job.printer, job.settings.timeout);
     loop {
-        job.limits.cancel.check()?;
+        job.cancel.check()?;
         match mount.try_lock()? {
             Attempt::Locked(lock) => return Ok(lock),
             Attempt::Busy(busy) => wait.again(&busy)?,

@@ -8,7 +8,7 @@
 use std::{
     fs,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU8, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError},
     },
@@ -18,7 +18,7 @@ use std::{
 
 use compose_model::{Cancel, Diagnostic, ExitCode, Failure, Settings, env};
 
-use crate::signals;
+use crate::{settings, signals};
 
 /// How long work that was ended may take to remove what it staged. Blocked sockets are not waited for.
 pub(crate) const GRACE: Duration = Duration::from_millis(700);
@@ -68,33 +68,59 @@ impl Stage {
     }
 }
 
+/// The run: this process has one.
+static RUN: LazyLock<Limits> = LazyLock::new(|| Limits::of(settings::read().ok().as_ref()));
+
 /// What a run may take. Clones share the flag and the stage.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Raised when the run is to end.
-    pub(crate) cancel: Cancel,
+    cancel: Cancel,
     /// When the run began.
-    pub(crate) started: Instant,
+    started: Instant,
     timeout: Duration,
     /// In bytes.
     memory: u64,
     stage: Arc<AtomicU8>,
 }
 
+/// Returns the flag that is raised when the run is to end.
+pub(crate) fn cancel() -> Cancel {
+    RUN.cancel.clone()
+}
+
+/// Returns when the run began.
+pub(crate) fn started() -> Instant {
+    RUN.started
+}
+
+/// Records what the run does from now on.
+pub(crate) fn enter(stage: Stage) {
+    RUN.enter(stage);
+}
+
+/// Does the work of the run on a thread of its own until it is done, or until the run must end.
+pub(crate) fn watched<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    RUN.watch(work)
+}
+
 impl Limits {
-    /// Returns the limits of a run that begins now.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// Returns the limits of a run that begins now. Invalid settings limit nothing: they are errors
+    /// wherever they matter.
+    fn of(settings: Option<&Settings>) -> Self {
         Self {
             cancel: Cancel::new(),
             started: Instant::now(),
-            timeout: settings.timeout,
-            memory: settings.memory,
+            timeout: settings.map_or(Duration::MAX, |settings| settings.timeout),
+            memory: settings.map_or(u64::MAX, |settings| settings.memory),
             stage: Arc::default(),
         }
     }
 
     /// Records what the run does from now on.
-    pub(crate) fn enter(&self, stage: Stage) {
+    fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
@@ -159,23 +185,24 @@ fn anonymous_memory() -> Option<u64> {
     Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
 }
 
-/// Does work on a thread of its own until it is done, or until the run must end.
-pub(crate) fn watched<T: Send + 'static>(
-    limits: &Limits,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    signals::watch();
-    let (send, result) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .spawn(move || {
-            // This fails only where the result is no longer waited for.
-            let _ = send.send(work());
-        })
-        .map_err(no_thread)?;
-    let done = wait(limits, &result)?;
-    // The thread ends now, so that a signal which follows can only wait for this one.
-    let _ = thread.join();
-    done
+impl Limits {
+    fn watch<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        signals::watch();
+        let (send, result) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .spawn(move || {
+                // This fails only where the result is no longer waited for.
+                let _ = send.send(work());
+            })
+            .map_err(no_thread)?;
+        let done = wait(self, &result)?;
+        // The thread ends now, so that a signal which follows can only wait for this one.
+        let _ = thread.join();
+        done
+    }
 }
 
 fn wait<T>(limits: &Limits, result: &Receiver<Result<T, Failure>>) -> Result<Result<T, Failure>, Failure> {
@@ -227,7 +254,7 @@ mod tests {
     }
 
     fn code<T: Send + 'static>(limits: &Limits, work: fn() -> Result<T, Failure>) -> Option<ExitCode> {
-        watched(limits, work).err().map(|failure| failure.code())
+        limits.watch(work).err().map(|failure| failure.code())
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -257,8 +284,8 @@ mod tests {
 
     #[test]
     fn a_result_in_time_is_returned_and_so_is_one_shortly_after_the_deadline() {
-        assert_eq!(watched(&limits(LONG, u64::MAX), || Ok(1)).unwrap(), 1);
-        let late = watched(&limits(Duration::ZERO, u64::MAX), || {
+        assert_eq!(limits(LONG, u64::MAX).watch(|| Ok(1)).unwrap(), 1);
+        let late = limits(Duration::ZERO, u64::MAX).watch(|| {
             std::thread::sleep(4 * LOOK);
             Ok(2)
         });

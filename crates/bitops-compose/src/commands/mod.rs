@@ -1,12 +1,16 @@
 //! The commands: one function each, which returns the process's exit code.
 
+pub(crate) mod add;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+mod draft;
+mod each;
 pub(crate) mod explain;
 pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod plan;
+pub(crate) mod remove;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
@@ -28,24 +32,24 @@ use crate::{
 /// The exit code of a run that succeeded.
 const DONE: u8 = 0;
 
-/// Composes for a command that shows or writes the result.
+/// Composes one environment, for a command that shows or writes the result.
 ///
 /// The job's own printer, which masks, reports its problems.
 fn composed(
     target: &Target,
     act: impl FnOnce(&Job, Planned) -> Result<u8, Failure> + Send + 'static,
 ) -> Result<u8, Failure> {
-    let job = Arc::new(Job::of(target)?);
+    let job = Job::of(&target.place, target.environment.as_deref())?;
     let work = {
         let job = Arc::clone(&job);
-        move || async move {
+        async move {
             let planned = pipeline::plan(Arc::clone(&job)).await?;
             // A reader of the result may take its time, and nothing must wait for the bars meanwhile.
             report::end_progress();
             compose_sources::blocking(move || act(&job, planned)).await
         }
     };
-    runtime::run(&job.limits, job.settings.jobs, work).or_else(|failure| {
+    runtime::run(job.settings.jobs, work).or_else(|failure| {
         job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())
     })

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
                 What::Config(text) => Ok((text.as_bytes().into(), FileMode::Regular)),
             }
         };
-        let written = write::all(&output, &entries, &read, force, &job.limits.cancel)?;
+        let written = write::all(&output, &entries, &read, force, &job.cancel)?;
         tell(job, format, &output, &written)?;
         Ok(DONE)
     })
