@@ -17,7 +17,10 @@ use fancy_regex::{Captures, Regex, RegexBuilder};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
-use super::log_settings::{InvalidMask, LogSettings};
+use super::{
+    log_settings::{InvalidMask, LogSettings},
+    python_re,
+};
 
 /// The number of masks that are read.
 const MAX_MASKS: usize = 256;
@@ -58,11 +61,14 @@ impl Masks {
             return Err(InvalidMask::TooMany);
         }
         for (index, (search, replace)) in masks.iter().enumerate() {
-            let regex = RegexBuilder::new(search)
-                .delegate_size_limit(MAX_COMPILED)
-                .build()
-                .map_err(|_| InvalidMask::Pattern(index))?;
-            rules.push((regex, template(replace)));
+            let compiled = |pattern: String| {
+                let mut builder = RegexBuilder::new(&pattern);
+                builder.delegate_size_limit(MAX_COMPILED).build().ok()
+            };
+            let regex = python_re::pattern(search).and_then(compiled);
+            let regex = regex.ok_or(InvalidMask::Pattern(index))?;
+            let with = python_re::template(replace).ok_or(InvalidMask::Template(index))?;
+            rules.push((regex, with));
         }
         Ok(Self::Rules(rules))
     }
@@ -302,33 +308,6 @@ impl<F: Formatter> Formatter for MaskingFormatter<'_, F> {
     fn end_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
         self.inner.end_object_value(out)
     }
-}
-
-/// Converts Python's `\1` and `\g<name>` to `${1}` and `${name}`.
-fn template(python: &str) -> String {
-    let mut out = String::new();
-    let mut chars = python.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek().copied()) {
-            ('$', _) => out.push_str("$$"),
-            ('\\', Some(digit)) if digit.is_ascii_digit() => {
-                chars.next();
-                out.push_str(&format!("${{{digit}}}"));
-            }
-            ('\\', Some('g')) => {
-                chars.next();
-                chars.next_if_eq(&'<');
-                let name: String = chars.by_ref().take_while(|c| *c != '>').collect();
-                out.push_str(&format!("${{{name}}}"));
-            }
-            ('\\', Some('\\')) => {
-                chars.next();
-                out.push('\\');
-            }
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
