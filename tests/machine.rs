@@ -432,6 +432,8 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         ("BITOPS_COMPOSE_MAX_FILE_SIZE", vec!["0", "1G"], 2),
         ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["0", &huge], 2),
         ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["18446744073709551615"], 0),
+        ("BITOPS_COMPOSE_MAX_MEMORY", vec!["0", "-1", "1GiB", &huge], 2),
+        ("BITOPS_COMPOSE_MAX_MEMORY", vec!["18446744073709551615"], 0),
         ("BITOPS_COMPOSE_PIPELINE", vec![" ", "''", "'"], 2),
         ("BITOPS_COMPOSE_PIPELINE", vec!["/", "/dev/null"], 126),
         ("BITOPS_COMPOSE_PIPELINE", vec![&long, "no/such/file"], 127),

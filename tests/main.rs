@@ -4,6 +4,7 @@
 //! container engine.
 
 mod arguments;
+mod bounds;
 mod build_config;
 mod bypass;
 mod cache;

@@ -1,20 +1,20 @@
 //! Compares two compositions of one environment, file by file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{Failure, FileMode, TreePath};
 use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
         bytes::Bytes,
-        report::diff::{Side, unified},
+        report::diff::{MOST_TEXT, Side, not_compared, unified},
     },
     layer::{LocalKind, LocalTree as _},
     lock::Change,
 };
 use compose_sources::Gathered;
 
-use crate::local::DiskTree;
+use crate::{job::Job, local::DiskTree};
 
 /// GitHub takes 65,536 characters for the text of a pull request; this leaves room for what others add.
 const MOST_MARKDOWN: usize = 60_000;
@@ -32,8 +32,8 @@ type Content = (Arc<[u8]>, FileMode);
 
 /// One of the two compositions.
 pub(crate) struct State<'a> {
-    /// The operations repo that it is of.
-    pub(crate) root: &'a Path,
+    /// The environment that it is of.
+    pub(crate) job: &'a Job,
     pub(crate) composition: &'a Composition,
     pub(crate) gathered: &'a Gathered,
     /// What it is called in the headers of the diffs.
@@ -51,18 +51,27 @@ pub(crate) fn files(old: &State<'_>, new: &State<'_>) -> Result<Vec<FileDiff>, F
     for file in &new.composition.files {
         paths.entry(&file.path).or_default().1 = Some(file);
     }
-    let is_one_repo = old.root == new.root;
-    let (local_before, local_after) = (DiskTree::new(old.root), DiskTree::new(new.root));
+    let is_one_repo = old.job.root == new.job.root;
+    let (local_before, local_after) = (DiskTree::of(old.job), DiskTree::of(new.job));
     let before = Bytes::new(&old.gathered.layers, old.gathered, &local_before);
     let after = Bytes::new(&new.gathered.layers, new.gathered, &local_after);
-    let mut diffs = Vec::new();
+    let mut diffs: Vec<FileDiff> = Vec::new();
+    let mut length = 0;
     for (path, (was, is)) in paths {
         if same_blob(was, is, is_one_repo) {
+            continue;
+        }
+        if length > MOST_TEXT {
+            diffs.push(FileDiff {
+                path: path.to_string(),
+                text: not_compared(path.as_str()),
+            });
             continue;
         }
         let was = content(path, was, &before, &local_before)?;
         let is = content(path, is, &after, &local_after)?;
         if let Some(text) = diff(path.as_str(), (was.as_ref(), old.name), (is.as_ref(), new.name)) {
+            length += text.len();
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,

@@ -19,6 +19,7 @@ use crate::{
     job::Job,
     local::DiskTree,
     switching::{self, Inputs},
+    watch::Stage,
 };
 
 /// What would be deployed. It may hold conflicts, which only a plan shows.
@@ -32,6 +33,7 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
     job.warn(job.image_warning.as_slice());
     let gathered = gathered(&job, sources).await?;
+    crate::watch::enter(Stage::Compose);
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
         Ok(Planned {
@@ -56,6 +58,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     job.printer
         .tell(group.as_ref(), || report::text::sources(&gathered.layers.sources));
     drop(group);
+    crate::watch::enter(Stage::Compose);
     let (composition, gathered) = {
         let job = Arc::clone(&job);
         let composed = move || {
@@ -70,6 +73,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         blocking(composed).await?
     };
     let links = links.await?;
+    crate::watch::enter(Stage::Write);
     let (staged, composition, gathered) = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
@@ -80,6 +84,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         })
         .await?
     };
+    crate::watch::enter(Stage::Wait);
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
     crate::report::deliver(
@@ -146,6 +151,7 @@ pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
         Pins::to(lock)
     };
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    crate::watch::enter(Stage::Compose);
     let job = Arc::clone(job);
     blocking(move || {
         let composition = compose(&job, &gathered, Local::WhereTouched)?;
@@ -159,6 +165,7 @@ pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
 
 /// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
+    crate::watch::enter(Stage::Fetch);
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
     job.warn(&gathered.warnings);
@@ -181,7 +188,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         environment: &job.environment,
         layers: &gathered.layers,
         contents: gathered,
-        local: &DiskTree::new(&job.root),
+        local: &DiskTree::of(job),
         image_config: job.image.as_ref(),
         list_local: local == Local::Listed,
         cancel: &job.cancel,

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice as _;
 
-use crate::options::Options;
+use crate::{bounded::read_bounded, options::Options};
 pub(crate) use http::TlsFiles;
 use pattern::matches_partially;
+
+/// The greatest file that is read, in bytes.
+const MAX_SIZE: u64 = 4 << 20;
 
 /// The settings of git's configuration. They are read once per run, when the first connection is
 /// made.
@@ -222,7 +225,7 @@ enum Unusable {
 }
 
 fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable> {
-    let bytes = std::fs::read(path)?;
+    let bytes = read_bounded(path, MAX_SIZE)?;
     let metadata = gix::config::file::Metadata::from(gix::config::Source::User).at(path);
     let options = gix::config::file::init::Options {
         includes: gix::config::file::includes::Options::follow_without_conditional(home),

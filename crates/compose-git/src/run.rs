@@ -54,8 +54,9 @@ impl Run {
 
     pub(crate) fn new(options: Options) -> Self {
         let now = Instant::now();
+        let started = options.started.map_or(now, Instant::from_std);
         // A century stands for "no limit", and does not overflow.
-        let deadline = now
+        let deadline = started
             .checked_add(options.timeout)
             .unwrap_or(now + Duration::from_secs(3_000_000_000));
         let jobs = Arc::new(Semaphore::new(options.jobs.max(1)));

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Add) -> Result<u8, Failure> {
     let wanted = wanted(args)?;
     let draft = Draft::open_or_new(&args.place, args.to.as_deref())?;
     let job = Arc::clone(&draft.job);
-    let done = runtime::run(&job.cancel, job.settings.jobs, add(draft, wanted, args));
+    let done = runtime::run(job.settings.jobs, add(draft, wanted, args));
     done.and_then(|added| added.print(&job, args)).or_else(|failure| {
         job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())

@@ -47,22 +47,23 @@ pub(super) async fn answer(
         blocking(move || other(&job, &against)).await?
     };
     let new = pipeline::plan(Arc::clone(&job)).await?;
-    let (root, old) = match &other {
+    let (old_job, old) = match &other {
         Other::Lock(lock) => {
             let specs = as_locked(pipeline::config(&job)?, lock);
             let gathered = job.gatherer()?.gather(specs, &Pins::to(lock.clone())).await?;
-            (job.root.clone(), composed(&job, gathered).await?)
+            (Arc::clone(&job), composed(&job, gathered).await?)
         }
         Other::Commit { root, .. } => {
             let job = job.at(root, config_at(root, &job)?);
             let specs = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
             let pins = Pins::read(&job.lock_file(), false)?;
             let gathered = job.gatherer()?.gather(specs, &pins).await?;
-            (root.clone(), composed(&job, gathered).await?)
+            let old = composed(&job, gathered).await?;
+            (job, old)
         }
     };
     blocking(move || {
-        let files = files(&job, &against, (&root, &old), &new)?;
+        let files = files(&job, &against, (&old_job, &old), &new)?;
         drop(other);
         let code = if exit_code && !files.is_empty() {
             DIFFERS
@@ -108,17 +109,17 @@ async fn composed(job: &Arc<Job>, gathered: compose_sources::Gathered) -> Result
 fn files(
     job: &Job,
     against: &str,
-    (root, old): (&Path, &Planned),
+    (old_job, old): (&Job, &Planned),
     new: &Planned,
 ) -> Result<Vec<FileDiff>, Failure> {
     let before = State {
-        root,
+        job: old_job,
         composition: &old.composition,
         gathered: &old.gathered,
         name: against,
     };
     let after = State {
-        root: &job.root,
+        job,
         composition: &new.composition,
         gathered: &new.gathered,
         name: "now",

@@ -45,10 +45,12 @@ fn composed(
         let job = Arc::clone(&job);
         async move {
             let planned = pipeline::plan(Arc::clone(&job)).await?;
+            // A reader of the result may take its time, and nothing must wait for the bars meanwhile.
+            report::end_progress();
             compose_sources::blocking(move || act(&job, planned)).await
         }
     };
-    runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {
+    runtime::run(job.settings.jobs, work).or_else(|failure| {
         job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())
     })

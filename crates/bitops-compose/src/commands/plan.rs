@@ -127,7 +127,7 @@ fn json(job: &Job, planned: &Planned, diff: bool, code: u8) -> Result<Answer, Fa
 }
 
 fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {
-    let local = DiskTree::new(&job.root);
+    let local = DiskTree::of(job);
     let bytes = Bytes::new(&planned.gathered.layers, &planned.gathered, &local);
     let sources = &planned.gathered.layers.sources;
     Ok(report::diff::diffs(&planned.composition, sources, &bytes)?)

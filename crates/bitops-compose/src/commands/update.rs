@@ -202,7 +202,7 @@ fn compare(
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
     let conflicts = report::conflicts(&new, &after.layers.sources);
     let state = |composition, gathered, name| State {
-        root: &job.root,
+        job,
         composition,
         gathered,
         name,

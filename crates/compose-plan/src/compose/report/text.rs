@@ -17,6 +17,9 @@ use crate::{
 /// them all.
 const MOST: usize = 20;
 
+/// The number of lines in a section. Further ones are only counted.
+const MOST_IN_SECTION: usize = 200;
+
 /// Returns the whole plan. `sources` holds the sources of the composed layers.
 pub fn plan(composition: &Composition, sources: &[Source]) -> StyledText {
     plan_with(composition, sources, None)
@@ -141,6 +144,9 @@ pub fn conflicts(composition: &Composition, sources: &[Source]) -> StyledText {
         out.push("\n");
         out.push_line(styled::ERROR, &head);
         tree(&mut out, &lines);
+    }
+    if let Some(more) = super::conflicts::more(composition) {
+        out.push_line(styled::ERROR, &more);
     }
     out
 }
@@ -510,8 +516,16 @@ fn section(out: &mut StyledText, style: Style, head: &str, lines: &[String]) {
     }
     out.push("\n");
     out.push_line(style, head);
-    for line in lines {
+    let shown = if lines.len() > MOST_IN_SECTION + 1 {
+        MOST_IN_SECTION
+    } else {
+        lines.len()
+    };
+    for line in &lines[..shown] {
         out.push(&format!("  {line}\n"));
+    }
+    if shown < lines.len() {
+        out.push(&format!("  and {} more\n", lines.len() - shown));
     }
 }
 
