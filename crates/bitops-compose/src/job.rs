@@ -275,7 +275,7 @@ impl Job {
     }
 
     /// Returns the job for another state of the operations repo.
-    pub(crate) fn at(&self, root: &Path, text: String) -> Arc<Self> {
+    pub(crate) fn in_state(&self, root: &Path, text: String) -> Arc<Self> {
         Arc::new(Self {
             root: root.to_owned(),
             text: text.into(),
