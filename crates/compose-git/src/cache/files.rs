@@ -1,4 +1,4 @@
-//! Files of the cache: locks (`flock`), ages, and atomic writes.
+//! Files of the cache: locks (`flock`), ages, atomic writes, and removals.
 
 use std::{
     fs,
@@ -14,6 +14,14 @@ use crate::error::Error;
 
 /// The directory that holds the current layout.
 pub(super) const LAYOUT: &str = "v1";
+
+/// The prefix of a file that is being written.
+pub(super) const ASIDE: &str = ".tmp-";
+/// The prefix of files that earlier versions left while they were writing them.
+pub(super) const LEFT_ASIDE: &str = ".tmp";
+
+/// A fetch or a write that takes longer than this is assumed to have been killed.
+pub(super) const UNFINISHED_LIFETIME: Duration = Duration::from_secs(3600);
 
 pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Cache {
@@ -96,14 +104,53 @@ pub(super) fn write_aside(path: &Path, text: &str) -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o666).open(path)
     };
-    let mut file = tempfile::Builder::new().make_in(parent, open)?;
+    let mut file = tempfile::Builder::new().prefix(ASIDE).make_in(parent, open)?;
     file.as_file_mut().write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
 }
 
-pub(super) fn age(path: &Path) -> Option<Duration> {
-    SystemTime::now()
-        .duration_since(fs::symlink_metadata(path).ok()?.modified().ok()?)
-        .ok()
+/// Returns whether the last change of a path is longer ago than `lifetime`, or as far in the future: a
+/// clock was wrong, and the path would never become old.
+pub(super) fn is_older(path: &Path, lifetime: Duration) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|modified| unused_for(modified) > lifetime)
+}
+
+/// Returns the time since a moment. A moment that is more than an hour in the future counts as the
+/// beginning of time.
+pub(super) fn unused_for(moment: SystemTime) -> Duration {
+    const TOLERANCE: Duration = Duration::from_secs(3600);
+    match moment.elapsed() {
+        Ok(age) => age,
+        Err(ahead) if ahead.duration() > TOLERANCE => Duration::MAX,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+/// Removes a directory with everything in it, while other processes may do the same.
+pub(super) fn remove_all(dir: &Path) -> io::Result<()> {
+    const ATTEMPTS: u32 = 5;
+    let mut removed = Ok(());
+    for _ in 0..ATTEMPTS {
+        removed = fs::remove_dir_all(dir);
+        match &removed {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) && fs::symlink_metadata(dir).is_ok() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            _ => return removed,
+        }
+    }
+    removed
+}
+
+/// Returns whether the disk, or the user's share of it, is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -49,13 +49,16 @@ mod compact;
 mod entry;
 mod files;
 mod owner;
+mod private;
 mod trust;
 
 use std::sync::Arc;
 
 pub(crate) use compact::Compacted;
-pub(crate) use entry::{FetchLock, OpenEntry};
+pub(crate) use entry::{FetchLock, OpenEntry, Unusable, make_room};
+pub(crate) use files::is_full;
 pub use owner::{Cache, CacheEntry, Prune, Pruned, Tidying};
+pub(crate) use private::PrivateDir;
 
 /// Keeps an entry from being removed while one of its snapshots is alive.
 pub(crate) type KeepAlive = Arc<dyn Send + Sync>;
