@@ -15,8 +15,8 @@ use rustix::fs::{Access, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW
 
 use super::{
     files::{
-        LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file, random_directory,
-        remove_all, try_flock, write_aside,
+        LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file, lock_holder,
+        random_directory, remove_all, try_flock, write_aside,
     },
     owner::Cache,
     private::{self, PrivateDir},
@@ -156,7 +156,7 @@ impl OpenEntry {
                 continue;
             }
             if locked == Locked::Taken {
-                return Err(io::Error::other("another process keeps it locked"));
+                return Err(trust::locked(&path, lock_holder(&in_use)));
             }
             for below in ["objects/pack", "incoming"] {
                 match access(dir.join(below), Access::WRITE_OK | Access::EXEC_OK) {
@@ -181,9 +181,10 @@ impl OpenEntry {
     /// Opens an entry without writing to it. It also works on file systems without locks.
     fn open_to_read(base: &Path, dir: &Path) -> io::Result<Self> {
         _ = trust::check_entry(base, dir, false)?;
-        let in_use = File::open(dir.join("in-use"))?;
+        let path = dir.join("in-use");
+        let in_use = File::open(&path)?;
         if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken {
-            return Err(io::Error::other("another process keeps it locked"));
+            return Err(trust::locked(&path, lock_holder(&in_use)));
         }
         fs::read_dir(dir.join("objects/pack"))?;
         Ok(Self {
@@ -250,7 +251,7 @@ impl OpenEntry {
                 Locked::Taken => {}
             }
             let process = process.get_or_insert_with(|| {
-                let process = holder(&mut file);
+                let process = lock_holder(&file).unwrap_or_else(|| format!("process {}", holder(&mut file)));
                 tracing::info!(repo = %repo, process, "waiting for another process that is fetching this repo");
                 process
             });

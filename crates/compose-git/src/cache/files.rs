@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use compose_model::flock;
+use rustix::fs::{FlockOperation, flock as lock};
 
 use crate::error::Error;
 
@@ -65,7 +66,7 @@ pub(super) fn try_flock(file: &fs::File, operation: FlockOperation) -> Locked {
 }
 
 fn try_once(file: &fs::File, operation: FlockOperation) -> Locked {
-    match rustix::io::retry_on_intr(|| flock(file, operation)) {
+    match rustix::io::retry_on_intr(|| lock(file, operation)) {
         Ok(()) => Locked::Held,
         Err(rustix::io::Errno::WOULDBLOCK) => Locked::Taken,
         Err(error) => {
@@ -73,6 +74,16 @@ fn try_once(file: &fs::File, operation: FlockOperation) -> Locked {
             Locked::Unsupported
         }
     }
+}
+
+/// Describes the process that holds a lock on a file, if the system tells it.
+pub(super) fn lock_holder(file: &fs::File) -> Option<String> {
+    let found = file.metadata().ok()?;
+    let device = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let pid = flock::holder(&locks, device, found.ino())?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    Some(flock::describe(pid, &String::from_utf8_lossy(&stat)))
 }
 
 /// Returns whether an open file is still the one at the path.

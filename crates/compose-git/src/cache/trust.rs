@@ -54,6 +54,12 @@ pub(super) fn foreign(error: &io::Error) -> Option<&Foreign> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Returns the error for a file that another process keeps locked.
+pub(super) fn locked(path: &Path, holder: Option<String>) -> io::Error {
+    let holder = holder.unwrap_or_else(|| "another process".to_owned());
+    refuse(path, format!("is kept locked by {holder}"))
+}
+
 /// The owners whose files are used.
 struct Owners([u32; 3]);
 
