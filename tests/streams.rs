@@ -95,7 +95,9 @@ fn a_full_stderr_does_not_keep_a_run_from_ending() {
 #[test]
 fn a_full_stdout_does_not_keep_a_run_from_ending() {
     for command in [&["plan"][..], &["lock"], &["plan", "--format", "json"]] {
-        let world = ready();
+        let mut world = ready();
+        // It has a private cache, which must not stay.
+        world.context.set("BITOPS_COMPOSE_CACHE", "/dev/null/cache");
         let (_reader, full) = full_pipe();
         let mut command = world.context.command(command);
         let child = command
@@ -109,6 +111,8 @@ fn a_full_stdout_does_not_keep_a_run_from_ending() {
         terminate(&child);
         let code = wait(child, Duration::from_secs(10));
         assert!(code == Some(143), "{code:?}");
+        let left = std::fs::read_dir(world.context.root().join("tmp")).unwrap();
+        assert_eq!(left.count(), 0);
     }
 }
 

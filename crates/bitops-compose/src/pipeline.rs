@@ -131,7 +131,7 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
 /// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
-    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?.without_files();
     job.warn(&gathered.warnings);
     Ok(gathered)
 }
