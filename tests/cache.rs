@@ -284,7 +284,7 @@ fn eight_processes_of_two_users_share_a_cache_that_is_open_to_everybody() {
                 "--regid",
                 STRANGER,
             ];
-            let is_stranger = (number + round) % 2 == 0;
+            let is_stranger = (number + round).is_multiple_of(2);
             world.context.wrap(become_it.into_iter().filter(|_| is_stranger));
             world.context.spawn(["plan"])
         };

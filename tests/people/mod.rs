@@ -1,7 +1,9 @@
 //! The commands for users, seen from outside.
 
+mod editing;
 mod environment;
 mod output;
+mod selection;
 mod terminal;
 
 use crate::common::{World, catalog, world};

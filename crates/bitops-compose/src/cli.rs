@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::target::Asked;
+
 /// Composes BitOps environments from other repos' environments, then runs BitOps.
 ///
 /// An environment's bitops.config.yaml names its sources:
@@ -26,8 +28,49 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                         started, 130/143 signals."
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The flags of all commands.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Flags {
+    /// Change to this directory first
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Print errors only, besides the result
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Log what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    pub(crate) color: Color,
+    /// Show no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Require a lock that answers all sources, as BITOPS_COMPOSE_LOCKED=true does
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
+    /// Use the cache only, and no network, as BITOPS_COMPOSE_OFFLINE=true does
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+}
+
+/// When output has colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set; everywhere if FORCE_COLOR or CLICOLOR_FORCE is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +90,16 @@ pub(crate) enum Command {
     ///
     /// Conflicts are part of the plan; if there are any, the exit code is 65.
     Plan(Plan),
+    /// Add a source to the environment's config
+    ///
+    /// Takes the newest stable version unless one is named, shows what comes with it, and checks for conflicts before
+    /// anything is written. The text of the config keeps its comments and its style. An entry that is there already is
+    /// changed in place. If the environment has a lock, the source is locked.
+    Add(Add),
+    /// Remove a source from the environment's config
+    ///
+    /// Names the files that leave the composition. The lock, if there is one, follows.
+    Remove(Remove),
     /// Explain where a file, or a key of it, comes from
     ///
     /// Lists every layer that has the file, lowest first, with the one that wins and why; for a merged file, every key with
@@ -65,8 +118,8 @@ pub(crate) enum Command {
     ///
     /// Everything in the cache can be fetched again. It is safe to use during deployments: what they read stays.
     Cache(Cache),
-    /// Check the environment's config without using the network
-    Check(Target),
+    /// Check the config, and compare the lock with it, without using the network
+    Check(Targets),
     /// Write the lock: the commits that the environment's sources resolve to now
     ///
     /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit
@@ -118,7 +171,7 @@ pub(crate) enum Image {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Show unified diffs instead: for each merged file, your own (or the lowest layer's) against the result; for each
     /// overridden file, each lower layer's against the one that wins. With `--format json` each file of the plan gets
     /// a `diffs`
@@ -146,6 +199,76 @@ pub(crate) struct Explain {
     pub(crate) question: String,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// `add`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Add {
+    /// The repo: an address, ORG/REPO for GitHub, or the address of a page in a browser
+    /// (https://github.com/ORG/REPO/tree/v1.2.0/eks)
+    #[arg(value_name = "REPO")]
+    pub(crate) repo: String,
+    /// The environment of that repo, and the version [default: the newest stable one]
+    #[arg(value_name = "ENVIRONMENT[@VERSION]")]
+    pub(crate) environment: Option<String>,
+    /// The environment of yours to add it to [default: $BITOPS_ENVIRONMENT, else the one around the current directory]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: Option<String>,
+    /// A branch, a tag or a commit instead of a version
+    #[arg(long = "ref", value_name = "REF")]
+    pub(crate) reference: Option<String>,
+    /// How far the version may move by `update`: the text is `1.2.3`, `~1.2.3` or `^1.2.3`
+    #[arg(long, value_enum, default_value_t, value_name = "BOUNDS")]
+    pub(crate) bounds: Bounds,
+    /// A name: the source's deployments become NAME-<deployment>, and run on their own
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// Leave out what this glob matches; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Leave the lock as it is
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How far a version may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bounds {
+    /// Not at all
+    #[default]
+    Exact,
+    /// To later patches
+    Minor,
+    /// To all that is compatible
+    Major,
+}
+
+/// `remove`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Remove {
+    /// The source: its environment, its repo's name or address, or its `as`
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+    /// The environment of yours to remove it from [default: $BITOPS_ENVIRONMENT, else the one around the current
+    /// directory]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) from: Option<String>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// `vendor`
@@ -203,19 +326,56 @@ pub(crate) struct AnyEnvironment {
     environment: Option<String>,
 }
 
-/// Which environment of which operations repo.
+/// One environment of an operations repo.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// The environment [default: $BITOPS_ENVIRONMENT]
+    /// The environment, by its name or a path to it [default: $BITOPS_ENVIRONMENT, else the one around the current
+    /// directory]
     pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Several environments of an operations repo.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Targets {
+    /// The environments, by their names or paths to them [default: $BITOPS_ENVIRONMENT, else the one around the
+    /// current directory]
+    #[arg(value_name = "ENVIRONMENT")]
+    pub(crate) environments: Vec<String>,
+    /// All environments that name sources
+    #[arg(long, conflicts_with = "environments")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed; for several environments, JSON is `{"environments": [...]}`
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl Targets {
+    /// Returns what the command line says of the environments.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        if self.all {
+            Asked::All
+        } else {
+            Asked::Words(&self.environments)
+        }
+    }
+}
+
+/// Which operations repo, and which image.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// The operations repo [default: the mount, else the CI's checkout in the image, else the nearest directory upwards
+    /// with .git, else the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) ops_repo: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) image: ImageConfig,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 /// Which image's deployments count.
@@ -230,7 +390,7 @@ pub(crate) struct ImageConfig {
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Accept tags that moved since they were locked
     #[arg(long)]
     pub(crate) accept_moved: bool,
@@ -238,18 +398,18 @@ pub(crate) struct Lock {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// The environment [default: $BITOPS_ENVIRONMENT], then the sources to update: names or URLs of repos, or their
-    /// environments [default: all]
+    /// Environments [default: $BITOPS_ENVIRONMENT, else the one around the current directory], then the sources to
+    /// update: names or URLs of repos, or their environments [default: all]
     #[arg(value_name = "ENVIRONMENT|SOURCE")]
-    pub(crate) sources: Vec<String>,
-    /// The environment; all other names are then sources
-    #[arg(long, short, value_name = "ENVIRONMENT")]
-    pub(crate) environment: Option<String>,
-    /// The operations repo [default: the mount, else the CI's checkout in the image, else the current directory]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) ops_repo: Option<PathBuf>,
+    pub(crate) words: Vec<String>,
+    /// An environment; all other words are then sources
+    #[arg(long = "environment", short, value_name = "ENVIRONMENT")]
+    pub(crate) environments: Vec<String>,
+    /// All environments that have a lock; all words are then sources
+    #[arg(long, conflicts_with = "environments")]
+    pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) image: ImageConfig,
+    pub(crate) place: Place,
     /// Show what would change in the composed files, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -259,17 +419,6 @@ pub(crate) struct Update {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: UpdateFormat,
-}
-
-impl Update {
-    pub(crate) fn target(&self) -> Target {
-        Target {
-            environment: self.environment.clone(),
-            ops_repo: self.ops_repo.clone(),
-            image: self.image.clone(),
-            format: Format::Text,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -286,7 +435,7 @@ pub(crate) enum UpdateFormat {
 #[derive(Debug, Args)]
 pub(crate) struct Outdated {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) targets: Targets,
     /// Exit with code 1 if anything is outdated, moved or deleted, for CI
     #[arg(long)]
     pub(crate) check: bool,

@@ -3,26 +3,27 @@
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use compose_model::{Cancel, Diagnostic, Failure, Reporter, Settings, TreePath, file_name};
+use compose_model::{Cancel, Diagnostic, Failure, Reporter, Settings, TreePath, file_name, text};
 use compose_plan::{compose::ImageDeployments, resolve::Allow};
 use compose_sources::{Gatherer, LockFile, Verifier};
 
 use crate::{
     build_config::BuildConfig,
     bypass,
-    cli::Target,
+    cli::Place,
     environment::Environment,
     ignored,
     report::{self, LogSettings, Masks, Printer},
     settings,
     shown_path::shown_path,
-    target,
+    target::{self, Asked, Selection},
 };
 
 /// One environment of one operations repo, and how to work on it.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) settings: Settings,
     pub(crate) environment: TreePath,
@@ -43,123 +44,259 @@ pub(crate) struct Job {
     pub(crate) cancel: Cancel,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) printer: Printer,
+    gatherer: SharedGatherer,
+}
+
+/// The gatherer of all environments of a run, once one of them needed it. Each repo is then asked once.
+type SharedGatherer = Arc<Mutex<Option<Arc<Gatherer>>>>;
+
+/// What the environments of a run share.
+#[derive(Clone)]
+struct Session {
+    settings: Settings,
+    root: PathBuf,
+    image: Option<ImageDeployments>,
+    image_assumed: bool,
+    image_warning: Option<Diagnostic>,
+    cancel: Cancel,
+    reporter: Arc<dyn Reporter>,
+    printer: Printer,
+    gatherer: SharedGatherer,
+}
+
+/// The jobs of a command for people.
+pub(crate) struct Jobs {
+    /// A job for each environment that is meant, or the reason why there is none; with the environment's name.
+    pub(crate) jobs: Vec<(String, Result<Arc<Job>, Failure>)>,
+    pub(crate) settings: Settings,
+    pub(crate) cancel: Cancel,
+    /// Prints what is not about a single environment, with the masks of all configs.
+    pub(crate) printer: Printer,
+}
+
+/// What a config that does not exist means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    /// There is no such environment.
+    Mistake,
+    /// The command makes it.
+    Empty,
+}
+
+impl Jobs {
+    /// Creates the jobs of the environments that the command line means.
+    pub(crate) fn of(place: &Place, asked: Asked<'_>) -> Result<Self, Failure> {
+        Self::new(place, asked, Absent::Mistake)
+    }
+
+    fn new(place: &Place, asked: Asked<'_>, absent: Absent) -> Result<Self, Failure> {
+        let settings = settings::read()?;
+        let Selection { root, environments } = target::select(place, asked)?;
+        let text = |environment: &String| {
+            let config = root.join(environment).join(file_name::CONFIG);
+            if absent == Absent::Empty && !config.exists() && !config.is_symlink() {
+                return Ok(String::new());
+            }
+            config_text(place, &root, environment)
+        };
+        let texts: Vec<Result<String, Diagnostic>> = environments.iter().map(text).collect();
+        let read: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+        let file = place.image.file.as_deref();
+        let mut session = Session::new(settings, &root, &read, |settings| {
+            file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
+        })?;
+        // Outside of the image, a plan then shows what the image would do.
+        if session.image.is_none() && session.image_warning.is_none() {
+            session.image = Some(ImageDeployments::omnibus());
+            session.image_assumed = true;
+        }
+        let are_several = environments.len() > 1;
+        let job = |(environment, text): (String, Result<String, Diagnostic>)| {
+            let mut session = session.clone();
+            if are_several {
+                session.printer = session.printer.holding();
+            }
+            let job = text
+                .map_err(Failure::from)
+                .and_then(|text| Ok(Arc::new(session.job(&environment, text)?)));
+            (environment, job)
+        };
+        Ok(Self {
+            jobs: environments.into_iter().zip(texts).map(job).collect(),
+            settings: session.settings,
+            cancel: session.cancel,
+            printer: session.printer,
+        })
+    }
+}
+
+/// Reads the config of an environment that a command for people is about.
+fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, Diagnostic> {
+    if let Some(problem) = target::nowhere(place, environment)? {
+        return Err(problem);
+    }
+    let config = root.join(environment).join(file_name::CONFIG);
+    let bytes = bypass::read_config(&config).map_err(|error| {
+        let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        let problem = bypass::unreadable(&config, error);
+        if is_missing {
+            missing(problem, place, root, &config)
+        } else {
+            problem
+        }
+    })?;
+    bypass::text_of(&config, bytes)
+}
+
+/// Adds to the problem that a config is missing what is there instead.
+fn missing(problem: Diagnostic, place: &Place, root: &Path, config: &Path) -> Diagnostic {
+    let shown = shown_path(root);
+    let misnamed = config.with_file_name(file_name::CONFIG_MISNAMED);
+    if misnamed.is_file() {
+        return problem.hint(format!(
+            "rename {} to bitops.config.yaml: BitOps reads no other name",
+            shown_path(&misnamed).display()
+        ));
+    }
+    let environments = target::environments(root);
+    let name = config
+        .parent()
+        .and_then(|dir| dir.strip_prefix(root).ok())
+        .and_then(Path::to_str);
+    let near = text::nearest(
+        name.unwrap_or_default(),
+        environments.iter().map(String::as_str),
+        1,
+    );
+    match environments.as_slice() {
+        _ if !near.is_empty() => problem.hint(format!("did you mean `{}`?", near.join(", "))),
+        _ if !root.is_dir() => problem.hint(format!("{} is not a directory", shown.display())),
+        [] if place.ops_repo.is_some() => problem.hint(format!(
+            "{} has no directory with a bitops.config.yaml",
+            shown.display()
+        )),
+        [] => problem.hint("name the operations repo with --ops-repo DIR"),
+        names => problem.hint(format!(
+            "environments of {}: {}",
+            shown.display(),
+            names.join(", ")
+        )),
+    }
+}
+
+impl Session {
+    /// Creates the session of environments whose configs have these texts.
+    fn new(
+        settings: Settings,
+        root: &Path,
+        texts: &[&str],
+        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
+    ) -> Result<Self, Failure> {
+        let build_config = build_config(&settings)?;
+        let of_image = build_config.text().map(LogSettings::read).unwrap_or_default();
+        let mut logging: Vec<LogSettings> = texts
+            .iter()
+            .map(|text| LogSettings::read(text).or(of_image.clone()))
+            .collect();
+        if logging.is_empty() {
+            logging.push(of_image);
+        }
+        let mut printer = Printer::plain();
+        printer.json = settings.log_json;
+        let mut masks = Masks::default();
+        for settings in &logging {
+            let read = Masks::of(settings);
+            if let Err(invalid) = &read {
+                // The warning quotes nothing of the config, and is the last text that is shown without
+                // masks.
+                printer.problems([&invalid.warning()]);
+            }
+            masks = masks.and(read.unwrap_or(Masks::Unreadable));
+        }
+        printer.masks = masks.adopt();
+        // BitOps' switch for colours applies where nobody looks at a terminal (CI); a terminal
+        // decides for itself.
+        let is_colour_off = logging.iter().any(|one| one.colour == Some(false));
+        printer.colour = printer.colour && !is_colour_off;
+        printer.stdout_colour = printer.stdout_colour && !is_colour_off;
+        printer.github = printer.github.map(|_| report::Checkout::of(root));
+        report::init(
+            &logging[0],
+            settings.log_json,
+            printer.colour,
+            printer.runner,
+            &printer.masks,
+        );
+        printer.problems(&settings::empty_policies());
+        let (image, image_warning) = build_config.deployments();
+        Ok(Self {
+            root: root.to_owned(),
+            image,
+            image_assumed: false,
+            image_warning,
+            cancel: Cancel::new(),
+            reporter: report::reporter(&printer.masks),
+            printer,
+            settings,
+            gatherer: SharedGatherer::default(),
+        })
+    }
+
+    fn job(self, environment: &str, text: String) -> Result<Job, Diagnostic> {
+        let Environment {
+            path: environment,
+            passed,
+        } = Environment::named(&self.root, environment)?;
+        Ok(Job {
+            file: format!("{environment}/{}", file_name::CONFIG).into(),
+            environment,
+            passed,
+            text: text.into(),
+            root: self.root,
+            image: self.image,
+            image_warning: self.image_warning,
+            image_assumed: self.image_assumed,
+            cancel: self.cancel,
+            reporter: self.reporter,
+            printer: self.printer,
+            settings: self.settings,
+            gatherer: self.gatherer,
+        })
+    }
 }
 
 impl Job {
     /// Creates the job of `deploy` from what stage 0 found.
     pub(crate) fn deploy(found: &bypass::Found, args: &[std::ffi::OsString]) -> Result<Self, Failure> {
         let settings = settings::read()?;
-        Self::new(
-            settings,
-            found.mount.root(),
-            &found.environment,
-            found.text.clone(),
-            |settings| Ok(BuildConfig::find(settings, args)),
-        )
+        let session = Session::new(settings, found.mount.root(), &[&found.text], |settings| {
+            Ok(BuildConfig::find(settings, args))
+        })?;
+        Ok(session.job(&found.environment, found.text.clone())?)
     }
 
-    /// Creates the job of a command for people.
-    pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
-        let settings = settings::read()?;
-        let root = target::root(target)?;
-        let environment = target::named_environment(target).ok_or_else(|| target::no_environment(&root))?;
-        if let Some(problem) = target::nowhere(target, &environment)? {
-            return Err(problem.into());
-        }
-        let config = root.join(&environment).join(file_name::CONFIG);
-        let shown = shown_path(&root);
-        let bytes = bypass::read_config(&config).map_err(|error| {
-            let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-            let problem = bypass::unreadable(&config, error);
-            if !is_missing {
-                return problem;
-            }
-            let misnamed = config.with_file_name(file_name::CONFIG_MISNAMED);
-            if misnamed.is_file() {
-                return problem.hint(format!(
-                    "rename {} to bitops.config.yaml: BitOps reads no other name",
-                    shown_path(&misnamed).display()
-                ));
-            }
-            match target::environments(&root).as_slice() {
-                _ if !root.is_dir() => problem.hint(format!("{} is not a directory", shown.display())),
-                [] if target.ops_repo.is_some() => problem.hint(format!(
-                    "{} has no directory with a bitops.config.yaml",
-                    shown.display()
-                )),
-                [] => problem.hint("name the operations repo with --ops-repo DIR"),
-                names => problem.hint(format!(
-                    "environments of {}: {}",
-                    shown.display(),
-                    names.join(", ")
-                )),
-            }
-        })?;
-        let text = bypass::text_of(&config, bytes)?;
-        let mut job = Self::new(settings, &root, &environment, text, |settings| {
-            let file = target.image.file.as_deref();
-            file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
-        })?;
-        // Outside of the image, a plan then shows what the image would do.
-        if job.image.is_none() && job.image_warning.is_none() {
-            job.image = Some(ImageDeployments::omnibus());
-            job.image_assumed = true;
-        }
-        Ok(job)
+    /// Creates the job of a command for people about one environment.
+    pub(crate) fn of(place: &Place, environment: Option<&str>) -> Result<Arc<Self>, Failure> {
+        Self::only(place, environment, Absent::Mistake)
     }
 
-    fn new(
-        settings: Settings,
-        root: &Path,
-        environment: &str,
-        text: String,
-        build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
-    ) -> Result<Self, Failure> {
-        let build_config = build_config(&settings)?;
-        let Environment {
-            path: environment,
-            passed,
-        } = Environment::named(root, environment)?;
-        let mut printer = Printer::plain();
-        let logging =
-            LogSettings::read(&text).or(build_config.text().map(LogSettings::read).unwrap_or_default());
-        let masks = Masks::of(&logging);
-        let invalid = masks.as_ref().err().map(|invalid| invalid.warning());
-        if let Some(warning) = &invalid {
-            // The warning quotes nothing of the config, and is the last text that is shown without
-            // masks.
-            printer.json = settings.log_json;
-            printer.problems([warning]);
-        }
-        printer.masks = masks.unwrap_or(Masks::Unreadable).adopt();
-        printer.json = settings.log_json;
-        // BitOps' switch for colours applies where nobody looks at a terminal (CI); a terminal
-        // decides for itself.
-        printer.colour = printer.colour && logging.colour != Some(false);
-        printer.stdout_colour = printer.stdout_colour && logging.colour != Some(false);
-        printer.github = printer.github.map(|_| report::Checkout::of(root));
-        report::init(
-            &logging,
-            settings.log_json,
-            printer.colour,
-            printer.runner,
-            &printer.masks,
-        );
-        printer.problems(&crate::settings::empty_policies());
-        let (image, image_warning) = build_config.deployments();
-        Ok(Self {
-            file: format!("{environment}/{}", file_name::CONFIG).into(),
-            environment,
-            passed,
-            root: root.to_owned(),
+    /// Creates the job of an environment whose config need not exist yet; its text is then empty.
+    pub(crate) fn of_any(place: &Place, environment: Option<&str>) -> Result<Arc<Self>, Failure> {
+        Self::only(place, environment, Absent::Empty)
+    }
+
+    fn only(place: &Place, environment: Option<&str>, absent: Absent) -> Result<Arc<Self>, Failure> {
+        let words: Vec<String> = environment.map(ToOwned::to_owned).into_iter().collect();
+        let mut jobs = Jobs::new(place, Asked::Words(&words), absent)?.jobs;
+        let (_, job) = jobs.remove(0);
+        job
+    }
+
+    /// Returns the job with another text of its config, as it will be written.
+    pub(crate) fn edited(&self, text: &str) -> Arc<Self> {
+        Arc::new(Self {
             text: text.into(),
-            image,
-            image_warning,
-            image_assumed: false,
-            cancel: Cancel::new(),
-            reporter: report::reporter(&printer.masks),
-            printer,
-            settings,
+            ..self.clone()
         })
     }
 
@@ -173,8 +310,12 @@ impl Job {
         ignored::lists(&self.root, self.environment.as_str(), self.text.as_bytes())
     }
 
-    /// Creates the gatherer, which decides about the job's sources.
-    pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
+    /// Returns the gatherer, which decides about the sources of all environments of the run.
+    pub(crate) fn gatherer(&self) -> Result<Arc<Gatherer>, Failure> {
+        let mut shared = self.gatherer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gatherer) = &*shared {
+            return Ok(Arc::clone(gatherer));
+        }
         let settings = &self.settings;
         let options = compose_git::Options {
             cache_limit: settings.cache_limit,
@@ -188,7 +329,9 @@ impl Job {
             ..compose_git::Options::new(self.cache_dir())
         };
         let verifier = Verifier::new(&self.root, settings.verify_keys.as_deref());
-        Gatherer::new(options, Allow::new(&settings.allow), verifier)
+        let gatherer = Arc::new(Gatherer::new(options, Allow::new(&settings.allow), verifier)?);
+        *shared = Some(Arc::clone(&gatherer));
+        Ok(gatherer)
     }
 
     /// Returns the environment's lock.

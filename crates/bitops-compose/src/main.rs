@@ -17,6 +17,7 @@
 //! | [`launch`] | finding BitOps, and its exec |
 //! | [`staying`] | the parent of BitOps |
 //! | [`workspace`] | the operations repo in a CI's checkout |
+//! | [`flags`] | the flags of all commands |
 //! | [`settings`] | the variables' values, and what follows from them on this machine |
 //! | [`target`], [`environment`] | which operations repo and which environment is meant |
 //! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
@@ -34,6 +35,7 @@ mod cli;
 mod commands;
 mod diff;
 mod environment;
+mod flags;
 mod ignored;
 mod job;
 mod launch;
@@ -94,14 +96,19 @@ fn entrypoint(args: Vec<OsString>) -> u8 {
 /// Runs a command line for people; its first word is the program's name.
 fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
     match Cli::try_parse_from(words) {
-        Ok(cli) => run(cli.command),
+        Ok(cli) => {
+            let done = flags::adopt(&cli.flags).map_err(Failure::from);
+            code_of(done.and_then(|()| run(cli.command)))
+        }
         Err(error) => usage(&error),
     }
 }
 
-fn run(command: Command) -> u8 {
-    let done: Result<u8, Failure> = match command {
-        Command::Deploy { args } => return commands::deploy::run(args),
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Deploy { args } => Ok(commands::deploy::run(args)),
+        Command::Add(add) => commands::add::run(&add),
+        Command::Remove(remove) => commands::remove::run(&remove),
         Command::Plan(plan) => commands::plan::run(&plan),
         Command::Explain(explain) => commands::explain::run(&explain),
         Command::Vendor(vendor) => commands::vendor::run(&vendor),
@@ -113,7 +120,11 @@ fn run(command: Command) -> u8 {
         Command::Schema(_) => commands::schema(),
         Command::Completions { shell, unused } => commands::completions(shell, unused.format),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
-    };
+    }
+}
+
+/// Returns the exit code, after a failure was reported.
+fn code_of(done: Result<u8, Failure>) -> u8 {
     done.unwrap_or_else(|failure| {
         Printer::plain().problems(failure.diagnostics());
         failure.code().code()

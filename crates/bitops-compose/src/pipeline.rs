@@ -128,6 +128,22 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
+/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers what it still answers.
+pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
+    let sources = declared(job)?;
+    let pins = Pins::read(&job.lock_file(), false)?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let job = Arc::clone(job);
+    blocking(move || {
+        let composition = compose(&job, &gathered, Local::WhereTouched)?;
+        Ok(Planned {
+            gathered,
+            composition,
+        })
+    })
+    .await
+}
+
 /// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;

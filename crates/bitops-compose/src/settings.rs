@@ -4,9 +4,17 @@ use std::path::{Path, PathBuf};
 
 use compose_model::{Diagnostic, Failure, Settings, settings};
 
-/// Reads the settings; every wrong value is an error.
+use crate::flags;
+
+/// Reads the settings; every wrong value is an error. A flag of the command line holds beside its variable.
 pub(crate) fn read() -> Result<Settings, Failure> {
+    let flags = flags::get();
     Settings::from_env(&|name| std::env::var_os(name))
+        .map(|settings| Settings {
+            locked: settings.locked || flags.locked,
+            offline: settings.offline || flags.offline,
+            ..settings
+        })
         .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
 }
 

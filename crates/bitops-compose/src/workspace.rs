@@ -11,7 +11,7 @@ use compose_tree::Mount;
 
 /// The directory that holds the operations repo in a checkout that is not one itself: the
 /// convention of BitOps' actions.
-const OPERATIONS: &str = "operations";
+pub(crate) const OPERATIONS: &str = "operations";
 
 /// The checkouts to look into, in order.
 #[derive(Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use compose_model::{ObjectId, RefEntry, Stage, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Compacted, FetchLock, KeepAlive, OpenEntry},
+    cache::{Compacted, FetchLock, KeepAlive, OpenEntry, check_present},
     error::{Error, Excess},
     list_tree::{ListError, Listing, Missing, TreeLister},
     session::{PackRequest, Session},
@@ -199,7 +199,7 @@ fn request(
     };
     let ids: Vec<ObjectId> = ids.into_iter().filter(|id| !asked.contains(id)).collect();
     if ids.is_empty() {
-        entry.check_present(received)?;
+        check_present(received)?;
         return Err(not_sent(shared, wants, survey));
     }
     tracing::debug!(

@@ -23,6 +23,7 @@
 //! | [`source`] | one entry of `default-environments` |
 //! | [`version`] | a `version:` request |
 //! | [`url`] | a repo's address, which never prints a credential |
+//! | [`pasted`] | addresses as people paste them |
 //! | [`path`] | a path inside a tree, safe by construction |
 //! | [`id`] | object ids |
 //! | [`refs`] | a repo's advertised refs |
@@ -51,6 +52,7 @@ pub mod filter;
 pub mod flock;
 pub mod fold;
 pub mod id;
+pub mod pasted;
 pub mod path;
 pub mod redact;
 pub mod refs;
@@ -71,6 +73,7 @@ pub use exit::ExitCode;
 pub use file::{FileMode, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
+pub use pasted::PastedAddress;
 pub use path::TreePath;
 pub use redact::redact;
 pub use refs::{RefEntry, Refs};
@@ -78,5 +81,5 @@ pub use report::{Reporter, Stage};
 pub use settings::Settings;
 pub use source::{Nesting, OnConflict, Requested, SourceSpec, ValueSpans, Verify, VerifyMode};
 pub use styled::StyledText;
-pub use url::{RepoUrl, is_loopback};
+pub use url::{InvalidUrl, RepoUrl, is_loopback};
 pub use version::VersionRequest;

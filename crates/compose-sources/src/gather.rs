@@ -10,7 +10,7 @@ use std::{
 };
 
 use compose_git::{Git, Traces};
-use compose_model::{Failure, SourceSpec};
+use compose_model::{Diagnostic, Failure, Refs, RepoUrl, SourceSpec};
 use compose_plan::{
     layer::Layers,
     lock::Lock,
@@ -133,6 +133,12 @@ impl Gatherer {
             fetched.insert(node, result?.source);
         }
         Ok(())
+    }
+
+    /// Returns those refs of a repo whose full names begin with one of the prefixes.
+    pub async fn refs_of(&self, repo: &RepoUrl, prefixes: &[String]) -> Result<Arc<Refs>, Diagnostic> {
+        self.allow.check(repo)?;
+        Ok(self.git.repo(repo).refs(prefixes).await?)
     }
 
     /// Returns the refs of every repo in a lock, and the failures of the repos that do not answer. All repos

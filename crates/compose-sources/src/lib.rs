@@ -43,6 +43,7 @@
 //! | `gathered` | [`Gathered`]: the result, with access to the bytes |
 //! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: the commits that the lock pins |
 //! | [`local_file`] | reading files of this machine that a config names, or that stand beside it |
+//! | `user_file` | [`ConfigFile`] on disk, and how files of the user are written |
 //! | `refs`, `moved` | the current refs of the repos in a lock; tags that moved |
 //! | `verify` | [`Verifier`]: which signatures are required, and whether they are valid |
 //! | `wording` | every message of this crate, with its remedy |
@@ -64,6 +65,7 @@ mod nested;
 mod pins;
 mod refs;
 mod repo;
+mod user_file;
 mod verify;
 mod wording;
 
@@ -74,4 +76,5 @@ pub use lock_file::LockFile;
 pub use moved::refuse_moved;
 pub use pins::{Pins, check_lock};
 pub use refs::LockedRefs;
+pub use user_file::ConfigFile;
 pub use verify::Verifier;

@@ -1,10 +1,7 @@
-//! The environment's lock file on disk. It is the only file that is ever written into the user's
-//! operations repo, and only by `lock` and `update`.
+//! The environment's lock file on disk.
 
 use std::{
-    fs, io,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +11,7 @@ use compose_plan::lock::Lock;
 
 use crate::{
     local_file::{self, resolve_below},
-    wording,
+    user_file, wording,
 };
 
 /// The greatest lock that is read, in bytes. The parser has a lower bound and a better message.
@@ -103,7 +100,7 @@ impl LockFile {
         if there.is_ok_and(|there| there.is_ok_and(same)) {
             return Ok(false);
         }
-        write_aside(&path, &text).map_err(|error| {
+        user_file::replace(&path, &text).map_err(|error| {
             let target = path.display().to_string();
             let shown = if self.path.is_symlink() {
                 &target
@@ -114,20 +111,4 @@ impl LockFile {
         })?;
         Ok(true)
     }
-}
-
-fn write_aside(path: &Path, text: &str) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    // A new file gets the user's default permissions, an existing one keeps its own.
-    let mut file = tempfile::Builder::new()
-        .prefix(".bitops.lock.")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(dir)?;
-    if let Ok(old) = fs::metadata(path) {
-        file.as_file().set_permissions(old.permissions())?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -56,6 +56,20 @@ pub(crate) fn unwritten_lock(file: &str, error: io::Error) -> Diagnostic {
     Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {file}")).because(error)
 }
 
+/// An environment's config cannot be written.
+pub(crate) fn unwritten_config(file: &str, error: io::Error) -> Diagnostic {
+    Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {file}")).because(error)
+}
+
+/// An environment's config was changed by something else while a command worked on it.
+pub(crate) fn changed_config(file: &str) -> Diagnostic {
+    Diagnostic::new(
+        ExitCode::Config,
+        format!("{file} was changed meanwhile, and was not written"),
+    )
+    .hint("run the command again")
+}
+
 /// The lock is a link that leads out of the operations repo, or nowhere.
 pub(crate) fn lock_elsewhere(name: &str, error: io::Error) -> Diagnostic {
     Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {name}"))

@@ -65,9 +65,8 @@ impl OwnDir {
             }
             match openat(&parent, &name, flags | OFlags::NOFOLLOW, Mode::empty()) {
                 Ok(handle) if is_new(&handle) => return Ok(Self { path, handle }),
-                // A concurrent run may have removed it as a leftover.
-                Err(Errno::NOENT) if left > 0 => {}
-                Ok(_) | Err(Errno::LOOP | Errno::NOTDIR) if left > 0 => {}
+                // A concurrent run may also have removed it as a leftover.
+                Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) if left > 0 => {}
                 Ok(_) | Err(Errno::LOOP | Errno::NOTDIR) => return Err(Error::Foreign { path }),
                 Err(error) => return Err(failed()(error.into())),
             }

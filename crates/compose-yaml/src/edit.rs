@@ -317,6 +317,13 @@ mod tests {
         );
         assert_eq!(remove("l: [a, b]\n", 1).as_deref(), Some("l: [a]\n"));
         assert_eq!(remove("l:\n- a\nb: 1\n", 0).as_deref(), Some("b: 1\n"));
+        let without_key = |text: &str| {
+            let mut editor = Editor::parse(text).unwrap();
+            editor.remove(&[Key("l"), Item(0), Key("a")]).unwrap();
+            editor.text().to_owned()
+        };
+        assert_eq!(without_key("l:\n  - a: 1 # c\n    b: 2\n"), "l:\n  - b: 2\n");
+        assert_eq!(without_key("l:\n- b: 2\n  a: 1\n- c\n"), "l:\n- b: 2\n- c\n");
         assert_eq!(remove("l:\n- a\n", 0), None);
         assert_eq!(remove("l: [a]\nb: 1\n", 7).as_deref(), Some("l: [a]\nb: 1\n"));
     }
@@ -328,6 +335,10 @@ mod tests {
                 editor.put(&[Key("l"), Item(1), Key("x")], &NewValue::Text("z".to_owned()))
             })
         };
+        assert_eq!(
+            put("l:\n- a\n- b: 1 # c\n# end\n"),
+            "l:\n- a\n- b: 1 # c\n  x: z\n# end\n"
+        );
         assert_eq!(put("l: [a, {b: 1}]\n"), "l: [a, {b: 1, x: z}]\n");
         assert_eq!(put("l: [a, {x: 1, b: 1}]\n"), "l: [a, {x: z, b: 1}]\n");
     }

@@ -1,34 +1,51 @@
 //! `check`: the config and its lock, without any network.
 
 use compose_model::Failure;
-use compose_sources::check_lock;
+use compose_sources::{blocking, check_lock};
 use serde::Serialize;
 
-use super::DONE;
+use super::{
+    DONE,
+    each::{Answer, each},
+};
 use crate::{
-    cli::{Format, Target},
+    cli::{Format, Targets},
     job::Job,
     pipeline,
 };
 
 /// Validates the environment's config, compares the lock with it, and says what it names.
-pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
-    let job = Job::of(target)?;
-    let checked = pipeline::config(&job).and_then(|sources| {
+pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
+    let format = targets.format;
+    each(&targets.place, targets.asked(), format, move |job| {
+        blocking(move || check(&job, format))
+    })
+}
+
+fn check(job: &Job, format: Format) -> Result<Answer, Failure> {
+    let checked = pipeline::config(job).and_then(|sources| {
         // Without sources a deployment reads no lock.
+        let mut warnings = Vec::new();
         if !sources.is_empty() {
-            job.warn(&check_lock(&job.lock_file(), job.settings.locked, &sources)?);
+            warnings = check_lock(&job.lock_file(), job.settings.locked, &sources)?;
+            job.warn(&warnings);
         }
-        Ok(sources)
+        Ok((sources, warnings))
     });
-    let sources = match checked {
-        Ok(sources) => sources,
-        Err(failure) => {
+    let (sources, warnings) = match checked {
+        Ok(checked) => checked,
+        Err(failure) if format == Format::Json => {
             job.printer.problems(failure.diagnostics());
-            return Ok(failure.code().code());
+            let mistakes = serde_json::json!({
+                "environment": job.environment.as_str(),
+                "sources": [],
+                "problems": job.printer.problems_as_json(failure.diagnostics()),
+            });
+            return Answer::json(job, &mistakes, failure.code().code());
         }
+        Err(failure) => return Err(failure),
     };
-    match target.format {
+    match format {
         Format::Text => {
             let mut text = format!("{}: {}, no mistakes\n", job.file, count(sources.len()));
             for source in &sources {
@@ -39,7 +56,7 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
                     source.requested.as_str()
                 ));
             }
-            job.printer.result(&text)?;
+            Ok(Answer::text(text, DONE))
         }
         Format::Json => {
             #[derive(Serialize)]
@@ -58,11 +75,14 @@ pub(crate) fn run(target: &Target) -> Result<u8, Failure> {
                     line: source.place.line_column().0,
                 })
                 .collect();
-            let checked = serde_json::json!({ "environment": job.environment.as_str(), "sources": sources });
-            job.printer.json(&checked)?;
+            let checked = serde_json::json!({
+                "environment": job.environment.as_str(),
+                "sources": sources,
+                "problems": job.printer.problems_as_json(&warnings),
+            });
+            Answer::json(job, &checked, DONE)
         }
     }
-    Ok(DONE)
 }
 
 fn count(sources: usize) -> String {

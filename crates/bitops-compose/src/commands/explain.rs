@@ -31,25 +31,25 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
     })
 }
 
-/// Returns the path and the environment, in either order: the other commands begin with the
-/// environment.
+/// Returns the question and the environment. They may be in either order, since the other commands begin with the
+/// environment; and a path that leads into an environment needs none.
 fn asked(args: &Explain) -> Result<(String, Target), Failure> {
-    let (question, target) = (args.question.clone(), args.target.clone());
+    let (question, mut target) = (args.question.clone(), args.target.clone());
+    let root = target::root(&target.place, None)?;
     let Some(second) = &target.environment else {
+        let (path, key) = question.split_at(question.find(':').unwrap_or(question.len()));
+        if let Some((environment, path)) = target::environment_of_path(&root, path) {
+            target.environment = Some(environment);
+            return Ok((path + key, target));
+        }
         return Ok((question, target));
     };
-    let root = target::root(&target)?;
     if target::is_environment(&root, second) || !target::is_environment(&root, &question) {
         return Ok((question, target));
     }
-    let environment = Some(question);
-    Ok((
-        second.clone(),
-        Target {
-            environment,
-            ..target
-        },
-    ))
+    let path = second.clone();
+    target.environment = Some(question);
+    Ok((path, target))
 }
 
 fn unanswered(error: ExplainError, question: &str, composition: &Composition) -> Diagnostic {

@@ -7,45 +7,43 @@ use compose_plan::lock::Lock;
 use compose_sources::{LockFile, Pins, refuse_moved};
 use serde_json::json;
 
-use super::DONE;
+use super::{
+    DONE,
+    each::{Answer, each},
+};
 use crate::{
     cli::{self, Format},
     job::Job,
-    pipeline, runtime,
+    pipeline,
 };
 
 /// Resolves every source live and writes the lock.
 pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
-    let job = Arc::new(Job::of(&args.target)?);
+    let (format, accept_moved) = (args.targets.format, args.accept_moved);
+    each(&args.targets.place, args.targets.asked(), format, move |job| {
+        lock(job, format, accept_moved)
+    })
+}
+
+async fn lock(job: Arc<Job>, format: Format, accept_moved: bool) -> Result<Answer, Failure> {
     let file = job.lock_file();
-    let locked = runtime::run(&job.cancel, job.settings.jobs, async {
-        // The lock is read first: one that cannot be read is no reason to forget which tags were
-        // moved.
-        let old = file.read()?.unwrap_or_default();
-        let gatherer = job.gatherer()?;
-        let new = gatherer.gather(pipeline::config(&job)?, &Pins::default()).await?;
-        job.warn(&new.warnings);
-        let new = new.lock();
-        refuse_moved(&old, &new, args.accept_moved)?;
-        let changed = file.write(&new)?;
-        Ok((new, changed))
-    });
-    let (lock, changed) = match locked {
-        Ok(locked) => locked,
-        Err(failure) => {
-            job.printer.problems(failure.diagnostics());
-            return Ok(failure.code().code());
-        }
-    };
-    match args.target.format {
-        Format::Text => job.printer.result(&describe_lock(&file, &lock, changed))?,
-        Format::Json => job.printer.json(&json(&file, &lock, changed))?,
+    // The lock is read first: one that cannot be read is no reason to forget which tags were
+    // moved.
+    let old = file.read()?.unwrap_or_default();
+    let gatherer = job.gatherer()?;
+    let new = gatherer.gather(pipeline::config(&job)?, &Pins::default()).await?;
+    job.warn(&new.warnings);
+    let lock = new.lock();
+    refuse_moved(&old, &lock, accept_moved)?;
+    let changed = file.write(&lock)?;
+    match format {
+        Format::Text => Ok(Answer::text(describe_lock(&file, &lock, changed), DONE)),
+        Format::Json => Answer::json(&job, &json(&job, &file, &lock, changed), DONE),
     }
-    Ok(DONE)
 }
 
 /// Formats what was locked, one source per line.
-pub(super) fn describe_lock(file: &LockFile, lock: &Lock, changed: bool) -> String {
+fn describe_lock(file: &LockFile, lock: &Lock, changed: bool) -> String {
     let mut text = match (changed, lock.sources.len()) {
         (true, 1) => format!("{}: 1 source locked\n", file.name()),
         (true, count) => format!("{}: {count} sources locked\n", file.name()),
@@ -67,7 +65,7 @@ pub(super) fn describe_lock(file: &LockFile, lock: &Lock, changed: bool) -> Stri
 }
 
 /// Formats what was locked, for programs.
-pub(super) fn json(file: &LockFile, lock: &Lock, changed: bool) -> serde_json::Value {
+fn json(job: &Job, file: &LockFile, lock: &Lock, changed: bool) -> serde_json::Value {
     let source = |locked: &compose_plan::lock::Locked| {
         json!({
             "repo": locked.repo.as_str(),
@@ -80,6 +78,7 @@ pub(super) fn json(file: &LockFile, lock: &Lock, changed: bool) -> serde_json::V
         })
     };
     json!({
+        "environment": job.environment.as_str(),
         "lock": file.name(),
         "changed": changed,
         "sources": lock.sources.iter().map(source).collect::<Vec<_>>(),

@@ -1,12 +1,16 @@
 //! The commands: one function each, which returns the process's exit code.
 
+pub(crate) mod add;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+mod draft;
+mod each;
 pub(crate) mod explain;
 pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod plan;
+pub(crate) mod remove;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
@@ -28,14 +32,14 @@ use crate::{
 /// The exit code of a run that succeeded.
 const DONE: u8 = 0;
 
-/// Composes for a command that shows or writes the result.
+/// Composes one environment, for a command that shows or writes the result.
 ///
 /// The job's own printer, which masks, reports its problems.
 fn composed(
     target: &Target,
     act: impl FnOnce(&Job, Planned) -> Result<u8, Failure> + Send + 'static,
 ) -> Result<u8, Failure> {
-    let job = Arc::new(Job::of(target)?);
+    let job = Job::of(&target.place, target.environment.as_deref())?;
     let work = {
         let job = Arc::clone(&job);
         async move {

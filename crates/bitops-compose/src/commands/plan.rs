@@ -1,50 +1,80 @@
 //! `plan`: what would be composed, and from where.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{Diagnostic, ExitCode, Failure, StyledText};
 use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
+use compose_sources::blocking;
 
-use super::DONE;
+use super::{
+    DONE,
+    each::{Answer, each},
+};
 use crate::{
     cli::{Format, Graph, Plan},
     job::Job,
     local::DiskTree,
-    pipeline::Planned,
+    pipeline::{self, Planned},
     report::deliver,
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
 pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
-    let (diff, graph, format) = (args.diff, args.graph, args.target.format);
+    let (diff, graph, format) = (args.diff, args.graph, args.targets.format);
     if graph.is_some() && format == Format::Json {
         return Err(Diagnostic::new(ExitCode::Usage, "a graph is no JSON")
             .hint("leave out one of --graph and --format json")
             .into());
     }
-    super::composed(&args.target, move |job, planned| {
-        deliver(&job.printer.masks, &planned.composition, &planned.gathered, None);
-        match (format, graph) {
-            (Format::Text, Some(graph)) => show_graph(job, &planned, graph)?,
-            (Format::Text, None) if diff => show_diffs(job, &planned)?,
-            (Format::Text, None) => {
-                let sources = &planned.gathered.layers.sources;
-                let note = assumed(job, &planned);
-                let text = report::text::plan_with(&planned.composition, sources, note);
-                job.printer.styled(text)?;
-                annotate(job, &planned);
-            }
-            (Format::Json, _) => {
-                show_json(job, &planned, diff)?;
-                annotate(job, &planned);
+    each(
+        &args.targets.place,
+        args.targets.asked(),
+        format,
+        move |job| async move {
+            let planned = pipeline::plan(Arc::clone(&job)).await?;
+            blocking(move || answer(&job, &planned, (format, graph, diff))).await
+        },
+    )
+}
+
+fn answer(
+    job: &Job,
+    planned: &Planned,
+    (format, graph, diff): (Format, Option<Graph>, bool),
+) -> Result<Answer, Failure> {
+    deliver(&job.printer.masks, &planned.composition, &planned.gathered, None);
+    let code = if planned.composition.conflicts.is_empty() {
+        DONE
+    } else {
+        ExitCode::Config.code()
+    };
+    let sources = &planned.gathered.layers.sources;
+    let text = match (format, graph) {
+        (Format::Json, _) => {
+            annotate(job, planned);
+            return json(job, planned, diff, code);
+        }
+        (Format::Text, Some(graph)) => {
+            tell_conflicts(job, planned);
+            match graph {
+                Graph::Mermaid => report::graph::mermaid(&planned.composition, sources).into(),
+                Graph::Dot => report::graph::dot(&planned.composition, sources).into(),
             }
         }
-        Ok(if planned.composition.conflicts.is_empty() {
-            DONE
-        } else {
-            ExitCode::Config.code()
-        })
-    })
+        (Format::Text, None) if diff => {
+            tell_conflicts(job, planned);
+            let mut text = StyledText::new();
+            diffs(job, planned)?
+                .iter()
+                .for_each(|diff| text.append(&diff.text));
+            text
+        }
+        (Format::Text, None) => {
+            annotate(job, planned);
+            report::text::plan_with(&planned.composition, sources, assumed(job, planned))
+        }
+    };
+    Ok(Answer::text(text, code))
 }
 
 /// Returns a note that the deployments are those of an image that is not here, if any deployment is
@@ -57,31 +87,10 @@ fn assumed(job: &Job, planned: &Planned) -> Option<&'static str> {
     )
 }
 
-fn show_graph(job: &Job, planned: &Planned, graph: Graph) -> Result<(), Failure> {
-    let sources = &planned.gathered.layers.sources;
-    let text = match graph {
-        Graph::Mermaid => report::graph::mermaid(&planned.composition, sources),
-        Graph::Dot => report::graph::dot(&planned.composition, sources),
-    };
-    job.printer.result(&text)?;
-    tell_conflicts(job, planned);
-    Ok(())
-}
-
-fn show_diffs(job: &Job, planned: &Planned) -> Result<(), Failure> {
-    let mut text = StyledText::new();
-    for diff in diffs(job, planned)? {
-        text.append(&diff.text);
-    }
-    job.printer.styled(text)?;
-    tell_conflicts(job, planned);
-    Ok(())
-}
-
-fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
+fn json(job: &Job, planned: &Planned, diff: bool, code: u8) -> Result<Answer, Failure> {
     let plan = report::json::plan(&planned.composition, &planned.gathered.layers.sources);
     if !diff {
-        return job.printer.json(&plan);
+        return Answer::json(job, &plan, code);
     }
     let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for diff in diffs(job, planned)? {
@@ -90,7 +99,7 @@ fn show_json(job: &Job, planned: &Planned, diff: bool) -> Result<(), Failure> {
             .or_default()
             .push(diff.text.into_string());
     }
-    job.printer.json(&plan.with_diffs(by_path))
+    Answer::json(job, &plan.with_diffs(by_path), code)
 }
 
 fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {

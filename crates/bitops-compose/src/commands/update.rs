@@ -1,6 +1,9 @@
 //! `update`: brings locked sources up to date, or shows what that would change.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
 use compose_plan::{
@@ -10,13 +13,16 @@ use compose_plan::{
 use compose_sources::{Gathered, LockFile, Pins, blocking, refuse_moved};
 use serde_json::json;
 
-use super::DONE;
+use super::{
+    DONE,
+    each::{Answer, each},
+};
 use crate::{
-    cli::{self, Target, UpdateFormat},
+    cli::{self, Format, Place, UpdateFormat},
     diff::{self, FileDiff},
     job::Job,
     pipeline::{self, Local},
-    runtime, target,
+    target::{self, Asked},
 };
 
 /// The result of an update.
@@ -29,80 +35,118 @@ struct Updated {
     written: bool,
 }
 
+/// What the command line asks for.
+#[derive(Clone)]
+struct Wanted {
+    /// The names of the sources; all without any.
+    sources: Vec<String>,
+    /// Those of the names that are a locked source of some environment.
+    known: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether several environments are updated, of which one may lack a source.
+    are_several: bool,
+    dry_run: bool,
+    accept_moved: bool,
+    format: UpdateFormat,
+}
+
 /// Resolves the named sources live, keeps the others as they are locked, and writes the lock or shows the difference.
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
-    let (target, sources) = what(args)?;
-    let job = Arc::new(Job::of(&target)?);
-    let file = job.lock_file();
-    let old = file.require()?;
-    let work = update(&job, args, sources, &file, old);
-    let updated = match runtime::run(&job.cancel, job.settings.jobs, work) {
-        Ok(updated) => updated,
-        Err(failure) => {
-            job.printer.problems(failure.diagnostics());
-            return Ok(failure.code().code());
-        }
+    let (environments, sources) = what(args)?;
+    let wanted = Wanted {
+        sources: sources.to_vec(),
+        known: Arc::default(),
+        are_several: args.all || environments.len() > 1,
+        dry_run: args.dry_run,
+        accept_moved: args.accept_moved,
+        format: args.format,
     };
+    let asked = if args.all {
+        Asked::All
+    } else {
+        Asked::Words(&environments)
+    };
+    let format = match args.format {
+        UpdateFormat::Json => Format::Json,
+        UpdateFormat::Text | UpdateFormat::Markdown => Format::Text,
+    };
+    let code = each(&args.place, asked, format, |job| {
+        let wanted = wanted.clone();
+        async move {
+            let file = job.lock_file();
+            let old = file.require()?;
+            let updated = update(&job, &wanted, &file, old).await?;
+            answer(&job, &file, updated, &wanted)
+        }
+    })?;
+    let known = wanted.known.lock().unwrap_or_else(PoisonError::into_inner);
+    let unknown = wanted.sources.iter().find(|name| !known.contains(*name));
+    match unknown {
+        Some(name) if code == DONE => Err(no_source(name, &Lock::default()).into()),
+        _ => Ok(code),
+    }
+}
+
+fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Result<Answer, Failure> {
     let changes = updated.old.changes(&updated.new);
     let (files, conflicts) = updated.diff.unwrap_or_default();
     let environment = job.environment.as_str();
-    match args.format {
-        UpdateFormat::Text => job
-            .printer
-            .result(&describe_update(&file, &changes, &files, args.dry_run))?,
-        UpdateFormat::Markdown => {
-            job.printer
-                .result(&diff::markdown(environment, &changes, &files, args.dry_run))?;
-        }
-        UpdateFormat::Json => job
-            .printer
-            .json(&json(&file, &changes, &files, updated.written))?,
-    }
     job.printer.problems(&conflicts);
-    Ok(Failure::new(conflicts).map_or(DONE, |failure| failure.code().code()))
+    let code = Failure::new(conflicts).map_or(DONE, |failure| failure.code().code());
+    let dry_run = wanted.dry_run;
+    match wanted.format {
+        UpdateFormat::Text => Ok(Answer::text(
+            describe_update(file, &changes, &files, dry_run),
+            code,
+        )),
+        UpdateFormat::Markdown => Ok(Answer::text(
+            diff::markdown(environment, &changes, &files, dry_run),
+            code,
+        )),
+        UpdateFormat::Json => Answer::json(
+            job,
+            &json(environment, file, &changes, &files, updated.written),
+            code,
+        ),
+    }
 }
 
-/// Returns the target, and the sources that are named.
+/// Returns the environments, and the sources that are named.
 ///
-/// As with every command, the first word may be the environment. It is the environment unless
-/// `--environment` names one, or the lock of the variable's environment has a source of that name.
-fn what(args: &cli::Update) -> Result<(Target, &[String]), Failure> {
-    let target = args.target();
-    if let Some((first, sources)) = args.sources.split_first()
-        && args.environment.is_none()
-        && target::is_environment(&target::root(&target)?, first)
-        && !is_source(&target, first)
-    {
-        let environment = Some(first.clone());
-        return Ok((
-            Target {
-                environment,
-                ..target
-            },
-            sources,
-        ));
+/// As with every command, the first words may be environments. A word is one unless `--environment` or `--all` says
+/// which there are, or the lock of the variable's environment has a source of that name.
+fn what(args: &cli::Update) -> Result<(Vec<String>, &[String]), Failure> {
+    if args.all || !args.environments.is_empty() || args.words.is_empty() {
+        return Ok((args.environments.clone(), &args.words));
     }
-    Ok((target, &args.sources))
+    let root = target::root(&args.place, None)?;
+    let is_environment = |word: &&String| {
+        let named = target::select(&args.place, Asked::Words(std::slice::from_ref(word)));
+        let is_one = named.is_ok_and(|found| target::is_environment(&found.root, &found.environments[0]));
+        (is_one || target::is_environment(&root, word)) && !is_source(&args.place, word)
+    };
+    let count = args.words.iter().take_while(is_environment).count();
+    let (environments, sources) = args.words.split_at(count);
+    Ok((environments.to_vec(), sources))
 }
 
 /// Returns whether it is a locked source of the environment that the variable names.
-fn is_source(target: &Target, name: &str) -> bool {
+fn is_source(place: &Place, name: &str) -> bool {
     // A problem there is reported when that environment turns out to be the one that is meant.
-    let lock = Job::of(target).ok().and_then(|job| job.lock_file().read().ok()?);
+    let lock = Job::of(place, None)
+        .ok()
+        .and_then(|job| job.lock_file().read().ok()?);
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
-async fn update(
-    job: &Arc<Job>,
-    args: &cli::Update,
-    sources: &[String],
-    file: &LockFile,
-    old: Lock,
-) -> Result<Updated, Failure> {
+async fn update(job: &Arc<Job>, wanted: &Wanted, file: &LockFile, old: Lock) -> Result<Updated, Failure> {
     let specs = pipeline::config(job)?;
+    let sources = &wanted.sources;
     let is_named = |locked: &Locked| sources.is_empty() || sources.iter().any(|name| names(name, locked));
     for name in sources {
-        if !old.sources.iter().any(|locked| names(name, locked)) {
+        if old.sources.iter().any(|locked| names(name, locked)) {
+            let mut known = wanted.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.clone());
+        } else if !wanted.are_several {
             return Err(no_source(name, &old).into());
         }
     }
@@ -118,8 +162,8 @@ async fn update(
     let gathered = gatherer.gather(specs.clone(), &Pins::to(kept)).await?;
     job.warn(&gathered.warnings);
     let new = gathered.lock();
-    refuse_moved(&old, &new, args.accept_moved)?;
-    let diff = if args.dry_run {
+    refuse_moved(&old, &new, wanted.accept_moved)?;
+    let diff = if wanted.dry_run {
         let before = gatherer
             .gather(as_locked(specs, &old), &Pins::to(old.clone()))
             .await?;
@@ -128,7 +172,7 @@ async fn update(
     } else {
         None
     };
-    let written = !args.dry_run && file.write(&new)?;
+    let written = !wanted.dry_run && file.write(&new)?;
     Ok(Updated {
         old,
         new,
@@ -175,9 +219,12 @@ fn no_source(name: &str, lock: &Lock) -> Diagnostic {
         .collect();
     known.sort_unstable();
     known.dedup();
-    let hint = format!("there are: {}", known.join(", "));
     let name = compose_model::text::escape(name, 120);
-    Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`")).hint(hint)
+    let problem = Diagnostic::new(ExitCode::Usage, format!("no locked source is called `{name}`"));
+    if known.is_empty() {
+        return problem.hint("`bitops-compose outdated --all` lists the locked sources");
+    }
+    problem.hint(format!("there are: {}", known.join(", ")))
 }
 
 fn describe_update(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], dry_run: bool) -> String {
@@ -201,7 +248,13 @@ fn describe_update(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], 
     text
 }
 
-fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], written: bool) -> serde_json::Value {
+fn json(
+    environment: &str,
+    file: &LockFile,
+    changes: &[Change<'_>],
+    files: &[FileDiff],
+    written: bool,
+) -> serde_json::Value {
     let side = |locked: Option<&Locked>| {
         locked.map(|locked| {
             json!({ "resolved": locked.resolved.name(locked.commit), "commit": locked.commit.to_string() })
@@ -220,6 +273,7 @@ fn json(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], written: bo
     };
     let diff = |file: &FileDiff| json!({ "path": file.path, "diff": file.text });
     json!({
+        "environment": environment,
         "lock": file.name(),
         "written": written,
         "sources": changes.iter().map(change).collect::<Vec<_>>(),

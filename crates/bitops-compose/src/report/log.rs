@@ -13,6 +13,8 @@ use tracing_subscriber::{
     prelude::*,
 };
 
+use crate::flags;
+
 use super::{github::guard, log_settings::LogSettings, mask::Masks, pipe::write_stderr};
 
 /// Starts logging. [`env::BITOPS_LOGGING_LEVEL`] takes precedence over the configs.
@@ -22,7 +24,13 @@ pub(crate) fn init(settings: &LogSettings, json: bool, colour: bool, runner: boo
     let level = std::env::var(env::BITOPS_LOGGING_LEVEL)
         .ok()
         .or_else(|| settings.level.clone());
-    let level = level.as_deref().map_or(LevelFilter::INFO, filter);
+    let flags = flags::get();
+    let level = match level.as_deref() {
+        _ if flags.quiet => LevelFilter::ERROR,
+        _ if flags.verbose => LevelFilter::DEBUG,
+        Some(level) => filter(level),
+        None => LevelFilter::INFO,
+    };
     let layer = fmt::layer()
         .with_writer(MaskedStderr {
             masks: Arc::clone(masks),

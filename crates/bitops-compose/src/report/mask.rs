@@ -55,6 +55,17 @@ impl Masks {
         Ok(Self::Rules(rules))
     }
 
+    /// Adds the masks of another config.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Rules(mut rules), Self::Rules(others)) => {
+                rules.extend(others);
+                Self::Rules(rules)
+            }
+            _ => Self::Unreadable,
+        }
+    }
+
     /// Makes these the masks of everything that this process prints from now on.
     pub(crate) fn adopt(self) -> Arc<Self> {
         let masks = Arc::new(self);

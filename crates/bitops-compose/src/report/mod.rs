@@ -22,14 +22,16 @@ pub(crate) use progress::{end_progress, reporter};
 use std::{
     borrow::Cow,
     io::{ErrorKind, IsTerminal, Write},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, StyledText, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
 use shown::Shown;
 
+use crate::{cli::Color, flags};
+
 /// The settings for what this run prints.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Printer {
     /// Whether problems are printed as JSON lines.
     pub(crate) json: bool,
@@ -44,6 +46,8 @@ pub(crate) struct Printer {
     pub(crate) github: Option<Checkout>,
     /// Whether a CI's runner reads the output, and takes some lines for commands.
     pub(crate) runner: bool,
+    /// What is held back from stderr, so that the problems of several environments stay apart.
+    held: Option<Arc<Mutex<String>>>,
 }
 
 impl Printer {
@@ -62,6 +66,31 @@ impl Printer {
             runner: env::COMMANDED_BY_OUTPUT
                 .iter()
                 .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())),
+            held: None,
+        }
+    }
+
+    /// Returns a printer that holds problems back until [`Printer::release`].
+    pub(crate) fn holding(&self) -> Self {
+        Self {
+            held: Some(Arc::default()),
+            ..self.clone()
+        }
+    }
+
+    /// Prints the problems that were held back.
+    pub(crate) fn release(&self) {
+        if let Some(held) = &self.held {
+            let text = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
+            let _ = pipe::write_stderr(text.as_bytes());
+        }
+    }
+
+    /// Writes to stderr. If stderr is closed, the exit code still reports a failure.
+    fn write_problems(&self, text: &str) {
+        match &self.held {
+            Some(held) => held.lock().unwrap_or_else(PoisonError::into_inner).push_str(text),
+            None => drop(pipe::write_stderr(text.as_bytes())),
         }
     }
 
@@ -96,9 +125,18 @@ impl Printer {
     /// Prints a result for programs to stdout, as indented JSON. The masks are applied to its
     /// texts, so that it remains valid JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        self.masked_json_result(self.masked_json(value)?)
+    }
+
+    /// Returns a value as indented JSON without a final newline. The masks are applied to its texts.
+    pub(crate) fn masked_json(&self, value: &impl serde::Serialize) -> Result<String, Failure> {
         self.check_masks()?;
-        let text = document(self.masks.to_json(value))?;
-        to_stdout(self.shown(&text, true).as_bytes())
+        Ok(self.masks.to_json(value).map_err(not_json)?)
+    }
+
+    /// Prints a result of [`Printer::masked_json`] to stdout.
+    pub(crate) fn masked_json_result(&self, text: String) -> Result<(), Failure> {
+        to_stdout(self.shown(&(text + "\n"), true).as_bytes())
     }
 
     /// Returns the text as it is printed to stdout. A runner that reads it must not take it for
@@ -129,8 +167,10 @@ impl Printer {
     /// Prints problems to stderr. Errors close the group of the stage, which would hide them when
     /// folded, and are also added to the run's page.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
+        let quiet = flags::get().quiet;
         let problems: Vec<Shown> = problems
             .into_iter()
+            .filter(|problem| !quiet || problem.severity != Severity::Warning)
             .map(|problem| Shown::of(problem, &self.masks))
             .collect();
         let mut out = String::new();
@@ -152,8 +192,7 @@ impl Printer {
         if problems.iter().any(Shown::is_error) {
             github::close();
         }
-        // If stderr is closed, the exit code still reports the failure.
-        let _ = pipe::write_stderr(out.as_bytes());
+        self.write_problems(&out);
         let elsewhere = Checkout::default();
         github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
@@ -166,8 +205,17 @@ impl Printer {
                 .iter()
                 .map(|problem| annotate(&Shown::of(problem, &self.masks), checkout, &self.masks))
                 .collect();
-            let _ = pipe::write_stderr(out.as_bytes());
+            self.write_problems(&out);
         }
+    }
+
+    /// Returns problems as values for programs, with the masks applied.
+    pub(crate) fn problems_as_json(&self, problems: &[Diagnostic]) -> Vec<serde_json::Value> {
+        let value = |problem| serde_json::from_str(&render::json(&Shown::of(problem, &self.masks)));
+        problems
+            .iter()
+            .filter_map(|problem| value(problem).ok())
+            .collect()
     }
 }
 
@@ -198,16 +246,12 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Returns a result for programs: indented JSON with a final newline.
 pub(crate) fn json_document(value: &impl serde::Serialize) -> Result<String, Diagnostic> {
-    document(serde_json::to_string_pretty(value))
+    let text = serde_json::to_string_pretty(value).map_err(not_json)?;
+    Ok(text + "\n")
 }
 
-fn document(text: serde_json::Result<String>) -> Result<String, Diagnostic> {
-    match text {
-        Ok(text) => Ok(text + "\n"),
-        Err(error) => {
-            Err(Diagnostic::new(ExitCode::Bug, "a result cannot be written as JSON").because(error))
-        }
-    }
+fn not_json(error: serde_json::Error) -> Diagnostic {
+    Diagnostic::new(ExitCode::Bug, "a result cannot be written as JSON").because(error)
 }
 
 /// Writes a result for programs to a file, where it may be long. The format is that of
@@ -220,9 +264,17 @@ pub(crate) fn write_json(
     out.write_all(b"\n")
 }
 
-/// Returns whether a stream has colours: it is a terminal that is not `dumb`, and `NO_COLOR` is not
-/// set (<https://no-color.org>).
+/// Returns whether a stream has colours, as `--color` says; otherwise as the variables of
+/// <https://no-color.org>, <https://force-color.org> and <https://bixense.com/clicolors> say; otherwise if it is a
+/// terminal that is not `dumb`.
 fn has_colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+    let forced = |name: &str| set(name).is_some_and(|value| value != "0");
+    match flags::get().color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if set("NO_COLOR").is_some() => false,
+        Color::Auto if forced("FORCE_COLOR") || forced("CLICOLOR_FORCE") => true,
+        Color::Auto => stream.is_terminal() && set("TERM").is_none_or(|term| term != "dumb"),
+    }
 }

@@ -11,6 +11,7 @@ use compose_model::{RepoUrl, Reporter, Stage, report::Silent};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::mask::Masks;
+use crate::flags;
 
 /// The bars that are on the terminal.
 static SHOWN: Mutex<Option<Arc<Bars>>> = Mutex::new(None);
@@ -18,7 +19,8 @@ static SHOWN: Mutex<Option<Arc<Bars>>> = Mutex::new(None);
 /// Returns a reporter that shows bars if stderr is a terminal. Otherwise nothing is shown, because
 /// lines of progress have no place in a CI's log.
 pub(crate) fn reporter(masks: &Arc<Masks>) -> Arc<dyn Reporter> {
-    if !std::io::stderr().is_terminal() {
+    let flags = flags::get();
+    if flags.quiet || flags.no_progress || !std::io::stderr().is_terminal() {
         return Arc::new(Silent);
     }
     let bars = Arc::new(Bars {

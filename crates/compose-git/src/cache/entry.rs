@@ -300,12 +300,6 @@ impl OpenEntry {
         Ok([move_in(pack)?, move_in(index)?])
     }
 
-    /// Returns an error if one of these files is gone.
-    pub(crate) fn check_present(&self, files: &[PathBuf]) -> Result<(), Error> {
-        let check = |path: &PathBuf| fs::metadata(path).map_err(|error| failed("read", path, error));
-        files.iter().try_for_each(|path| check(path).map(drop))
-    }
-
     /// Removes all packs to make room on a full disk, unless another process reads them. Returns
     /// whether there were any.
     pub(crate) fn drop_packs(&self, run: &Run, repo: &RepoUrl) -> bool {

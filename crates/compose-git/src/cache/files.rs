@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -156,6 +156,12 @@ pub(super) fn remove_all(dir: &Path) -> io::Result<()> {
         }
     }
     removed
+}
+
+/// Returns an error if one of these files is gone.
+pub(crate) fn check_present(files: &[PathBuf]) -> Result<(), Error> {
+    let check = |path: &PathBuf| fs::metadata(path).map_err(|error| failed("read", path, error));
+    files.iter().try_for_each(|path| check(path).map(drop))
 }
 
 /// Returns whether the disk, or the user's share of it, is full.

@@ -59,7 +59,7 @@ use std::sync::Arc;
 
 pub(crate) use compact::Compacted;
 pub(crate) use entry::{FetchLock, OpenEntry, Unusable, make_room};
-pub(crate) use files::is_full;
+pub(crate) use files::{check_present, is_full};
 pub use owner::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub(crate) use private::PrivateDir;
 

@@ -9,9 +9,11 @@
 //! | `forms` | what the schema can say of their texts |
 //! | `fields` | a mapping read by that table |
 //! | `source` | one entry, checked |
+//! | `edit` | the list changed in its text |
 //! | `schema` | the JSON Schema |
 
 pub(crate) mod deployments;
+mod edit;
 pub(crate) mod environment;
 pub(crate) mod fields;
 pub(crate) mod forms;
@@ -31,6 +33,7 @@ use compose_model::{Diagnostic, Nesting, SourceSpec, config_key::PARENT, redact}
 use compose_yaml::{Kind, NodeId, Tree};
 
 pub use deployments::{Declared, DeploymentsError};
+pub use edit::{NewSource, NotEdited, SourceList};
 pub use environment::{EnvironmentConfig, NestedConfig};
 pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
 pub use schema::schema;

@@ -17,8 +17,6 @@ mod moved;
 mod outdated;
 mod read;
 #[cfg(test)]
-mod ref_tests;
-#[cfg(test)]
 mod tests;
 mod write;
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
 //! | `tag_version` | the names of tags read as versions |
+//! | `spelling` | the version that stands for a tag, as a config spells it |
 //! | `named_ref` | branches, tags, commits and other refs by their names |
 //! | `error` | why nothing answers, and what is near |
 //! | `near` | the refs that a missing name may stand for |
@@ -20,12 +21,11 @@ mod allow;
 mod entries;
 mod error;
 mod graph;
-#[cfg(test)]
-mod graph_tests;
 mod intersect;
 mod named_ref;
 mod near;
 mod replay;
+mod spelling;
 mod tag_version;
 mod tags;
 #[cfg(test)]
@@ -44,6 +44,7 @@ pub use graph::{Graph, OrderedNode};
 pub(crate) use named_ref::is_other_ref;
 use named_ref::tag;
 pub use near::Existing;
+pub use spelling::{Bounds, spelled};
 pub use tag_version::TagVersion;
 use tags::Tags;
 pub use tags::tag_version;

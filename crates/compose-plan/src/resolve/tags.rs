@@ -143,6 +143,11 @@ pub(crate) fn is_exact(environment: &TreePath, version: &Version, tag: &str) -> 
         .any(|name| is_named(environment, name, tag))
 }
 
+/// Returns a tag's name without the prefix of an environment.
+pub(super) fn without_scope<'t>(environment: &TreePath, tag: &'t str) -> Option<&'t str> {
+    Scope::all(environment).iter().find_map(|scope| scope.strip(tag))
+}
+
 /// Returns the version that a tag stands for in an environment. `eks/v1.0.0` is 1.0.0 for `eks` and
 /// `stacks/eks`.
 pub fn tag_version(environment: &TreePath, tag: &str) -> Option<TagVersion> {

@@ -24,6 +24,17 @@ pub(super) fn column(tree: &Tree<'_>, at: usize) -> Result<usize, EditError> {
     }
 }
 
+/// Returns the column of a key that only spaces precede on its line, or the dashes of the items that begin there.
+pub(super) fn key_column(tree: &Tree<'_>, at: usize) -> Result<usize, EditError> {
+    let before = without_bom(&tree.text[tree.lines.start(at)..at]);
+    let is_indent = |byte: u8| matches!(byte, b' ' | b'-');
+    if before.bytes().all(is_indent) && !before.ends_with('-') {
+        Ok(before.len())
+    } else {
+        Err(layout(tree, at))
+    }
+}
+
 /// Returns the column of the dash of an item.
 pub(super) fn dash_column(tree: &Tree<'_>, item: &Node) -> Result<usize, EditError> {
     column(tree, item.lead - 1)
@@ -74,6 +85,11 @@ pub(super) fn removed(
     };
     let part = parts.get(at).ok_or_else(|| layout(tree, node.start))?;
     if node.is_block() {
+        // The first key of an item stands behind the item's dash, where the next key takes its place.
+        if let (Err(_), Step::Key(_), Some(next)) = (column(tree, start), step, parts.get(at + 1)) {
+            key_column(tree, start)?;
+            return Ok(start..next.start);
+        }
         column(tree, start)?;
         return Ok(tree.lines.start(start)..whole_line_end(tree, part.end));
     }

@@ -2,7 +2,7 @@
 
 use super::{
     path::{EditError, Step, chain, child, entry, is_vacant, layout, shown},
-    splice::{column, new_lines, spliced, whole_line_end},
+    splice::{column, key_column, new_lines, spliced, whole_line_end},
     value::NewValue,
 };
 use crate::{
@@ -64,7 +64,7 @@ pub(super) fn added(tree: &Tree<'_>, id: NodeId, map: &Map, entry: NewValue) -> 
             Edit::insert(tree.nodes[last.value].end, format!(", {}", entry.inside_braces()))
         }
         Some(last) => {
-            let column = column(tree, tree.nodes[map.entries[0].key].start)?;
+            let column = key_column(tree, tree.nodes[map.entries[0].key].start)?;
             let lines = entry.block(column, line_break(&tree.text));
             new_lines(tree, tree.nodes[last.value].end, lines)
         }
@@ -93,7 +93,7 @@ pub(super) fn filled(
         };
         return Ok(spliced(tree, edit));
     }
-    let column = column(tree, key.start)?;
+    let column = key_column(tree, key.start)?;
     if let NewValue::Text(text) = value {
         let edit = Edit {
             range: entry.colon_end..old.end.max(entry.colon_end),

@@ -3,10 +3,11 @@
 mod answers;
 mod file;
 mod outdated;
+mod refs;
 
 use std::sync::Arc;
 
-use super::{Lock, Locked, LockedRef, RESTORE, Via};
+use super::{Lock, Locked, LockedRef, RESTORE, Row, Via};
 use compose_model::{
     CommitId, Diagnostic, ObjectId, RefEntry, Refs, RepoUrl, Requested, TreeId, TreePath, VersionRequest,
 };
@@ -23,11 +24,11 @@ fn version(text: &str) -> Requested {
     Requested::Version(VersionRequest::parse(text).unwrap())
 }
 
-pub(super) fn commit(n: u8) -> CommitId {
+fn commit(n: u8) -> CommitId {
     CommitId(ObjectId::from_bytes([n; 20]))
 }
 
-pub(super) fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
+fn locked(repo: &str, requested: Requested, resolved: LockedRef, n: u8) -> Locked {
     Locked {
         repo: url(repo),
         environment: path("eks"),
@@ -45,7 +46,7 @@ fn tag(name: &str) -> LockedRef {
     LockedRef::Tag(name.into())
 }
 
-pub(super) fn sample() -> Lock {
+fn sample() -> Lock {
     let nested = Locked {
         via: vec![Via {
             repo: url("a"),
@@ -94,7 +95,7 @@ fn parse(text: &str) -> Result<Lock, Vec<Diagnostic>> {
 }
 
 /// `line «marked» message (hint)`
-pub(super) fn mistakes(text: &str) -> String {
+fn mistakes(text: &str) -> String {
     let one = |mistake: &Diagnostic| {
         let place = mistake.place.as_ref().unwrap();
         let (line, _) = place.line_column();
@@ -122,4 +123,13 @@ fn refs(entries: &[(&str, u8)]) -> Refs {
         symref: None,
     };
     Refs::new(entries.iter().map(entry).collect())
+}
+
+/// Compares a lock with the refs of the repos of these names.
+fn compared(lock: &Lock, all: &[(&str, Refs)]) -> Vec<Row> {
+    super::outdated(lock, |repo| {
+        all.iter()
+            .find(|(name, _)| repo.name() == *name)
+            .map(|(_, refs)| refs)
+    })
 }

@@ -2,7 +2,7 @@
 
 use compose_model::Requested;
 
-use super::{commit, locked, refs, tag, version};
+use super::{commit, compared, locked, refs, tag, version};
 use crate::lock::{Lock, LockedRef, Now, outdated, to_json, to_table};
 
 #[test]
@@ -58,11 +58,7 @@ fn outdated_lists_what_is_newer_moved_and_deleted() {
         ("stable", refs(&[("tags/stable", 9), ("tags/2.0.0", 3)])),
         ("commit", refs(&[("tags/2.0.0", 3)])),
     ];
-    let rows = outdated(&lock, |repo| {
-        all.iter()
-            .find(|(name, _)| repo.name() == *name)
-            .map(|(_, refs)| refs)
-    });
+    let rows = compared(&lock, &all);
     insta::assert_snapshot!(to_table(&rows), @"
     SOURCE                   REQUESTED                                 LOCKED      IN RANGE    NEWEST      NOTE
     https://host/same eks    1.0.0                                     1.0.0       -           -

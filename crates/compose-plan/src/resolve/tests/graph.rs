@@ -1,3 +1,5 @@
+//! Graphs of nested sources: which entry is asked for, in which version, in which order.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{
@@ -6,7 +8,7 @@ use compose_model::{
 use proptest::prelude::*;
 use semver::Version;
 
-use super::{Allow, Graph, NodeId, OrderedNode};
+use super::super::{Allow, Graph, NodeId, OrderedNode};
 
 /// Returns a config of entries such as `a/eks@^1.0`: the environment `eks` of `https://host/a`. Options follow as `+key:
 /// value`.

@@ -3,9 +3,8 @@
 use compose_model::{RefEntry, Refs, Requested};
 
 use super::{
-    Lock, LockedRef, Row, outdated,
-    tests::{commit, locked, mistakes, sample},
-    to_json, to_table,
+    super::{Lock, LockedRef, Row, to_json, to_table},
+    commit, compared, locked, mistakes, sample,
 };
 
 #[test]
@@ -75,11 +74,7 @@ fn outdated_follows_the_default_branch_and_other_refs() {
         ("pushed", one("refs/pull/7/head", 2)),
         ("closed", one("refs/pull/8/head", 1)),
     ];
-    let rows = outdated(&lock, |repo| {
-        all.iter()
-            .find(|(name, _)| repo.name() == *name)
-            .map(|(_, refs)| refs)
-    });
+    let rows = compared(&lock, &all);
     insta::assert_snapshot!(to_table(&rows), @"
     SOURCE                     REQUESTED         LOCKED            IN RANGE  NEWEST  NOTE
     https://host/same eks      HEAD              main              -         -
