@@ -2,7 +2,7 @@
 //! the pipeline does.
 
 use crate::common::{World, catalog, world};
-use compose_testkit::{Catalog, Run};
+use compose_testkit::{Catalog, Run, standin};
 
 /// A source with one directory that no plugin runs unless a list says so, and build configs that name one deployment each.
 fn ready() -> World {
@@ -152,6 +152,67 @@ fn an_empty_list_is_a_list() {
     let run = world.context.run(["deploy"]).expect_code(0);
     assert!(run.stdout.contains("DEPLOYMENT x-terraform"), "{run}");
     assert!(!run.stdout.contains("DEPLOYMENT terraform"), "{run}");
+}
+
+/// The way out of a conflict that a plan on a laptop names is one: a plan has no further conflict, and the image
+/// deploys what it says.
+#[test]
+fn advice_that_is_followed_outside_of_an_image_ends_the_conflict() {
+    let source = |name: &str| {
+        let mut source = Catalog::new(name);
+        source
+            .file("env/terraform/main.txt", name)
+            .file("env/terraform/bitops.config.yaml", "terraform: {}\n");
+        source.tag("1.0.0");
+        source
+    };
+    let mut world = world(&mut [source("c"), source("d")]);
+    let entry = |name: &str, more: &str| {
+        format!("{{repo: '{{repo}}/{name}', environment: env, version: 1.0.0{more}}}")
+    };
+    let nowhere = world.context.root().join("nowhere");
+    world.sources(&[&entry("c", ""), &entry("d", "")]);
+    world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &nowhere);
+    let plan = world.context.run(["plan"]).expect_code(65);
+    for remedy in [
+        "remedy: as: NAME in one of the entries: its deployment becomes NAME-terraform and runs on its own",
+        "remedy: exclude: [\"/terraform/main.txt\"] in the entry of env of ",
+        "remedy: write your own dev/terraform/main.txt: a local file wins over every source",
+    ] {
+        assert!(plan.stdout.contains(remedy), "{plan}");
+    }
+    for (first, second, deployed) in [
+        ("", ", as: x", &["terraform", "x-terraform"][..]),
+        (", as: x", "", &["x-terraform", "terraform"]),
+        (", as: x", ", as: y", &["x-terraform", "y-terraform"]),
+        (", exclude: [/terraform/main.txt]", "", &["terraform"]),
+    ] {
+        world.sources(&[&entry("c", first), &entry("d", second)]);
+        world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &nowhere);
+        let plan = world.context.run(["plan", "--format", "json"]).expect_code(0);
+        let planned: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+        let planned = planned["deployments"].as_array().unwrap().iter();
+        let planned = planned.map(|one| one["name"].as_str().unwrap());
+        let planned: Vec<&str> = planned.filter(|name| name.ends_with("terraform")).collect();
+        assert!(deployed.iter().all(|name| planned.contains(name)), "{plan}");
+        world
+            .context
+            .set("BITOPS_COMPOSE_PIPELINE_DIR", standin::directory());
+        let run = world.context.run(["deploy"]).expect_code(0);
+        let ran = run
+            .stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("DEPLOYMENT "));
+        let ran: Vec<&str> = ran.map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(ran.len(), deployed.len(), "{run}");
+        assert_eq!(
+            planned
+                .into_iter()
+                .filter(|name| ran.contains(name))
+                .collect::<Vec<_>>(),
+            ran
+        );
+    }
 }
 
 /// Outside of an image `as` needs a list as well. That of BitOps' omnibus image is assumed, and the plan says so.

@@ -2,9 +2,9 @@
 
 use crate::common::{World, catalog, world};
 
-const DEPLOYMENTS: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
+const DEPLOYMENTS: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n    stacks/eks:\n      plugin: terraform\n";
 /// A place where a list would be ignored: the file, its text, and the marked position.
-const IGNORED: [(&str, &str, &str); 11] = [
+const IGNORED: [(&str, &str, &str); 18] = [
     (
         "dev/bitops.config.yaml",
         "default_environments:\n- LIST\n",
@@ -27,8 +27,33 @@ const IGNORED: [(&str, &str, &str); 11] = [
     ),
     (
         "dev/bitops.config.yaml",
+        "\"DEFAULT ENVIRONMENT\": [LIST]\n",
+        "dev/bitops.config.yaml:1:1",
+    ),
+    (
+        "dev/bitops.config.yaml",
+        "a: 1\n? defaultEnviromnents\n: [LIST]\n",
+        "dev/bitops.config.yaml:2:3",
+    ),
+    (
+        "dev/bitops.config.yaml",
+        "{bitops: {default--environments: [LIST]}}\n",
+        "dev/bitops.config.yaml:1:11",
+    ),
+    (
+        "dev/bitops.config.yaml",
+        "bitops:\n  deployments: {stacks/eks: {plugin: terraform}}\nDefault_Environment: [LIST]\n",
+        "dev/bitops.config.yaml:3:1",
+    ),
+    (
+        "dev/bitops.config.yaml",
         "bitops:\n  default_environments: [LIST]\n",
         "dev/bitops.config.yaml:2:3",
+    ),
+    (
+        "dev/bitops.config.yml",
+        "- default_environments: [LIST]\n",
+        "dev/bitops.config.yml:1:3",
     ),
     (
         "dev/bitops.config.yml",
@@ -49,6 +74,16 @@ const IGNORED: [(&str, &str, &str); 11] = [
         "dev/terraform/bitops.config.yaml",
         "bitops:\n  default_environments: [LIST]\n",
         "dev/terraform/bitops.config.yaml:2:3",
+    ),
+    (
+        "dev/stacks/eks/bitops.config.yaml",
+        "terraform: {}\ndefault-environments: [LIST]\n",
+        "dev/stacks/eks/bitops.config.yaml:2:1",
+    ),
+    (
+        "dev/stacks/eks/bitops.config.yml",
+        "defaultEnvironments: [LIST]\n",
+        "dev/stacks/eks/bitops.config.yml:1:1",
     ),
     (
         "bitops.config.yaml",
@@ -72,6 +107,7 @@ fn with(file: &str, text: &str) -> World {
         .context
         .file("dev/bitops.config.yaml", DEPLOYMENTS)
         .file("dev/terraform/bitops.config.yaml", "terraform: {}\n")
+        .file("dev/stacks/eks/bitops.config.yaml", "terraform: {}\n")
         .file(file, text.replace("LIST", &entry));
     world
 }
@@ -80,7 +116,7 @@ fn with(file: &str, text: &str) -> World {
 fn people_are_refused_with_the_place_and_the_remedy() {
     for (file, text, place) in IGNORED {
         let world = with(file, text);
-        for command in ["check", "plan", "lock", "outdated"] {
+        for command in ["check", "plan", "lock", "outdated", "vendor"] {
             let run = world.context.run([command]).expect_code(65);
             let output = run.stderr.as_str();
             assert!(output.contains(place), "{command}: {output}");
@@ -122,6 +158,24 @@ fn a_deployment_that_must_be_locked_is_refused() {
             "{file}: {run}"
         );
         world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn masks_of_the_image_hide_what_a_warning_would_show() {
+    for (mask, expected) in [("hunter2", "***"), ("(hunter2", "bitops.logging.masks[0]")] {
+        let mut world = with("dev/bitops.config.yaml", "default_environments: [hunter2]\n");
+        let dir = world.context.root().join("build");
+        std::fs::create_dir(&dir).unwrap();
+        let config = format!("bitops: {{logging: {{masks: [{{search: '{mask}', replace: '***'}}]}}}}\n");
+        std::fs::write(dir.join("bitops.config.yaml"), config).unwrap();
+        world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &dir);
+        for locked in ["false", "true"] {
+            world.context.set("BITOPS_COMPOSE_LOCKED", locked);
+            let run = world.context.run(["deploy"]);
+            assert!(run.stderr.contains(expected), "{run}");
+            assert!(!run.stderr.contains("hunter2"), "{run}");
+        }
     }
 }
 

@@ -369,6 +369,69 @@ fn a_file_that_may_not_be_read_has_one_code_at_every_stage() {
     }
 }
 
+/// git says of a repo that it may not read what it says of none: that is not a wrong address, and no network is at fault.
+#[test]
+fn a_catalog_on_this_machine_that_may_not_be_read() {
+    if !is_root() {
+        return;
+    }
+    for part in [
+        "",
+        "HEAD",
+        "config",
+        "objects",
+        "objects/pack",
+        "PACK",
+        "refs",
+        "..",
+    ] {
+        let mut world = world(&mut [catalog("c", "eks", "x.txt", "x")]);
+        let repo = world.path("c");
+        let git = if repo.join(".git").exists() {
+            repo.join(".git")
+        } else {
+            repo.clone()
+        };
+        world.repo("c").git(["gc", "--quiet"]);
+        fs::set_permissions(repo.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+        world.sources(&[&format!(
+            "{{repo: '{}', environment: eks, version: 1.0.0}}",
+            repo.display()
+        )]);
+        as_stranger(&mut world, &["home", "tmp", "cache", "opt"], &[]);
+        world.context.run(["plan"]).expect_code(0);
+        let denied = match part {
+            ".." => repo.parent().unwrap().to_owned(),
+            "PACK" => {
+                let mut files = fs::read_dir(git.join("objects/pack")).unwrap();
+                files
+                    .find_map(|file| {
+                        Some(file.unwrap().path()).filter(|path| path.extension() == Some("pack".as_ref()))
+                    })
+                    .unwrap()
+            }
+            part => git.join(part),
+        };
+        let mode = fs::metadata(&denied).unwrap().permissions();
+        fs::set_permissions(&denied, fs::Permissions::from_mode(0o0)).unwrap();
+        fs::remove_dir_all(world.context.cache()).unwrap();
+        fs::create_dir(world.context.cache()).unwrap();
+        lchown(world.context.cache(), Some(STRANGER), Some(STRANGER)).unwrap();
+        for command in ["plan", "lock", "deploy"] {
+            let run = world.context.run([command]);
+            assert_eq!(run.code, Some(73), "{part}: {command}\n{run}");
+            let stderr = &run.stderr;
+            assert!(stderr.contains("the repository cannot be read"), "{part}: {run}");
+            assert!(stderr.contains("Permission denied"), "{part}: {run}");
+            assert!(
+                stderr.contains("hint: allow this user to read it and the directories above it"),
+                "{part}: {run}"
+            );
+        }
+        fs::set_permissions(&denied, mode).unwrap();
+    }
+}
+
 #[test]
 fn what_is_composed_is_never_writable_for_everybody() {
     for umask in ["000", "077", "027"] {

@@ -272,6 +272,58 @@ fn a_missing_branch_lists_those_that_there_are() {
     assert!(hint("main").starts_with("did you mean `master`"));
 }
 
+/// Returns the marked part of each line that a message shows.
+fn marked(run: &compose_testkit::Run) -> Vec<String> {
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    let shown = lines
+        .windows(2)
+        .filter(|pair| pair[1].trim_start().starts_with("| ") && pair[1].ends_with('^'));
+    shown
+        .map(|pair| {
+            let (from, to) = (pair[1].find('^').unwrap(), pair[1].len());
+            pair[0].chars().skip(from).take(to - from).collect()
+        })
+        .collect()
+}
+
+/// Every wrong value is marked, and not the entry that it is in.
+#[test]
+fn what_the_repo_does_not_have_is_marked() {
+    let absent = "1".repeat(40);
+    let world = hosted(|c| {
+        c.file("web/x.txt", "x").tag("2.0.0");
+    });
+    let address = world.server.url("c");
+    let good = format!("{{repo: '{address}', environment: web, version: 2.0.0}}");
+    for (request, wrong) in [
+        (format!("environment: eks, ref: {absent}"), &[absent.as_str()][..]),
+        ("environment: eks, ref: none".to_owned(), &["none"]),
+        (
+            "environment: eks, ref: refs/pull/99/head".to_owned(),
+            &["refs/pull/99/head"],
+        ),
+        ("environment: eks, version: 9.9.9".to_owned(), &["9.9.9"]),
+        ("environment: eks, version: '^9'".to_owned(), &["'^9'"]),
+        ("environment: eks, version: 1.0".to_owned(), &["1.0"]),
+        ("environment: none, version: 1.0.0".to_owned(), &["none"]),
+        ("environment: none, ref: main".to_owned(), &["none"]),
+        (
+            "environment: eks, version: 1.0.0, default-folder: _a, shared: [_b, web, _c]".to_owned(),
+            &["_a", "_b", "web", "_c"],
+        ),
+    ] {
+        let entry = format!("{{repo: '{address}', {request}}}");
+        // A good entry of the same repo changes nothing.
+        for entries in [&[entry.as_str()][..], &[&good, &entry]] {
+            world.sources(entries);
+            for command in ["plan", "lock", "deploy"] {
+                let run = world.context.run([command]).expect_code(65);
+                assert_eq!(marked(&run), wrong, "{command}: {run}");
+            }
+        }
+    }
+}
+
 #[test]
 fn ids_of_other_objects_are_refused() {
     let world = hosted(|_| {});
@@ -289,6 +341,7 @@ fn ids_of_other_objects_are_refused() {
         world.sources(&[&entry(&world.server.url("c"), &id)]);
         let run = world.context.run(["plan"]).expect_code(65);
         assert!(run.stderr.contains(&message), "{run}");
+        assert_eq!(marked(&run), [id]);
     }
     world.sources(&[&entry(&world.server.url("c"), &chain)]);
     let plan = json(&world, &["plan"]);

@@ -281,33 +281,57 @@ fn no_secret_is_found_when_the_server_fails() {
     );
 }
 
+/// The address that is contacted decides: the one in the config, or the one that git's configuration rewrites it to.
 #[test]
 fn what_is_fetched_without_encryption_is_a_warning() {
     let mut world = world(&mut [catalog("c", "eks", "a.txt", "a")]);
-    let rewrite = format!("url.{}/.insteadOf", world.server.address());
-    world
-        .context
-        .set("GIT_CONFIG_COUNT", "1")
-        .set("GIT_CONFIG_KEY_0", rewrite)
-        .set("GIT_CONFIG_VALUE_0", "http://catalogs.example.org/");
-    let entry = |address: &str| {
-        format!("default-environments:\n- repo: {address}\n  environment: eks\n  version: 1.0.0\n")
+    let here = world.server.address();
+    // To Linux this is the same machine, and to the program it is any other.
+    let elsewhere = here.replace("127.0.0.1", "0.0.0.0");
+    let rewrite = |world: &mut World, to: &str, from: &str| {
+        world
+            .context
+            .set("GIT_CONFIG_COUNT", "1")
+            .set("GIT_CONFIG_KEY_0", format!("url.{to}/.insteadOf"))
+            .set("GIT_CONFIG_VALUE_0", from);
     };
-    world
-        .context
-        .file("dev/bitops.config.yaml", entry("http://catalogs.example.org/c"));
-    let run = world.context.run(["deploy"]).expect_code(0);
-    assert!(
-        run.stderr.contains(
-            "http://catalogs.example.org/c is fetched without encryption: anybody on the way can change what is deployed"
-        ),
-        "{run}"
+    let warnings = |world: &World, address: &str| {
+        let config =
+            format!("default-environments:\n- repo: {address}\n  environment: eks\n  version: 1.0.0\n");
+        world.context.file("dev/bitops.config.yaml", config);
+        let run = world.context.run(["plan"]).expect_code(0);
+        let lines = run
+            .stderr
+            .lines()
+            .filter(|line| line.contains("without encryption"));
+        lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    let all = "without encryption: anybody on the way can change what is deployed";
+    let plain = format!("{elsewhere}/c");
+    assert_eq!(
+        warnings(&world, &plain),
+        format!("warning: {plain} is fetched {all}")
     );
-    // This machine is no network.
-    let local = format!("{}/c", world.server.address());
-    world.context.file("dev/bitops.config.yaml", entry(&local));
-    let run = world.context.run(["deploy"]).expect_code(0);
-    assert!(!run.stderr.contains("without encryption"), "{run}");
+    assert_eq!(
+        warnings(&world, &format!("{here}/c")),
+        "",
+        "this machine is no network"
+    );
+    for from in [
+        "https://catalogs.example.org/",
+        "ssh://git@catalogs.example.org/",
+        "http://catalogs.example.org/",
+        "git@catalogs.example.org:",
+    ] {
+        rewrite(&mut world, &elsewhere, from);
+        let written = format!("{from}c");
+        let expected = format!(
+            "warning: {written} is fetched from {elsewhere}/c, because url.*.insteadOf of git's configuration says so, {all}"
+        );
+        assert_eq!(warnings(&world, &written), expected);
+        rewrite(&mut world, &here, from);
+        assert_eq!(warnings(&world, &written), "", "{from}");
+    }
 }
 
 #[test]

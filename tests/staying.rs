@@ -123,6 +123,37 @@ fn a_pipeline_that_does_not_copy_keeps_the_composition_to_its_end() {
 }
 
 #[test]
+fn masks_hide_what_they_hide_in_the_parents_messages_too() {
+    for (mask, shown, hidden) in [
+        (
+            "{search: 'hunter\\d', replace: '***'}",
+            "dev/terraform/***.txt",
+            "hunter2",
+        ),
+        ("{search: '(', replace: '***'}", "bitops.logging.masks", "hunter2"),
+    ] {
+        let world = with_pipeline("echo new > \"$BITOPS_COMPOSE_OPS_REPO/dev/terraform/hunter2.txt\"");
+        let config = world.context.ops_repo().join("dev/bitops.config.yaml");
+        let text = fs::read_to_string(config).unwrap();
+        world.context.file(
+            "dev/bitops.config.yaml",
+            format!("{text}bitops: {{logging: {{masks: [{mask}]}}}}\n"),
+        );
+        let run = world.context.run(["deploy"]).expect_code(0);
+        assert!(run.stderr.contains(shown), "{run}");
+        assert!(!run.stderr.contains(hidden), "{run}");
+        assert!(
+            world
+                .context
+                .ops_repo()
+                .join("dev/terraform/hunter2.txt")
+                .is_file(),
+            "{run}"
+        );
+    }
+}
+
+#[test]
 fn a_copy_that_is_gone_at_once_is_not_taken_for_none() {
     let mut world = with_pipeline("");
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))

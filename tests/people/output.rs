@@ -190,6 +190,50 @@ fn masks_that_cannot_be_read_withhold_what_they_may_be_about() {
 }
 
 #[test]
+fn a_config_that_is_not_yaml_has_masks_that_cannot_be_read() {
+    let mut world = masked_world("[{search: hunter2, replace: '*'}]");
+    let config = world.context.ops_repo().join("dev/bitops.config.yaml");
+    let text = std::fs::read_to_string(config).unwrap();
+    world
+        .context
+        .file("dev/bitops.config.yaml", format!("{text}password: *hunter2\n"));
+    world.context.set("GITHUB_ACTIONS", "true");
+    let line = text.lines().count() + 1;
+    for args in ["check", "plan", "lock", "deploy"] {
+        let shown = world.context.run([args]).expect_code(65);
+        assert!(!format!("{shown}").contains("hunter2"), "{shown}");
+        assert!(
+            shown
+                .stderr
+                .contains(&format!("the config is not valid YAML at line {line}, column 11")),
+            "{shown}"
+        );
+    }
+    // Without a word of masks, the line is what helps.
+    world
+        .context
+        .file("dev/bitops.config.yaml", "default-environments: [\nx: *hunter2\n");
+    let shown = world.context.run(["check"]).expect_code(65);
+    assert!(shown.stderr.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_mask_with_anchors_hides_each_line() {
+    let world = masked_world(r"[{search: '^password: \w+$', replace: '***'}]");
+    for args in [
+        &["plan", "--diff"][..],
+        &["plan", "--diff", "--format", "json"],
+        &["update", "--dry-run"],
+        &["update", "--dry-run", "--format", "markdown"],
+    ] {
+        let shown = world.context.run(args).expect_code(0);
+        for hidden in ["hunter2", "other", "newer"] {
+            assert!(!shown.stdout.contains(hidden), "{args:?}: {hidden}\n{shown}");
+        }
+    }
+}
+
+#[test]
 fn masks_hold_before_a_text_is_escaped_for_a_runner() {
     // `%` and `,` are escaped in annotations; `:` and `%` on the page.
     let mut world = masked_world("[{search: '100%, or more', replace: '***'}]");

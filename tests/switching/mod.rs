@@ -384,6 +384,14 @@ fn a_path_that_leads_to_the_link_means_the_users_own_repo() {
             );
             world.context.run(["lock", "--ops-repo", place]).expect_code(0);
             assert!(fs::symlink_metadata(&lock).unwrap().is_file(), "{place}");
+            let text = fs::read_to_string(&lock).unwrap();
+            for command in ["check", "outdated"] {
+                let run = world.context.run([command, "--ops-repo", place]).expect_code(0);
+                assert!(!run.stderr.contains("lock"), "{place}: {run}");
+            }
+            fs::write(&lock, "format: 1\nsources: []\nthe-end: true\n").unwrap();
+            world.context.run(["update", "--ops-repo", place]).expect_code(0);
+            assert_eq!(fs::read_to_string(&lock).unwrap(), text, "{place}");
             fs::remove_file(&lock).unwrap();
         }
     };

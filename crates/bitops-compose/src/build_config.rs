@@ -79,6 +79,11 @@ impl BuildConfig {
         self.text.as_deref().ok()
     }
 
+    /// Returns the config's text, if it was readable.
+    pub(crate) fn into_text(self) -> Option<String> {
+        self.text.ok()
+    }
+
     /// Returns the deployments that the config names.
     ///
     /// `None` means that they are not known; a warning says why where something is wrong.

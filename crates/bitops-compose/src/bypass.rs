@@ -56,7 +56,9 @@ pub(crate) struct Found {
 /// it whose lists would be ignored.
 ///
 /// From here on, whatever follows, the pipeline's path shows no composition of a killed run.
-pub(crate) fn decide() -> Result<Start, Failure> {
+///
+/// `args` are the pipeline's arguments.
+pub(crate) fn decide(args: &[OsString]) -> Result<Start, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
     let off = is_off(&lookup)?;
     let mount = match locate(off)? {
@@ -71,7 +73,7 @@ pub(crate) fn decide() -> Result<Start, Failure> {
         Looked::Sources { environment, text } => {
             // Another run's composition is waited for later, once there is something to switch to.
             let _ = mount.settle()?;
-            ignored::at_deploy(mount.root(), &environment, text.as_bytes())?;
+            ignored::at_deploy(mount.root(), &environment, text.as_bytes(), args)?;
             Ok(Start::Compose(Found {
                 mount,
                 environment,
@@ -80,7 +82,7 @@ pub(crate) fn decide() -> Result<Start, Failure> {
         }
         Looked::Plain { environment, text } => {
             settle(&mount)?;
-            ignored::at_deploy(mount.root(), &environment, &text)?;
+            ignored::at_deploy(mount.root(), &environment, &text, args)?;
             Ok(Start::Bypass)
         }
         Looked::Nowhere => {

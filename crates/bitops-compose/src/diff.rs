@@ -131,14 +131,15 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<Strin
 }
 
 /// Formats the difference for the text of a pull request: a table of the sources, and the diff
-/// behind a fold.
+/// behind a fold. `shown` hides what must not be shown, before a text is escaped or cut.
 pub(crate) fn markdown(
     environment: &str,
     changes: &[Change<'_>],
     files: &[FileDiff],
     dry_run: bool,
+    shown: &dyn Fn(&str) -> String,
 ) -> String {
-    let mut out = format!("### Sources of `{environment}`\n\n");
+    let mut out = format!("### Sources of `{}`\n\n", shown(environment));
     if changes.is_empty() {
         return out + "Nothing to update.\n";
     }
@@ -146,7 +147,7 @@ pub(crate) fn markdown(
     for change in changes {
         let (repo, environment) = (&change.source().repo, &change.source().environment);
         let (from, to) = change.versions();
-        let cells = [format!("{environment} of {repo}"), from, to].map(|text| cell(&text));
+        let cells = [format!("{environment} of {repo}"), from, to].map(|text| cell(&shown(&text)));
         out.push_str(&format!("| {} | {} | {} |\n", cells[0], cells[1], cells[2]));
     }
     if !dry_run {
@@ -155,7 +156,7 @@ pub(crate) fn markdown(
     if files.is_empty() {
         return out + "\nThe composed files stay the same.\n";
     }
-    let diff: String = files.iter().map(|file| file.text.as_str()).collect();
+    let diff: String = files.iter().map(|file| shown(&file.text)).collect();
     let room = MOST_MARKDOWN.saturating_sub(out.len());
     let end = diff
         .char_indices()
@@ -163,19 +164,19 @@ pub(crate) fn markdown(
         .take_while(|at| *at <= room)
         .last()
         .unwrap_or(0);
-    let (shown, cut) = if diff.len() > room {
+    let (text, cut) = if diff.len() > room {
         (diff[..end].trim_end_matches(|c| c != '\n'), true)
     } else {
         (diff.as_str(), false)
     };
     // The fence is longer than any in the files.
-    let fence = "`".repeat(longest_run(shown).max(2) + 1);
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
     let count = match files.len() {
         1 => "1 composed file changes".to_owned(),
         count => format!("{count} composed files change"),
     };
     out.push_str(&format!(
-        "\n<details><summary>{count}</summary>\n\n{fence}diff\n{shown}{fence}\n\n</details>\n"
+        "\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
     ));
     if cut {
         out.push_str(
@@ -233,9 +234,24 @@ mod tests {
             path: "dev/x".to_owned(),
             text,
         };
-        let fenced = markdown("dev", &changes, &[file("+````\n".to_owned())], true);
+        let fenced = markdown(
+            "dev",
+            &changes,
+            &[file("+````\n".to_owned())],
+            true,
+            &str::to_owned,
+        );
         assert!(fenced.contains("\n`````diff\n+````\n`````\n"), "{fenced}");
-        let long = markdown("dev", &changes, &[file("+é\n".repeat(30_000))], true);
+        let hiding = |text: &str| text.replace("host/a", "|");
+        let hidden = markdown("dev", &changes, &[], true, &hiding);
+        assert!(hidden.contains("| eks of https://\\| |"), "{hidden}");
+        let long = markdown(
+            "dev",
+            &changes,
+            &[file("+é\n".repeat(30_000))],
+            true,
+            &str::to_owned,
+        );
         assert!((50_000..65_536).contains(&long.len()), "{}", long.len());
         assert!(
             long.contains("+é\n```\n\n</details>\n\nThe rest is too long"),

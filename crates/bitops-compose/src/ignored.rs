@@ -1,26 +1,37 @@
 //! Finds lists of sources that would be ignored: under a misspelt key, or in a config whose list has no effect.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{ffi::OsString, fs, path::Path, sync::Arc};
 
 use compose_model::{Diagnostic, Failure, env, file_name};
-use compose_plan::config::{decode_lossy, has_deployments, misplaced, misspelt, seems_to_name_sources};
+use compose_plan::config::{
+    decode_lossy, deployments_below_directories, has_deployments, misplaced, misspelt, seems_to_name_sources,
+};
 
 use crate::{
+    build_config::BuildConfig,
     bypass,
-    report::{Checkout, LogSettings, Masks, Printer},
+    report::{Checkout, Printer, adopt_logging},
     settings,
 };
 
 /// Warns of such lists before a pipeline starts without their sources. If a lock is required, the
 /// pipeline does not start.
-pub(crate) fn at_deploy(root: &Path, environment: &str, text: &[u8]) -> Result<(), Failure> {
+///
+/// `args` are the pipeline's arguments.
+pub(crate) fn at_deploy(
+    root: &Path,
+    environment: &str,
+    text: &[u8],
+    args: &[OsString],
+) -> Result<(), Failure> {
     let found = lists(root, environment, text);
     if found.is_empty() {
         return Ok(());
     }
-    let logging = LogSettings::read(&decode_lossy(text));
-    Masks::of(&logging).unwrap_or(Masks::Unreadable).adopt();
-    let locked = settings::read()?.locked;
+    let settings = settings::read()?;
+    let image = BuildConfig::find(&settings, args);
+    adopt_logging(&Printer::plain(), &[&decode_lossy(text)], image.text());
+    let locked = settings.locked;
     let told = |mut found: Diagnostic| {
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
@@ -72,7 +83,9 @@ pub(crate) fn lists(root: &Path, environment: &str, text: &[u8]) -> Vec<Diagnost
             found.extend(misplaced(&name.into(), &text, &hint));
         }
     }
-    for name in directories(&dir) {
+    let mut names = directories(&dir);
+    names.extend(deployments_below_directories(text));
+    for name in names {
         for file in [file_name::CONFIG, file_name::CONFIG_MISNAMED] {
             // A directory with deployments is an environment below this one.
             let path = dir.join(&name);

@@ -16,7 +16,7 @@ use crate::{
     cli::Place,
     environment::Environment,
     ignored,
-    report::{self, LogSettings, Masks, Printer},
+    report::{self, Printer},
     settings,
     shown_path::shown_path,
     target::{self, Asked, Selection},
@@ -193,27 +193,10 @@ impl Session {
         build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
     ) -> Result<Self, Failure> {
         let build_config = build_config(&settings)?;
-        let of_image = build_config.text().map(LogSettings::read).unwrap_or_default();
-        let mut logging: Vec<LogSettings> = texts
-            .iter()
-            .map(|text| LogSettings::read(text).or(of_image.clone()))
-            .collect();
-        if logging.is_empty() {
-            logging.push(of_image);
-        }
         let mut printer = Printer::plain();
         printer.json = settings.log_json;
-        let mut masks = Masks::default();
-        for settings in &logging {
-            let read = Masks::of(settings);
-            if let Err(invalid) = &read {
-                // The warning quotes nothing of the config, and is the last text that is shown without
-                // masks.
-                printer.problems([&invalid.warning()]);
-            }
-            masks = masks.and(read.unwrap_or(Masks::Unreadable));
-        }
-        printer.masks = masks.adopt();
+        let (logging, masks) = report::adopt_logging(&printer, texts, build_config.text());
+        printer.masks = masks;
         // BitOps' switch for colours applies where nobody looks at a terminal (CI); a terminal
         // decides for itself.
         let is_colour_off = logging.iter().any(|one| one.colour == Some(false));

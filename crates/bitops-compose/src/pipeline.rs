@@ -128,10 +128,23 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
-/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers what it still answers.
+/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers all but the requests that have changed.
 pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
     let sources = declared(job)?;
-    let pins = Pins::read(&job.lock_file(), false)?;
+    let mut lock = job.lock_file().read()?.unwrap_or_default();
+    lock.sources.retain(|locked| {
+        let is_changed = |spec: &SourceSpec| {
+            spec.repo == locked.repo
+                && spec.environment == locked.environment
+                && spec.requested != locked.requested
+        };
+        !sources.iter().any(is_changed)
+    });
+    let pins = if lock.sources.is_empty() {
+        Pins::default()
+    } else {
+        Pins::to(lock)
+    };
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
     let job = Arc::clone(job);
     blocking(move || {

@@ -9,19 +9,24 @@ use std::{
     convert::Infallible,
     ffi::OsString,
     fmt::Write as _,
+    io::ErrorKind,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
-use compose_model::{Diagnostic, ExitCode, env, settings};
+use compose_model::{Diagnostic, ExitCode, env, file_name, settings};
 use compose_parent::{Host, Note, Program, Watch, temporary_directories};
+use compose_plan::config::decode_lossy;
 use compose_tree::{Sweep, Switched, SwitchedBack};
 
 use crate::{
+    build_config::BuildConfig,
+    bypass,
     launch::{cannot_start, leave_tokens},
-    report::{self, Printer},
+    report::{self, Masks, Printer},
     signals,
 };
 
@@ -100,6 +105,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     report::hurry();
     let mut parent = Parent {
         printer: Printer::plain(),
+        logging: None,
         switched: None,
         back: None,
     };
@@ -108,7 +114,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
         Err(problem) => {
             // What is switched in is switched back before anything is reported.
             drop(parent.switched.take());
-            parent.printer.problems([&problem]);
+            parent.print(&problem);
             problem.code.code()
         }
     }
@@ -148,6 +154,8 @@ fn garbled() -> Diagnostic {
 
 struct Parent {
     printer: Printer,
+    /// The configs whose masks the printer gets with its first message.
+    logging: Option<Configs>,
     /// The switch, until the copy is done.
     switched: Option<Switched>,
     /// The switch after it is switched back, from then on.
@@ -167,6 +175,7 @@ impl Parent {
         }
         let grace = number(words.first()).ok_or_else(garbled)?;
         let program = program(rest).ok_or_else(garbled)?;
+        self.logging = Some(Configs::read(&program.words));
         let watch = self.switched.as_ref().map(|switched| Watch {
             original: switched.tree(),
             marker: switched.marker(),
@@ -174,8 +183,7 @@ impl Parent {
         });
         let ended = compose_parent::run(&tie(program), watch.as_ref(), Duration::from_millis(grace), self)?;
         if let (false, Some(signal)) = (ended.started, ended.stopped_by) {
-            self.printer
-                .problems([&signals::stopped_by(signal, ExitCode::Terminated)]);
+            self.print(&signals::stopped_by(signal, ExitCode::Terminated));
         }
         // A pipeline that failed may have ended before its copy, which says nothing about whether it makes one.
         let has_ended_well = ended.stopped_by.is_none() && ended.code == 0;
@@ -194,7 +202,7 @@ impl Parent {
     }
 
     /// Warns that the pipeline has ended and no copy was seen.
-    fn stayed_until_the_end(&self) {
+    fn stayed_until_the_end(&mut self) {
         self.warn(
             Diagnostic::new(
                 ExitCode::CannotWrite,
@@ -228,8 +236,50 @@ impl Parent {
         }
     }
 
-    fn warn(&self, problem: Diagnostic) {
-        self.printer.problems([&problem.into_warning()]);
+    fn warn(&mut self, problem: Diagnostic) {
+        self.print(&problem.into_warning());
+    }
+
+    fn print(&mut self, problem: &Diagnostic) {
+        if let Some(configs) = self.logging.take() {
+            self.printer.masks = configs.masks();
+        }
+        self.printer.problems([problem]);
+    }
+}
+
+/// The texts of the configs that hold BitOps' masks, as they were when the pipeline started.
+///
+/// They are parsed with the first message, because most parents print none and are small.
+struct Configs {
+    /// The environment's; `None` if it cannot be read.
+    environment: Option<String>,
+    image: Option<String>,
+}
+
+impl Configs {
+    /// Reads the configs that the pipeline reads. `words` are its words.
+    fn read(words: &[OsString]) -> Self {
+        let config =
+            bypass::environment().map(|name| Path::new(&ops_repo()).join(name).join(file_name::CONFIG));
+        let environment = config.map_or(Ok(Vec::new()), |config| bypass::read_config(&config));
+        let environment = match environment {
+            Ok(text) => Some(decode_lossy(&text).into_owned()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Some(String::new())
+            }
+            Err(_) => None,
+        };
+        let settings = crate::settings::read().ok();
+        let image = settings.and_then(|settings| BuildConfig::find(&settings, words).into_text());
+        Self { environment, image }
+    }
+
+    fn masks(self) -> Arc<Masks> {
+        match self.environment {
+            Some(text) => report::adopt_logging(&Printer::plain(), &[&text], self.image.as_deref()).1,
+            None => Masks::Unreadable.adopt(),
+        }
     }
 }
 

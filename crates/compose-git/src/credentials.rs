@@ -247,7 +247,7 @@ impl Keyring {
             (!value.is_empty()).then(|| value.to_owned())
         };
         let token = env::token_variable(host).and_then(|name| {
-            let user = self.user(url).or_else(|| config.credential(url).username);
+            let user = self.user(url).or_else(|| config.credential(url, None).username);
             let credential = Credential::of_variable(&value(&name)?, user.as_deref());
             Some(named(&token_of(&name), credential))
         });

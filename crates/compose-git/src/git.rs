@@ -13,6 +13,7 @@ use crate::{
     options::Options,
     repo::Repo,
     run::Run,
+    session,
     sync::lock_unpoisoned,
 };
 
@@ -42,6 +43,14 @@ impl Git {
             .entry(url.key().to_owned())
             .or_insert_with(|| Arc::new(Repo::new(Arc::clone(&self.0.run), url.clone())));
         Arc::clone(repo)
+    }
+
+    /// Returns the address that `url.*.insteadOf` of git's configuration rewrites a repo's address
+    /// to, without a login. Returns `None` if the repo's own address is contacted, and if the other
+    /// one is invalid, which is an error of the repo's requests.
+    pub fn rewritten(&self, url: &RepoUrl) -> Option<RepoUrl> {
+        let rewritten = session::rewritten(&self.0.run, url).ok()?;
+        rewritten.map(|(address, _)| address)
     }
 
     /// Starts to bring the cache under [`Options::cache_limit`] if this run has added to it since

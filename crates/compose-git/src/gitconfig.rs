@@ -123,13 +123,13 @@ impl GitConfig {
         Some(format!("{base}{}", &address[prefix.len()..]))
     }
 
-    /// Returns the `credential.*` settings for an address.
-    pub(crate) fn credential(&self, url: &reqwest::Url) -> CredentialConfig {
+    /// Returns the `credential.*` settings for an address and the user name in it.
+    pub(crate) fn credential(&self, url: &reqwest::Url, user: Option<&str>) -> CredentialConfig {
         let mut config = CredentialConfig::default();
         for (pattern, key) in &self.credential {
             if !pattern
                 .as_deref()
-                .is_none_or(|pattern| matches_partially(pattern, url))
+                .is_none_or(|pattern| matches_partially(pattern, url, user))
             {
                 continue;
             }
@@ -280,7 +280,7 @@ mod tests {
             "[credential]\n helper = store\n[credential \"https://*.corp.example\"]\n helper =\n helper = !f\n username = me\n\
              [credential \"https://host/org\"]\n useHttpPath = true\n",
         );
-        let of = |url: &str| config.credential(&reqwest::Url::parse(url).unwrap());
+        let of = |url: &str| config.credential(&reqwest::Url::parse(url).unwrap(), None);
         assert_eq!(of("https://github.com/x").helpers, ["store"]);
         let corp = of("https://git.corp.example/x");
         assert_eq!(
@@ -306,7 +306,7 @@ mod tests {
             ("useHttpPath = true\n useHttpPath = False", false),
         ] {
             let config = config(&format!("[credential]\n {line}\n"));
-            let found = config.credential(&reqwest::Url::parse("https://host/x").unwrap());
+            let found = config.credential(&reqwest::Url::parse("https://host/x").unwrap(), None);
             assert_eq!(found.use_path, expected, "{line}");
         }
     }
@@ -323,7 +323,7 @@ mod tests {
         for (name, value) in [
             ("HOME", dir.path().to_str().unwrap()),
             ("GIT_CONFIG_NOSYSTEM", "True"),
-            ("GIT_CONFIG_COUNT", "4"),
+            ("GIT_CONFIG_COUNT", "7"),
             ("GIT_CONFIG_KEY_0", "core.sshCommand"),
             ("GIT_CONFIG_VALUE_0", "ssh -i \"a key\" \\ # no comment; x\n\t"),
             ("GIT_CONFIG_KEY_1", "url.https://Mirror.example/\"a\\.insteadOf"),
@@ -332,8 +332,12 @@ mod tests {
             ("GIT_CONFIG_VALUE_2", "x"),
             ("GIT_CONFIG_KEY_3", "http.https://host/.extraHeader"),
             ("GIT_CONFIG_VALUE_3", "AUTHORIZATION: basic x"),
-            ("GIT_CONFIG_KEY_4", "core.sshCommand"),
-            ("GIT_CONFIG_VALUE_4", "beyond the count"),
+            // There is no key 4, and key 5 has no value.
+            ("GIT_CONFIG_KEY_5", "core.askPass"),
+            ("GIT_CONFIG_KEY_6", "credential.https://host.example.username"),
+            ("GIT_CONFIG_VALUE_6", "me"),
+            ("GIT_CONFIG_KEY_7", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_7", "beyond the count"),
         ] {
             options.environment.insert(name.into(), value.into());
         }
@@ -351,6 +355,9 @@ mod tests {
             config.extra_headers(&url),
             [("authorization".to_owned(), "basic x".to_owned())]
         );
+        let url = reqwest::Url::parse("https://host.example/x").unwrap();
+        assert_eq!(config.credential(&url, None).username.as_deref(), Some("me"));
+        assert_eq!(config.askpass(), None);
     }
 
     #[test]
@@ -420,7 +427,7 @@ mod tests {
             let config = GitConfig::load(&options);
             let _ = config.rewrite(url.as_str());
             let _ = (
-                config.credential(&url),
+                config.credential(&url, None),
                 config.proxy(&url),
                 config.tls(&url),
                 config.low_speed(),

@@ -18,7 +18,7 @@ use crate::{
     store::Store,
     strategy::Strategy,
     sync::lock_unpoisoned,
-    wire::Traffic,
+    wire::{Traffic, process::local},
 };
 
 /// The part that all steps may use at once.
@@ -138,9 +138,20 @@ impl Shared {
         }
     }
 
-    /// Adds the repo's stage to a timeout, which the run's clock does not know.
+    /// Adds the repo's stage to a timeout, which the run's clock does not know, and finds what this
+    /// machine denies behind an error of a repo on its disk.
     pub(crate) fn placed(&self, error: Error) -> Error {
         match error {
+            Error::Remote { .. } | Error::Network { .. } | Error::Nonsense { .. } if self.url.is_local() => {
+                let path = local::path_of(&self.url);
+                match local::check_all_readable(Path::new(&path)) {
+                    Ok(()) => error,
+                    Err(source) => Error::Local {
+                        at: self.failed_at(),
+                        source,
+                    },
+                }
+            }
             Error::TimedOut { timeout, .. } => Error::TimedOut {
                 at: self.failed_at(),
                 timeout,

@@ -477,10 +477,14 @@ moved {
     #[test]
     fn what_terraform_would_not_read_says_why() {
         for (name, text, why) in [
-            ("a.tf", "resource \"x\" {}\n", "with 1 labels"),
-            ("a.tf", "resource {{\n", "not valid HCL"),
-            ("a.tf.json", "{\"resource\": 1}", "not an object"),
-            ("a.tf.json", "{", "not valid JSON"),
+            (
+                "a.tf",
+                "resource \"x\" {}\n",
+                "it has a `resource` block with 1 labels",
+            ),
+            ("a.tf", "resource {{\n", "it is not valid HCL"),
+            ("a.tf.json", "{\"resource\": 1}", "expects an object"),
+            ("a.tf.json", "{", "it is not valid JSON"),
         ] {
             let error = definitions(&TreePath::new(name).unwrap(), text.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(why), "{text}: {error}");

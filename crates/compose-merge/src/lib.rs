@@ -36,6 +36,7 @@
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
 //! | `comments`, `key_path` | what all types of files share |
+//! | `settings` | what YAML files set, for tools that load several of them |
 //! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions`, `override_settings` | Terraform's files |
 
 mod block;
@@ -55,6 +56,7 @@ mod merger;
 mod override_settings;
 mod precedence;
 mod refusal;
+mod settings;
 mod splice;
 mod terraform;
 mod tfvars;
@@ -75,6 +77,7 @@ pub use merger::{
 pub use override_settings::{OverrideSetting, override_settings};
 pub use precedence::{Precedence, Settlement, settle};
 pub use refusal::{Expansion, KeyProblem, Position, Reason, Refusal, TerraformProblem, Unmergeable};
+pub use settings::{Keys, Setting, settings};
 pub use terraform::{DefinitionKind, DefinitionsFile, Dialect, Syntax, VariablesStep};
 pub use tfvars::Tfvars;
 pub use variables::{Assignment, assignments, without};

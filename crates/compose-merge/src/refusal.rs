@@ -101,62 +101,63 @@ impl std::error::Error for Refusal {
     }
 }
 
-/// The kinds of [`Refusal`].
+/// The kinds of [`Refusal`]. Each message is a clause about the text ("it has an empty key"), for
+/// sentences such as "FILE is not merged: CLAUSE".
 #[derive(Debug, Error)]
 pub enum Reason {
     /// The text exceeds a limit of the reader, has the wrong encoding, or is not YAML.
-    #[error(transparent)]
+    #[error("{}", unreadable(.0))]
     Unreadable(Problem),
     /// The text is not JSON.
-    #[error("not valid JSON: {}", without_place(.0))]
+    #[error("it is not valid JSON: {}", without_place(.0))]
     Json(#[source] serde_json::Error),
     /// The text is not HCL.
-    #[error("not valid HCL: {}", .0.message())]
+    #[error("it is not valid HCL: {}", .0.message())]
     Hcl(#[source] hcl_edit::parser::Error),
     /// The HCL library does not know the place of a part of the text.
-    #[error("HCL that is written in an unusual way")]
+    #[error("its HCL is written in an unusual way")]
     UnknownPlace,
     /// There are several YAML documents.
-    #[error("several documents")]
+    #[error("it has several documents")]
     SeveralDocuments,
     /// The content is a list or a scalar.
-    #[error("not a mapping")]
+    #[error("it is not a mapping")]
     NotMapping,
     /// The document is encrypted, or is not the same thing as the one below it.
-    #[error("{0}, which is taken as a whole")]
+    #[error("it is {0}, which is taken as a whole")]
     Whole(WholeDocument),
     /// There are too many nodes.
-    #[error("more than {MAX_NODES} values")]
+    #[error("it has more than {MAX_NODES} values")]
     TooManyValues,
     /// Collections are nested too deeply.
-    #[error("nested deeper than {MAX_DEPTH}")]
+    #[error("it is nested deeper than {MAX_DEPTH}")]
     TooDeep,
     /// Collections are nested too deeply once aliases are followed.
-    #[error("nested deeper than {MAX_DEPTH}, aliases followed")]
+    #[error("it is nested deeper than {MAX_DEPTH} once aliases are followed")]
     TooDeepAliases,
     /// Aliases or merge keys multiply values beyond a limit.
     #[error(transparent)]
     Expansion(Expansion),
     /// A `%TAG` directive gives tags a different meaning from the one in the other file.
-    #[error("a %TAG directive")]
+    #[error("it has a %TAG directive")]
     TagDirective,
     /// The text of a key cannot be moved with the same meaning.
     #[error(transparent)]
     Key(KeyProblem),
     /// A merge key has a value that is not a mapping.
-    #[error("a merge key (<<) whose value is not a mapping")]
+    #[error("it has a merge key (<<) whose value is not a mapping")]
     MergeKey,
     /// An alias is inside the node that it refers to.
-    #[error("an alias of something that it is itself a part of")]
+    #[error("it has an alias inside the value that the alias stands for")]
     RecursiveAlias,
     /// The last line of a block scalar cannot be completed without changing the value.
-    #[error("a text of several lines that ends with blanks and without a line break")]
+    #[error("it has a text of several lines that ends with blanks and without a line break")]
     TrailingBlanks,
     /// A text of several lines would have to be in brackets.
-    #[error("a text of several lines that would have to stand in brackets")]
+    #[error("it has a text of several lines that would have to stand in brackets")]
     LinesInBrackets,
     /// The merged text itself is not accepted.
-    #[error("the merged text: {0}")]
+    #[error("the merged text would not be accepted: {0}")]
     MergedText(#[source] Box<Refusal>),
     /// The merged text loads to other values than the merge.
     #[error("its text cannot be spliced without changing a value")]
@@ -178,13 +179,13 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Expansion {
     /// The values of a merge.
-    #[error("aliases that expand to too many values")]
+    #[error("its aliases expand to too many values")]
     Values,
     /// The text of a merge.
-    #[error("aliases that expand to too much text")]
+    #[error("its aliases expand to too much text")]
     Text,
     /// The entries of mappings.
-    #[error("merge keys (<<) that bring more than {MAX_NODES} entries")]
+    #[error("its merge keys (<<) bring more than {MAX_NODES} entries")]
     MergeKeys,
 }
 
@@ -192,25 +193,25 @@ pub enum Expansion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyProblem {
     /// The key is a collection.
-    #[error("a key that is not a scalar")]
+    #[error("it has a key that is not a scalar")]
     Collection,
     /// The key has no text.
-    #[error("an empty key")]
+    #[error("it has an empty key")]
     Empty,
     /// The key spans lines.
-    #[error("a key of several lines")]
+    #[error("it has a key of several lines")]
     Lines,
     /// Python considers two keys of different types the same.
-    #[error("one key in two types (`1`, `true`, `1.0`)")]
+    #[error("it has one key in two types (`1`, `true`, `1.0`)")]
     TwoTypes,
     /// The value of a key with `?` changes.
-    #[error("an explicit key (`?`) whose value changes")]
+    #[error("it has an explicit key (`?`) whose value changes")]
     ExplicitChanges,
     /// A key with `?` would be added to another mapping.
-    #[error("an explicit key (`?`) that would have to move")]
+    #[error("it has an explicit key (`?`) that would have to move")]
     ExplicitMoves,
     /// The key is an alias, and its anchor is not in the result.
-    #[error("a key whose anchor another contribution replaces")]
+    #[error("it has a key whose anchor another contribution replaces")]
     LostAnchor,
 }
 
@@ -218,7 +219,7 @@ pub enum KeyProblem {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TerraformProblem {
     /// A block has the wrong number of labels.
-    #[error("`{block}` with {count} labels")]
+    #[error("it has a `{block}` block with {count} labels")]
     Labels {
         /// The block's type.
         block: String,
@@ -226,34 +227,34 @@ pub enum TerraformProblem {
         count: usize,
     },
     /// A JSON file has something else in place of an object.
-    #[error("not an object, which Terraform expects there")]
+    #[error("it has something else where Terraform expects an object")]
     NotObject,
     /// A file of variables has a block.
-    #[error("a block in a file of variables")]
+    #[error("it is a file of variables and has a block")]
     BlockAmongVariables,
     /// A file of variables sets one of them twice.
-    #[error("the variable `{0}` twice")]
+    #[error("it sets the variable `{0}` twice")]
     VariableTwice(String),
     /// The lock file has an attribute outside any block.
-    #[error("an attribute outside of providers")]
+    #[error("it has an attribute outside of providers")]
     AttributeOutside,
     /// The lock file has a block that does not have exactly one label.
-    #[error("a block without an address")]
+    #[error("it has a provider without an address")]
     NoAddress,
     /// The lock file has a block that is not a provider.
-    #[error("a block `{0}`")]
+    #[error("it has a block `{0}`, which is not a provider")]
     UnknownBlock(String),
     /// A provider has an unknown attribute.
-    #[error("a provider's `{0}`, which is not known")]
+    #[error("it sets a provider's `{0}`, which is not known")]
     UnknownAttribute(String),
     /// A provider is in the lock file twice.
-    #[error("the provider {0} twice")]
+    #[error("it has the provider {0} twice")]
     ProviderTwice(String),
     /// A value is not a string.
-    #[error("a value that is not a string")]
+    #[error("it has a value that is not a string")]
     NotString,
     /// A provider's hashes are not a list.
-    #[error("hashes that are not a list")]
+    #[error("it has hashes that are not a list")]
     NotList,
 }
 
@@ -272,6 +273,20 @@ impl From<KeyProblem> for Reason {
 impl From<TerraformProblem> for Reason {
     fn from(problem: TerraformProblem) -> Self {
         Self::Terraform(problem)
+    }
+}
+
+/// Returns the problem of a text that the YAML reader does not accept, as a clause.
+fn unreadable(problem: &Problem) -> String {
+    match problem {
+        Problem::Syntax(_)
+        | Problem::Character(_)
+        | Problem::UnknownAlias(_)
+        | Problem::TooDeep
+        | Problem::Encoding
+        | Problem::NotUtf8 => format!("it is {problem}"),
+        Problem::TooLarge(_) | Problem::TooManyNodes => format!("it has {problem}"),
+        Problem::DuplicateAnchor(_) | Problem::SeveralDocuments => problem.to_string(),
     }
 }
 

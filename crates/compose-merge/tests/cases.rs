@@ -320,27 +320,33 @@ fn what_cannot_be_merged_says_why() {
     let large = format!("a: {}\n", "x".repeat(5 << 20));
     let many = format!("a: [{}]\n", "1,".repeat(500_000));
     for (text, why) in [
-        ("a: [1\n", "line 2, column 1: not valid YAML: expected `,` or `]`"),
-        ("- 1\n- 2\n", "not a mapping"),
-        ("text\n", "not a mapping"),
-        ("!Custom {a: 1}\n", "not a mapping"),
-        ("a: 1\n---\nb: 1\n", "several documents"),
+        (
+            "a: [1\n",
+            "line 2, column 1: it is not valid YAML: expected `,` or `]`",
+        ),
+        ("- 1\n- 2\n", "it is not a mapping"),
+        ("text\n", "it is not a mapping"),
+        ("!Custom {a: 1}\n", "it is not a mapping"),
+        ("a: 1\n---\nb: 1\n", "it has several documents"),
         ("%TAG ! tag:x,2000:\n---\na: 1\n", "%TAG"),
-        ("{{ .Values.x }}: 1\n", "a key that is not a scalar"),
-        ("a: {{ .Values.x }}\n", "a key that is not a scalar"),
-        ("? [a]\n: 1\n", "a key that is not a scalar"),
+        ("{{ .Values.x }}: 1\n", "it has a key that is not a scalar"),
+        ("a: {{ .Values.x }}\n", "it has a key that is not a scalar"),
+        ("? [a]\n: 1\n", "it has a key that is not a scalar"),
         ("a: &x 1\nb: &x 2\n", "the anchor `x` is defined twice"),
-        ("a: &x [*x]\n", "itself a part of"),
+        ("a: &x [*x]\n", "it has an alias inside the value"),
         ("a: *x\n", "not valid YAML"),
-        ("a:\n  <<: 1\n", "a merge key (<<) whose value is not a mapping"),
+        (
+            "a:\n  <<: 1\n",
+            "it has a merge key (<<) whose value is not a mapping",
+        ),
         ("a: \"\u{7}\"\n", "the character U+0007"),
-        ("1: a\ntrue: b\n", "one key in two types"),
+        ("1: a\ntrue: b\n", "it has one key in two types"),
         (&deep, "nested deeper than "),
         (&brackets, "n"),
-        (&nested, "nested deeper than 128"),
-        (&chain, "nested deeper than 128, aliases followed"),
+        (&nested, "it is nested deeper than 128"),
+        (&chain, "it is nested deeper than 128 once aliases are followed"),
         (&large, "bytes, more than 4194304"),
-        (&many, "more than 400000 values"),
+        (&many, "it has more than 400000 values"),
     ] {
         let error = merge_last("yaml", &["a: 1\n", text]).unwrap_err();
         assert_eq!(error.index, 1, "{text:.50}");
@@ -348,12 +354,12 @@ fn what_cannot_be_merged_says_why() {
         assert!(error.refusal.to_string().len() < 300, "{error}");
     }
     for (text, why) in [
-        ("[1]", "not a mapping"),
-        ("{\"a\": 1,}", "not valid JSON"),
-        ("", "not valid JSON"),
-        ("{} {}", "not valid JSON"),
+        ("[1]", "it is not a mapping"),
+        ("{\"a\": 1,}", "it is not valid JSON"),
+        ("", "it is not valid JSON"),
+        ("{} {}", "it is not valid JSON"),
         (&deep[3..], "nested deeper"),
-        ("{\"a\": \"\\ud800\"}", "not valid JSON"),
+        ("{\"a\": \"\\ud800\"}", "it is not valid JSON"),
     ] {
         let error = merge(&Json, &["{}", text], &equals).unwrap_err();
         assert!(error.refusal.to_string().contains(why), "{text:.50}: {error}");
@@ -378,7 +384,7 @@ fn alias_bombs_stay_small_or_are_refused() {
         merge_last("yaml", &[&bomb, &other])
             .unwrap_err()
             .to_string()
-            .contains("aliases that expand")
+            .contains("its aliases expand")
     );
     let keys: String = (0..4000).map(|n| format!("  k{n}: 1\n")).collect();
     let heirs: String = (0..200).map(|n| format!("h{n}: {{<<: *m }}\n")).collect();

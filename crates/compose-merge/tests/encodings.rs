@@ -78,7 +78,7 @@ fn json_and_hcl_may_only_be_utf_8() {
                     assert!(name.starts_with("UTF-16"), "{name}: {error}");
                     assert_eq!(
                         (error.index, error.refusal.to_string().as_str()),
-                        (1, "not UTF-8")
+                        (1, "it is not UTF-8")
                     );
                 }
             }

@@ -101,6 +101,10 @@ pub struct ValueSpans {
     pub environment: Span,
     /// `version` or `ref`
     pub requested: Span,
+    /// `default-folder`
+    pub default_folder: Span,
+    /// The items of `shared`, in order.
+    pub shared: Vec<Span>,
 }
 
 impl SourceSpec {
@@ -112,6 +116,18 @@ impl SourceSpec {
     /// Returns the place of its `version` or `ref`.
     pub fn requested_place(&self) -> Place {
         self.value_place(&self.spans.requested)
+    }
+
+    /// Returns the place of its `default-folder`.
+    pub fn default_folder_place(&self) -> Place {
+        self.value_place(&self.spans.default_folder)
+    }
+
+    /// Returns the place of a directory in its `shared`.
+    pub fn shared_place(&self, dir: &TreePath) -> Place {
+        let named = self.shared.iter().position(|shared| shared == dir);
+        let span = named.and_then(|index| self.spans.shared.get(index));
+        self.value_place(span.unwrap_or(&Span::default()))
     }
 
     /// Returns the place of a value, or of the entry if the value has none because it came by an

@@ -89,12 +89,7 @@ impl Gatherer {
             self.decide(pins, node, &mut fetched).await?;
         }
         let mut warnings = pins.warnings(order.iter().map(|node| &node.spec));
-        let mut repos = HashSet::new();
-        let unprotected = order
-            .iter()
-            .map(|node| &node.spec)
-            .filter(|spec| spec.repo.is_unprotected() && repos.insert(spec.repo.key()));
-        warnings.extend(unprotected.map(wording::unprotected));
+        warnings.extend(self.unprotected(order.iter().map(|node| &node.spec)));
         let listed = blocking(move || layers::layers(order, fetched)).await?;
         warnings.extend(listed.warnings);
         let (sources, snapshots) = listed.sources.into_iter().unzip();
@@ -109,6 +104,22 @@ impl Gatherer {
             traces: self.git.traces(),
             tidying: self.git.tidy(),
         })
+    }
+
+    /// Returns one warning for each repo that is contacted by plain http on another machine.
+    fn unprotected<'a>(&self, specs: impl Iterator<Item = &'a SourceSpec>) -> Vec<Diagnostic> {
+        let mut repos = HashSet::new();
+        let warning = |spec: &SourceSpec| {
+            let rewritten = self.git.rewritten(&spec.repo);
+            let contacted = rewritten.as_ref().unwrap_or(&spec.repo);
+            contacted
+                .is_unprotected()
+                .then(|| wording::unprotected(spec, rewritten.as_ref()))
+        };
+        specs
+            .filter(|spec| repos.insert(spec.repo.key()))
+            .filter_map(warning)
+            .collect()
     }
 
     /// Fetches a source again if it was fetched for another entry than the one that decides for it: the

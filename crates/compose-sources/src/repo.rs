@@ -174,11 +174,12 @@ async fn snapshots(repo: &Repo, wanted: Vec<Wanted>) -> Vec<(Wanted, Result<Snap
     let is_of_one = wants.len() > 1 && error.exit_code() == ExitCode::Config;
     let mut results = Vec::new();
     for (wanted, want) in wanted.into_iter().zip(&wants) {
-        let is_locked = wanted.entry.locked.is_some();
-        let all = || wording::not_fetched(Arc::clone(&error), is_locked);
+        let Entry { spec, locked, .. } = &wanted.entry;
+        let not_fetched = |error| wording::not_fetched(error, spec, locked.is_some());
+        let all = || not_fetched(Arc::clone(&error));
         let one = if is_of_one {
             let one = repo.fetch(std::slice::from_ref(want)).await;
-            one.map_err(|error| wording::not_fetched(Arc::new(error), is_locked))
+            one.map_err(|error| not_fetched(Arc::new(error)))
         } else {
             Err(all())
         };

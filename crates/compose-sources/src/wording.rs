@@ -6,7 +6,7 @@
 use std::{io, path::Path, str::Utf8Error, sync::Arc};
 
 use compose_model::{
-    Diagnostic, ExitCode, RefEntry, Severity, SourceSpec, TreeId, TreePath, env, filter::glob, text,
+    Diagnostic, ExitCode, RefEntry, RepoUrl, Severity, SourceSpec, TreeId, TreePath, env, filter::glob, text,
 };
 use compose_plan::{
     layer::Part,
@@ -118,10 +118,14 @@ pub(crate) fn other_signer(spec: &SourceSpec, locked: &Locked, wanted: &str, fou
     ))
 }
 
-/// A commit cannot be fetched.
-pub(crate) fn not_fetched(error: Arc<compose_git::Error>, is_locked: bool) -> Diagnostic {
+/// A commit cannot be fetched. If the commit itself is at fault, the place is that of the `version` or `ref`.
+pub(crate) fn not_fetched(error: Arc<compose_git::Error>, spec: &SourceSpec, is_locked: bool) -> Diagnostic {
     let is_gone = matches!(*error, compose_git::Error::NoCommit { .. });
+    let is_requested = is_gone || matches!(*error, compose_git::Error::NotACommit { .. });
     let mut problem = Diagnostic::from(error);
+    if is_requested {
+        problem = problem.with_place(spec.requested_place());
+    }
     if is_locked && is_gone {
         problem.hints = vec![
             "the lock names it: `bitops-compose outdated` shows whether its tag or branch moved, and `bitops-compose update` locks what the repo has now"
@@ -195,9 +199,9 @@ pub(crate) fn no_directory(
     dir: &TreePath,
     existing: &[String],
 ) -> Diagnostic {
-    let key = match part {
-        Part::DefaultFolder(_) => "default-folder",
-        Part::Environment | Part::Shared(_) => "shared",
+    let (key, place) = match part {
+        Part::DefaultFolder(_) => ("default-folder", spec.default_folder_place()),
+        Part::Environment | Part::Shared(_) => ("shared", spec.shared_place(dir)),
     };
     let tag = text::escape(&resolved.name, 80);
     let message = format!(
@@ -205,7 +209,8 @@ pub(crate) fn no_directory(
         spec.repo
     );
     let near = text::did_you_mean(dir.as_str(), existing.iter().map(String::as_str));
-    Diagnostic::new(ExitCode::Config, message).hint(match near {
+    let problem = Diagnostic::new(ExitCode::Config, message).with_place(place);
+    problem.hint(match near {
         Some(near) => format!("did you mean `{}`?", text::escape(near, 80)),
         None => "correct the name, leave it out, or take a version that has it".to_owned(),
     })
@@ -257,15 +262,25 @@ pub(crate) fn keys_outside(path: &Path, error: io::Error) -> Diagnostic {
         .hint("name a file of the operations repo, or one in the image or a mount by its absolute path")
 }
 
-/// A source is fetched by plain http from another machine.
-pub(crate) fn unprotected(spec: &SourceSpec) -> Diagnostic {
+/// A source is fetched by plain http from another machine, whose address the config has, or the one that git's
+/// configuration rewrites the config's to.
+pub(crate) fn unprotected(spec: &SourceSpec, rewritten: Option<&RepoUrl>) -> Diagnostic {
+    let (from, remedy) = match rewritten {
+        None => (String::new(), "use `https://` or ssh"),
+        Some(address) => (
+            format!(" from {address}, because url.*.insteadOf of git's configuration says so,"),
+            "let it name an `https://` or ssh address",
+        ),
+    };
     let message = format!(
-        "{} is fetched without encryption: anybody on the way can change what is deployed",
+        "{} is fetched{from} without encryption: anybody on the way can change what is deployed",
         spec.repo
     );
     Diagnostic::warning(message)
         .with_place(spec.place.clone())
-        .hint("use `https://` or ssh; `verify` and a lock protect what is deployed, but not what others read")
+        .hint(format!(
+            "{remedy}; `verify` and a lock protect what is deployed, but not what others read"
+        ))
 }
 
 /// A source must be signed, but no file of trusted keys is set.

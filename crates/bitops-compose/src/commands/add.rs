@@ -276,7 +276,7 @@ fn command(
     match requested {
         Requested::Version(version) => words.push(format!("{}@{}", wanted.environment, version.as_str())),
         Requested::Ref(name) => {
-            words.extend([wanted.environment.to_string(), "--ref".to_owned(), name.clone()])
+            words.extend([wanted.environment.to_string(), "--ref".to_owned(), name.clone()]);
         }
     }
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Returns only the exit code of a failure.
 pub(crate) fn run(args: Vec<OsString>) -> u8 {
-    let failed = match bypass::decide() {
+    let failed = match bypass::decide(&args) {
         Ok(Start::Bypass) => start(args).map_err(Failure::from),
         Ok(Start::Compose(found)) => return compose(&found, args),
         Err(failure) => Err(failure),

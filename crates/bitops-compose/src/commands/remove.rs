@@ -108,7 +108,7 @@ fn of_terraform(before: &Composition, gone: &[TreePath]) -> Vec<String> {
     let deployments = before.deployments.iter().filter(|one| one.plugin == "terraform");
     deployments
         .filter(|one| gone.iter().any(|path| is_in(path, &one.name)))
-        .map(|one| one.name.to_string())
+        .map(|one| one.name.clone())
         .collect()
 }
 

@@ -98,10 +98,11 @@ fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Resu
             describe_update(file, &changes, &files, dry_run),
             code,
         )),
-        UpdateFormat::Markdown => Ok(Answer::text(
-            diff::markdown(environment, &changes, &files, dry_run),
-            code,
-        )),
+        UpdateFormat::Markdown => {
+            let shown = |text: &str| job.printer.masks.apply(text).into_owned();
+            let page = diff::markdown(environment, &changes, &files, dry_run, &shown);
+            Ok(Answer::text(page, code))
+        }
         UpdateFormat::Json => Answer::json(
             job,
             &json(environment, file, &changes, &files, updated.written),

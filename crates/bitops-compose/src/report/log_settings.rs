@@ -26,6 +26,11 @@ impl Default for LogSettings {
 /// may contain what they hide. Masks are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidMask {
+    /// The config mentions masks and cannot be read. The line and the column are counted from 1.
+    #[error(
+        "bitops.logging.masks cannot be read, because the config is not valid YAML at line {0}, column {1}"
+    )]
+    Config(usize, usize),
     /// The value of the key is not a list.
     #[error("bitops.logging.masks is not a list")]
     NoList,
@@ -35,6 +40,9 @@ pub(crate) enum InvalidMask {
     /// The regular expression is invalid or not supported.
     #[error("`search` of bitops.logging.masks[{0}] is not a supported regular expression")]
     Pattern(usize),
+    /// The template is invalid.
+    #[error("`replace` of bitops.logging.masks[{0}] is not a valid template")]
+    Template(usize),
 }
 
 impl InvalidMask {
@@ -43,43 +51,63 @@ impl InvalidMask {
         Diagnostic::warning(format!(
             "{self}, so nothing is shown that it may be meant to hide"
         ))
-        .hint("correct it or remove it; quote texts that look like numbers, dates or booleans")
+        .hint(match self {
+            Self::Config(..) => "correct the config",
+            _ => "correct it or remove it; quote texts that look like numbers, dates or booleans",
+        })
     }
 }
 
 impl LogSettings {
-    /// Reads the settings that BitOps reads. A config that does not parse sets nothing.
+    /// Reads the settings that BitOps reads. A config that does not parse sets nothing, and has masks
+    /// that cannot be read if it mentions any.
     pub(crate) fn read(config: &str) -> Self {
-        let settings = Tree::parse(config).ok().and_then(|tree| {
-            let logging = tree.find(&["bitops", "logging"])?;
-            let text = |map, key: &str| match tree.scalar(tree.get(map, key)?)? {
-                Scalar::String(text) => Some(text.into_string()),
-                _ => None,
-            };
-            let masks = match tree.get(logging, "masks") {
-                None => Ok(Vec::new()),
-                Some(masks) if tree.node(tree.resolve(masks)).is_null() => Ok(Vec::new()),
-                Some(masks) if matches!(tree.node(tree.resolve(masks)).kind, Kind::Sequence { .. }) => {
-                    let pair = |(index, mask)| {
-                        let pair = text(mask, "search").zip(text(mask, "replace"));
-                        pair.ok_or(InvalidMask::Form(index))
-                    };
-                    tree.items(masks).enumerate().map(pair).collect()
+        let tree = match Tree::parse(config) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let (line, column) = error.line_column(config);
+                let masks = if config.contains("masks") {
+                    Err(InvalidMask::Config(line, column))
+                } else {
+                    Ok(Vec::new())
+                };
+                return Self {
+                    masks,
+                    ..Self::default()
+                };
+            }
+        };
+        Self::of(&tree).unwrap_or_default()
+    }
+
+    fn of(tree: &Tree) -> Option<Self> {
+        let logging = tree.find(&["bitops", "logging"])?;
+        let text = |map, key: &str| match tree.scalar(tree.get(map, key)?)? {
+            Scalar::String(text) => Some(text.into_string()),
+            _ => None,
+        };
+        let masks = match tree.get(logging, "masks") {
+            None => Ok(Vec::new()),
+            Some(masks) if tree.node(tree.resolve(masks)).is_null() => Ok(Vec::new()),
+            Some(masks) if matches!(tree.node(tree.resolve(masks)).kind, Kind::Sequence { .. }) => {
+                let pair = |(index, mask)| {
+                    let pair = text(mask, "search").zip(text(mask, "replace"));
+                    pair.ok_or(InvalidMask::Form(index))
+                };
+                tree.items(masks).enumerate().map(pair).collect()
+            }
+            Some(_) => Err(InvalidMask::NoList),
+        };
+        Some(Self {
+            level: text(logging, "level"),
+            colour: tree.get(logging, "color").and_then(|color| {
+                match tree.scalar(tree.get(color, "enabled")?)? {
+                    Scalar::Bool(enabled) => Some(enabled),
+                    _ => None,
                 }
-                Some(_) => Err(InvalidMask::NoList),
-            };
-            Some(Self {
-                level: text(logging, "level"),
-                colour: tree.get(logging, "color").and_then(|color| {
-                    match tree.scalar(tree.get(color, "enabled")?)? {
-                        Scalar::Bool(enabled) => Some(enabled),
-                        _ => None,
-                    }
-                }),
-                masks,
-            })
-        });
-        settings.unwrap_or_default()
+            }),
+            masks,
+        })
     }
 
     /// Returns these settings, with those of `image` where they are not set.
@@ -154,6 +182,8 @@ mod tests {
             let text = format!("bitops: {{logging: {{masks: {text}}}}}\n");
             assert_eq!(LogSettings::read(&text).masks, Err(why), "{text}");
         }
+        let broken = LogSettings::read("bitops: {logging: {masks: [{search: s, replace: x}]}}\nx: @\n");
+        assert_eq!(broken.masks, Err(InvalidMask::Config(2, 4)));
         let none = LogSettings::read("bitops: {logging: {masks: }}\n");
         assert_eq!(none.masks, Ok(Vec::new()));
     }

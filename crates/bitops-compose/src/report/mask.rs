@@ -17,7 +17,10 @@ use fancy_regex::{Captures, Regex};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
-use super::log_settings::{InvalidMask, LogSettings};
+use super::{
+    log_settings::{InvalidMask, LogSettings},
+    python_re,
+};
 
 /// The text that replaces one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
@@ -49,8 +52,10 @@ impl Masks {
     pub(crate) fn of(settings: &LogSettings) -> Result<Self, InvalidMask> {
         let mut rules = Vec::new();
         for (index, (search, replace)) in settings.masks.clone()?.iter().enumerate() {
-            let regex = Regex::new(search).map_err(|_| InvalidMask::Pattern(index))?;
-            rules.push((regex, template(replace)));
+            let regex = python_re::pattern(search).and_then(|pattern| Regex::new(&pattern).ok());
+            let regex = regex.ok_or(InvalidMask::Pattern(index))?;
+            let with = python_re::template(replace).ok_or(InvalidMask::Template(index))?;
+            rules.push((regex, with));
         }
         Ok(Self::Rules(rules))
     }
@@ -290,33 +295,6 @@ impl<F: Formatter> Formatter for MaskingFormatter<'_, F> {
     fn end_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
         self.inner.end_object_value(out)
     }
-}
-
-/// Converts Python's `\1` and `\g<name>` to `${1}` and `${name}`.
-fn template(python: &str) -> String {
-    let mut out = String::new();
-    let mut chars = python.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek().copied()) {
-            ('$', _) => out.push_str("$$"),
-            ('\\', Some(digit)) if digit.is_ascii_digit() => {
-                chars.next();
-                out.push_str(&format!("${{{digit}}}"));
-            }
-            ('\\', Some('g')) => {
-                chars.next();
-                chars.next_if_eq(&'<');
-                let name: String = chars.by_ref().take_while(|c| *c != '>').collect();
-                out.push_str(&format!("${{{name}}}"));
-            }
-            ('\\', Some('\\')) => {
-                chars.next();
-                out.push('\\');
-            }
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod mask;
 mod panics;
 mod pipe;
 mod progress;
+mod python_re;
 mod render;
 mod shown;
 
@@ -29,6 +30,33 @@ use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
 use shown::Shown;
 
 use crate::{cli::Color, flags};
+
+/// Reads BitOps' settings of logging from the configs of environments, or else from the image's, and
+/// makes their masks those of everything that this process prints from now on. There is at least one
+/// result.
+///
+/// Masks that cannot be read are a warning. It quotes nothing of the configs, and is the last text
+/// that is shown without masks.
+pub(crate) fn adopt_logging(
+    printer: &Printer,
+    configs: &[&str],
+    image: Option<&str>,
+) -> (Vec<LogSettings>, Arc<Masks>) {
+    let image = image.map(LogSettings::read).unwrap_or_default();
+    let configs = configs.iter().map(|text| LogSettings::read(text));
+    let mut logging: Vec<LogSettings> = configs.map(|own| own.or(image.clone())).collect();
+    if logging.is_empty() {
+        logging.push(image);
+    }
+    let mut masks = Masks::default();
+    for settings in &logging {
+        masks = masks.and(Masks::of(settings).unwrap_or_else(|invalid| {
+            printer.problems([&invalid.warning()]);
+            Masks::Unreadable
+        }));
+    }
+    (logging, masks.adopt())
+}
 
 /// The settings for what this run prints.
 #[derive(Clone, Debug, Default)]

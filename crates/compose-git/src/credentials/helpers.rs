@@ -51,7 +51,7 @@ pub(crate) fn environment(options: &Options) -> impl Iterator<Item = (&OsString,
 
 /// Asks git's credential helpers in their order.
 pub(super) async fn query(run: &Run, url: &Url, user: Option<&str>) -> Option<Credential> {
-    let config = run.git_config().credential(url);
+    let config = run.git_config().credential(url, user);
     let mut question = format!("protocol={}\nhost={}", url.scheme(), url.host_str()?);
     if let Some(port) = url.port() {
         question.push_str(&format!(":{port}"));
@@ -136,7 +136,7 @@ pub(super) async fn ask(run: &Run, url: &Url, user: Option<&str>) -> Option<Cred
         Some(format!("{}://{user}{}{port}", url.scheme(), url.host_str()?))
     };
     let answered = async {
-        let config = run.git_config().credential(url);
+        let config = run.git_config().credential(url, user);
         let user = match user.map(str::to_owned).or(config.username) {
             Some(user) => user,
             None => ask_one(run, program, &format!("Username for '{}': ", place(None)?)).await?,

@@ -1,5 +1,7 @@
 //! Patterns of addresses in the section names of git's configuration.
 
+use percent_encoding::percent_decode_str;
+
 /// Returns whether `credential.<pattern>.…` applies to a URL: scheme and port must be equal, the
 /// host too (a component may be `*`), and the path must be a prefix.
 ///
@@ -34,7 +36,16 @@ pub(super) fn matches(pattern: &str, url: &reqwest::Url) -> bool {
 
 /// Returns whether `credential.<pattern>.…` applies to a URL. A pattern without a scheme
 /// (`github.com`) is for every scheme, and one that is only a scheme (`https://`) for every host.
-pub(super) fn matches_partially(pattern: &str, url: &reqwest::Url) -> bool {
+/// One with a user name is for that `user` only.
+pub(super) fn matches_partially(pattern: &str, url: &reqwest::Url, user: Option<&str>) -> bool {
+    let authority = pattern.split_once("://").map_or(pattern, |(_, rest)| rest);
+    let authority = authority.trim_start_matches('/').split('/').next();
+    if let Some((wanted, _)) = authority.and_then(|authority| authority.rsplit_once('@')) {
+        let wanted = percent_decode_str(wanted).decode_utf8_lossy();
+        if user != Some(wanted.as_ref()) {
+            return false;
+        }
+    }
     match pattern.split_once("://") {
         Some((scheme, "" | "/")) => scheme == url.scheme(),
         Some(_) => matches(pattern, url),
@@ -69,7 +80,19 @@ mod tests {
             ("", false, false),
         ] {
             assert_eq!(matches(pattern, &url), whole, "{pattern}");
-            assert_eq!(matches_partially(pattern, &url), partial, "{pattern}");
+            assert_eq!(matches_partially(pattern, &url, None), partial, "{pattern}");
+        }
+        for (pattern, user, applies) in [
+            ("https://m%40e@git.example.com", Some("m@e"), true),
+            ("me@git.example.com/org", Some("me"), true),
+            ("https://me@git.example.com", Some("you"), false),
+            ("https://me@git.example.com", None, false),
+            ("https://git.example.com", Some("me"), true),
+            ("https://git.example.com/org@x", None, false),
+            ("https://git.example.com/org", None, true),
+        ] {
+            let found = matches_partially(pattern, &url, user);
+            assert_eq!(found, applies, "{pattern} {user:?}");
         }
     }
 }

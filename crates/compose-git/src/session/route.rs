@@ -12,15 +12,9 @@ use crate::{
 /// Returns the address to connect to, without a login: the repo's, or what git's configuration
 /// rewrites it to. The login in it goes with it.
 pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, AddressLogin), Error> {
-    let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
+    let Some((url, credential)) = rewritten(run, repo)? else {
         return Ok(split_user(repo.clone()));
     };
-    let (address, credential) = split_login(&rewritten);
-    // The rewritten address is not shown: it may hold a secret.
-    let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
-        repo: repo.clone(),
-        source: SettingProblem::InsteadOf(why),
-    })?;
     if !(run.options.allow)(&url) {
         return Err(Error::NotAllowed {
             repo: repo.clone(),
@@ -31,6 +25,21 @@ pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, AddressLogin)
     tracing::debug!(to = %url, "git's configuration rewrites the address");
     let (url, login) = split_user(url);
     Ok((url, AddressLogin { credential, ..login }))
+}
+
+/// Returns the address that git's configuration rewrites a repo's to, and the login that was in it.
+/// Returns `None` if it rewrites nothing.
+pub(crate) fn rewritten(run: &Run, repo: &RepoUrl) -> Result<Option<(RepoUrl, Option<Credential>)>, Error> {
+    let Some(rewritten) = run.git_config().rewrite(repo.as_str()) else {
+        return Ok(None);
+    };
+    let (address, credential) = split_login(&rewritten);
+    // The rewritten address is not shown: it may hold a secret.
+    let url = RepoUrl::parse(&address).map_err(|why| Error::Setting {
+        repo: repo.clone(),
+        source: SettingProblem::InsteadOf(why),
+    })?;
+    Ok(Some((url, credential)))
 }
 
 /// Splits the user name from an http address. With ssh it stays: it is a part of the connection.

@@ -81,7 +81,7 @@ impl HttpExchange {
                     }
                     return self.accept(&method, url, response).await;
                 }
-                status if status.is_redirection() => {
+                status if is_redirect(status) => {
                     redirects += 1;
                     url = self.redirect(&method, &url, &response, &tail, redirects)?;
                     refused = None;
@@ -326,6 +326,18 @@ impl Refusal {
         }
         Ok(Self { status, said })
     }
+}
+
+/// Returns whether a status leads to another address: 300 and 304 do not, although they begin with 3.
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    )
 }
 
 /// Returns whether a content type is the wanted one: case and parameters do not matter.

@@ -73,10 +73,11 @@ impl HttpClients {
     }
 }
 
-/// Both spellings, as in curl. (curl reads `http_proxy` in lower case only, to protect CGI
+/// Both spellings, in curl's order. (curl reads `http_proxy` in lower case only, to protect CGI
 /// programs.)
-const HTTPS_PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
+const HTTPS_PROXY: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 fn has_proxy(options: &Options) -> bool {
@@ -86,8 +87,7 @@ fn has_proxy(options: &Options) -> bool {
 
 /// Returns the hosts that are contacted without a proxy, by git's configuration or the variables.
 fn exempt(options: &Options) -> Option<&str> {
-    let names = ["NO_PROXY", "no_proxy"];
-    names.iter().find_map(|name| options.utf8_variable(name))
+    NO_PROXY.iter().find_map(|name| options.utf8_variable(name))
 }
 
 /// Returns the proxies. git's configuration takes precedence over the variables.
@@ -184,6 +184,22 @@ fn build(options: &Options, way: &ClientKey) -> Result<Client, SettingProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_spelling_in_lower_case_goes_first_as_in_curl() {
+        let mut options = Options::new("unused");
+        for name in ["https_proxy", "http_proxy", "no_proxy"] {
+            for (name, value) in [
+                (name.to_uppercase(), "http://upper/"),
+                (name.to_owned(), "http://lower/"),
+            ] {
+                options.environment.insert(name.into(), value.into());
+            }
+        }
+        assert_eq!(exempt(&options), Some("http://lower/"));
+        let shown = format!("{:?}", proxies(&options, None).unwrap());
+        assert!(shown.contains("lower") && !shown.contains("upper"), "{shown}");
+    }
 
     #[test]
     fn a_proxys_login_may_hold_any_character() {

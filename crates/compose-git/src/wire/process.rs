@@ -5,17 +5,18 @@
 //! rewritten meanwhile cannot take objects away from a run.
 
 mod home;
+pub(crate) mod local;
 mod ssh;
 
 use std::{
     ffi::OsStr,
     io::{self, Write},
+    path::Path,
     process::Stdio,
     sync::Arc,
 };
 
 use compose_model::{RepoUrl, text::escape, url::Scheme};
-use percent_encoding::percent_decode_str;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, Command},
@@ -214,13 +215,10 @@ fn clean_command(program: &str, options: &Options, names: &[&str]) -> Command {
 }
 
 fn upload_pack(options: &Options, wire: &Wire, url: &RepoUrl) -> Result<Command, Error> {
-    let path = if url.as_str().starts_with("file://") {
-        percent_decode_str(url.path()).decode_utf8_lossy().into_owned()
-    } else {
-        url.path().to_owned()
-    };
-    // git has many messages for a path without a repo.
-    std::fs::metadata(&path).map_err(|source| Error::Local {
+    let path = local::path_of(url);
+    // git has many messages for a path without a repo, and the same ones for a repo that it may not
+    // read.
+    local::check_readable(Path::new(&path)).map_err(|source| Error::Local {
         at: wire.failed_at(),
         source,
     })?;

@@ -201,6 +201,16 @@ async fn permanent_failures_are_not_retried() {
             "connecting: the server answered 204",
         ),
         (
+            answer("300 Multiple Choices", &[], ""),
+            ExitCode::Unreachable,
+            "connecting: the server answered 300",
+        ),
+        (
+            answer("304 Not Modified", &[], ""),
+            ExitCode::Unreachable,
+            "connecting: the server answered 304",
+        ),
+        (
             answer("418 I'm a teapot", &[], "short"),
             ExitCode::Unreachable,
             "connecting: the server answered 418 (it said: short)",

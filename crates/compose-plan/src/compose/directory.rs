@@ -1,6 +1,9 @@
 //! The files that lie together in one composed directory, whichever layers they come from.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use compose_merge::{DefinitionsFile, Dialect, Syntax};
 use compose_model::TreePath;
@@ -98,6 +101,42 @@ pub(super) fn list<'a>(
     }
     all.sort_by(|a, b| a.path.file_name().cmp(b.path.file_name()));
     Ok(all)
+}
+
+/// Returns the names in a directory, each with whether it is a directory: the composed ones and the
+/// user's own. `files` are sorted by path.
+pub(super) fn entries(
+    request: &Request<'_>,
+    files: &[ComposedFile],
+    dir: &TreePath,
+) -> Result<BTreeMap<String, bool>, ContentsError> {
+    let mut found = BTreeMap::new();
+    for (name, is_directory, _) in composed_entries(files, dir) {
+        found.insert(name.to_owned(), is_directory);
+    }
+    for (name, kind) in request.local.list(Some(dir))? {
+        if kind != LocalKind::Other {
+            found.insert(name, kind == LocalKind::Directory);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the composed names in a directory, each with whether it is a directory and with the file,
+/// or a file below it. `files` are sorted by path.
+pub(super) fn composed_entries<'f>(
+    files: &'f [ComposedFile],
+    dir: &TreePath,
+) -> impl Iterator<Item = (&'f str, bool, &'f ComposedFile)> {
+    let below = format!("{dir}/");
+    let start = files.partition_point(|file| file.path.as_str() < below.as_str());
+    files[start..].iter().map_while(move |file| {
+        let rest = file.path.as_str().strip_prefix(&below)?;
+        Some(match rest.split_once('/') {
+            Some((name, _)) => (name, true, file),
+            None => (rest, false, file),
+        })
+    })
 }
 
 /// Returns the OpenTofu file for which OpenTofu ignores a Terraform file: the one with the same stem

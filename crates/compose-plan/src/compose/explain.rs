@@ -89,7 +89,7 @@ pub enum ExplainError {
         near: Option<String>,
     },
     /// The file was not merged, so all of it comes from one layer.
-    #[error("{path} is not merged: every key is {who}'s")]
+    #[error("{path} is not merged: every key comes from {who}")]
     NotMerged {
         /// The file.
         path: String,
@@ -259,7 +259,9 @@ impl Reader<'_> {
                     .iter()
                     .filter(|key| key.overridden.contains(&index))
                     .count();
-                format!("merged: {won} of its keys stay, {lost} are overridden")
+                let stay = if won == 1 { "stays" } else { "stay" };
+                let are = if lost == 1 { "is" } else { "are" };
+                format!("merged: {won} of its keys {stay}, {lost} {are} overridden")
             }
             Action::Override if index == last => format!("wins: {}", self.why(own, file)),
             Action::Override => format!("overridden by {}", wording::label_of(winner, self.sources)),

@@ -15,7 +15,7 @@ use super::{
     deployments::{Plan, PlannedDeployment},
     duplicates, edit,
     grouped_remedies::Groups,
-    ignored_files, override_conflicts,
+    ignored_files, load_order, override_conflicts,
     party::{local_party, source_party},
     problem::ConfigProblem,
     rename_warnings,
@@ -63,6 +63,8 @@ pub(super) fn finish(
     rename_warnings::warn(request, &mut composition)?;
     let ignored = ignored_files::warn(request, &composition.files)?;
     composition.warnings.extend(ignored);
+    let beaten = load_order::warn(request, &composition)?;
+    composition.warnings.extend(beaten);
     Ok(composition)
 }
 

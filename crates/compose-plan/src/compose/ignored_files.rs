@@ -1,7 +1,8 @@
 //! Warnings of files that a tool ignores because another layer has a file of the same stem.
 //!
 //! OpenTofu ignores `main.tf` beside `main.tofu`. Ansible reads one of `group_vars/all`,
-//! `all.yml`, `all.yaml` and `all.json`, and none of the others. Where both files belong to one
+//! `all.yml`, `all.yaml` and `all.json`, and none of the others, and likewise one of
+//! `roles/web/tasks/main.yml`, `main.yaml`, `main.json` and `main`. Where both files belong to one
 //! layer, that layer meant it. Where they come from different layers, it may be a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,18 +12,12 @@ use compose_model::{Diagnostic, TreePath};
 
 use super::{
     ComposeError, Request,
+    ansible::Lookup,
     composition::ComposedFile,
     directory::{self, ListedFile},
     wording,
 };
 use crate::layer::{ContentsError, LocalKind, Origin};
-
-/// The directories in which Ansible looks for the variables of a group or a host.
-const VARIABLES: [&str; 2] = ["group_vars", "host_vars"];
-
-/// The extensions of Ansible's variables, in the order in which it looks for them. The first file
-/// counts; without an extension it may be a directory.
-const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 
 /// An entry that a tool may ignore.
 struct Entry {
@@ -51,7 +46,7 @@ pub(super) fn warn(request: &Request<'_>, files: &[ComposedFile]) -> Result<Vec<
             }
         }
     }
-    for dir in directories_of_variables(files) {
+    for dir in directories_of_ansible(files) {
         request.cancel.check()?;
         for entries in by_stem(request, files, &dir)?.values() {
             let mut entries = entries.values();
@@ -97,9 +92,18 @@ fn warning(
             "move the file into {}/, or exclude one of the two in the entry of its source",
             read.path
         )
-    } else {
+    } else if ignored.is_directory {
         format!(
-            "name both {}, so that both count, or exclude one of the two in the entry of its source",
+            "exclude one of the two in the entry of its source, or write what both set into your own {}",
+            read.path
+        )
+    } else {
+        let effect = match read.path.parent().as_ref().and_then(Lookup::of) {
+            Some(lookup) if lookup.lists => "the higher layer's wins",
+            _ => "both count",
+        };
+        format!(
+            "name both {}, so that {effect}, or exclude one of the two in the entry of its source",
             read.path.file_name()
         )
     };
@@ -114,17 +118,16 @@ fn warning(
     })
 }
 
-/// Returns the directories of Ansible's variables to which a source contributes.
-fn directories_of_variables(files: &[ComposedFile]) -> BTreeSet<TreePath> {
-    let is_variables = |dir: &TreePath| VARIABLES.contains(&dir.file_name());
+/// Returns the directories in which Ansible looks for files and to which a source contributes.
+fn directories_of_ansible(files: &[ComposedFile]) -> BTreeSet<TreePath> {
     let of_source = files
         .iter()
         .filter(|file| file.from.iter().any(|from| from.origin != Origin::Local));
     let above = of_source.flat_map(|file| file.path.ancestors());
-    above.filter(is_variables).collect()
+    above.filter(|dir| Lookup::of(dir).is_some()).collect()
 }
 
-/// Returns the entries of a directory by the name of their group or host, each by its place in
+/// Returns the entries of a directory by the name that Ansible looks for, each by its place in
 /// Ansible's order.
 fn by_stem(
     request: &Request<'_>,
@@ -132,33 +135,23 @@ fn by_stem(
     dir: &TreePath,
 ) -> Result<BTreeMap<String, BTreeMap<usize, Entry>>, ContentsError> {
     let mut found: BTreeMap<String, BTreeMap<usize, Entry>> = BTreeMap::new();
+    let Some(lookup) = Lookup::of(dir) else {
+        return Ok(found);
+    };
     let mut add = |name: &str, is_directory: bool, origin: Origin| {
-        let extension = EXTENSIONS
-            .iter()
-            .rposition(|extension| name.ends_with(extension))
-            .unwrap_or(0);
-        // Only a name without an extension may be a directory.
-        let extension = if is_directory { 0 } else { extension };
-        let stem = &name[..name.len() - EXTENSIONS[extension].len()];
+        let Some((stem, place)) = lookup.split(name, is_directory) else {
+            return;
+        };
         let Ok(path) = dir.child(name) else { return };
         let entries = found.entry(stem.to_owned()).or_default();
-        let entry = entries.entry(extension).or_insert_with(|| Entry {
+        let entry = entries.entry(place).or_insert_with(|| Entry {
             path,
             is_directory,
             origins: BTreeSet::new(),
         });
         entry.origins.insert(origin);
     };
-    let below = format!("{dir}/");
-    let start = files.partition_point(|file| file.path.as_str() < below.as_str());
-    for file in &files[start..] {
-        let Some(rest) = file.path.as_str().strip_prefix(&below) else {
-            break;
-        };
-        let (name, is_directory) = match rest.split_once('/') {
-            Some((name, _)) => (name, true),
-            None => (rest, false),
-        };
+    for (name, is_directory, file) in directory::composed_entries(files, dir) {
         for from in &file.from {
             add(name, is_directory, from.origin);
         }
@@ -233,6 +226,18 @@ mod tests {
         let ignores = |ignored: &str, read: &str| {
             vec![format!("Ansible ignores dev/a/{ignored} because of dev/a/{read}")]
         };
+        let hint = |dir: &str| {
+            let (local, source) = (format!("dev/{dir}/main.yaml"), format!("{dir}/main.yml"));
+            let world = World::new(&[(&local, "")]).source("eks", &[(&source, "")]);
+            world.composed().warnings[0].hints[0].clone()
+        };
+        for (dir, effect) in [
+            ("a/roles/x/tasks", "the higher layer's wins"),
+            ("a/roles/x/vars", "both count"),
+        ] {
+            let name = format!("name both main.yml, so that {effect}, or exclude one of the two");
+            assert!(hint(dir).starts_with(&name), "{}", hint(dir));
+        }
         for (local, source, expected) in [
             (
                 &["a/group_vars/all.yaml"][..],
@@ -266,6 +271,54 @@ mod tests {
                     "group_vars/web of eks",
                 ),
             ),
+            (
+                &["a/roles/x/tasks/main.yaml"],
+                &["a/roles/x/tasks/main.yml"],
+                ignores(
+                    "roles/x/tasks/main.yaml of your own environment",
+                    "roles/x/tasks/main.yml of eks",
+                ),
+            ),
+            (
+                &["a/roles/x/meta/main.yml"],
+                &["a/roles/x/meta/main"],
+                ignores(
+                    "roles/x/meta/main of eks",
+                    "roles/x/meta/main.yml of your own environment",
+                ),
+            ),
+            (
+                &["a/roles/x/handlers/main.json"],
+                &["a/roles/x/handlers/main.yaml"],
+                ignores(
+                    "roles/x/handlers/main.json of your own environment",
+                    "roles/x/handlers/main.yaml of eks",
+                ),
+            ),
+            (
+                &["a/roles/x/vars/main/a.yml"],
+                &["a/roles/x/vars/main.yaml"],
+                ignores(
+                    "roles/x/vars/main of your own environment",
+                    "roles/x/vars/main.yaml of eks",
+                ),
+            ),
+            (
+                &["a/roles/x/tasks/main/a.yml"],
+                &["a/roles/x/tasks/main.yml"],
+                vec![],
+            ),
+            (
+                &["a/roles/x/tasks/setup.yml"],
+                &["a/roles/x/tasks/setup.yaml"],
+                vec![],
+            ),
+            (
+                &["a/roles/x/templates/main.yml"],
+                &["a/roles/x/templates/main.yaml"],
+                vec![],
+            ),
+            (&["a/tasks/main.yml"], &["a/tasks/main.yaml"], vec![]),
             (&["a/group_vars/all.yml"], &["a/group_vars/web.yaml"], vec![]),
             (&["a/group_vars/all.yml"], &["a/host_vars/all.yaml"], vec![]),
             (&["a/vars/all.yml"], &["a/vars/all.yaml"], vec![]),

@@ -12,8 +12,9 @@
 //! configs of the environments are read first (`configs`, `deployments`, `named_files`), because
 //! they decide names. What depends on several files of a directory is decided before the walk
 //! (`variables`), during it (`overrides`, `keep_both`) and after it (`duplicates`,
-//! `override_conflicts`, `ignored_files`).
+//! `override_conflicts`, `ignored_files`, `load_order`).
 
+mod ansible;
 pub mod bytes;
 pub mod composition;
 mod configs;
@@ -29,6 +30,7 @@ mod ignored_files;
 mod image_deployments;
 mod keep_both;
 mod listing;
+mod load_order;
 mod missing_shared;
 mod named_files;
 mod override_conflicts;

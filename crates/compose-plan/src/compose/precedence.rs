@@ -203,7 +203,10 @@ impl<'a> Settler<'a> {
             }]);
         }
         let lost: Vec<String> = lost.iter().map(|party| self.describe(party)).collect();
-        let message = format!("{path}: nothing of {} is deployed; {why}", lost.join(" and "));
+        let message = format!(
+            "{path}: nothing of {} is deployed, because {why}",
+            lost.join(" and ")
+        );
         let warning = Diagnostic::warning(message).hint(format!(
             "correct the file, or exclude {path} from the source if nothing of it is wanted"
         ));

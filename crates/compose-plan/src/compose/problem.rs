@@ -10,12 +10,18 @@ use crate::config::DeploymentsError;
 
 /// The reason why contributions to a path were not merged although its class is to merge.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("not merged, because of {file}: {}", escape(&.refusal.to_string(), 200))]
+#[error("{file}{} is not merged: {}", place(.refusal), escape(&.refusal.reason.to_string(), 200))]
 pub struct NotMerged {
     /// The contribution that cannot be merged, as part of a sentence.
     pub file: String,
     /// The problem of that contribution.
     pub refusal: Arc<Refusal>,
+}
+
+/// Returns the place of the problem as part of a sentence after the file.
+fn place(refusal: &Refusal) -> String {
+    let position = refusal.position.filter(|_| !refusal.reason.is_by_design());
+    position.map_or_else(String::new, |position| format!(" ({position})"))
 }
 
 /// Two reasons are equal if they read the same: the errors of the JSON and HCL libraries cannot be

@@ -111,6 +111,13 @@ fn leads_to(line: &str, name: &str) -> bool {
     })
 }
 
+/// Returns the names of the deployments that the helm plugin runs.
+pub(super) fn helm_deployments(composition: &Composition) -> impl Iterator<Item = &str> {
+    let deployments = composition.deployments.iter();
+    let of_helm = deployments.filter(|one| one.plugin == HELM && one.present);
+    of_helm.map(|one| one.name.trim_end_matches('/'))
+}
+
 /// Finds charts with the same name in several helm deployments and in one namespace. The second one
 /// takes over the release of the first.
 fn same_releases(
@@ -118,12 +125,7 @@ fn same_releases(
     composition: &Composition,
     bytes: &Bytes<'_>,
 ) -> Result<Vec<Diagnostic>, ComposeError> {
-    let helm: Vec<&str> = composition
-        .deployments
-        .iter()
-        .filter(|one| one.plugin == HELM && one.present)
-        .map(|one| one.name.as_str())
-        .collect();
+    let helm: Vec<&str> = helm_deployments(composition).collect();
     if helm.len() < 2 {
         return Ok(Vec::new());
     }
@@ -162,7 +164,7 @@ fn same_releases(
 }
 
 /// Returns the directories of a deployment, including the user's own.
-fn charts(
+pub(super) fn charts(
     request: &Request<'_>,
     composition: &Composition,
     dir: &TreePath,

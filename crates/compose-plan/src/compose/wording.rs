@@ -38,6 +38,15 @@ pub(super) fn which(each: &[String]) -> String {
     }
 }
 
+/// Returns things as part of a sentence: `a, b and c`.
+pub(super) fn enumeration(things: &[String]) -> String {
+    match things {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Returns the label of either kind of origin.
 pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
     match origin {
@@ -110,7 +119,7 @@ pub(super) fn message(conflict: &Conflict) -> String {
         }
         ConflictKind::Config {
             problem: ConfigProblem::NotMerged(why),
-        } => format!("it cannot be composed: {why}"),
+        } => format!("it cannot be composed, because {why}"),
         ConflictKind::Config { problem } => {
             // The path is that of the composed config, which need not be the one at fault.
             let whose = match conflict.parties.first() {
@@ -359,7 +368,8 @@ impl About<'_> {
         format!("{}: the whole file is left out then", globs.join(", or "))
     }
 
-    /// Returns the remedy of listing the deployments that `as` needs in the user's own config.
+    /// Returns the remedy of listing the deployments that `as` needs in the user's own config. Such
+    /// a list is then the only one, so it has to name those of the other layers as well.
     fn list_renamed(&self) -> String {
         let source = self.conflict.parties.iter().find_map(|party| match party.origin {
             Origin::Source(id) => Some(&self.sources[id.0]),
@@ -369,7 +379,7 @@ impl About<'_> {
             .and_then(|source| source.rename.as_deref())
             .unwrap_or("NAME");
         format!(
-            "list each of its directories as `{prefix}-DIRECTORY`, with its plugin, in bitops.deployments of {}",
+            "list all deployments with their plugins in bitops.deployments of {}: each directory of this source as `{prefix}-DIRECTORY`, and those of the other layers by their own names",
             self.environment.environment_config()
         )
     }

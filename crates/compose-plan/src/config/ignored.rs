@@ -6,14 +6,14 @@
 use std::{ops::Range, sync::Arc};
 
 use compose_model::{
-    Diagnostic,
+    Diagnostic, TreePath,
     config_key::{LIST, PARENT},
     redact, text,
 };
 
 use compose_yaml::{Kind, NodeId, Tree, decode_lossy, is_utf16};
 
-use super::fields::Mistakes;
+use super::{EnvironmentConfig, deployments::DEPLOYMENTS, fields::Mistakes};
 
 /// The number of typing errors that are tolerated in a key. Differences in case, hyphens and
 /// underscores do not count.
@@ -76,6 +76,26 @@ pub fn has_deployments(text: &str) -> bool {
     })
 }
 
+/// Returns the names of an environment's deployments that are paths, such as `terraform/aws`.
+pub fn deployments_below_directories(text: &[u8]) -> Vec<String> {
+    // Most configs have none, and are not parsed for it.
+    let has = |part: &str| text.windows(part.len()).any(|window| window == part.as_bytes());
+    if !has(DEPLOYMENTS[1]) || !has("/") {
+        return Vec::new();
+    }
+    let Ok(config) = EnvironmentConfig::parse(text) else {
+        return Vec::new();
+    };
+    let names = config
+        .deployments()
+        .iter()
+        .map(|one| one.name.trim_end_matches('/'));
+    names
+        .filter(|name| name.contains('/') && TreePath::new(name).is_ok())
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Returns a warning if the list is present and names nothing.
 pub fn empty(file: &Arc<str>, text: &Arc<str>) -> Option<Diagnostic> {
     let tree = Tree::parse(&**text).ok()?;
@@ -119,6 +139,7 @@ fn found(text: &str, tree: Option<&Tree<'_>>) -> Vec<(Range<usize>, String)> {
     root(tree)
         .into_iter()
         .chain(parents(tree))
+        .chain(items(tree))
         .flat_map(|(_, pairs)| pairs)
         .filter_map(|(key, _)| {
             let text = tree.value(key).filter(|text| is_alike(text))?;
@@ -130,6 +151,14 @@ fn found(text: &str, tree: Option<&Tree<'_>>) -> Vec<(Range<usize>, String)> {
 fn root(tree: &Tree) -> Option<Pairs> {
     let root = tree.root()?;
     Some((root, tree.pairs(root)?.into_iter().collect()))
+}
+
+/// Returns the mappings in a root that is a list, which is nothing to BitOps.
+fn items(tree: &Tree) -> Vec<Pairs> {
+    let items = tree.root().into_iter().flat_map(|root| tree.items(root));
+    items
+        .filter_map(|item| Some((item, tree.pairs(item)?.into_iter().collect())))
+        .collect()
 }
 
 /// Returns the mappings under `bitops`.
@@ -226,6 +255,7 @@ mod tests {
                 (format!("\u{feff}{key}: []\r\n"), "1:2"),
                 (format!("{key}: []\nx: @no\n"), "1:1"),
                 (format!("? {key}\n: []\n"), "1:3"),
+                (format!("- a\n- {key}: []\n"), "2:3"),
                 (format!("{key}: []\ndefault-environments: []\n"), "1:1"),
             ] {
                 assert!(seems_to_name_sources(text.as_bytes()), "{text}");
@@ -271,6 +301,9 @@ mod tests {
             assert_eq!(found[0].message, format!("`{key}` has no effect in this file"));
             assert_eq!(found[0].hints, ["move it"]);
         }
+        let deployments = "bitops: {deployments: {terraform: {plugin: terraform}, a/b: {plugin: helm}}}";
+        assert_eq!(deployments_below_directories(deployments.as_bytes()), ["a/b"]);
+        assert_eq!(deployments_below_directories(b"bitops: [deployments/"), [""; 0]);
         assert!(has_deployments("bitops: {deployments: {terraform: {}}}"));
         assert!(!has_deployments("terraform: {deployments: {}}"));
     }

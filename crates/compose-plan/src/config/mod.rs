@@ -35,7 +35,9 @@ use compose_yaml::{Kind, NodeId, Tree};
 pub use deployments::{Declared, DeploymentsError};
 pub use edit::{NewSource, NotEdited, SourceList};
 pub use environment::{EnvironmentConfig, NestedConfig};
-pub use ignored::{empty, has_deployments, misplaced, misspelt, seems_to_name_sources};
+pub use ignored::{
+    deployments_below_directories, empty, has_deployments, misplaced, misspelt, seems_to_name_sources,
+};
 pub use schema::schema;
 
 pub use compose_model::config_key::LIST;
@@ -145,7 +147,12 @@ fn to_quote(text: &str) -> Option<String> {
 
 /// Returns the items of the only list.
 fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
-    let root = tree.pairs(tree.root()?)?;
+    let root = tree.root()?;
+    // A list in a root that is not a mapping is reported as well.
+    let root = match tree.map(tree.resolve(root)) {
+        Some(_) => tree.pairs(root)?,
+        None => Vec::new(),
+    };
     let of = |pairs: &[(NodeId, NodeId)], name| -> Vec<(NodeId, NodeId)> {
         pairs
             .iter()

@@ -52,6 +52,13 @@ fn spans(fields: &Fields) -> ValueSpans {
         requested: span(keys::VERSION)
             .or_else(|| span(keys::REF))
             .unwrap_or_default(),
+        default_folder: span(keys::DEFAULT_FOLDER).unwrap_or_default(),
+        // An entry with an invalid item is not used.
+        shared: fields
+            .texts(keys::SHARED)
+            .iter()
+            .map(|text| text.span.clone())
+            .collect(),
     }
 }
 

@@ -298,11 +298,22 @@ fn what_as_could_not_rename_collides_with_nothing() {
             ("dev/top", &ConflictKind::Content { unmerged: None }),
         ]
     );
-    let remedy = "list each of its directories as `vm-DIRECTORY`, with its plugin, in bitops.deployments of dev/bitops.config.yaml";
+    let remedy = "list all deployments with their plugins in bitops.deployments of dev/bitops.config.yaml: each directory of this source as `vm-DIRECTORY`, and those of the other layers by their own names";
     assert!(
         conflicts[0].remedies.iter().any(|one| one == remedy),
         "{conflicts:?}"
     );
+    // The advice leads to no other problem.
+    let all = "bitops: {deployments: {terraform: {plugin: terraform}, vm-terraform: {plugin: terraform}}}\n";
+    let composition = World::new(&[(CONFIG, all), ("dev/top", "3")])
+        .source("eks", &files)
+        .source_with("vm", with_as("vm"), &others)
+        .composed();
+    assert_eq!(
+        names(&composition),
+        ["terraform:terraform", "vm-terraform:terraform"]
+    );
+    assert!(composition.warnings.is_empty(), "{:?}", composition.warnings);
 }
 
 #[test]

@@ -197,8 +197,8 @@ fn explain_tells_the_layers_and_who_wins() {
     assert_eq!(
         outcomes("app.kv"),
         [
-            "vm of https://host/org/vm-repo: merged: 1 of its keys stay, 1 are overridden",
-            "your own environment: merged: 1 of its keys stay, 0 are overridden",
+            "vm of https://host/org/vm-repo: merged: 1 of its keys stays, 1 is overridden",
+            "your own environment: merged: 1 of its keys stays, 0 are overridden",
         ]
     );
     let text = ask("app.kv").unwrap().to_text().into_string();
@@ -223,7 +223,7 @@ fn explain_goes_down_to_the_key() {
         ("app.kv:kk", "dev/app.kv has no key `kk`; did you mean k?"),
         (
             "terraform/run.sh:a",
-            "dev/terraform/run.sh is not merged: every key is your own environment's",
+            "dev/terraform/run.sh is not merged: every key comes from your own environment",
         ),
         (
             "terraform/ran.sh",

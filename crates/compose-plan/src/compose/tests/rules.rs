@@ -423,14 +423,14 @@ fn what_cannot_be_merged_is_whole_and_says_why() {
     assert_eq!(composition.files[0].action, Action::Override);
     assert_eq!(
         composition.files[0].notes,
-        ["not merged, because of your own dev/app.kv: line 1, column 1: an empty key"]
+        ["your own dev/app.kv (line 1, column 1) is not merged: it has an empty key"]
     );
     let [warning] = &composition.warnings[..] else {
         panic!("{:?}", composition.warnings)
     };
     assert_eq!(
         warning.message,
-        "dev/app.kv: nothing of a/app.kv of https://host/org/a-repo is deployed; not merged, because of your own dev/app.kv: line 1, column 1: an empty key"
+        "dev/app.kv: nothing of a/app.kv of https://host/org/a-repo is deployed, because your own dev/app.kv (line 1, column 1) is not merged: it has an empty key"
     );
     let place = warning.place.as_ref().unwrap();
     assert_eq!((&*place.file, place.line_column()), ("dev/app.kv", (1, 1)));
@@ -445,6 +445,6 @@ fn what_cannot_be_merged_is_whole_and_says_why() {
     };
     assert_eq!(
         unmerged.to_string(),
-        "not merged, because of b/app.kv of https://host/org/b-repo: line 1, column 1: an empty key"
+        "b/app.kv of https://host/org/b-repo (line 1, column 1) is not merged: it has an empty key"
     );
 }

@@ -187,6 +187,10 @@ fn one_list_each_source_once() {
     3:5 «default-environments» `default-environments` has no effect here
         (put it at the root of the file, or directly under `bitops:`)
     ");
+    insta::assert_snapshot!(mistakes(&format!("- default-environments: [{entry}]\n")), @"
+    1:3 «default-environments» `default-environments` has no effect here
+        (put it at the root of the file, or directly under `bitops:`)
+    ");
     insta::assert_snapshot!(mistakes(&format!("default-environments: {entry}\n")), @"
     1:1 «default-environments» `default-environments` must be a list, not a mapping
         (each source begins with `- repo: …`)
