@@ -167,7 +167,7 @@ pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
     crate::watch::enter(Stage::Fetch);
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
-    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?.without_files();
     job.warn(&gathered.warnings);
     Ok(gathered)
 }
