@@ -292,7 +292,7 @@ fn a_lock_that_names_another_signer_is_an_error_with_a_remedy() {
         let run = context.run([command]).expect_code(65);
         let wanted = format!("is signed by {good}, and the lock says {other}");
         assert!(run.stderr.contains(&wanted), "{run}");
-        assert!(run.stderr.contains("run `bitops-compose lock`"), "{run}");
+        assert!(run.stderr.contains("run `bitops-compose lock dev`"), "{run}");
     }
     assert!(context.pipeline().is_none());
     context.run(["lock"]).expect_code(0);
