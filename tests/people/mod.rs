@@ -3,6 +3,7 @@
 mod editing;
 mod environment;
 mod output;
+mod searching;
 mod selection;
 mod terminal;
 

@@ -96,6 +96,11 @@ pub(crate) enum Command {
     /// anything is written. The text of the config keeps its comments and its style. An entry that is there already is
     /// changed in place. If the environment has a lock, the source is locked.
     Add(Add),
+    /// List the environments of a repo
+    ///
+    /// Shows each with its newest version, its tools and the first line of its README, as of the repo's newest version, or
+    /// its default branch if it has none. No other files are fetched.
+    Search(Search),
     /// Remove a source from the environment's config
     ///
     /// Names the files that leave the composition. The lock, if there is one, follows.
@@ -249,6 +254,22 @@ pub(crate) enum Bounds {
     Minor,
     /// To all that is compatible
     Major,
+}
+
+/// `search`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Search {
+    /// The repo: an address, ORG/REPO for GitHub, or the address of a page in a browser
+    #[arg(value_name = "REPO")]
+    pub(crate) repo: String,
+    /// Show only environments that have this in their name, their tools or their README's first line
+    #[arg(value_name = "WORD")]
+    pub(crate) word: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// `remove`

@@ -130,6 +130,58 @@ impl Jobs {
     }
 }
 
+/// An operations repo without any environment of it, for commands about catalogs.
+pub(crate) struct Ops {
+    pub(crate) settings: Settings,
+    pub(crate) root: PathBuf,
+    pub(crate) cancel: Cancel,
+    pub(crate) printer: Printer,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl Ops {
+    /// Returns the operations repo that a command line means.
+    pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
+        let (settings, root) = (settings::read()?, target::root(place, None)?);
+        let session = Session::new(settings, &root, &[], |settings| {
+            Ok(BuildConfig::find(settings, &[]))
+        })?;
+        Ok(Self {
+            settings: session.settings,
+            root: session.root,
+            cancel: session.cancel,
+            printer: session.printer,
+            reporter: session.reporter,
+        })
+    }
+
+    /// Returns a gatherer.
+    pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
+        gatherer(&self.settings, &self.root, &self.cancel, &self.reporter)
+    }
+}
+
+fn gatherer(
+    settings: &Settings,
+    root: &Path,
+    cancel: &Cancel,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Gatherer, Failure> {
+    let options = compose_git::Options {
+        cache_limit: settings.cache_limit,
+        offline: settings.offline,
+        timeout: settings.timeout,
+        jobs: settings.jobs,
+        budget: settings.budget,
+        environment: std::env::vars_os().collect(),
+        cancel: cancel.clone(),
+        reporter: Arc::clone(reporter),
+        ..compose_git::Options::new(settings::cache_dir(settings))
+    };
+    let verifier = Verifier::new(root, settings.verify_keys.as_deref());
+    Gatherer::new(options, Allow::new(&settings.allow), verifier)
+}
+
 /// Reads the config of an environment that a command for people is about.
 fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, Diagnostic> {
     if let Some(problem) = target::nowhere(place, environment)? {
@@ -299,20 +351,12 @@ impl Job {
         if let Some(gatherer) = &*shared {
             return Ok(Arc::clone(gatherer));
         }
-        let settings = &self.settings;
-        let options = compose_git::Options {
-            cache_limit: settings.cache_limit,
-            offline: settings.offline,
-            timeout: settings.timeout,
-            jobs: settings.jobs,
-            budget: settings.budget,
-            environment: std::env::vars_os().collect(),
-            cancel: self.cancel.clone(),
-            reporter: Arc::clone(&self.reporter),
-            ..compose_git::Options::new(self.cache_dir())
-        };
-        let verifier = Verifier::new(&self.root, settings.verify_keys.as_deref());
-        let gatherer = Arc::new(Gatherer::new(options, Allow::new(&settings.allow), verifier)?);
+        let gatherer = Arc::new(gatherer(
+            &self.settings,
+            &self.root,
+            &self.cancel,
+            &self.reporter,
+        )?);
         *shared = Some(Arc::clone(&gatherer));
         Ok(gatherer)
     }

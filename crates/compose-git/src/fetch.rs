@@ -184,7 +184,6 @@ fn request(
         commits = of_commits,
         "asking"
     );
-    let incoming = entry.incoming()?;
     let ask = PackRequest {
         ids: &ids,
         filter,
@@ -195,16 +194,42 @@ fn request(
     } else {
         Stage::FetchingFiles
     };
-    match session.fetch(&ask, incoming.path(), stage) {
-        Ok(pack) => {
-            asked.extend(ids);
-            let Some(pack) = pack else { return Ok(()) };
+    match send(shared, work, runtime, &ask, stage, entry)? {
+        Ids::Sent => asked.extend(ids),
+        Ids::Refused => asked.clear(),
+    }
+    Ok(())
+}
+
+/// What became of a request's ids.
+pub(crate) enum Ids {
+    /// The server answered.
+    Sent,
+    /// The server refused, and the next strategy may get them.
+    Refused,
+}
+
+/// Sends a request, and adds the answer to the cache entry. After a refusal it switches to the next strategy, and
+/// returns an error only if none is left.
+pub(crate) fn send(
+    shared: &Arc<Shared>,
+    work: &mut Work,
+    runtime: &Handle,
+    ask: &PackRequest<'_>,
+    stage: Stage,
+    entry: &OpenEntry,
+) -> Result<Ids, Error> {
+    let incoming = entry.incoming()?;
+    let strategy = work.strategy;
+    match shared.session(work, runtime)?.fetch(ask, incoming.path(), stage) {
+        Ok(None) => Ok(Ids::Sent),
+        Ok(Some(pack)) => {
             tracing::debug!(objects = pack.objects, "received");
-            entry.adopt(&shared.run, &pack.pack, &pack.index)
+            entry.adopt(&shared.run, &pack.pack, &pack.index)?;
+            Ok(Ids::Sent)
         }
         Err(Error::Remote { at, said }) => {
-            let next = strategy.after_refusal(&said);
-            let Some(next) = next else {
+            let Some(next) = strategy.after_refusal(&said) else {
                 return Err(Error::Remote { at, said });
             };
             tracing::debug!(?strategy, ?next, said, "the server refuses");
@@ -212,8 +237,7 @@ fn request(
                 shared.run.record_tree_refusal(&shared.url);
             }
             (work.strategy, work.session) = (next, None);
-            asked.clear();
-            Ok(())
+            Ok(Ids::Refused)
         }
         Err(error) => Err(error),
     }
@@ -222,7 +246,7 @@ fn request(
 /// Returns the ids to request for the commits of the wants at the indices `which`: the commits'
 /// own, or, if only advertised ids are served (or all refs are known anyway, as in protocol 0),
 /// those of refs that point to them. For an annotated tag that is the tag's id.
-fn commit_ids(
+pub(crate) fn commit_ids(
     shared: &Shared,
     session: &mut Session,
     wants: &[Want],

@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod plan;
 pub(crate) mod remove;
+pub(crate) mod search;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
@@ -19,7 +20,7 @@ use std::{path::Path, sync::Arc};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use compose_model::Failure;
+use compose_model::{Diagnostic, ExitCode, Failure, PastedAddress, text};
 
 use crate::{
     cli::{Cli, Format, Target},
@@ -31,6 +32,17 @@ use crate::{
 
 /// The exit code of a run that succeeded.
 const DONE: u8 = 0;
+
+/// Reads the address of a repo as people paste it.
+fn pasted(repo: &str) -> Result<PastedAddress, Diagnostic> {
+    PastedAddress::parse(repo).map_err(|error| {
+        let shown = text::escape(&compose_model::redact(&repo.into()), 200);
+        let problem = Diagnostic::new(ExitCode::Usage, format!("`{shown}` is not the address of a repo"));
+        problem
+            .because(error)
+            .hint("for example ORG/REPO, https://github.com/ORG/REPO or git@github.com:ORG/REPO")
+    })
+}
 
 /// Composes one environment, for a command that shows or writes the result.
 ///
