@@ -1,5 +1,6 @@
 //! The commands for users, seen from outside.
 
+mod adopting;
 mod editing;
 mod environment;
 mod output;

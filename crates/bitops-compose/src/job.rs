@@ -16,6 +16,7 @@ use crate::{
     cli::Place,
     environment::Environment,
     ignored,
+    local::Hidden,
     report::{self, Printer},
     settings,
     shown_path::shown_path,
@@ -34,6 +35,8 @@ pub(crate) struct Job {
     /// The config as the user would name it: `dev/bitops.config.yaml`.
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Files of the user's that are looked past, because they are about to be removed.
+    pub(crate) hidden: Arc<Hidden>,
     /// The image's own deployments; `None` where they are not known.
     pub(crate) image: Option<ImageDeployments>,
     /// Whether they are assumed to be those of BitOps' omnibus image, because there is no image
@@ -287,6 +290,7 @@ impl Session {
             environment,
             passed,
             text: text.into(),
+            hidden: Arc::default(),
             root: self.root,
             image: self.image,
             image_warning: self.image_warning,
@@ -331,6 +335,14 @@ impl Job {
     pub(crate) fn edited(&self, text: &str) -> Arc<Self> {
         Arc::new(Self {
             text: text.into(),
+            ..self.clone()
+        })
+    }
+
+    /// Returns the job as if files of the user's were removed.
+    pub(crate) fn hiding(&self, hidden: Hidden) -> Arc<Self> {
+        Arc::new(Self {
+            hidden: Arc::new(hidden),
             ..self.clone()
         })
     }

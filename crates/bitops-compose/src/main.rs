@@ -108,6 +108,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Deploy { args } => Ok(commands::deploy::run(args)),
         Command::Add(add) => commands::add::run(&add),
+        Command::Adopt(adopt) => commands::adopt::run(&adopt),
         Command::Search(search) => commands::search::run(&search),
         Command::Remove(remove) => commands::remove::run(&remove),
         Command::Plan(plan) => commands::plan::run(&plan),

@@ -181,7 +181,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         environment: &job.environment,
         layers: &gathered.layers,
         contents: gathered,
-        local: &DiskTree::new(&job.root),
+        local: &DiskTree::new(&job.root).hiding(&job.hidden),
         image_config: job.image.as_ref(),
         list_local: local == Local::Listed,
         cancel: &job.cancel,

@@ -87,6 +87,7 @@ pub use error::{
     Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, RefusedEntry, SettingProblem, TreeProblem,
 };
 pub use git::{Git, Traces};
+pub use ids::blob_id;
 pub use options::{Options, Stall, Tuning};
 pub use outline::{Glance, Outline};
 pub use repo::{ObservedRefs, Repo};

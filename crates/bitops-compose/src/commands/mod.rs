@@ -1,6 +1,7 @@
 //! The commands: one function each, which returns the process's exit code.
 
 pub(crate) mod add;
+pub(crate) mod adopt;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
