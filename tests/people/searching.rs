@@ -108,7 +108,7 @@ fn a_catalog_that_cannot_be_searched_is_reported() {
     let host = world.server.socket_address().ip().to_string().replace('.', "_");
     world
         .context
-        .set(&format!("BITOPS_COMPOSE_TOKEN_{host}"), "me:secret");
+        .set(format!("BITOPS_COMPOSE_TOKEN_{host}"), "me:secret");
     run(&world, &["search", &repo], 0);
     run(&world, &["search", &format!("git::{repo}?ref=absent")], 65);
     run(&world, &["search", "nonsense"], 2);

@@ -39,13 +39,13 @@ impl Hidden {
         let mut hidden: BTreeSet<TreePath> = files.into_iter().collect();
         let mut dirs: Vec<TreePath> = hidden.iter().filter_map(TreePath::parent).collect();
         while let Some(dir) = dirs.pop() {
-            let entries = fs::read_dir(root.join(dir.as_str())).into_iter().flatten();
+            let mut entries = fs::read_dir(root.join(dir.as_str())).into_iter().flatten();
             let is_hidden = |entry: io::Result<fs::DirEntry>| {
                 let name = entry.ok().and_then(|entry| entry.file_name().into_string().ok());
                 let path = name.and_then(|name| dir.child(&name).ok());
                 path.is_some_and(|path| hidden.contains(&path))
             };
-            if !hidden.contains(&dir) && entries.map(is_hidden).all(|hidden| hidden) {
+            if !hidden.contains(&dir) && entries.all(is_hidden) {
                 dirs.extend(dir.parent());
                 hidden.insert(dir);
             }

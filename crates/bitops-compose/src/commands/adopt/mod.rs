@@ -13,7 +13,7 @@ use compose_model::{
 };
 use compose_plan::{
     adopt::{Comparison, Files, exact_glob, own_path},
-    compose::report,
+    compose::{Composition, report},
     config::{NewSource, SourceList},
     resolve::{Bounds, all_tags_prefix, spelled, tag_version},
 };
@@ -236,12 +236,11 @@ impl Adoption {
         if !differing.is_empty() {
             return Err(not_the_same(args, &repo, &environment, differing).into());
         }
-        let names = |planned: &Planned| -> Vec<(String, String)> {
-            let all = planned.composition.deployments.iter().filter(|one| one.present);
-            all.map(|one| (one.name.clone(), one.plugin.clone())).collect()
-        };
-        if names(&before) != names(&planned) {
-            return Err(other_deployments(&job, &names(&before), &names(&planned)).into());
+        // Without sources, a composition reads the local config only if it lists everything.
+        let listed = pipeline::compose(&job, &before.gathered, pipeline::Local::Listed)?;
+        let (was, is) = (deployments(&listed), deployments(&planned.composition));
+        if was != is {
+            return Err(other_deployments(&job, &was, &is).into());
         }
         Failure::check(report::conflicts(
             &planned.composition,
@@ -378,6 +377,12 @@ impl Adoption {
             "diff_stat": (!args.dry_run).then_some(stat),
         })
     }
+}
+
+/// Returns the deployments that run, with their plugins, in order.
+fn deployments(composition: &Composition) -> Vec<(String, String)> {
+    let all = composition.deployments.iter().filter(|one| one.present);
+    all.map(|one| (one.name.clone(), one.plugin.clone())).collect()
 }
 
 /// Removes directories that hold nothing any more, below the environment.
