@@ -202,8 +202,17 @@ fn one_variable_asks_for_signatures_of_all_sources_nested_ones_too() {
         stderr.contains("the commit is not signed") && stderr.contains("the tag is not signed"),
         "{stderr}"
     );
-    signed.deploy("version: 2.0.0", 0);
-    signed.deploy("version: 3.0.0", 0);
+    // The log and the plan say which key signed what.
+    for (version, what) in [("2.0.0", "commit"), ("3.0.0", "tag")] {
+        let stderr = signed.deploy(&format!("version: {version}"), 0);
+        assert!(
+            stderr.contains("signer=\"SHA256:") && stderr.contains(&format!("signed=\"{what}\"")),
+            "{stderr}"
+        );
+        let plan = signed.world.context.run(["plan"]).expect_code(0);
+        let said = format!("{what} signed by SHA256:");
+        assert!(plan.stdout.contains(&said), "{plan}");
+    }
 
     // A signed source that names an unsigned one.
     fs::remove_file(signed.world.context.root().join("pipeline.json")).unwrap();

@@ -11,12 +11,16 @@ use std::{
 use compose_model::{FileMode, TreePath, path::check_component};
 use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
 
-use crate::shown_path::shown_path;
+use compose_sources::local_file;
+
+use crate::{job::Job, shown_path::shown_path};
 
 /// An operations repo on disk. Its symlinks are followed: they are the user's own.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskTree {
     root: PathBuf,
+    /// The greatest file that is read, in bytes.
+    most: u64,
     hidden: Arc<Hidden>,
 }
 
@@ -59,18 +63,12 @@ impl Hidden {
 }
 
 impl DiskTree {
-    pub(crate) fn new(root: &Path) -> Self {
+    /// Returns the operations repo of a job. The bound of a source's files holds for the user's, too.
+    pub(crate) fn of(job: &Job) -> Self {
         Self {
-            root: root.to_owned(),
-            hidden: Arc::default(),
-        }
-    }
-
-    /// Looks past files.
-    pub(crate) fn hiding(self, hidden: &Arc<Hidden>) -> Self {
-        Self {
-            hidden: Arc::clone(hidden),
-            ..self
+            root: job.root.clone(),
+            most: job.settings.budget.file_size,
+            hidden: Arc::clone(&job.hidden),
         }
     }
 
@@ -180,6 +178,8 @@ impl LocalTree for DiskTree {
             return Ok(Arc::clone(bytes));
         }
         let path = self.path_on_disk(path);
-        fs::read(&path).map(Arc::from).map_err(failed(&path))
+        local_file::read(&path, self.most)
+            .map(Arc::from)
+            .map_err(failed(&path))
     }
 }

@@ -162,7 +162,7 @@ fn outlines(
             shallow: of_commits,
         };
         match fetch::send(shared, work, runtime, &ask, Stage::Fetching, &entry)? {
-            Ids::Sent => asked.extend(ids),
+            Ids::Sent(_) => asked.extend(ids),
             Ids::Refused => asked.clear(),
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Search) -> Result<u8, Failure> {
         let offer = look(&gatherer, &pasted.repo, pasted.reference.as_deref()).await?;
         offer.described(&gatherer).await
     };
-    let found = runtime::run(&ops.cancel, ops.settings.jobs, work);
+    let found = runtime::run(ops.settings.jobs, work);
     let done = found.and_then(|found| {
         let word = args.word.as_deref().unwrap_or_default();
         match args.format {

@@ -31,7 +31,7 @@ struct Match {
 /// Proposes one command for each copy, and changes nothing.
 pub(super) fn run(args: &Adopt, repo: &RepoUrl) -> Result<u8, Failure> {
     let ops = Ops::of(&args.place)?;
-    let found = runtime::run(&ops.cancel, ops.settings.jobs, matches(&ops, args, repo));
+    let found = runtime::run(ops.settings.jobs, matches(&ops, args, repo));
     let done = found.and_then(|found| match args.format {
         Format::Text => ops.printer.result(&text(repo, &found)),
         Format::Json => ops.printer.json(&json!({

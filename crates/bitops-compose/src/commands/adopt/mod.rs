@@ -51,10 +51,10 @@ pub(crate) fn run(args: &Adopt) -> Result<u8, Failure> {
         let problem = format!("`{}` is not a directory of a repo", escape(&name, 120));
         Diagnostic::new(ExitCode::Usage, problem).because(error)
     })?;
-    let draft = Draft::open_or_new(&args.place, args.to.as_deref())?;
+    let draft = Draft::open_or_new(&args.place, args.to.as_deref(), "")?;
     let job = Arc::clone(&draft.job);
     let work = Adoption::prepare(draft, pasted.repo, environment, args);
-    let prepared = runtime::run(&job.cancel, job.settings.jobs, work);
+    let prepared = runtime::run(job.settings.jobs, work);
     let done = prepared.and_then(|mut adoption| {
         if !args.dry_run {
             adoption.apply()?;
@@ -222,7 +222,7 @@ impl Adoption {
         let edited = draft.edited().hiding(changes);
         let planned = pipeline::plan_edited(&edited).await?;
         let mut differing = proof::differences(
-            &edited,
+            (&job, &edited),
             &before,
             &planned,
             &removed,

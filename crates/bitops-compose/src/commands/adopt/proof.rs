@@ -14,14 +14,14 @@ use crate::{job::Job, local::DiskTree, pipeline::Planned};
 
 /// Returns the composed files of a job with changes to come that would not be as they were, each with the path by which the source has it.
 pub(super) fn differences(
-    job: &Job,
+    (was, job): (&Job, &Job),
     before: &Planned,
     after: &Planned,
     removed: &BTreeSet<TreePath>,
     (environment, rename): (&TreePath, Option<&str>),
 ) -> Result<Vec<(TreePath, String)>, Failure> {
-    let was_local = DiskTree::new(&job.root);
-    let is_local = DiskTree::new(&job.root).hiding(&job.hidden);
+    let was_local = DiskTree::of(was);
+    let is_local = DiskTree::of(job);
     let mut paths: BTreeSet<&TreePath> = removed.iter().collect();
     for composition in [&before.composition, &after.composition] {
         paths.extend(composition.files.iter().map(|file| &file.path));
