@@ -1,9 +1,11 @@
 //! The commands for users, seen from outside.
 
+mod adopting;
 mod editing;
 mod environment;
 mod output;
 mod reviewing;
+mod searching;
 mod selection;
 mod terminal;
 

@@ -96,6 +96,18 @@ pub(crate) enum Command {
     /// anything is written. The text of the config keeps its comments and its style. An entry that is there already is
     /// changed in place. If the environment has a lock, the source is locked.
     Add(Add),
+    /// List the environments of a repo
+    ///
+    /// Shows each with its newest version, its tools and the first line of its README, as of the repo's newest version, or
+    /// its default branch if it has none. No other files are fetched.
+    Search(Search),
+    /// Turn a copied environment into a source
+    ///
+    /// Finds the version of the repo's environment that is nearest to the local directory, adds it to the config, and removes
+    /// the local files that it brings with the same bytes. What differs stays as the local layer; what was deleted is
+    /// excluded. Nothing is written unless the composition is proved to be what the directory was, and only in a clean git
+    /// work tree.
+    Adopt(Adopt),
     /// Remove a source from the environment's config
     ///
     /// Names the files that leave the composition. The lock, if there is one, follows.
@@ -267,6 +279,50 @@ pub(crate) enum Bounds {
     Minor,
     /// To all that is compatible
     Major,
+}
+
+/// `search`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Search {
+    /// The repo: an address, ORG/REPO for GitHub, or the address of a page in a browser
+    #[arg(value_name = "REPO")]
+    pub(crate) repo: String,
+    /// Show only environments that have this in their name, their tools or their README's first line
+    #[arg(value_name = "WORD")]
+    pub(crate) word: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `adopt`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Adopt {
+    /// The repo: an address, ORG/REPO for GitHub, or the address of a page in a browser
+    #[arg(value_name = "REPO")]
+    pub(crate) repo: String,
+    /// The environment of that repo from which the directory was copied
+    #[arg(value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Look for every environment of the repo in the whole operations repo, and propose a command for each
+    #[arg(long, conflicts_with_all = ["environment", "to", "exclude"])]
+    pub(crate) all: bool,
+    /// The environment of yours that was copied [default: $BITOPS_ENVIRONMENT, else the one around the current directory]
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: Option<String>,
+    /// Leave out what this glob matches of the source, so that the local files stay as they are; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// `remove`

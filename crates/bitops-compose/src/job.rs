@@ -16,6 +16,7 @@ use crate::{
     cli::Place,
     environment::Environment,
     ignored,
+    local::Hidden,
     report::{self, Printer},
     settings,
     shown_path::shown_path,
@@ -35,6 +36,8 @@ pub(crate) struct Job {
     /// The config as the user would name it: `dev/bitops.config.yaml`.
     pub(crate) file: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Files of the user's that are looked past, because they are about to be removed.
+    pub(crate) hidden: Arc<Hidden>,
     /// The image's own deployments; `None` where they are not known.
     pub(crate) image: Option<ImageDeployments>,
     /// Whether they are assumed to be those of BitOps' omnibus image, because there is no image
@@ -130,6 +133,59 @@ impl Jobs {
             printer: session.printer,
         })
     }
+}
+
+/// An operations repo without any environment of it, for commands about catalogs.
+pub(crate) struct Ops {
+    pub(crate) settings: Settings,
+    pub(crate) root: PathBuf,
+    pub(crate) cancel: Cancel,
+    pub(crate) printer: Printer,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl Ops {
+    /// Returns the operations repo that a command line means.
+    pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
+        let (settings, root) = (settings::read()?, target::root(place, None)?);
+        let session = Session::new(settings, &root, &[], |settings| {
+            Ok(BuildConfig::find(settings, &[]))
+        })?;
+        Ok(Self {
+            settings: session.settings,
+            root: session.root,
+            cancel: session.cancel,
+            printer: session.printer,
+            reporter: session.reporter,
+        })
+    }
+
+    /// Returns a gatherer.
+    pub(crate) fn gatherer(&self) -> Result<Gatherer, Failure> {
+        gatherer(&self.settings, &self.root, &self.cancel, &self.reporter)
+    }
+}
+
+fn gatherer(
+    settings: &Settings,
+    root: &Path,
+    cancel: &Cancel,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Gatherer, Failure> {
+    let options = compose_git::Options {
+        cache_limit: settings.cache_limit,
+        offline: settings.offline,
+        timeout: settings.timeout,
+        started: Some(watch::started()),
+        jobs: settings.jobs,
+        budget: settings.budget,
+        environment: std::env::vars_os().collect(),
+        cancel: cancel.clone(),
+        reporter: Arc::clone(reporter),
+        ..compose_git::Options::new(settings::cache_dir(settings))
+    };
+    let verifier = Verifier::new(root, settings.verify_keys.as_deref());
+    Gatherer::new(options, Allow::new(&settings.allow), verifier)
 }
 
 /// Reads the config of an environment that a command for people is about.
@@ -243,6 +299,7 @@ impl Session {
             environment,
             passed,
             text: text.into(),
+            hidden: Arc::default(),
             root: self.root,
             image: self.image,
             image_warning: self.image_warning,
@@ -300,6 +357,14 @@ impl Job {
         })
     }
 
+    /// Returns the job as if files of the user's were removed.
+    pub(crate) fn hiding(&self, hidden: Hidden) -> Arc<Self> {
+        Arc::new(Self {
+            hidden: Arc::new(hidden),
+            ..self.clone()
+        })
+    }
+
     /// Reports what is wrong without being an error.
     pub(crate) fn warn(&self, warnings: &[Diagnostic]) {
         self.printer.problems(warnings);
@@ -318,21 +383,12 @@ impl Job {
         if let Some(gatherer) = &*shared {
             return Ok(Arc::clone(gatherer));
         }
-        let settings = &self.settings;
-        let options = compose_git::Options {
-            cache_limit: settings.cache_limit,
-            offline: settings.offline,
-            timeout: settings.timeout,
-            started: Some(watch::started()),
-            jobs: settings.jobs,
-            budget: settings.budget,
-            environment: std::env::vars_os().collect(),
-            cancel: self.cancel.clone(),
-            reporter: Arc::clone(&self.reporter),
-            ..compose_git::Options::new(self.cache_dir())
-        };
-        let verifier = Verifier::new(&self.root, settings.verify_keys.as_deref());
-        let gatherer = Arc::new(Gatherer::new(options, Allow::new(&settings.allow), verifier)?);
+        let gatherer = Arc::new(gatherer(
+            &self.settings,
+            &self.root,
+            &self.cancel,
+            &self.reporter,
+        )?);
         *shared = Some(Arc::clone(&gatherer));
         Ok(gatherer)
     }

@@ -1,6 +1,7 @@
 //! The user's operations repo, read where the composition looks at it.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -20,6 +21,45 @@ pub(crate) struct DiskTree {
     root: PathBuf,
     /// The greatest file that is read, in bytes.
     most: u64,
+    hidden: Arc<Hidden>,
+}
+
+/// What is about to change in the user's operations repo.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hidden {
+    /// The files to remove, with the directories that hold nothing else.
+    removed: BTreeSet<TreePath>,
+    /// A file to write, with its bytes.
+    written: Option<(TreePath, Arc<[u8]>)>,
+}
+
+impl Hidden {
+    /// Removes files of an operations repo, and writes one.
+    pub(crate) fn new(
+        root: &Path,
+        files: impl IntoIterator<Item = TreePath>,
+        written: (TreePath, &str),
+    ) -> Self {
+        let mut hidden: BTreeSet<TreePath> = files.into_iter().collect();
+        let mut dirs: Vec<TreePath> = hidden.iter().filter_map(TreePath::parent).collect();
+        while let Some(dir) = dirs.pop() {
+            let mut entries = fs::read_dir(root.join(dir.as_str())).into_iter().flatten();
+            let is_hidden = |entry: io::Result<fs::DirEntry>| {
+                let name = entry.ok().and_then(|entry| entry.file_name().into_string().ok());
+                let path = name.and_then(|name| dir.child(&name).ok());
+                path.is_some_and(|path| hidden.contains(&path))
+            };
+            if !hidden.contains(&dir) && entries.all(is_hidden) {
+                dirs.extend(dir.parent());
+                hidden.insert(dir);
+            }
+        }
+        let (path, text) = written;
+        Self {
+            removed: hidden,
+            written: Some((path, text.as_bytes().into())),
+        }
+    }
 }
 
 impl DiskTree {
@@ -28,6 +68,7 @@ impl DiskTree {
         Self {
             root: job.root.clone(),
             most: job.settings.budget.file_size,
+            hidden: Arc::clone(&job.hidden),
         }
     }
 
@@ -70,10 +111,21 @@ fn kind_of(path: &Path) -> Result<Option<LocalKind>, ContentsError> {
 
 impl LocalTree for DiskTree {
     fn kind(&self, path: &TreePath) -> Result<Option<LocalKind>, ContentsError> {
-        kind_of(&self.path_on_disk(path))
+        if self.hidden.removed.contains(path) {
+            return Ok(None);
+        }
+        let kind = kind_of(&self.path_on_disk(path))?;
+        let is_written = || {
+            self.hidden
+                .written
+                .as_ref()
+                .is_some_and(|(written, _)| written == path)
+        };
+        Ok(kind.or_else(|| is_written().then_some(LocalKind::File(FileMode::Regular))))
     }
 
     fn list(&self, dir: Option<&TreePath>) -> Result<Vec<(String, LocalKind)>, ContentsError> {
+        let parent = dir;
         let dir = dir.map_or_else(|| self.root.clone(), |dir| self.path_on_disk(dir));
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -96,6 +148,13 @@ impl LocalTree for DiskTree {
             if check_component(&name).is_err() {
                 continue;
             }
+            let path = match parent {
+                Some(parent) => parent.child(&name),
+                None => TreePath::new(&name),
+            };
+            if path.is_ok_and(|path| self.hidden.removed.contains(&path)) {
+                continue;
+            }
             // Nothing more needs to be known of a directory.
             let kind = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => Some(LocalKind::Directory),
@@ -110,6 +169,14 @@ impl LocalTree for DiskTree {
     }
 
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError> {
+        if let Some((_, bytes)) = self
+            .hidden
+            .written
+            .as_ref()
+            .filter(|(written, _)| written == path)
+        {
+            return Ok(Arc::clone(bytes));
+        }
         let path = self.path_on_disk(path);
         local_file::read(&path, self.most)
             .map(Arc::from)

@@ -121,6 +121,8 @@ fn run(command: Command) -> Result<u8, Failure> {
 fn run_watched(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Add(add) => commands::add::run(&add),
+        Command::Adopt(adopt) => commands::adopt::run(&adopt),
+        Command::Search(search) => commands::search::run(&search),
         Command::Remove(remove) => commands::remove::run(&remove),
         Command::Plan(plan) => commands::plan::run(&plan),
         Command::Explain(explain) => commands::explain::run(&explain),

@@ -209,7 +209,6 @@ fn request(
         commits = of_commits,
         "asking"
     );
-    let incoming = entry.incoming()?;
     let ask = PackRequest {
         ids: &ids,
         filter,
@@ -220,17 +219,49 @@ fn request(
     } else {
         Stage::FetchingFiles
     };
-    match session.fetch(&ask, incoming.path(), stage) {
-        Ok(pack) => {
+    match send(shared, work, runtime, &ask, stage, entry)? {
+        Ids::Sent(packs) => {
             asked.extend(ids);
-            let Some(pack) = pack else { return Ok(()) };
+            received.extend(packs);
+        }
+        Ids::Refused => asked.clear(),
+    }
+    Ok(())
+}
+
+/// What became of a request's ids.
+pub(crate) enum Ids {
+    /// The server answered. These files are new in the cache.
+    Sent(Vec<PathBuf>),
+    /// The server refused, and the next strategy may get them.
+    Refused,
+}
+
+/// Sends a request, and adds the answer to the cache entry. After a refusal it switches to the next strategy, and
+/// returns an error only if none is left.
+pub(crate) fn send(
+    shared: &Arc<Shared>,
+    work: &mut Work,
+    runtime: &Handle,
+    ask: &PackRequest<'_>,
+    stage: Stage,
+    entry: &OpenEntry,
+) -> Result<Ids, Error> {
+    let incoming = entry.incoming()?;
+    let strategy = work.strategy;
+    match shared.session(work, runtime)?.fetch(ask, incoming.path(), stage) {
+        Ok(None) => Ok(Ids::Sent(Vec::new())),
+        Ok(Some(pack)) => {
             tracing::debug!(objects = pack.objects, "received");
-            received.extend(entry.adopt(&shared.run, &pack.pack, &pack.index)?);
-            Ok(())
+            Ok(Ids::Sent(
+                entry
+                    .adopt(&shared.run, &pack.pack, &pack.index)?
+                    .into_iter()
+                    .collect(),
+            ))
         }
         Err(Error::Remote { at, said }) => {
-            let next = strategy.after_refusal(&said);
-            let Some(next) = next else {
+            let Some(next) = strategy.after_refusal(&said) else {
                 return Err(Error::Remote { at, said });
             };
             tracing::debug!(?strategy, ?next, said, "the server refuses");
@@ -238,8 +269,7 @@ fn request(
                 shared.run.record_tree_refusal(&shared.url);
             }
             (work.strategy, work.session) = (next, None);
-            asked.clear();
-            Ok(())
+            Ok(Ids::Refused)
         }
         Err(error) => Err(error),
     }
@@ -248,7 +278,7 @@ fn request(
 /// Returns the ids to request for the commits of the wants at the indices `which`: the commits'
 /// own, or, if only advertised ids are served (or all refs are known anyway, as in protocol 0),
 /// those of refs that point to them. For an annotated tag that is the tag's id.
-fn commit_ids(
+pub(crate) fn commit_ids(
     shared: &Shared,
     session: &mut Session,
     wants: &[Want],

@@ -11,3 +11,10 @@ pub(crate) fn to_gix(id: &ObjectId) -> gix::ObjectId {
 pub(crate) fn from_gix(id: &gix::oid) -> Option<ObjectId> {
     <[u8; 20]>::try_from(id.as_bytes()).ok().map(ObjectId::from_bytes)
 }
+
+/// Returns the id that git gives to a file with these bytes.
+pub fn blob_id(bytes: &[u8]) -> compose_model::BlobId {
+    let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, bytes);
+    let id = id.ok().and_then(|id| from_gix(&id));
+    compose_model::BlobId(id.unwrap_or(ObjectId::from_bytes([0; 20])))
+}

@@ -39,6 +39,7 @@
 //! | `want` | [`Want`]: the commits and directories to fetch |
 //! | `fetch`, `strategy` | which objects are requested, in which order; the fallbacks when a server refuses |
 //! | `tag` | signed tags |
+//! | `outline` | [`Outline`]: the names and ids below a directory of a commit, without its files |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bounded transfer: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | which host gets which secret; the parts of git's configuration that apply |
@@ -68,6 +69,7 @@ mod list_tree;
 mod names;
 mod object_cache;
 mod options;
+mod outline;
 mod refs;
 mod repo;
 mod retry;
@@ -89,7 +91,9 @@ pub use error::{
     Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, RefusedEntry, SettingProblem, TreeProblem,
 };
 pub use git::{Git, Traces};
+pub use ids::blob_id;
 pub use options::{Options, Stall, Tuning};
+pub use outline::{Glance, Outline};
 pub use repo::{ObservedRefs, Repo};
 pub use retry::{RetryPolicy, Sleep};
 pub use snapshot::Snapshot;

@@ -76,10 +76,15 @@ impl Repo {
         let done = self
             .step(move |shared, work, runtime| fetch::fetch(shared, work, runtime, &wants))
             .await;
+        self.done("fetched", done.is_ok());
+        done
+    }
+
+    /// Ends the progress of the repo, and logs what it took so far.
+    pub(crate) fn done(&self, what: &str, ok: bool) {
         self.shared.run.options.reporter.done(&self.shared.url);
         let (requests, bytes) = self.traffic();
-        tracing::debug!(repo = %self.shared.url, requests, bytes, ok = done.is_ok(), "fetched");
-        done
+        tracing::debug!(repo = %self.shared.url, requests, bytes, ok, "{what}");
     }
 
     /// Runs a blocking step on the blocking pool, and retries it as the policy allows.

@@ -34,3 +34,25 @@ pub struct TreeFile {
     /// The id of the file's content.
     pub blob: BlobId,
 }
+
+/// A name in a directory of a commit, at any depth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlineEntry {
+    /// The path, relative to the directory.
+    pub path: TreePath,
+    /// What it names.
+    pub kind: OutlineKind,
+    /// The id of its blob. For a symlink that is the blob of its target's path.
+    pub id: BlobId,
+}
+
+/// What a name in a directory names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutlineKind {
+    /// A file.
+    File(FileMode),
+    /// A symlink, which is not followed.
+    Link,
+    /// A submodule, or something that git does not write.
+    Other,
+}

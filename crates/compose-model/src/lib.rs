@@ -70,7 +70,7 @@ pub use diagnostic::{
     Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span, without_temporary_path,
 };
 pub use exit::ExitCode;
-pub use file::{FileMode, TreeFile};
+pub use file::{FileMode, OutlineEntry, OutlineKind, TreeFile};
 pub use filter::{Filter, FilterKey, Globs, LeftOut};
 pub use id::{BlobId, CommitId, ObjectId, TreeId};
 pub use pasted::PastedAddress;

@@ -24,6 +24,8 @@
 //! | [`config`] | `bitops.config.yaml` to checked sources, every mistake with its place |
 //! | [`resolve`] | a request and a repo's refs to a commit |
 //! | [`lock`] | `bitops.lock.yaml` |
+//! | [`adopt`] | a copied directory compared with what it was copied from |
+//! | [`catalog`] | the environments that a repo offers |
 //! | [`layer`] | what each source and the local environment contribute |
 //! | [`compose`](mod@compose) | layers to a composition: files, conflicts, warnings, deployments, provenance |
 //!
@@ -32,6 +34,8 @@
 //! [`resolve::NotAllowed`], and mistakes in a config or a lock beside the key that they are about
 //! (`config::keys`, `lock::read`).
 
+pub mod adopt;
+pub mod catalog;
 pub mod compose;
 pub mod config;
 pub mod layer;

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::{Git, Traces};
-use compose_model::{Diagnostic, Failure, Refs, RepoUrl, SourceSpec};
+use compose_git::{Git, Glance, Outline, Traces};
+use compose_model::{BlobId, Diagnostic, Failure, Refs, RepoUrl, SourceSpec};
 use compose_plan::{
     layer::Layers,
     lock::Lock,
@@ -150,6 +150,22 @@ impl Gatherer {
     pub async fn refs_of(&self, repo: &RepoUrl, prefixes: &[String]) -> Result<Arc<Refs>, Diagnostic> {
         self.allow.check(repo)?;
         Ok(self.git.repo(repo).refs(prefixes).await?)
+    }
+
+    /// Looks at directories of a repo's commits without fetching their files. See [`compose_git::Repo::outlines`].
+    pub async fn outlines(
+        &self,
+        repo: &RepoUrl,
+        glances: &[Glance],
+    ) -> Result<Vec<Option<Outline>>, Diagnostic> {
+        self.allow.check(repo)?;
+        Ok(self.git.repo(repo).outlines(glances).await?)
+    }
+
+    /// Fetches blobs of a repo. See [`compose_git::Repo::blobs`].
+    pub async fn blobs(&self, repo: &RepoUrl, ids: &[BlobId]) -> Result<Vec<Option<Vec<u8>>>, Diagnostic> {
+        self.allow.check(repo)?;
+        Ok(self.git.repo(repo).blobs(ids).await?)
     }
 
     /// Returns the refs of every repo in a lock, and the failures of the repos that do not answer. All repos

@@ -23,6 +23,7 @@
 //! | `tree` | the nodes with their places |
 //! | `limits`, `characters` | the largest texts and the characters that are accepted |
 //! | `merge_keys` | mappings as they are loaded |
+//! | `same` | whether two nodes load as the same value |
 //! | `scalar` | scalars as PyYAML loads them |
 //! | `decode` | the decoding of bytes as text |
 //! | `lines` | lines, indentation, and replacements of text |
@@ -40,6 +41,7 @@ mod lines;
 mod merge_keys;
 mod parse;
 mod quote;
+mod same;
 mod scalar;
 mod scanner;
 mod tree;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use compose_model::{
-    Diagnostic, ExitCode, Failure, PastedAddress, Refs, RepoUrl, Requested, SourceSpec, TreePath,
-    VersionRequest, text,
+    Diagnostic, ExitCode, Failure, Refs, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest, text,
 };
 use compose_plan::{
     compose::report,
@@ -16,6 +15,7 @@ use serde_json::json;
 use super::{
     DONE,
     draft::{Draft, by_directory, files_of, source_of},
+    pasted,
 };
 use crate::{
     cli::{self, Add, Format},
@@ -55,13 +55,7 @@ pub(crate) fn run(args: &Add) -> Result<u8, Failure> {
 }
 
 fn wanted(args: &Add) -> Result<Wanted, Diagnostic> {
-    let pasted = PastedAddress::parse(&args.repo).map_err(|error| {
-        let shown = text::escape(&compose_model::redact(&args.repo.as_str().into()), 200);
-        let problem = Diagnostic::new(ExitCode::Usage, format!("`{shown}` is not the address of a repo"));
-        problem
-            .because(error)
-            .hint("for example ORG/REPO, https://github.com/ORG/REPO or git@github.com:ORG/REPO")
-    })?;
+    let pasted = pasted(&args.repo)?;
     let (name, version) = match args
         .environment
         .as_deref()
@@ -72,7 +66,14 @@ fn wanted(args: &Add) -> Result<Wanted, Diagnostic> {
     };
     let name = name.or(pasted.directory).ok_or_else(|| {
         Diagnostic::new(ExitCode::Usage, "no environment of the repo is named")
-            .hint(format!("name it: `bitops-compose add {} ENVIRONMENT`", args.repo))
+            .hint(format!(
+                "list its environments: `bitops-compose search {}`",
+                shell_words::quote(&args.repo)
+            ))
+            .hint(format!(
+                "name one: `bitops-compose add {} ENVIRONMENT`",
+                args.repo
+            ))
     })?;
     let environment = TreePath::new(name.trim_matches('/')).map_err(|error| {
         let problem = format!("`{}` is not a directory of a repo", text::escape(&name, 120));

@@ -81,6 +81,16 @@ impl Draft {
         }
     }
 
+    /// Puts back the config as it was before [`Draft::write`].
+    pub(super) fn restore(&self) -> Result<(), Failure> {
+        ConfigFile::of(&self.job.root, &self.job.environment).restore(self.before.as_deref())
+    }
+
+    /// Returns whether the config exists.
+    pub(super) fn exists(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Returns the change of the config as a unified diff.
     pub(super) fn diff(&self) -> String {
         let (before, name) = (self.before.as_deref().unwrap_or_default(), &*self.job.file);

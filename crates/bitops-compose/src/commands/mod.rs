@@ -1,6 +1,7 @@
 //! The commands: one function each, which returns the process's exit code.
 
 pub(crate) mod add;
+pub(crate) mod adopt;
 mod against;
 pub(crate) mod cache;
 pub(crate) mod check;
@@ -12,6 +13,7 @@ pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod plan;
 pub(crate) mod remove;
+pub(crate) mod search;
 pub(crate) mod update;
 pub(crate) mod vendor;
 
@@ -20,7 +22,7 @@ use std::{path::Path, sync::Arc};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use compose_model::Failure;
+use compose_model::{Diagnostic, ExitCode, Failure, PastedAddress, text};
 
 use crate::{
     cli::{Cli, Format, Target},
@@ -32,6 +34,17 @@ use crate::{
 
 /// The exit code of a run that succeeded.
 const DONE: u8 = 0;
+
+/// Reads the address of a repo as people paste it.
+fn pasted(repo: &str) -> Result<PastedAddress, Diagnostic> {
+    PastedAddress::parse(repo).map_err(|error| {
+        let shown = text::escape(&compose_model::redact(&repo.into()), 200);
+        let problem = Diagnostic::new(ExitCode::Usage, format!("`{shown}` is not the address of a repo"));
+        problem
+            .because(error)
+            .hint("for example ORG/REPO, https://github.com/ORG/REPO or git@github.com:ORG/REPO")
+    })
+}
 
 /// Composes one environment, for a command that shows or writes the result.
 ///

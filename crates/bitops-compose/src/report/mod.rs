@@ -10,6 +10,7 @@ mod progress;
 mod python_re;
 mod render;
 mod shown;
+pub(crate) mod table;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};

@@ -173,6 +173,20 @@ impl<'a> Resolver<'a> {
         self.tags.not_read(environment, None, version)
     }
 
+    /// Returns how many tags stand for versions of an environment, and whether they are its own: named for it, beside
+    /// those of the whole repo.
+    pub fn count(&self, environment: &TreePath) -> (usize, bool) {
+        (
+            self.tags.versions(environment).len(),
+            self.tags.has_own(environment),
+        )
+    }
+
+    /// Returns the newest stable tag that stands for a version of the whole repo.
+    pub fn newest_plain(&self) -> Option<String> {
+        self.tags.newest_plain()
+    }
+
     /// Returns the newest tag that stands for a version of an environment. Pre-releases count only
     /// if `pre_releases` is set.
     pub fn newest(&self, environment: &TreePath, pre_releases: bool) -> Option<String> {

@@ -216,6 +216,20 @@ impl<'a> Tags<'a> {
         }
     }
 
+    /// Returns whether an environment has tags of its own.
+    pub(super) fn has_own(&self, environment: &TreePath) -> bool {
+        self.own(environment).is_some()
+    }
+
+    /// Returns the highest stable tag that names no environment.
+    pub(super) fn newest_plain(&self) -> Option<String> {
+        let plain = self.plain.get_or_init(|| self.in_scope(&Scope::plain()));
+        let stable = plain.iter().filter(|tag| !tag.version.is_pre_release());
+        stable
+            .max_by(|a, b| a.version.cmp(&b.version))
+            .map(|tag| tag.name.to_owned())
+    }
+
     fn own(&self, environment: &TreePath) -> Option<(Scope, Vec<VersionTag<'a>>)> {
         Scope::own(environment).into_iter().find_map(|scope| {
             let found = self.in_scope(&scope);
