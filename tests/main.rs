@@ -12,6 +12,7 @@ mod ci;
 mod common;
 mod composing;
 mod deploy;
+mod deploy_log;
 mod environments;
 mod failures;
 mod ignored;

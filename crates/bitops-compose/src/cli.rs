@@ -129,8 +129,14 @@ pub(crate) enum Command {
     Update(Update),
     /// Compare the lock with the current state of its repos
     Outdated(Outdated),
-    /// Print the JSON Schema of `default-environments`, for editors
-    Schema(Unused),
+    /// Print the JSON Schema of `default-environments`, or of the lock, for editors
+    Schema {
+        /// The schema of bitops.lock.yaml instead
+        #[arg(long)]
+        lock: bool,
+        #[command(flatten)]
+        unused: Unused,
+    },
     /// Print shell completions
     Completions {
         /// The shell
@@ -235,6 +241,9 @@ pub(crate) struct Add {
     /// Leave out what this glob matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// Begin a config that is made with a line that names its JSON Schema to editors
+    #[arg(long)]
+    pub(crate) modeline: bool,
     /// Write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

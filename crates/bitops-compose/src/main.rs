@@ -110,7 +110,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Deploy { args } => Ok(commands::deploy::run(args)),
         Command::Cache(cache) => commands::cache::run(&cache),
-        Command::Schema(_) => commands::schema(),
+        Command::Schema { lock, unused: _ } => commands::schema(lock),
         Command::Completions { shell, unused } => commands::completions(shell, unused.format),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
         // What is left reads configs and sources.
@@ -131,7 +131,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         Command::Outdated(args) => commands::outdated::run(&args),
         Command::Deploy { .. }
         | Command::Cache(_)
-        | Command::Schema(_)
+        | Command::Schema { .. }
         | Command::Completions { .. }
         | Command::Image(_) => run(command),
     }

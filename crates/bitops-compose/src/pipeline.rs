@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath, filter::is_hook, text};
 use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
 use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
@@ -93,10 +93,57 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         &gathered,
         Some(&staged.manifest()),
     );
+    log(&job, &gathered, &composition);
     // The exec that follows frees all memory at once.
     std::mem::forget(composition);
     gathered.leave();
     Ok(Some(Prepared { staged, lock }))
+}
+
+/// Logs what is about to run: the sources, the lock, and how long composing took.
+fn log(job: &Job, gathered: &Gathered, composition: &Composition) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    for (index, source) in gathered.layers.sources.iter().enumerate() {
+        let own = gathered
+            .layers
+            .layers
+            .iter()
+            .filter(|layer| layer.source.0 == index);
+        let (mut files, mut hooks) = (0, 0);
+        for layer in own {
+            files += layer.files.len();
+            hooks += layer.files.iter().filter(|file| is_hook(&file.path)).count();
+        }
+        tracing::info!(
+            environment = %source.environment,
+            requested = text::escape(source.requested.as_str(), 80),
+            resolved = text::escape(&source.resolved.name, 80),
+            commit = %source.resolved.commit.abbreviated(),
+            repo = %source.repo,
+            files,
+            hooks,
+            locked = source.is_locked,
+            signer = source.signature.as_ref().map(|signature| signature.signer.as_str()),
+            signed = source.signature.as_ref().map(|one| if one.tag.is_some() { "tag" } else { "commit" }),
+            "source"
+        );
+    }
+    let lock = job.lock_file();
+    let changed = composition
+        .files
+        .iter()
+        .filter(|file| file.write != Write::Local)
+        .count();
+    tracing::info!(
+        environment = %composition.environment,
+        sources = gathered.layers.sources.len(),
+        files = changed,
+        lock = if lock.path().exists() { lock.name() } else { "none" },
+        seconds = %format_args!("{:.1}", crate::watch::started().elapsed().as_secs_f64()),
+        "composed; BitOps starts"
+    );
 }
 
 /// Looks for the user's symlinks while other work waits for the network.
@@ -167,7 +214,7 @@ pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
     crate::watch::enter(Stage::Fetch);
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
-    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?.without_files();
     job.warn(&gathered.warnings);
     Ok(gathered)
 }
@@ -241,12 +288,6 @@ fn materialise(
     let staged = staging.write(&files, links, content, |out| {
         crate::report::write_json(&manifest, out)
     })?;
-    tracing::info!(
-        environment = %composition.environment,
-        sources = gathered.layers.sources.len(),
-        files = changed.len(),
-        "composed"
-    );
     Ok(staged)
 }
 

@@ -236,6 +236,24 @@ fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable>
     Ok(file)
 }
 
+#[cfg(fuzzing)]
+impl GitConfig {
+    /// Reads a file's bytes. Nothing that it includes is read.
+    pub(crate) fn read_bytes(bytes: &[u8]) {
+        let metadata = gix::config::file::Metadata::from(gix::config::Source::User);
+        if let Ok(file) = gix::config::File::from_bytes_no_includes(bytes, metadata, Default::default()) {
+            let mut config = Self::default();
+            config.take(&file);
+            config.http.take(&file, None);
+            let url = "https://host:8443/org/repo".parse().expect("a URL");
+            let _ = (
+                config.credential(&url, Some("user")),
+                config.rewrite(url.as_str()),
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use compose_testkit::fuzz::feed;

@@ -59,6 +59,8 @@ mod cache;
 mod credentials;
 mod error;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod git;
 mod gitconfig;
 mod ids;

@@ -54,7 +54,7 @@ pub(super) async fn answer(
             (Arc::clone(&job), composed(&job, gathered).await?)
         }
         Other::Commit { root, .. } => {
-            let job = job.at(root, config_at(root, &job)?);
+            let job = job.in_state(root, config_at(root, &job)?);
             let specs = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
             let pins = Pins::read(&job.lock_file(), false)?;
             let gathered = job.gatherer()?.gather(specs, &pins).await?;

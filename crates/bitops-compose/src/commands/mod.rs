@@ -57,8 +57,13 @@ fn composed(
 }
 
 /// Runs `schema`.
-pub(crate) fn schema() -> Result<u8, Failure> {
-    to_stdout(compose_plan::config::schema().as_bytes())?;
+pub(crate) fn schema(lock: bool) -> Result<u8, Failure> {
+    let text = if lock {
+        compose_plan::lock::schema()
+    } else {
+        compose_plan::config::schema()
+    };
+    to_stdout(text.as_bytes())?;
     Ok(DONE)
 }
 

@@ -18,7 +18,7 @@ pub(super) fn netrc(options: &Options, url: &Url, user: Option<&str>) -> Option<
     from_netrc(&text, url.host_str()?, user)
 }
 
-fn from_netrc(text: &str, host: &str, user: Option<&str>) -> Option<Credential> {
+pub(super) fn from_netrc(text: &str, host: &str, user: Option<&str>) -> Option<Credential> {
     let mut words = words_of(text).into_iter();
     let (mut default, mut of_user) = (None, None);
     let mut entry: Option<(bool, Option<String>, Option<String>)> = None;
