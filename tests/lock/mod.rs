@@ -258,6 +258,58 @@ fn check_compares_the_lock_with_the_config() {
     assert_eq!(world.server.requests().len(), 0);
 }
 
+/// `lock --check` fails for every difference, with the whole command that ends it, and needs no network.
+#[test]
+fn a_comparison_of_lock_and_config_fails_for_every_difference() {
+    let world = locked();
+    let before = lock_text(&world);
+    let same = world.context.run(["lock", "--check"]).expect_code(0);
+    assert_eq!(
+        (&*same.stdout, &*same.stderr),
+        ("dev/bitops.lock.yaml: answers the config's 2 sources\n", "")
+    );
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+        "{repo: '{repo}/new', environment: eks, version: 1.0.0}",
+    ]);
+    insta::assert_snapshot!(
+        "lock_check_differs",
+        world.context.run(["lock", "--check"]).expect_code(65)
+    );
+    let config = world.config(&["{repo: '{repo}/c', environment: eks, version: ^1.0}"]);
+    world.context.file("prod/bitops.config.yaml", config);
+    let all = world
+        .context
+        .run(["lock", "--check", "--all", "--format", "json"])
+        .expect_code(65);
+    let found: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
+    let hints: Vec<&str> = found["environments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            assert_eq!(one["current"], false, "{all}");
+            one["problems"][0]["hints"][0].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(
+        hints,
+        [
+            "run `bitops-compose lock dev`, and commit the lock",
+            "run `bitops-compose lock prod`, and commit the lock"
+        ]
+    );
+    // Nothing was written; without sources there is nothing to lock.
+    assert_eq!(lock_text(&world), before);
+    world.context.file("prod/bitops.config.yaml", "bitops: {}\n");
+    world.context.run(["lock", "--check", "prod"]).expect_code(0);
+    world
+        .context
+        .run(["lock", "--check", "--accept-moved"])
+        .expect_code(2);
+    assert_eq!(world.server.requests().len(), 0);
+}
+
 /// A source that another source names is in the lock and not in the config.
 #[test]
 fn check_takes_no_nested_source_for_one_that_nothing_names() {

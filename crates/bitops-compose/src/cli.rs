@@ -465,6 +465,9 @@ pub(crate) struct ImageConfig {
 pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) targets: Targets,
+    /// Write nothing and use no network: exit with code 65 if the lock does not answer the config
+    #[arg(long, conflicts_with = "accept_moved")]
+    pub(crate) check: bool,
     /// Accept tags that moved since they were locked
     #[arg(long)]
     pub(crate) accept_moved: bool,

@@ -114,8 +114,8 @@ impl Settings {
         let budget = Budget::default();
         let budget = Budget {
             files: read.number(env::MAX_FILES, budget.files),
-            file_size: read.number(env::MAX_FILE_SIZE, budget.file_size),
-            total_size: read.number(env::MAX_TOTAL_SIZE, budget.total_size),
+            file_size: read.size_above_zero(env::MAX_FILE_SIZE, budget.file_size),
+            total_size: read.size_above_zero(env::MAX_TOTAL_SIZE, budget.total_size),
         };
         let largest = budget.file_size.max(Budget::default().file_size);
         let settings = Self {
@@ -135,13 +135,13 @@ impl Settings {
             grace: read.duration(env::GRACE, DEFAULT_GRACE),
             locked: read.flag(env::LOCKED),
             offline: read.flag(env::OFFLINE),
-            timeout: Duration::from_secs(read.number(env::TIMEOUT, 300)),
+            timeout: read.duration_above_zero(env::TIMEOUT, Duration::from_secs(300)),
             jobs: usize::try_from(read.number(env::JOBS, 16)).unwrap_or(16).min(256),
             allow: read.list(env::ALLOW),
             verify_keys: read.path(env::VERIFY_KEYS),
             log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
             budget,
-            memory: read.number(env::MAX_MEMORY, largest.saturating_add(MEMORY_BESIDES_A_FILE)),
+            memory: read.size_above_zero(env::MAX_MEMORY, largest.saturating_add(MEMORY_BESIDES_A_FILE)),
         };
         if read.errors.is_empty() {
             Ok(settings)
@@ -242,6 +242,14 @@ impl VariableReader<'_> {
         })
     }
 
+    fn duration_above_zero(&mut self, name: &'static str, default: Duration) -> Duration {
+        let duration = self.duration(name, default);
+        if duration.is_zero() {
+            self.record_invalid(name, "0", "a time above 0");
+        }
+        duration
+    }
+
     fn choice(&mut self, name: &'static str, words: &[&str], expected: &'static str) -> Option<usize> {
         let text = self.utf8(name)?;
         let found = words
@@ -274,6 +282,14 @@ impl VariableReader<'_> {
             self.record_invalid(name, &text, size::EXPECTED);
             default
         })
+    }
+
+    fn size_above_zero(&mut self, name: &'static str, default: u64) -> u64 {
+        let size = self.size(name, default);
+        if size == 0 {
+            self.record_invalid(name, "0", "a size above 0");
+        }
+        size
     }
 
     /// A list without items (`,` from two empty variables) is an error: it must not mean "no
@@ -367,6 +383,27 @@ mod tests {
         assert_eq!(limit("500M"), Some(500_000_000));
         assert_eq!(limit("2GiB"), Some(2 << 30));
         assert_eq!(limit("0"), None);
+    }
+
+    #[test]
+    fn times_and_sizes_have_one_grammar() {
+        let read = settings(&[
+            ("BITOPS_COMPOSE_TIMEOUT", "5m"),
+            ("BITOPS_COMPOSE_MAX_FILE_SIZE", "300MiB"),
+            ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", "500M"),
+            ("BITOPS_COMPOSE_MAX_MEMORY", "1000"),
+        ])
+        .unwrap();
+        assert_eq!(read.timeout, Duration::from_secs(300));
+        assert_eq!(read.budget.file_size, 300 << 20);
+        assert_eq!((read.budget.total_size, read.memory), (500_000_000, 1000));
+        for name in ["TIMEOUT", "MAX_FILE_SIZE", "MAX_TOTAL_SIZE", "MAX_MEMORY"] {
+            let name = format!("BITOPS_COMPOSE_{name}");
+            for value in ["0", "-1", "plenty"] {
+                let wrong = settings(&[(&name, value)]).unwrap_err();
+                assert_eq!(wrong[0].variable, name, "{value}");
+            }
+        }
     }
 
     #[test]

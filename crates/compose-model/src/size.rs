@@ -1,7 +1,7 @@
 //! Sizes in the notation of variables and flags.
 
 /// The notation that [`parse`] accepts, for messages.
-pub const EXPECTED: &str = "a whole number with a unit: 500MB, 2GiB";
+pub const EXPECTED: &str = "a whole number of bytes, or one with a unit: 500MB, 2GiB";
 
 /// Parses a number of bytes: `500MB` or `500M` (powers of 1,000), `2GiB` (powers of 1,024), or a
 /// plain number.

@@ -74,7 +74,7 @@ pub use gather::Gatherer;
 pub use gathered::Gathered;
 pub use lock_file::LockFile;
 pub use moved::refuse_moved;
-pub use pins::{Pins, check_lock};
+pub use pins::{Pins, check_lock, lock_differences};
 pub use refs::LockedRefs;
 pub use user_file::ConfigFile;
 pub use verify::Verifier;

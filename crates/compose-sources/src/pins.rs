@@ -1,6 +1,6 @@
 //! The commits that the lock pins.
 
-use compose_model::{Diagnostic, Failure, SourceSpec};
+use compose_model::{Diagnostic, Failure, SourceSpec, TreePath};
 use compose_plan::lock::{Answer, Lock, Locked, Via};
 
 use crate::{lock_file::LockFile, wording};
@@ -90,13 +90,42 @@ pub fn check_lock(file: &LockFile, required: bool, specs: &[SourceSpec]) -> Resu
     let mut pins = Pins::read(file, required)?;
     let refused: Vec<Diagnostic> = specs.iter().filter_map(|spec| pins.answer(spec).err()).collect();
     Failure::check(refused)?;
-    // Nested sources of a source that the config still names cannot be judged without reading that source.
-    pins.lock.sources.retain(|locked| {
+    retain_judgeable(&mut pins.lock, specs);
+    Ok(pins.warnings(specs.iter()))
+}
+
+/// Compares the lock with the config's own entries, as [`check_lock`] does. Returns every difference as an error, with
+/// the command that ends it. Without entries no lock is needed.
+///
+/// # Errors
+///
+/// If the lock cannot be read.
+pub fn lock_differences(
+    file: &LockFile,
+    environment: &TreePath,
+    specs: &[SourceSpec],
+) -> Result<Vec<Diagnostic>, Failure> {
+    let Some(mut lock) = file.read()? else {
+        let missing = || wording::no_lock_to_compare(file.name(), environment);
+        return Ok((!specs.is_empty()).then(missing).into_iter().collect());
+    };
+    retain_judgeable(&mut lock, specs);
+    let named: Vec<_> = specs.iter().map(|spec| (&spec.repo, &spec.environment)).collect();
+    let unanswered = specs.iter().filter_map(|spec| lock.unanswered(spec));
+    Ok(unanswered
+        .chain(lock.unused(&named))
+        .map(|warning| wording::differs(warning, environment))
+        .collect())
+}
+
+/// Takes out the nested sources of a source that the config still names: they cannot be judged without reading that
+/// source.
+fn retain_judgeable(lock: &mut Lock, specs: &[SourceSpec]) {
+    lock.sources.retain(|locked| {
         let is_named = |via: &Via| {
             let mut specs = specs.iter();
             specs.any(|spec| spec.repo == via.repo && spec.environment == via.environment)
         };
         !locked.via.first().is_some_and(is_named)
     });
-    Ok(pins.warnings(specs.iter()))
 }

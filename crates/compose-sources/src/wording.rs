@@ -51,6 +51,22 @@ pub(crate) fn no_required_lock(name: &str) -> Diagnostic {
     Diagnostic::new(ExitCode::Config, message).hint("run `bitops-compose lock`, and commit the lock")
 }
 
+/// Turns the warning that lock and config differ into the error of a comparison, with the command that ends it.
+pub(crate) fn differs(mut warning: Diagnostic, environment: &TreePath) -> Diagnostic {
+    warning.severity = Severity::Error;
+    warning.hints = vec![lock_command(environment)];
+    warning
+}
+
+/// An environment that names sources has no lock file to compare.
+pub(crate) fn no_lock_to_compare(name: &str, environment: &TreePath) -> Diagnostic {
+    Diagnostic::new(ExitCode::Config, format!("there is no {name}")).hint(lock_command(environment))
+}
+
+fn lock_command(environment: &TreePath) -> String {
+    format!("run `bitops-compose lock {environment}`, and commit the lock")
+}
+
 /// The lock file cannot be written.
 pub(crate) fn unwritten_lock(file: &str, error: io::Error) -> Diagnostic {
     Diagnostic::new(ExitCode::CannotWrite, format!("cannot write {file}")).because(error)

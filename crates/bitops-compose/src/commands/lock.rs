@@ -1,10 +1,10 @@
-//! `lock`: writes down the commits that the sources stand for now.
+//! `lock`: writes down the commits that the sources stand for now, or compares those that were with the config.
 
 use std::sync::Arc;
 
-use compose_model::Failure;
+use compose_model::{Diagnostic, Failure};
 use compose_plan::lock::Lock;
-use compose_sources::{LockFile, Pins, refuse_moved};
+use compose_sources::{LockFile, Pins, blocking, lock_differences, refuse_moved};
 use serde_json::json;
 
 use super::{
@@ -20,6 +20,11 @@ use crate::{
 /// Resolves every source live and writes the lock.
 pub(crate) fn run(args: &cli::Lock) -> Result<u8, Failure> {
     let (format, accept_moved) = (args.targets.format, args.accept_moved);
+    if args.check {
+        return each(&args.targets.place, args.targets.asked(), format, move |job| {
+            blocking(move || compare(&job, format))
+        });
+    }
     each(&args.targets.place, args.targets.asked(), format, move |job| {
         lock(job, format, accept_moved)
     })
@@ -40,6 +45,42 @@ async fn lock(job: Arc<Job>, format: Format, accept_moved: bool) -> Result<Answe
         Format::Text => Ok(Answer::text(describe_lock(&file, &lock, changed), DONE)),
         Format::Json => Answer::json(&job, &json(&job, &file, &lock, changed), DONE),
     }
+}
+
+/// Compares the lock with the config, without any network. A difference is an error.
+fn compare(job: &Job, format: Format) -> Result<Answer, Failure> {
+    let file = job.lock_file();
+    let compared = pipeline::config(job).and_then(|sources| {
+        Failure::check(lock_differences(&file, &job.environment, &sources)?)?;
+        Ok(sources.len())
+    });
+    match (compared, format) {
+        (Ok(sources), Format::Text) => Ok(Answer::text(describe_current(&file, sources), DONE)),
+        (Err(failure), Format::Text) => Err(failure),
+        (Ok(_), Format::Json) => Answer::json(job, &compared_json(job, &file, &[]), DONE),
+        (Err(failure), Format::Json) => {
+            job.printer.problems(failure.diagnostics());
+            let problems = compared_json(job, &file, failure.diagnostics());
+            Answer::json(job, &problems, failure.code().code())
+        }
+    }
+}
+
+fn describe_current(file: &LockFile, sources: usize) -> String {
+    match sources {
+        0 => format!("{}: not needed, the config names no sources\n", file.name()),
+        1 => format!("{}: answers the config's source\n", file.name()),
+        many => format!("{}: answers the config's {many} sources\n", file.name()),
+    }
+}
+
+fn compared_json(job: &Job, file: &LockFile, problems: &[Diagnostic]) -> serde_json::Value {
+    json!({
+        "environment": job.environment.as_str(),
+        "lock": file.name(),
+        "current": problems.is_empty(),
+        "problems": job.printer.problems_as_json(problems),
+    })
 }
 
 /// Formats what was locked, one source per line.
