@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{Failure, FileMode, TreePath};
+use compose_model::{Failure, FileMode, TreePath, filter::is_hook};
 use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
@@ -25,18 +25,24 @@ pub(crate) struct FileDiff {
     pub(crate) path: String,
     /// A unified diff, after a line of its own for a changed mode. Control characters are escaped.
     pub(crate) text: String,
+    /// Whether it is a hook or an executable, before or after: it runs with the deployment's credentials.
+    pub(crate) runs: bool,
 }
+
+/// The names of the two sides in the headers of a diff.
+pub(crate) type Sides = (&'static str, &'static str);
 
 /// What a composition has at a path.
 type Content = (Arc<[u8]>, FileMode);
 
-/// Returns the files that differ, by path.
+/// Returns the files that differ, by path; what runs comes first.
 ///
 /// The user's own files that no source touches are the same on both sides.
 pub(crate) fn files(
     job: &Job,
     (old, before): (&Composition, &Gathered),
     (new, after): (&Composition, &Gathered),
+    sides: Sides,
 ) -> Result<Vec<FileDiff>, Failure> {
     let mut paths: BTreeMap<&TreePath, (Option<&ComposedFile>, Option<&ComposedFile>)> = BTreeMap::new();
     for file in &old.files {
@@ -55,13 +61,16 @@ pub(crate) fn files(
         }
         let was = content(path, was, &before, &local)?;
         let is = content(path, is, &after, &local)?;
-        if let Some(text) = diff(path.as_str(), was.as_ref(), is.as_ref()) {
+        if let Some(text) = diff(path.as_str(), was.as_ref(), is.as_ref(), sides) {
+            let is_executable = |side: &Option<Content>| matches!(side, Some((_, FileMode::Executable)));
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,
+                runs: is_hook(path) || is_executable(&was) || is_executable(&is),
             });
         }
     }
+    diffs.sort_by_key(|diff| !diff.runs);
     Ok(diffs)
 }
 
@@ -95,7 +104,7 @@ fn content(
     Ok(found?)
 }
 
-fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<String> {
+fn diff(path: &str, was: Option<&Content>, is: Option<&Content>, (before, after): Sides) -> Option<String> {
     let mut out = String::new();
     if let (Some((_, was)), Some((_, is))) = (was, is)
         && was != is
@@ -113,12 +122,12 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>) -> Option<Strin
     let (old, new) = (bytes(was), bytes(is));
     let old = Side {
         path: &from,
-        whose: "locked",
+        whose: before,
         bytes: &old,
     };
     let new = Side {
         path: &to,
-        whose: "update",
+        whose: after,
         bytes: &new,
     };
     match unified(old, new) {
@@ -153,11 +162,23 @@ pub(crate) fn markdown(
     if !dry_run {
         return out;
     }
+    let folded = folded(files, out.len(), "bitops-compose update --dry-run", shown);
+    out + &folded
+}
+
+/// Formats the diffs behind a fold, on a page that has this many bytes already. A diff that is too long is cut, and
+/// `command` shows the rest.
+pub(crate) fn folded(
+    files: &[FileDiff],
+    taken: usize,
+    command: &str,
+    shown: &dyn Fn(&str) -> String,
+) -> String {
     if files.is_empty() {
-        return out + "\nThe composed files stay the same.\n";
+        return "\nThe composed files stay the same.\n".to_owned();
     }
     let diff: String = files.iter().map(|file| shown(&file.text)).collect();
-    let room = MOST_MARKDOWN.saturating_sub(out.len());
+    let room = MOST_MARKDOWN.saturating_sub(taken);
     let end = diff
         .char_indices()
         .map(|(at, _)| at)
@@ -171,19 +192,23 @@ pub(crate) fn markdown(
     };
     // The fence is longer than any in the files.
     let fence = "`".repeat(longest_run(text).max(2) + 1);
-    let count = match files.len() {
-        1 => "1 composed file changes".to_owned(),
-        count => format!("{count} composed files change"),
-    };
-    out.push_str(&format!(
-        "\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
-    ));
+    let count = count(files);
+    let mut out =
+        format!("\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n");
     if cut {
-        out.push_str(
-            "\nThe rest is too long to be shown: `bitops-compose update --dry-run` prints all of it.\n",
-        );
+        out.push_str(&format!(
+            "\nThe rest is too long to be shown: `{command}` prints all of it.\n"
+        ));
     }
     out
+}
+
+/// Says how many files change.
+pub(crate) fn count(files: &[FileDiff]) -> String {
+    match files.len() {
+        1 => "1 composed file changes".to_owned(),
+        count => format!("{count} composed files change"),
+    }
 }
 
 fn longest_run(text: &str) -> usize {
@@ -191,7 +216,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// Escapes text so that it stays in its table cell. Names come from remotes.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace('<', "&lt;")
@@ -202,6 +227,8 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const SIDES: Sides = ("locked", "update");
+
     fn regular(text: &str) -> Content {
         (text.as_bytes().into(), FileMode::Regular)
     }
@@ -209,17 +236,20 @@ mod tests {
     #[test]
     fn modes_are_shown_and_empty_files_come_and_go() {
         let executable = (b"a\n".as_slice().into(), FileMode::Executable);
-        assert_eq!(diff("dev/x", Some(&regular("a\n")), Some(&regular("a\n"))), None);
         assert_eq!(
-            diff("dev/x", Some(&regular("a\n")), Some(&executable)).as_deref(),
+            diff("dev/x", Some(&regular("a\n")), Some(&regular("a\n")), SIDES),
+            None
+        );
+        assert_eq!(
+            diff("dev/x", Some(&regular("a\n")), Some(&executable), SIDES).as_deref(),
             Some("dev/x: mode 0644 -> 0755\n")
         );
         assert_eq!(
-            diff("dev/x", None, Some(&regular(""))).as_deref(),
+            diff("dev/x", None, Some(&regular("")), SIDES).as_deref(),
             Some("--- /dev/null\n+++ b/dev/x\n")
         );
         assert_eq!(
-            diff("dev/x", Some(&regular("a\n")), None).as_deref(),
+            diff("dev/x", Some(&regular("a\n")), None, SIDES).as_deref(),
             Some("--- a/dev/x\tlocked\n+++ /dev/null\tupdate\n@@ -1 +0,0 @@\n-a\n")
         );
     }
@@ -233,6 +263,7 @@ mod tests {
         let file = |text: String| FileDiff {
             path: "dev/x".to_owned(),
             text,
+            runs: false,
         };
         let fenced = markdown(
             "dev",

@@ -32,7 +32,8 @@ impl Draft {
         Self::of(Job::of_any(place, environment)?)
     }
 
-    fn of(job: Arc<Job>) -> Result<Self, Failure> {
+    /// Opens the config of a job.
+    pub(super) fn of(job: Arc<Job>) -> Result<Self, Failure> {
         let on_disk = job.root.join(&*job.file).exists();
         Ok(Self {
             list: SourceList::parse(&job.file, &job.text)?,

@@ -56,6 +56,23 @@ pub enum Left {
     Unspelled(String),
 }
 
+impl Left {
+    /// Returns a word for it, for programs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Incompatible => "incompatible",
+            Self::Range => "range",
+            Self::Alias => "alias",
+            Self::Everything => "everything",
+            Self::Compound => "compound",
+            Self::Ref => "ref",
+            Self::Ignored => "ignored",
+            Self::Unspelled(_) => "unspelled",
+        }
+    }
+}
+
 impl Upgrade {
     /// Returns the new version, if there is one.
     pub fn moved(self) -> Option<NewVersion> {
