@@ -5,6 +5,7 @@ mod environment;
 mod output;
 mod selection;
 mod terminal;
+mod upgrading;
 
 use crate::common::{World, catalog, world};
 use compose_testkit::Catalog;
@@ -391,6 +392,7 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
         &["lock"],
         &["update"],
         &["update", "--dry-run"],
+        &["upgrade"],
         &["outdated"],
         &["vendor", "--force", "--output", vendored],
         &["cache", "dir"],
@@ -500,6 +502,7 @@ fn help_is_worth_reading() {
         "plan",
         "explain",
         "vendor",
+        "upgrade",
         "check",
         "cache",
         "cache prune",
