@@ -224,6 +224,10 @@ fn conflicts_and_failures_leave_everything_as_it_was() {
         "{run}"
     );
     assert_eq!(config(&world), moved);
+    world
+        .context
+        .run(["upgrade", "eks", "--accept-moved", "--dry-run"])
+        .expect_code(0);
     // A repo that is gone.
     std::fs::remove_dir_all(world.path("d")).unwrap();
     let run = world.context.run(["upgrade"]).expect_code(69);

@@ -438,6 +438,9 @@ pub(crate) struct Upgrade {
     /// With --dry-run: exit with code 1 if a version would move, for CI
     #[arg(long, requires = "dry_run")]
     pub(crate) check: bool,
+    /// Accept tags that moved since they were locked
+    #[arg(long)]
+    pub(crate) accept_moved: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: UpdateFormat,

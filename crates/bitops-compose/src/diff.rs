@@ -35,7 +35,7 @@ pub(crate) type Sides = (&'static str, &'static str);
 /// What a composition has at a path.
 type Content = (Arc<[u8]>, FileMode);
 
-/// Returns the files that differ, by path; what runs comes first.
+/// Returns the files that differ, by path.
 ///
 /// The user's own files that no source touches are the same on both sides.
 pub(crate) fn files(
@@ -70,7 +70,6 @@ pub(crate) fn files(
             });
         }
     }
-    diffs.sort_by_key(|diff| !diff.runs);
     Ok(diffs)
 }
 
@@ -162,16 +161,16 @@ pub(crate) fn markdown(
     if !dry_run {
         return out;
     }
-    let folded = folded(files, out.len(), "bitops-compose update --dry-run", shown);
+    let folded = folded(files, out.len(), Some("bitops-compose update --dry-run"), shown);
     out + &folded
 }
 
-/// Formats the diffs behind a fold, on a page that has this many bytes already. A diff that is too long is cut, and
-/// `command` shows the rest.
+/// Formats the diffs behind a fold, on a page that has this many bytes already. A diff that is too long is cut; `command`, if
+/// there is one, shows the rest.
 pub(crate) fn folded(
     files: &[FileDiff],
     taken: usize,
-    command: &str,
+    command: Option<&str>,
     shown: &dyn Fn(&str) -> String,
 ) -> String {
     if files.is_empty() {
@@ -196,9 +195,8 @@ pub(crate) fn folded(
     let mut out =
         format!("\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n");
     if cut {
-        out.push_str(&format!(
-            "\nThe rest is too long to be shown: `{command}` prints all of it.\n"
-        ));
+        let rest = command.map_or_else(String::new, |command| format!(": `{command}` prints all of it"));
+        out.push_str(&format!("\nThe rest is too long to be shown{rest}.\n"));
     }
     out
 }

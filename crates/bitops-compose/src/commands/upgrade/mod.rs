@@ -47,7 +47,29 @@ struct Wanted {
     to: Option<VersionRequest>,
     dry_run: bool,
     check: bool,
+    accept_moved: bool,
     format: UpdateFormat,
+}
+
+impl Wanted {
+    /// Returns the command line that shows what would change in one environment.
+    fn command(&self, job: &Job) -> String {
+        let mut words = vec!["bitops-compose".to_owned(), "upgrade".to_owned()];
+        words.extend(target::options(
+            &self.place,
+            &job.root,
+            job.environment.as_str(),
+            "-e",
+        ));
+        words.extend(self.sources.names.iter().cloned());
+        match &self.to {
+            Some(to) => words.extend(["--to".to_owned(), to.as_str().to_owned()]),
+            None if self.taking == Taking::Major => words.push("--major".to_owned()),
+            None => {}
+        }
+        words.push("--dry-run".to_owned());
+        shell_words::join(&words)
+    }
 }
 
 /// What became of an environment's config.
@@ -61,6 +83,8 @@ struct Upgraded {
     /// The name of the lock, if it was written.
     lock: Option<String>,
     dry_run: bool,
+    /// The command line that shows what would change.
+    command: String,
 }
 
 /// An entry that moved.
@@ -96,6 +120,7 @@ pub(crate) fn run(args: &cli::Upgrade) -> Result<u8, Failure> {
         },
         dry_run: args.dry_run,
         check: args.check,
+        accept_moved: args.accept_moved,
         format: args.format,
     };
     if let (Some(_), [_, _, ..]) = (&wanted.to, named.sources.names.as_slice()) {
@@ -137,6 +162,7 @@ fn has_source(job: &Job, name: &str) -> bool {
 
 async fn upgrade(mut draft: Draft, wanted: &Wanted) -> Result<Upgraded, Failure> {
     let chosen = chosen(&draft, wanted)?;
+    let command = wanted.command(&draft.job);
     let (mut moved, stayed) = decided(&draft, wanted, &chosen).await?;
     if moved.is_empty() {
         return Ok(Upgraded {
@@ -146,6 +172,7 @@ async fn upgrade(mut draft: Draft, wanted: &Wanted) -> Result<Upgraded, Failure>
             files: Some(Vec::new()),
             lock: None,
             dry_run: wanted.dry_run,
+            command,
         });
     }
     for (index, one) in &moved {
@@ -164,13 +191,13 @@ async fn upgrade(mut draft: Draft, wanted: &Wanted) -> Result<Upgraded, Failure>
         &after.gathered.layers.sources,
     ))?;
     let old = draft.job.lock_file().read()?.unwrap_or_default();
-    refuse_moved(&old, &after.gathered.lock(), false)?;
+    refuse_moved(&old, &after.gathered.lock(), wanted.accept_moved)?;
     draft.job.warn(&after.gathered.warnings);
     draft.job.warn(&after.composition.warnings);
     let lock = if wanted.dry_run {
         None
     } else {
-        draft.write(&after.gathered, true)?
+        draft.write_locked(&after.gathered)?
     };
     let (nested, files) = match before {
         Ok(before) => {
@@ -197,6 +224,7 @@ async fn upgrade(mut draft: Draft, wanted: &Wanted) -> Result<Upgraded, Failure>
         files,
         lock,
         dry_run: wanted.dry_run,
+        command,
     })
 }
 
@@ -325,13 +353,16 @@ fn moved_along(before: &Lock, after: &Lock) -> Vec<(Locked, Locked)> {
         .collect()
 }
 
+/// Returns the composed files that change; what runs comes first.
 fn compared(job: &Job, before: &Planned, after: &Planned) -> Result<Vec<FileDiff>, Failure> {
-    diff::files(
+    let mut files = diff::files(
         job,
         (&before.composition, &before.gathered),
         (&after.composition, &after.gathered),
         ("now", "upgrade"),
-    )
+    )?;
+    files.sort_by_key(|file| !file.runs);
+    Ok(files)
 }
 
 fn version_of(text: &str) -> Result<VersionRequest, Diagnostic> {

@@ -29,7 +29,7 @@ pub(super) fn text(job: &Job, upgraded: &Upgraded) -> String {
             tags(moved)
         ));
         if let Some((new, command)) = &moved.further {
-            out.push_str(&format!("    {} is there as well: `{command}`\n", version(new)));
+            out.push_str(&format!("    {} is available: `{command}`\n", version(new)));
         }
     }
     for (before, after) in &upgraded.nested {
@@ -99,7 +99,7 @@ fn stayed(all: &[Stayed]) -> String {
     let (newest, others): (Vec<&Stayed>, Vec<&Stayed>) = all.iter().partition(|one| one.why == Left::Newest);
     for one in others {
         out.push_str(&format!(
-            "  {} {}: {} stays, {}\n",
+            "  {} {}: {} stays: {}\n",
             one.spec.repo,
             one.spec.environment,
             escape(one.spec.requested.as_str(), 120),
@@ -132,7 +132,7 @@ fn why(stayed: &Stayed) -> String {
         ),
     };
     match &stayed.further {
-        Some((new, command)) => format!("{why}; {} is there: `{command}`", version(new)),
+        Some((new, command)) => format!("{why}; {} is available: `{command}`", version(new)),
         None => why,
     }
 }
@@ -221,7 +221,9 @@ pub(super) fn markdown(job: &Job, upgraded: &Upgraded) -> String {
             out.push_str(&format!("- and {} more\n", run.len() - MOST_LISTED));
         }
     }
-    let folded = diff::folded(files, out.len(), "bitops-compose upgrade --dry-run", &shown);
+    // Once the versions are written, no command shows the difference again.
+    let rest = upgraded.dry_run.then(|| shown(&upgraded.command));
+    let folded = diff::folded(files, out.len(), rest.as_deref(), &shown);
     out + &folded
 }
 
