@@ -1,9 +1,17 @@
 //! The object cache as a deployment meets it: what it saves, what it holds, and where it is put.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
 
 use crate::common::{World, catalog, six_sources, world};
-use compose_testkit::server::ANY;
+use compose_testkit::{Spawned, figures, fuzz, server::ANY};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Counts the handshakes, ref listings and fetches of each repo.
 fn requests(world: &World) -> Vec<(u64, u64, u64)> {
@@ -179,4 +187,123 @@ fn a_cache_in_the_workspace_is_carried_on_and_kept_from_the_pipeline() {
             assert!(status.unwrap().success(), "{command}");
         }
     }
+}
+
+/// A stopped process that holds a lock on a file. Dropping it ends the process.
+pub(crate) struct Stopped(Child);
+
+impl Stopped {
+    pub(crate) fn holding(path: &Path) -> Self {
+        let mut command = Command::new("flock");
+        command.arg("--no-fork").arg(path).args(["sleep", "600"]);
+        let holding = Self(command.spawn().unwrap());
+        let pid = holding.pid();
+        // The lock is held once the program that takes it has become the one that sleeps.
+        until(|| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n"));
+        let stopped = Command::new("kill").args(["-STOP", &pid.to_string()]).status();
+        assert!(stopped.unwrap().success());
+        holding
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[track_caller]
+fn until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_stopped_process_that_keeps_an_entry_locked_is_named() {
+    let world = world(&mut [catalog("c", "eks", "terraform/x.txt", "x")]);
+    world.sources(&["{repo: '{repo}/c', environment: eks, version: 1.0.0}"]);
+    world.context.run(["deploy"]).expect_code(0);
+    let entries = fs::read_dir(world.context.cache().join("v1")).unwrap();
+    let entry = entries
+        .flatten()
+        .find(|found| found.path().is_dir())
+        .unwrap()
+        .path();
+    let stopped = Stopped::holding(&entry.join("in-use"));
+    let run = world.context.run(["deploy"]).expect_code(0);
+    let who = format!(
+        "in-use is kept locked by process {} (sleep, stopped)",
+        stopped.pid()
+    );
+    assert!(run.stderr.contains(&who), "{run}");
+}
+
+/// Another user of the machine, without rights.
+const STRANGER: &str = "54321";
+
+#[test]
+fn eight_processes_of_two_users_share_a_cache_that_is_open_to_everybody() {
+    if Command::new("id").arg("-u").output().unwrap().stdout != b"0\n" {
+        return skipped("only root can take another user's part");
+    }
+    let mut world = world(&mut [
+        catalog("c", "eks", "terraform/x.txt", "x"),
+        catalog("d", "web", "terraform/y.txt", "y"),
+    ]);
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: ^1}",
+        "{repo: '{repo}/d', environment: web, version: 1.0.0}",
+    ]);
+    let root = world.context.root().to_owned();
+    let set_mode =
+        |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(&root, 0o755);
+    set_mode(&root.join("tmp"), 0o1777);
+    let expected = world.context.run(["plan"]).expect_code(0).stdout;
+    let rounds = fuzz::rounds(3);
+    for round in 0..rounds {
+        // Some rounds begin with a cache that the other user has filled, or half of it.
+        if round % 3 != 2 {
+            forget(&world);
+            set_mode(&world.context.cache(), 0o1777);
+        }
+        let mut start = |number: u64| -> Spawned {
+            let become_it = [
+                "setpriv",
+                "--clear-groups",
+                "--reuid",
+                STRANGER,
+                "--regid",
+                STRANGER,
+            ];
+            let is_stranger = (number + round).is_multiple_of(2);
+            world.context.wrap(become_it.into_iter().filter(|_| is_stranger));
+            world.context.spawn(["plan"])
+        };
+        let all: Vec<Spawned> = (0..8).map(&mut start).collect();
+        for run in all {
+            let run = run.wait(LIMIT).expect_code(0);
+            assert_eq!(run.stdout, expected, "round {round}\n{run}");
+        }
+        let left = fs::read_dir(root.join("tmp")).unwrap().count();
+        assert_eq!(left, 0, "round {round}: a private cache stays");
+    }
+    figures::record(
+        20,
+        "right results of eight processes of two users over one cache",
+        format!("{0}/{0}", rounds * 8),
+    );
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }

@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::common::{World, six_sources};
 use compose_testkit::{
-    Signal, Spawned, figures,
+    Signal, Spawned, figures, fuzz,
     server::{ANY, Fault, RequestKind, Rule},
     standin::DumpedPath,
 };
@@ -126,11 +128,81 @@ fn a_killed_process_leaves_nothing_that_matters() {
         identical += 1;
         world.assert_nothing_left();
     }
+    // One world lives on, so that each run also meets what all kills before it left.
+    let world = six_sources();
+    let (wanted, mut round) = (kills + fuzz::rounds(12), 0);
+    while kills < wanted {
+        round += 1;
+        if round % 3 == 0 {
+            fs::remove_dir_all(world.context.cache()).unwrap();
+            fs::create_dir(world.context.cache()).unwrap();
+        }
+        let run = spawn(&world);
+        // Any moment, up to about the time that a whole run takes.
+        std::thread::sleep(Duration::from_millis(round * 37 % 300));
+        let pid = run.id().to_string();
+        let _ = Command::new("kill")
+            .args(["-KILL", &pid])
+            .stderr(Stdio::null())
+            .status();
+        if run.wait(LIMIT).code.is_some() {
+            // It had ended before.
+            continue;
+        }
+        kills += 1;
+        world.context.run(["deploy"]).expect_code(0);
+        assert_eq!(deployed(&world), expected, "round {round}");
+        identical += 1;
+        world.assert_nothing_left();
+    }
     figures::record(
         21,
         "identical results after kill -9",
         format!("{identical}/{kills}"),
     );
+}
+
+/// A world whose cache cannot be used, so that each run has a private one in its temporary directory.
+fn without_a_cache() -> (World, PathBuf) {
+    let mut world = stalled(Stage::Request(RequestKind::Fetch, 1));
+    world.context.set("BITOPS_COMPOSE_CACHE", "/dev/null/cache");
+    let temporary = world.context.root().join("tmp");
+    (world, temporary)
+}
+
+fn names_in(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|found| found.unwrap().path())
+        .collect()
+}
+
+#[test]
+fn no_private_cache_stays_after_a_signal() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let (world, temporary) = without_a_cache();
+        let run = spawn(&world);
+        reached(&world, Stage::Request(RequestKind::Fetch, 1));
+        assert_eq!(names_in(&temporary).len(), 1, "it has a private one");
+        run.signal(signal);
+        let run = run.wait(LIMIT).expect_code(code);
+        assert!(names_in(&temporary).is_empty(), "{run}");
+    }
+}
+
+#[test]
+fn the_private_cache_of_a_killed_run_is_removed_by_the_next_one() {
+    let (world, temporary) = without_a_cache();
+    let run = spawn(&world);
+    reached(&world, Stage::Request(RequestKind::Fetch, 1));
+    run.signal(Signal::KILL);
+    run.wait(LIMIT);
+    let left = names_in(&temporary).remove(0);
+    let a_while_ago = SystemTime::now() - Duration::from_secs(300);
+    fs::File::open(&left).unwrap().set_modified(a_while_ago).unwrap();
+    world.server.heal(ANY);
+    world.context.run(["deploy"]).expect_code(0);
+    assert!(names_in(&temporary).is_empty());
 }
 
 #[test]

@@ -146,7 +146,6 @@ fn mounted(world: &mut World, options: &str, over: &str) -> bool {
 #[test]
 fn a_full_disk() {
     for (over, options, remedy) in [
-        ("cache", "size=64k,nr_inodes=1000", "BITOPS_COMPOSE_CACHE"),
         (
             "opt/bitops-compose",
             "size=16k,nr_inodes=1000",
@@ -162,6 +161,69 @@ fn a_full_disk() {
         if mounted(&mut world, options, over) {
             wanting(&world, remedy);
         }
+    }
+    let small = "size=64k,nr_inodes=1000";
+    let mut world = six_sources();
+    if mounted(&mut world, small, "cache") {
+        let run = works(&world);
+        assert!(run.stderr.contains("the cache is on a full disk"), "{run}");
+    }
+    // The private directory is on the same disk.
+    let mut world = six_sources();
+    let temporary = world.context.cache().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    world.context.set("TMPDIR", temporary);
+    if mounted(&mut world, small, "cache") {
+        wanting(&world, "BITOPS_COMPOSE_CACHE");
+    }
+}
+
+/// Text that cannot be compressed to less than half of its length.
+fn incompressible(length: usize) -> String {
+    let mut state = 1_u64;
+    let mut words = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{:08x}", state >> 32)
+    });
+    let mut text = String::new();
+    while text.len() < length {
+        text.extend(words.next());
+    }
+    text
+}
+
+#[test]
+fn a_cache_on_a_disk_that_is_smaller_than_its_limit_makes_room() {
+    let large = incompressible(200_000);
+    let mut a = catalog("a", "eks", "terraform/x.txt", &large);
+    a.file("eks/terraform/x.txt", format!("{large}2")).tag("2.0.0");
+    let b = catalog("b", "eks", "terraform/x.txt", &large);
+    let mut world = world(&mut [a, b]);
+    let from = |world: &World, name: &str, version: &str| {
+        world.sources(&[&format!(
+            "{{repo: '{{repo}}/{name}', environment: eks, version: {version}}}"
+        )]);
+    };
+    from(&world, "a", "1.0.0");
+    works(&world);
+    // One version of one catalog fits, and no more.
+    if !mounted(&mut world, "size=260k,nr_inodes=1000", "cache") {
+        return;
+    }
+    let cache = world.context.cache().display().to_string();
+    world
+        .context
+        .within(&format!("\"$@\"; code=$?; ls {cache}/v1; exit $code"));
+    for (name, version) in [("b", "1.0.0"), ("a", "2.0.0")] {
+        from(&world, name, version);
+        let run = works(&world);
+        assert!(!run.stderr.contains("warning"), "{run}");
+        let kept: Vec<&str> = run
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("a-") || line.starts_with("b-"))
+            .collect();
+        assert!(kept.len() == 1 && kept[0].starts_with(name), "{kept:?}\n{run}");
     }
 }
 
@@ -432,6 +494,8 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         ("BITOPS_COMPOSE_MAX_FILE_SIZE", vec!["0", "1G"], 2),
         ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["0", &huge], 2),
         ("BITOPS_COMPOSE_MAX_TOTAL_SIZE", vec!["18446744073709551615"], 0),
+        ("BITOPS_COMPOSE_MAX_MEMORY", vec!["0", "-1", "1GiB", &huge], 2),
+        ("BITOPS_COMPOSE_MAX_MEMORY", vec!["18446744073709551615"], 0),
         ("BITOPS_COMPOSE_PIPELINE", vec![" ", "''", "'"], 2),
         ("BITOPS_COMPOSE_PIPELINE", vec!["/", "/dev/null"], 126),
         ("BITOPS_COMPOSE_PIPELINE", vec![&long, "no/such/file"], 127),

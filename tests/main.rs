@@ -4,6 +4,7 @@
 //! container engine.
 
 mod arguments;
+mod bounds;
 mod build_config;
 mod bypass;
 mod cache;
@@ -11,6 +12,7 @@ mod ci;
 mod common;
 mod composing;
 mod deploy;
+mod deploy_log;
 mod environments;
 mod failures;
 mod ignored;

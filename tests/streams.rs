@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::common::{World, catalog, world};
-use compose_testkit::{figures, standin};
+use compose_testkit::{figures, server::RequestKind, standin};
 
 fn ready() -> World {
     let mut world = world(&mut [catalog("c", "eks", "x.txt", "from c")]);
@@ -56,6 +56,23 @@ fn ticks(child: &Child) -> (String, u64) {
     (fields[0].to_owned(), fields[11].parse().unwrap())
 }
 
+/// Waits until every thread of a process waits for the reader of its output, and uses no processor time.
+fn wait_until_it_waits(child: &Child) {
+    let started = Instant::now();
+    let (mut still, mut before) = (0, ticks(child));
+    while still < 500 {
+        assert!(started.elapsed() < Duration::from_secs(20), "{before:?}");
+        std::thread::yield_now();
+        let now = ticks(child);
+        still = if now == before && now.0 == "S" {
+            still + 1
+        } else {
+            0
+        };
+        before = now;
+    }
+}
+
 #[test]
 fn a_full_stderr_does_not_keep_a_run_from_ending() {
     let world = ready();
@@ -66,20 +83,8 @@ fn a_full_stderr_does_not_keep_a_run_from_ending() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // It prints something at each step. Soon every thread waits for the reader and uses no processor time.
-    let started = Instant::now();
-    let (mut still, mut before) = (0, ticks(&child));
-    while still < 500 {
-        assert!(started.elapsed() < Duration::from_secs(20));
-        std::thread::yield_now();
-        let now = ticks(&child);
-        still = if now == before && now.0 == "S" {
-            still + 1
-        } else {
-            0
-        };
-        before = now;
-    }
+    // It prints something at each step.
+    wait_until_it_waits(&child);
     let sent = Instant::now();
     terminate(&child);
     assert_eq!(wait(child, Duration::from_secs(10)), Some(143));
@@ -109,6 +114,31 @@ fn a_full_stdout_does_not_keep_a_run_from_ending() {
         terminate(&child);
         let code = wait(child, Duration::from_secs(10));
         assert!(code == Some(143), "{code:?}");
+    }
+}
+
+#[test]
+fn no_private_cache_stays_when_the_result_is_never_read() {
+    for command in [&["plan"][..], &["plan", "--format", "json"]] {
+        let mut world = ready();
+        world.context.set("BITOPS_COMPOSE_CACHE", "/dev/null/cache");
+        let (_reader, full) = full_pipe();
+        let child = world
+            .context
+            .command(command)
+            .stdout(Stdio::from(full))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        world.server.wait_for(Duration::from_secs(20), |seen| {
+            let kinds = seen.iter().map(|seen| seen.kind);
+            kinds.filter(|kind| *kind == RequestKind::Fetch).count() >= 2
+        });
+        wait_until_it_waits(&child);
+        terminate(&child);
+        assert_eq!(wait(child, Duration::from_secs(10)), Some(143), "{command:?}");
+        let left = std::fs::read_dir(world.context.root().join("tmp")).unwrap();
+        assert_eq!(left.count(), 0, "{command:?}");
     }
 }
 

@@ -264,3 +264,26 @@ fn all_bad_symlinks_are_reported_and_their_remedies_work() {
     world.sources(&[&entry(&format!("exclude: [{}]", globs.join(", ")))]);
     world.context.run(["plan"]).expect_code(0);
 }
+
+/// The linked config is not fetched then, which is the tree's fault and not the cache's.
+#[test]
+fn a_hostile_entry_beside_a_linked_config_is_refused_as_any_other() {
+    let world = hostile();
+    let repo = world.repo("c");
+    let blob = repo.write_blob("x");
+    let config = repo.write_blob("bitops:\n  deployments: {}\n");
+    let link = repo.write_blob("../shared/config.yaml");
+    let shared = repo.write_tree(&[RawEntry::new("100644", "config.yaml", &config)]);
+    let environment = repo.write_tree(&[
+        RawEntry::new("100644", "a\x1bb", &blob),
+        RawEntry::new("120000", "bitops.config.yaml", &link),
+    ]);
+    let root = repo.write_tree(&[
+        RawEntry::new("40000", "env", &environment),
+        RawEntry::new("40000", "shared", &shared),
+    ]);
+    repo.tag_tree("linked", &root);
+    let said = refused(&world, "linked");
+    assert!(said.contains("/c @ linked: env/a\\u{1b}b"), "{said}");
+    assert!(!said.contains("run again"), "{said}");
+}

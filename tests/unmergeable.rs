@@ -36,11 +36,7 @@ fn deploy(world: &World, entries: &[String], code: i32) -> Run {
 /// Returns what is printed before the pipeline starts.
 fn warnings(run: &Run) -> String {
     let shown = run.to_string();
-    shown
-        .split(" INFO composed")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    shown.split(" INFO source").next().unwrap_or_default().to_owned()
 }
 
 #[track_caller]

@@ -99,6 +99,18 @@ fn a_config_is_made_where_there_is_none() {
         format!("default-environments:\n- repo: {repo}\n  environment: eks\n  version: \"^1.2.0\"\n");
     assert_eq!(std::fs::read_to_string(&made).unwrap(), expected);
     world.context.run(["plan", "new/env"]).expect_code(0);
+    world
+        .context
+        .run(["add", &repo, "eks", "--to", "other", "--modeline"])
+        .expect_code(0);
+    let other = world.context.ops_repo().join("other/bitops.config.yaml");
+    let other = std::fs::read_to_string(other).unwrap();
+    let (first, rest) = other.split_once('\n').unwrap();
+    assert!(
+        first.starts_with("# yaml-language-server: $schema=https://"),
+        "{other}"
+    );
+    assert!(rest.starts_with("default-environments:\n"), "{other}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod editing;
 mod environment;
 mod output;
+mod reviewing;
 mod selection;
 mod terminal;
 mod upgrading;
@@ -132,6 +133,7 @@ fn the_plan_for_programs_has_the_fields_of_the_contract() {
             [
                 "commit",
                 "environment",
+                "locked",
                 "repo",
                 "requested",
                 "resolved",
@@ -427,6 +429,18 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
 fn schema_and_completions_are_for_editors_and_shells() {
     let world = world(&mut []);
     let schema = json(&run(&world, &["schema"], 0));
+    // The files that `$id` names are the ones that the program prints.
+    for (name, args) in [("config", &["schema"][..]), ("lock", &["schema", "--lock"])] {
+        let printed = run(&world, args, 0).stdout;
+        let file =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schema/{name}.json"));
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            kept == printed,
+            "write what `bitops-compose {}` prints to docs/schema/{name}.json",
+            args.join(" ")
+        );
+    }
     assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&world, &["completions", shell], 0);

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{World, catalog, world};
+use crate::{
+    cache::Stopped,
+    common::{World, catalog, world},
+};
 use compose_testkit::{Run, Signal, Spawned};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -151,6 +154,25 @@ fn a_wait_ends_with_a_signal_or_with_the_time() {
     assert_switched_in(&world);
     waiting.end();
     world.context.unset("BITOPS_COMPOSE_TIMEOUT");
+    world.context.run(["deploy"]).expect_code(0);
+}
+
+#[test]
+fn a_stopped_process_that_holds_the_right_to_switch_is_named_and_not_waited_for_without_bound() {
+    let mut world = composed();
+    // Each user who may read a directory may lock it.
+    let stopped = Stopped::holding(&world.context.home());
+    world.context.set("BITOPS_COMPOSE_TIMEOUT", "3");
+    let run = world.context.run(["deploy"]).expect_code(75);
+    assert!(world.context.pipeline().is_none());
+    for said in [
+        "waiting for another run, which is switching the operations repo".to_owned(),
+        "the operations repo is in use by another run, for more than 3 seconds".to_owned(),
+        format!("process {} (sleep, stopped) holds the lock", stopped.pid()),
+    ] {
+        assert!(run.stderr.contains(&said), "{said}\n{run}");
+    }
+    drop(stopped);
     world.context.run(["deploy"]).expect_code(0);
 }
 

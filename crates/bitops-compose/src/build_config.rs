@@ -6,13 +6,15 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
 use compose_model::{Diagnostic, ExitCode, Settings, env, file_name};
 use compose_plan::compose::ImageDeployments;
+
+use crate::bypass;
 
 /// The long options that BitOps has; only the first one matters here.
 const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
@@ -39,7 +41,7 @@ impl BuildConfig {
             .pipeline_dir
             .join(named.unwrap_or_else(|| file_name::CONFIG.into()));
         Self {
-            text: fs::read_to_string(&path),
+            text: read(&path),
             named: is_named,
             path,
         }
@@ -55,7 +57,7 @@ impl BuildConfig {
             .reason(compose_model::text::escape(&reason, 200))
             .hint("`--image-config` names the bitops.config.yaml that a BitOps image was built with")
         };
-        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = read(path).map_err(|error| unreadable(error.to_string()))?;
         ImageDeployments::parse(&text).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
@@ -107,6 +109,12 @@ impl BuildConfig {
         ));
         (None, Some(warning))
     }
+}
+
+/// Reads a config within a bound, like that of an environment.
+fn read(path: &Path) -> io::Result<String> {
+    let bytes = bypass::read_config(path)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Returns the arguments behind the script of a Python pipeline's shell words. The arguments of any

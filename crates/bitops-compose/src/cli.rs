@@ -137,8 +137,14 @@ pub(crate) enum Command {
     Upgrade(Upgrade),
     /// Compare the lock with the current state of its repos
     Outdated(Outdated),
-    /// Print the JSON Schema of `default-environments`, for editors
-    Schema(Unused),
+    /// Print the JSON Schema of `default-environments`, or of the lock, for editors
+    Schema {
+        /// The schema of bitops.lock.yaml instead
+        #[arg(long)]
+        lock: bool,
+        #[command(flatten)]
+        unused: Unused,
+    },
     /// Print shell completions
     Completions {
         /// The shell
@@ -185,6 +191,15 @@ pub(crate) struct Plan {
     /// a `diffs`
     #[arg(long, conflicts_with = "graph")]
     pub(crate) diff: bool,
+    /// Show every composed file as well
+    #[arg(long, conflicts_with_all = ["diff", "graph"])]
+    pub(crate) files: bool,
+    /// Show what changes against another state instead: a lock file, or a commit, branch or tag of the operations repo
+    #[arg(long, value_name = "LOCK|REF", conflicts_with_all = ["diff", "graph", "files"])]
+    pub(crate) against: Option<String>,
+    /// Exit with code 2 if the composition differs from your own files; with --against, from the other state
+    #[arg(long)]
+    pub(crate) exit_code: bool,
     /// Show the source of a graph instead: sources with their nesting, layers, deployments in order
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     pub(crate) graph: Option<Graph>,
@@ -234,6 +249,9 @@ pub(crate) struct Add {
     /// Leave out what this glob matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// Begin a config that is made with a line that names its JSON Schema to editors
+    #[arg(long)]
+    pub(crate) modeline: bool,
     /// Write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -7,7 +7,7 @@ use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
         bytes::Bytes,
-        report::diff::{Side, unified},
+        report::diff::{MOST_TEXT, Side, not_compared, unified},
     },
     layer::{LocalKind, LocalTree as _},
     lock::Change,
@@ -29,44 +29,62 @@ pub(crate) struct FileDiff {
     pub(crate) runs: bool,
 }
 
-/// The names of the two sides in the headers of a diff.
-pub(crate) type Sides = (&'static str, &'static str);
+/// Returns whether a composed file is executable. The user's own files are not asked: no source brings them.
+fn is_executable(file: &ComposedFile) -> bool {
+    file.write.mode() == Some(FileMode::Executable)
+}
 
 /// What a composition has at a path.
 type Content = (Arc<[u8]>, FileMode);
 
+/// One of the two compositions.
+pub(crate) struct State<'a> {
+    /// The environment that it is of.
+    pub(crate) job: &'a Job,
+    pub(crate) composition: &'a Composition,
+    pub(crate) gathered: &'a Gathered,
+    /// What it is called in the headers of the diffs.
+    pub(crate) name: &'a str,
+}
+
 /// Returns the files that differ, by path.
 ///
-/// The user's own files that no source touches are the same on both sides.
-pub(crate) fn files(
-    job: &Job,
-    (old, before): (&Composition, &Gathered),
-    (new, after): (&Composition, &Gathered),
-    sides: Sides,
-) -> Result<Vec<FileDiff>, Failure> {
+/// Of two compositions of one operations repo, the user's own files that no source touches are the same.
+pub(crate) fn files(old: &State<'_>, new: &State<'_>) -> Result<Vec<FileDiff>, Failure> {
     let mut paths: BTreeMap<&TreePath, (Option<&ComposedFile>, Option<&ComposedFile>)> = BTreeMap::new();
-    for file in &old.files {
+    for file in &old.composition.files {
         paths.entry(&file.path).or_default().0 = Some(file);
     }
-    for file in &new.files {
+    for file in &new.composition.files {
         paths.entry(&file.path).or_default().1 = Some(file);
     }
-    let local = DiskTree::new(&job.root);
-    let before = Bytes::new(&before.layers, before, &local);
-    let after = Bytes::new(&after.layers, after, &local);
-    let mut diffs = Vec::new();
+    let is_one_repo = old.job.root == new.job.root;
+    let (local_before, local_after) = (DiskTree::of(old.job), DiskTree::of(new.job));
+    let before = Bytes::new(&old.gathered.layers, old.gathered, &local_before);
+    let after = Bytes::new(&new.gathered.layers, new.gathered, &local_after);
+    let mut diffs: Vec<FileDiff> = Vec::new();
+    let mut length = 0;
     for (path, (was, is)) in paths {
-        if same_blob(was, is) {
+        if same_blob(was, is, is_one_repo) {
             continue;
         }
-        let was = content(path, was, &before, &local)?;
-        let is = content(path, is, &after, &local)?;
-        if let Some(text) = diff(path.as_str(), was.as_ref(), is.as_ref(), sides) {
-            let is_executable = |side: &Option<Content>| matches!(side, Some((_, FileMode::Executable)));
+        let runs = is_hook(path) || [was, is].into_iter().flatten().any(is_executable);
+        if length > MOST_TEXT {
+            diffs.push(FileDiff {
+                path: path.to_string(),
+                text: not_compared(path.as_str()),
+                runs,
+            });
+            continue;
+        }
+        let was = content(path, was, &before, &local_before)?;
+        let is = content(path, is, &after, &local_after)?;
+        if let Some(text) = diff(path.as_str(), (was.as_ref(), old.name), (is.as_ref(), new.name)) {
+            length += text.len();
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,
-                runs: is_hook(path) || is_executable(&was) || is_executable(&is),
+                runs,
             });
         }
     }
@@ -74,8 +92,9 @@ pub(crate) fn files(
 }
 
 /// Returns whether the files are the same, without reading them: most files do not change.
-fn same_blob(was: Option<&ComposedFile>, is: Option<&ComposedFile>) -> bool {
+fn same_blob(was: Option<&ComposedFile>, is: Option<&ComposedFile>, is_one_repo: bool) -> bool {
     match (was.map(|file| &file.write), is.map(|file| &file.write)) {
+        (Some(Write::Local), Some(Write::Local)) => is_one_repo,
         (Some(Write::Blob { file: was, .. }), Some(Write::Blob { file: is, .. })) => {
             (was.blob, was.mode) == (is.blob, is.mode)
         }
@@ -103,7 +122,11 @@ fn content(
     Ok(found?)
 }
 
-fn diff(path: &str, was: Option<&Content>, is: Option<&Content>, (before, after): Sides) -> Option<String> {
+fn diff(
+    path: &str,
+    (was, old_name): (Option<&Content>, &str),
+    (is, new_name): (Option<&Content>, &str),
+) -> Option<String> {
     let mut out = String::new();
     if let (Some((_, was)), Some((_, is))) = (was, is)
         && was != is
@@ -121,12 +144,12 @@ fn diff(path: &str, was: Option<&Content>, is: Option<&Content>, (before, after)
     let (old, new) = (bytes(was), bytes(is));
     let old = Side {
         path: &from,
-        whose: before,
+        whose: old_name,
         bytes: &old,
     };
     let new = Side {
         path: &to,
-        whose: after,
+        whose: new_name,
         bytes: &new,
     };
     match unified(old, new) {
@@ -225,8 +248,6 @@ pub(crate) fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const SIDES: Sides = ("locked", "update");
-
     fn regular(text: &str) -> Content {
         (text.as_bytes().into(), FileMode::Regular)
     }
@@ -235,19 +256,28 @@ mod tests {
     fn modes_are_shown_and_empty_files_come_and_go() {
         let executable = (b"a\n".as_slice().into(), FileMode::Executable);
         assert_eq!(
-            diff("dev/x", Some(&regular("a\n")), Some(&regular("a\n")), SIDES),
+            diff(
+                "dev/x",
+                (Some(&regular("a\n")), "locked"),
+                (Some(&regular("a\n")), "update")
+            ),
             None
         );
         assert_eq!(
-            diff("dev/x", Some(&regular("a\n")), Some(&executable), SIDES).as_deref(),
+            diff(
+                "dev/x",
+                (Some(&regular("a\n")), "locked"),
+                (Some(&executable), "update")
+            )
+            .as_deref(),
             Some("dev/x: mode 0644 -> 0755\n")
         );
         assert_eq!(
-            diff("dev/x", None, Some(&regular("")), SIDES).as_deref(),
+            diff("dev/x", (None, "locked"), (Some(&regular("")), "update")).as_deref(),
             Some("--- /dev/null\n+++ b/dev/x\n")
         );
         assert_eq!(
-            diff("dev/x", Some(&regular("a\n")), None, SIDES).as_deref(),
+            diff("dev/x", (Some(&regular("a\n")), "locked"), (None, "update")).as_deref(),
             Some("--- a/dev/x\tlocked\n+++ /dev/null\tupdate\n@@ -1 +0,0 @@\n-a\n")
         );
     }

@@ -20,6 +20,7 @@ use crate::{
     settings,
     shown_path::shown_path,
     target::{self, Asked, Selection},
+    watch,
 };
 
 /// One environment of one operations repo, and how to work on it.
@@ -69,7 +70,6 @@ pub(crate) struct Jobs {
     /// A job for each environment that is meant, or the reason why there is none; with the environment's name.
     pub(crate) jobs: Vec<(String, Result<Arc<Job>, Failure>)>,
     pub(crate) settings: Settings,
-    pub(crate) cancel: Cancel,
     /// Prints what is not about a single environment, with the masks of all configs.
     pub(crate) printer: Printer,
 }
@@ -124,7 +124,6 @@ impl Jobs {
         Ok(Self {
             jobs: environments.into_iter().zip(texts).map(job).collect(),
             settings: session.settings,
-            cancel: session.cancel,
             printer: session.printer,
         })
     }
@@ -217,7 +216,7 @@ impl Session {
             image,
             image_assumed: false,
             image_warning,
-            cancel: Cancel::new(),
+            cancel: watch::cancel(),
             reporter: report::reporter(&printer.masks),
             printer,
             settings,
@@ -275,6 +274,15 @@ impl Job {
         job
     }
 
+    /// Returns the job for another state of the operations repo.
+    pub(crate) fn in_state(&self, root: &Path, text: String) -> Arc<Self> {
+        Arc::new(Self {
+            root: root.to_owned(),
+            text: text.into(),
+            ..self.clone()
+        })
+    }
+
     /// Returns the job with another text of its config, as it will be written.
     pub(crate) fn edited(&self, text: &str) -> Arc<Self> {
         Arc::new(Self {
@@ -295,6 +303,8 @@ impl Job {
 
     /// Returns the gatherer, which decides about the sources of all environments of the run.
     pub(crate) fn gatherer(&self) -> Result<Arc<Gatherer>, Failure> {
+        // Whatever asks for it is about to fetch.
+        watch::enter(watch::Stage::Fetch);
         let mut shared = self.gatherer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gatherer) = &*shared {
             return Ok(Arc::clone(gatherer));
@@ -304,6 +314,7 @@ impl Job {
             cache_limit: settings.cache_limit,
             offline: settings.offline,
             timeout: settings.timeout,
+            started: Some(watch::started()),
             jobs: settings.jobs,
             budget: settings.budget,
             environment: std::env::vars_os().collect(),

@@ -10,18 +10,24 @@ use std::{
 use compose_model::{FileMode, TreePath, path::check_component};
 use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
 
-use crate::shown_path::shown_path;
+use compose_sources::local_file;
+
+use crate::{job::Job, shown_path::shown_path};
 
 /// An operations repo on disk. Its symlinks are followed: they are the user's own.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskTree {
     root: PathBuf,
+    /// The greatest file that is read, in bytes.
+    most: u64,
 }
 
 impl DiskTree {
-    pub(crate) fn new(root: &Path) -> Self {
+    /// Returns the operations repo of a job. The bound of a source's files holds for the user's, too.
+    pub(crate) fn of(job: &Job) -> Self {
         Self {
-            root: root.to_owned(),
+            root: job.root.clone(),
+            most: job.settings.budget.file_size,
         }
     }
 
@@ -105,6 +111,8 @@ impl LocalTree for DiskTree {
 
     fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, ContentsError> {
         let path = self.path_on_disk(path);
-        fs::read(&path).map(Arc::from).map_err(failed(&path))
+        local_file::read(&path, self.most)
+            .map(Arc::from)
+            .map_err(failed(&path))
     }
 }

@@ -22,7 +22,8 @@
 //! | [`settings`] | the variables' values, and what follows from them on this machine |
 //! | [`target`], [`environment`] | which operations repo and which environment is meant |
 //! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
-//! | [`runtime`], [`signals`] | tokio, and the signals that end a run |
+//! | [`watch`], [`signals`] | what ends a run: signals, its deadline, the memory that it may take |
+//! | [`runtime`] | tokio |
 //! | [`commands`] | the commands for people |
 //! | [`report`] | what is printed |
 //!
@@ -52,6 +53,7 @@ mod staying;
 mod switching;
 mod target;
 mod wait;
+mod watch;
 mod workspace;
 
 use std::ffi::OsString;
@@ -109,20 +111,32 @@ fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Deploy { args } => Ok(commands::deploy::run(args)),
+        Command::Cache(cache) => commands::cache::run(&cache),
+        Command::Schema { lock, unused: _ } => commands::schema(lock),
+        Command::Completions { shell, unused } => commands::completions(shell, unused.format),
+        Command::Image(cli::Image::Install { root }) => commands::install(&root),
+        // What is left reads configs and sources.
+        command => watch::watched(move || run_watched(command)),
+    }
+}
+
+fn run_watched(command: Command) -> Result<u8, Failure> {
+    match command {
         Command::Add(add) => commands::add::run(&add),
         Command::Remove(remove) => commands::remove::run(&remove),
         Command::Plan(plan) => commands::plan::run(&plan),
         Command::Explain(explain) => commands::explain::run(&explain),
         Command::Vendor(vendor) => commands::vendor::run(&vendor),
-        Command::Cache(cache) => commands::cache::run(&cache),
         Command::Check(target) => commands::check::run(&target),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Update(args) => commands::update::run(&args),
         Command::Upgrade(args) => commands::upgrade::run(&args),
         Command::Outdated(args) => commands::outdated::run(&args),
-        Command::Schema(_) => commands::schema(),
-        Command::Completions { shell, unused } => commands::completions(shell, unused.format),
-        Command::Image(cli::Image::Install { root }) => commands::install(&root),
+        Command::Deploy { .. }
+        | Command::Cache(_)
+        | Command::Schema { .. }
+        | Command::Completions { .. }
+        | Command::Image(_) => run(command),
     }
 }
 

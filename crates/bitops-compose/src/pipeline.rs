@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath};
+use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath, filter::is_hook, text};
 use compose_plan::{
     compose::{self, ComposedFile, Composition, Request, Write, report},
     lock::Locked,
@@ -22,6 +22,7 @@ use crate::{
     job::Job,
     local::DiskTree,
     switching::{self, Inputs},
+    watch::Stage,
 };
 
 /// What would be deployed. It may hold conflicts, which only a plan shows.
@@ -35,6 +36,7 @@ pub(crate) async fn plan(job: Arc<Job>) -> Result<Planned, Failure> {
     let sources = config(&job)?;
     job.warn(job.image_warning.as_slice());
     let gathered = gathered(&job, sources).await?;
+    crate::watch::enter(Stage::Compose);
     blocking(move || {
         let composition = compose(&job, &gathered, Local::Listed)?;
         Ok(Planned {
@@ -59,6 +61,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
     job.printer
         .tell(group.as_ref(), || report::text::sources(&gathered.layers.sources));
     drop(group);
+    crate::watch::enter(Stage::Compose);
     let (composition, gathered) = {
         let job = Arc::clone(&job);
         let composed = move || {
@@ -73,6 +76,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         blocking(composed).await?
     };
     let links = links.await?;
+    crate::watch::enter(Stage::Write);
     let (staged, composition, gathered) = {
         let (job, mount) = (Arc::clone(&job), mount.clone());
         blocking(move || {
@@ -83,6 +87,7 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         })
         .await?
     };
+    crate::watch::enter(Stage::Wait);
     let lock = switching::lock(&job, &mount).await?;
     inputs.check(&job)?;
     crate::report::deliver(
@@ -91,10 +96,55 @@ pub(crate) async fn prepare(job: Arc<Job>, mount: Mount) -> Result<Option<Prepar
         &gathered,
         Some(&staged.manifest()),
     );
+    log(&job, &gathered, &composition);
     // The exec that follows frees all memory at once.
     std::mem::forget(composition);
     gathered.leave();
     Ok(Some(Prepared { staged, lock }))
+}
+
+/// Logs what is about to run: the sources, the lock, and how long composing took.
+fn log(job: &Job, gathered: &Gathered, composition: &Composition) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    for (index, source) in gathered.layers.sources.iter().enumerate() {
+        let own = gathered
+            .layers
+            .layers
+            .iter()
+            .filter(|layer| layer.source.0 == index);
+        let (mut files, mut hooks) = (0, 0);
+        for layer in own {
+            files += layer.files.len();
+            hooks += layer.files.iter().filter(|file| is_hook(&file.path)).count();
+        }
+        tracing::info!(
+            environment = %source.environment,
+            requested = text::escape(source.requested.as_str(), 80),
+            resolved = text::escape(&source.resolved.name, 80),
+            commit = %source.resolved.commit.abbreviated(),
+            repo = %source.repo,
+            files,
+            hooks,
+            locked = source.is_locked,
+            "source"
+        );
+    }
+    let lock = job.lock_file();
+    let changed = composition
+        .files
+        .iter()
+        .filter(|file| file.write != Write::Local)
+        .count();
+    tracing::info!(
+        environment = %composition.environment,
+        sources = gathered.layers.sources.len(),
+        files = changed,
+        lock = if lock.path().exists() { lock.name() } else { "none" },
+        seconds = %format_args!("{:.1}", crate::watch::started().elapsed().as_secs_f64()),
+        "composed; BitOps starts"
+    );
 }
 
 /// Looks for the user's symlinks while other work waits for the network.
@@ -153,6 +203,7 @@ pub(crate) async fn plan_edited(
         Pins::to(lock)
     };
     let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    crate::watch::enter(Stage::Compose);
     let job = Arc::clone(job);
     blocking(move || {
         let composition = compose(&job, &gathered, Local::WhereTouched)?;
@@ -166,8 +217,9 @@ pub(crate) async fn plan_edited(
 
 /// Runs stages 2 and 3, following the lock where there is one.
 async fn gathered(job: &Job, sources: Vec<SourceSpec>) -> Result<Gathered, Failure> {
+    crate::watch::enter(Stage::Fetch);
     let pins = Pins::read(&job.lock_file(), job.settings.locked)?;
-    let gathered = job.gatherer()?.gather(sources, &pins).await?;
+    let gathered = job.gatherer()?.gather(sources, &pins).await?.without_files();
     job.warn(&gathered.warnings);
     Ok(gathered)
 }
@@ -188,7 +240,7 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
         environment: &job.environment,
         layers: &gathered.layers,
         contents: gathered,
-        local: &DiskTree::new(&job.root),
+        local: &DiskTree::of(job),
         image_config: job.image.as_ref(),
         list_local: local == Local::Listed,
         cancel: &job.cancel,
@@ -241,12 +293,6 @@ fn materialise(
     let staged = staging.write(&files, links, content, |out| {
         crate::report::write_json(&manifest, out)
     })?;
-    tracing::info!(
-        environment = %composition.environment,
-        sources = gathered.layers.sources.len(),
-        files = changed.len(),
-        "composed"
-    );
     Ok(staged)
 }
 

@@ -1,4 +1,4 @@
-//! The tokio runtime, and the signals that end a run.
+//! The tokio runtime of a run.
 //!
 //! As PID 1 of a container, a process has no default handlers: without this program's own,
 //! `docker stop` would wait ten seconds and then kill it. The handlers end with the exec of the
@@ -6,13 +6,13 @@
 
 use std::{future::Future, time::Duration};
 
-use compose_model::{Cancel, Diagnostic, ExitCode, Failure};
-use tokio::signal::unix::{SignalKind, signal};
+use compose_model::{Diagnostic, ExitCode, Failure};
 
-use crate::{report::end_progress, signals};
-
-/// How long a cancelled run may take to remove what it staged. Blocked sockets are not waited for.
-const GRACE: Duration = Duration::from_millis(700);
+use crate::{
+    report::end_progress,
+    signals,
+    watch::{self, GRACE},
+};
 
 /// How long idle threads are kept for the next piece of work. Once a thread exists, work waits for
 /// it where no other can be started.
@@ -21,27 +21,21 @@ const KEEP_THREADS: Duration = Duration::from_secs(3600);
 /// Runs the `work` of a command for people.
 ///
 /// What follows is its result on stdout; a signal then ends the process at once.
-pub(crate) fn run<T>(
-    cancel: &Cancel,
-    blocking: usize,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let result = run_before_launch(cancel, blocking, work);
+pub(crate) fn run<T>(blocking: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let result = run_before_launch(blocking, work);
     signals::leave_at_once();
     result
 }
 
-/// Runs `work` until it ends, or until SIGTERM or SIGINT.
+/// Runs `work` on a runtime.
 ///
 /// The runtime has one thread of its own; gix and the file system work on its blocking pool, with
 /// at most `blocking` threads. If the work fails, threads that are still blocked are left behind:
 /// the process exits or execs.
 pub(crate) fn run_before_launch<T>(
-    cancel: &Cancel,
     blocking: usize,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    signals::watch();
     a_thread_can_be_started()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,29 +47,11 @@ pub(crate) fn run_before_launch<T>(
                 .because(error)
                 .hint("allow more open files: `ulimit -n`")
         })?;
-    let result = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-        // The signal came before the runtime listened.
-        if let Some(stopped) = signals::stopped() {
-            return Err(stopped.into());
-        }
-        tokio::pin!(work);
-        let (name, code) = tokio::select! {
-            biased;
-            _ = terminate.recv() => ("SIGTERM", ExitCode::Terminated),
-            _ = interrupt.recv() => ("SIGINT", ExitCode::Interrupted),
-            result = &mut work => return result,
-        };
-        cancel.cancel();
-        // Whatever the work returns now, the run ends; the work only gets the time to clean up.
-        let _ = tokio::time::timeout(GRACE, work).await;
-        Err(signals::stopped_by(name, code).into())
-    });
+    let result = runtime.block_on(work);
     end_progress();
     if result.is_ok() {
-        // All work is done. Once its threads are gone, a signal can only wait for this one, and is
-        // not lost in the exec that follows.
+        // All work is done. Once its threads are gone, a signal can only wait for the main thread,
+        // and is not lost in the exec that follows.
         runtime.shutdown_timeout(GRACE);
     } else {
         runtime.shutdown_background();
@@ -88,14 +64,7 @@ pub(crate) fn run_before_launch<T>(
 /// tokio panics where it cannot start the first thread of its pool.
 fn a_thread_can_be_started() -> Result<(), Diagnostic> {
     let started = std::thread::Builder::new().stack_size(64 << 10).spawn(|| ());
-    match started.map(std::thread::JoinHandle::join) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Diagnostic::new(ExitCode::CannotWrite, "no thread can be started")
-            .because(error)
-            .hint("allow more processes: `ulimit -u`, or `docker run --pids-limit`")),
-    }
-}
-
-fn no_signals(error: std::io::Error) -> Diagnostic {
-    Diagnostic::new(ExitCode::Bug, "signal handlers cannot be installed").because(error)
+    started
+        .map(|thread| drop(thread.join()))
+        .map_err(watch::no_thread)
 }

@@ -46,20 +46,31 @@ impl<'a> Wait<'a> {
                 ),
             )
             .hint(format!("{} is the time to wait for it, in seconds", env::TIMEOUT));
-            return Err(match &busy.composition {
-                Some(composition) => problem.reason(format!("it uses {}", composition.display())),
-                None => problem,
-            });
+            let used = busy.composition.as_ref();
+            let used = used.map(|composition| format!("it uses {}", composition.display()));
+            return Err([used, held_by(busy)]
+                .into_iter()
+                .flatten()
+                .fold(problem, Diagnostic::reason));
         }
         if !self.explained && self.started.elapsed() >= EXPLAIN {
             self.explained = true;
-            let waiting = Diagnostic::new(
-                ExitCode::TimedOut,
-                format!("waiting for {who}: BitOps still copies the operations repo there"),
-            )
-            .into_warning();
+            let what = match &busy.composition {
+                Some(_) => ": BitOps still copies the operations repo there",
+                None => ", which is switching the operations repo",
+            };
+            let waiting = Diagnostic::new(ExitCode::TimedOut, format!("waiting for {who}{what}"));
+            let waiting = held_by(busy)
+                .into_iter()
+                .fold(waiting, Diagnostic::reason)
+                .into_warning();
             self.printer.problems([&waiting]);
         }
         Ok(())
     }
+}
+
+fn held_by(busy: &Busy) -> Option<String> {
+    let process = busy.process.as_ref()?;
+    Some(format!("{process} holds the lock"))
 }

@@ -329,6 +329,11 @@ fn is_jobs_gitlab(options: &Options, url: &Url) -> bool {
         .is_some_and(|server| authority(&server) == authority(url))
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn look_into_netrc(text: &str) {
+    let _ = netrc::from_netrc(text, "host", Some("user"));
+}
+
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -20,13 +20,15 @@
 //! symlinks) are requested until none is. If a server refuses ids that it did not advertise, the
 //! commit is requested by the id of a ref that points to it, without a filter.
 
-use std::{collections::HashSet, sync::Arc};
+mod restart;
+
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use compose_model::{ObjectId, RefEntry, Stage, text::escape};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::{Compacted, FetchLock, KeepAlive, OpenEntry},
+    cache::{Compacted, FetchLock, KeepAlive, OpenEntry, check_present},
     error::{Error, Excess},
     list_tree::{ListError, Listing, Missing, TreeLister},
     session::{PackRequest, Session},
@@ -34,7 +36,7 @@ use crate::{
     snapshot::{Listed, Snapshot},
     store::{PeelError, ReadError, Store},
     strategy::Strategy,
-    want::Want,
+    want::{Root, Want},
 };
 
 /// The most requests for one call. Each hop of a chain of symlinks takes one, and a path may pass
@@ -61,8 +63,28 @@ enum SurveyOutcome {
     Damaged(ObjectId, String),
 }
 
-/// See [`crate::Repo::fetch`].
+/// See [`crate::Repo::fetch`]. If the cache changes under the fetch or its disk is full, the fetch
+/// starts again.
 pub(crate) fn fetch(
+    shared: &Arc<Shared>,
+    work: &mut Work,
+    runtime: &Handle,
+    wants: &[Want],
+) -> Result<Vec<Snapshot>, Error> {
+    let mut restarts = 0;
+    loop {
+        let fetched = fetch_once(shared, work, runtime, wants);
+        match fetched {
+            Err(error) if !shared.is_offline() && restart::prepare(shared, work, &error, restarts) => {
+                tracing::debug!(repo = %shared.url, %error, "the fetch starts again");
+                restarts += 1;
+            }
+            fetched => return fetched,
+        }
+    }
+}
+
+fn fetch_once(
     shared: &Arc<Shared>,
     work: &mut Work,
     runtime: &Handle,
@@ -108,6 +130,7 @@ fn complete(
     lock: &FetchLock,
 ) -> Result<(Store, Survey), Error> {
     let mut asked = HashSet::new();
+    let mut received = Vec::new();
     let mut has_reset = false;
     for _ in 0..MOST_ROUNDS {
         shared.run.check(&shared.url)?;
@@ -133,7 +156,8 @@ fn complete(
         if survey.incomplete.is_empty() {
             return Ok((store, survey));
         }
-        request(shared, work, runtime, wants, &survey, entry, &mut asked)?;
+        let progress = (&mut asked, &mut received);
+        request(shared, work, runtime, wants, &survey, entry, progress)?;
     }
     Err(Error::TooMuch {
         at: shared.failed_at(),
@@ -151,7 +175,7 @@ fn request(
     wants: &[Want],
     survey: &Survey,
     entry: &OpenEntry,
-    asked: &mut HashSet<ObjectId>,
+    (asked, received): (&mut HashSet<ObjectId>, &mut Vec<PathBuf>),
 ) -> Result<(), Error> {
     if work.strategy == Strategy::Trees && shared.run.has_refused_trees(&shared.url) {
         work.strategy = Strategy::Blobs;
@@ -175,6 +199,7 @@ fn request(
     };
     let ids: Vec<ObjectId> = ids.into_iter().filter(|id| !asked.contains(id)).collect();
     if ids.is_empty() {
+        check_present(received)?;
         return Err(not_sent(shared, wants, survey));
     }
     tracing::debug!(
@@ -200,7 +225,8 @@ fn request(
             asked.extend(ids);
             let Some(pack) = pack else { return Ok(()) };
             tracing::debug!(objects = pack.objects, "received");
-            entry.adopt(&shared.run, &pack.pack, &pack.index)
+            received.extend(entry.adopt(&shared.run, &pack.pack, &pack.index)?);
+            Ok(())
         }
         Err(Error::Remote { at, said }) => {
             let next = strategy.after_refusal(&said);
@@ -375,13 +401,20 @@ fn snapshots(
                 .map_or_else(|| want.commit.abbreviated(), ref_name);
             let keep: KeepAlive = Arc::new((Arc::clone(entry), Arc::clone(&shared.run)));
             let place = (store.clone(), entry.path().to_owned(), keep);
+            let is_listed = |root: &Root| listed.iter().any(|listed| listed.root == *root);
+            let refused = want
+                .roots
+                .iter()
+                .filter(|root| !is_listed(root))
+                .cloned()
+                .collect();
             Ok(Snapshot::new(
                 shared.url.clone(),
                 reference,
                 (peeled.commit, peeled.root),
                 shared.run.options.budget,
                 place,
-                listed,
+                (listed, refused),
             ))
         })
         .collect();

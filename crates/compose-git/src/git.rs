@@ -63,7 +63,7 @@ impl Git {
             return None;
         }
         let used = lock_unpoisoned(&run.used).clone();
-        Tidying::start(Cache::at(&run.options.cache_dir), limit, used)
+        Tidying::start(Cache::at(&run.options.cache_dir), limit, used, &run.options)
     }
 
     /// Returns a handle to the files of this run that must not outlive it.
@@ -86,8 +86,7 @@ impl Traces {
     /// Removes the files. No snapshot of the run may be read afterwards.
     pub fn remove(&self) {
         if let Some(Ok(private)) = self.0.private.get() {
-            // Failures are ignored, as when the directory is dropped.
-            _ = std::fs::remove_dir_all(private.path());
+            private.remove();
         }
     }
 }

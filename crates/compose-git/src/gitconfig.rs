@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice as _;
 
-use crate::options::Options;
+use crate::{bounded::read_bounded, options::Options};
 pub(crate) use http::TlsFiles;
 use pattern::matches_partially;
+
+/// The greatest file that is read, in bytes.
+const MAX_SIZE: u64 = 4 << 20;
 
 /// The settings of git's configuration. They are read once per run, when the first connection is
 /// made.
@@ -222,7 +225,7 @@ enum Unusable {
 }
 
 fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable> {
-    let bytes = std::fs::read(path)?;
+    let bytes = read_bounded(path, MAX_SIZE)?;
     let metadata = gix::config::file::Metadata::from(gix::config::Source::User).at(path);
     let options = gix::config::file::init::Options {
         includes: gix::config::file::includes::Options::follow_without_conditional(home),
@@ -231,6 +234,24 @@ fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable>
     let mut file = gix::config::File::from_bytes_no_includes(&bytes, metadata, options)?;
     file.resolve_includes(options)?;
     Ok(file)
+}
+
+#[cfg(fuzzing)]
+impl GitConfig {
+    /// Reads a file's bytes. Nothing that it includes is read.
+    pub(crate) fn read_bytes(bytes: &[u8]) {
+        let metadata = gix::config::file::Metadata::from(gix::config::Source::User);
+        if let Ok(file) = gix::config::File::from_bytes_no_includes(bytes, metadata, Default::default()) {
+            let mut config = Self::default();
+            config.take(&file);
+            config.http.take(&file, None);
+            let url = "https://host:8443/org/repo".parse().expect("a URL");
+            let _ = (
+                config.credential(&url, Some("user")),
+                config.rewrite(url.as_str()),
+            );
+        }
+    }
 }
 
 #[cfg(test)]

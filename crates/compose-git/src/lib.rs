@@ -46,7 +46,7 @@
 //! | `store`, `object_cache` | verified reading of objects; the objects kept in memory |
 //! | `tree_object`, `names`, `list_tree` | one tree and its names; the files of a commit, with symlinks followed |
 //! | `snapshot` | [`Snapshot`]: a commit and its fetched files |
-//! | `ids`, `sync` | conversion of object ids; mutexes |
+//! | `ids`, `sync`, `bounded` | conversion of object ids; mutexes; files of this machine, read within a bound |
 //! | `options`, `retry` | a run's options; when failures are retried |
 //! | `error` | the errors: their messages, exit codes and hints; the words for what the network or `ssh` reported are in `wire/net_error.rs` and `wire/process.rs` |
 
@@ -54,10 +54,13 @@
 // every match.
 #![allow(clippy::result_large_err)]
 
+mod bounded;
 mod cache;
 mod credentials;
 mod error;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod git;
 mod gitconfig;
 mod ids;
@@ -80,6 +83,7 @@ mod tree_object;
 mod want;
 mod wire;
 
+pub use bounded::read_bounded;
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{
     Access, Detour, Distrust, Error, Excess, FailedAt, NotFollowed, RefusedEntry, SettingProblem, TreeProblem,

@@ -24,8 +24,10 @@ pub struct Options {
     pub cache_limit: Option<u64>,
     /// Use only the cache and repos on this machine's disk.
     pub offline: bool,
-    /// The time for all fetching together, counted from [`crate::Git::new`].
+    /// The time for all fetching together.
     pub timeout: Duration,
+    /// When that time began; `None` for [`crate::Git::new`].
+    pub started: Option<std::time::Instant>,
     /// The number of repos that are fetched at once.
     pub jobs: usize,
     /// The bounds for the files of one root.
@@ -106,6 +108,7 @@ impl Options {
             cache_limit: Some(compose_model::settings::DEFAULT_CACHE_LIMIT),
             offline: false,
             timeout: Duration::from_secs(300),
+            started: None,
             jobs: 16,
             budget: Budget::default(),
             environment: HashMap::new(),

@@ -1,9 +1,15 @@
 //! Conversion of refs from gix's type, and to and from the cache's file.
 
 use compose_model::{CommitId, ObjectId, RefEntry, Refs};
-use gix::protocol::handshake::Ref;
+use gix::{
+    hash::{Kind as Hash, hasher},
+    protocol::handshake::Ref,
+};
 
 use crate::ids::from_gix;
+
+/// The first word of the last line, which holds the hash of all lines before it.
+const SUM: &str = "sha1 ";
 
 /// Converts the refs that a server advertised. Names that are not UTF-8 are skipped: no
 /// configuration can ask for them.
@@ -47,7 +53,8 @@ pub(crate) fn is_covered(prefix: &str, asked: &[String]) -> bool {
 
 /// Writes `prefix <name>` lines, then `<object> <target> <name>` lines, each followed by a
 /// `symref <name>` line if the ref stands for another one. Names with control characters, which git
-/// does not allow, are skipped.
+/// does not allow, are skipped. The last line holds a hash of the others: a file that was cut at the
+/// end of a line must not pass for an older state of the repo.
 pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
     let plain = |name: &str| !name.chars().any(char::is_control);
     let mut text = String::new();
@@ -60,16 +67,28 @@ pub(crate) fn to_text(prefixes: &[String], refs: &Refs) -> String {
             text.push_str(&format!("symref {symref}\n"));
         }
     }
+    text.push_str(&sum_line(&text));
     text
 }
 
-/// Reads what [`to_text`] wrote. Returns `None` if the file is incomplete.
+/// Returns the last line of a file with these lines.
+fn sum_line(lines: &str) -> String {
+    let mut hasher = hasher(Hash::Sha1);
+    hasher.update(lines.as_bytes());
+    // Hashing fails only for a SHA-1 collision attack; the file then counts as incomplete.
+    let sum = hasher.try_finalize().map(|id| id.to_hex().to_string());
+    format!("{SUM}{}\n", sum.unwrap_or_default())
+}
+
+/// Reads what [`to_text`] wrote. Returns `None` if the file is incomplete or was changed.
 pub(crate) fn from_text(text: &str) -> Option<(Vec<String>, Refs)> {
     let (mut prefixes, mut entries) = (Vec::new(), Vec::<RefEntry>::new());
-    if !text.ends_with('\n') {
+    let end = text.strip_suffix('\n')?.rfind('\n').map_or(0, |at| at + 1);
+    let (lines, last) = text.split_at(end);
+    if last != sum_line(lines) {
         return None;
     }
-    for line in text.lines() {
+    for line in lines.lines() {
         if let Some(prefix) = line.strip_prefix("prefix ") {
             prefixes.push(prefix.to_owned());
             continue;
@@ -114,9 +133,15 @@ mod tests {
         let prefixes = vec!["refs/tags/".to_owned()];
         let text = to_text(&prefixes, &refs);
         assert_eq!(from_text(&text), Some((prefixes, refs)));
-        assert_eq!(from_text(&text[..text.len() - 1]), None, "a torn file");
+        for end in 0..text.len() {
+            assert_eq!(from_text(&text[..end]), None, "a file that was cut at {end}");
+        }
+        let without_a_line = text.replacen("symref refs/heads/a b\n", "", 1);
+        assert_ne!(without_a_line, text);
+        assert_eq!(from_text(&without_a_line), None);
         assert_eq!(from_text("nonsense\n"), None);
     }
+
     #[test]
     fn damaged_files_are_refused_or_survive_a_round_trip() {
         let id = "1".repeat(40);
@@ -128,7 +153,9 @@ mod tests {
             "\n", "\r\n", " ", "prefix ", "prefix", "symref ", &id, "\0", "\t", "\u{85}", "refs/",
         ];
         feed(1000, &seeds, &pieces, |text, _| {
-            let text = String::from_utf8_lossy(text);
+            // With a matching sum, so that the damage reaches the parser.
+            let mut text = String::from_utf8_lossy(text).into_owned();
+            text.push_str(&sum_line(&text));
             if let Some((prefixes, refs)) = from_text(&text) {
                 for entry in refs.iter() {
                     let line = format!("{} {} {}", entry.object, entry.target, entry.name);

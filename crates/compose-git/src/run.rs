@@ -15,6 +15,7 @@ use compose_model::{RepoUrl, Stage};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
+    cache::PrivateDir,
     error::{Error, FailedAt},
     gitconfig::GitConfig,
     object_cache::ObjectCapacity,
@@ -39,7 +40,7 @@ pub(crate) struct Run {
     reported: Mutex<HashSet<String>>,
     /// A private directory that replaces a cache directory that cannot be written. It is made once
     /// and removed with the run.
-    pub(crate) private: OnceLock<Result<tempfile::TempDir, (PathBuf, std::io::ErrorKind)>>,
+    pub(crate) private: OnceLock<Result<PrivateDir, (PathBuf, std::io::ErrorKind)>>,
     /// The entries of the cache that this run has opened.
     pub(crate) used: Mutex<BTreeSet<PathBuf>>,
     /// Whether anything was fetched into the cache since [`crate::Git::tidy`] last checked.
@@ -54,8 +55,9 @@ impl Run {
 
     pub(crate) fn new(options: Options) -> Self {
         let now = Instant::now();
+        let started = options.started.map_or(now, Instant::from_std);
         // A century stands for "no limit", and does not overflow.
-        let deadline = now
+        let deadline = started
             .checked_add(options.timeout)
             .unwrap_or(now + Duration::from_secs(3_000_000_000));
         let jobs = Arc::new(Semaphore::new(options.jobs.max(1)));

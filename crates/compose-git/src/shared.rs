@@ -10,7 +10,7 @@ use compose_model::{RefEntry, Refs, RepoUrl};
 use tokio::runtime::Handle;
 
 use crate::{
-    cache::OpenEntry,
+    cache::{OpenEntry, Unusable},
     error::{Error, FailedAt},
     object_cache::ObjectCache,
     run::Run,
@@ -75,9 +75,24 @@ impl Shared {
         if entry.is_writable() {
             return Ok(entry);
         }
-        let private = Arc::new(OpenEntry::private(&self.run, &self.url, Some(&entry))?);
+        let private = Arc::new(OpenEntry::private(
+            &self.run,
+            &self.url,
+            Some(&entry),
+            Unusable::NotWritable,
+        )?);
         *lock_unpoisoned(&self.place) = Some(Arc::clone(&private));
         Ok(private)
+    }
+
+    /// Returns the repo's cache entry if it is open.
+    pub(crate) fn opened_entry(&self) -> Option<Arc<OpenEntry>> {
+        lock_unpoisoned(&self.place).clone()
+    }
+
+    /// Uses another entry from here on.
+    pub(crate) fn use_entry(&self, entry: OpenEntry) {
+        *lock_unpoisoned(&self.place) = Some(Arc::new(entry));
     }
 
     /// Forgets a removed entry; the next use opens a new one.

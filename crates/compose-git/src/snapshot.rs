@@ -30,6 +30,8 @@ struct Inner {
     cache: PathBuf,
     /// The listings that were made when the fetch was verified.
     listed: Vec<Listed>,
+    /// The wanted directories that could not be listed. Objects of them were not fetched.
+    refused: Vec<Root>,
     /// Keeps the cache entry (or the private directory) from being removed.
     _keep: Arc<dyn Send + Sync>,
 }
@@ -51,7 +53,7 @@ impl Snapshot {
         (commit, root): (CommitId, ObjectId),
         budget: Budget,
         (store, cache, keep): (Store, PathBuf, Arc<dyn Send + Sync>),
-        listed: Vec<Listed>,
+        (listed, refused): (Vec<Listed>, Vec<Root>),
     ) -> Self {
         Self(Arc::new(Inner {
             repo,
@@ -62,6 +64,7 @@ impl Snapshot {
             store,
             cache,
             listed,
+            refused,
             _keep: keep,
         }))
     }
@@ -142,10 +145,12 @@ impl Snapshot {
 
     /// Calls `look` with a file's bytes, verified against its id.
     pub fn with<T>(&self, blob: &BlobId, look: impl FnOnce(&[u8]) -> T) -> Result<T, Error> {
-        self.0
-            .store
-            .with(&blob.0, Kind::Blob, look)
-            .map_err(|error| self.damaged(&blob.0, error.to_string()))
+        self.0.store.with(&blob.0, Kind::Blob, look).map_err(|error| {
+            let refusal = matches!(error, ReadError::Missing)
+                .then(|| self.refusal())
+                .flatten();
+            refusal.unwrap_or_else(|| self.damaged(&blob.0, error.to_string()))
+        })
     }
 
     /// Returns the directories that could be environments, sorted. These are the ones at the top
@@ -243,8 +248,21 @@ impl Snapshot {
     }
 
     fn absent(&self, missing: &Missing) -> Error {
+        if let Some(refusal) = self.refusal() {
+            return refusal;
+        }
         let id = missing.all().next().unwrap_or(self.0.commit.0);
         self.damaged(&id, ReadError::Missing.to_string())
+    }
+
+    /// Returns why a wanted directory could not be listed, if one could not. Objects are then missing
+    /// because the repo is refused, and not because the cache is damaged.
+    fn refusal(&self) -> Option<Error> {
+        let mut refused = self.0.refused.iter();
+        refused.find_map(|root| {
+            let stop = self.lister().list(root).err()?;
+            Some(self.error(stop, &root.dir))
+        })
     }
 }
 

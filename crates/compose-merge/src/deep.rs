@@ -12,6 +12,10 @@ use super::{
     value::{ValueId, Values},
 };
 
+/// The bytes that the key paths of one merge may have together. Those of the largest files that
+/// people write have a few.
+const MAX_KEY_TEXT: usize = 48 << 20;
+
 /// The depth to which mappings are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
@@ -75,6 +79,7 @@ pub(super) fn merge(
         path: Vec::new(),
         keys: Vec::new(),
         conflicts: Vec::new(),
+        key_text: MAX_KEY_TEXT,
         visited: 0,
         budget: 1000 + 4 * trees.iter().map(|tree| tree.nodes.len()).sum::<usize>(),
     };
@@ -90,7 +95,15 @@ pub(super) fn merge(
         }
         _ => Some(Outcome::Merge(merger.maps(roots, &[])?)),
     };
-    let DeepMerger { keys, conflicts, .. } = merger;
+    let DeepMerger {
+        keys,
+        conflicts,
+        key_text,
+        ..
+    } = merger;
+    if key_text == 0 {
+        return Err(Refusal::from(Reason::Expansion(Expansion::Keys)).of(trees.len() - 1));
+    }
     Ok(Deep {
         outcome,
         keys,
@@ -106,6 +119,8 @@ struct DeepMerger<'a, 't> {
     path: Vec<String>,
     keys: Vec<KeyOrigin>,
     conflicts: Vec<KeyConflict>,
+    /// The bytes of key paths that may still be recorded: each of many nested keys has a long one.
+    key_text: usize,
     /// The number of visited entries: aliases can make it far larger than the number of entries in the files.
     visited: usize,
     /// The number of visits at which the merge ends.
@@ -236,16 +251,17 @@ impl DeepMerger<'_, '_> {
             let line = self.trees[contribution].line(self.node((contribution, key)).start);
             KeyPlace { contribution, line }
         };
-        let conflicts: Vec<KeyConflict> = conflicts
+        let found: Vec<(KeyPlace, KeyPlace)> = conflicts
             .into_iter()
-            .map(|(lower, higher)| KeyConflict {
-                key: self.path.join("."),
-                lower: place(lower),
-                higher: place(higher),
-            })
+            .map(|(lower, higher)| (place(lower), place(higher)))
             .collect();
-        let conflict = !conflicts.is_empty();
+        let conflict = !found.is_empty();
         self.visited = visited.get();
+        let mut conflicts = Vec::new();
+        for (lower, higher) in found {
+            let key = self.key_path();
+            conflicts.push(KeyConflict { key, lower, higher });
+        }
         self.conflicts.extend(conflicts);
 
         let out: Vec<usize> = all
@@ -327,8 +343,9 @@ impl DeepMerger<'_, '_> {
                 overridden.sort_unstable_by(|a, b| b.cmp(a));
                 overridden.dedup();
                 let line = tree.line(tree.nodes[key].start);
+                let key = self.key_path();
                 self.keys.push(KeyOrigin {
-                    key: self.path.join("."),
+                    key,
                     winner: index,
                     line,
                     overridden,
@@ -348,6 +365,16 @@ impl DeepMerger<'_, '_> {
                 self.path.pop();
             }
         }
+    }
+
+    /// Returns the current key path; an empty text once the paths take too much memory.
+    fn key_path(&mut self) -> String {
+        let length = self.path.iter().map(|key| key.len() + 1).sum();
+        self.key_text = self.key_text.saturating_sub(length);
+        if self.key_text == 0 {
+            return String::new();
+        }
+        self.path.join(".")
     }
 
     /// Returns a key as one component of a key path.

@@ -1,5 +1,7 @@
 //! Merges whole documents: YAML and JSON.
 
+use compose_yaml::MAX_NODES;
+
 use super::{
     comments,
     deep::{self, Depth, Outcome},
@@ -58,6 +60,7 @@ impl Merger for TfvarsJson {
 fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, Unmergeable> {
     let mut values = Values::default();
     let mut trees = Vec::with_capacity(input.contributions.len());
+    let mut nodes = 0;
     for (index, contribution) in input.contributions.iter().enumerate() {
         if let Some(reason) = identity::encrypted(contribution.bytes) {
             return Err(Refusal::from(reason).of(index));
@@ -66,6 +69,11 @@ fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, 
         if tree.root().is_some() && !tree.is_mergeable(0) {
             let place = tree.line_column(tree.nodes[0].start);
             return Err(Refusal::new(Reason::NotMapping, place).of(index));
+        }
+        // All trees are in memory at once, so the bound of one holds for all together.
+        nodes += tree.nodes.len();
+        if nodes > MAX_NODES {
+            return Err(Refusal::from(Reason::TooManyValues).of(index));
         }
         trees.push(tree);
     }
@@ -109,4 +117,45 @@ fn merge(input: &Input<'_>, parse: Parse, depth: Depth) -> Result<MergeOutcome, 
 fn lost(trees: &[Tree<'_>], result: &Tree<'_>) -> Vec<LostComment> {
     let all: Vec<_> = trees.iter().map(Tree::all_comments).collect();
     comments::lost_comments(&all, &result.all_comments())
+}
+
+#[cfg(test)]
+mod tests {
+    use compose_model::TreePath;
+
+    use super::*;
+    use crate::{
+        merger::Contribution,
+        precedence::Precedence,
+        refusal::{Expansion, Reason},
+    };
+
+    /// Returns why two texts are not merged.
+    fn refusal(lower: &str, higher: &str) -> Reason {
+        let input = Input {
+            path: &TreePath::new("values.yaml").unwrap(),
+            contributions: &[lower, higher].map(|text| Contribution {
+                bytes: text.as_bytes(),
+            }),
+            precedence: &|_, _| Precedence::HigherWins,
+        };
+        Yaml.merge(&input).unwrap_err().refusal.reason
+    }
+
+    #[test]
+    fn the_values_of_all_contributions_are_bounded_together() {
+        let text = format!("a: [{}]\n", "0,".repeat(MAX_NODES / 2));
+        assert!(matches!(refusal(&text, &text), Reason::TooManyValues));
+    }
+
+    #[test]
+    fn the_paths_of_nested_keys_are_bounded_together() {
+        let nested = |value: u8| {
+            let keys = format!("{}: {{", "k".repeat(1000)).repeat(100);
+            let leaves: String = (0..1000).map(|leaf| format!("l{leaf}: {value}, ")).collect();
+            format!("{keys}{leaves}{}\n", "}".repeat(100))
+        };
+        let found = refusal(&nested(1), &nested(2));
+        assert!(matches!(found, Reason::Expansion(Expansion::Keys)), "{found}");
+    }
 }

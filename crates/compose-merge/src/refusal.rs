@@ -184,6 +184,9 @@ pub enum Expansion {
     /// The text of a merge.
     #[error("its aliases expand to too much text")]
     Text,
+    /// The paths of keys.
+    #[error("nested keys whose paths are too long together")]
+    Keys,
     /// The entries of mappings.
     #[error("its merge keys (<<) bring more than {MAX_NODES} entries")]
     MergeKeys,

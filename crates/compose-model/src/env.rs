@@ -26,7 +26,7 @@ pub const GRACE: &str = "BITOPS_COMPOSE_GRACE";
 pub const LOCKED: &str = "BITOPS_COMPOSE_LOCKED";
 /// `true`: do not use the network. Default `false`.
 pub const OFFLINE: &str = "BITOPS_COMPOSE_OFFLINE";
-/// The time for all fetching, in seconds. Default 300.
+/// The time for a run up to the pipeline's start, in seconds. Default 300.
 pub const TIMEOUT: &str = "BITOPS_COMPOSE_TIMEOUT";
 /// The number of repos that are fetched at once. Default 16.
 pub const JOBS: &str = "BITOPS_COMPOSE_JOBS";
@@ -48,6 +48,8 @@ pub const MAX_FILES: &str = "BITOPS_COMPOSE_MAX_FILES";
 pub const MAX_FILE_SIZE: &str = "BITOPS_COMPOSE_MAX_FILE_SIZE";
 /// The most bytes of all files of a source. Default 1 GiB.
 pub const MAX_TOTAL_SIZE: &str = "BITOPS_COMPOSE_MAX_TOTAL_SIZE";
+/// The most bytes of memory that a run takes. Default 272 MiB, or 16 MiB more than the most bytes of one file.
+pub const MAX_MEMORY: &str = "BITOPS_COMPOSE_MAX_MEMORY";
 
 /// The environment's name, as BitOps reads it.
 pub const BITOPS_ENVIRONMENT: &str = "BITOPS_ENVIRONMENT";

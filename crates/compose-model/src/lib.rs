@@ -30,6 +30,7 @@
 //! | [`filter`] | the filter for a source's files |
 //! | [`file`](mod@file), [`file_name`] | the files that layers contribute; the names of the config and the lock |
 //! | [`config_key`] | the config keys for lists of sources |
+//! | [`flock`] | the process that holds a lock, from the system's own texts |
 //! | [`fold`] | folding of names that are the same on some file systems |
 //! | [`diagnostic`] | an error or warning: its cause, exit code, place and hints |
 //! | [`styled`] | text with styles |
@@ -48,6 +49,7 @@ pub mod exit;
 pub mod file;
 pub mod file_name;
 pub mod filter;
+pub mod flock;
 pub mod fold;
 pub mod id;
 pub mod pasted;

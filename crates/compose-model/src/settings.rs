@@ -16,6 +16,9 @@ pub const DEFAULT_PIPELINE_DIR: &str = "/opt/bitops";
 /// for a CI runner's disk.
 pub const DEFAULT_CACHE_LIMIT: u64 = 2 << 30;
 
+/// The memory that a run takes besides the largest file of a source, in bytes.
+const MEMORY_BESIDES_A_FILE: u64 = 16 << 20;
+
 /// Default of [`env::GRACE`]: together with SIGTERM and SIGKILL it stays below the ten seconds of
 /// `docker stop`.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(8);
@@ -55,6 +58,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Budgets per source.
     pub budget: Budget,
+    /// [`env::MAX_MEMORY`], in bytes.
+    pub memory: u64,
 }
 
 /// The bounds on the files of one source.
@@ -107,6 +112,12 @@ impl Settings {
             errors: Vec::new(),
         };
         let budget = Budget::default();
+        let budget = Budget {
+            files: read.number(env::MAX_FILES, budget.files),
+            file_size: read.number(env::MAX_FILE_SIZE, budget.file_size),
+            total_size: read.number(env::MAX_TOTAL_SIZE, budget.total_size),
+        };
+        let largest = budget.file_size.max(Budget::default().file_size);
         let settings = Self {
             ops_repo: read
                 .path(env::OPS_REPO)
@@ -129,11 +140,8 @@ impl Settings {
             allow: read.list(env::ALLOW),
             verify_keys: read.path(env::VERIFY_KEYS),
             log_json: read.choice(env::LOG_FORMAT, &["text", "json"], "`text` or `json`") == Some(1),
-            budget: Budget {
-                files: read.number(env::MAX_FILES, budget.files),
-                file_size: read.number(env::MAX_FILE_SIZE, budget.file_size),
-                total_size: read.number(env::MAX_TOTAL_SIZE, budget.total_size),
-            },
+            budget,
+            memory: read.number(env::MAX_MEMORY, largest.saturating_add(MEMORY_BESIDES_A_FILE)),
         };
         if read.errors.is_empty() {
             Ok(settings)

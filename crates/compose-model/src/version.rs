@@ -9,6 +9,9 @@ use crate::text::escape;
 /// The characters that comparators start with.
 const OPERATORS: &str = "<>=~^";
 
+/// The longest request that is read, in bytes.
+const LONGEST: usize = 1_000;
+
 /// A parsed version request. It keeps the text as written (`1.10` stays `1.10`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionRequest {
@@ -95,6 +98,9 @@ impl VersionRequest {
         let trimmed = text.trim();
         if trimmed.is_empty() {
             return Err(InvalidVersion::Empty);
+        }
+        if trimmed.len() > LONGEST {
+            return Err(InvalidVersion::Unknown(escape(trimmed, 80)));
         }
         let kind = kind_of(trimmed)?;
         Ok(Self {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::Git;
+use compose_git::{Git, Traces};
 use compose_model::{Diagnostic, Failure, Refs, RepoUrl, SourceSpec};
 use compose_plan::{
     layer::Layers,
@@ -62,6 +62,8 @@ impl Gatherer {
     /// If any source fails. Every failing source is reported, in declared order.
     pub async fn gather(&self, specs: Vec<SourceSpec>, pins: &Pins) -> Result<Gathered, Failure> {
         self.verifier.prepare(&specs)?;
+        // A thread that is still blocked keeps the run alive, and with it its temporary files.
+        let unfinished = Unfinished(Some(self.git.traces()));
         let mut discovery = Discovery::new(Graph::new(specs, self.allow.clone())?);
         let mut tasks: JoinSet<Results> = JoinSet::new();
         loop {
@@ -91,6 +93,7 @@ impl Gatherer {
         let listed = blocking(move || layers::layers(order, fetched)).await?;
         warnings.extend(listed.warnings);
         let (sources, snapshots) = listed.sources.into_iter().unzip();
+        unfinished.finish();
         Ok(Gathered {
             layers: Layers {
                 sources,
@@ -152,11 +155,35 @@ impl Gatherer {
     /// Returns the refs of every repo in a lock, and the failures of the repos that do not answer. All repos
     /// are asked concurrently, each once.
     pub async fn refs(&self, lock: &Lock) -> Result<CurrentRefs, Failure> {
-        refs::look(&self.git, &self.allow, refs::of_lock(lock)).await
+        self.look(refs::of_lock(lock)).await
     }
 
     /// Returns the tags of every repo that has one of these entries with a `version`, as [`Gatherer::refs`] does.
     pub async fn tags(&self, specs: &[SourceSpec]) -> Result<CurrentRefs, Failure> {
-        refs::look(&self.git, &self.allow, refs::of_specs(specs)).await
+        self.look(refs::of_specs(specs)).await
+    }
+
+    async fn look(&self, repos: Vec<refs::Asked>) -> Result<CurrentRefs, Failure> {
+        let unfinished = Unfinished(Some(self.git.traces()));
+        let refs = refs::look(&self.git, &self.allow, repos).await?;
+        unfinished.finish();
+        Ok(refs)
+    }
+}
+
+/// Removes a run's temporary files if its work fails or is abandoned.
+struct Unfinished(Option<Traces>);
+
+impl Unfinished {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(traces) = &self.0 {
+            traces.remove();
+        }
     }
 }

@@ -42,6 +42,15 @@ impl Gathered {
         })
     }
 
+    /// Removes the run's temporary files. Later stages may wait for a reader of their output that never
+    /// reads, and could not remove them when a signal ends the run. All bytes stay readable: they are in
+    /// memory, or in packs that were mapped when the fetch was verified.
+    #[must_use]
+    pub fn without_files(self) -> Self {
+        self.traces.remove();
+        self
+    }
+
     /// Ends the background work and removes temporary files, before this process execs another program.
     /// Everything else is leaked: exec releases memory, files and locks at once, which is faster than
     /// dropping them one by one.

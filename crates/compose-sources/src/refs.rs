@@ -22,7 +22,7 @@ pub struct CurrentRefs {
 }
 
 /// A repo with the prefixes of the refs to request.
-type Asked = (RepoUrl, Vec<String>);
+pub(crate) type Asked = (RepoUrl, Vec<String>);
 
 /// Returns what to request for `outdated`.
 pub(crate) fn of_lock(lock: &Lock) -> Vec<Asked> {

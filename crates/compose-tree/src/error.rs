@@ -56,6 +56,12 @@ pub enum Error {
         /// The operations repo's path.
         path: PathBuf,
     },
+    /// Another user put something else in the place of a run's own directory.
+    #[error("another user replaced {path} while it was used", path = path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The pipeline's path is neither a directory nor a link.
     #[error("{path} is neither a directory nor a link to one", path = path.display())]
     NotADirectory {
@@ -80,6 +86,15 @@ impl Error {
     pub(crate) fn switch(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Switch { path, source }
+    }
+
+    /// Names a path by `name` if it is reached as `place`.
+    pub(crate) fn name(&mut self, place: &Path, name: &Path) {
+        if let Self::Io { path, .. } | Self::Switch { path, .. } = self
+            && let Ok(below) = path.strip_prefix(place)
+        {
+            *path = name.join(below);
+        }
     }
 
     /// Returns the hint for a read-only file system. A `--tmpfs` hides what is below it, so it is
@@ -135,6 +150,10 @@ impl Cause for Error {
             Error::NotADirectory { .. } => {
                 Some("the operations repo is expected there; set BITOPS_COMPOSE_OPS_REPO to use another place".into())
             }
+            Error::Foreign { path } => Some(format!(
+                "make {} writable for this user alone, or set BITOPS_COMPOSE_HOME to a directory of your own",
+                path.parent().unwrap_or(path).display()
+            )),
             Error::Hidden { .. } => {
                 Some("container engines mount in no fixed order: with a tmpfs or volume at /opt/bitops-compose, mount the operations repo at /opt/bitops-compose/mount".into())
             }

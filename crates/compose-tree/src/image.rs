@@ -15,18 +15,18 @@ use crate::{
 ///   mount, copy or clone;
 /// - `<root>/opt/bitops-compose/active -> mount`;
 /// - `<root>/opt/bitops_deployment -> bitops-compose/active`, which replaces an empty directory;
-/// - `<root>/var/cache/bitops-compose`: the object cache, writable for every user.
+/// - `<root>/var/cache/bitops-compose`: the object cache, writable for every user, and sticky: no user
+///   can replace what another one fetched.
 pub fn install(root: &Path) -> Result<(), Error> {
     let home = root.join("opt/bitops-compose");
     let ops_repo = root.join("opt/bitops_deployment");
     let cache = root.join("var/cache/bitops-compose");
     let mount = home.join(MOUNT);
     let has_mount = fs::symlink_metadata(&mount).is_ok();
-    for dir in [&home, &cache] {
-        make_open(dir)?;
-    }
+    make_open(&home, 0o777)?;
+    make_open(&cache, 0o1777)?;
     if !has_mount {
-        make_open(&mount)?;
+        make_open(&mount, 0o777)?;
     }
     link::replace(Path::new(MOUNT), &home.join(ACTIVE), &home.join(".active.new"))?;
     if fs::symlink_metadata(&ops_repo).is_ok_and(|meta| meta.is_dir()) {
@@ -42,9 +42,9 @@ pub fn install(root: &Path) -> Result<(), Error> {
 }
 
 /// Creates a directory that every user may write to, whatever the umask.
-fn make_open(dir: &Path) -> Result<(), Error> {
+fn make_open(dir: &Path, mode: u32) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(Error::io(Action::Create, dir))?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o777))
+    fs::set_permissions(dir, fs::Permissions::from_mode(mode))
         .map_err(Error::io(Action::OpenToEveryUser, dir))
 }
 
@@ -60,6 +60,7 @@ mod tests {
         let ops_repo = root.path().join("opt/bitops_deployment");
         let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&home), mode(&home.join("mount"))), (0o777, 0o777));
+        assert_eq!(mode(&root.path().join("var/cache/bitops-compose")), 0o1777);
         assert_eq!(fs::read_dir(&ops_repo).unwrap().count(), 0);
         // Existing directories keep their mode and content.
         fs::create_dir(ops_repo.join("dev")).unwrap();

@@ -96,6 +96,8 @@ mod record;
 mod relocate;
 mod remove;
 mod restart;
+#[cfg(test)]
+mod shared_home;
 pub mod staging;
 pub mod sweep;
 pub mod switch;

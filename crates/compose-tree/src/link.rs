@@ -20,7 +20,7 @@ use rustix::{
 
 use crate::{
     Action, Error,
-    held::is_held,
+    held::{self, is_held, lock_holder},
     names::{ACTIVE, MOUNT},
     record::{self, Record},
 };
@@ -67,6 +67,8 @@ pub struct Busy {
     pub environment: Option<String>,
     /// Its composition, once it is switched in.
     pub composition: Option<PathBuf>,
+    /// A process that holds the lock, if the system tells it.
+    pub process: Option<String>,
 }
 
 impl Link {
@@ -144,9 +146,10 @@ impl Link {
         match rustix::fs::flock(&guard, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let busy = self.holder().unwrap_or(Busy {
+                let busy = self.holder().unwrap_or_else(|| Busy {
                     environment: None,
                     composition: None,
+                    process: lock_holder(&guard),
                 });
                 return Ok(Attempt::Busy(busy));
             }
@@ -161,9 +164,10 @@ impl Link {
     /// Returns the living run whose composition is switched in.
     pub(crate) fn holder(&self) -> Option<Busy> {
         let composition = self.composition().filter(|composition| is_held(composition))?;
-        let record = Record::read(&composition);
+        let record = Record::read_behind(&self.path, &composition);
         Some(Busy {
             environment: record.map(|record| record.environment),
+            process: held::holder(&composition),
             composition: Some(composition),
         })
     }

@@ -148,7 +148,7 @@ impl RepoSearch<'_> {
             });
         };
         if let Some(composition) = link.composition() {
-            let Some(record) = Record::read(&composition) else {
+            let Some(record) = Record::read_behind(link.path(), &composition) else {
                 let path = link.path().to_owned();
                 return Err(Error::Lost { path, composition });
             };

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use crate::{held::is_held, link::Link, mountinfo::MountPoints, names::COMPOSITION, remove::remove};
+use crate::{held::OwnDir, link::Link, mountinfo::MountPoints, names::COMPOSITION, remove::remove};
 
 /// Removes the compositions below a home that no living process holds.
 ///
 /// A composition that is, or contains, a mount point is kept, because removing it would remove the
-/// user's files through the mount. The target of the switched link and `keep` are kept as well. A
-/// composition that cannot be removed does not fail the run.
+/// user's files through the mount. The target of the switched link and `keep` are kept as well, and so
+/// is what another user put there. A composition that cannot be removed does not fail the run.
 pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
     let Ok(entries) = fs::read_dir(home) else { return };
     let old = entries
@@ -23,10 +23,12 @@ pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
     for path in old {
         let mounted = points.within(&path).next().is_some();
         let wanted = keep.starts_with(&path) || named.as_ref().is_some_and(|named| named.starts_with(&path));
-        if mounted || wanted || is_held(&path) {
-            tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use");
-            continue;
+        let dir = OwnDir::open(&path).ok();
+        match dir.filter(|dir| !mounted && !wanted && dir.is_own() && !dir.is_held()) {
+            Some(dir) => remove(&dir),
+            None => {
+                tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use or another user's");
+            }
         }
-        remove(&path);
     }
 }

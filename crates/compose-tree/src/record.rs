@@ -7,18 +7,23 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs,
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
-        fs::PermissionsExt,
+        fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt},
     },
     path::{Component, Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use crate::names::{COMPOSITION, RECORD, TREE};
 
 /// The record's first field. Another format would get another number.
 const MAGIC: &[u8] = b"bitops-compose composition 1";
+
+/// The largest record in bytes: ten times that of a million names of the usual length.
+const LARGEST: u64 = 256 << 20;
 
 /// The origin of a composition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +102,23 @@ impl Record {
 
     /// Reads the record. Returns `None` if the directory is not a complete composition.
     pub(crate) fn read(composition: &Path) -> Option<Self> {
-        let bytes = fs::read(composition.join(RECORD)).ok()?;
+        let bytes = read(composition).ok()?;
         Self::parse(&bytes).map(|(record, _)| record)
+    }
+
+    /// Reads the record of the composition that a link names. It is used if it belongs to this user,
+    /// to root, or to the link's owner, who could give the link any target.
+    pub(crate) fn read_behind(link: &Path, composition: &Path) -> Option<Self> {
+        let own = rustix::process::geteuid().as_raw();
+        let of_link = fs::symlink_metadata(link).ok()?.uid();
+        let owner = fs::symlink_metadata(composition.join(RECORD)).ok()?.uid();
+        let owners = [own, 0, of_link];
+        owners.contains(&owner).then(|| Self::read(composition)).flatten()
     }
 
     /// Reads the record with the staged names.
     pub(crate) fn read_all(composition: &Path) -> io::Result<(Self, Listing)> {
-        let bytes = fs::read(composition.join(RECORD))?;
+        let bytes = read(composition)?;
         let (record, rest) = Self::parse(&bytes).ok_or(io::ErrorKind::InvalidData)?;
         Ok((record, listing(rest)))
     }
@@ -129,6 +144,22 @@ impl Record {
         };
         Some((record, rest))
     }
+}
+
+/// Reads a record's file. Another user may have put anything there.
+fn read(composition: &Path) -> io::Result<Vec<u8>> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = fs::OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(flags)
+        .open(composition.join(RECORD))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn path(bytes: &[u8]) -> PathBuf {

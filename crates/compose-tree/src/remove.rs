@@ -2,18 +2,16 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
-/// Removes a directory, including subdirectories that not even their owner may write to.
-pub(crate) fn remove(dir: &Path) {
-    let removed = fs::remove_dir_all(dir).or_else(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            open_all(dir);
-            fs::remove_dir_all(dir)
-        }
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    });
-    if let Err(error) = removed {
-        tracing::debug!(path = %dir.display(), %error, "a composition stays");
+use crate::held::OwnDir;
+
+/// Removes a directory, including subdirectories that not even their owner may write to. What has its
+/// name now stays, if it is something else.
+pub(crate) fn remove(dir: &OwnDir) {
+    empty(&dir.place());
+    if dir.is_in_place()
+        && let Err(error) = fs::remove_dir(dir.path())
+    {
+        tracing::debug!(path = %dir.path().display(), %error, "a composition stays");
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 
 use crate::{
     Action, Error,
+    held::OwnDir,
     mountinfo::MountPoints,
     names::{COMPOSITION, MOUNT},
     record,
@@ -37,13 +38,9 @@ pub(crate) fn mounted_on_compositions(home: &Path, points: &MountPoints) -> Resu
     if let Some(whole) = parts.get(Path::new("")) {
         return Ok(Some(whole.clone()));
     }
-    let base = tempfile::Builder::new()
-        .prefix(COMPOSITION)
-        .tempdir_in(home)
-        .map_err(Error::io(Action::Create, home.join(COMPOSITION)))?
-        .keep();
-    assemble(&home.join(MOUNT), &base, &parts)?;
-    Ok(Some(base))
+    let base = OwnDir::create(home, COMPOSITION)?;
+    assemble(&home.join(MOUNT), &base.place(), &parts)?;
+    Ok(Some(base.path().to_owned()))
 }
 
 /// Mount points by their path in the operations repo.

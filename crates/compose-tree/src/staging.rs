@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::{
     Action, Error, Mount,
-    held::HeldDir,
+    held::{HeldDir, OwnDir},
     layout::{self, Layout, LayoutOptions, RealDir, UsersDir},
     links::Links,
     names::{MANIFEST, TREE},
@@ -84,9 +84,16 @@ impl Staging {
     pub fn begin(mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io(Action::Create, home))?;
-        let own = HeldDir::new(home)?;
-        let tree = own.dir().join(TREE);
-        fs::create_dir(&tree).map_err(Error::io(Action::Create, &tree))?;
+        let own = match HeldDir::new(home) {
+            Err(error @ Error::Foreign { .. }) => {
+                let temporary = std::env::temp_dir();
+                tracing::warn!(path = %temporary.display(), "the composition is made in another directory: {error}");
+                HeldDir::new(&temporary)?
+            }
+            own => own?,
+        };
+        let tree = own.place().join(TREE);
+        fs::create_dir(&tree).map_err(Error::io(Action::Create, own.path().join(TREE)))?;
         Ok(Self {
             own,
             record: Record {
@@ -124,7 +131,8 @@ impl Staging {
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()> + Send,
     ) -> Result<Staged, E> {
         let tree = self.tree();
-        let root = write::open(rustix::fs::CWD, &tree).map_err(Error::io(Action::Open, &tree))?;
+        let place = self.own.place();
+        let root = write::open(rustix::fs::CWD, &place.join(TREE)).map_err(Error::io(Action::Open, &tree))?;
         let layout = layout::lay_out(files, &self.wanted, links);
         let planned = self.make_dirs(&root, &layout)?;
         let named = self.with_modes(files, &planned)?;
@@ -139,11 +147,10 @@ impl Staging {
             let listed = planned
                 .iter()
                 .map(|planned| (planned.path, planned.names(&named)));
-            let dir = self.own.dir();
             self.record
-                .write(dir, listed)
-                .map_err(Error::io(Action::Write, dir))?;
-            self.write_manifest(manifest)
+                .write(&place, listed)
+                .map_err(Error::io(Action::Write, self.own.path()))?;
+            self.write_manifest(&place, manifest)
         };
         write::write((&root, &tree), &named, &filled, content, || Ok(beside()?))?;
         self.open_dirs(&root, &planned)?;
@@ -246,25 +253,25 @@ impl Staging {
             set_mode(opened.as_ref().unwrap_or(root), planned.mode())
                 .map_err(Error::io(Action::Open, place))?;
         }
-        let dir = self.own.dir();
-        fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(Error::io(Action::Open, dir))
+        fs::set_permissions(self.own.place(), Permissions::from_mode(0o755))
+            .map_err(Error::io(Action::Open, self.own.path()))
     }
 
     fn write_manifest(
         &self,
+        place: &Path,
         manifest: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let path = self.own.dir().join(MANIFEST);
         let write = || {
-            let mut out = BufWriter::with_capacity(MANIFEST_BUFFER, File::create(&path)?);
+            let mut out = BufWriter::with_capacity(MANIFEST_BUFFER, File::create(place.join(MANIFEST))?);
             manifest(&mut out)?;
             out.into_inner()?.set_permissions(Permissions::from_mode(0o644))
         };
-        write().map_err(Error::io(Action::Write, &path))
+        write().map_err(Error::io(Action::Write, self.own.path().join(MANIFEST)))
     }
 
     fn tree(&self) -> PathBuf {
-        self.own.dir().join(TREE)
+        self.own.path().join(TREE)
     }
 
     /// Returns the root of the user's operations repo.
@@ -304,21 +311,21 @@ pub struct Staged {
 impl Staged {
     /// Returns the path of the composed operations repo.
     pub fn tree(&self) -> PathBuf {
-        self.own.dir().join(TREE)
+        self.own.path().join(TREE)
     }
 
     /// Returns the path of the manifest file.
     pub fn manifest(&self) -> PathBuf {
-        self.own.dir().join(MANIFEST)
+        self.own.path().join(MANIFEST)
     }
 
     /// Returns the composition's directory.
-    pub(crate) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> Option<&OwnDir> {
         self.own.dir()
     }
 
-    /// Returns the directory and its lock. The directory is then no longer removed on drop.
-    pub(crate) fn keep(self) -> Option<(PathBuf, OwnedFd)> {
+    /// Returns the directory with its lock. The directory is then no longer removed on drop.
+    pub(crate) fn keep(self) -> Option<OwnDir> {
         self.own.keep()
     }
 }

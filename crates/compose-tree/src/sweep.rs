@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     Action, Error,
+    held::OwnDir,
     moment::{self, Moment},
     names::{COMPOSITION, KEPT, TREE},
     record::{Listing, Record, StagedKind},
@@ -24,10 +25,11 @@ pub use report::{Sweep, Unmoved};
 ///
 /// Files that can be neither moved nor kept elsewhere, as on a full disk, stay in the composition,
 /// which is then kept under the name that [`kept_name`] returns.
-pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
-    let tree = composition.join(TREE);
+pub(crate) fn sweep(dir: &OwnDir, since: Moment) -> (Sweep, Rest) {
+    let (composition, place) = (dir.path(), dir.place());
+    let tree = place.join(TREE);
     let mut sweep = Sweep::default();
-    match Record::read_all(composition) {
+    match Record::read_all(&place) {
         Ok((record, listing)) => {
             let mut sweeper = Sweeper {
                 composition,
@@ -41,6 +43,9 @@ pub(crate) fn sweep(composition: &Path, since: Moment) -> (Sweep, Rest) {
             };
             sweeper.all();
             let rest = sweeper.rest;
+            for unmoved in &mut sweep.failed {
+                unmoved.error.name(&place, composition);
+            }
             (sweep, rest)
         }
         Err(error) => {
@@ -72,14 +77,16 @@ pub(crate) fn kept_name(composition: &Path) -> PathBuf {
 }
 
 struct Sweeper<'a> {
+    /// The composition's name.
     composition: &'a Path,
+    /// The tree as it is reached: see [`OwnDir::place`].
     tree: &'a Path,
     root: &'a Path,
     listing: &'a Listing,
     since: Moment,
     /// The directory beside the compositions that keeps files that could not be moved, once it
     /// exists.
-    elsewhere: Option<PathBuf>,
+    elsewhere: Option<OwnDir>,
     rest: Rest,
     sweep: &'a mut Sweep,
 }
@@ -235,15 +242,10 @@ impl Sweeper<'_> {
         let home = self.composition.parent().unwrap_or(Path::new("/"));
         let elsewhere = match &self.elsewhere {
             Some(elsewhere) => elsewhere,
-            None => {
-                let new = tempfile::Builder::new().prefix(KEPT).tempdir_in(home);
-                self.elsewhere
-                    .insert(new.map_err(Error::io(Action::CreateDirectoryIn, home))?.keep())
-            }
+            None => self.elsewhere.insert(OwnDir::create(home, KEPT)?),
         };
-        let to = elsewhere.join(path);
-        relocate(from, &to, self.since)?;
-        Ok(to)
+        relocate(from, &elsewhere.place().join(path), self.since)?;
+        Ok(elsewhere.path().join(path))
     }
 }
 

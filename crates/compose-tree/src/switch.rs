@@ -10,10 +10,7 @@ use std::{
     fs,
     hash::{BuildHasher, Hasher, RandomState},
     io,
-    os::{
-        fd::{IntoRawFd, OwnedFd},
-        unix::fs::{MetadataExt, symlink},
-    },
+    os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -24,7 +21,7 @@ use rustix::{
 
 use crate::{
     Action, Error, Mount, SwitchLock,
-    held::lock_composition,
+    held::{Identity, OwnDir, lock_composition},
     link::Link,
     moment::{self, Moment},
     names::{BACK, MANIFEST, TO, TREE},
@@ -35,7 +32,7 @@ use crate::{
 
 /// The first word of a state that is passed through an exec. Another format would get another
 /// number.
-const STATE_VERSION: &str = "switched-1";
+const STATE_VERSION: &str = "switched-2";
 
 /// The state in which the pipeline sees the composition. Dropping it switches the path back and
 /// removes the composition.
@@ -44,11 +41,10 @@ pub struct Switched(Option<SwitchedState>);
 
 #[derive(Debug)]
 struct SwitchedState {
-    /// The composition's directory.
-    dir: PathBuf,
+    /// The composition's directory with the shared lock on it. While any process holds it, the
+    /// composition is in use.
+    dir: OwnDir,
     manifest: PathBuf,
-    /// The shared lock on the composition. While any process holds it, the composition is in use.
-    held: OwnedFd,
     link: PathBuf,
     /// The link's current target.
     to: PathBuf,
@@ -68,29 +64,40 @@ impl Staged {
     pub fn switch(self, mount: &Mount, lock: SwitchLock) -> Result<Switched, Error> {
         let link = mount.link()?;
         let tree = self.tree();
-        let (marker, since) = set_marker(&tree, mount.root()).map_err(Error::io(Action::SetTime, &tree))?;
+        let Some(dir) = self.dir() else {
+            return Ok(Switched(None));
+        };
+        let place = dir.place();
+        let (marker, since) =
+            set_marker(&place.join(TREE), mount.root()).map_err(Error::io(Action::SetTime, &tree))?;
         mount.show_candidate(&lock)?;
         let to = tree.strip_prefix(link.dir()).unwrap_or(&tree).to_owned();
         for (name, target) in [(TO, to.as_path()), (BACK, mount.back())] {
-            let path = self.dir().join(name);
-            symlink(target, &path).map_err(Error::io(Action::Create, &path))?;
+            symlink(target, place.join(name)).map_err(Error::io(Action::Create, dir.path().join(name)))?;
         }
-        link.move_into_place(&self.dir().join(TO))?;
+        dir.check_in_place()?;
+        link.move_into_place(&place.join(TO))?;
         drop(lock);
-        let state = self.keep().map(|(dir, held)| SwitchedState {
-            manifest: dir.join(MANIFEST),
+        let state = self.keep().map(|dir| SwitchedState {
+            manifest: dir.path().join(MANIFEST),
             dir,
-            held,
             link: link.path().to_owned(),
             to,
             marker,
             since,
         });
-        Ok(Switched(state))
+        let switched = Switched(state);
+        // Otherwise the pipeline would deploy what another user put there. Dropping switches back.
+        switched.dir().map_or(Ok(()), OwnDir::check_in_place)?;
+        Ok(switched)
     }
 }
 
 impl Switched {
+    fn dir(&self) -> Option<&OwnDir> {
+        self.0.as_ref().map(|state| &state.dir)
+    }
+
     /// Encodes the state as words for a program that this process execs; [`Switched::from_words`]
     /// decodes them.
     ///
@@ -101,37 +108,44 @@ impl Switched {
         let Some(state) = self.0.take() else {
             return Ok(Vec::new());
         };
+        let identity = state.dir.identity();
+        let identity = identity.map_err(Error::io(Action::Keep, state.dir.path()))?;
         let words = vec![
             STATE_VERSION.into(),
-            state.dir.into(),
+            state.dir.path().into(),
+            format!("{}:{}", identity.device, identity.inode).into(),
             state.link.into(),
             state.to.into(),
             moment::to_word(state.marker),
             moment::to_word(state.since),
         ];
         // The descriptor stays open for the program.
-        let _ = state.held.into_raw_fd();
+        std::mem::forget(state.dir);
         Ok(words)
     }
 
     /// Takes over the state that [`Switched::into_words`] encoded.
     pub fn from_words(words: &[OsString]) -> Result<Self, Error> {
         let state = || {
-            let [version, dir, link, to, marker, since] = words else {
+            let [version, dir, is, link, to, marker, since] = words else {
                 return None;
             };
             let moments = (moment::from_word(marker)?, moment::from_word(since)?);
-            (version == STATE_VERSION).then_some((PathBuf::from(dir), link, to, moments))
+            let (device, inode) = is.to_str()?.split_once(':')?;
+            let is = Identity {
+                device: device.parse().ok()?,
+                inode: inode.parse().ok()?,
+            };
+            (version == STATE_VERSION).then_some((Path::new(dir), is, link, to, moments))
         };
-        let Some((dir, link, to, (marker, since))) = state() else {
+        let Some((dir, is, link, to, (marker, since))) = state() else {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
             return Err(Error::io(Action::TakeOver, STATE_VERSION)(error));
         };
-        let held = lock_composition(&dir).map_err(Error::io(Action::Lock, &dir))?;
+        let dir = lock_composition(dir, is).map_err(Error::io(Action::Lock, dir))?;
         Ok(Self(Some(SwitchedState {
-            manifest: dir.join(MANIFEST),
+            manifest: dir.path().join(MANIFEST),
             dir,
-            held,
             link: link.into(),
             to: to.into(),
             marker,
@@ -144,8 +158,8 @@ impl Switched {
     /// nothing.
     pub fn hold_through_exec(&self) -> Result<(), Error> {
         let Some(state) = &self.0 else { return Ok(()) };
-        rustix::io::fcntl_setfd(&state.held, FdFlags::empty())
-            .map_err(|error| Error::io(Action::Keep, &state.dir)(error.into()))
+        rustix::io::fcntl_setfd(state.dir.handle(), FdFlags::empty())
+            .map_err(|error| Error::io(Action::Keep, state.dir.path())(error.into()))
     }
 
     /// Returns the modification time of the composition's root, which a complete copy of it has as
@@ -158,7 +172,7 @@ impl Switched {
     pub fn tree(&self) -> PathBuf {
         self.0
             .as_ref()
-            .map_or_else(PathBuf::new, |state| state.dir.join(TREE))
+            .map_or_else(PathBuf::new, |state| state.dir.path().join(TREE))
     }
 
     /// Returns the path of the manifest file, which stays until [`SwitchedBack::forget`].
@@ -180,7 +194,6 @@ impl Switched {
             dir: state.dir,
             since: state.since,
             rest: Rest::Nothing,
-            _held: state.held,
         })
     }
 }
@@ -190,7 +203,7 @@ impl SwitchedState {
         if fs::read_link(&self.link).is_ok_and(|target| target != self.to) {
             return Ok(());
         }
-        Link::from_path(&self.link).move_into_place(&self.dir.join(BACK))
+        Link::from_path(&self.link).move_into_place(&self.dir.place().join(BACK))
     }
 }
 
@@ -208,10 +221,10 @@ impl Drop for Switched {
 /// The state in which the path shows the user's own repo again.
 #[derive(Debug)]
 pub struct SwitchedBack {
-    dir: PathBuf,
+    /// The composition's directory with the lock on it.
+    dir: OwnDir,
     since: Moment,
     rest: Rest,
-    _held: OwnedFd,
 }
 
 impl SwitchedBack {
@@ -229,7 +242,7 @@ impl SwitchedBack {
     /// extended attributes of the directory that it copied.
     pub fn empty(&self) {
         if self.rest == Rest::Nothing {
-            empty(&self.dir.join(TREE));
+            empty(&self.dir.place().join(TREE));
         }
     }
 
@@ -239,9 +252,9 @@ impl SwitchedBack {
         match self.rest {
             Rest::Nothing => remove(&self.dir),
             Rest::Unmoved => {
-                let kept = sweep::kept_name(&self.dir);
-                if let Err(error) = fs::rename(&self.dir, &kept) {
-                    tracing::warn!(path = %self.dir.display(), %error, "a composition that contains files written into it cannot be renamed, and the next run removes it");
+                let kept = sweep::kept_name(self.dir.path());
+                if let Err(error) = fs::rename(self.dir.path(), &kept) {
+                    tracing::warn!(path = %self.dir.path().display(), %error, "a composition that contains files written into it cannot be renamed, and the next run removes it");
                 }
             }
         }
@@ -418,7 +431,7 @@ mod tests {
             let switched = f.switched(&["dev/y"]);
             // The lock is released as after a kill.
             let state = std::mem::ManuallyDrop::new(switched);
-            let held = &state.0.as_ref().unwrap().held;
+            let held = state.dir().unwrap().handle();
             rustix::fs::flock(held, rustix::fs::FlockOperation::Unlock).unwrap();
             let mount = repo(&f.ops_repo(), home, None, &[]);
             assert_eq!(mount.root(), f.users());

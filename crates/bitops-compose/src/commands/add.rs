@@ -8,7 +8,7 @@ use compose_model::{
 };
 use compose_plan::{
     compose::report,
-    config::NewSource,
+    config::{NewSource, schema_id},
     resolve::{Bounds, Resolver, all_tags_prefix, spelled},
 };
 use serde_json::json;
@@ -40,9 +40,14 @@ struct Wanted {
 /// Adds the source, or changes it in place, if the result can be composed.
 pub(crate) fn run(args: &Add) -> Result<u8, Failure> {
     let wanted = wanted(args)?;
-    let draft = Draft::open_or_new(&args.place, args.to.as_deref())?;
+    let first = if args.modeline {
+        format!("# yaml-language-server: $schema={}\n", schema_id())
+    } else {
+        String::new()
+    };
+    let draft = Draft::open_or_new(&args.place, args.to.as_deref(), &first)?;
     let job = Arc::clone(&draft.job);
-    let done = runtime::run(&job.cancel, job.settings.jobs, add(draft, wanted, args));
+    let done = runtime::run(job.settings.jobs, add(draft, wanted, args));
     done.and_then(|added| added.print(&job, args)).or_else(|failure| {
         job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())

@@ -11,6 +11,7 @@ use crate::{
     pipeline::{self, Prepared},
     report::Printer,
     runtime, signals, staying,
+    watch::watched,
 };
 
 /// Composes if there is something to compose, then replaces this process by the pipeline or its
@@ -20,7 +21,7 @@ use crate::{
 pub(crate) fn run(args: Vec<OsString>) -> u8 {
     let failed = match bypass::decide(&args) {
         Ok(Start::Bypass) => start(args).map_err(Failure::from),
-        Ok(Start::Compose(found)) => return compose(&found, args),
+        Ok(Start::Compose(found)) => return compose(&Arc::new(found), args),
         Err(failure) => Err(failure),
     };
     let Err(failure) = failed;
@@ -41,12 +42,18 @@ fn start_with(pipeline: Pipeline) -> Result<Infallible, Diagnostic> {
     }
 }
 
-fn compose(found: &Found, args: Vec<OsString>) -> u8 {
-    signals::watch();
-    let failure = match Job::deploy(found, &args) {
+fn compose(found: &Arc<Found>, args: Vec<OsString>) -> u8 {
+    let found = Arc::clone(found);
+    let job = {
+        let (found, args) = (Arc::clone(&found), args.clone());
+        watched(move || Job::deploy(&found, &args))
+    };
+    let failure = match job {
         Ok(job) => {
             let job = Arc::new(job);
-            let Err(failure) = compose_and_start(&job, found, args);
+            let Err(failure) = compose_and_start(&job, &found, args);
+            // Nothing is left to clean up.
+            signals::leave_at_once();
             job.printer.problems(failure.diagnostics());
             failure
         }
@@ -63,11 +70,11 @@ fn compose_and_start(job: &Arc<Job>, found: &Found, args: Vec<OsString>) -> Resu
     // What would fail at the end should fail at the start.
     let pipeline = Pipeline::find(&words, &dir, args)?;
     found.mount.check_switchable()?;
-    let prepared = runtime::run_before_launch(
-        &job.cancel,
-        job.settings.jobs,
-        pipeline::prepare(Arc::clone(job), found.mount.clone()),
-    )?;
+    let work = {
+        let (job, mount) = (Arc::clone(job), found.mount.clone());
+        move || runtime::run_before_launch(job.settings.jobs, pipeline::prepare(Arc::clone(&job), mount))
+    };
+    let prepared = watched(work)?;
     if let Some(stopped) = signals::stopped() {
         return Err(stopped.into());
     }

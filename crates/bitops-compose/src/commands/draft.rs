@@ -27,9 +27,21 @@ impl Draft {
         Self::of(Job::of(place, environment)?)
     }
 
-    /// Opens the config of an environment; without one, a config is made.
-    pub(super) fn open_or_new(place: &Place, environment: Option<&str>) -> Result<Self, Failure> {
-        Self::of(Job::of_any(place, environment)?)
+    /// Opens the config of an environment. Without one, a config is made that begins with `first`.
+    pub(super) fn open_or_new(
+        place: &Place,
+        environment: Option<&str>,
+        first: &str,
+    ) -> Result<Self, Failure> {
+        let job = Job::of_any(place, environment)?;
+        let draft = Self::of(Arc::clone(&job))?;
+        if draft.before.is_some() || first.is_empty() {
+            return Ok(draft);
+        }
+        Ok(Self {
+            list: SourceList::parse(&job.file, first)?,
+            ..draft
+        })
     }
 
     /// Opens the config of a job.

@@ -64,7 +64,7 @@ where
 {
     let jobs = Jobs::of(place, asked)?;
     let work = all(jobs.jobs, &jobs.printer, act);
-    let done = match runtime::run(&jobs.cancel, jobs.settings.jobs, work) {
+    let done = match runtime::run(jobs.settings.jobs, work) {
         Ok(done) => done,
         Err(failure) => {
             jobs.printer.problems(failure.diagnostics());

@@ -1,6 +1,7 @@
 //! The commands: one function each, which returns the process's exit code.
 
 pub(crate) mod add;
+mod against;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
@@ -47,18 +48,25 @@ fn composed(
         let job = Arc::clone(&job);
         async move {
             let planned = pipeline::plan(Arc::clone(&job)).await?;
+            // A reader of the result may take its time, and nothing must wait for the bars meanwhile.
+            report::end_progress();
             compose_sources::blocking(move || act(&job, planned)).await
         }
     };
-    runtime::run(&job.cancel, job.settings.jobs, work).or_else(|failure| {
+    runtime::run(job.settings.jobs, work).or_else(|failure| {
         job.printer.problems(failure.diagnostics());
         Ok(failure.code().code())
     })
 }
 
 /// Runs `schema`.
-pub(crate) fn schema() -> Result<u8, Failure> {
-    to_stdout(compose_plan::config::schema().as_bytes())?;
+pub(crate) fn schema(lock: bool) -> Result<u8, Failure> {
+    let text = if lock {
+        compose_plan::lock::schema()
+    } else {
+        compose_plan::config::schema()
+    };
+    to_stdout(text.as_bytes())?;
     Ok(DONE)
 }
 

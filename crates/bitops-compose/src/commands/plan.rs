@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use compose_model::{Diagnostic, ExitCode, Failure, StyledText};
-use compose_plan::compose::{DeclaredBy, bytes::Bytes, report};
+use compose_plan::compose::{ComposedFile, DeclaredBy, Write, bytes::Bytes, report};
 use compose_sources::blocking;
 
 use super::{
-    DONE,
+    DONE, against,
     each::{Answer, each},
 };
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     report::deliver,
 };
 
+/// The exit code of `--exit-code` if the composition differs from the user's own files, as with `terraform plan`.
+pub(super) const DIFFERS: u8 = 2;
+
 /// Composes without writing anything and prints the result, conflicts included.
 pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
     let (diff, graph, format) = (args.diff, args.graph, args.targets.format);
@@ -26,33 +29,50 @@ pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
             .hint("leave out one of --graph and --format json")
             .into());
     }
-    each(
-        &args.targets.place,
-        args.targets.asked(),
+    let shown = Shown {
         format,
-        move |job| async move {
+        graph,
+        diff,
+        files: args.files,
+        exit_code: args.exit_code,
+    };
+    each(&args.targets.place, args.targets.asked(), format, move |job| {
+        let against = args.against.clone();
+        async move {
+            if let Some(against) = against {
+                return against::answer(job, against, format, shown.exit_code).await;
+            }
             let planned = pipeline::plan(Arc::clone(&job)).await?;
-            blocking(move || answer(&job, &planned, (format, graph, diff))).await
-        },
-    )
+            blocking(move || answer(&job, &planned, shown)).await
+        }
+    })
 }
 
-fn answer(
-    job: &Job,
-    planned: &Planned,
-    (format, graph, diff): (Format, Option<Graph>, bool),
-) -> Result<Answer, Failure> {
+/// What is shown of a plan, and how.
+#[derive(Clone, Copy)]
+struct Shown {
+    format: Format,
+    graph: Option<Graph>,
+    diff: bool,
+    files: bool,
+    exit_code: bool,
+}
+
+fn answer(job: &Job, planned: &Planned, shown: Shown) -> Result<Answer, Failure> {
     deliver(&job.printer.masks, &planned.composition, &planned.gathered, None);
-    let code = if planned.composition.conflicts.is_empty() {
-        DONE
-    } else {
+    let is_own = |file: &ComposedFile| file.write == Write::Local;
+    let code = if !planned.composition.conflicts.is_empty() {
         ExitCode::Config.code()
+    } else if shown.exit_code && !planned.composition.files.iter().all(is_own) {
+        DIFFERS
+    } else {
+        DONE
     };
     let sources = &planned.gathered.layers.sources;
-    let text = match (format, graph) {
+    let text = match (shown.format, shown.graph) {
         (Format::Json, _) => {
             annotate(job, planned);
-            return json(job, planned, diff, code);
+            return json(job, planned, shown.diff, code);
         }
         (Format::Text, Some(graph)) => {
             tell_conflicts(job, planned);
@@ -61,7 +81,7 @@ fn answer(
                 Graph::Dot => report::graph::dot(&planned.composition, sources).into(),
             }
         }
-        (Format::Text, None) if diff => {
+        (Format::Text, None) if shown.diff => {
             tell_conflicts(job, planned);
             let mut text = StyledText::new();
             diffs(job, planned)?
@@ -71,7 +91,11 @@ fn answer(
         }
         (Format::Text, None) => {
             annotate(job, planned);
-            report::text::plan_with(&planned.composition, sources, assumed(job, planned))
+            let mut text = report::text::plan_with(&planned.composition, sources, assumed(job, planned));
+            if shown.files {
+                text.append(&report::text::files(&planned.composition, sources));
+            }
+            text
         }
     };
     Ok(Answer::text(text, code))
@@ -103,7 +127,7 @@ fn json(job: &Job, planned: &Planned, diff: bool, code: u8) -> Result<Answer, Fa
 }
 
 fn diffs(job: &Job, planned: &Planned) -> Result<Vec<report::diff::FileDiff>, Failure> {
-    let local = DiskTree::new(&job.root);
+    let local = DiskTree::of(job);
     let bytes = Bytes::new(&planned.gathered.layers, &planned.gathered, &local);
     let sources = &planned.gathered.layers.sources;
     Ok(report::diff::diffs(&planned.composition, sources, &bytes)?)
@@ -122,6 +146,6 @@ fn annotate(job: &Job, planned: &Planned) {
     job.printer.annotations(&problems);
 }
 
-fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
+pub(super) fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
     report::conflicts(&planned.composition, &planned.gathered.layers.sources)
 }

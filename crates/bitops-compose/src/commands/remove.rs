@@ -23,7 +23,7 @@ const MOST_LISTED: usize = 20;
 pub(crate) fn run(args: &Remove) -> Result<u8, Failure> {
     let draft = Draft::open(&args.place, args.from.as_deref())?;
     let job = Arc::clone(&draft.job);
-    let done = runtime::run(&job.cancel, job.settings.jobs, remove(draft, args));
+    let done = runtime::run(job.settings.jobs, remove(draft, args));
     done.and_then(|removed| removed.print(&job, args))
         .or_else(|failure| {
             job.printer.problems(failure.diagnostics());

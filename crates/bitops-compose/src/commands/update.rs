@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cli::{self, UpdateFormat},
-    diff::{self, FileDiff},
+    diff::{self, FileDiff, State},
     job::Job,
     pipeline::{self, Local},
 };
@@ -132,7 +132,7 @@ async fn update(job: &Arc<Job>, wanted: &Wanted, file: &LockFile, old: Lock) -> 
 }
 
 /// Returns the config's entries as they were when the lock was written.
-fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
+pub(super) fn as_locked(specs: Vec<SourceSpec>, lock: &Lock) -> Vec<SourceSpec> {
     let locked = |mut spec: SourceSpec| {
         spec.requested = lock.get(&spec.repo, &spec.environment)?.requested.clone();
         Some(spec)
@@ -150,7 +150,13 @@ fn compare(
     let old = pipeline::compose(job, before, Local::WhereTouched)?;
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
     let conflicts = report::conflicts(&new, &after.layers.sources);
-    let files = diff::files(job, (&old, before), (&new, after), ("locked", "update"))?;
+    let state = |composition, gathered, name| State {
+        job,
+        composition,
+        gathered,
+        name,
+    };
+    let files = diff::files(&state(&old, before, "locked"), &state(&new, after, "update"))?;
     Ok((files, conflicts))
 }
 

@@ -37,6 +37,9 @@ pub(crate) enum InvalidMask {
     /// A mask is not a mapping with two texts.
     #[error("bitops.logging.masks[{0}] is not a mapping whose `search` and `replace` are texts")]
     Form(usize),
+    /// There are more masks than are read.
+    #[error("bitops.logging.masks has more than 256 masks")]
+    TooMany,
     /// The regular expression is invalid or not supported.
     #[error("`search` of bitops.logging.masks[{0}] is not a supported regular expression")]
     Pattern(usize),

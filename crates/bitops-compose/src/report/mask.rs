@@ -13,7 +13,7 @@ use std::{
 
 use compose_model::{Span, StyledText};
 use compose_plan::compose::report::markdown::{plain, unescape};
-use fancy_regex::{Captures, Regex};
+use fancy_regex::{Captures, Regex, RegexBuilder};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
@@ -21,6 +21,11 @@ use super::{
     log_settings::{InvalidMask, LogSettings},
     python_re,
 };
+
+/// The number of masks that are read.
+const MAX_MASKS: usize = 256;
+/// The most bytes that a compiled mask takes.
+const MAX_COMPILED: usize = 512 << 10;
 
 /// The text that replaces one to which the masks cannot be applied.
 const WITHHELD: &str = "[withheld: a mask of bitops.logging.masks could not be applied]\n";
@@ -51,8 +56,16 @@ impl Masks {
     /// Python template.
     pub(crate) fn of(settings: &LogSettings) -> Result<Self, InvalidMask> {
         let mut rules = Vec::new();
-        for (index, (search, replace)) in settings.masks.clone()?.iter().enumerate() {
-            let regex = python_re::pattern(search).and_then(|pattern| Regex::new(&pattern).ok());
+        let masks = settings.masks.clone()?;
+        if masks.len() > MAX_MASKS {
+            return Err(InvalidMask::TooMany);
+        }
+        for (index, (search, replace)) in masks.iter().enumerate() {
+            let compiled = |pattern: String| {
+                let mut builder = RegexBuilder::new(&pattern);
+                builder.delegate_size_limit(MAX_COMPILED).build().ok()
+            };
+            let regex = python_re::pattern(search).and_then(compiled);
             let regex = regex.ok_or(InvalidMask::Pattern(index))?;
             let with = python_re::template(replace).ok_or(InvalidMask::Template(index))?;
             rules.push((regex, with));

@@ -31,6 +31,9 @@ use shown::Shown;
 
 use crate::{cli::Color, flags};
 
+/// The number of problems that are printed at once. Further ones are only counted.
+const MOST_PROBLEMS: usize = 200;
+
 /// Reads BitOps' settings of logging from the configs of environments, or else from the image's, and
 /// makes their masks those of everything that this process prints from now on. There is at least one
 /// result.
@@ -196,11 +199,8 @@ impl Printer {
     /// folded, and are also added to the run's page.
     pub(crate) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) {
         let quiet = flags::get().quiet;
-        let problems: Vec<Shown> = problems
-            .into_iter()
-            .filter(|problem| !quiet || problem.severity != Severity::Warning)
-            .map(|problem| Shown::of(problem, &self.masks))
-            .collect();
+        let problems = problems.into_iter();
+        let problems = self.cut(problems.filter(|problem| !quiet || problem.severity != Severity::Warning));
         let mut out = String::new();
         for problem in &problems {
             let text = if self.json {
@@ -225,13 +225,38 @@ impl Printer {
         github::failures(&self.masks, self.github.as_ref().unwrap_or(&elsewhere), &problems);
     }
 
+    /// Returns the first problems as they are shown, and one that counts the others.
+    fn cut<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Shown> {
+        let mut problems = problems.into_iter();
+        let shown = problems.by_ref().take(MOST_PROBLEMS);
+        let mut shown: Vec<Shown> = shown.map(|problem| Shown::of(problem, &self.masks)).collect();
+        let (mut errors, mut warnings) = (0, 0);
+        let mut code = ExitCode::Config;
+        for problem in problems {
+            match problem.severity {
+                Severity::Error => (errors, code) = (errors + 1, problem.code),
+                Severity::Warning => warnings += 1,
+            }
+        }
+        for (count, what) in [(errors, "errors"), (warnings, "warnings")] {
+            let more = Diagnostic::new(code, format!("and {count} more {what}"));
+            match (count, what) {
+                (0, _) => {}
+                (_, "errors") => shown.push(Shown::of(&more, &self.masks)),
+                _ => shown.push(Shown::of(&more.into_warning(), &self.masks)),
+            }
+        }
+        shown
+    }
+
     /// Prints only the annotations of problems, to stderr. The result itself reports these
     /// problems.
     pub(crate) fn annotations(&self, problems: &[Diagnostic]) {
         if let Some(checkout) = &self.github {
+            let problems = self.cut(problems);
             let out: String = problems
                 .iter()
-                .map(|problem| annotate(&Shown::of(problem, &self.masks), checkout, &self.masks))
+                .map(|problem| annotate(problem, checkout, &self.masks))
                 .collect();
             self.write_problems(&out);
         }
@@ -257,6 +282,7 @@ fn stdout_is_a_file() -> bool {
 /// does not want the rest. A full disk is an error, because half a result must not pass for a whole
 /// one.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    crate::watch::result_is_complete();
     let write = || {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush())

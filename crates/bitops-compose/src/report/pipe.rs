@@ -12,7 +12,7 @@ use rustix::{
 };
 
 use super::progress::without_bars;
-use crate::signals;
+use crate::{signals, watch};
 
 /// The number of bytes that a writable pipe accepts at once (`PIPE_BUF`, pipe(7)).
 const AT_ONCE: usize = 4096;
@@ -32,8 +32,8 @@ pub(crate) fn hurry() {
     HURRY.store(true, Ordering::Relaxed);
 }
 
-/// Writes all bytes to stderr. After SIGTERM or SIGINT, writes only as many as are accepted without
-/// waiting.
+/// Writes all bytes to stderr. Once the run was ended (by SIGTERM or SIGINT, for example), writes only
+/// as many as are accepted without waiting.
 pub(crate) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
     without_bars(|| write_all(bytes))
 }
@@ -69,7 +69,7 @@ fn wait_until_writable(stderr: &io::StderrLock<'_>) -> io::Result<bool> {
             Ok(0) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        if HURRY.load(Ordering::Relaxed) || signals::stopped().is_some() {
+        if HURRY.load(Ordering::Relaxed) || watch::is_over() || signals::stopped().is_some() {
             return Ok(false);
         }
     }

@@ -14,19 +14,23 @@ use compose_model::{Refs, RepoUrl, text::escape};
 use rustix::fs::{Access, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
 use super::{
-    files::{LAYOUT, Locked, age, failed, is_same_file, random_directory, try_flock, write_aside},
-    trust,
+    files::{
+        LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file, lock_holder,
+        random_directory, remove_all, try_flock, write_aside,
+    },
+    owner::Cache,
+    private::{self, PrivateDir},
+    trust::{self, Checked},
 };
 use crate::{
     error::{Error, exhausted},
     object_cache::ObjectCache,
     run::Run,
     store::Store,
+    sync::lock_unpoisoned,
 };
 
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The object cache of bitops-compose. It can be removed at any time.\n";
-/// A fetch that takes longer than this is assumed to have been killed.
-const INCOMING_LIFETIME: Duration = Duration::from_secs(3600);
 /// The precision of an entry's last use. A warm run writes nothing except this timestamp, once an
 /// hour.
 pub(super) const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
@@ -50,6 +54,17 @@ enum EntryAccess {
     Private,
 }
 
+/// Why a run does not use the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("cannot be written")]
+    NotWritable,
+    #[error("is on a full disk")]
+    DiskFull,
+    #[error("was removed repeatedly while it was used")]
+    Removed,
+}
+
 /// The permission to fetch into an entry. Dropping it releases the lock.
 pub(crate) struct FetchLock {
     _lock: Option<File>,
@@ -62,7 +77,12 @@ impl OpenEntry {
     pub(crate) fn open(run: &Run, repo: &RepoUrl) -> Result<Self, Error> {
         let base = &run.options.cache_dir;
         let dir = base.join(LAYOUT).join(entry_name(repo));
-        let entry = match Self::open_at(base, &dir, repo, EntryAccess::Cache) {
+        let open = || Self::open_at(base, &dir, repo, EntryAccess::Cache);
+        let opened = match open() {
+            Err(error) if is_full(&error) && make_room(run) => open(),
+            opened => opened,
+        };
+        let entry = match opened {
             Ok(entry) => entry,
             // The process is out of files, threads or memory: another directory would not help.
             Err(error) if exhausted(&error).is_some() => return Err(failed("open", &dir, error)),
@@ -80,7 +100,7 @@ impl OpenEntry {
                             );
                         }
                         tracing::debug!(repo = %repo, path = %dir.display(), %error, "the cache entry cannot be read");
-                        return Self::private(run, repo, None);
+                        return Self::private(run, repo, None, Unusable::NotWritable);
                     }
                 }
             }
@@ -90,12 +110,17 @@ impl OpenEntry {
     }
 
     /// Opens an entry in a private directory that is removed with the run. It also reads objects
-    /// from `other`.
-    pub(crate) fn private(run: &Run, repo: &RepoUrl, other: Option<&Self>) -> Result<Self, Error> {
+    /// from `other`. A warning says once that the cache's own place is not used.
+    pub(crate) fn private(
+        run: &Run,
+        repo: &RepoUrl,
+        other: Option<&Self>,
+        why: Unusable,
+    ) -> Result<Self, Error> {
         let private = run.private.get_or_init(|| {
-            tracing::warn!(path = %run.options.cache_dir.display(), "the cache cannot be written; fetched objects are not kept after this run");
-            let parent = run.options.variable("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-            tempfile::Builder::new().prefix("bitops-compose-").tempdir_in(&parent).map_err(|error| (parent, error.kind()))
+            tracing::warn!(path = %run.options.cache_dir.display(), "the cache {why}; fetched objects are not kept after this run");
+            let parent = private::parent(&run.options);
+            PrivateDir::new(&parent).map_err(|error| (parent, error.kind()))
         });
         let private = match private {
             Ok(private) => private.path(),
@@ -114,8 +139,14 @@ impl OpenEntry {
         let path = dir.join("in-use");
         for _ in 0..10 {
             match trust::check_entry(base, dir, false) {
+                Ok(Checked::Usable) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => make(base, dir, repo)?,
-                checked => checked?,
+                // A directory in place of a file, or the other way around.
+                checked => match (trust::heal_entry(base, dir), checked) {
+                    (Ok(true), _) => continue,
+                    (_, Err(error)) => return Err(error),
+                    _ => {}
+                },
             }
             let in_use = open_lock(&path)?;
             // The entry may have been removed between the opening and the lock; then this file
@@ -125,7 +156,7 @@ impl OpenEntry {
                 continue;
             }
             if locked == Locked::Taken {
-                return Err(io::Error::other("another process keeps it locked"));
+                return Err(trust::locked(&path, lock_holder(&in_use)));
             }
             for below in ["objects/pack", "incoming"] {
                 match access(dir.join(below), Access::WRITE_OK | Access::EXEC_OK) {
@@ -149,10 +180,11 @@ impl OpenEntry {
 
     /// Opens an entry without writing to it. It also works on file systems without locks.
     fn open_to_read(base: &Path, dir: &Path) -> io::Result<Self> {
-        trust::check_entry(base, dir, false)?;
-        let in_use = File::open(dir.join("in-use"))?;
+        _ = trust::check_entry(base, dir, false)?;
+        let path = dir.join("in-use");
+        let in_use = File::open(&path)?;
         if try_flock(&in_use, FlockOperation::LockShared) == Locked::Taken {
-            return Err(io::Error::other("another process keeps it locked"));
+            return Err(trust::locked(&path, lock_holder(&in_use)));
         }
         fs::read_dir(dir.join("objects/pack"))?;
         Ok(Self {
@@ -160,6 +192,14 @@ impl OpenEntry {
             in_use,
             place: EntryAccess::ReadOnly,
         })
+    }
+
+    /// Returns whether the entry was removed, at least in part, since it was opened.
+    pub(crate) fn is_gone(&self) -> bool {
+        !is_same_file(&self.in_use, &self.dir.join("in-use"))
+            || ["objects/pack", "incoming"]
+                .iter()
+                .any(|below| !self.dir.join(below).is_dir())
     }
 
     /// Lets gix look into another store as well, by git's alternates.
@@ -186,7 +226,7 @@ impl OpenEntry {
     }
 
     /// Returns whether other runs see what is fetched into the entry.
-    pub(super) fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.place == EntryAccess::Cache
     }
 
@@ -211,7 +251,7 @@ impl OpenEntry {
                 Locked::Taken => {}
             }
             let process = process.get_or_insert_with(|| {
-                let process = holder(&mut file);
+                let process = lock_holder(&file).unwrap_or_else(|| format!("process {}", holder(&mut file)));
                 tracing::info!(repo = %repo, process, "waiting for another process that is fetching this repo");
                 process
             });
@@ -244,18 +284,35 @@ impl OpenEntry {
     }
 
     /// Moves a pack and its index into the entry: the pack first, because readers look for indices.
-    pub(crate) fn adopt(&self, run: &Run, pack: &Path, index: &Path) -> Result<(), Error> {
+    /// Returns their new paths.
+    pub(crate) fn adopt(&self, run: &Run, pack: &Path, index: &Path) -> Result<[PathBuf; 2], Error> {
         if self.is_shared() {
             run.record_fetch();
         }
-        for path in [pack, index] {
+        let move_in = |path: &Path| {
             let name = path.file_name().unwrap_or(OsStr::new("pack"));
             let to = self.dir.join("objects/pack").join(name);
             self.publish(path)
                 .and_then(|()| fs::rename(path, &to))
                 .map_err(|error| failed("write", &to, error))?;
-        }
-        Ok(())
+            Ok(to)
+        };
+        Ok([move_in(pack)?, move_in(index)?])
+    }
+
+    /// Removes all packs to make room on a full disk, unless another process reads them. Returns
+    /// whether there were any.
+    pub(crate) fn drop_packs(&self, run: &Run, repo: &RepoUrl) -> bool {
+        let Ok(guard) = self.lock_for_fetch(run, repo) else {
+            return false;
+        };
+        let packs = fs::read_dir(self.dir.join("objects/pack"));
+        let has_packs = packs.is_ok_and(|mut packs| packs.next().is_some());
+        // As in a compaction, a failed conversion leaves no lock.
+        let is_alone = try_flock(&self.in_use, FlockOperation::NonBlockingLockExclusive) == Locked::Held;
+        let has_room = has_packs && is_alone && self.reset(&guard).is_ok();
+        try_flock(&self.in_use, FlockOperation::LockShared);
+        has_room
     }
 
     /// Makes a pack readable to everybody who may read the entry's other files; gix writes packs
@@ -288,9 +345,9 @@ impl OpenEntry {
             return;
         };
         for path in found.flatten().map(|found| found.path()) {
-            if age(&path).is_some_and(|age| age > INCOMING_LIFETIME) {
+            if is_older(&path, UNFINISHED_LIFETIME) {
                 // The next fetch tries again.
-                _ = fs::remove_dir_all(path);
+                _ = remove_all(&path);
             }
         }
     }
@@ -314,9 +371,17 @@ impl OpenEntry {
     }
 }
 
+/// Removes other entries from a cache on a full disk. Returns whether another try may succeed.
+pub(crate) fn make_room(run: &Run) -> bool {
+    let used = lock_unpoisoned(&run.used).clone();
+    let has_room = Cache::at(&run.options.cache_dir).make_room(&used);
+    tracing::debug!(path = %run.options.cache_dir.display(), has_room, "the disk of the cache is full");
+    has_room
+}
+
 /// Creates an entry, or the missing parts of one.
 fn make(base: &Path, dir: &Path, repo: &RepoUrl) -> io::Result<()> {
-    trust::check_entry(base, dir, true)?;
+    _ = trust::check_entry(base, dir, true)?;
     let tag = base.join("CACHEDIR.TAG");
     if !tag.exists() {
         // The tag is optional, and the directory may belong to another user.

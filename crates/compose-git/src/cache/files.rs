@@ -1,19 +1,28 @@
-//! Files of the cache: locks (`flock`), ages, and atomic writes.
+//! Files of the cache: locks (`flock`), ages, atomic writes, and removals.
 
 use std::{
     fs,
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use compose_model::flock;
+use rustix::fs::{FlockOperation, flock as lock};
 
 use crate::error::Error;
 
 /// The directory that holds the current layout.
 pub(super) const LAYOUT: &str = "v1";
+
+/// The prefix of a file that is being written.
+pub(super) const ASIDE: &str = ".tmp-";
+/// The prefix of files that earlier versions left while they were writing them.
+pub(super) const LEFT_ASIDE: &str = ".tmp";
+
+/// A fetch or a write that takes longer than this is assumed to have been killed.
+pub(super) const UNFINISHED_LIFETIME: Duration = Duration::from_secs(3600);
 
 pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Cache {
@@ -57,7 +66,7 @@ pub(super) fn try_flock(file: &fs::File, operation: FlockOperation) -> Locked {
 }
 
 fn try_once(file: &fs::File, operation: FlockOperation) -> Locked {
-    match rustix::io::retry_on_intr(|| flock(file, operation)) {
+    match rustix::io::retry_on_intr(|| lock(file, operation)) {
         Ok(()) => Locked::Held,
         Err(rustix::io::Errno::WOULDBLOCK) => Locked::Taken,
         Err(error) => {
@@ -65,6 +74,16 @@ fn try_once(file: &fs::File, operation: FlockOperation) -> Locked {
             Locked::Unsupported
         }
     }
+}
+
+/// Describes the process that holds a lock on a file, if the system tells it.
+pub(super) fn lock_holder(file: &fs::File) -> Option<String> {
+    let found = file.metadata().ok()?;
+    let device = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let pid = flock::holder(&locks, device, found.ino())?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    Some(flock::describe(pid, &String::from_utf8_lossy(&stat)))
 }
 
 /// Returns whether an open file is still the one at the path.
@@ -96,14 +115,59 @@ pub(super) fn write_aside(path: &Path, text: &str) -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o666).open(path)
     };
-    let mut file = tempfile::Builder::new().make_in(parent, open)?;
+    let mut file = tempfile::Builder::new().prefix(ASIDE).make_in(parent, open)?;
     file.as_file_mut().write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
 }
 
-pub(super) fn age(path: &Path) -> Option<Duration> {
-    SystemTime::now()
-        .duration_since(fs::symlink_metadata(path).ok()?.modified().ok()?)
-        .ok()
+/// Returns whether the last change of a path is longer ago than `lifetime`, or as far in the future: a
+/// clock was wrong, and the path would never become old.
+pub(super) fn is_older(path: &Path, lifetime: Duration) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|modified| unused_for(modified) > lifetime)
+}
+
+/// Returns the time since a moment. A moment that is more than an hour in the future counts as the
+/// beginning of time.
+pub(super) fn unused_for(moment: SystemTime) -> Duration {
+    const TOLERANCE: Duration = Duration::from_secs(3600);
+    match moment.elapsed() {
+        Ok(age) => age,
+        Err(ahead) if ahead.duration() > TOLERANCE => Duration::MAX,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+/// Removes a directory with everything in it, while other processes may do the same.
+pub(super) fn remove_all(dir: &Path) -> io::Result<()> {
+    const ATTEMPTS: u32 = 5;
+    let mut removed = Ok(());
+    for _ in 0..ATTEMPTS {
+        removed = fs::remove_dir_all(dir);
+        match &removed {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) && fs::symlink_metadata(dir).is_ok() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            _ => return removed,
+        }
+    }
+    removed
+}
+
+/// Returns an error if one of these files is gone.
+pub(crate) fn check_present(files: &[PathBuf]) -> Result<(), Error> {
+    let check = |path: &PathBuf| fs::metadata(path).map_err(|error| failed("read", path, error));
+    files.iter().try_for_each(|path| check(path).map(drop))
+}
+
+/// Returns whether the disk, or the user's share of it, is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

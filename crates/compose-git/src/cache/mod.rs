@@ -11,7 +11,7 @@
 //!       in-use                      flock: shared for every reader, exclusive for a removal; its
 //!                                   mtime is the last use, to the hour
 //!       lock                        flock: exclusive for the run that fetches; holds its process id
-//!       refs                        the last look at the refs, for offline runs
+//!       refs                        the last look at the refs, for offline runs; ends with a hash
 //!       objects/pack/               pack-*.pack and pack-*.idx; no delta refers to another pack
 //!       incoming/<random>/          packs being received; leftovers are removed after an hour
 //! ```
@@ -24,7 +24,7 @@
 //! processes from downloading the same objects. A process that waits longer than the bound fetches
 //! for itself.
 //!
-//! **Crashes.** A killed fetch leaves a directory in `incoming` and nothing else. Nothing is synced
+//! **Crashes.** A killed fetch leaves a directory in `incoming`, and perhaps a file `.tmp-<random>`. Nothing is synced
 //! to disk: a power cut may leave a file empty or truncated. This is detected when the file is
 //! read, because every object is verified against its id, and the entry is then fetched again.
 //! Syncing would cost every cold run more than such a repair costs.
@@ -42,6 +42,9 @@
 //! **Other users.** Nothing that another user wrote is trusted, followed or waited for (`trust`): an
 //! entry with such files is not used, and the run gets a private one.
 //!
+//! **Removal.** Others may remove the cache at any time, and its disk may be full. The fetch then
+//! starts again (`fetch/restart.rs`), at last in a private directory (`private`).
+//!
 //! **Read-only caches** are read. Objects that are missing from them are fetched into a private
 //! directory that is removed with the run.
 
@@ -49,13 +52,16 @@ mod compact;
 mod entry;
 mod files;
 mod owner;
+mod private;
 mod trust;
 
 use std::sync::Arc;
 
 pub(crate) use compact::Compacted;
-pub(crate) use entry::{FetchLock, OpenEntry};
+pub(crate) use entry::{FetchLock, OpenEntry, Unusable, make_room};
+pub(crate) use files::{check_present, is_full};
 pub use owner::{Cache, CacheEntry, Prune, Pruned, Tidying};
+pub(crate) use private::PrivateDir;
 
 /// Keeps an entry from being removed while one of its snapshots is alive.
 pub(crate) type KeepAlive = Arc<dyn Send + Sync>;

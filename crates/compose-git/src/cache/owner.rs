@@ -13,10 +13,13 @@ use rustix::fs::FlockOperation;
 
 use super::{
     entry::{LAST_USE_PRECISION, open_lock},
-    files::{LAYOUT, Locked, failed, is_same_file, random_directory, try_flock},
-    trust,
+    files::{
+        LAYOUT, LEFT_ASIDE, Locked, UNFINISHED_LIFETIME, failed, is_older, is_same_file, random_directory,
+        remove_all, try_flock, unused_for,
+    },
+    private, trust,
 };
-use crate::{error::Error, sync::lock_unpoisoned};
+use crate::{error::Error, options::Options, sync::lock_unpoisoned};
 
 const TRASH: &str = ".trash-";
 
@@ -62,6 +65,16 @@ pub struct Pruned {
     pub remaining: u64,
 }
 
+/// The outcome of removing one entry.
+enum Removal {
+    /// It is in this directory now, which has to be deleted.
+    Moved(PathBuf),
+    /// Another process removed it first.
+    Gone,
+    /// A run is reading it.
+    InUse,
+}
+
 impl Cache {
     /// Creates a handle for the cache in a directory, which need not exist.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
@@ -81,12 +94,9 @@ impl Cache {
             .filter_map(|path| {
                 // What another user put there is neither read nor removed.
                 let checked = trust::check_entry(&self.dir, &path, false);
-                checked
-                    .or_else(|error| match error.kind() {
-                        io::ErrorKind::NotFound => Ok(()),
-                        _ => Err(error),
-                    })
-                    .ok()?;
+                if checked.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+                    return None;
+                }
                 // A directory without this file is not an entry, or is being removed.
                 let last_used = fs::metadata(path.join("in-use")).ok()?.modified().ok()?;
                 let repo = fs::read_to_string(path.join("url")).unwrap_or_default();
@@ -106,10 +116,9 @@ impl Cache {
     pub fn prune(&self, keep: &Prune) -> Result<Pruned, Error> {
         self.remove_leftovers();
         self.remove_where(|entry, remaining| {
-            let unused = entry.last_used.elapsed().unwrap_or_default();
             let old = keep
                 .unused_for
-                .is_some_and(|limit| unused >= limit.saturating_add(LAST_USE_PRECISION));
+                .is_some_and(|limit| unused_for(entry.last_used) >= limit.saturating_add(LAST_USE_PRECISION));
             old || keep.max_bytes.is_some_and(|limit| remaining > limit)
         })
     }
@@ -133,11 +142,19 @@ impl Cache {
         self.remove_where(|entry, remaining| remaining > limit && !used.contains(&entry.path))
     }
 
+    /// Removes all entries that no run uses, because the disk is full. Returns whether any was
+    /// removed.
+    pub(super) fn make_room(&self, used: &BTreeSet<PathBuf>) -> bool {
+        self.remove_leftovers();
+        let pruned = self.remove_where(|entry, _| !used.contains(&entry.path));
+        pruned.is_ok_and(|pruned| !pruned.removed.is_empty())
+    }
+
     /// Removes the entries for which `should_remove` returns true, given the entry and the bytes
     /// that remain. Entries are visited from the one unused for the longest.
     fn remove_where(&self, should_remove: impl Fn(&CacheEntry, u64) -> bool) -> Result<Pruned, Error> {
         let mut entries = self.list()?;
-        entries.sort_by_key(|entry| entry.last_used);
+        entries.sort_by_key(|entry| std::cmp::Reverse(unused_for(entry.last_used)));
         let mut pruned = Pruned {
             remaining: entries.iter().map(|entry| entry.bytes).sum(),
             ..Pruned::default()
@@ -151,61 +168,74 @@ impl Cache {
                 continue;
             }
             match self.move_to_trash(&entry.path) {
-                Ok(Some(removed)) => {
+                Ok(Removal::InUse) => pruned.in_use.push(entry),
+                Ok(Removal::Gone) => pruned.remaining -= entry.bytes,
+                Ok(Removal::Moved(removed)) => {
                     trash.push(removed);
                     pruned.remaining -= entry.bytes;
                     pruned.removed.push(entry);
                 }
-                Ok(None) => pruned.in_use.push(entry),
                 // The entry may belong to another user; the others are still removed.
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         for removed in trash {
-            let path = removed.path().to_owned();
-            if let Err(error) = removed.close() {
-                failure = failure.or(Some(failed("remove", &path, error)));
+            // Another process may be removing the same as a leftover.
+            if let Err(error) = remove_all(&removed) {
+                failure = failure.or(Some(failed("remove", &removed, error)));
             }
         }
         failure.map_or(Ok(pruned), Err)
     }
 
-    /// Renames an entry into a directory that is removed next. Returns `None` if another process
-    /// reads the entry.
-    fn move_to_trash(&self, path: &Path) -> Result<Option<tempfile::TempDir>, Error> {
-        let wrap = |error| failed("remove", path, error);
-        let layout = self.dir.join(LAYOUT);
-        let in_use = match open_lock(&path.join("in-use")) {
-            Ok(in_use) => in_use,
-            // Another process removed it first.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return random_directory(&layout, TRASH).map(Some).map_err(wrap);
-            }
-            Err(error) => return Err(wrap(error)),
+    /// Renames an entry into a directory that is removed next.
+    fn move_to_trash(&self, path: &Path) -> Result<Removal, Error> {
+        match self.try_move_to_trash(path) {
+            // Another process removed the entry, or the whole cache, first.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removal::Gone),
+            moved => moved.map_err(|error| failed("remove", path, error)),
+        }
+    }
+
+    fn try_move_to_trash(&self, path: &Path) -> io::Result<Removal> {
+        let in_use = path.join("in-use");
+        let lock = match open_lock(&in_use) {
+            // A directory in place of the file: no run can use the entry.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => None,
+            opened => Some(opened?),
         };
-        let locked = try_flock(&in_use, FlockOperation::NonBlockingLockExclusive);
-        // If the entry was removed and created again meanwhile, this lock belongs to the old one.
-        if locked != Locked::Held || !is_same_file(&in_use, &path.join("in-use")) {
-            return Ok(None);
+        if let Some(lock) = &lock {
+            let locked = try_flock(lock, FlockOperation::NonBlockingLockExclusive);
+            // If the entry was removed and created again meanwhile, this lock belongs to the old one.
+            if locked != Locked::Held || !is_same_file(lock, &in_use) {
+                return Ok(Removal::InUse);
+            }
         }
         // The rename takes the entry away in one step, so that nobody opens a partial one. The
         // deletion then happens without the lock, so that nobody waits for it.
-        let trash = random_directory(&layout, TRASH).map_err(wrap)?;
-        fs::rename(path, trash.path().join("entry")).map_err(wrap)?;
-        Ok(Some(trash))
+        let trash = random_directory(&self.dir.join(LAYOUT), TRASH)?;
+        fs::rename(path, trash.path().join("entry"))?;
+        Ok(Removal::Moved(trash.keep()))
     }
 
-    /// Deletes what a killed run left in the trash. Another process may be doing the same.
+    /// Deletes what killed runs left: the trash, unfinished files, and the layouts of older versions.
+    /// Another process may be doing the same.
     fn remove_leftovers(&self) {
-        if trust::check_layout(&self.dir).is_err() {
-            return;
+        let layout = self.dir.join(LAYOUT);
+        if trust::check_layout(&self.dir).is_ok() {
+            for path in paths_in(&layout) {
+                let is_unfinished = || !path.join("in-use").exists() && is_older(&path, UNFINISHED_LIFETIME);
+                if name_of(&path).starts_with(TRASH) || (trust::is_own_directory(&path) && is_unfinished()) {
+                    _ = remove_all(&path);
+                } else {
+                    remove_unfinished(&path);
+                }
+            }
         }
-        let Ok(found) = fs::read_dir(self.dir.join(LAYOUT)) else {
-            return;
-        };
-        for found in found.flatten() {
-            if found.file_name().to_string_lossy().starts_with(TRASH) {
-                _ = fs::remove_dir_all(found.path());
+        remove_unfinished(&self.dir);
+        for path in paths_in(&self.dir) {
+            if is_older_layout(&name_of(&path)) && trust::is_own_directory(&path) {
+                _ = remove_all(&path);
             }
         }
     }
@@ -222,6 +252,37 @@ impl Cache {
             Err(error) => Err(failed("read", &dir, error)),
         }
     }
+}
+
+fn paths_in(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let found = fs::read_dir(dir).into_iter().flatten().flatten();
+    found.map(|found| found.path())
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Removes the files in a directory that a killed run did not finish writing.
+fn remove_unfinished(dir: &Path) {
+    if !trust::is_own_directory(dir) {
+        return;
+    }
+    for path in paths_in(dir) {
+        if name_of(&path).starts_with(LEFT_ASIDE) && is_older(&path, UNFINISHED_LIFETIME) {
+            _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Returns whether a directory of the cache holds the layout of an older version. A newer one is in
+/// use by a newer version.
+fn is_older_layout(name: &str) -> bool {
+    let number = |name: &str| name.strip_prefix('v')?.parse::<u32>().ok();
+    number(name) < number(LAYOUT) && number(name).is_some()
 }
 
 fn size(dir: &Path) -> u64 {
@@ -248,9 +309,16 @@ pub struct Tidying {
 const DROP_WAIT: Duration = Duration::from_millis(50);
 
 impl Tidying {
-    pub(crate) fn start(cache: Cache, limit: u64, used: BTreeSet<PathBuf>) -> Option<Self> {
+    pub(crate) fn start(
+        cache: Cache,
+        limit: u64,
+        used: BTreeSet<PathBuf>,
+        options: &Options,
+    ) -> Option<Self> {
         let (done, waiting) = mpsc::channel();
+        let temporary = private::parent(options);
         let work = move || {
+            private::sweep(&temporary);
             match cache.enforce_limit(limit, &used) {
                 Ok(pruned) => {
                     for entry in &pruned.removed {

@@ -20,11 +20,19 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, mkdirat, open, openat, statat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, mkdirat, open, openat, statat, unlinkat},
     io::Errno,
 };
 
 use super::files::LAYOUT;
+
+/// The files of an entry.
+const ENTRY_FILES: [&str; 4] = ["in-use", "lock", "refs", "url"];
+/// How a directory is opened.
+const DIRECTORY: OFlags = OFlags::DIRECTORY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
 
 /// Something in the cache that is not used, and why.
 #[derive(Debug)]
@@ -44,6 +52,12 @@ impl std::error::Error for Foreign {}
 /// Returns what is foreign, if that is why an entry was not opened.
 pub(super) fn foreign(error: &io::Error) -> Option<&Foreign> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Returns the error for a file that another process keeps locked.
+pub(super) fn locked(path: &Path, holder: Option<String>) -> io::Error {
+    let holder = holder.unwrap_or_else(|| "another process".to_owned());
+    refuse(path, format!("is kept locked by {holder}"))
 }
 
 /// The owners whose files are used.
@@ -77,9 +91,18 @@ fn refuse(path: &Path, why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, foreign)
 }
 
+/// What the check of an entry found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// It can be used.
+    Usable,
+    /// There is a directory in place of a file: see [`heal_entry`].
+    Misplaced,
+}
+
 /// Checks an entry with all that is in it. With `create`, missing directories are made. Returns
 /// [`io::ErrorKind::NotFound`] if one is missing.
-pub(super) fn check_entry(base: &Path, dir: &Path, create: bool) -> io::Result<()> {
+pub(super) fn check_entry(base: &Path, dir: &Path, create: bool) -> io::Result<Checked> {
     if create {
         std::fs::create_dir_all(base)?;
     }
@@ -94,8 +117,15 @@ pub(super) fn check_entry(base: &Path, dir: &Path, create: bool) -> io::Result<(
     )?;
     let name = dir.file_name().map_or(dir, Path::new);
     let entry = directory(layout.as_fd(), name, dir, &owners, create)?;
-    for file in ["in-use", "lock", "refs", "url"] {
-        check_file(entry.as_fd(), file.as_ref(), &dir.join(file), &owners)?;
+    let mut checked = Checked::Usable;
+    for file in ENTRY_FILES {
+        check_file(
+            entry.as_fd(),
+            file.as_ref(),
+            &dir.join(file),
+            &owners,
+            &mut checked,
+        )?;
     }
     let incoming = dir.join("incoming");
     directory(entry.as_fd(), "incoming".as_ref(), &incoming, &owners, create)?;
@@ -108,16 +138,83 @@ pub(super) fn check_entry(base: &Path, dir: &Path, create: bool) -> io::Result<(
             Err(error) if name == "info" && error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened?,
         };
-        for found in Dir::read_from(&below)? {
-            let found = found?;
-            let name = found.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let name: &OsStr = OsStrExt::from_bytes(name);
-                check_file(below.as_fd(), Path::new(name), &path.join(name), &owners)?;
-            }
+        for name in names_in(&below)? {
+            check_file(below.as_fd(), &name, &path.join(&name), &owners, &mut checked)?;
         }
     }
-    Ok(())
+    Ok(checked)
+}
+
+/// Removes directories in place of files of an entry, and files in place of its directories: such an
+/// entry could never be used again. Only this user's own are removed, in directories that pass the
+/// check. Returns whether any was removed.
+pub(super) fn heal_entry(base: &Path, dir: &Path) -> io::Result<bool> {
+    let (base_handle, owners) = open_base(base)?;
+    let layout_path = base.join(LAYOUT);
+    let layout = directory(base_handle.as_fd(), LAYOUT.as_ref(), &layout_path, &owners, false)?;
+    let name = dir.file_name().map_or(dir, Path::new);
+    let mut healed = heal(layout.as_fd(), name, FileType::Directory);
+    let entry = directory(layout.as_fd(), name, dir, &owners, false)?;
+    for name in ENTRY_FILES {
+        healed |= heal(entry.as_fd(), name.as_ref(), FileType::RegularFile);
+    }
+    let mut parent = entry;
+    let mut path = dir.to_owned();
+    for (name, beside) in [("objects", "incoming"), ("pack", "info")] {
+        healed |= heal(parent.as_fd(), beside.as_ref(), FileType::Directory);
+        healed |= heal(parent.as_fd(), name.as_ref(), FileType::Directory);
+        path.push(name);
+        parent = match directory(parent.as_fd(), name.as_ref(), &path, &owners, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(healed),
+            opened => opened?,
+        };
+    }
+    for name in names_in(&parent)? {
+        healed |= heal(parent.as_fd(), &name, FileType::RegularFile);
+    }
+    Ok(healed)
+}
+
+/// Removes what is in a place if it is this user's and a file in place of a directory or the other
+/// way around, and returns whether it did.
+fn heal(parent: BorrowedFd<'_>, name: &Path, wanted: FileType) -> bool {
+    let Ok(found) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        return false;
+    };
+    let kind = FileType::from_raw_mode(found.st_mode);
+    if found.st_uid != rustix::process::geteuid().as_raw() || kind == wanted {
+        return false;
+    }
+    match kind {
+        FileType::Directory => remove_directory(parent, name, 0).is_ok(),
+        FileType::RegularFile => unlinkat(parent, name, AtFlags::empty()).is_ok(),
+        _ => false,
+    }
+}
+
+/// Removes a directory with everything in it, without following a link.
+fn remove_directory(parent: BorrowedFd<'_>, name: &Path, depth: u32) -> io::Result<()> {
+    /// Deeper than anything that this program writes.
+    const DEEPEST: u32 = 32;
+    let dir = openat(parent, name, DIRECTORY, Mode::empty())?;
+    for name in names_in(&dir)? {
+        let found = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+            unlinkat(&dir, &name, AtFlags::empty())?;
+        } else if depth < DEEPEST {
+            remove_directory(dir.as_fd(), &name, depth + 1)?;
+        }
+    }
+    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Returns whether a path is a directory of this user, and not a link to one.
+pub(super) fn is_own_directory(path: &Path) -> bool {
+    let found = statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| {
+        FileType::from_raw_mode(found.st_mode) == FileType::Directory
+            && found.st_uid == rustix::process::geteuid().as_raw()
+    })
 }
 
 /// Checks the directory of all entries.
@@ -131,6 +228,20 @@ pub(super) fn check_layout(base: &Path) -> io::Result<()> {
         false,
     )
     .map(drop)
+}
+
+/// Returns the names in a directory.
+fn names_in(dir: &OwnedFd) -> io::Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for found in Dir::read_from(dir)? {
+        let found = found?;
+        let name = found.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let name: &OsStr = OsStrExt::from_bytes(name);
+            names.push(name.into());
+        }
+    }
+    Ok(names)
 }
 
 fn open_base(base: &Path) -> io::Result<(OwnedFd, Owners)> {
@@ -148,8 +259,7 @@ fn directory(
     owners: &Owners,
     create: bool,
 ) -> io::Result<OwnedFd> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let open = || openat(parent, name, flags, Mode::empty());
+    let open = || openat(parent, name, DIRECTORY, Mode::empty());
     let opened = match open() {
         Err(Errno::NOENT) if create => {
             // Not open to everybody, whatever the umask says. Another process may be faster.
@@ -177,13 +287,22 @@ fn directory(
 }
 
 /// Checks a file without opening it. It may be missing.
-fn check_file(parent: BorrowedFd<'_>, name: &Path, path: &Path, owners: &Owners) -> io::Result<()> {
+fn check_file(
+    parent: BorrowedFd<'_>,
+    name: &Path,
+    path: &Path,
+    owners: &Owners,
+    checked: &mut Checked,
+) -> io::Result<()> {
     let found = match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
         found => found?,
     };
-    // A directory in place of a file does no harm: it cannot be opened as one.
     let kind = FileType::from_raw_mode(found.st_mode);
+    if kind == FileType::Directory {
+        // It does no harm: it cannot be opened as a file.
+        *checked = Checked::Misplaced;
+    }
     if !matches!(kind, FileType::RegularFile | FileType::Directory) {
         return Err(refuse(path, "is a link, a fifo or a device"));
     }

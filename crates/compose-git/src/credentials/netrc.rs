@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use super::credential::Credential;
-use crate::options::Options;
+use crate::{bounded::read_bounded, options::Options};
+
+/// The greatest file that is read, in bytes.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// Returns the login of the host's entry in `~/.netrc`, or else that of the `default` entry. Of
 /// several, the first with the login `user` is taken, or else the first.
 pub(super) fn netrc(options: &Options, url: &Url, user: Option<&str>) -> Option<Credential> {
     let path = PathBuf::from(options.variable("HOME")?).join(".netrc");
-    from_netrc(&std::fs::read_to_string(path).ok()?, url.host_str()?, user)
+    let text = String::from_utf8(read_bounded(&path, MAX_SIZE).ok()?).ok()?;
+    from_netrc(&text, url.host_str()?, user)
 }
 
-fn from_netrc(text: &str, host: &str, user: Option<&str>) -> Option<Credential> {
+pub(super) fn from_netrc(text: &str, host: &str, user: Option<&str>) -> Option<Credential> {
     let mut words = words_of(text).into_iter();
     let (mut default, mut of_user) = (None, None);
     let mut entry: Option<(bool, Option<String>, Option<String>)> = None;

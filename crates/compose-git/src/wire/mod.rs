@@ -28,3 +28,17 @@ mod tls;
 pub(crate) use connection::{Traffic, Wire};
 pub(crate) use opening::HEAD_SYMREF;
 pub(crate) use packets::MAX_SHOWN_MESSAGE;
+
+/// Reads a server's answer as it arrives, in pieces of several lengths.
+#[cfg(fuzzing)]
+pub(crate) fn read_answer(bytes: &[u8]) {
+    for length in [1, 7, usize::MAX] {
+        let (mut scanner, mut opening) = (packets::PacketScanner::default(), opening::Opening::default());
+        for chunk in bytes.chunks(length.min(bytes.len().max(1))) {
+            let passed = opening.pass(bytes::Bytes::copy_from_slice(chunk), false);
+            let _ = scanner.observe(&passed);
+        }
+        let _ = scanner.observe(&opening.pass(bytes::Bytes::new(), true));
+        let _ = scanner.is_cut();
+    }
+}

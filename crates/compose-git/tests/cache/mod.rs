@@ -2,6 +2,7 @@
 
 mod foreign;
 mod limit;
+mod living;
 
 use std::{
     fs,
@@ -465,9 +466,17 @@ async fn an_entry_that_cannot_be_written_is_read() {
     let scene = scene();
     scene.fetch(&scene.lab.git()).await.unwrap();
     let entry = Cache::at(scene.lab.cache()).list().unwrap().remove(0).path;
-    // root may write anything, but cannot lock a directory as a file.
+    // A directory cannot be locked as a file, and this user cannot remove it: root may write anything,
+    // but only repairs its own files.
     fs::remove_file(entry.join("in-use")).unwrap();
     fs::create_dir(entry.join("in-use")).unwrap();
+    if rustix::process::geteuid().is_root() {
+        for path in [scene.lab.cache(), entry.join("in-use")] {
+            std::os::unix::fs::lchown(path, Some(65_534), Some(65_534)).unwrap();
+        }
+    } else {
+        fs::set_permissions(&entry, fs::Permissions::from_mode(0o555)).unwrap();
+    }
     let before = scene.server.count();
     let git = scene.lab.git();
     assert_eq!(scene.fetch(&git).await.unwrap(), FILES);

@@ -27,8 +27,10 @@ pub struct Composition {
     /// The files that sources have and their entries leave out, by source in composition order. It
     /// is empty without [`Request::list_local`](super::Request::list_local).
     pub left_out: Vec<LeftOutFile>,
-    /// Every reason not to deploy. It must be empty before anything is written.
+    /// The reasons not to deploy. It must be empty before anything is written.
     pub conflicts: Vec<Conflict>,
+    /// The number of conflicts besides those that are listed.
+    pub more_conflicts: usize,
     /// Everything that a reader should know before deploying.
     pub warnings: Vec<Diagnostic>,
 }

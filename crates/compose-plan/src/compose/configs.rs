@@ -1,7 +1,10 @@
 //! The environments' own `bitops.config.yaml`: what each declares, and which parts of a source's
 //! config take part.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use compose_model::{TreeFile, TreePath, file_name::LOCK};
 use compose_yaml::EditError;
@@ -107,12 +110,12 @@ impl<'a> Configs<'a> {
 
     fn declare(&mut self, source: SourceId, file: &'a TreeFile, declared: &[Declared]) {
         let known = self.declared.entry(source).or_default();
+        let names = known.iter().map(|(earlier, _)| earlier.name.clone());
+        let places: HashMap<String, usize> = names.zip(0..).collect();
+        // The names of one config differ.
         for deployment in declared {
-            match known
-                .iter_mut()
-                .find(|(earlier, _)| earlier.name == deployment.name)
-            {
-                Some(earlier) => *earlier = (deployment.clone(), file),
+            match places.get(&deployment.name) {
+                Some(earlier) => known[*earlier] = (deployment.clone(), file),
                 None => known.push((deployment.clone(), file)),
             }
         }

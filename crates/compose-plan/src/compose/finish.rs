@@ -6,6 +6,7 @@ use compose_model::{Diagnostic, FileMode, TreePath, file_name::CONFIG, text};
 
 use super::{
     ComposeError, Request,
+    clashes::{Clashes, LISTED},
     composition::{
         Action, Clash, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile,
         Provenance, Rename, Write,
@@ -25,19 +26,21 @@ use super::{
 use crate::config::deployments::text_of;
 use crate::layer::{ContentsError, LocalKind, Origin, Part, Source, SourceId};
 
+/// The number of warnings that are reported.
+const MOST_WARNINGS: usize = 100;
+/// The number of deployments that a hint names.
+const MOST_NAMES: usize = 50;
+
 pub(super) fn finish(
     request: &Request<'_>,
     mut configs: Configs<'_>,
     plan: Plan,
     walked: Walked,
 ) -> Result<Composition, ComposeError> {
-    let mut clashes = [
-        walked.conflicts,
-        std::mem::take(&mut configs.conflicts),
-        plan.conflicts,
-        shared_inside(request),
-    ]
-    .concat();
+    let mut clashes = walked.conflicts;
+    clashes.extend(std::mem::take(&mut configs.conflicts));
+    clashes.extend(plan.conflicts);
+    clashes.extend(shared_inside(request));
     let mut files = walked.files;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut composition = Composition {
@@ -49,6 +52,7 @@ pub(super) fn finish(
         renames: plan.renames,
         left_out: left_out(request, &plan.names),
         conflicts: Vec::new(),
+        more_conflicts: 0,
         warnings: walked.warnings,
     };
     clashes.extend(duplicates::find(request, &composition.files)?);
@@ -57,18 +61,30 @@ pub(super) fn finish(
         generate(request, &configs, &mut composition, &mut clashes)?;
     }
     drop_those_that_as_would_settle(request, &mut clashes);
-    clashes.sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
-    composition.conflicts = with_remedies(request, clashes, &composition.renames);
+    let Clashes { mut kept, more } = clashes;
+    kept.sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
+    composition.more_conflicts = more + kept.len().saturating_sub(LISTED);
+    composition.conflicts = with_remedies(request, kept, &composition.renames);
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     rename_warnings::warn(request, &mut composition)?;
     let ignored = ignored_files::warn(request, &composition.files)?;
     composition.warnings.extend(ignored);
     let beaten = load_order::warn(request, &composition)?;
     composition.warnings.extend(beaten);
+    cut_warnings(&mut composition.warnings);
     Ok(composition)
 }
 
-/// Adds remedies to the conflicts. A remedy that settles several conflicts comes before one that
+/// Replaces the warnings that nobody would read by their number.
+fn cut_warnings(warnings: &mut Vec<Diagnostic>) {
+    let more = warnings.len().saturating_sub(MOST_WARNINGS);
+    if more > 1 {
+        warnings.truncate(MOST_WARNINGS);
+        warnings.push(Diagnostic::warning(format!("and {more} more warnings")));
+    }
+}
+
+/// Adds remedies to the conflicts that are listed. A remedy that settles several conflicts comes before one that
 /// settles a single conflict.
 fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename]) -> Vec<Conflict> {
     let groups = Groups::of(&clashes, request.environment, renames);
@@ -80,7 +96,7 @@ fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename])
             .chain(own)
             .collect()
     };
-    let remedies: Vec<Vec<String>> = clashes.iter().map(remedies).collect();
+    let remedies: Vec<Vec<String>> = clashes.iter().take(LISTED).map(remedies).collect();
     clashes
         .into_iter()
         .zip(remedies)
@@ -114,8 +130,9 @@ fn left_out(request: &Request<'_>, names: &Names) -> Vec<LeftOutFile> {
 
 /// Drops the collisions of sources that could not be renamed. Such a source stands in the wrong
 /// place, so its collisions there mean nothing and would hide the actual problem.
-fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clash>) {
+fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Clashes) {
     let unknown: BTreeSet<Origin> = clashes
+        .kept
         .iter()
         .filter(|conflict| conflict.kind == ConflictKind::DeploymentsUnknown)
         .flat_map(Clash::between)
@@ -123,6 +140,8 @@ fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clas
     if unknown.is_empty() {
         return;
     }
+    // Of the others it is not known which of them would be dropped.
+    clashes.more = 0;
     let unplaced = |origin: Origin| {
         let Origin::Source(id) = origin else { return false };
         let via = &request.layers.sources[id.0].via;
@@ -132,7 +151,7 @@ fn drop_those_that_as_would_settle(request: &Request<'_>, clashes: &mut Vec<Clas
         path.strip_prefix(request.environment)
             .is_some_and(|relative| relative.as_str().contains('/'))
     };
-    clashes.retain(|conflict| {
+    clashes.kept.retain(|conflict| {
         conflict.kind == ConflictKind::DeploymentsUnknown
             || !in_directory(&conflict.path)
             || !conflict.parties.iter().any(|party| unplaced(party.origin))
@@ -144,10 +163,10 @@ fn generate(
     request: &Request<'_>,
     configs: &Configs<'_>,
     composition: &mut Composition,
-    clashes: &mut Vec<Clash>,
+    clashes: &mut Clashes,
 ) -> Result<(), ContentsError> {
     let path = request.environment.environment_config();
-    if clashes.iter().any(|clash| clash.path == path) {
+    if clashes.kept.iter().any(|clash| clash.path == path) {
         return Ok(());
     }
     let place = composition.files.binary_search_by(|file| file.path.cmp(&path));
@@ -322,10 +341,14 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
         .iter()
         .map(|one| one.name.as_str())
         .collect();
-    let told = if names.is_empty() {
-        "there is none".to_owned()
-    } else {
-        format!("there are {}", names.join(", "))
+    let told = match names.len() {
+        0 => "there is none".to_owned(),
+        count if count > MOST_NAMES + 1 => format!(
+            "there are {} and {} more",
+            names[..MOST_NAMES].join(", "),
+            count - MOST_NAMES
+        ),
+        _ => format!("there are {}", names.join(", ")),
     };
     let hint = format!("{told}; name it in bitops.deployments of {config}, or exclude it");
     let mut warnings = Vec::new();

@@ -2,7 +2,10 @@
 //! disagree on most of its files, and leaving the whole chart out of one of them settles all of
 //! these conflicts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use compose_model::{TreePath, filter::glob};
 
@@ -23,6 +26,8 @@ pub(super) struct Groups<'a> {
     environment: &'a TreePath,
     renames: &'a [Rename],
     by_directory: BTreeMap<String, Vec<Group<'a>>>,
+    /// The number of files that a source has in a directory, once it was counted.
+    counted: RefCell<BTreeMap<(String, SourceId), usize>>,
 }
 
 impl<'a> Groups<'a> {
@@ -54,6 +59,7 @@ impl<'a> Groups<'a> {
             environment,
             renames,
             by_directory,
+            counted: RefCell::default(),
         }
     }
 
@@ -74,7 +80,7 @@ impl<'a> Groups<'a> {
                 "exclude: [\"/{}/\"] in the entry of {} ({} there)",
                 glob(&own),
                 label(&layers.sources[source.0]),
-                match files(&own, *source, layers) {
+                match self.files(&own, *source, layers) {
                     1 => "its only file".to_owned(),
                     count => format!("its {count} files"),
                 }
@@ -86,6 +92,14 @@ impl<'a> Groups<'a> {
             "for all {count} files of {dir}/ that are in conflict: {}",
             which(&own)
         ))
+    }
+}
+
+impl Groups<'_> {
+    fn files(&self, dir: &str, source: SourceId, layers: &Layers) -> usize {
+        let mut counted = self.counted.borrow_mut();
+        let known = counted.entry((dir.to_owned(), source));
+        *known.or_insert_with(|| files(dir, source, layers))
     }
 }
 

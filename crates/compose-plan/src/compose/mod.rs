@@ -16,6 +16,7 @@
 
 mod ansible;
 pub mod bytes;
+mod clashes;
 pub mod composition;
 mod configs;
 mod contributions;
@@ -26,6 +27,7 @@ mod edit;
 pub mod explain;
 mod finish;
 mod grouped_remedies;
+mod held;
 mod ignored_files;
 mod image_deployments;
 mod keep_both;
@@ -58,6 +60,7 @@ pub use composition::{
     LeftOutFile, Party, Provenance, Rename, Write,
 };
 pub use configs::without_sources;
+use held::Held;
 pub use image_deployments::ImageDeployments;
 use named_files::NamedFiles;
 use precedence::Settler;
@@ -82,14 +85,18 @@ fn compose_with(
 
     let mut tree = contributions::Dir::of(request.layers, request.environment, &plan.names, &configs);
     let none_named = NamedFiles::default();
+    // The configs that are merged to find names are not kept.
+    let (passing, held) = (Held::default(), Held::default());
     let settler = Settler {
         request,
         classify,
         named: &none_named,
+        held: &passing,
     };
     let named = NamedFiles::read(&settler, &tree, &plan.deployments)?;
     let settler = Settler {
         named: &named,
+        held: &held,
         ..settler
     };
     let between_files = variables::order(&settler, &mut tree)?;

@@ -6,8 +6,10 @@ use compose_merge::{Class, Tfvars, TfvarsJson};
 use compose_model::{TreePath, file_name::CONFIG};
 use compose_yaml::Tree;
 
-use super::{composition::Write, contributions::Dir, deployments::PlannedDeployment, precedence::Settler};
-use crate::layer::{ContentsError, LocalKind};
+use super::{
+    ComposeError, composition::Write, contributions::Dir, deployments::PlannedDeployment, precedence::Settler,
+};
+use crate::layer::LocalKind;
 
 /// The files that deployments name for `-var-file`, each with the directories of those deployments.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ impl NamedFiles {
         settler: &Settler<'_>,
         tree: &Dir<'_>,
         deployments: &[PlannedDeployment],
-    ) -> Result<Self, ContentsError> {
+    ) -> Result<Self, ComposeError> {
         let mut named = Self::default();
         if settler
             .request
@@ -76,7 +78,7 @@ impl NamedFiles {
 }
 
 /// Returns the composed config of a deployment if it may name a file of variables.
-fn config(settler: &Settler<'_>, tree: &Dir<'_>, dir: &TreePath) -> Result<Option<Vec<u8>>, ContentsError> {
+fn config(settler: &Settler<'_>, tree: &Dir<'_>, dir: &TreePath) -> Result<Option<Vec<u8>>, ComposeError> {
     let Ok(path) = dir.child(CONFIG) else {
         return Ok(None);
     };

@@ -9,10 +9,12 @@ use compose_model::{Diagnostic, FileMode, Place, TreePath};
 use compose_yaml::Lines;
 
 use super::{
-    Request,
+    ComposeError, Request,
+    clashes::Clashes,
     composition::{Action, Clash, ComposedFile, ConflictKind, KeyTrace, Party, Provenance, Write},
     contributions::Contribution,
     edit::original_line,
+    held::{self, Held},
     named_files::NamedFiles,
     party::local_party,
     problem::NotMerged,
@@ -23,6 +25,8 @@ use crate::layer::{ContentsError, LocalKind, Origin};
 /// The number of lost comments of one contribution that are reported with their text. If there are
 /// more, only their lines are reported.
 const MOST_COMMENTS: usize = 5;
+/// The number of lines that are reported of them.
+const MOST_LINES: usize = 50;
 
 /// A settler of paths. Everything it needs comes from the request, so it settles paths in any
 /// order.
@@ -33,10 +37,12 @@ pub(super) struct Settler<'a> {
     pub(super) classify: fn(&TreePath) -> Class,
     /// The files that are variables because a deployment names them.
     pub(super) named: &'a NamedFiles,
+    /// The memory that merged files take.
+    pub(super) held: &'a Held,
 }
 
 /// A settled path, or every reason why it cannot be settled.
-pub(super) type Settled = Result<SettledFile, Vec<Clash>>;
+pub(super) type Settled = Result<SettledFile, Clashes>;
 
 /// A file of the composition.
 #[derive(Debug)]
@@ -81,7 +87,7 @@ impl<'a> Settler<'a> {
         path: &TreePath,
         files: &[Contribution<'a>],
         local: Option<LocalKind>,
-    ) -> Result<Settled, ContentsError> {
+    ) -> Result<Settled, ComposeError> {
         let mut settled = self.settle_content(path, files, local)?;
         if let Ok(settled) = &mut settled {
             let notes = files.iter().flat_map(|file| file.notes.iter().cloned());
@@ -95,7 +101,7 @@ impl<'a> Settler<'a> {
         path: &TreePath,
         files: &[Contribution<'a>],
         local: Option<LocalKind>,
-    ) -> Result<Settled, ContentsError> {
+    ) -> Result<Settled, ComposeError> {
         let Some(highest) = files.last() else {
             return Ok(Ok(local_file(path, Action::Local, files).into()));
         };
@@ -119,7 +125,7 @@ impl<'a> Settler<'a> {
             let lost: Vec<Party> = files.iter().map(Contribution::party).collect();
             return Ok(self.unmerged_file(path, file, unmerged.as_ref(), &lost));
         }
-        self.whole(path, files, unmerged.as_ref())
+        Ok(self.whole(path, files, unmerged.as_ref())?)
     }
 
     /// Applies rule 5 among sources: a single content stays, and contents that are left standing
@@ -171,11 +177,11 @@ impl<'a> Settler<'a> {
             ConflictKind::Content { unmerged }
         };
         let parties = remaining.iter().map(Contribution::party).collect();
-        Ok(Err(vec![Clash {
+        Ok(Err(Clashes::from(vec![Clash {
             path: path.clone(),
             kind,
             parties,
-        }]))
+        }])))
     }
 
     /// Uses a file as a whole although its class is to merge. If the file has a problem, the user
@@ -196,11 +202,11 @@ impl<'a> Settler<'a> {
             return Ok(file.into());
         }
         if *path == self.request.environment.environment_config() {
-            return Err(vec![Clash {
+            return Err(Clashes::from(vec![Clash {
                 path: path.clone(),
                 kind: ConflictKind::Config { problem: why.into() },
                 parties: vec![unmerged.party.clone()],
-            }]);
+            }]));
         }
         let lost: Vec<String> = lost.iter().map(|party| self.describe(party)).collect();
         let message = format!(
@@ -250,14 +256,8 @@ impl<'a> Settler<'a> {
         files: &[Contribution<'a>],
         local: Option<LocalKind>,
         merger: &dyn Merger,
-    ) -> Result<Result<Settled, Unmerged>, ContentsError> {
-        let mut texts = files
-            .iter()
-            .map(|file| self.bytes(file))
-            .collect::<Result<Vec<_>, _>>()?;
-        if local.is_some() {
-            texts.push(self.request.local.read(path)?);
-        }
+    ) -> Result<Result<Settled, Unmerged>, ComposeError> {
+        let texts = self.texts(path, files, local)?;
         let contributions: Vec<_> = texts
             .iter()
             .map(|bytes| compose_merge::Contribution { bytes })
@@ -283,6 +283,7 @@ impl<'a> Settler<'a> {
                 Ok(Ok(Err(key_conflicts(path, files, conflicts, &parties))))
             }
             Ok(MergeOutcome::Merged(merged)) => {
+                self.held.hold(&merged)?;
                 let mode = match (local, files.last()) {
                     (Some(LocalKind::File(mode)), _) => mode,
                     (_, Some(highest)) => highest.file.mode,
@@ -306,6 +307,27 @@ impl<'a> Settler<'a> {
                 }))
             }
         }
+    }
+
+    /// Returns the texts of all contributions to a path, the user's own last.
+    fn texts(
+        &self,
+        path: &TreePath,
+        files: &[Contribution<'a>],
+        local: Option<LocalKind>,
+    ) -> Result<Vec<Arc<[u8]>>, ComposeError> {
+        let (mut texts, mut sum) = (Vec::new(), 0);
+        for file in files {
+            let text = self.bytes(file)?;
+            held::add_text(&mut sum, path, text.len())?;
+            texts.push(text);
+        }
+        if local.is_some() {
+            let text = self.request.local.read(path)?;
+            held::add_text(&mut sum, path, text.len())?;
+            texts.push(text);
+        }
+        Ok(texts)
     }
 
     /// Returns the precedence between two contributions of sources.
@@ -370,11 +392,15 @@ impl<'a> Settler<'a> {
                 .collect();
             let whose = self.describe(party);
             if own.len() > MOST_COMMENTS {
-                let lines: Vec<String> = own.iter().map(|(line, _)| line.to_string()).collect();
+                let lines = own.iter().take(MOST_LINES).map(|(line, _)| line.to_string());
+                let lines = lines.collect::<Vec<_>>().join(", ");
+                let more = match own.len().saturating_sub(MOST_LINES) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
                 notes.push(format!(
-                    "{} comments of {whose} have no place in the merged file: lines {}",
+                    "{} comments of {whose} have no place in the merged file: lines {lines}{more}",
                     own.len(),
-                    lines.join(", ")
                 ));
                 continue;
             }
@@ -412,7 +438,7 @@ fn key_conflicts(
     files: &[Contribution<'_>],
     conflicts: Vec<KeyConflict>,
     parties: &[Party],
-) -> Vec<Clash> {
+) -> Clashes {
     let side = |place: KeyPlace| Party {
         line: Some(source_line(files, place.contribution, place.line)),
         ..parties[place.contribution].clone()
@@ -422,7 +448,7 @@ fn key_conflicts(
         kind: ConflictKind::Key { key: conflict.key },
         parties: vec![side(conflict.lower), side(conflict.higher)],
     };
-    conflicts.into_iter().map(conflict).collect()
+    Clashes::of(conflicts, conflict)
 }
 
 /// Returns the file that a merger made for a path. `parties` stand for its contributions.

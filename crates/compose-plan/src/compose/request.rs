@@ -35,6 +35,20 @@ pub enum ComposeError {
     /// The run was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// All merged files together are too large.
+    #[error("the merged files hold more than {limit} MiB in all")]
+    TooMuchMerged {
+        /// The limit in MiB.
+        limit: usize,
+    },
+    /// The contributions to one file together are too large.
+    #[error("{path}: the files to be merged hold more than {limit} MiB in all")]
+    TooMuchText {
+        /// The path, relative to the operations repo's root.
+        path: String,
+        /// The limit in MiB.
+        limit: usize,
+    },
 }
 
 impl Cause for ComposeError {
@@ -42,6 +56,7 @@ impl Cause for ComposeError {
         match self {
             Self::Contents(error) => error.exit_code(),
             Self::Cancelled(error) => error.exit_code(),
+            Self::TooMuchMerged { .. } | Self::TooMuchText { .. } => ExitCode::Config,
         }
     }
 
@@ -49,6 +64,9 @@ impl Cause for ComposeError {
         match self {
             Self::Contents(error) => error.hint(),
             Self::Cancelled(error) => error.hint(),
+            Self::TooMuchMerged { .. } | Self::TooMuchText { .. } => {
+                Some("leave out files of this size: `exclude` in a source's entry".to_owned())
+            }
         }
     }
 }

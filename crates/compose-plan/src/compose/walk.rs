@@ -12,6 +12,7 @@ use compose_model::{Diagnostic, TreePath, fold::fold_name, path::InvalidPath};
 
 use super::{
     ComposeError,
+    clashes::Clashes,
     composition::{Action, Clash, ComposedFile, ConflictKind, Holds, Party},
     contributions::{Contribution, Dir, Node},
     keep_both,
@@ -30,7 +31,7 @@ const MAX_LOCAL_ENTRIES: usize = 100_000;
 pub(super) struct Walk<'a> {
     settler: Settler<'a>,
     files: Vec<ComposedFile>,
-    conflicts: Vec<Clash>,
+    conflicts: Clashes,
     warnings: Vec<Diagnostic>,
     /// The number of purely local files and directories seen so far.
     local_entries: usize,
@@ -39,7 +40,7 @@ pub(super) struct Walk<'a> {
 /// The result of a walk.
 pub(super) struct Walked {
     pub(super) files: Vec<ComposedFile>,
-    pub(super) conflicts: Vec<Clash>,
+    pub(super) conflicts: Clashes,
     pub(super) warnings: Vec<Diagnostic>,
     /// Whether there are more purely local files than are listed.
     pub(super) local_is_cut: bool,
@@ -51,7 +52,7 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             settler,
             files: Vec::new(),
-            conflicts: Vec::new(),
+            conflicts: Clashes::default(),
             warnings: Vec::new(),
             local_entries: 0,
         };
@@ -151,7 +152,7 @@ impl<'a> Walk<'a> {
         // A path that is a directory elsewhere is settled all the same, so that no conflict hides
         // another.
         match self.settler.settle(path, &node.files, local_file)? {
-            Err(conflicts) => self.conflicts.extend(conflicts),
+            Err(conflicts) => self.conflicts.append(conflicts),
             Ok(_) if disagree => {}
             Ok(SettledFile { mut file, warning }) => {
                 self.warnings.extend(warning);

@@ -1,6 +1,6 @@
 //! The deployments that a config declares.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use compose_model::{TreePath, path::InvalidPath, text::escape};
 use compose_yaml::{Kind, NodeId, Tree};
@@ -104,6 +104,7 @@ pub(super) fn declared_in(tree: &Tree<'_>) -> Result<Option<Vec<Declared>>, Depl
         .map(list)
         .ok_or_else(|| DeploymentsError::NotMapping { line: line_of(list) })?;
     let mut declared: Vec<Declared> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in &map.entries {
         let line = line_of(entry.key);
         let name = match &tree.nodes[entry.key].kind {
@@ -133,9 +134,12 @@ pub(super) fn declared_in(tree: &Tree<'_>) -> Result<Option<Vec<Declared>>, Depl
             others,
             line,
         };
-        match declared.iter_mut().find(|earlier| earlier.name == name) {
-            Some(earlier) => *earlier = deployment,
-            None => declared.push(deployment),
+        match places.get(name) {
+            Some(earlier) => declared[*earlier] = deployment,
+            None => {
+                places.insert(name, declared.len());
+                declared.push(deployment);
+            }
         }
     }
     Ok(Some(declared))

@@ -37,23 +37,23 @@ impl NewSource {
     /// Returns an entry for an environment of a repo.
     pub fn new(repo: &str, environment: &str) -> Self {
         Self::default()
-            .text(keys::REPO, repo)
-            .text(keys::ENVIRONMENT, environment)
+            .with(keys::REPO, repo)
+            .with(keys::ENVIRONMENT, environment)
     }
 
     /// Sets `version`, in place of any `ref`.
     pub fn version(self, version: &str) -> Self {
-        self.text(keys::VERSION, version).without(keys::REF)
+        self.with(keys::VERSION, version).without(keys::REF)
     }
 
     /// Sets `ref`, in place of any `version`.
     pub fn reference(self, name: &str) -> Self {
-        self.text(keys::REF, name).without(keys::VERSION)
+        self.with(keys::REF, name).without(keys::VERSION)
     }
 
     /// Sets `as`.
     pub fn rename(self, name: &str) -> Self {
-        self.text(keys::AS, name)
+        self.with(keys::AS, name)
     }
 
     /// Sets `exclude`.
@@ -63,7 +63,7 @@ impl NewSource {
         self
     }
 
-    fn text(mut self, key: &'static str, value: &str) -> Self {
+    fn with(mut self, key: &'static str, value: &str) -> Self {
         self.keys.push((key, Some(NewValue::Text(value.to_owned()))));
         self
     }

@@ -9,7 +9,10 @@ use compose_model::{
 };
 use compose_yaml::{Kind, Node, NodeId, Scalar, Style, Tree};
 
-use super::keys::{Key, Shape};
+use super::{
+    keys::{Key, Shape},
+    source::MAX_GLOBS,
+};
 
 /// The number of mistakes that are reported. A text with more was not written by a person.
 const MAX_MISTAKES: usize = 100;
@@ -22,6 +25,8 @@ pub(crate) struct Mistakes {
     found: Vec<Diagnostic>,
     /// Whether there were more mistakes than are reported.
     for_own_arguments: bool,
+    /// The bytes that further globs of this text may have.
+    globs: usize,
 }
 
 impl Mistakes {
@@ -31,7 +36,16 @@ impl Mistakes {
             shown,
             found: Vec::new(),
             for_own_arguments: false,
+            globs: MAX_GLOBS,
         }
+    }
+
+    /// Subtracts the length of a glob from what the globs of the text may have together. Returns
+    /// `false` if it is too long.
+    pub(super) fn spend_globs(&mut self, length: usize) -> bool {
+        let left = self.globs.checked_sub(length);
+        self.globs = left.unwrap_or(0);
+        left.is_some()
     }
 
     pub(crate) fn place(&self, span: &Range<usize>) -> Place {

@@ -34,10 +34,10 @@ pub(crate) enum Shape {
 
 impl Key {
     /// Returns a key with a text value in a file that only this program writes.
-    pub(crate) const fn undocumented(name: &'static str, required: bool) -> Self {
+    pub(crate) const fn described(name: &'static str, required: bool, about: &'static str) -> Self {
         Self {
             name,
-            about: "",
+            about,
             shape: Shape::Text,
             form: &Form::ANY,
             required,

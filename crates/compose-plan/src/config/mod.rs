@@ -38,7 +38,8 @@ pub use environment::{EnvironmentConfig, NestedConfig};
 pub use ignored::{
     deployments_below_directories, empty, has_deployments, misplaced, misspelt, seems_to_name_sources,
 };
-pub use schema::schema;
+pub(crate) use schema::lock_schema;
+pub use schema::{schema, schema_id};
 
 pub use compose_model::config_key::LIST;
 pub use compose_yaml::{decode_lossy, is_utf16, read_text};

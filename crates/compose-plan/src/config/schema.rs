@@ -8,16 +8,28 @@ use super::{
     keys::{self, Key, Shape},
 };
 
-/// Returns the JSON Schema (draft 2020-12) of `bitops.config.yaml`, covering what this program
+/// The draft that editors take: yaml-language-server and SchemaStore know draft-07 best.
+const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
+
+/// Where the schemas of the newest release can be fetched.
+const PUBLISHED: &str = "https://raw.githubusercontent.com/bitovi/bitops-compose/main/docs/schema";
+
+/// The identifier of the config's schema, for a `$schema` comment in a config.
+pub fn schema_id() -> String {
+    format!("{PUBLISHED}/config.json")
+}
+
+/// Returns the JSON Schema (draft-07) of `bitops.config.yaml`, covering what this program
 /// reads. The rest of the file is unconstrained. The text ends with a newline and is the same on
 /// every call.
 pub fn schema() -> String {
     let mut source = mapping(keys::SOURCE);
     let exactly_one = [keys::VERSION, keys::REF].map(|key| json!({ "required": [key] }));
     source.insert("oneOf".into(), json!(exactly_one));
-    let list = json!({ "$ref": "#/$defs/sources" });
+    let list = json!({ "$ref": "#/definitions/sources" });
     let schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DRAFT,
+        "$id": schema_id(),
         "title": "bitops.config.yaml with default-environments",
         "properties": {
             LIST: list,
@@ -28,15 +40,40 @@ pub fn schema() -> String {
             "required": [LIST, PARENT],
             "properties": { PARENT: { "type": "object", "required": [LIST] } },
         },
-        "$defs": {
+        "definitions": {
             "sources": {
                 "description": "The environments of other operations repos that this environment is composed of, lowest first. \
                                 It stands at the root or under `bitops`.",
                 "type": ["array", "null"],
-                "items": { "$ref": "#/$defs/source" },
+                "items": { "$ref": "#/definitions/source" },
             },
             "source": source,
         },
+    });
+    format!("{schema:#}\n")
+}
+
+/// Returns the JSON Schema (draft-07) of `bitops.lock.yaml`, for editors that show what its keys mean. The text ends with
+/// a newline and is the same on every call.
+pub(crate) fn lock_schema(sources: &[Key], format: u64, end: &str) -> String {
+    let mut source = mapping(sources);
+    let exactly_one = [keys::VERSION, keys::REF].map(|key| json!({ "required": [key] }));
+    source.insert("oneOf".into(), json!(exactly_one));
+    let schema = json!({
+        "$schema": DRAFT,
+        "$id": format!("{PUBLISHED}/lock.json"),
+        "title": "bitops.lock.yaml",
+        "description": "The commits that the default-environments of an environment stand for. `bitops-compose lock` and `update` write \
+                        it; do not edit it by hand.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["format", "sources"],
+        "properties": {
+            "format": { "description": "The version of this format.", "const": format },
+            "sources": { "type": "array", "items": { "$ref": "#/definitions/source" } },
+            end: { "description": "Marks the end: a lock without it was cut.", "const": true },
+        },
+        "definitions": { "source": source },
     });
     format!("{schema:#}\n")
 }

@@ -1,6 +1,6 @@
 //! Reads one entry of `default-environments`, from its keys to a checked [`SourceSpec`].
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use compose_model::{
     Filter, Globs, Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify,
@@ -12,6 +12,11 @@ use super::{
     fields::{self, Fields, Mistakes, Spanned},
     keys,
 };
+
+/// The longest glob that is read, in bytes. A compiled glob takes some hundred times its length.
+const LONGEST_GLOB: usize = 1_000;
+/// The bytes that all globs of a config may have together.
+pub(super) const MAX_GLOBS: usize = 64 << 10;
 
 /// Reads one entry. Returns `None` if it contains a mistake.
 pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {
@@ -172,10 +177,21 @@ fn refused_ref(name: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Globs {
+    const FEWER: &str = "match the same files by fewer or shorter globs, such as their directory";
     const HINT: &str = "globs are those of .gitignore: `*.md`, `/docs/`, `**/test_*`";
     let mut all = Vec::new();
     for Spanned { value: glob, span } in fields.texts(key) {
-        if glob.starts_with('#') || glob.trim().is_empty() {
+        if glob.len() > LONGEST_GLOB {
+            let message = format!(
+                "a glob in `{key}` has {} bytes; at most {LONGEST_GLOB} are read",
+                glob.len()
+            );
+            mistakes.add(&(span.start..span.start), message, Some(HINT.into()));
+        } else if !mistakes.spend_globs(glob.len()) {
+            let message = format!("the globs of the config have more than {MAX_GLOBS} bytes in all");
+            mistakes.add(&(span.start..span.start), message, Some(FEWER.into()));
+            return Globs::default();
+        } else if glob.starts_with('#') || glob.trim().is_empty() {
             mistakes.add(
                 span,
                 format!("`{}` in `{key}` matches nothing", escape(glob, 60)),
@@ -191,13 +207,12 @@ fn globs(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Globs {
     // Each glob is valid, so together they are too large.
     Globs::new(all).unwrap_or_else(|_| {
         let message = format!("the globs in `{key}` are too many or too long to be used together");
-        let hint = "match the same files by fewer or shorter globs, such as their directory";
         let texts = fields.texts(key);
         let span = match (texts.first(), texts.last()) {
             (Some(first), Some(last)) => first.span.start..last.span.end,
             _ => fields.head.clone(),
         };
-        mistakes.add(&span, message, Some(hint.into()));
+        mistakes.add(&span, message, Some(FEWER.into()));
         Globs::default()
     })
 }
@@ -219,6 +234,7 @@ fn rename(fields: &Fields, mistakes: &mut Mistakes) -> Option<String> {
 
 fn shared(fields: &Fields, mistakes: &mut Mistakes) -> Vec<TreePath> {
     let mut all: Vec<TreePath> = Vec::new();
+    let mut known = HashSet::new();
     for Spanned { value: text, span } in fields.texts(keys::SHARED) {
         match TreePath::new(text.strip_suffix('/').unwrap_or(text)) {
             Ok(path) if path.parent().is_some() => {
@@ -228,7 +244,7 @@ fn shared(fields: &Fields, mistakes: &mut Mistakes) -> Vec<TreePath> {
                 );
                 mistakes.add(span, "`shared` takes top-level directories only", Some(hint));
             }
-            Ok(path) if all.contains(&path) => {
+            Ok(path) if !known.insert(path.clone()) => {
                 mistakes.add(
                     span,
                     format!("`{path}` stands twice in `shared`"),

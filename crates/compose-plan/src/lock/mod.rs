@@ -25,4 +25,4 @@ pub use changes::Change;
 pub use locked::{FORMAT, Lock, Locked, LockedRef, Via};
 pub use moved::MovedTag;
 pub use outdated::{Now, Row, outdated, to_json, to_table};
-pub use read::RESTORE;
+pub use read::{RESTORE, schema};

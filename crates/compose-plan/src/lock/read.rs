@@ -28,25 +28,42 @@ const END_MARK: &str = "...";
 pub const RESTORE: &str = "restore it from your version control, or remove it and run `bitops-compose lock`";
 
 static SOURCE: &[Key] = &[
-    Key::undocumented("repo", true),
-    Key::undocumented("environment", true),
-    Key::undocumented("version", false),
-    Key::undocumented("ref", false),
-    Key::undocumented("tag", false),
-    Key::undocumented("branch", false),
-    Key::undocumented("commit", true),
-    Key::undocumented("tree", true),
-    Key::undocumented("signer", false),
-    Key::undocumented("tag-object", false),
+    Key::described("repo", true, "The repo."),
+    Key::described("environment", true, "The directory of the repo."),
+    Key::described("version", false, "The version that the config asks for."),
+    Key::described("ref", false, "The ref that the config asks for."),
+    Key::described("tag", false, "The tag that it stood for."),
+    Key::described("branch", false, "The branch that it stood for."),
+    Key::described("commit", true, "The commit that is deployed."),
+    Key::described("tree", true, "The environment's tree in that commit."),
+    Key::described(
+        "signer",
+        false,
+        "The fingerprint of the key that signed it, if the config asks for a signature.",
+    ),
+    Key::described(
+        "tag-object",
+        false,
+        "The annotated tag whose signature was verified, or that the config names by its id.",
+    ),
     Key {
         shape: Shape::Mappings(VIA),
-        ..Key::undocumented("via", false)
+        ..Key::described(
+            "via",
+            false,
+            "The sources whose own configs led to this one, outermost first.",
+        )
     },
 ];
 static VIA: &[Key] = &[
-    Key::undocumented("repo", true),
-    Key::undocumented("environment", true),
+    Key::described("repo", true, "The repo."),
+    Key::described("environment", true, "The directory of the repo."),
 ];
+
+/// Returns the JSON Schema of a lock.
+pub fn schema() -> String {
+    crate::config::lock_schema(SOURCE, FORMAT, END_KEY)
+}
 
 impl Lock {
     /// Reads a lock, or reports every mistake in it.

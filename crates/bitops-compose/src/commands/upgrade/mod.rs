@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     cli::{self, Place, UpdateFormat},
-    diff::{self, FileDiff},
+    diff::{self, FileDiff, State},
     job::Job,
     pipeline::{self, Planned},
     target,
@@ -356,10 +356,18 @@ fn moved_along(before: &Lock, after: &Lock) -> Vec<(Locked, Locked)> {
 /// Returns the composed files that change; what runs comes first.
 fn compared(job: &Job, before: &Planned, after: &Planned) -> Result<Vec<FileDiff>, Failure> {
     let mut files = diff::files(
-        job,
-        (&before.composition, &before.gathered),
-        (&after.composition, &after.gathered),
-        ("now", "upgrade"),
+        &State {
+            job,
+            composition: &before.composition,
+            gathered: &before.gathered,
+            name: "now",
+        },
+        &State {
+            job,
+            composition: &after.composition,
+            gathered: &after.gathered,
+            name: "upgrade",
+        },
     )?;
     files.sort_by_key(|file| !file.runs);
     Ok(files)

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Vendor) -> Result<u8, Failure> {
             composition,
         } = planned;
         let composition = pipeline::refuse_conflicts(job, &gathered, composition)?;
-        let local = DiskTree::new(&job.root);
+        let local = DiskTree::of(job);
         let bytes = Bytes::new(&gathered.layers, &gathered, &local);
         if composition.local_is_cut {
             return Err(Diagnostic::new(

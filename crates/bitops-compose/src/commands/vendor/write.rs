@@ -11,6 +11,7 @@ use std::{
 
 use compose_model::{Background, Cancel, Diagnostic, ExitCode, Failure, FileMode, TreePath};
 use compose_plan::layer::ContentsError;
+use compose_sources::local_file;
 use tempfile::TempPath;
 
 use super::Entry;
@@ -114,7 +115,7 @@ fn look(output: &Path, entry: &Entry, read: Read<'_>) -> Result<Place, Failure> 
         let executable = meta.permissions().mode() & 0o100 != 0;
         if executable == (mode == FileMode::Executable)
             && meta.len() == bytes.len() as u64
-            && fs::read(&target).map_err(cannot("read", &target))? == *bytes
+            && local_file::read(&target, meta.len()).map_err(cannot("read", &target))? == *bytes
         {
             return Ok(Place::Same);
         }

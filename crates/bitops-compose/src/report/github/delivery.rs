@@ -68,8 +68,12 @@ pub(in crate::report) fn failures(masks: &Masks, checkout: &Checkout, problems: 
         for problem in errors.iter().take(MOST) {
             out.push_str(&item(problem, checkout, masks));
         }
-        if errors.len() > MOST {
-            out.push_str(&format!("- and {} more\n", errors.len() - MOST));
+        if errors.len() > MOST + 1 {
+            out.push_str(&format!("- and {} more\n", errors.len() - MOST - 1));
+        }
+        // It may count what is not listed at all.
+        if let Some(last) = errors.get(MOST..).and_then(<[_]>::last) {
+            out.push_str(&item(last, checkout, masks));
         }
         out.push('\n');
         out

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Returns every conflict, with those between the same sources next to each other. Each diagnostic
-/// names its parties and remedies; its place is the entry of the highest source that is a party.
+/// names its parties and remedies; its place is the entry of the highest source that is a party. The
+/// last one counts the conflicts that are not listed.
 pub fn conflicts(composition: &Composition, sources: &[Source]) -> Vec<Diagnostic> {
     let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
     for conflict in &composition.conflicts {
@@ -20,7 +21,17 @@ pub fn conflicts(composition: &Composition, sources: &[Source]) -> Vec<Diagnosti
         .into_values()
         .flatten()
         .map(|conflict| diagnostic(conflict, sources))
+        .chain(more(composition).map(Diagnostic::error))
         .collect()
+}
+
+/// Returns the line that counts the conflicts that are not listed, if there are any.
+pub(super) fn more(composition: &Composition) -> Option<String> {
+    match composition.more_conflicts {
+        0 => None,
+        1 => Some("and 1 more conflict".to_owned()),
+        count => Some(format!("and {count} more conflicts")),
+    }
 }
 
 fn diagnostic(conflict: &Conflict, sources: &[Source]) -> Diagnostic {

@@ -15,6 +15,10 @@ use crate::{
 /// The size in bytes above which only the fact that texts differ is reported. Nobody reads larger
 /// diffs.
 const LARGEST: usize = 1 << 20;
+/// The number of lines above which the same holds. Comparing takes the product of their numbers.
+const MOST_LINES: usize = 20_000;
+/// The bytes that all diffs of a report have together. Further files are only named.
+pub const MOST_TEXT: usize = 8 << 20;
 
 /// The change of one contribution to one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +50,19 @@ pub fn diffs(
     sources: &[Source],
     bytes: &Bytes<'_>,
 ) -> Result<Vec<FileDiff>, ContentsError> {
-    let mut all = Vec::new();
+    let mut all: Vec<FileDiff> = Vec::new();
+    let mut length = 0;
     for file in &composition.files {
-        let (result, _) = match file.action {
-            Action::Merge | Action::Override => bytes.composed(file)?,
-            Action::Add | Action::KeepBoth | Action::Local => continue,
-        };
+        if !matches!(file.action, Action::Merge | Action::Override) {
+            continue;
+        }
+        if length > MOST_TEXT {
+            let path = file.path.relative_to(&composition.environment).into_owned();
+            let text = not_compared(&path).into();
+            all.push(FileDiff { path, text });
+            continue;
+        }
+        let (result, _) = bytes.composed(file)?;
         let whose = match (file.action, file.from.last()) {
             (Action::Override, Some(winner)) => who(winner, sources),
             _ => "composed".to_owned(),
@@ -69,11 +80,17 @@ pub fn diffs(
             };
             if let Some(text) = unified(old, new) {
                 let path = file.path.relative_to(&composition.environment).into_owned();
+                length += text.as_str().len();
                 all.push(FileDiff { path, text });
             }
         }
     }
     Ok(all)
+}
+
+/// Returns the line in place of a diff for which there is no room.
+pub fn not_compared(path: &str) -> String {
+    format!("{path} is not compared: the diffs before it take all the room\n")
 }
 
 /// Returns the contributions that the result is compared with.
@@ -139,7 +156,8 @@ pub fn unified(old: Side<'_>, new: Side<'_>) -> Option<StyledText> {
 
 fn readable(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    (bytes.len() <= LARGEST && !text.contains('\0')).then_some(text)
+    let is_short = || text.bytes().filter(|byte| *byte == b'\n').count() <= MOST_LINES;
+    (bytes.len() <= LARGEST && !text.contains('\0') && is_short()).then_some(text)
 }
 
 /// Escapes characters that a terminal would interpret. Tabs and line ends (including `\r

@@ -29,8 +29,11 @@ pub struct Plan<'a> {
     pub files: PlanFiles<'a>,
     /// The deployments that the pipeline will run, in order.
     pub deployments: Vec<PlanDeployment<'a>>,
-    /// Every reason not to deploy.
+    /// The reasons not to deploy.
     pub conflicts: PlanConflicts<'a>,
+    /// The number of conflicts besides those that are listed. Absent when there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_conflicts: usize,
     /// The warnings for the reader.
     pub warnings: Vec<PlanWarning>,
 }
@@ -65,6 +68,8 @@ pub struct PlanSource {
     pub commit: String,
     /// The environment's tree.
     pub tree: String,
+    /// Whether the commit is the lock's.
+    pub locked: bool,
     /// The sources whose own configs led to this one, outermost first.
     pub via: Vec<PlanVia>,
     /// The files that the source has and its entry leaves out. Absent in the manifest, and when
@@ -205,9 +210,15 @@ pub fn plan<'a>(composition: &'a Composition, sources: &'a [Source]) -> Plan<'a>
             reader: reader.clone(),
             conflicts: &composition.conflicts,
         },
+        more_conflicts: composition.more_conflicts,
         files: reader.files(composition),
         warnings: composition.warnings.iter().map(warning).collect(),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Plan<'_> {
@@ -320,6 +331,7 @@ impl<'a> Reader<'a> {
             resolved: text::escape(&source.resolved.name, 200),
             commit: source.resolved.commit.to_string(),
             tree: source.tree.to_string(),
+            locked: source.is_locked,
             via: source.via.iter().map(|id| via(&self.sources[id.0])).collect(),
         };
         self.sources.iter().enumerate().map(one).collect()

@@ -117,7 +117,8 @@ impl Page<'_> {
             })
             .collect();
         if !conflicts.is_empty() {
-            let head = format!("**{}**\n\n", counted(conflicts.len(), "conflict"));
+            let count = self.composition.conflicts.len() + self.composition.more_conflicts;
+            let head = format!("**{}**\n\n", counted(count, "conflict"));
             list(out, &head, &conflicts);
         }
     }

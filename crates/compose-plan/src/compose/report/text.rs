@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use compose_model::{Diagnostic, StyledText, TreePath, styled, text};
+use compose_model::{Diagnostic, FileMode, StyledText, TreePath, filter::is_hook, styled, text};
 
 use crate::{
     compose::{
-        composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, Write},
+        composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, Write},
         wording,
     },
     layer::{Origin, Source, SourceId},
@@ -16,6 +16,9 @@ use crate::{
 /// The number of lines of one kind under one source. Further lines are only counted; the JSON has
 /// them all.
 const MOST: usize = 20;
+
+/// The number of lines in a section. Further ones are only counted.
+const MOST_IN_SECTION: usize = 200;
 
 /// Returns the whole plan. `sources` holds the sources of the composed layers.
 pub fn plan(composition: &Composition, sources: &[Source]) -> StyledText {
@@ -41,6 +44,12 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
         );
         tree(&mut out, &own);
     }
+    section(
+        &mut out,
+        styled::HEADING,
+        "Hooks and executables of sources, which run with your credentials",
+        &reader.programs(),
+    );
     let mut deployments = reader.deployments();
     deployments.extend(note.map(str::to_owned).filter(|_| !deployments.is_empty()));
     section(
@@ -58,6 +67,33 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
     );
     out.append(&conflicts(composition, sources));
     out
+}
+
+/// Lists every composed file: what was done, its path relative to the environment, and who has it, lowest first.
+pub fn files(composition: &Composition, sources: &[Source]) -> StyledText {
+    let reader = Reader { composition, sources };
+    let line = |file: &ComposedFile| {
+        let mut of: Vec<String> = file.from.iter().map(|from| reader.name_of(from.origin)).collect();
+        of.dedup();
+        let (action, path) = (file.action.as_str(), reader.relative(&file.path));
+        format!("{action:9}  {path}  ({})", of.join(", "))
+    };
+    let lines: Vec<String> = composition.files.iter().map(line).collect();
+    let mut out = StyledText::new();
+    section(&mut out, styled::HEADING, "Files", &lines);
+    out
+}
+
+/// Counts the keys in which a merged file has the user's own value instead of a source's.
+fn own_keys(file: &ComposedFile) -> usize {
+    let is_own = |key: &&KeyTrace| {
+        !key.overridden.is_empty()
+            && file
+                .from
+                .get(key.winner)
+                .is_some_and(|from| from.origin == Origin::Local)
+    };
+    file.keys.iter().filter(is_own).count()
 }
 
 /// Lists the sources alone, one per line: environment, version with its commit, repo, request, and
@@ -108,6 +144,9 @@ pub fn conflicts(composition: &Composition, sources: &[Source]) -> StyledText {
         out.push("\n");
         out.push_line(styled::ERROR, &head);
         tree(&mut out, &lines);
+    }
+    if let Some(more) = super::conflicts::more(composition) {
+        out.push_line(styled::ERROR, &more);
     }
     out
 }
@@ -173,10 +212,11 @@ impl Reader<'_> {
     fn head(&self, id: SourceId) -> String {
         let source = &self.sources[id.0];
         let mut head = format!(
-            "{}  {}  {}",
+            "{}  {}  {}  {}",
             source.environment,
             wording::version(source),
-            source.repo
+            source.repo,
+            wording::locked(source)
         );
         if !source.via.is_empty() {
             let via: Vec<String> = source.via.iter().map(|via| self.source_name(*via)).collect();
@@ -266,7 +306,11 @@ impl Reader<'_> {
             styled::COMBINED,
             "merges into",
             own(Action::Merge),
-            |_, _| String::new(),
+            |_, file| match own_keys(file) {
+                0 => String::new(),
+                1 => " (1 key of yours wins over a source's)".to_owned(),
+                count => format!(" ({count} keys of yours win over a source's)"),
+            },
         );
         let (same, alone): (Vec<_>, Vec<_>) = own(Action::Local).partition(|file| file.from.len() > 1);
         self.listed(&mut lines, PLAIN, "has the same", same.into_iter(), Self::others);
@@ -355,15 +399,43 @@ impl Reader<'_> {
     /// Names the other contributors of a file.
     fn others(&self, file: &ComposedFile) -> String {
         let below = &file.from[..file.from.len() - 1];
-        let mut names: Vec<String> = below
-            .iter()
-            .map(|from| match from.origin {
-                Origin::Source(id) => self.source_name(id),
-                Origin::Local => "your own".to_owned(),
-            })
-            .collect();
+        let mut names: Vec<String> = below.iter().map(|from| self.name_of(from.origin)).collect();
         names.dedup();
         format!(" (of {})", names.join(", "))
+    }
+
+    /// Lists the hooks and the executable files that sources have a part in.
+    fn programs(&self) -> Vec<String> {
+        let is_of_source = |file: &&ComposedFile| {
+            let origins = file.from.iter().map(|from| from.origin);
+            file.action != Action::Local && origins.clone().any(|origin| origin != Origin::Local)
+        };
+        let line = |file: &ComposedFile| {
+            let path = self.relative(&file.path);
+            let is_hook = TreePath::new(&*path).is_ok_and(|path| is_hook(&path));
+            let is_executable = file.write.mode() == Some(FileMode::Executable);
+            let what = match (is_hook, is_executable) {
+                (true, _) => "hook",
+                (false, true) => "executable",
+                (false, false) => return None,
+            };
+            let mut of: Vec<String> = file.from.iter().map(|from| self.name_of(from.origin)).collect();
+            of.dedup();
+            Some(format!("{path} ({what} of {})", of.join(", ")))
+        };
+        self.composition
+            .files
+            .iter()
+            .filter(is_of_source)
+            .filter_map(line)
+            .collect()
+    }
+
+    fn name_of(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Source(id) => self.source_name(id),
+            Origin::Local => "your own".to_owned(),
+        }
     }
 
     fn deployments(&self) -> Vec<String> {
@@ -444,8 +516,16 @@ fn section(out: &mut StyledText, style: Style, head: &str, lines: &[String]) {
     }
     out.push("\n");
     out.push_line(style, head);
-    for line in lines {
+    let shown = if lines.len() > MOST_IN_SECTION + 1 {
+        MOST_IN_SECTION
+    } else {
+        lines.len()
+    };
+    for line in &lines[..shown] {
         out.push(&format!("  {line}\n"));
+    }
+    if shown < lines.len() {
+        out.push(&format!("  and {} more\n", lines.len() - shown));
     }
 }
 

@@ -58,12 +58,12 @@ fn the_plan_is_read_at_a_glance() {
     let expected = format!(
         "dev: 3 sources, 9 files composed
 
-base  v1.0.0 ({})  https://host/org/base-repo  (by way of eks)
+base  v1.0.0 ({})  https://host/org/base-repo  not locked  (by way of eks)
 ├─ renames helm/ to eks-helm/
 └─ adds 1 file
    └─ eks-helm/y
 
-eks  v1.0.0 ({})  https://host/org/eks-repo
+eks  v1.0.0 ({})  https://host/org/eks-repo  not locked
 ├─ renames helm/ to eks-helm/
 ├─ adds 1 file
 │  └─ ../_scripts/a.sh
@@ -71,7 +71,7 @@ eks  v1.0.0 ({})  https://host/org/eks-repo
    ├─ both (of base)
    └─ eks-helm/x (of base)
 
-vm  v1.0.0 ({})  https://host/org/vm-repo
+vm  v1.0.0 ({})  https://host/org/vm-repo  not locked
 ├─ adds 2 files
 │  └─ docs/ (2)
 ├─ keeps both terraform/main.vm.tf (its main.tf)
@@ -81,7 +81,7 @@ dev (your own)
 ├─ overrides terraform/run.sh (of vm)
 ├─ keeps both terraform/main.tf
 ├─ merges into 2 files
-│  ├─ app.kv
+│  ├─ app.kv (1 key of yours wins over a source's)
 │  └─ bitops.config.yaml
 └─ leaves 1 file untouched
 

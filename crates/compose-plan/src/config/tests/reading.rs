@@ -116,7 +116,7 @@ fn a_config_without_sources_names_none() {
 #[test]
 fn the_schema_says_what_the_parser_does() {
     let schema: serde_json::Value = serde_json::from_str(&config::schema()).unwrap();
-    let source = &schema["$defs"]["source"];
+    let source = &schema["definitions"]["source"];
     let names: Vec<_> = source["properties"]
         .as_object()
         .unwrap()
