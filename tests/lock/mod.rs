@@ -301,7 +301,7 @@ fn a_lock_that_is_required_must_be_there() {
     world.context.set("BITOPS_COMPOSE_LOCKED", "true");
     let stderr = refused(&world, 65);
     assert!(stderr.contains("there is no dev/bitops.lock.yaml"), "{stderr}");
-    assert!(stderr.contains("hint: run `bitops-compose lock`"), "{stderr}");
+    assert!(stderr.contains("hint: run `bitops-compose lock dev`"), "{stderr}");
     assert_eq!(world.server.requests().len(), 0);
 }
 

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::{
     markdown::{DOCUMENTS, Document},
-    sources::read,
+    sources::{files, read},
 };
 use crate::common::world;
 
@@ -148,6 +148,34 @@ fn commands() -> BTreeSet<String> {
         .filter_map(|line| line.split_whitespace().next())
         .map(ToOwned::to_owned)
         .collect()
+}
+
+/// Every command that a hint of a snapshot names is one that the program takes.
+#[test]
+fn commands_in_hints_can_be_pasted() {
+    let hint = Regex::new(r"(?:hint:|next:)[^\n]*").unwrap();
+    let command = Regex::new(r"`bitops-compose ([^`]+)`").unwrap();
+    let world = world(&mut []);
+    let mut seen = BTreeSet::new();
+    for file in files("tests").iter().filter(|path| path.ends_with(".snap")) {
+        let text = read(file);
+        for line in hint.find_iter(&text) {
+            for found in command.captures_iter(line.as_str()) {
+                if !seen.insert(found[1].to_owned()) {
+                    continue;
+                }
+                let words: Vec<&str> = found[1].split(' ').collect();
+                let run = world.context.run([&words[..], &["--help"]].concat());
+                assert!(run.success(), "{file}: {}: {run}", &found[1]);
+                let needs_environment = ["lock", "plan", "update", "outdated"].contains(&words[0]);
+                let has_one = words
+                    .get(1)
+                    .is_some_and(|word| !word.starts_with('-') || *word == "--all");
+                assert!(!needs_environment || has_one, "{file}: {}", &found[1]);
+            }
+        }
+    }
+    assert!(seen.len() > 3, "{seen:?}");
 }
 
 #[test]

@@ -202,8 +202,17 @@ fn one_variable_asks_for_signatures_of_all_sources_nested_ones_too() {
         stderr.contains("the commit is not signed") && stderr.contains("the tag is not signed"),
         "{stderr}"
     );
-    signed.deploy("version: 2.0.0", 0);
-    signed.deploy("version: 3.0.0", 0);
+    // The log and the plan say which key signed what.
+    for (version, what) in [("2.0.0", "commit"), ("3.0.0", "tag")] {
+        let stderr = signed.deploy(&format!("version: {version}"), 0);
+        assert!(
+            stderr.contains("signer=\"SHA256:") && stderr.contains(&format!("signed=\"{what}\"")),
+            "{stderr}"
+        );
+        let plan = signed.world.context.run(["plan"]).expect_code(0);
+        let said = format!("{what} signed by SHA256:");
+        assert!(plan.stdout.contains(&said), "{plan}");
+    }
 
     // A signed source that names an unsigned one.
     fs::remove_file(signed.world.context.root().join("pipeline.json")).unwrap();
@@ -283,7 +292,7 @@ fn a_lock_that_names_another_signer_is_an_error_with_a_remedy() {
         let run = context.run([command]).expect_code(65);
         let wanted = format!("is signed by {good}, and the lock says {other}");
         assert!(run.stderr.contains(&wanted), "{run}");
-        assert!(run.stderr.contains("run `bitops-compose lock`"), "{run}");
+        assert!(run.stderr.contains("run `bitops-compose lock dev`"), "{run}");
     }
     assert!(context.pipeline().is_none());
     context.run(["lock"]).expect_code(0);

@@ -63,6 +63,8 @@ struct Session {
     reporter: Arc<dyn Reporter>,
     printer: Printer,
     gatherer: SharedGatherer,
+    /// The operations repo as the command line names it.
+    ops_repo: Option<PathBuf>,
 }
 
 /// The jobs of a command for people.
@@ -105,6 +107,7 @@ impl Jobs {
         let mut session = Session::new(settings, &root, &read, |settings| {
             file.map_or_else(|| Ok(BuildConfig::find(settings, &[])), BuildConfig::named)
         })?;
+        session.ops_repo.clone_from(&place.ops_repo);
         // Outside of the image, a plan then shows what the image would do.
         if session.image.is_none() && session.image_warning.is_none() {
             session.image = Some(ImageDeployments::omnibus());
@@ -221,10 +224,16 @@ impl Session {
             printer,
             settings,
             gatherer: SharedGatherer::default(),
+            ops_repo: None,
         })
     }
 
-    fn job(self, environment: &str, text: String) -> Result<Job, Diagnostic> {
+    fn job(mut self, environment: &str, text: String) -> Result<Job, Diagnostic> {
+        let mut about = vec![environment.to_owned()];
+        if let Some(dir) = &self.ops_repo {
+            about.extend(["--ops-repo".to_owned(), dir.to_string_lossy().into_owned()]);
+        }
+        self.printer.about = Some(shell_words::join(&about));
         let Environment {
             path: environment,
             passed,

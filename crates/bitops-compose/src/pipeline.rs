@@ -128,6 +128,8 @@ fn log(job: &Job, gathered: &Gathered, composition: &Composition) {
             files,
             hooks,
             locked = source.is_locked,
+            signer = source.signature.as_ref().map(|signature| signature.signer.as_str()),
+            signed = source.signature.as_ref().map(|one| if one.tag.is_some() { "tag" } else { "commit" }),
             "source"
         );
     }

@@ -77,6 +77,8 @@ pub(crate) struct Printer {
     pub(crate) github: Option<Checkout>,
     /// Whether a CI's runner reads the output, and takes some lines for commands.
     pub(crate) runner: bool,
+    /// The words that a command in a hint needs to be about this run's environment.
+    pub(crate) about: Option<String>,
     /// What is held back from stderr, so that the problems of several environments stay apart.
     held: Option<Arc<Mutex<String>>>,
 }
@@ -97,6 +99,7 @@ impl Printer {
             runner: env::COMMANDED_BY_OUTPUT
                 .iter()
                 .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())),
+            about: None,
             held: None,
         }
     }
@@ -229,7 +232,9 @@ impl Printer {
     fn cut<'a>(&self, problems: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Shown> {
         let mut problems = problems.into_iter();
         let shown = problems.by_ref().take(MOST_PROBLEMS);
-        let mut shown: Vec<Shown> = shown.map(|problem| Shown::of(problem, &self.masks)).collect();
+        let mut shown: Vec<Shown> = shown
+            .map(|problem| Shown::of(problem, &self.masks, self.about.as_deref()))
+            .collect();
         let (mut errors, mut warnings) = (0, 0);
         let mut code = ExitCode::Config;
         for problem in problems {
@@ -242,8 +247,8 @@ impl Printer {
             let more = Diagnostic::new(code, format!("and {count} more {what}"));
             match (count, what) {
                 (0, _) => {}
-                (_, "errors") => shown.push(Shown::of(&more, &self.masks)),
-                _ => shown.push(Shown::of(&more.into_warning(), &self.masks)),
+                (_, "errors") => shown.push(Shown::of(&more, &self.masks, None)),
+                _ => shown.push(Shown::of(&more.into_warning(), &self.masks, None)),
             }
         }
         shown
@@ -264,7 +269,13 @@ impl Printer {
 
     /// Returns problems as values for programs, with the masks applied.
     pub(crate) fn problems_as_json(&self, problems: &[Diagnostic]) -> Vec<serde_json::Value> {
-        let value = |problem| serde_json::from_str(&render::json(&Shown::of(problem, &self.masks)));
+        let value = |problem| {
+            serde_json::from_str(&render::json(&Shown::of(
+                problem,
+                &self.masks,
+                self.about.as_deref(),
+            )))
+        };
         problems
             .iter()
             .filter_map(|problem| value(problem).ok())

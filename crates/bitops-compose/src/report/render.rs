@@ -91,7 +91,7 @@ mod tests {
         let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
             .with_place(place)
             .hint("take it out");
-        let text = for_people(&Shown::of(&problem, &Masks::default()), false);
+        let text = for_people(&Shown::of(&problem, &Masks::default(), None), false);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");
         assert!(text.contains("https://************@host/repo"), "{text}");
         assert!(text.contains("hint: take it out"), "{text}");

@@ -27,7 +27,9 @@ pub(super) struct ShownPlace {
 }
 
 impl Shown {
-    pub(super) fn of(problem: &Diagnostic, masks: &Masks) -> Self {
+    /// Returns the problem as it is shown. `about` are the words that a command in a hint needs to be about the same
+    /// environment.
+    pub(super) fn of(problem: &Diagnostic, masks: &Masks, about: Option<&str>) -> Self {
         let masked = |text: &str| masks.apply(text).into_owned();
         let place = problem.place.as_ref().map(|place| ShownPlace {
             file: masked(&place.file),
@@ -41,7 +43,11 @@ impl Shown {
             message: masked(&problem.message),
             notes: notes.map(|(label, note)| (label, masked(&note))).collect(),
             place,
-            hints: problem.hints.iter().map(|hint| masked(hint)).collect(),
+            hints: problem
+                .hints
+                .iter()
+                .map(|hint| masked(&whole_commands(hint, about)))
+                .collect(),
         }
     }
 
@@ -54,6 +60,57 @@ impl Shown {
         match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+        }
+    }
+}
+
+/// The commands about an environment, as hints write them without it: the code that writes a hint does not know how the
+/// environment was named.
+const ABOUT_AN_ENVIRONMENT: [&str; 4] = ["lock", "outdated", "plan", "update"];
+
+/// Returns a hint whose commands work when they are pasted.
+fn whole_commands(hint: &str, about: Option<&str>) -> String {
+    let Some(about) = about else {
+        return hint.to_owned();
+    };
+    let mut whole = hint.to_owned();
+    for command in ABOUT_AN_ENVIRONMENT {
+        for (end, new_end) in [("`", "`"), (" --", " --")] {
+            let bare = format!("`bitops-compose {command}{end}");
+            if !hint.contains(&format!("{bare}all")) {
+                whole = whole.replace(&bare, &format!("`bitops-compose {command} {about}{new_end}"));
+            }
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_hints_name_their_environment() {
+        for (hint, whole) in [
+            (
+                "run `bitops-compose lock`, and commit the lock",
+                "run `bitops-compose lock dev`, and commit the lock",
+            ),
+            (
+                "`bitops-compose plan --format json` lists all",
+                "`bitops-compose plan dev --format json` lists all",
+            ),
+            (
+                "`bitops-compose outdated --all` lists them",
+                "`bitops-compose outdated --all` lists them",
+            ),
+            (
+                "`bitops-compose lock prod` or `lock`",
+                "`bitops-compose lock prod` or `lock`",
+            ),
+        ] {
+            assert_eq!(whole_commands(hint, Some("dev")), whole);
+            assert_eq!(whole_commands(hint, None), hint);
         }
     }
 }

@@ -71,6 +71,16 @@ pub(super) fn locked(source: &Source) -> &'static str {
     if source.is_locked { "locked" } else { "not locked" }
 }
 
+/// Returns what of a source is signed, and by which key, if a signature was required.
+pub(super) fn signed(source: &Source) -> Option<String> {
+    let signature = source.signature.as_ref()?;
+    let what = if signature.tag.is_some() { "tag" } else { "commit" };
+    Some(format!(
+        "{what} signed by {}",
+        text::escape(&signature.signer, 200)
+    ))
+}
+
 /// Returns the problem in one sentence without a full stop. The path and the parties are named
 /// beside it.
 pub(super) fn message(conflict: &Conflict) -> String {

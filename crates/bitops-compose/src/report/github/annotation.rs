@@ -66,7 +66,7 @@ mod tests {
 
     fn annotate(problem: &Diagnostic, checkout: &Checkout) -> String {
         let masks = Masks::default();
-        super::annotate(&Shown::of(problem, &masks), checkout, &masks)
+        super::annotate(&Shown::of(problem, &masks, None), checkout, &masks)
     }
 
     fn problem(file: &str, text: &str, span: std::ops::Range<usize>) -> Diagnostic {

@@ -70,6 +70,9 @@ pub struct PlanSource {
     pub tree: String,
     /// Whether the commit is the lock's.
     pub locked: bool,
+    /// What is signed and by which key. Absent if no signature was required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
     /// The sources whose own configs led to this one, outermost first.
     pub via: Vec<PlanVia>,
     /// The files that the source has and its entry leaves out. Absent in the manifest, and when
@@ -332,6 +335,7 @@ impl<'a> Reader<'a> {
             commit: source.resolved.commit.to_string(),
             tree: source.tree.to_string(),
             locked: source.is_locked,
+            signed: wording::signed(source),
             via: source.via.iter().map(|id| via(&self.sources[id.0])).collect(),
         };
         self.sources.iter().enumerate().map(one).collect()

@@ -218,6 +218,9 @@ impl Reader<'_> {
             source.repo,
             wording::locked(source)
         );
+        if let Some(signed) = wording::signed(source) {
+            head.push_str(&format!(", {signed}"));
+        }
         if !source.via.is_empty() {
             let via: Vec<String> = source.via.iter().map(|via| self.source_name(*via)).collect();
             head.push_str(&format!("  (by way of {})", via.join(" > ")));
