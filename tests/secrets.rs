@@ -145,7 +145,7 @@ fn searched(world: &World, args: &[&str], right: From) -> i32 {
     run.code.unwrap()
 }
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["check"],
     &["plan"],
     &["plan", "--format", "json"],
@@ -155,6 +155,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["outdated", "--format", "json"],
     &["update", "--dry-run"],
     &["update"],
+    &["upgrade", "--format", "markdown"],
     &["vendor"],
     &["cache", "list", "--format", "json"],
     &["deploy"],

@@ -326,6 +326,7 @@ fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
         (&["explain", "notes.txt"], 0),
         (&["lock"], 0),
         (&["update", "--dry-run", "--format", "markdown"], 0),
+        (&["upgrade", "--dry-run", "--format", "markdown"], 0),
         (&["outdated"], 0),
         (&["deploy"], 0),
     ] {

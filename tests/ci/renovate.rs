@@ -149,6 +149,7 @@ fn every_order_of_keys_in_every_style() {
         let in_block = [
             ("exclude", "\n  - '*.md'\n  - docs/x"),
             ("verify", "\n    mode: tag\n    keys: k"),
+            ("upgrade", "\n    ignore:\n    - '>=3'\n    - 2.0.0"),
             ("as", " web # a comment"),
             ("hooks", " false\n\n  # version: 9.9.9"),
         ];
@@ -169,6 +170,7 @@ fn every_order_of_keys_in_every_style() {
         for more in [
             ("exclude", " ['*.md', docs/x]"),
             ("verify", " {mode: tag, keys: k}"),
+            ("upgrade", " {ignore: ['>=3', 2.0.0]}"),
             ("as", " web"),
         ] {
             for order in orders(&[&three[..], &[more]].concat()) {

@@ -8,7 +8,7 @@ use super::job::{Job, job, read};
 use super::project;
 use crate::common::{World, catalog, world};
 
-/// Two environments with outdated locks, in a clone of a bare repo.
+/// An environment with an outdated lock, one with an exact version that is not the newest, in a clone of a bare repo.
 fn outdated(job: &Job) -> World {
     let mut c = catalog("c", "eks", "x.txt", "one");
     let mut world = world(&mut [catalog("d", "web", "y.txt", "y")]);
@@ -19,7 +19,7 @@ fn outdated(job: &Job) -> World {
     world.sources(&["{repo: '{repo}/c', environment: eks, version: ^1}"]);
     world.context.file(
         "prod/bitops.config.yaml",
-        world.config(&["{repo: '{repo}/d', environment: web, version: ^1}"]),
+        world.config(&["{repo: '{repo}/d', environment: web, version: 1.0.0}"]),
     );
     for environment in ["dev", "prod"] {
         world.context.run(["lock", environment]).expect_code(0);
@@ -27,6 +27,9 @@ fn outdated(job: &Job) -> World {
     let mut c = catalog("c", "eks", "x.txt", "one");
     c.file("eks/x.txt", "two").tag("1.1.0");
     world.publish(c);
+    let mut d = catalog("d", "web", "y.txt", "y");
+    d.file("web/y.txt", "z").tag("v1.2.0").tag("2.0.0");
+    world.publish(d);
     let (repo, origin, workspace) = (
         world.context.ops_repo(),
         job.path("origin.git"),
@@ -77,12 +80,21 @@ fn the_update_workflow_opens_a_pull_request_and_keeps_it() {
         "{sent}"
     );
     assert!(
-        sent.contains("### Sources of `prod`\n\nNothing to update."),
+        sent.contains("### Upgrades of `dev`\n\nNothing to upgrade."),
+        "{sent}"
+    );
+    assert!(
+        sent.contains("### Sources of `prod`\n\nNothing to update.\n\n### Upgrades of `prod`\n\n| source |")
+            && sent.contains(" | 1.0.0 | 1.2.0 (v1.2.0) |")
+            && sent.contains("+z"),
         "{sent}"
     );
     let origin = job.path("origin.git");
     let changed = git::run(&origin, ["diff", "--name-only", "main", "bitops-compose/update"]);
-    assert_eq!(changed, "dev/bitops.lock.yaml");
+    assert_eq!(
+        changed,
+        "dev/bitops.lock.yaml\nprod/bitops.config.yaml\nprod/bitops.lock.yaml"
+    );
 
     // While the pull request is open, the next run overwrites the branch and edits the pull request.
     git::run(&job.path("app/app"), ["checkout", "--quiet", "main"]);

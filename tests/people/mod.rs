@@ -8,6 +8,7 @@ mod reviewing;
 mod searching;
 mod selection;
 mod terminal;
+mod upgrading;
 
 use crate::common::{World, catalog, world};
 use compose_testkit::Catalog;
@@ -395,6 +396,7 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
         &["lock"],
         &["update"],
         &["update", "--dry-run"],
+        &["upgrade"],
         &["outdated"],
         &["vendor", "--force", "--output", vendored],
         &["cache", "dir"],
@@ -516,6 +518,7 @@ fn help_is_worth_reading() {
         "plan",
         "explain",
         "vendor",
+        "upgrade",
         "check",
         "cache",
         "cache prune",

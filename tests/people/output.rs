@@ -121,6 +121,7 @@ fn masked_json_is_json_for_every_command() {
         &["check", "--format", "json"],
         &["outdated", "--format", "json"],
         &["update", "--dry-run", "--format", "json"],
+        &["upgrade", "--dry-run", "--major", "--format", "json"],
         &["lock", "--format", "json"],
     ] {
         let shown = world.context.run(args);
@@ -225,6 +226,7 @@ fn a_mask_with_anchors_hides_each_line() {
         &["plan", "--diff", "--format", "json"],
         &["update", "--dry-run"],
         &["update", "--dry-run", "--format", "markdown"],
+        &["upgrade", "--dry-run", "--to", "1.1.0", "--format", "markdown"],
     ] {
         let shown = world.context.run(args).expect_code(0);
         for hidden in ["hunter2", "other", "newer"] {

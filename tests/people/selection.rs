@@ -219,6 +219,36 @@ fn a_path_that_is_explained_names_its_environment() {
 }
 
 #[test]
+fn an_unknown_variable_is_a_warning_and_near_a_policy_an_error() {
+    let mut world = several();
+    let repo = world.context.ops_repo();
+    world
+        .context
+        .current_dir(&repo)
+        .set("BITOPS_COMPOSE_TIME_OUT", "5");
+    let warned = world.context.run(["check", "dev"]).expect_code(0);
+    assert!(
+        warned.stderr.contains("did you mean BITOPS_COMPOSE_TIMEOUT?"),
+        "{warned}"
+    );
+    world.context.set("BITOPS_COMPOSE_LOCK", "true");
+    for command in [&["check", "dev"][..], &["deploy"]] {
+        world.context.set("BITOPS_ENVIRONMENT", "dev");
+        if command == ["deploy"] {
+            world
+                .context
+                .unset("BITOPS_COMPOSE_OPS_REPO")
+                .set("BITOPS_COMPOSE_OPS_REPO", &repo);
+        }
+        let refused = world.context.run(command).expect_code(2);
+        assert!(
+            refused.stderr.contains("did you mean BITOPS_COMPOSE_LOCKED?"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn flags_hold_for_every_command() {
     let mut world = several();
     let repo = world.context.ops_repo();

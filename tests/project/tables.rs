@@ -87,6 +87,16 @@ fn the_variables_are_the_variables() {
     // These are set for the pipeline, and not read.
     listed.insert("BITOPS_COMPOSE_MANIFEST".to_owned());
     assert_eq!(listed, variables("BITOPS_COMPOSE"));
+    let mut own: BTreeSet<String> = compose_model::env::OWN
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
+    own.extend(["BITOPS_COMPOSE", "BITOPS_COMPOSE_TOKEN_"].map(ToOwned::to_owned));
+    assert_eq!(
+        own,
+        variables("BITOPS_COMPOSE"),
+        "those that are not reported as unknown"
+    );
 }
 
 #[test]

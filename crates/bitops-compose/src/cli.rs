@@ -139,6 +139,14 @@ pub(crate) enum Command {
     Lock(Lock),
     /// Update locked sources, or show what an update would change
     Update(Update),
+    /// Move the versions in the config to newer ones
+    ///
+    /// An exact version moves to the newest one that is compatible (`^` of what is there), or with --major to the newest of
+    /// all. A range takes newer versions by itself (`update`); with --major it is moved beyond its bounds. Branches and other
+    /// refs stay. The text of the config keeps everything else, and the lock follows if there is one.
+    ///
+    /// Conflicts are found before anything is written. Shows which composed files change, hooks and executables first.
+    Upgrade(Upgrade),
     /// Compare the lock with the current state of its repos
     Outdated(Outdated),
     /// Print the JSON Schema of `default-environments`, or of the lock, for editors
@@ -473,20 +481,52 @@ pub(crate) struct Lock {
     pub(crate) accept_moved: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Update {
-    /// Environments [default: $BITOPS_ENVIRONMENT, else the one around the current directory], then the sources to
-    /// update: names or URLs of repos, or their environments [default: all]
+/// Environments, and sources of them.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sources {
+    /// Environments [default: $BITOPS_ENVIRONMENT, else the one around the current directory], then sources: names or
+    /// URLs of repos, or their environments [default: all]
     #[arg(value_name = "ENVIRONMENT|SOURCE")]
     pub(crate) words: Vec<String>,
     /// An environment; all other words are then sources
     #[arg(long = "environment", short, value_name = "ENVIRONMENT")]
     pub(crate) environments: Vec<String>,
-    /// All environments that have a lock; all words are then sources
+    /// All environments that name sources; all words are then sources
     #[arg(long, conflicts_with = "environments")]
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+/// `upgrade`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Upgrade {
+    #[command(flatten)]
+    pub(crate) named: Sources,
+    /// Take the newest version, even if it is not compatible
+    #[arg(long)]
+    pub(crate) major: bool,
+    /// Write this version or range, for exactly one source
+    #[arg(long, value_name = "VERSION", conflicts_with = "major")]
+    pub(crate) to: Option<String>,
+    /// Show what would change in the composed files, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run: exit with code 1 if a version would move, for CI
+    #[arg(long, requires = "dry_run")]
+    pub(crate) check: bool,
+    /// Accept tags that moved since they were locked
+    #[arg(long)]
+    pub(crate) accept_moved: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: UpdateFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) named: Sources,
     /// Show what would change in the composed files, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -507,6 +547,16 @@ pub(crate) enum UpdateFormat {
     Markdown,
     /// For programs
     Json,
+}
+
+impl UpdateFormat {
+    /// Returns the format of the answers of several environments: pages stand one after the other, as texts do.
+    pub(crate) fn kind(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Text | Self::Markdown => Format::Text,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use compose_model::{Failure, FileMode, TreePath};
+use compose_model::{Failure, FileMode, TreePath, filter::is_hook};
 use compose_plan::{
     compose::{
         ComposedFile, Composition, Write,
@@ -25,6 +25,13 @@ pub(crate) struct FileDiff {
     pub(crate) path: String,
     /// A unified diff, after a line of its own for a changed mode. Control characters are escaped.
     pub(crate) text: String,
+    /// Whether it is a hook or an executable, before or after: it runs with the deployment's credentials.
+    pub(crate) runs: bool,
+}
+
+/// Returns whether a composed file is executable. The user's own files are not asked: no source brings them.
+fn is_executable(file: &ComposedFile) -> bool {
+    file.write.mode() == Some(FileMode::Executable)
 }
 
 /// What a composition has at a path.
@@ -61,10 +68,12 @@ pub(crate) fn files(old: &State<'_>, new: &State<'_>) -> Result<Vec<FileDiff>, F
         if same_blob(was, is, is_one_repo) {
             continue;
         }
+        let runs = is_hook(path) || [was, is].into_iter().flatten().any(is_executable);
         if length > MOST_TEXT {
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text: not_compared(path.as_str()),
+                runs,
             });
             continue;
         }
@@ -75,6 +84,7 @@ pub(crate) fn files(old: &State<'_>, new: &State<'_>) -> Result<Vec<FileDiff>, F
             diffs.push(FileDiff {
                 path: path.to_string(),
                 text,
+                runs,
             });
         }
     }
@@ -174,11 +184,23 @@ pub(crate) fn markdown(
     if !dry_run {
         return out;
     }
+    let folded = folded(files, out.len(), Some("bitops-compose update --dry-run"), shown);
+    out + &folded
+}
+
+/// Formats the diffs behind a fold, on a page that has this many bytes already. A diff that is too long is cut; `command`, if
+/// there is one, shows the rest.
+pub(crate) fn folded(
+    files: &[FileDiff],
+    taken: usize,
+    command: Option<&str>,
+    shown: &dyn Fn(&str) -> String,
+) -> String {
     if files.is_empty() {
-        return out + "\nThe composed files stay the same.\n";
+        return "\nThe composed files stay the same.\n".to_owned();
     }
     let diff: String = files.iter().map(|file| shown(&file.text)).collect();
-    let room = MOST_MARKDOWN.saturating_sub(out.len());
+    let room = MOST_MARKDOWN.saturating_sub(taken);
     let end = diff
         .char_indices()
         .map(|(at, _)| at)
@@ -192,19 +214,22 @@ pub(crate) fn markdown(
     };
     // The fence is longer than any in the files.
     let fence = "`".repeat(longest_run(text).max(2) + 1);
-    let count = match files.len() {
-        1 => "1 composed file changes".to_owned(),
-        count => format!("{count} composed files change"),
-    };
-    out.push_str(&format!(
-        "\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
-    ));
+    let count = count(files);
+    let mut out =
+        format!("\n<details><summary>{count}</summary>\n\n{fence}diff\n{text}{fence}\n\n</details>\n");
     if cut {
-        out.push_str(
-            "\nThe rest is too long to be shown: `bitops-compose update --dry-run` prints all of it.\n",
-        );
+        let rest = command.map_or_else(String::new, |command| format!(": `{command}` prints all of it"));
+        out.push_str(&format!("\nThe rest is too long to be shown{rest}.\n"));
     }
     out
+}
+
+/// Says how many files change.
+pub(crate) fn count(files: &[FileDiff]) -> String {
+    match files.len() {
+        1 => "1 composed file changes".to_owned(),
+        count => format!("{count} composed files change"),
+    }
 }
 
 fn longest_run(text: &str) -> usize {
@@ -212,7 +237,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// Escapes text so that it stays in its table cell. Names come from remotes.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace('<', "&lt;")
@@ -266,6 +291,7 @@ mod tests {
         let file = |text: String| FileDiff {
             path: "dev/x".to_owned(),
             text,
+            runs: false,
         };
         let fenced = markdown(
             "dev",

@@ -269,6 +269,7 @@ impl Session {
             &printer.masks,
         );
         printer.problems(&settings::empty_policies());
+        printer.problems(&settings::unknown_variables()?);
         let (image, image_warning) = build_config.deployments();
         Ok(Self {
             root: root.to_owned(),

@@ -12,6 +12,7 @@
 //! | [`ignored`] | lists of sources that would have no effect |
 //! | [`pipeline`] | the stages of a run, in order |
 //! | [`diff`] | the comparison of two compositions |
+//! | [`compare`] | the pages of GitHub and GitLab that compare two tags |
 //! | [`wait`] | waiting for another run |
 //! | [`switching`] | the right to switch, and the last look before the switch |
 //! | [`launch`] | finding BitOps, and its exec |
@@ -34,6 +35,7 @@ mod build_config;
 mod bypass;
 mod cli;
 mod commands;
+mod compare;
 mod diff;
 mod environment;
 mod flags;
@@ -130,6 +132,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         Command::Check(target) => commands::check::run(&target),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Update(args) => commands::update::run(&args),
+        Command::Upgrade(args) => commands::upgrade::run(&args),
         Command::Outdated(args) => commands::outdated::run(&args),
         Command::Deploy { .. }
         | Command::Cache(_)

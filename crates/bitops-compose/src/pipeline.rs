@@ -11,7 +11,10 @@ use std::{
 };
 
 use compose_model::{Failure, FileMode, Nesting, SourceSpec, TreePath, filter::is_hook, text};
-use compose_plan::compose::{self, ComposedFile, Composition, Request, Write, report};
+use compose_plan::{
+    compose::{self, ComposedFile, Composition, Request, Write, report},
+    lock::Locked,
+};
 use compose_sources::{Gathered, Pins, blocking};
 use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 
@@ -180,8 +183,12 @@ pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
     Failure::new(problems).map_or(Ok(sources), Err)
 }
 
-/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers all but the requests that have changed.
-pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
+/// Runs stages 1 to 4 of a job whose config is being changed. A lock answers all but the requests that have changed, and
+/// those that are to be `resolved` in any case.
+pub(crate) async fn plan_edited(
+    job: &Arc<Job>,
+    resolved: &(dyn Fn(&Locked) -> bool + Sync),
+) -> Result<Planned, Failure> {
     let sources = declared(job)?;
     let mut lock = job.lock_file().read()?.unwrap_or_default();
     lock.sources.retain(|locked| {
@@ -190,7 +197,7 @@ pub(crate) async fn plan_edited(job: &Arc<Job>) -> Result<Planned, Failure> {
                 && spec.environment == locked.environment
                 && spec.requested != locked.requested
         };
-        !sources.iter().any(is_changed)
+        !sources.iter().any(is_changed) && !resolved(locked)
     });
     let pins = if lock.sources.is_empty() {
         Pins::default()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use compose_model::{Diagnostic, Failure, Settings, settings};
+use compose_model::{Diagnostic, ExitCode, Failure, Settings, settings};
 
 use crate::flags;
 
@@ -16,6 +16,32 @@ pub(crate) fn read() -> Result<Settings, Failure> {
             ..settings
         })
         .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
+}
+
+/// Returns a warning for each variable of this program's prefix that is unknown.
+///
+/// # Errors
+///
+/// If one of them is probably meant to restrict what may be deployed.
+pub(crate) fn unknown_variables() -> Result<Vec<Diagnostic>, Failure> {
+    let (mut warnings, mut errors) = (Vec::new(), Vec::new());
+    for unknown in settings::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        let problem = Diagnostic::new(
+            ExitCode::Usage,
+            format!("{} is not a variable of bitops-compose", unknown.name),
+        );
+        let problem = match unknown.meant {
+            Some(meant) => problem.hint(format!("did you mean {meant}?")),
+            None => problem.hint("unset it"),
+        };
+        if unknown.is_policy {
+            errors.push(problem);
+        } else {
+            warnings.push(problem.into_warning());
+        }
+    }
+    Failure::check(errors)?;
+    Ok(warnings)
 }
 
 /// Returns a warning for each policy that is set to nothing, and so restricts nothing.

@@ -19,6 +19,7 @@ use compose_plan::config::mentions_list;
 use crate::{
     bypass,
     cli::Place,
+    flags,
     shown_path::shown_path,
     workspace::{OPERATIONS, Workspaces},
 };
@@ -97,6 +98,28 @@ pub(crate) fn root(place: &Place, environment: Option<&str>) -> Result<PathBuf, 
     Ok(operations_below(root, |root| {
         environment.is_none_or(|name| root.join(name).is_dir())
     }))
+}
+
+/// Returns the options of a command line that mean an environment again, from the same current directory. `name` is
+/// the option that names the environment.
+pub(crate) fn options(place: &Place, root: &Path, environment: &str, name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    if let Some(dir) = &flags::get().directory {
+        option("-C", dir.display().to_string());
+    }
+    if let Some(dir) = &place.ops_repo {
+        option("--ops-repo", dir.display().to_string());
+    }
+    let found = select(place, Asked::Words(&[environment.to_owned()]));
+    let is_it = found.is_ok_and(|found| found.root == root && found.environments == [environment]);
+    let path = if is_it {
+        environment.to_owned()
+    } else {
+        root.join(environment).display().to_string()
+    };
+    option(name, path);
+    words
 }
 
 /// Returns the operations repo that an option or a mount names.

@@ -51,6 +51,39 @@ pub const MAX_TOTAL_SIZE: &str = "BITOPS_COMPOSE_MAX_TOTAL_SIZE";
 /// The most bytes of memory that a run takes: a size. Default 272 MiB, or 16 MiB more than the most bytes of one file.
 pub const MAX_MEMORY: &str = "BITOPS_COMPOSE_MAX_MEMORY";
 
+/// The program's own variables, besides [`COMPOSE`] and the tokens.
+pub const OWN: [&str; 21] = [
+    OPS_REPO,
+    HOME,
+    CACHE,
+    CACHE_LIMIT,
+    PIPELINE,
+    PIPELINE_DIR,
+    SUPERVISE,
+    GRACE,
+    LOCKED,
+    OFFLINE,
+    TIMEOUT,
+    JOBS,
+    ALLOW,
+    VERIFY_KEYS,
+    LOG_FORMAT,
+    MANIFEST,
+    MAX_FILES,
+    MAX_FILE_SIZE,
+    MAX_TOTAL_SIZE,
+    MAX_MEMORY,
+    WORKSPACE,
+];
+/// The prefixes of variables that the project's scripts, tests and image builds read.
+pub const OF_THE_PROJECT: [&str; 5] = [
+    "BITOPS_COMPOSE_TEST_",
+    "BITOPS_COMPOSE_PROFILE",
+    "BITOPS_COMPOSE_BUILD_",
+    "BITOPS_COMPOSE_COMMIT",
+    "BITOPS_COMPOSE_IMAGE",
+];
+
 /// The environment's name, as BitOps reads it.
 pub const BITOPS_ENVIRONMENT: &str = "BITOPS_ENVIRONMENT";
 /// The environment's name, as BitOps reads it by a deprecated variable.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::{Cause, ExitCode, duration, env, size};
+use crate::{Cause, ExitCode, duration, env, size, text};
 
 /// Default of [`env::OPS_REPO`].
 pub const DEFAULT_OPS_REPO: &str = "/opt/bitops_deployment";
@@ -196,6 +196,51 @@ pub fn empty_policies(lookup: Lookup<'_>) -> Vec<&'static str> {
         .collect()
 }
 
+/// A variable that looks like one of this program and is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// Its name, escaped.
+    pub name: String,
+    /// The variable that is probably meant.
+    pub meant: Option<&'static str>,
+    /// Whether it is near to a variable that restricts what may be deployed or contacted: the user relies on it.
+    pub is_policy: bool,
+}
+
+/// Returns the variables of this program's prefix that it does not know, sorted.
+pub fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownVariable> {
+    const PREFIX: &str = "BITOPS_COMPOSE_";
+    const POLICIES: [&str; 4] = [env::LOCKED, env::ALLOW, env::VERIFY_KEYS, env::OFFLINE];
+    let is_known = |name: &str| {
+        env::OWN.contains(&name)
+            || name.starts_with(env::TOKEN_PREFIX)
+            || env::OF_THE_PROJECT.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let mut unknown: Vec<UnknownVariable> = names
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.starts_with(PREFIX) && !is_known(name))
+        .map(|name| {
+            let word = &name[PREFIX.len()..];
+            let is_near = |own: &&&str| {
+                let own = &own[PREFIX.len()..];
+                text::edit_distance(word, own) <= 2
+                    || word.contains(own)
+                    || own.contains(word) && word.len() > 3
+            };
+            let policy = POLICIES.iter().find(is_near);
+            let meant = policy.or_else(|| env::OWN.iter().find(is_near)).copied();
+            UnknownVariable {
+                meant,
+                is_policy: policy.is_some(),
+                name: text::escape(&name, 120),
+            }
+        })
+        .collect();
+    unknown.sort_by(|a, b| a.name.cmp(&b.name));
+    unknown
+}
+
 // Reads variables and collects the invalid ones.
 struct VariableReader<'a> {
     lookup: Lookup<'a>,
@@ -334,6 +379,34 @@ mod tests {
         assert_eq!(settings.ops_repo, PathBuf::from("/opt/bitops_deployment"));
         assert_eq!((settings.jobs, settings.timeout.as_secs()), (16, 300));
         assert_eq!(settings.cache_limit, Some(2 << 30));
+    }
+
+    #[test]
+    fn unknown_variables_are_listed_with_the_one_that_is_meant() {
+        let unknown = |name: &str| {
+            let found = unknown_variables([OsString::from(name)]).pop()?;
+            Some((
+                found.meant.map(|name| &name["BITOPS_COMPOSE_".len()..]),
+                found.is_policy,
+            ))
+        };
+        for (name, expected) in [
+            ("BITOPS_COMPOSE_LOCK", Some((Some("LOCKED"), true))),
+            ("BITOPS_COMPOSE_ALLOWED", Some((Some("ALLOW"), true))),
+            ("BITOPS_COMPOSE_ALLOW_LIST", Some((Some("ALLOW"), true))),
+            ("BITOPS_COMPOSE_VERIFY_KEY", Some((Some("VERIFY_KEYS"), true))),
+            ("BITOPS_COMPOSE_OFLINE", Some((Some("OFFLINE"), true))),
+            ("BITOPS_COMPOSE_JOB", Some((Some("JOBS"), false))),
+            ("BITOPS_COMPOSE_TIME_OUT", Some((Some("TIMEOUT"), false))),
+            ("BITOPS_COMPOSE_COLOUR", Some((None, false))),
+            ("BITOPS_COMPOSE_TOKEN_GITHUB_COM", None),
+            ("BITOPS_COMPOSE_TEST_IMAGE", None),
+            ("BITOPS_COMPOSE_CACHE_LIMIT", None),
+            ("BITOPS_COMPOSER", None),
+            ("BITOPS_COMPOSE", None),
+        ] {
+            assert_eq!(unknown(name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct SourceSpec {
     pub on_conflict: OnConflict,
     /// `verify`
     pub verify: Option<Verify>,
+    /// `upgrade.ignore`: the versions that `upgrade` never takes. They have no effect on a composition.
+    pub ignored_versions: Vec<VersionRequest>,
     /// The place of the entry in its config.
     pub place: Place,
     /// The places of its values, in the text of `place`.

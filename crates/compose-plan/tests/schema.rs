@@ -467,6 +467,23 @@ fn names_choices_and_flags() {
             "{keys: x}",
         ],
     );
+    key(
+        "upgrade",
+        &[
+            "{ignore: []}",
+            "{ignore: ['*']}",
+            "{ignore: ['>=3', 2.1.0, 2.10, latest]}",
+        ],
+        &[
+            "~",
+            "{}",
+            "'*'",
+            "{ignore: '*'}",
+            "{ignore: [main]}",
+            "{ignore: [~]}",
+            "{only: ['2']}",
+        ],
+    );
     // YAML 1.1, which BitOps reads, has more booleans than editors know.
     for word in ["yes", "No", "on", "OFF"] {
         assert!(parses(&entry("hooks", word)), "{word}");

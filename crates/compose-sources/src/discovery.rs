@@ -24,6 +24,7 @@ pub(crate) fn is_for(source: &Fetched, node: &OrderedNode) -> bool {
         == SourceSpec {
             place: node.spec.place.clone(),
             spans: node.spec.spans.clone(),
+            ignored_versions: node.spec.ignored_versions.clone(),
             ..source.spec.clone()
         }
 }

@@ -24,7 +24,7 @@ use crate::{
     gathered::Gathered,
     layers,
     pins::Pins,
-    refs::{self, LockedRefs},
+    refs::{self, CurrentRefs},
     repo::{self, Entry, Fetched, Results},
     verify::Verifier,
     wording,
@@ -170,9 +170,18 @@ impl Gatherer {
 
     /// Returns the refs of every repo in a lock, and the failures of the repos that do not answer. All repos
     /// are asked concurrently, each once.
-    pub async fn refs(&self, lock: &Lock) -> Result<LockedRefs, Failure> {
+    pub async fn refs(&self, lock: &Lock) -> Result<CurrentRefs, Failure> {
+        self.look(refs::of_lock(lock)).await
+    }
+
+    /// Returns the tags of every repo that has one of these entries with a `version`, as [`Gatherer::refs`] does.
+    pub async fn tags(&self, specs: &[SourceSpec]) -> Result<CurrentRefs, Failure> {
+        self.look(refs::of_specs(specs)).await
+    }
+
+    async fn look(&self, repos: Vec<refs::Asked>) -> Result<CurrentRefs, Failure> {
         let unfinished = Unfinished(Some(self.git.traces()));
-        let refs = refs::look(&self.git, &self.allow, lock).await?;
+        let refs = refs::look(&self.git, &self.allow, repos).await?;
         unfinished.finish();
         Ok(refs)
     }

@@ -44,7 +44,7 @@
 //! | `lock_file`, `pins` | [`LockFile`] on disk; [`Pins`]: the commits that the lock pins |
 //! | [`local_file`] | reading files of this machine that a config names, or that stand beside it |
 //! | `user_file` | [`ConfigFile`] on disk, and how files of the user are written |
-//! | `refs`, `moved` | the current refs of the repos in a lock; tags that moved |
+//! | `refs`, `moved` | the current refs of the repos that a lock or a config names; tags that moved |
 //! | `verify` | [`Verifier`]: which signatures are required, and whether they are valid |
 //! | `wording` | every message of this crate, with its remedy |
 //! | `blocking` | work for the blocking pool |
@@ -75,6 +75,6 @@ pub use gathered::Gathered;
 pub use lock_file::LockFile;
 pub use moved::refuse_moved;
 pub use pins::{Pins, check_lock, lock_differences};
-pub use refs::LockedRefs;
+pub use refs::CurrentRefs;
 pub use user_file::ConfigFile;
 pub use verify::Verifier;

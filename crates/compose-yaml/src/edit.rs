@@ -30,6 +30,7 @@ pub use self::{
 use crate::{
     lines::{Edit, line_break},
     quote::{double_quote, quote},
+    scalar::{Scalar, load},
     tree::{Kind, NodeId, Style, Tree},
 };
 
@@ -72,7 +73,8 @@ impl Editor {
         &self.text
     }
 
-    /// Replaces a scalar, which keeps its quotes.
+    /// Replaces a scalar, which keeps its quotes. A plain text stays plain where every reader takes the new one for
+    /// text as well: `1.2.0` in place of `1.0.0`, but `"1.2"`.
     pub fn set(&mut self, path: &[Step<'_>], value: &str) -> Result<(), EditError> {
         let tree = read(&self.text)?;
         let id = follow(&tree, path).ok_or_else(|| EditError::Missing(shown(path)))?;
@@ -95,9 +97,11 @@ impl Editor {
             }
             Kind::Scalar { .. } => {
                 let is_simple = !value.chars().any(char::is_control);
-                let scalar = match &tree.text[node.content..=node.content] {
+                let written = &tree.text[node.content..node.end];
+                let scalar = match written.get(..1).unwrap_or_default() {
                     "'" if is_simple => format!("'{}'", value.replace('\'', "''")),
                     "'" | "\"" => double_quote(value),
+                    _ if stays_plain(written, value) => value.to_owned(),
                     _ => quote(value),
                 };
                 Edit {
@@ -226,6 +230,16 @@ pub fn original_line(cuts: &[Cut], line: usize) -> usize {
     )
 }
 
+/// Returns whether a value can stand where a plain text was, as plain as that one. No reader of YAML may take it for a
+/// number.
+fn stays_plain(before: &str, value: &str) -> bool {
+    let is_text = |text: &str| matches!(load(text, None, true), Scalar::String(_));
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".+^~_-".contains(&byte);
+    let is_number = value.parse::<f64>().is_ok() || value.starts_with("0o");
+    let can_start = value.len() > 1 && value.starts_with(|c: char| c.is_ascii_digit() || "^~".contains(c));
+    can_start && value.bytes().all(is_fine) && !is_number && is_text(before) && is_text(value)
+}
+
 fn read(text: &str) -> Result<Tree<'_>, EditError> {
     Tree::parse(text).map_err(|error| EditError::Unreadable(error.with_line(text)))
 }
@@ -260,6 +274,19 @@ mod tests {
             ("a: one\n  two\nb: 2\n", "a: \"1.10\"\nb: 2\n"),
         ] {
             assert_eq!(edited(text, |editor| editor.set(&[Key("a")], "1.10")), expected);
+        }
+        for (text, value, expected) in [
+            ("a: 1.0.0 # c\n", "1.2.0", "a: 1.2.0 # c\n"),
+            ("{a: ^1.2, b: 2}", "^2.0", "{a: ^2.0, b: 2}"),
+            ("a: 1.x\n", "2.x", "a: 2.x\n"),
+            ("a: 1.0.0\n", "1.1", "a: \"1.1\"\n"),
+            ("a: 1.0.0\n", "1e3", "a: \"1e3\"\n"),
+            ("a: 1.0.0\n", "0o7", "a: \"0o7\"\n"),
+            ("a: 1.0.0\n", "~", "a: \"~\"\n"),
+            ("a: 1.0.0\n", ">=1, <2", "a: \">=1, <2\"\n"),
+            ("a: &x 1.0.0\n", "1.2.0", "a: &x 1.2.0\n"),
+        ] {
+            assert_eq!(edited(text, |editor| editor.set(&[Key("a")], value)), expected);
         }
         let mut editor = Editor::parse("a: &x 1\nb: *x\nc: |\n  t\n").unwrap();
         assert_eq!(editor.set(&[Key("c")], "x"), Err(EditError::Layout(3)));

@@ -142,13 +142,13 @@ async fn add(mut draft: Draft, wanted: Wanted, args: &Add) -> Result<Added, Fail
         &mut draft,
         &with(source.clone(), args.rename.as_deref(), &args.exclude),
     )?;
-    let planned = pipeline::plan_edited(&draft.edited()).await?;
+    let planned = pipeline::plan_edited(&draft.edited(), &|_| false).await?;
     let mut conflicts = report::conflicts(&planned.composition, &planned.gathered.layers.sources);
     if !conflicts.is_empty() {
         for (rename, exclude) in proposals(&planned, args, &draft, index) {
             draft.list = unchanged.clone();
             put(&mut draft, &with(source.clone(), rename.as_deref(), &exclude))?;
-            let tried = pipeline::plan_edited(&draft.edited()).await;
+            let tried = pipeline::plan_edited(&draft.edited(), &|_| false).await;
             if tried.is_ok_and(|tried| tried.composition.conflicts.is_empty()) {
                 let command = command(args, &wanted, &requested, rename.as_deref(), &exclude);
                 if let Some(last) = conflicts.last_mut() {

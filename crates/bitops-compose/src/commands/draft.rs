@@ -44,7 +44,8 @@ impl Draft {
         })
     }
 
-    fn of(job: Arc<Job>) -> Result<Self, Failure> {
+    /// Opens the config of a job.
+    pub(super) fn of(job: Arc<Job>) -> Result<Self, Failure> {
         let on_disk = job.root.join(&*job.file).exists();
         Ok(Self {
             list: SourceList::parse(&job.file, &job.text)?,
@@ -61,17 +62,27 @@ impl Draft {
     /// Writes the config, and the lock if there is one and `lock` is set. A failure leaves both as they were.
     /// Returns the lock's name if it was written.
     pub(super) fn write(&self, gathered: &Gathered, lock: bool) -> Result<Option<String>, Failure> {
-        let file = ConfigFile::of(&self.job.root, &self.job.environment);
-        let lock_file = self.job.lock_file();
-        let old = if lock { lock_file.read()? } else { None };
+        let old = if lock { self.job.lock_file().read()? } else { None };
         if let Some(old) = &old {
             refuse_moved(old, &gathered.lock(), false)?;
         }
+        self.put(gathered, old.is_some())
+    }
+
+    /// Writes the config, and the lock if there is one, whose moved tags were looked at before.
+    pub(super) fn write_locked(&self, gathered: &Gathered) -> Result<Option<String>, Failure> {
+        let has_lock = self.job.lock_file().read()?.is_some();
+        self.put(gathered, has_lock)
+    }
+
+    fn put(&self, gathered: &Gathered, lock: bool) -> Result<Option<String>, Failure> {
+        let file = ConfigFile::of(&self.job.root, &self.job.environment);
+        let lock_file = self.job.lock_file();
         let before = self.before.as_deref();
         file.write(before, self.list.text())?;
-        let Some(_) = old else {
+        if !lock {
             return Ok(None);
-        };
+        }
         match lock_file.write(&gathered.lock()) {
             Ok(_) => Ok(Some(lock_file.name().to_owned())),
             Err(failure) => {

@@ -10,12 +10,15 @@ mod draft;
 mod each;
 pub(crate) mod explain;
 pub(crate) mod lock;
+mod newer;
 pub(crate) mod outdated;
 pub(crate) mod plan;
 pub(crate) mod remove;
 pub(crate) mod search;
 pub(crate) mod update;
+pub(crate) mod upgrade;
 pub(crate) mod vendor;
+mod words;
 
 use std::{path::Path, sync::Arc};
 

@@ -46,9 +46,9 @@ async fn remove(mut draft: Draft, args: &Remove) -> Result<Removed, Failure> {
     let index = draft.find(&args.source)?;
     let spec = draft.list.specs()[index].clone();
     // The source may be gone, which is a reason to remove it.
-    let before = pipeline::plan_edited(&draft.job).await;
+    let before = pipeline::plan_edited(&draft.job, &|_| false).await;
     draft.list.remove(index)?;
-    let after = pipeline::plan_edited(&draft.edited()).await?;
+    let after = pipeline::plan_edited(&draft.edited(), &|_| false).await?;
     Failure::check(report::conflicts(
         &after.composition,
         &after.gathered.layers.sources,

@@ -1,9 +1,6 @@
 //! `update`: brings locked sources up to date, or shows what that would change.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
 use compose_plan::{
@@ -16,13 +13,13 @@ use serde_json::json;
 use super::{
     DONE,
     each::{Answer, each},
+    words::{Named, Sources},
 };
 use crate::{
-    cli::{self, Format, Place, UpdateFormat},
+    cli::{self, UpdateFormat},
     diff::{self, FileDiff, State},
     job::Job,
     pipeline::{self, Local},
-    target::{self, Asked},
 };
 
 /// The result of an update.
@@ -38,12 +35,7 @@ struct Updated {
 /// What the command line asks for.
 #[derive(Clone)]
 struct Wanted {
-    /// The names of the sources; all without any.
-    sources: Vec<String>,
-    /// Those of the names that are a locked source of some environment.
-    known: Arc<Mutex<BTreeSet<String>>>,
-    /// Whether several environments are updated, of which one may lack a source.
-    are_several: bool,
+    sources: Sources,
     dry_run: bool,
     accept_moved: bool,
     format: UpdateFormat,
@@ -51,25 +43,14 @@ struct Wanted {
 
 /// Resolves the named sources live, keeps the others as they are locked, and writes the lock or shows the difference.
 pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
-    let (environments, sources) = what(args)?;
+    let named = Named::of(&args.named, is_locked)?;
     let wanted = Wanted {
-        sources: sources.to_vec(),
-        known: Arc::default(),
-        are_several: args.all || environments.len() > 1,
+        sources: named.sources.clone(),
         dry_run: args.dry_run,
         accept_moved: args.accept_moved,
         format: args.format,
     };
-    let asked = if args.all {
-        Asked::All
-    } else {
-        Asked::Words(&environments)
-    };
-    let format = match args.format {
-        UpdateFormat::Json => Format::Json,
-        UpdateFormat::Text | UpdateFormat::Markdown => Format::Text,
-    };
-    let code = each(&args.place, asked, format, |job| {
+    let code = each(&args.named.place, named.asked(), args.format.kind(), |job| {
         let wanted = wanted.clone();
         async move {
             let file = job.lock_file();
@@ -78,12 +59,9 @@ pub(crate) fn run(args: &cli::Update) -> Result<u8, Failure> {
             answer(&job, &file, updated, &wanted)
         }
     })?;
-    let known = wanted.known.lock().unwrap_or_else(PoisonError::into_inner);
-    let unknown = wanted.sources.iter().find(|name| !known.contains(*name));
-    match unknown {
-        Some(name) if code == DONE => Err(no_source(name, &Lock::default()).into()),
-        _ => Ok(code),
-    }
+    named
+        .sources
+        .settle(code, |name| no_source(name, &Lock::default()))
 }
 
 fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Result<Answer, Failure> {
@@ -111,46 +89,17 @@ fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Resu
     }
 }
 
-/// Returns the environments, and the sources that are named.
-///
-/// As with every command, the first words may be environments. A word is one unless `--environment` or `--all` says
-/// which there are, or the lock of the variable's environment has a source of that name.
-fn what(args: &cli::Update) -> Result<(Vec<String>, &[String]), Failure> {
-    if args.all || !args.environments.is_empty() || args.words.is_empty() {
-        return Ok((args.environments.clone(), &args.words));
-    }
-    let root = target::root(&args.place, None)?;
-    let is_environment = |word: &&String| {
-        let named = target::select(&args.place, Asked::Words(std::slice::from_ref(word)));
-        let is_one = named.is_ok_and(|found| target::is_environment(&found.root, &found.environments[0]));
-        (is_one || target::is_environment(&root, word)) && !is_source(&args.place, word)
-    };
-    let count = args.words.iter().take_while(is_environment).count();
-    let (environments, sources) = args.words.split_at(count);
-    Ok((environments.to_vec(), sources))
-}
-
-/// Returns whether it is a locked source of the environment that the variable names.
-fn is_source(place: &Place, name: &str) -> bool {
-    // A problem there is reported when that environment turns out to be the one that is meant.
-    let lock = Job::of(place, None)
-        .ok()
-        .and_then(|job| job.lock_file().read().ok()?);
+/// Returns whether the lock of an environment has a source of that name.
+fn is_locked(job: &Job, name: &str) -> bool {
+    let lock = job.lock_file().read().ok().flatten();
     lock.is_some_and(|lock| lock.sources.iter().any(|locked| names(name, locked)))
 }
 
 async fn update(job: &Arc<Job>, wanted: &Wanted, file: &LockFile, old: Lock) -> Result<Updated, Failure> {
     let specs = pipeline::config(job)?;
-    let sources = &wanted.sources;
-    let is_named = |locked: &Locked| sources.is_empty() || sources.iter().any(|name| names(name, locked));
-    for name in sources {
-        if old.sources.iter().any(|locked| names(name, locked)) {
-            let mut known = wanted.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(name.clone());
-        } else if !wanted.are_several {
-            return Err(no_source(name, &old).into());
-        }
-    }
+    let is_named = |locked: &Locked| wanted.sources.mean(|name| names(name, locked));
+    let is_there = |name: &str| old.sources.iter().any(|locked| names(name, locked));
+    wanted.sources.check(is_there, |name| no_source(name, &old))?;
     let kept = Lock {
         sources: old
             .sources

@@ -60,6 +60,8 @@ pub(crate) const HOOKS: &str = FilterKey::Hooks.as_str();
 pub(crate) const VERIFY: &str = "verify";
 pub(crate) const MODE: &str = "mode";
 pub(crate) const KEYS: &str = "keys";
+pub(crate) const UPGRADE: &str = "upgrade";
+pub(crate) const IGNORE: &str = "ignore";
 
 /// The keys of one entry of `default-environments`.
 pub(crate) static SOURCE: &[Key] = &[
@@ -167,7 +169,24 @@ pub(crate) static SOURCE: &[Key] = &[
         required: false,
         examples: &[],
     },
+    Key {
+        name: UPGRADE,
+        about: "What `bitops-compose upgrade` does with this source. It has no effect in a source's own config.",
+        shape: Shape::Mapping(UPGRADES),
+        form: &Form::ANY,
+        required: false,
+        examples: &[],
+    },
 ];
+
+static UPGRADES: &[Key] = &[Key {
+    name: IGNORE,
+    about: "Versions and ranges that `upgrade` never takes (`>=3`, `2.1.0`); `*` leaves the source alone.",
+    shape: Shape::Texts,
+    form: &Form::VERSION,
+    required: true,
+    examples: &[">=3", "2.1.0", "*"],
+}];
 
 static SIGNATURE: &[Key] = &[
     Key {

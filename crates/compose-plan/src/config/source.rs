@@ -31,6 +31,7 @@ pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mis
     let shared = shared(&fields, mistakes);
     let default_folder = path(&fields, keys::DEFAULT_FOLDER, mistakes);
     let verify = verify(&fields, nesting, mistakes);
+    let ignored_versions = ignored_versions(&fields, mistakes);
     Some(SourceSpec {
         repo: repo?,
         environment: environment?,
@@ -45,6 +46,7 @@ pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mis
             _ => OnConflict::Error,
         },
         verify,
+        ignored_versions,
         place: mistakes.place(&fields.head),
         spans: spans(&fields),
     })
@@ -284,4 +286,21 @@ fn verify(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<
         mode,
         keys: named.map(|keys| PathBuf::from(keys.value)),
     })
+}
+
+fn ignored_versions(fields: &Fields, mistakes: &mut Mistakes) -> Vec<VersionRequest> {
+    let texts = fields
+        .mapping(keys::UPGRADE)
+        .map(|upgrade| upgrade.texts(keys::IGNORE));
+    let mut all = Vec::new();
+    for Spanned { value: text, span } in texts.unwrap_or_default() {
+        match VersionRequest::parse(text) {
+            Ok(version) => all.push(version),
+            Err(error) => {
+                let message = format!("an item of `{}` is not usable: {error}", keys::IGNORE);
+                mistakes.add(span, message, Some(error.hint()));
+            }
+        }
+    }
+    all
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `tags` | which tags may answer an environment's versions |
 //! | `tag_version` | the names of tags read as versions |
+//! | `upgrade` | newer versions for what a config asks for |
 //! | `spelling` | the version that stands for a tag, as a config spells it |
 //! | `named_ref` | branches, tags, commits and other refs by their names |
 //! | `error` | why nothing answers, and what is near |
@@ -30,6 +31,7 @@ mod tag_version;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use compose_model::{
     CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest, refs::TAGS, text::escape,
@@ -49,6 +51,7 @@ pub use tag_version::TagVersion;
 use tags::Tags;
 pub use tags::tag_version;
 pub(crate) use tags::{is_exact, is_named};
+pub use upgrade::{Left, NewVersion, Reach, Upgrade};
 
 /// The result of resolving a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

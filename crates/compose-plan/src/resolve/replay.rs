@@ -239,6 +239,7 @@ fn same_options(one: &SourceSpec, other: &SourceSpec) -> bool {
         verify: one.verify.clone(),
         place: one.place.clone(),
         spans: one.spans.clone(),
+        ignored_versions: one.ignored_versions.clone(),
         ..other.clone()
     };
     *one == alike

@@ -1,6 +1,6 @@
 //! Configs that are right, and the schema.
 
-use compose_model::{OnConflict, Requested, VerifyMode};
+use compose_model::{OnConflict, Requested, VerifyMode, VersionRequest};
 
 use super::specs;
 use crate::config;
@@ -58,6 +58,7 @@ fn every_key_is_read() {
     on-conflict: last
     hooks: no
     verify: {mode: both, keys: keys/allowed}
+    upgrade: {ignore: [\">=3\", 2.10]}
 ",
     )
     .remove(0);
@@ -91,6 +92,8 @@ fn every_key_is_read() {
         (verify.mode, verify.keys.unwrap().to_str().unwrap().to_owned()),
         (VerifyMode::Both, "keys/allowed".into())
     );
+    let ignored: Vec<_> = spec.ignored_versions.iter().map(VersionRequest::as_str).collect();
+    assert_eq!(ignored, [">=3", "2.10"]);
 }
 
 #[test]
@@ -133,6 +136,7 @@ fn the_schema_says_what_the_parser_does() {
             "ref",
             "repo",
             "shared",
+            "upgrade",
             "verify",
             "version"
         ]

@@ -3,6 +3,7 @@
 mod asked_refs;
 mod graph;
 mod named_refs;
+mod upgrades;
 mod versions;
 
 use compose_model::{Cause, CommitId, ObjectId, RefEntry, Refs, Requested, TreePath, VersionRequest};
