@@ -216,11 +216,11 @@ impl Adoption {
             .map(|path| job.environment.join(path))
             .filter(|path| !job.root.join(path.as_str()).is_symlink())
             .collect();
-        let before = pipeline::plan_edited(&job).await?;
+        let before = pipeline::plan_edited(&job, &|_| false).await?;
         let config_file = (job.environment.environment_config(), draft.list.text());
         let changes = Hidden::new(&job.root, removed.iter().cloned(), config_file);
         let edited = draft.edited().hiding(changes);
-        let planned = pipeline::plan_edited(&edited).await?;
+        let planned = pipeline::plan_edited(&edited, &|_| false).await?;
         let mut differing = proof::differences(
             (&job, &edited),
             &before,
