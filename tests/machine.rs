@@ -478,7 +478,7 @@ fn absurd_settings_are_refused_by_name_or_do_no_harm() {
         ("BITOPS_COMPOSE_OFFLINE", vec!["maybe", "\u{1b}[31m"], 2),
         (
             "BITOPS_COMPOSE_TIMEOUT",
-            vec!["0", "-1", "1e9", "0.5", "5s", "0x10", &huge],
+            vec!["0", "-1", "1e9", "0.5", "5y", "0x10", &huge],
             2,
         ),
         ("BITOPS_COMPOSE_TIMEOUT", vec!["18446744073709551615", " 30 "], 0),
