@@ -202,6 +202,25 @@ fn an_update_takes_environments_then_sources() {
 }
 
 #[test]
+fn a_source_is_added_to_the_current_directory_if_nothing_else_is_named() {
+    let mut world = several();
+    let fresh = world.context.ops_repo().join("fresh");
+    std::fs::create_dir(&fresh).unwrap();
+    world.context.current_dir(&fresh);
+    let repo = world.server.url("c");
+    let run = world.context.run(["add", &repo, "eks"]).expect_code(0);
+    assert!(
+        run.stdout.starts_with("fresh/bitops.config.yaml:2: added eks"),
+        "{run}"
+    );
+    assert!(fresh.join("bitops.config.yaml").is_file());
+    // The operations repo itself is no environment.
+    let root = world.context.ops_repo();
+    world.context.current_dir(&root);
+    world.context.run(["add", &repo, "eks"]).expect_code(2);
+}
+
+#[test]
 fn a_path_that_is_explained_names_its_environment() {
     let mut world = several();
     for (dir, path) in [

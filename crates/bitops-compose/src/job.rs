@@ -96,7 +96,10 @@ impl Jobs {
 
     fn new(place: &Place, asked: Asked<'_>, absent: Absent) -> Result<Self, Failure> {
         let settings = settings::read()?;
-        let Selection { root, environments } = target::select(place, asked)?;
+        let Selection { root, environments } = match absent {
+            Absent::Mistake => target::select(place, asked)?,
+            Absent::Empty => target::select_new(place, asked)?,
+        };
         let text = |environment: &String| {
             let config = root.join(environment).join(file_name::CONFIG);
             if absent == Absent::Empty && !config.exists() && !config.is_symlink() {

@@ -87,6 +87,23 @@ pub(crate) fn select(place: &Place, asked: Asked<'_>) -> Result<Selection, Diagn
     }
 }
 
+/// Returns the environment for a command that makes one: as [`select`] does, else the current directory, which has no
+/// config yet.
+pub(crate) fn select_new(place: &Place, asked: Asked<'_>) -> Result<Selection, Diagnostic> {
+    let selected = select(place, asked);
+    if let (Err(_), Asked::Words([])) = (&selected, asked) {
+        let root = root(place, None)?;
+        let name = real(&here()?).zip(root.canonicalize().ok());
+        if let Some(name) = name.and_then(|(here, root)| relative(&here, &root)) {
+            return Ok(Selection {
+                environments: vec![name],
+                root,
+            });
+        }
+    }
+    selected
+}
+
 /// Returns the operations repo of a command for people, for a certain environment if one is named.
 ///
 /// A place in a composition means the user's own repo below it.
