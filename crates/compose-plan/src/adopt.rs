@@ -13,7 +13,7 @@
 //! let source = Files::new([file("terraform/main.tf", 1), file("terraform/old.tf", 3)]);
 //! let found = Comparison::best(&local, &source);
 //! assert_eq!(found.rename.as_deref(), Some("blue"));
-//! assert_eq!(found.to_string(), "1 of 2 files equal");
+//! assert_eq!(found.to_string(), "1 of 2 files equal as `blue`");
 //! assert_eq!(found.exclude(&source), ["/terraform/old.tf"]);
 //! ```
 
