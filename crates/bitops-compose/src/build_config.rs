@@ -14,7 +14,7 @@ use std::{
 use compose_model::{Diagnostic, ExitCode, Settings, env, file_name};
 use compose_plan::compose::ImageDeployments;
 
-use crate::bypass;
+use crate::own_config;
 
 /// The long options that BitOps has; only the first one matters here.
 const LONG: [&str; 2] = ["--bitops_config_file", "--help"];
@@ -113,7 +113,7 @@ impl BuildConfig {
 
 /// Reads a config within a bound, like that of an environment.
 fn read(path: &Path) -> io::Result<String> {
-    let bytes = bypass::read_config(path)?;
+    let bytes = own_config::read_config(path)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -3,34 +3,28 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, ErrorKind},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use compose_model::{
-    Cause, Diagnostic, ExitCode, Failure, ReadError, env, file_name,
+    Diagnostic, ExitCode, Failure, env, file_name,
     settings::{DEFAULT_HOME, DEFAULT_OPS_REPO, is_off},
 };
-use compose_plan::config::{is_utf16, mentions_list};
-use compose_sources::local_file;
+use compose_plan::config::mentions_list;
 use compose_tree::{Busy, Located, Mount, Places, Settled};
 
 use rustix::io::Errno;
 
 use crate::{
-    environment::Environment,
+    environment::{self, Environment},
     ignored,
+    own_config::{read_config, text_of, unreadable},
     report::Printer,
-    settings,
-    shown_path::shown_path,
-    signals,
+    settings, signals,
     wait::{POLL, Wait},
     workspace::Workspaces,
 };
-
-/// The greatest config that is read, in bytes. One that names sources has a lower bound, with a better message;
-/// this one holds for BitOps' own configs too.
-const MAX_READ: u64 = 64 << 20;
 
 /// What stage 0 found.
 #[derive(Debug)]
@@ -98,9 +92,9 @@ pub(crate) fn decide(args: &[OsString]) -> Result<Start, Failure> {
 /// finds out what is missing.
 fn locate(off: bool) -> Result<Located, Failure> {
     let Some(workspaces) = Workspaces::from_env(&|name| std::env::var_os(name)) else {
-        return Ok(mount(environment().as_deref(), &[])?);
+        return Ok(mount(environment::from_variables().as_deref(), &[])?);
     };
-    let environment = environment().filter(|name| !name.is_empty());
+    let environment = environment::from_variables().filter(|name| !name.is_empty());
     let located = mount(environment.as_deref(), &workspaces.places())?;
     let Some(environment) = environment.filter(|name| !off && !workspaces.have(Path::new(name))) else {
         return Ok(located);
@@ -122,7 +116,7 @@ pub(crate) fn settle(mount: &Mount) -> Result<(), Failure> {
     let Settled::Busy(mut busy) = mount.settle()? else {
         return Ok(());
     };
-    let own = environment().and_then(|name| {
+    let own = environment::from_variables().and_then(|name| {
         let name = name.to_str()?;
         Some(
             Environment::named(mount.root(), name)
@@ -182,11 +176,6 @@ pub(crate) fn in_image() -> bool {
     Path::new(&home).join("active").is_symlink()
 }
 
-/// Returns the environment's name as BitOps finds it.
-pub(crate) fn environment() -> Option<OsString> {
-    std::env::var_os(env::BITOPS_ENVIRONMENT).or_else(|| std::env::var_os(env::ENVIRONMENT))
-}
-
 /// What a look at the environment's config found.
 enum Looked {
     /// No environment is named, or nothing can have the name.
@@ -198,7 +187,7 @@ enum Looked {
 }
 
 fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
-    let Some(environment) = environment().filter(|name| !name.is_empty()) else {
+    let Some(environment) = environment::from_variables().filter(|name| !name.is_empty()) else {
         return Ok(Looked::Nowhere);
     };
     // As in Python's os.path.join, an absolute name replaces what stands before it.
@@ -229,50 +218,6 @@ fn find(mount: &Mount) -> Result<Looked, Diagnostic> {
         )
     })?;
     Ok(Looked::Sources { environment, text })
-}
-
-/// Reads the bytes of an environment's config, within a bound.
-pub(crate) fn read_config(config: &Path) -> io::Result<Vec<u8>> {
-    local_file::read(config, MAX_READ)
-}
-
-/// Returns the text of an environment's config. PyYAML reads UTF-16 as well, but BitOps opens the file
-/// as UTF-8.
-pub(crate) fn text_of(config: &Path, bytes: Vec<u8>) -> Result<String, Diagnostic> {
-    let config = shown_path(config);
-    let config = config.display();
-    let problem = match String::from_utf8(bytes) {
-        Ok(text) => return Ok(text),
-        Err(error) if is_utf16(error.as_bytes()) => Diagnostic::new(
-            ExitCode::Config,
-            format!("{config} is in UTF-16, which BitOps does not read"),
-        ),
-        Err(error) => Diagnostic::new(ExitCode::Config, format!("{config} is not valid UTF-8"))
-            .because(error.utf8_error()),
-    };
-    Err(problem.hint("save it in UTF-8"))
-}
-
-/// Describes a config that cannot be read.
-///
-/// It may name sources, and without them something else would be deployed.
-pub(crate) fn unreadable(config: &Path, error: io::Error) -> Diagnostic {
-    let config = shown_path(config);
-    let hint = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::ACCESS | Errno::PERM) => {
-            "let this user read it and the directories above it, or run the container with `--user`"
-        }
-        Some(Errno::ISDIR) => "it is a directory: put the environment's config in its place",
-        Some(Errno::LOOP) => "it is a link that leads to itself: put the environment's config in its place",
-        Some(Errno::STALE) => "mount the operations repo again",
-        Some(Errno::MFILE | Errno::NFILE) => "allow more open files: `ulimit -n`",
-        None if error.kind() == ErrorKind::InvalidInput => {
-            "put the environment's config, a file of text, in its place"
-        }
-        _ if error.exit_code() == ExitCode::Config => return ReadError::of(&config)(error).into(),
-        _ => "look at the disk, or the server, that the operations repo is on",
-    };
-    Diagnostic::from(ReadError::of(&config)(error)).hint(hint)
 }
 
 fn set(name: &str) -> Option<OsString> {

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::target::Asked;
-
 /// Composes BitOps environments from other repos' environments, then runs BitOps.
 ///
 /// An environment's bitops.config.yaml names its sources:
@@ -447,6 +445,15 @@ impl Targets {
             Asked::Words(&self.environments)
         }
     }
+}
+
+/// What the command line says of the environments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// These words; without any, the one that the variables or the current directory name.
+    Words(&'a [String]),
+    /// Every environment that names sources.
+    All,
 }
 
 /// Which operations repo, and which image.

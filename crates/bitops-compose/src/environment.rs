@@ -1,8 +1,13 @@
 //! An environment's name, which BitOps joins to the operations repo's path as it is.
 
-use std::{fs, path::Path};
+use std::{ffi::OsString, fs, path::Path};
 
-use compose_model::{Diagnostic, ExitCode, TreePath, path::InvalidPath};
+use compose_model::{Diagnostic, ExitCode, TreePath, env, path::InvalidPath};
+
+/// Returns the environment's name as BitOps finds it.
+pub(crate) fn from_variables() -> Option<OsString> {
+    std::env::var_os(env::BITOPS_ENVIRONMENT).or_else(|| std::env::var_os(env::ENVIRONMENT))
+}
 
 /// The environment that a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use compose_plan::config::{
 
 use crate::{
     build_config::BuildConfig,
-    bypass,
+    own_config,
     report::{Checkout, Printer, adopt_logging},
     settings,
 };
@@ -120,7 +120,7 @@ fn leads_to_an_environment(link: &Path, environment: &Path, root: &Path) -> bool
 /// Returns the text of a file that seems to name sources.
 fn alike(file: &Path) -> Option<Arc<str>> {
     // Reading a pipe or a device of that name would never end.
-    let text = bypass::read_config(file).ok()?;
+    let text = own_config::read_config(file).ok()?;
     seems_to_name_sources(&text).then(|| decode_lossy(&text).into())
 }
 

@@ -13,14 +13,14 @@ use compose_sources::{Gatherer, LockFile, Verifier};
 use crate::{
     build_config::BuildConfig,
     bypass,
-    cli::Place,
+    cli::{Asked, Place},
     environment::Environment,
-    ignored,
-    local::Hidden,
+    hidden::Hidden,
+    ignored, own_config,
     report::{self, Printer},
     settings,
     shown_path::shown_path,
-    target::{self, Asked, Selection},
+    target::{self, Selection},
     watch,
 };
 
@@ -197,16 +197,16 @@ fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, 
         return Err(problem);
     }
     let config = root.join(environment).join(file_name::CONFIG);
-    let bytes = bypass::read_config(&config).map_err(|error| {
+    let bytes = own_config::read_config(&config).map_err(|error| {
         let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-        let problem = bypass::unreadable(&config, error);
+        let problem = own_config::unreadable(&config, error);
         if is_missing {
             missing(problem, place, root, &config)
         } else {
             problem
         }
     })?;
-    bypass::text_of(&config, bytes)
+    own_config::text_of(&config, bytes)
 }
 
 /// Adds to the problem that a config is missing what is there instead.

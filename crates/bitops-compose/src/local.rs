@@ -1,7 +1,6 @@
 //! The user's operations repo, read where the composition looks at it.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -13,7 +12,7 @@ use compose_plan::layer::{ContentsError, LocalKind, LocalTree};
 
 use compose_sources::local_file;
 
-use crate::{job::Job, shown_path::shown_path};
+use crate::{hidden::Hidden, job::Job, shown_path::shown_path};
 
 /// An operations repo on disk. Its symlinks are followed: they are the user's own.
 #[derive(Clone, Debug)]
@@ -22,44 +21,6 @@ pub(crate) struct DiskTree {
     /// The greatest file that is read, in bytes.
     most: u64,
     hidden: Arc<Hidden>,
-}
-
-/// What is about to change in the user's operations repo.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hidden {
-    /// The files to remove, with the directories that hold nothing else.
-    removed: BTreeSet<TreePath>,
-    /// A file to write, with its bytes.
-    written: Option<(TreePath, Arc<[u8]>)>,
-}
-
-impl Hidden {
-    /// Removes files of an operations repo, and writes one.
-    pub(crate) fn new(
-        root: &Path,
-        files: impl IntoIterator<Item = TreePath>,
-        written: (TreePath, &str),
-    ) -> Self {
-        let mut hidden: BTreeSet<TreePath> = files.into_iter().collect();
-        let mut dirs: Vec<TreePath> = hidden.iter().filter_map(TreePath::parent).collect();
-        while let Some(dir) = dirs.pop() {
-            let mut entries = fs::read_dir(root.join(dir.as_str())).into_iter().flatten();
-            let is_hidden = |entry: io::Result<fs::DirEntry>| {
-                let name = entry.ok().and_then(|entry| entry.file_name().into_string().ok());
-                let path = name.and_then(|name| dir.child(&name).ok());
-                path.is_some_and(|path| hidden.contains(&path))
-            };
-            if !hidden.contains(&dir) && entries.all(is_hidden) {
-                dirs.extend(dir.parent());
-                hidden.insert(dir);
-            }
-        }
-        let (path, text) = written;
-        Self {
-            removed: hidden,
-            written: Some((path, text.as_bytes().into())),
-        }
-    }
 }
 
 impl DiskTree {

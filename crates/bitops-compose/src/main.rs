@@ -21,7 +21,8 @@
 //! | [`flags`] | the flags of all commands |
 //! | [`settings`] | the variables' values, and what follows from them on this machine |
 //! | [`target`], [`environment`] | which operations repo and which environment is meant |
-//! | [`job`], [`build_config`] | what a run works on, and what the image's own config says |
+//! | [`job`], [`hidden`] | what a run works on, and what it is about to change |
+//! | [`own_config`], [`build_config`] | the texts of configs, and what the image's own says |
 //! | [`watch`], [`signals`] | what ends a run: signals, its deadline, the memory that it may take |
 //! | [`runtime`] | tokio |
 //! | [`commands`] | the commands for people |
@@ -39,10 +40,12 @@ mod compare;
 mod diff;
 mod environment;
 mod flags;
+mod hidden;
 mod ignored;
 mod job;
 mod launch;
 mod local;
+mod own_config;
 mod pipeline;
 mod report;
 mod runtime;

@@ -24,8 +24,9 @@ use compose_tree::{Sweep, Switched, SwitchedBack};
 
 use crate::{
     build_config::BuildConfig,
-    bypass,
+    environment,
     launch::{cannot_start, leave_tokens},
+    own_config,
     report::{self, Masks, Printer},
     signals,
 };
@@ -260,9 +261,9 @@ struct Configs {
 impl Configs {
     /// Reads the configs that the pipeline reads. `words` are its words.
     fn read(words: &[OsString]) -> Self {
-        let config =
-            bypass::environment().map(|name| Path::new(&ops_repo()).join(name).join(file_name::CONFIG));
-        let environment = config.map_or(Ok(Vec::new()), |config| bypass::read_config(&config));
+        let config = environment::from_variables()
+            .map(|name| Path::new(&ops_repo()).join(name).join(file_name::CONFIG));
+        let environment = config.map_or(Ok(Vec::new()), |config| own_config::read_config(&config));
         let environment = match environment {
             Ok(text) => Some(decode_lossy(&text).into_owned()),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

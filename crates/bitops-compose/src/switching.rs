@@ -11,8 +11,8 @@ use compose_model::{Cause, Diagnostic, ExitCode, Failure, file_name};
 use compose_tree::{Attempt, Mount, SwitchLock};
 
 use crate::{
-    bypass,
     job::Job,
+    own_config,
     shown_path::shown_path,
     wait::{POLL, Wait},
 };
@@ -73,7 +73,7 @@ impl Inputs {
                 return Err(changed(dir, "is another directory now").into());
             }
         }
-        let text = bypass::read_config(&self.config).map_err(|error| gone(&self.config, error))?;
+        let text = own_config::read_config(&self.config).map_err(|error| gone(&self.config, error))?;
         if text != self.text.as_bytes() {
             return Err(changed(&self.config, "has another text now").into());
         }

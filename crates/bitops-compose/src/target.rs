@@ -18,8 +18,8 @@ use compose_plan::config::mentions_list;
 
 use crate::{
     bypass,
-    cli::Place,
-    flags,
+    cli::{Asked, Place},
+    environment, flags, own_config,
     shown_path::shown_path,
     workspace::{OPERATIONS, Workspaces},
 };
@@ -34,15 +34,6 @@ pub(crate) struct Selection {
     pub(crate) root: PathBuf,
     /// The environments as BitOps would be given them, relative to the root.
     pub(crate) environments: Vec<String>,
-}
-
-/// What the command line says of the environments.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked<'a> {
-    /// These words; without any, the one that the variables or the current directory name.
-    Words(&'a [String]),
-    /// Every environment that names sources.
-    All,
 }
 
 /// Returns the environments that are meant.
@@ -331,7 +322,7 @@ pub(crate) fn nowhere(place: &Place, environment: &str) -> Result<Option<Diagnos
 
 /// Returns the environment that BitOps' variables name.
 fn named_by_variables() -> Option<String> {
-    let name = bypass::environment()?.to_string_lossy().into_owned();
+    let name = environment::from_variables()?.to_string_lossy().into_owned();
     (!name.is_empty()).then_some(name)
 }
 
@@ -345,7 +336,7 @@ fn has_config(dir: &Path) -> bool {
 }
 
 fn names_sources(dir: &Path) -> bool {
-    bypass::read_config(&dir.join(file_name::CONFIG)).is_ok_and(|text| mentions_list(&text))
+    own_config::read_config(&dir.join(file_name::CONFIG)).is_ok_and(|text| mentions_list(&text))
 }
 
 /// Returns the problem that no environment is named, with those that exist.

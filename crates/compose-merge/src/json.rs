@@ -12,8 +12,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
+    limits::MAX_DEPTH,
     refusal::{Reason, Refusal},
-    tree::{Kind, MAX_DEPTH, Map, MapEntry, Node, NodeId, Style, Tree},
+    tree::{Kind, Map, MapEntry, Node, NodeId, Style, Tree},
     value::{ValueId, Values},
 };
 

@@ -35,7 +35,7 @@
 //! | `deep` | the merge by meaning |
 //! | `emit`, `block`, `flow`, `splice` | the result's text, spliced |
 //! | `document` | YAML and JSON files: parse, merge, splice, check |
-//! | `comments`, `key_path` | what all types of files share |
+//! | `comments`, `key_path`, `limits` | what all types of files share |
 //! | `settings` | what YAML files set, for tools that load several of them |
 //! | `terraform`, `hcl`, `tfvars`, `variables`, `lock_hcl`, `definitions`, `override_settings` | Terraform's files |
 
@@ -51,6 +51,7 @@ mod hcl;
 mod identity;
 mod json;
 mod key_path;
+mod limits;
 mod lock_hcl;
 mod merger;
 mod override_settings;

@@ -6,7 +6,7 @@ use std::fmt;
 use compose_yaml::{Error, MAX_NODES, Problem};
 use thiserror::Error;
 
-use crate::{tree::MAX_DEPTH, whole_document::WholeDocument};
+use crate::{limits::MAX_DEPTH, whole_document::WholeDocument};
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,6 @@ use super::{
     value::{ValueId, Values},
 };
 
-/// The greatest depth, with aliases followed, at which a file is still merged. Real files stay
-/// below 20.
-pub(super) const MAX_DEPTH: usize = 128;
-
 /// A node of one contribution.
 pub(super) type NodeRef = (usize, NodeId);
 

@@ -6,8 +6,9 @@ use std::{borrow::Cow, collections::HashMap};
 use compose_yaml::Decoded;
 
 use super::{
+    limits::MAX_DEPTH,
     refusal::{Expansion, KeyProblem, Reason, Refusal},
-    tree::{Kind, MAX_DEPTH, Map, Node, NodeId, Style, Tree, has_plain_tag},
+    tree::{Kind, Map, Node, NodeId, Style, Tree, has_plain_tag},
     value::{ValueId, Values},
 };
 

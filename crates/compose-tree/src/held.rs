@@ -25,7 +25,7 @@ use rustix::{
 use crate::{
     Action, Error,
     names::{COMPOSITION, TREE},
-    remove::remove,
+    remove::empty,
 };
 
 /// The attempts to create a directory before a concurrent run removes it as a leftover, or another
@@ -47,6 +47,17 @@ pub(crate) struct Identity {
 }
 
 impl OwnDir {
+    /// Removes the directory, including subdirectories that not even their owner may write to. What has its
+    /// name now stays, if it is something else.
+    pub(crate) fn remove(&self) {
+        empty(&self.place());
+        if self.is_in_place()
+            && let Err(error) = fs::remove_dir(self.path())
+        {
+            tracing::debug!(path = %self.path().display(), %error, "a composition stays");
+        }
+    }
+
     /// Creates a directory with a random name, for this user alone.
     pub(crate) fn create(home: &Path, prefix: &str) -> Result<Self, Error> {
         let failed = || Error::io(Action::Create, home.join(prefix));
@@ -218,7 +229,7 @@ impl HeldDir {
 impl Drop for HeldDir {
     fn drop(&mut self) {
         if let Some(dir) = &self.dir {
-            remove(dir);
+            dir.remove();
         }
     }
 }

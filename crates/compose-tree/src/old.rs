@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{held::OwnDir, link::Link, mountinfo::MountPoints, names::COMPOSITION, remove::remove};
+use crate::{held::OwnDir, link::Link, mountinfo::MountPoints, names::COMPOSITION};
 
 /// Removes the compositions below a home that no living process holds.
 ///
@@ -25,7 +25,7 @@ pub(crate) fn remove_unheld(home: &Path, link: Option<&Link>, keep: &Path) {
         let wanted = keep.starts_with(&path) || named.as_ref().is_some_and(|named| named.starts_with(&path));
         let dir = OwnDir::open(&path).ok();
         match dir.filter(|dir| !mounted && !wanted && dir.is_own() && !dir.is_held()) {
-            Some(dir) => remove(&dir),
+            Some(dir) => dir.remove(),
             None => {
                 tracing::debug!(path = %path.display(), mounted, "an earlier composition is in use or another user's");
             }

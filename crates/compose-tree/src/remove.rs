@@ -2,19 +2,6 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::held::OwnDir;
-
-/// Removes a directory, including subdirectories that not even their owner may write to. What has its
-/// name now stays, if it is something else.
-pub(crate) fn remove(dir: &OwnDir) {
-    empty(&dir.place());
-    if dir.is_in_place()
-        && let Err(error) = fs::remove_dir(dir.path())
-    {
-        tracing::debug!(path = %dir.path().display(), %error, "a composition stays");
-    }
-}
-
 /// Removes the content of a directory, but not the directory.
 pub(crate) fn empty(dir: &Path) {
     let emptied = remove_entries(dir).or_else(|error| match error.kind() {

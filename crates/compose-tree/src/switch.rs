@@ -25,7 +25,7 @@ use crate::{
     link::Link,
     moment::{self, Moment},
     names::{BACK, MANIFEST, TO, TREE},
-    remove::{empty, remove},
+    remove::empty,
     staging::Staged,
     sweep::{self, Rest, Sweep},
 };
@@ -212,7 +212,7 @@ impl Drop for Switched {
     fn drop(&mut self) {
         let Some(state) = self.0.take() else { return };
         match state.back() {
-            Ok(()) => remove(&state.dir),
+            Ok(()) => state.dir.remove(),
             Err(error) => tracing::warn!(%error, "the operations repo could not be switched back"),
         }
     }
@@ -250,7 +250,7 @@ impl SwitchedBack {
     /// holds files that could not be moved, it is kept under another name instead.
     pub fn forget(self) {
         match self.rest {
-            Rest::Nothing => remove(&self.dir),
+            Rest::Nothing => self.dir.remove(),
             Rest::Unmoved => {
                 let kept = sweep::kept_name(self.dir.path());
                 if let Err(error) = fs::rename(self.dir.path(), &kept) {

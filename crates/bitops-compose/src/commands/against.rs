@@ -7,21 +7,24 @@ use std::{
 };
 
 use compose_model::{Diagnostic, ExitCode, Failure, Nesting, file_name, text};
-use compose_plan::lock::Lock;
+use compose_plan::{compose::report, lock::Lock};
 use compose_sources::{Pins, blocking, local_file};
 use serde_json::json;
 
-use super::{DONE, each::Answer, plan::DIFFERS, update::as_locked};
+use super::{DONE, each::Answer, update::as_locked};
 use crate::{
-    bypass,
     cli::Format,
     diff::{self, FileDiff, State},
     job::Job,
+    own_config,
     pipeline::{self, Local, Planned},
 };
 
 /// The greatest lock that is read, in bytes.
 const MAX_LOCK: u64 = 16 << 20;
+
+/// The exit code of `--exit-code` if the composition differs from the user's own files, as with `terraform plan`.
+pub(super) const DIFFERS: u8 = 2;
 
 /// The other state.
 enum Other {
@@ -70,7 +73,7 @@ pub(super) async fn answer(
         } else {
             DONE
         };
-        let conflicts = super::plan::conflicts(&new);
+        let conflicts = conflicts(&new);
         job.printer.problems(&conflicts);
         let code = if conflicts.is_empty() {
             code
@@ -216,9 +219,14 @@ fn checkout(root: &Path, commit: &str, dir: &Path) -> Result<PathBuf, Diagnostic
 /// Reads the environment's config at a commit; the environment may not have been there.
 fn config_at(root: &Path, job: &Job) -> Result<String, Diagnostic> {
     let config = root.join(job.environment.as_str()).join(file_name::CONFIG);
-    match bypass::read_config(&config) {
-        Ok(bytes) => bypass::text_of(&config, bytes),
+    match own_config::read_config(&config) {
+        Ok(bytes) => own_config::text_of(&config, bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(bypass::unreadable(&config, error)),
+        Err(error) => Err(own_config::unreadable(&config, error)),
     }
+}
+
+/// Returns the conflicts of a plan.
+pub(super) fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
+    report::conflicts(&planned.composition, &planned.gathered.layers.sources)
 }

@@ -6,11 +6,10 @@ use compose_model::{Diagnostic, ExitCode, Failure, StyledText};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    cli::{Format, Place},
+    cli::{Asked, Format, Place},
     job::{Job, Jobs},
     report::Printer,
     runtime,
-    target::Asked,
 };
 
 /// How many environments are worked on at once. Each holds a composition in memory; the network has its own limit.

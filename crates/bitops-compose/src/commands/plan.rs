@@ -7,7 +7,8 @@ use compose_plan::compose::{ComposedFile, DeclaredBy, Write, bytes::Bytes, repor
 use compose_sources::blocking;
 
 use super::{
-    DONE, against,
+    DONE,
+    against::{self, DIFFERS, conflicts},
     each::{Answer, each},
 };
 use crate::{
@@ -17,9 +18,6 @@ use crate::{
     pipeline::{self, Planned},
     report::deliver,
 };
-
-/// The exit code of `--exit-code` if the composition differs from the user's own files, as with `terraform plan`.
-pub(super) const DIFFERS: u8 = 2;
 
 /// Composes without writing anything and prints the result, conflicts included.
 pub(crate) fn run(args: &Plan) -> Result<u8, Failure> {
@@ -144,8 +142,4 @@ fn annotate(job: &Job, planned: &Planned) {
     let mut problems = conflicts(planned);
     problems.extend(warnings);
     job.printer.annotations(&problems);
-}
-
-pub(super) fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
-    report::conflicts(&planned.composition, &planned.gathered.layers.sources)
 }

@@ -9,9 +9,9 @@ use compose_model::{Diagnostic, Failure};
 
 use super::DONE;
 use crate::{
-    cli,
+    cli::{self, Asked},
     job::Job,
-    target::{self, Asked},
+    target,
 };
 
 /// What the words name.

@@ -2,21 +2,21 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use compose_model::{Refs, RepoUrl, text::escape};
-use rustix::fs::{Access, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, access, futimens};
+use rustix::fs::{Access, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, futimens};
 
 use super::{
     files::{
-        LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file, lock_holder,
-        random_directory, remove_all, try_flock, write_aside,
+        LAST_USE_PRECISION, LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file,
+        lock_holder, open_lock, random_directory, remove_all, try_flock, write_aside,
     },
     owner::Cache,
     private::{self, PrivateDir},
@@ -31,9 +31,6 @@ use crate::{
 };
 
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The object cache of bitops-compose. It can be removed at any time.\n";
-/// The precision of an entry's last use. A warm run writes nothing except this timestamp, once an
-/// hour.
-pub(super) const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
 
 /// One repo's entry, open for reading.
 pub(crate) struct OpenEntry {
@@ -408,17 +405,6 @@ fn touch(in_use: &File) {
     if let Err(error) = futimens(in_use, &now) {
         tracing::debug!(%error, "the cache entry's use is not noted");
     }
-}
-
-pub(super) fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        // Neither through a link nor waiting at a fifo.
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path)
 }
 
 /// Removes a file, which may already be gone.

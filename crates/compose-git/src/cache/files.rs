@@ -1,7 +1,7 @@
 //! Files of the cache: locks (`flock`), ages, atomic writes, and removals.
 
 use std::{
-    fs,
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -9,9 +9,13 @@ use std::{
 };
 
 use compose_model::flock;
-use rustix::fs::{FlockOperation, flock as lock};
+use rustix::fs::{FlockOperation, OFlags, flock as lock};
 
 use crate::error::Error;
+
+/// The precision of an entry's last use. A warm run writes nothing except this timestamp, once an
+/// hour.
+pub(super) const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
 
 /// The directory that holds the current layout.
 pub(super) const LAYOUT: &str = "v1";
@@ -170,4 +174,15 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        // Neither through a link nor waiting at a fifo.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
 }

@@ -12,10 +12,9 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::{
-    entry::{LAST_USE_PRECISION, open_lock},
     files::{
-        LAYOUT, LEFT_ASIDE, Locked, UNFINISHED_LIFETIME, failed, is_older, is_same_file, random_directory,
-        remove_all, try_flock, unused_for,
+        LAST_USE_PRECISION, LAYOUT, LEFT_ASIDE, Locked, UNFINISHED_LIFETIME, failed, is_older, is_same_file,
+        open_lock, random_directory, remove_all, try_flock, unused_for,
     },
     private, trust,
 };

@@ -48,6 +48,7 @@ mod request;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod var_files;
 mod variables;
 mod walk;
 mod wording;
@@ -62,10 +63,10 @@ pub use composition::{
 pub use configs::without_sources;
 use held::Held;
 pub use image_deployments::ImageDeployments;
-use named_files::NamedFiles;
 use precedence::Settler;
 pub use problem::{ConfigProblem, NotMerged};
 pub use request::{ComposeError, Request};
+use var_files::NamedFiles;
 use walk::Walk;
 
 /// Composes the layers with the local environment.

@@ -1,19 +1,13 @@
 //! The files of variables that deployments name for Terraform's `-var-file`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use compose_merge::{Class, Tfvars, TfvarsJson};
 use compose_model::{TreePath, file_name::CONFIG};
 use compose_yaml::Tree;
 
 use super::{
-    ComposeError, composition::Write, contributions::Dir, deployments::PlannedDeployment, precedence::Settler,
+    ComposeError, composition::Write, contributions::Dir, deployments::PlannedDeployment,
+    precedence::Settler, var_files::NamedFiles,
 };
 use crate::layer::LocalKind;
-
-/// The files that deployments name for `-var-file`, each with the directories of those deployments.
-#[derive(Debug, Default)]
-pub(super) struct NamedFiles(BTreeMap<TreePath, BTreeSet<TreePath>>);
 
 impl NamedFiles {
     /// Reads `terraform.cli.var-file`, a key of BitOps' Terraform plugin, in the composed config of
@@ -53,27 +47,6 @@ impl NamedFiles {
             }
         }
         Ok(named)
-    }
-
-    /// Returns the directories of all deployments that name a file.
-    pub(super) fn directories(&self) -> impl Iterator<Item = &TreePath> {
-        self.0.values().flatten()
-    }
-
-    /// Returns the files that the deployment in a directory names.
-    pub(super) fn of<'n>(&'n self, dir: &TreePath) -> impl Iterator<Item = &'n TreePath> {
-        let named = self.0.iter().filter(|(_, dirs)| dirs.contains(dir));
-        named.map(|(file, _)| file)
-    }
-
-    /// Returns the class of a file that a deployment names: it holds variables, whatever its name.
-    pub(super) fn class(&self, path: &TreePath) -> Option<Class> {
-        let is_json = path.file_name().ends_with(".json");
-        self.0.contains_key(path).then_some(if is_json {
-            Class::Merge(&TfvarsJson)
-        } else {
-            Class::Merge(&Tfvars)
-        })
     }
 }
 

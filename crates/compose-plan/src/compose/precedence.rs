@@ -15,10 +15,10 @@ use super::{
     contributions::Contribution,
     edit::original_line,
     held::{self, Held},
-    named_files::NamedFiles,
     party::local_party,
     problem::NotMerged,
     rank,
+    var_files::NamedFiles,
 };
 use crate::layer::{ContentsError, LocalKind, Origin};
 

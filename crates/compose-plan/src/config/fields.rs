@@ -9,10 +9,7 @@ use compose_model::{
 };
 use compose_yaml::{Kind, Node, NodeId, Scalar, Style, Tree};
 
-use super::{
-    keys::{Key, Shape},
-    source::MAX_GLOBS,
-};
+use super::keys::{Key, MAX_GLOBS, Shape};
 
 /// The number of mistakes that are reported. A text with more was not written by a person.
 const MAX_MISTAKES: usize = 100;

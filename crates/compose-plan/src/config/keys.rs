@@ -46,6 +46,9 @@ impl Key {
     }
 }
 
+/// The bytes that all globs of a config may have together.
+pub(super) const MAX_GLOBS: usize = 64 << 10;
+
 pub(crate) const REPO: &str = "repo";
 pub(crate) const ENVIRONMENT: &str = "environment";
 pub(crate) const VERSION: &str = "version";

@@ -10,13 +10,11 @@ use compose_yaml::{NodeId, Tree};
 
 use super::{
     fields::{self, Fields, Mistakes, Spanned},
-    keys,
+    keys::{self, MAX_GLOBS},
 };
 
 /// The longest glob that is read, in bytes. A compiled glob takes some hundred times its length.
 const LONGEST_GLOB: usize = 1_000;
-/// The bytes that all globs of a config may have together.
-pub(super) const MAX_GLOBS: usize = 64 << 10;
 
 /// Reads one entry. Returns `None` if it contains a mistake.
 pub(super) fn read(tree: &Tree, id: NodeId, nesting: Nesting, mistakes: &mut Mistakes) -> Option<SourceSpec> {

@@ -23,8 +23,8 @@ use serde_json::json;
 use super::{DONE, draft::Draft, pasted};
 use crate::{
     cli::{Adopt, Format},
+    hidden::Hidden,
     job::Job,
-    local::Hidden,
     pipeline::{self, Planned},
     runtime,
 };
