@@ -32,7 +32,7 @@ pub(crate) fn at_deploy(
     let image = BuildConfig::find(&settings, args);
     adopt_logging(&Printer::plain(), &[&decode_lossy(text)], image.text());
     let locked = settings.locked;
-    let told = |mut found: Diagnostic| {
+    let reported = |mut found: Diagnostic| {
         if locked {
             found.message.push_str(&format!(", and {} is set", env::LOCKED));
         } else {
@@ -40,7 +40,7 @@ pub(crate) fn at_deploy(
         }
         found
     };
-    let problems: Vec<Diagnostic> = found.into_iter().map(told).collect();
+    let problems: Vec<Diagnostic> = found.into_iter().map(reported).collect();
     if locked {
         return Err(problems.into());
     }

@@ -303,7 +303,7 @@ impl Added {
             .unwrap_or_default();
         let (line, _) = self.spec.place.line_column();
         match args.format {
-            Format::Text => job.printer.result(&self.text(job, line, &files))?,
+            Format::Text => job.printer.result(&self.describe(job, line, &files))?,
             Format::Json => {
                 let source = source_of(&self.planned.gathered, &self.spec).map(|(_, source)| source);
                 let hooks: Vec<_> = files
@@ -334,7 +334,7 @@ impl Added {
         Ok(DONE)
     }
 
-    fn text(&self, job: &Job, line: usize, files: &[(TreePath, bool)]) -> String {
+    fn describe(&self, job: &Job, line: usize, files: &[(TreePath, bool)]) -> String {
         let spec = &self.spec;
         let did = match (self.was_there, self.diff.is_some()) {
             (false, false) => "added",

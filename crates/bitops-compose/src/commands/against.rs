@@ -81,7 +81,7 @@ pub(super) async fn answer(
             ExitCode::Config.code()
         };
         match format {
-            Format::Text => Ok(Answer::text(describe(&job, &against, &files), code)),
+            Format::Text => Ok(Answer::for_people(describe(&job, &against, &files), code)),
             Format::Json => {
                 let files: Vec<_> = files
                     .iter()

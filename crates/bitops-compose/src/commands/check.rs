@@ -56,7 +56,7 @@ fn check(job: &Job, format: Format) -> Result<Answer, Failure> {
                     source.requested.as_str()
                 ));
             }
-            Ok(Answer::text(text, DONE))
+            Ok(Answer::for_people(text, DONE))
         }
         Format::Json => {
             #[derive(Serialize)]

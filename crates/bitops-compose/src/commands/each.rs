@@ -32,7 +32,7 @@ pub(crate) enum Answered {
 
 impl Answer {
     /// Answers with a text for people.
-    pub(crate) fn text(text: impl Into<StyledText>, code: u8) -> Self {
+    pub(crate) fn for_people(text: impl Into<StyledText>, code: u8) -> Self {
         Self {
             result: Answered::Text(text.into()),
             code,

@@ -42,7 +42,7 @@ async fn lock(job: Arc<Job>, format: Format, accept_moved: bool) -> Result<Answe
     refuse_moved(&old, &lock, accept_moved)?;
     let changed = file.write(&lock)?;
     match format {
-        Format::Text => Ok(Answer::text(describe_lock(&file, &lock, changed), DONE)),
+        Format::Text => Ok(Answer::for_people(describe_lock(&file, &lock, changed), DONE)),
         Format::Json => Answer::json(&job, &json(&job, &file, &lock, changed), DONE),
     }
 }
@@ -55,7 +55,7 @@ fn compare(job: &Job, format: Format) -> Result<Answer, Failure> {
         Ok(sources.len())
     });
     match (compared, format) {
-        (Ok(sources), Format::Text) => Ok(Answer::text(describe_current(&file, sources), DONE)),
+        (Ok(sources), Format::Text) => Ok(Answer::for_people(describe_current(&file, sources), DONE)),
         (Err(failure), Format::Text) => Err(failure),
         (Ok(_), Format::Json) => Answer::json(job, &compared_json(job, &file, &[]), DONE),
         (Err(failure), Format::Json) => {

@@ -99,8 +99,8 @@ pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
         Format::Text => to_stdout(&script)?,
         Format::Json => {
             let script = String::from_utf8_lossy(&script);
-            let told = serde_json::json!({ "shell": shell.to_string(), "script": script });
-            to_stdout(report::json_document(&told)?.as_bytes())?;
+            let value = serde_json::json!({ "shell": shell.to_string(), "script": script });
+            to_stdout(report::json_document(&value)?.as_bytes())?;
         }
     }
     Ok(DONE)

@@ -56,7 +56,7 @@ async fn outdated(job: Arc<Job>, place: Place, format: Format, check: bool) -> R
         None => DONE,
     };
     match format {
-        Format::Text => Ok(Answer::text(
+        Format::Text => Ok(Answer::for_people(
             lock::to_table(&rows) + &listed(&job, &outside),
             code,
         )),

@@ -96,7 +96,7 @@ fn answer(job: &Job, planned: &Planned, shown: Shown) -> Result<Answer, Failure>
             text
         }
     };
-    Ok(Answer::text(text, code))
+    Ok(Answer::for_people(text, code))
 }
 
 /// Returns a note that the deployments are those of an image that is not here, if any deployment is

@@ -115,7 +115,7 @@ fn of_terraform(before: &Composition, gone: &[TreePath]) -> Vec<String> {
 impl Removed {
     fn print(&self, job: &Job, args: &Remove) -> Result<u8, Failure> {
         match args.format {
-            Format::Text => job.printer.result(&self.text(job))?,
+            Format::Text => job.printer.result(&self.describe(job))?,
             Format::Json => job.printer.json(&json!({
                 "environment": job.environment.as_str(),
                 "file": &*job.file,
@@ -134,7 +134,7 @@ impl Removed {
         Ok(DONE)
     }
 
-    fn text(&self, job: &Job) -> String {
+    fn describe(&self, job: &Job) -> String {
         let spec = &self.spec;
         let did = if self.diff.is_some() {
             "would remove"

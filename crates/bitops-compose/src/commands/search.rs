@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Search) -> Result<u8, Failure> {
     let done = found.and_then(|found| {
         let word = args.word.as_deref().unwrap_or_default();
         match args.format {
-            Format::Text => ops.printer.result(&found.text(word, &args.repo)),
+            Format::Text => ops.printer.result(&found.describe(word, &args.repo)),
             Format::Json => ops.printer.json(&found.json(word)),
         }
     });
@@ -191,7 +191,7 @@ impl Found {
         self.all.iter().filter(move |one| one.has(word))
     }
 
-    fn text(&self, word: &str, asked: &str) -> String {
+    fn describe(&self, word: &str, asked: &str) -> String {
         let count = match self.all.len() {
             1 => "1 environment".to_owned(),
             count => format!("{count} environments"),

@@ -72,14 +72,14 @@ fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Resu
     let code = Failure::new(conflicts).map_or(DONE, |failure| failure.code().code());
     let dry_run = wanted.dry_run;
     match wanted.format {
-        UpdateFormat::Text => Ok(Answer::text(
+        UpdateFormat::Text => Ok(Answer::for_people(
             describe_update(file, &changes, &files, dry_run),
             code,
         )),
         UpdateFormat::Markdown => {
             let shown = |text: &str| job.printer.masks.apply(text).into_owned();
             let page = diff::markdown(environment, &changes, &files, dry_run, &shown);
-            Ok(Answer::text(page, code))
+            Ok(Answer::for_people(page, code))
         }
         UpdateFormat::Json => Answer::json(
             job,

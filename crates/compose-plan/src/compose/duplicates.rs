@@ -95,7 +95,7 @@ mod tests {
         layer::{Origin, SourceId},
     };
 
-    /// Whose, which file, which line.
+    /// The layer, the file and the line.
     type Place<'a> = (Origin, &'a str, Option<usize>);
 
     fn what(conflict: &Conflict) -> (&str, Vec<Place<'_>>) {

@@ -75,7 +75,7 @@ pub(super) fn finish(
     Ok(composition)
 }
 
-/// Replaces the warnings that nobody would read by their number.
+/// Replaces warnings beyond a readable number by their count.
 fn cut_warnings(warnings: &mut Vec<Diagnostic>) {
     let more = warnings.len().saturating_sub(MOST_WARNINGS);
     if more > 1 {
@@ -341,7 +341,7 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
         .iter()
         .map(|one| one.name.as_str())
         .collect();
-    let told = match names.len() {
+    let named = match names.len() {
         0 => "there is none".to_owned(),
         count if count > MOST_NAMES + 1 => format!(
             "there are {} and {} more",
@@ -350,7 +350,7 @@ fn warn(request: &Request<'_>, local_declares: bool, generates: bool, compositio
         ),
         _ => format!("there are {}", names.join(", ")),
     };
-    let hint = format!("{told}; name it in bitops.deployments of {config}, or exclude it");
+    let hint = format!("{named}; name it in bitops.deployments of {config}, or exclude it");
     let mut warnings = Vec::new();
     for (dir, ids) in idle(request.environment, composition) {
         let sources: Vec<&Source> = ids.iter().map(|id| &request.layers.sources[id.0]).collect();
@@ -403,14 +403,14 @@ fn idle(environment: &TreePath, composition: &Composition) -> BTreeMap<String, B
             continue;
         }
         let top = dir.split_once('/').map_or(dir, |(top, _)| top);
-        let told = match holds_run(top) {
+        let named = match holds_run(top) {
             false => top,
             true if name == CONFIG => dir,
             true => continue,
         };
         for from in &file.from {
             if let Origin::Source(source) = from.origin {
-                idle.entry(told.to_owned()).or_default().insert(source);
+                idle.entry(named.to_owned()).or_default().insert(source);
             }
         }
     }

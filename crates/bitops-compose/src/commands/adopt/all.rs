@@ -33,7 +33,7 @@ pub(super) fn run(args: &Adopt, repo: &RepoUrl) -> Result<u8, Failure> {
     let ops = Ops::of(&args.place)?;
     let found = runtime::run(ops.settings.jobs, matches(&ops, args, repo));
     let done = found.and_then(|found| match args.format {
-        Format::Text => ops.printer.result(&text(repo, &found)),
+        Format::Text => ops.printer.result(&describe(repo, &found)),
         Format::Json => ops.printer.json(&json!({
             "repo": repo.as_str(),
             "matches": found.iter().map(|one| json!({
@@ -66,7 +66,7 @@ async fn matches(ops: &Ops, args: &Adopt, repo: &RepoUrl) -> Result<Vec<Match>, 
         let Ok(list) = SourceList::parse(&format!("{dir}/{}", file_name::CONFIG).into(), &text) else {
             continue;
         };
-        let local = compared(Checkout::at(&ops.root, &dir).files()?, &list)?;
+        let local = compared(Checkout::of(&ops.root, &dir).files()?, &list)?;
         for (environment, files) in &offered {
             let is_source =
                 |spec: &compose_model::SourceSpec| spec.repo == *repo && spec.environment == *environment;
@@ -128,7 +128,7 @@ fn directories(ops: &Ops) -> Result<Vec<TreePath>, Failure> {
         .collect())
 }
 
-fn text(repo: &RepoUrl, found: &[Match]) -> String {
+fn describe(repo: &RepoUrl, found: &[Match]) -> String {
     if found.is_empty() {
         return format!("no directory looks like a copy of an environment of {repo}\n");
     }

@@ -21,7 +21,7 @@ pub(super) struct Checkout {
 
 impl Checkout {
     /// Opens a directory as it is.
-    pub(super) fn at(root: &Path, dir: &TreePath) -> Self {
+    pub(super) fn of(root: &Path, dir: &TreePath) -> Self {
         Self {
             root: root.to_owned(),
             dir: Some(dir.clone()),
@@ -49,7 +49,7 @@ impl Checkout {
 
     /// Opens a directory, in which nothing may differ from the last commit.
     pub(super) fn clean(root: &Path, dir: &TreePath) -> Result<Self, Diagnostic> {
-        let checkout = Self::at(root, dir);
+        let checkout = Self::of(root, dir);
         let status = checkout.git(&["status", "--porcelain", "--untracked-files=all"])?;
         if status.is_empty() {
             return Ok(checkout);

@@ -302,12 +302,12 @@ impl Adoption {
             self.checkout.diff_stat()?
         };
         match args.format {
-            Format::Text => job.printer.result(&self.text(args, &stat)),
+            Format::Text => job.printer.result(&self.describe(args, &stat)),
             Format::Json => job.printer.json(&self.json(args, &stat)),
         }
     }
 
-    fn text(&self, args: &Adopt, stat: &str) -> String {
+    fn describe(&self, args: &Adopt, stat: &str) -> String {
         let job = &self.draft.job;
         let best = &self.candidates[0];
         let mut out = format!("{} is {} of {}\n", job.environment, self.environment, self.repo);

@@ -148,8 +148,8 @@ fn answer(job: &Job, upgraded: &Upgraded, wanted: &Wanted) -> Result<Answer, Fai
         DONE
     };
     match wanted.format {
-        UpdateFormat::Text => Ok(Answer::text(page::text(job, upgraded), code)),
-        UpdateFormat::Markdown => Ok(Answer::text(page::markdown(job, upgraded), code)),
+        UpdateFormat::Text => Ok(Answer::for_people(page::for_people(job, upgraded), code)),
+        UpdateFormat::Markdown => Ok(Answer::for_people(page::markdown(job, upgraded), code)),
         UpdateFormat::Json => Answer::json(job, &page::json(job, upgraded), code),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 const MOST_LISTED: usize = 20;
 
 /// Formats the result for people.
-pub(super) fn text(job: &Job, upgraded: &Upgraded) -> String {
+pub(super) fn for_people(job: &Job, upgraded: &Upgraded) -> String {
     let mut out = format!("{}: {}\n", job.file, headline(upgraded));
     for moved in &upgraded.moved {
         out.push_str(&format!(

@@ -33,7 +33,7 @@ pub(crate) fn deliver(
     if !files::wants_outputs() || !composition.conflicts.is_empty() {
         return;
     }
-    let told = report::json::manifest(composition, sources);
+    let own = report::json::manifest(composition, sources);
     let json = |value: serde_json::Result<String>| match value {
         Ok(text) => text,
         // A map of strings can always be written as JSON.
@@ -44,10 +44,10 @@ pub(crate) fn deliver(
         .iter()
         .filter(|file| file.write != Write::Local)
         .count();
-    let kept = files::keep_manifest(composition.environment.as_str(), &json(masks.to_json(&told)));
+    let kept = files::keep_manifest(composition.environment.as_str(), &json(masks.to_json(&own)));
     let manifest = kept.as_deref().or(manifest);
     files::outputs(&[
-        ("sources", &json(masks.to_json_line(&told.sources))),
+        ("sources", &json(masks.to_json_line(&own.sources))),
         ("composed-files", &files.to_string()),
         ("changed", if files > 0 { "true" } else { "false" }),
         (
