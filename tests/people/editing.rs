@@ -32,6 +32,13 @@ fn lock(world: &World) -> Option<String> {
     std::fs::read_to_string(world.context.ops_repo().join("dev/bitops.lock.yaml")).ok()
 }
 
+/// Adds a catalog's `eks` to the environment's config, and locks it.
+fn add_and_lock(world: &World, repo: &str) {
+    world.context.file("dev/bitops.config.yaml", CONFIG);
+    world.context.run(["add", repo, "eks"]).expect_code(0);
+    world.context.run(["lock"]).expect_code(0);
+}
+
 #[test]
 fn the_newest_stable_version_is_added_and_the_text_stays() {
     let world = catalogs();
@@ -117,9 +124,7 @@ fn a_config_is_made_where_there_is_none() {
 fn conflicts_are_found_before_anything_is_written_and_a_proposal_works() {
     let world = catalogs();
     let (c, d) = (world.server.url("c"), world.server.url("d"));
-    world.context.file("dev/bitops.config.yaml", CONFIG);
-    world.context.run(["add", &c, "eks"]).expect_code(0);
-    world.context.run(["lock"]).expect_code(0);
+    add_and_lock(&world, &c);
     let before = (config(&world), lock(&world));
     let refused = world.context.run(["add", &d, "web"]).expect_code(65);
     assert_eq!((config(&world), lock(&world)), before);
@@ -148,9 +153,7 @@ fn conflicts_are_found_before_anything_is_written_and_a_proposal_works() {
 fn a_failure_leaves_the_config_and_the_lock_as_they_were() {
     let world = catalogs();
     let (c, d) = (world.server.url("c"), world.server.url("d"));
-    world.context.file("dev/bitops.config.yaml", CONFIG);
-    world.context.run(["add", &c, "eks"]).expect_code(0);
-    world.context.run(["lock"]).expect_code(0);
+    add_and_lock(&world, &c);
     let before = (config(&world), lock(&world));
     let absent = world.server.url("absent");
     for (args, code) in [

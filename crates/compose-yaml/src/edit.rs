@@ -73,6 +73,11 @@ impl Editor {
         &self.text
     }
 
+    /// Returns whether there is something at a path. Aliases and merge keys are not followed.
+    pub fn has(&self, path: &[Step<'_>]) -> bool {
+        read(&self.text).is_ok_and(|tree| follow(&tree, path).is_some())
+    }
+
     /// Replaces a scalar, which keeps its quotes. A plain text stays plain where every reader takes the new one for
     /// text as well: `1.2.0` in place of `1.0.0`, but `"1.2"`.
     pub fn set(&mut self, path: &[Step<'_>], value: &str) -> Result<(), EditError> {

@@ -198,7 +198,7 @@ async fn unfinished_files_older_layouts_and_entries_of_the_future_are_removed() 
             let path = dir.join(name);
             fs::write(&path, "half").unwrap();
             set_age(&path, modified);
-            // A file directly in the layout is nobody's.
+            // A file directly in the layout belongs to no entry.
             left.extend((dir != &layout).then_some(path));
         }
     }

@@ -474,7 +474,7 @@ mod tests {
         let other: Files<'_> = &[("a/group_vars/web/m.yml", "host: x\n")];
         assert_eq!(warnings(&world(files, &[other])), [""; 0]);
         assert_eq!(warnings(&world(other, &[files])), [""; 0]);
-        // The user's own last file wins, although an earlier one of theirs is loaded before the source's.
+        // The user's own last file wins, although another one of the user's is loaded before the source's.
         let between: Files<'_> = &[("a/group_vars/web/m.yml", "port: 5\n")];
         assert_eq!(warnings(&world(files, &[between])), [""; 0]);
     }

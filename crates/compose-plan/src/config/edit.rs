@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compose_model::{Cause, Diagnostic, ExitCode, Failure, Nesting, SourceSpec, config_key::PARENT};
-use compose_yaml::{EditError, Editor, NewValue, Step, Tree};
+use compose_yaml::{EditError, Editor, NewValue, Step};
 
 use super::{LIST, keys, parse};
 
@@ -141,9 +141,9 @@ impl SourceList {
             for (key, value) in &source.keys {
                 let at = [&entry[..], &[Step::Key(key)]].concat();
                 match value {
-                    Some(NewValue::Text(text)) if has(editor.text(), &at) => editor.set(&at, text)?,
+                    Some(NewValue::Text(text)) if editor.has(&at) => editor.set(&at, text)?,
                     Some(value) => editor.put(&at, value)?,
-                    None if has(editor.text(), &at) => _ = editor.remove(&at)?,
+                    None if editor.has(&at) => _ = editor.remove(&at)?,
                     None => {}
                 }
             }
@@ -181,7 +181,7 @@ impl SourceList {
     /// Returns the path of the list: below `bitops` if it is there.
     fn path(&self) -> Vec<Step<'static>> {
         let below = vec![Step::Key(PARENT), Step::Key(LIST)];
-        if has(self.text(), &below) {
+        if self.editor.has(&below) {
             below
         } else {
             vec![Step::Key(LIST)]
@@ -192,25 +192,6 @@ impl SourceList {
 fn not_edited(file: &Arc<str>, error: EditError) -> Diagnostic {
     let file = Arc::clone(file);
     NotEdited { file, error }.into()
-}
-
-/// Returns whether there is a node at a path.
-fn has(text: &str, path: &[Step<'_>]) -> bool {
-    Tree::parse(text).is_ok_and(|tree| {
-        let found = path.iter().try_fold(tree.root(), |node, step| {
-            let node = node?;
-            let child = match step {
-                Step::Key(key) => {
-                    let pairs = tree.pairs(node)?;
-                    let is_key = |(at, _): &&(_, _)| tree.value(*at) == Some(*key);
-                    pairs.iter().rev().find(is_key).map(|(_, value)| *value)
-                }
-                Step::Item(item) => tree.items(node).nth(*item),
-            };
-            Some(child)
-        });
-        found.flatten().is_some()
-    })
 }
 
 #[cfg(test)]
@@ -306,6 +287,16 @@ mod tests {
         assert_eq!(list.text(), text);
         list.set_version(0, "2.0.0").unwrap();
         assert_eq!(list.specs()[0].requested.as_str(), "2.0.0");
+        // A key that comes by `<<` is overridden beside it, and stays as it is where it stands.
+        let change = NewSource::new("https://host/a", "web");
+        list.change(0, &change).unwrap();
+        assert_eq!(list.specs()[0].environment.as_str(), "web");
+        assert!(
+            list.text()
+                .contains("y: &e {repo: https://host/a, environment: eks}\n"),
+            "{}",
+            list.text()
+        );
         let failure = SourceList::parse(&"f".into(), "default-environments: 5\n").unwrap_err();
         assert_eq!(failure.code(), ExitCode::Config);
     }

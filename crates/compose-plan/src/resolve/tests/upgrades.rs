@@ -29,6 +29,18 @@ fn upgraded(version: &str, tags: &[&str], ignored: &[&str], reach: Reach) -> Str
 
 const STABLE: &[&str] = &["1.0.0", "v1.2.0", "1.3.0-rc.1", "2.1.4", "3.0.0-beta.1"];
 
+/// Checks what an upgrade to compatible versions, and to the newest, makes of a version beside these tags.
+#[track_caller]
+fn assert_upgrades((version, tags): (&str, &[&str]), compatible: &str, newest: &str) {
+    for (reach, expected) in [(Reach::Compatible, compatible), (Reach::Newest, newest)] {
+        assert_eq!(
+            upgraded(version, tags, &[], reach),
+            expected,
+            "{version} {tags:?}"
+        );
+    }
+}
+
 #[test]
 fn an_exact_version_moves_to_what_is_compatible_or_to_the_newest() {
     for (version, tags, compatible, newest) in [
@@ -62,16 +74,7 @@ fn an_exact_version_moves_to_what_is_compatible_or_to_the_newest() {
             "Unspelled(\"1.1.0\")",
         ),
     ] {
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Compatible),
-            compatible,
-            "{version} {tags:?}"
-        );
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Newest),
-            newest,
-            "{version} {tags:?}"
-        );
+        assert_upgrades((version, tags), compatible, newest);
     }
 }
 
@@ -98,16 +101,7 @@ fn a_pre_release_moves_to_a_stable_version_or_within_its_own() {
         ),
         ("1.3.0-rc.1", &["1.2.0", "2.0.0-rc.1"], "Newest", "Newest"),
     ] {
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Compatible),
-            compatible,
-            "{version} {tags:?}"
-        );
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Newest),
-            newest,
-            "{version} {tags:?}"
-        );
+        assert_upgrades((version, tags), compatible, newest);
     }
 }
 
@@ -144,16 +138,7 @@ fn calendars_and_short_tags_are_written_as_they_are() {
             "Unspelled(\"v2.0.1\")",
         ),
     ] {
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Compatible),
-            compatible,
-            "{version} {tags:?}"
-        );
-        assert_eq!(
-            upgraded(version, tags, &[], Reach::Newest),
-            newest,
-            "{version} {tags:?}"
-        );
+        assert_upgrades((version, tags), compatible, newest);
     }
 }
 
