@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     DONE,
-    draft::{Draft, by_directory, files_of, source_of},
+    draft::{Draft, by_directory, files_of, source_of, where_to},
     pasted,
 };
 use crate::{
@@ -285,12 +285,8 @@ fn command(
             words.extend([wanted.environment.to_string(), "--ref".to_owned(), name.clone()]);
         }
     }
+    words.extend(where_to(args.to.as_deref(), &args.place));
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-    args.to.iter().for_each(|to| option("--to", to));
-    args.place
-        .ops_repo
-        .iter()
-        .for_each(|dir| option("--ops-repo", &dir.to_string_lossy()));
     rename.iter().for_each(|name| option("--as", name));
     exclude.iter().for_each(|glob| option("--exclude", glob));
     shell_words::join(&words)

@@ -150,6 +150,19 @@ impl Draft {
     }
 }
 
+/// Returns the options that lead a proposed command to the same environment.
+pub(super) fn where_to(to: Option<&str>, place: &Place) -> Vec<String> {
+    let dir = place
+        .ops_repo
+        .as_ref()
+        .map(|dir| dir.to_string_lossy().into_owned());
+    let options = [("--to", to.map(ToOwned::to_owned)), ("--ops-repo", dir)];
+    let given = options
+        .into_iter()
+        .filter_map(|(name, value)| Some([name.to_owned(), value?]));
+    given.flatten().collect()
+}
+
 /// Returns whether a person means this entry by a repo's address or name, by an environment, or by the entry's `as`.
 pub(super) fn is_called(name: &str, spec: &SourceSpec) -> bool {
     let by_url = RepoUrl::parse(name).is_ok_and(|url| url == spec.repo);

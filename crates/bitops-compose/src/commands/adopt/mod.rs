@@ -20,7 +20,11 @@ use compose_plan::{
 use compose_sources::Gatherer;
 use serde_json::json;
 
-use super::{DONE, draft::Draft, pasted};
+use super::{
+    DONE,
+    draft::{Draft, where_to},
+    pasted,
+};
 use crate::{
     cli::{Adopt, Format},
     hidden::Hidden,
@@ -447,12 +451,8 @@ fn not_the_same(
     );
     let mut words = ["bitops-compose", "adopt"].map(str::to_owned).to_vec();
     words.extend([repo.to_string(), environment.to_string()]);
+    words.extend(where_to(args.to.as_deref(), &args.place));
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-    args.to.iter().for_each(|to| option("--to", to));
-    args.place
-        .ops_repo
-        .iter()
-        .for_each(|dir| option("--ops-repo", &dir.to_string_lossy()));
     let globs: BTreeSet<String> = differing.iter().map(|(_, own)| exact_glob(own)).collect();
     args.exclude
         .iter()
