@@ -1,10 +1,13 @@
 //! The command line for people. `deploy` is not parsed here: its arguments are the pipeline's.
 
+mod doctor;
 mod values;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use doctor::Doctor;
 
 /// Composes BitOps environments from other repos' environments, then runs BitOps.
 ///
@@ -130,6 +133,10 @@ pub(crate) enum Command {
     Cache(Cache),
     /// Check the config, and compare the lock with it, without using the network
     Check(Targets),
+    /// Look for what keeps a deployment from working, on this machine and at the sources' hosts
+    ///
+    /// Changes nothing. Each line is ok, a warning or an error with its remedy.
+    Doctor(Doctor),
     /// Write the lock: the commits that the environment's sources resolve to now
     ///
     /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit
