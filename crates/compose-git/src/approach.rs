@@ -24,6 +24,8 @@ pub struct Approach {
     pub rewritten: Option<RepoUrl>,
     /// The host with its port, if that is an unusual one; `None` for a repo on this machine's disk.
     pub host: Option<String>,
+    /// Whether the host is reached by ssh.
+    pub is_ssh: bool,
     /// The names of the credentials, in the order in which they are tried. Programs among them were not asked whether
     /// they have one for the host.
     pub credentials: Vec<String>,
@@ -76,6 +78,7 @@ impl Git {
         let mut approach = Approach {
             rewritten: self.rewritten(repo),
             host: url.host().map(|host| format!("{host}{port}")),
+            is_ssh: url.scheme() == Scheme::Ssh,
             credentials: Vec::new(),
             is_unprotected: false,
             proxy: None,

@@ -21,7 +21,7 @@ use compose_model::{Failure, RepoUrl, StyledText};
 use serde_json::json;
 
 use crate::{
-    cli::{Doctor, Format},
+    cli::{Format, Targets},
     job::Examined,
     report::table::columns,
     runtime, settings, watch,
@@ -30,15 +30,15 @@ use check::{Check, exit_code};
 use sources::{Answers, Environment, ask};
 
 /// Looks at everything, prints what was found, and returns the exit code of what is wrong.
-pub(crate) fn run(args: &Doctor) -> Result<u8, Failure> {
+pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
     let (settings, invalid) = settings::with_defaults();
-    let found = place::look(args, &settings);
-    let build_config = bitops::build_config(&settings, &args.targets.place);
+    let found = place::look(targets, &settings);
+    let build_config = bitops::build_config(&settings, &targets.place);
     let Examined {
         jobs,
         gatherer,
         printer,
-    } = Examined::of(&settings, &args.targets.place, &found.selection, &build_config.0)?;
+    } = Examined::of(&settings, &targets.place, &found.selection, &build_config.0)?;
     let mut environments: Vec<Environment> = jobs
         .into_iter()
         .map(|(name, job)| Environment::read(name, job, &gatherer, &printer))
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Doctor) -> Result<u8, Failure> {
     }
     let all = || machine.iter().chain(environments.iter().flat_map(|one| &one.checks.all));
     let code = exit_code(all());
-    match args.targets.format {
+    match targets.format {
         Format::Text => {
             let (mut out, columns) = (StyledText::new(), columns());
             page::add(&mut out, &machine, None, columns);

@@ -1,6 +1,10 @@
 //! The operations repo: where it is, how it was found, and what BitOps sees of it.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use compose_model::{Diagnostic, ExitCode, Settings};
 use compose_tree::Mount;
@@ -8,7 +12,7 @@ use compose_tree::Mount;
 use super::check::{Checks, Group};
 use crate::{
     bypass,
-    cli::{Asked, Doctor, Place},
+    cli::{Asked, Place, Targets},
     environment,
     report::Printer,
     shown_path::shown_path,
@@ -25,11 +29,11 @@ pub(super) struct Found {
 }
 
 /// Looks for the operations repo as every command does.
-pub(super) fn look(args: &Doctor, settings: &Settings) -> Found {
+pub(super) fn look(targets: &Targets, settings: &Settings) -> Found {
     let mut checks = Checks::new(Group::Place);
     let printer = Printer::plain();
-    let place = &args.targets.place;
-    let asked = args.targets.asked();
+    let place = &targets.place;
+    let asked = targets.asked();
     let mount = match locate(asked) {
         Ok(mount) => mount,
         Err(problem) => {
@@ -77,7 +81,7 @@ pub(super) fn look(args: &Doctor, settings: &Settings) -> Found {
     found(root, environments, checks)
 }
 
-fn found(root: std::path::PathBuf, environments: Vec<String>, checks: Checks) -> Found {
+fn found(root: PathBuf, environments: Vec<String>, checks: Checks) -> Found {
     Found {
         selection: Selection { root, environments },
         checks,
@@ -103,7 +107,8 @@ fn repo(checks: &mut Checks, place: &Place, root: &Path, mount: Option<&Mount>) 
         None if root.join(".git").exists() => "the nearest directory upwards with .git",
         None => "by the current directory",
     };
-    let shown = shown_path(root);
+    let shown = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    let shown = shown_path(&shown.components().collect::<PathBuf>());
     let shown = shown.display();
     if root.is_dir() {
         checks.ok("operations-repo", format!("the operations repo is {shown} ({how})"));

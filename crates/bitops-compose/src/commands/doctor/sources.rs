@@ -130,6 +130,7 @@ impl Environment {
 
     fn approach(&mut self, approach: &Approach) {
         let host = approach.host.as_deref().unwrap_or_default();
+        let by = if approach.is_ssh { " by ssh" } else { "" };
         let proxy = approach
             .proxy
             .map(|name| format!(", through the proxy of {name}"))
@@ -142,10 +143,18 @@ impl Environment {
             );
             return;
         }
+        if approach.is_ssh && approach.credentials.is_empty() {
+            self.checks.warning(
+                "credential",
+                format!("{host} by ssh: there is neither an agent (SSH_AUTH_SOCK) nor the file of a key"),
+                "give this machine a key for the host, or mount one: `-v ~/.ssh:/root/.ssh:ro`",
+            );
+            return;
+        }
         let message = match approach.credentials.as_slice() {
             [] => format!("{host}{proxy}: there is no credential{}", how_to_set(host)),
-            [one] => format!("{host}{proxy}: {one}"),
-            many => format!("{host}{proxy}: in this order, {}", many.join("; ")),
+            [one] => format!("{host}{by}{proxy}: {one}"),
+            many => format!("{host}{by}{proxy}: in this order, {}", many.join("; ")),
         };
         self.checks.ok("credential", message);
     }

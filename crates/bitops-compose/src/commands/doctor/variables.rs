@@ -18,7 +18,9 @@ pub(super) fn look(invalid: &[Diagnostic]) -> Checks {
         Ok(false) => {}
         Err(error) => checks.problem("variable", &printer, &error.into()),
     }
-    checks.problems("variable", &printer, invalid);
+    for problem in invalid {
+        checks.problem("variable", &printer, &problem.clone().hint("correct it, or unset it"));
+    }
     checks.problems("variable", &printer, &settings::empty_policies());
     match settings::unknown_variables() {
         Ok(warnings) => checks.problems("variable", &printer, &warnings),
