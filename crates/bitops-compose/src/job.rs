@@ -199,6 +199,12 @@ fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, 
     let config = root.join(environment).join(file_name::CONFIG);
     let bytes = own_config::read_config(&config).map_err(|error| {
         let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        if is_missing && root.is_dir() && !root.join(environment).exists() {
+            let (repo, name) = (shown_path(root), text::escape(environment, 100));
+            let problem =
+                Diagnostic::error(format!("there is no environment `{name}` in {}", repo.display()));
+            return missing(problem, place, root, &config);
+        }
         let problem = own_config::unreadable(&config, error);
         if is_missing {
             missing(problem, place, root, &config)

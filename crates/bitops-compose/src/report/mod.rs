@@ -207,11 +207,11 @@ impl Printer {
         let problems = problems.into_iter();
         let problems = self.cut(problems.filter(|problem| !quiet || problem.severity != Severity::Warning));
         let mut out = String::new();
-        for problem in &problems {
+        for chunk in problems.chunk_by(Shown::is_beside) {
             let text = if self.json {
-                render::json(problem)
+                chunk.iter().map(render::json).collect()
             } else {
-                render::for_people(problem, self.colour)
+                render::for_people(chunk, self.colour)
             };
             if self.runner {
                 out.push_str(&guard(&text, self.json));
@@ -219,7 +219,11 @@ impl Printer {
                 out.push_str(&text);
             }
             if let Some(checkout) = &self.github {
-                out.push_str(&annotate(problem, checkout, &self.masks));
+                out.extend(
+                    chunk
+                        .iter()
+                        .map(|problem| annotate(problem, checkout, &self.masks)),
+                );
             }
         }
         if problems.iter().any(Shown::is_error) {

@@ -14,6 +14,8 @@ pub(super) struct Shown {
     pub(super) notes: Vec<(&'static str, String)>,
     pub(super) place: Option<ShownPlace>,
     pub(super) hints: Vec<String>,
+    /// The part of the file that it is about, if it may be shown together with others of that part.
+    pub(super) within: Option<Span>,
 }
 
 /// A place in a file.
@@ -48,7 +50,18 @@ impl Shown {
                 .iter()
                 .map(|hint| masked(&whole_commands(hint, about)))
                 .collect(),
+            within: problem.within.clone(),
         }
+    }
+
+    /// Returns whether two problems are mistakes of one part of a file, and show the same text of it.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        fn shown(problem: &Shown) -> Option<(&Span, &str, &str)> {
+            let place = problem.place.as_ref()?;
+            let (text, _) = place.excerpt.as_ref()?;
+            Some((problem.within.as_ref()?, &place.file, text))
+        }
+        self.severity == other.severity && shown(self).is_some_and(|one| shown(other) == Some(one))
     }
 
     pub(super) fn is_error(&self) -> bool {
