@@ -3,6 +3,7 @@
 mod adopting;
 mod editing;
 mod environment;
+mod manual;
 mod output;
 mod reviewing;
 mod searching;

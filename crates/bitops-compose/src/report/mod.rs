@@ -11,6 +11,7 @@ mod python_re;
 mod render;
 mod shown;
 pub(crate) mod table;
+pub(crate) mod wrap;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
@@ -270,6 +271,11 @@ impl Printer {
                 .collect();
             self.write_problems(&out);
         }
+    }
+
+    /// Returns the hints of a problem, with commands that work when they are pasted.
+    pub(crate) fn hints(&self, problem: &Diagnostic) -> Vec<String> {
+        Shown::of(problem, &self.masks, self.about.as_deref()).hints
     }
 
     /// Returns problems as values for programs, with the masks applied.
