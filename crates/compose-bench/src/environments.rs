@@ -21,8 +21,10 @@ pub(crate) struct Locking {
 /// Locks every environment, with an empty cache at the beginning of each round: by `lock --all`, and by one `lock` after
 /// the other. Each environment names `each` of the world's sources.
 pub(crate) fn lock(program: &Path, world: &World, repos: usize, each: usize, rounds: usize) -> Locking {
-    let environments: Vec<(String, String)> = world
-        .sources
+    // The sources of an environment are of different repos, as people have them.
+    let mut sources = world.sources.clone();
+    sources.sort_by(|one, other| (&one.environment, &one.url).cmp(&(&other.environment, &other.url)));
+    let environments: Vec<(String, String)> = sources
         .chunks(each)
         .zip(0..)
         .map(|(sources, number)| (format!("env-{number:03}"), world::config(sources)))

@@ -28,7 +28,10 @@ pub(super) fn look(git: &Git, settings: &Settings) -> Checks {
     match git.certificates() {
         Ok(certificates) => checks.ok(
             "certificates",
-            format!("{} certificates are trusted, of {}", certificates.count, certificates.origin),
+            format!(
+                "{} certificates are trusted, of {}",
+                certificates.count, certificates.origin
+            ),
         ),
         Err(problem) => checks.problem("certificates", &printer, &problem.into()),
     }
