@@ -6,7 +6,7 @@
 
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
-use crate::ExitCode;
+use crate::{ExitCode, StyledText};
 
 /// A range of bytes in a config's text.
 pub type Span = Range<usize>;
@@ -175,6 +175,19 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// Alternative remedies.
     pub hints: Vec<String>,
+    /// A text that people read in place of this diagnostic and of all others that share it.
+    pub overview: Option<Arc<Overview>>,
+}
+
+/// A text that shows several diagnostics together. Programs read the diagnostics themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// The message: one sentence without a full stop.
+    pub message: String,
+    /// The lines below the message.
+    pub text: StyledText,
+    /// Remedies for all of them.
+    pub hints: Vec<String>,
 }
 
 impl Diagnostic {
@@ -188,6 +201,7 @@ impl Diagnostic {
             background: Background::None,
             place: None,
             hints: Vec::new(),
+            overview: None,
         }
     }
 

@@ -27,8 +27,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
-use shown::Shown;
+use compose_model::{Diagnostic, ExitCode, Failure, Overview, Severity, StyledText, env};
+use shown::{Shown, ShownOverview};
 
 use crate::{cli::Color, flags};
 
@@ -206,11 +206,17 @@ impl Printer {
         let problems = problems.into_iter();
         let problems = self.cut(problems.filter(|problem| !quiet || problem.severity != Severity::Warning));
         let mut out = String::new();
+        let mut before: Option<&Arc<Overview>> = None;
         for problem in &problems {
-            let text = if self.json {
-                render::json(problem)
-            } else {
-                render::for_people(problem, self.colour)
+            let text = match &problem.overview {
+                _ if self.json => render::json(problem),
+                None => render::for_people(problem, self.colour),
+                Some(overview) if before.is_some_and(|before| Arc::ptr_eq(before, overview)) => String::new(),
+                Some(overview) => {
+                    before = Some(overview);
+                    let shown = ShownOverview::of(overview, &self.masks, self.about.as_deref());
+                    render::overview(&shown, self.colour)
+                }
             };
             if self.runner {
                 out.push_str(&guard(&text, self.json));

@@ -1,6 +1,8 @@
 //! A problem as it is shown, after the masks were applied to all of its texts.
 
-use compose_model::{Diagnostic, Place, Severity, Span, redact};
+use std::sync::Arc;
+
+use compose_model::{Diagnostic, Overview, Place, Severity, Span, StyledText, redact};
 
 use super::mask::Masks;
 
@@ -14,6 +16,29 @@ pub(super) struct Shown {
     pub(super) notes: Vec<(&'static str, String)>,
     pub(super) place: Option<ShownPlace>,
     pub(super) hints: Vec<String>,
+    /// What people read in place of it. Its texts are not masked; see [`ShownOverview`].
+    pub(super) overview: Option<Arc<Overview>>,
+}
+
+/// What people read in place of several problems.
+#[derive(Debug)]
+pub(super) struct ShownOverview {
+    pub(super) message: String,
+    pub(super) text: StyledText,
+    pub(super) hints: Vec<String>,
+}
+
+impl ShownOverview {
+    pub(super) fn of(overview: &Overview, masks: &Masks, about: Option<&str>) -> Self {
+        let mut text = overview.text.clone();
+        masks.apply_to_styled(&mut text);
+        let hints = overview.hints.iter();
+        Self {
+            message: masks.apply(&overview.message).into_owned(),
+            text,
+            hints: hints.map(|hint| shown_hint(hint, masks, about)).collect(),
+        }
+    }
 }
 
 /// A place in a file.
@@ -46,8 +71,9 @@ impl Shown {
             hints: problem
                 .hints
                 .iter()
-                .map(|hint| masked(&whole_commands(hint, about)))
+                .map(|hint| shown_hint(hint, masks, about))
                 .collect(),
+            overview: problem.overview.clone(),
         }
     }
 
@@ -62,6 +88,10 @@ impl Shown {
             Severity::Warning => "warning",
         }
     }
+}
+
+fn shown_hint(hint: &str, masks: &Masks, about: Option<&str>) -> String {
+    masks.apply(&whole_commands(hint, about)).into_owned()
 }
 
 /// The commands about an environment, as hints write them without it: the code that writes a hint does not know how the
