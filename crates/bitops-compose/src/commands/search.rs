@@ -1,6 +1,6 @@
 //! `search REPO [WORD]`: the environments that a repo offers.
 
-use std::sync::Arc;
+use std::{io::stdout, sync::Arc};
 
 use compose_git::{Glance, Outline};
 use compose_model::{
@@ -229,7 +229,7 @@ impl Found {
         out.push_str(&table(
             &["ENVIRONMENT", "NEWEST", "VERSIONS", "TOOLS", "README"],
             &rows,
-            columns(),
+            columns(&stdout()),
         ));
         out.push_str(&format!(
             "\nnext: `bitops-compose add {asked} {}`",
