@@ -1,6 +1,7 @@
 //! The commands for users, seen from outside.
 
 mod adopting;
+mod doctor;
 mod editing;
 mod environment;
 mod output;
