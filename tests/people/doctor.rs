@@ -45,7 +45,10 @@ fn message(checks: &[Value], name: &str, status: &str) -> String {
     assert!(named.next().is_none(), "several {name} in {checks:#?}");
     assert_eq!(check["status"], status, "{check}");
     if status != "ok" {
-        assert!(check["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{check}");
+        assert!(
+            check["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()),
+            "{check}"
+        );
     }
     check["message"].as_str().unwrap().to_owned()
 }
@@ -57,15 +60,24 @@ fn page(run: &Run) -> String {
         (r"\n {11}([^h]|h[^i])", " $1"),
         (r"\d+(\.\d+)? (B|KiB|MiB|GiB|TiB) free", "[SIZE] free"),
         (r"\d+ certificates are trusted, of .*", "[CERTIFICATES]"),
-        (r"bitops-compose \S+ \(\S+\) on \S+ \S+, uid \d+", "bitops-compose [VERSION]"),
+        (
+            r"bitops-compose \S+ \(\S+\) on \S+ \S+, uid \d+",
+            "bitops-compose [VERSION]",
+        ),
         (r"\S+/(git|ssh) \(.*\)", "[PATH]/$1 ([VERSION])"),
-        (r"program is \S+/python\S*, started in \S+", "program is [PYTHON], started in [DIR]"),
+        (
+            r"program is \S+/python\S*, started in \S+",
+            "program is [PYTHON], started in [DIR]",
+        ),
         (r"PIPELINE_DIR=\S+", "PIPELINE_DIR=[DIR]"),
         (r"belongs to (root|this user \(uid \d+\))", "belongs to [USER]"),
         (r"config is \S+", "config is [CONFIG]"),
         (r" INFO .*\n", ""),
     ] {
-        text = Regex::new(expression).unwrap().replace_all(&text, with).into_owned();
+        text = Regex::new(expression)
+            .unwrap()
+            .replace_all(&text, with)
+            .into_owned();
     }
     text
 }
@@ -76,8 +88,14 @@ fn a_healthy_environment() {
     insta::assert_snapshot!("doctor", page(&doctor(&world, &[], 0)));
     world.context.run(["lock"]).expect_code(0);
     let checks = checks(&world, &["dev"], 0);
-    assert_eq!(message(&checks, "lock", "ok"), "dev/bitops.lock.yaml pins 1 source, nested ones included");
-    assert_eq!(message(&checks, "content", "ok").split(',').next(), Some("1 repo"));
+    assert_eq!(
+        message(&checks, "lock", "ok"),
+        "dev/bitops.lock.yaml pins 1 source, nested ones included"
+    );
+    assert_eq!(
+        message(&checks, "content", "ok").split(',').next(),
+        Some("1 repo")
+    );
 }
 
 /// Words that are longer than a line, such as addresses, have one of their own.
@@ -109,7 +127,9 @@ fn the_answer_for_programs_has_the_fields_of_the_contract() {
     each.dedup();
     assert_eq!(
         each,
-        ["place", "home", "cache", "bitops", "programs", "network", "settings", "sources"]
+        [
+            "place", "home", "cache", "bitops", "programs", "network", "settings", "sources"
+        ]
     );
     world.server.clear_requests();
     let several = json(&doctor(&world, &["dev", "other", "--format", "json"], 0));
@@ -117,7 +137,10 @@ fn the_answer_for_programs_has_the_fields_of_the_contract() {
     assert_eq!(several["environments"][0]["environment"], "dev");
     assert_eq!(several["environments"][1]["environment"], "other");
     let nothing = several["environments"][1]["checks"].as_array().unwrap();
-    assert!(message(nothing, "config", "warning").ends_with("`default-environments` is empty: nothing is composed"));
+    assert!(
+        message(nothing, "config", "warning")
+            .ends_with("`default-environments` is empty: nothing is composed")
+    );
     // Each repo is asked once: for its handshake and its refs.
     assert_eq!(world.server.stats("platform").requests(), 2);
 }
@@ -130,7 +153,11 @@ fn what_nested_sources_need_is_known_by_the_lock() {
     assert!(message(&before, "nested", "ok").contains("known once they are fetched"));
     world.context.run(["lock"]).expect_code(0);
     let after = checks(&world, &[], 0);
-    assert_eq!((answers(&before), answers(&after)), (2, 2), "platform is nested in web, too");
+    assert_eq!(
+        (answers(&before), answers(&after)),
+        (2, 2),
+        "platform is nested in web, too"
+    );
     assert!(!after.iter().any(|check| check["name"] == "nested"));
 }
 
@@ -139,7 +166,10 @@ fn the_credential_that_would_be_sent_is_named() {
     let mut world = healthy();
     world.server.require_credentials("c", "x-access-token", "hunter2");
     let none = checks(&world, &[], 77);
-    assert!(message(&none, "credential", "ok").ends_with("there is no credential; BITOPS_COMPOSE_TOKEN_127_0_0_1 takes one"));
+    assert!(
+        message(&none, "credential", "ok")
+            .ends_with("there is no credential; BITOPS_COMPOSE_TOKEN_127_0_0_1 takes one")
+    );
     assert!(message(&none, "answer", "error").contains("asks for credentials"));
 
     world.context.set("BITOPS_COMPOSE_TOKEN_127_0_0_1", "hunter3");
@@ -147,7 +177,11 @@ fn the_credential_that_would_be_sent_is_named() {
     assert!(message(&wrong, "answer", "error").contains("/c: "));
 
     let home = world.context.root().join("home");
-    fs::write(home.join(".netrc"), "machine 127.0.0.1 login x-access-token password hunter2\n").unwrap();
+    fs::write(
+        home.join(".netrc"),
+        "machine 127.0.0.1 login x-access-token password hunter2\n",
+    )
+    .unwrap();
     let config = "[credential]\n  helper = \"!f() { echo hunter4; }; f\"\n  helper = store --file hunter5\n";
     fs::write(home.join(".gitconfig"), config).unwrap();
     world.context.set("GIT_CONFIG_GLOBAL", home.join(".gitconfig"));
@@ -164,11 +198,15 @@ fn the_credential_that_would_be_sent_is_named() {
         assert!(named.contains(name), "{name}\n{named}");
     }
     assert!(
-        message(&checks, "answer", "ok").contains("/c answers, with the login from ~/.netrc: 1 tag, 1 branch"),
+        message(&checks, "answer", "ok")
+            .contains("/c answers, with the login from ~/.netrc: 1 tag, 1 branch"),
         "{run}"
     );
     assert!(!run.to_string().contains("hunter"), "{run}");
-    assert_eq!(message(&checks, "token", "ok"), "BITOPS_COMPOSE_TOKEN_127_0_0_1 is the token for 127.0.0.1");
+    assert_eq!(
+        message(&checks, "token", "ok"),
+        "BITOPS_COMPOSE_TOKEN_127_0_0_1 is the token for 127.0.0.1"
+    );
 }
 
 #[test]
@@ -197,7 +235,10 @@ fn a_host_that_never_answers_takes_no_longer_than_the_deadline() {
     world
         .server
         .inject("c", Rule::from(Fault::Stall).on(RequestKind::InfoRefs));
-    world.context.set("BITOPS_COMPOSE_TIMEOUT", "1").time_limit(Duration::from_secs(20));
+    world
+        .context
+        .set("BITOPS_COMPOSE_TIMEOUT", "1")
+        .time_limit(Duration::from_secs(20));
     let checks = checks(&world, &[], 75);
     assert!(message(&checks, "answer", "error").contains("/c"));
     message(&checks, "home", "ok");
@@ -215,7 +256,9 @@ fn offline_no_host_is_asked() {
 #[test]
 fn a_repo_that_policy_refuses() {
     let mut world = healthy();
-    world.context.set("BITOPS_COMPOSE_ALLOW", "https://github.com/org/*");
+    world
+        .context
+        .set("BITOPS_COMPOSE_ALLOW", "https://github.com/org/*");
     let run = doctor(&world, &[], 77);
     assert!(world.server.requests().is_empty(), "{run}");
 }
@@ -250,7 +293,11 @@ fn a_key_for_ssh_is_named() {
     world.context.set("SSH_AUTH_SOCK", &agent);
     let found = checks(&world, &["--offline"], 0);
     let named = message(&found, "credential", "ok");
-    assert!(named.starts_with("127.0.0.1:1 by ssh: ") && named.contains("the keys of the ssh agent (SSH_AUTH_SOCK)"), "{named}");
+    assert!(
+        named.starts_with("127.0.0.1:1 by ssh: ")
+            && named.contains("the keys of the ssh agent (SSH_AUTH_SOCK)"),
+        "{named}"
+    );
     world.context.set("GIT_SSH_COMMAND", "ssh -o 'User hunter2'");
     let found = checks(&world, &["--offline"], 0);
     assert_eq!(
@@ -271,14 +318,20 @@ fn a_cache_that_is_none_is_a_warning() {
     fs::remove_file(&cache).unwrap();
     assert!(Command::new("mkfifo").arg(&cache).status().unwrap().success());
     let run = world.context.run(["doctor", "--format", "json"]).expect_code(0);
-    assert!(message(json(&run)["checks"].as_array().unwrap(), "cache", "warning").contains("is not a directory"));
+    assert!(
+        message(json(&run)["checks"].as_array().unwrap(), "cache", "warning").contains("is not a directory")
+    );
     // It is no worse than it says.
     world.context.run(["plan"]).expect_code(0);
 }
 
 #[test]
 fn directories_of_another_user() {
-    if !Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
+    if !Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout == b"0\n")
+    {
         return;
     }
     let mut world = healthy();
@@ -286,12 +339,24 @@ fn directories_of_another_user() {
     fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
     world
         .context
-        .wrap(["setpriv", "--clear-groups", "--reuid", STRANGER, "--regid", STRANGER])
+        .wrap([
+            "setpriv",
+            "--clear-groups",
+            "--reuid",
+            STRANGER,
+            "--regid",
+            STRANGER,
+        ])
         .set("BITOPS_COMPOSE_PIPELINE", "true")
         .set("BITOPS_COMPOSE_PIPELINE_DIR", "/");
     let strange = checks(&world, &[], 73);
-    assert!(message(&strange, "writable", "error").ends_with("opt/bitops-compose cannot be written by this user (uid 65534)"));
-    assert!(message(&strange, "cache", "warning").contains("belongs to root and cannot be written by this user"));
+    assert!(
+        message(&strange, "writable", "error")
+            .ends_with("opt/bitops-compose cannot be written by this user (uid 65534)")
+    );
+    assert!(
+        message(&strange, "cache", "warning").contains("belongs to root and cannot be written by this user")
+    );
     // In a sticky directory everybody may make files, but not replace those of others.
     let home = root.join("opt/bitops-compose");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).unwrap();
@@ -302,7 +367,9 @@ fn directories_of_another_user() {
     message(&checks(&world, &[], 0), "active", "ok");
     // Neither the cache nor what takes its place can be written.
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o755)).unwrap();
-    world.context.set("BITOPS_COMPOSE_CACHE", root.join("absent/cache"));
+    world
+        .context
+        .set("BITOPS_COMPOSE_CACHE", root.join("absent/cache"));
     message(&checks(&world, &[], 73), "temporary-directory", "error");
 }
 
@@ -333,8 +400,14 @@ fn a_machine_is_checked_without_any_environment() {
     let run = json(&doctor(&world, &["--format", "json"], 0));
     assert_eq!(keys(&run), ["checks"]);
     let found = run["checks"].as_array().unwrap();
-    assert_eq!(message(found, "environment", "warning"), "no environment is named");
-    assert_eq!(message(found, "environments", "ok"), "environments: dev (with sources)");
+    assert_eq!(
+        message(found, "environment", "warning"),
+        "no environment is named"
+    );
+    assert_eq!(
+        message(found, "environments", "ok"),
+        "environments: dev (with sources)"
+    );
     assert!(world.server.requests().is_empty());
     let all = json(&doctor(&world, &["--all", "--format", "json"], 0));
     assert_eq!(all["environment"], "dev");
@@ -349,7 +422,9 @@ fn a_mount_that_is_missing_and_one_that_is_no_link() {
     message(&missing, "writable", "ok");
 
     let mut world = healthy();
-    world.context.set("BITOPS_COMPOSE_OPS_REPO", world.context.ops_repo());
+    world
+        .context
+        .set("BITOPS_COMPOSE_OPS_REPO", world.context.ops_repo());
     message(&checks(&world, &[], 73), "link", "error");
     // A home whose link is gone.
     fs::remove_file(world.context.home().join("active")).unwrap();
@@ -397,10 +472,19 @@ fn a_pipeline_and_an_images_config_that_are_missing() {
         world.context.set("BITOPS_COMPOSE_PIPELINE", pipeline);
         message(&checks(&world, &[], code), "pipeline", "error");
     }
-    world.context.set("BITOPS_COMPOSE_PIPELINE", "sh scripts/main.py deploy");
-    assert!(message(&checks(&world, &[], 127), "pipeline", "error").contains("bitops/scripts/main.py does not exist"));
+    world
+        .context
+        .set("BITOPS_COMPOSE_PIPELINE", "sh scripts/main.py deploy");
+    assert!(
+        message(&checks(&world, &[], 127), "pipeline", "error")
+            .contains("bitops/scripts/main.py does not exist")
+    );
     world.context.set("BITOPS_COMPOSE_PIPELINE", "true");
-    message(&checks(&world, &["--image-config", "absent.yaml"], 65), "image-config", "error");
+    message(
+        &checks(&world, &["--image-config", "absent.yaml"], 65),
+        "image-config",
+        "error",
+    );
     world.context.set("BITOPS_BUILD_CONFIG_YAML", "absent.yaml");
     message(&checks(&world, &[], 0), "image-config", "warning");
 }
@@ -427,11 +511,18 @@ fn wrong_variables_do_not_keep_the_rest_from_being_checked() {
     ] {
         assert!(page(&run).contains(said), "{said}\n{run}");
     }
-    assert!(!run.to_string().contains("hunter2") && !run.stdout.contains("JOBS=many"), "{run}");
+    assert!(
+        !run.to_string().contains("hunter2") && !run.stdout.contains("JOBS=many"),
+        "{run}"
+    );
     let mut world = healthy();
     world.context.set("BITOPS_COMPOSE", "off");
     let found = checks(&world, &[], 0);
-    assert!(found.iter().any(|check| check["status"] == "warning" && check["name"] == "variable"));
+    assert!(
+        found
+            .iter()
+            .any(|check| check["status"] == "warning" && check["name"] == "variable")
+    );
 }
 
 #[test]
@@ -466,7 +557,10 @@ fn proxies_are_named_without_their_logins() {
 #[test]
 fn the_entrypoint_takes_it_for_the_command() {
     let world = healthy();
-    let run = world.context.run(["deploy", "doctor", "--offline"]).expect_code(0);
+    let run = world
+        .context
+        .run(["deploy", "doctor", "--offline"])
+        .expect_code(0);
     assert!(run.stdout.starts_with("Place\n"), "{run}");
     assert!(world.context.pipeline().is_none());
 }

@@ -103,7 +103,8 @@ impl Git {
     /// Returns the proxies that settings name for all hosts.
     pub fn proxies(&self) -> Vec<ProxySetting> {
         let set = described::proxies(&self.0.run).into_iter();
-        set.map(|(name, address)| ProxySetting { name, address }).collect()
+        set.map(|(name, address)| ProxySetting { name, address })
+            .collect()
     }
 
     /// Returns the variable with the hosts that are contacted without a proxy, and its value.

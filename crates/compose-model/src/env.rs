@@ -204,7 +204,11 @@ mod tests {
         for host in ["[::1]", "a-.b", "a..b", "a__b", "a._b", "mün.de", "a b"] {
             assert_eq!(token_variable(host), None, "{host}");
         }
-        for name in ["BITOPS_COMPOSE_TOKEN_", "BITOPS_COMPOSE_TOKEN_A_____B", "BITOPS_COMPOSE_TOKEN_github_com"] {
+        for name in [
+            "BITOPS_COMPOSE_TOKEN_",
+            "BITOPS_COMPOSE_TOKEN_A_____B",
+            "BITOPS_COMPOSE_TOKEN_github_com",
+        ] {
             assert_eq!(token_host(name), None, "{name}");
         }
     }

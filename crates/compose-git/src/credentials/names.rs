@@ -71,8 +71,14 @@ mod tests {
     fn a_helpers_name_is_that_of_its_program() {
         for (helper, name) in [
             ("store --file /home/me/hunter2", "`store`"),
-            ("/usr/lib/git-core/git-credential-cache --timeout 9", "`git-credential-cache`"),
-            ("!f() { echo password=hunter2; }; f", "(a command of git's configuration)"),
+            (
+                "/usr/lib/git-core/git-credential-cache --timeout 9",
+                "`git-credential-cache`",
+            ),
+            (
+                "!f() { echo password=hunter2; }; f",
+                "(a command of git's configuration)",
+            ),
             (" osxkeychain ", "`osxkeychain`"),
         ] {
             assert_eq!(helper_name(helper), name);

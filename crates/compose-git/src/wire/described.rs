@@ -19,7 +19,9 @@ pub(crate) fn proxy_setting(run: &Run, url: &Url) -> Option<&'static str> {
 
 /// Returns the proxies of all settings for all hosts, without their logins.
 pub(crate) fn proxies(run: &Run) -> Vec<(&'static str, Result<String, SettingProblem>)> {
-    any().map_or_else(Vec::new, |url| net::proxy_settings(&run.options, run.git_config(), &url))
+    any().map_or_else(Vec::new, |url| {
+        net::proxy_settings(&run.options, run.git_config(), &url)
+    })
 }
 
 /// Returns the variable with the hosts that are contacted without a proxy, and its value.

@@ -104,7 +104,10 @@ pub(super) fn proxy_settings(
     url: &Url,
 ) -> Vec<(&'static str, Result<String, SettingProblem>)> {
     let configured = config.proxy(url).filter(|address| !address.is_empty());
-    let mut set: Vec<(&'static str, String)> = configured.map(|address| (CONFIGURED, address)).into_iter().collect();
+    let mut set: Vec<(&'static str, String)> = configured
+        .map(|address| (CONFIGURED, address))
+        .into_iter()
+        .collect();
     for names in [&HTTPS_PROXY, &HTTP_PROXY] {
         set.extend(first_set(options, names).map(|(name, address)| (name, address.to_owned())));
     }
@@ -120,7 +123,9 @@ pub(super) fn proxy_settings(
 }
 
 fn first_set<'a>(options: &'a Options, names: &[&'static str]) -> Option<(&'static str, &'a str)> {
-    names.iter().find_map(|name| Some((*name, options.utf8_variable(name)?)))
+    names
+        .iter()
+        .find_map(|name| Some((*name, options.utf8_variable(name)?)))
 }
 
 fn has_proxy(options: &Options) -> bool {

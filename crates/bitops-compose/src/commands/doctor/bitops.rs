@@ -27,7 +27,10 @@ pub(super) fn look(settings: &Settings, found: &(BuildConfig, Option<Diagnostic>
     match build_config.deployments() {
         (_, Some(warning)) => checks.problem("image-config", &printer, &warning),
         (Some(_), None) => {
-            checks.ok("image-config", format!("the image's config is {}", build_config.path().display()));
+            checks.ok(
+                "image-config",
+                format!("the image's config is {}", build_config.path().display()),
+            );
         }
         (None, None) => checks.ok(
             "image-config",
@@ -56,7 +59,10 @@ fn pipeline(checks: &mut Checks, printer: &Printer, settings: &Settings) {
             ),
             None => {
                 let program = pipeline.path().display();
-                checks.ok("pipeline", format!("the pipeline's program is {program}, started in {dir}"));
+                checks.ok(
+                    "pipeline",
+                    format!("the pipeline's program is {program}, started in {dir}"),
+                );
             }
         },
     }

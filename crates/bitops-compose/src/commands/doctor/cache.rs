@@ -69,7 +69,10 @@ fn is_usable(checks: &mut Checks, dir: &Path) -> bool {
         Err(error) if error.kind() == ErrorKind::NotFound && !dir.is_symlink() => {
             let above = existing(dir);
             if above.is_dir() && disk::is_writable(above) {
-                checks.ok("cache", format!("{shown} does not exist yet; the first fetch creates it"));
+                checks.ok(
+                    "cache",
+                    format!("{shown} does not exist yet; the first fetch creates it"),
+                );
                 true
             } else {
                 warn(checks, format!("{shown} does not exist and cannot be created"))

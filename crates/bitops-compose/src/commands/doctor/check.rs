@@ -94,7 +94,13 @@ impl Checks {
     }
 
     pub(super) fn warning(&mut self, name: &'static str, message: impl AsRef<str>, remedy: impl AsRef<str>) {
-        self.push(name, Status::Warning, message.as_ref(), Some(remedy.as_ref()), None);
+        self.push(
+            name,
+            Status::Warning,
+            message.as_ref(),
+            Some(remedy.as_ref()),
+            None,
+        );
     }
 
     pub(super) fn error(
@@ -104,7 +110,13 @@ impl Checks {
         message: impl AsRef<str>,
         remedy: impl AsRef<str>,
     ) {
-        self.push(name, Status::Error, message.as_ref(), Some(remedy.as_ref()), Some(code));
+        self.push(
+            name,
+            Status::Error,
+            message.as_ref(),
+            Some(remedy.as_ref()),
+            Some(code),
+        );
     }
 
     /// Adds a problem with its place, its causes and its hints.

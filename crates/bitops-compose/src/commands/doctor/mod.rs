@@ -76,14 +76,23 @@ pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
             environment.answers(&answers);
         }
     }
-    let all = || machine.iter().chain(environments.iter().flat_map(|one| &one.checks.all));
+    let all = || {
+        machine
+            .iter()
+            .chain(environments.iter().flat_map(|one| &one.checks.all))
+    };
     let code = exit_code(all());
     match targets.format {
         Format::Text => {
             let (mut out, columns) = (StyledText::new(), columns());
             page::add(&mut out, &machine, None, columns);
             for environment in &environments {
-                page::add(&mut out, &environment.checks.all, Some(&environment.name), columns);
+                page::add(
+                    &mut out,
+                    &environment.checks.all,
+                    Some(&environment.name),
+                    columns,
+                );
             }
             page::add_summary(&mut out, all().collect::<Vec<_>>());
             printer.styled(out)?;
@@ -93,7 +102,8 @@ pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
                 [] => json!({ "checks": machine }),
                 [one] => json!({ "environment": one.name, "checks": all().collect::<Vec<_>>() }),
                 many => {
-                    let one = |one: &Environment| json!({ "environment": one.name, "checks": one.checks.all });
+                    let one =
+                        |one: &Environment| json!({ "environment": one.name, "checks": one.checks.all });
                     json!({ "checks": machine, "environments": many.iter().map(one).collect::<Vec<_>>() })
                 }
             };

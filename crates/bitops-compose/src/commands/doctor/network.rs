@@ -31,10 +31,14 @@ pub(super) fn look(git: &Git, settings: &Settings) -> Checks {
     match git.certificates() {
         Ok(certificates) => checks.ok(
             "certificates",
-            format!("{} certificates are trusted, of {}", certificates.count, certificates.origin),
+            format!(
+                "{} certificates are trusted, of {}",
+                certificates.count, certificates.origin
+            ),
         ),
         Err(problem) => {
-            let problem = Diagnostic::from(problem).hint("name a file of certificates in PEM format, or unset the setting");
+            let problem = Diagnostic::from(problem)
+                .hint("name a file of certificates in PEM format, or unset the setting");
             checks.problem("certificates", &printer, &problem);
         }
     }

@@ -111,7 +111,10 @@ fn repo(checks: &mut Checks, place: &Place, root: &Path, mount: Option<&Mount>) 
     let shown = shown_path(&shown.components().collect::<PathBuf>());
     let shown = shown.display();
     if root.is_dir() {
-        checks.ok("operations-repo", format!("the operations repo is {shown} ({how})"));
+        checks.ok(
+            "operations-repo",
+            format!("the operations repo is {shown} ({how})"),
+        );
     } else {
         checks.error(
             "operations-repo",
@@ -160,7 +163,11 @@ fn named(checks: &mut Checks, root: &Path) {
         .iter()
         .take(MOST_NAMES)
         .map(|name| {
-            let mark = if with_sources.contains(name) { " (with sources)" } else { "" };
+            let mark = if with_sources.contains(name) {
+                " (with sources)"
+            } else {
+                ""
+            };
             format!("{name}{mark}")
         })
         .collect();
@@ -168,5 +175,8 @@ fn named(checks: &mut Checks, root: &Path) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    checks.ok("environments", format!("environments: {}{more}", shown.join(", ")));
+    checks.ok(
+        "environments",
+        format!("environments: {}{more}", shown.join(", ")),
+    );
 }

@@ -46,7 +46,13 @@ pub(super) fn look(repos: &[RepoUrl]) -> Checks {
         needed(of(Scheme::File)),
         "`adopt`, `plan --against` and sources on this machine's disk",
     );
-    program(&mut checks, "ssh", "-V", needed(of(Scheme::Ssh)), "sources at ssh addresses");
+    program(
+        &mut checks,
+        "ssh",
+        "-V",
+        needed(of(Scheme::Ssh)),
+        "sources at ssh addresses",
+    );
     checks
 }
 
@@ -85,9 +91,19 @@ fn version(path: &Path, flag: &str) -> Option<String> {
         thread::sleep(LOOK);
     }
     let mut said = String::new();
-    child.stdout.take()?.take(LONGEST).read_to_string(&mut said).ok()?;
+    child
+        .stdout
+        .take()?
+        .take(LONGEST)
+        .read_to_string(&mut said)
+        .ok()?;
     if said.is_empty() {
-        child.stderr.take()?.take(LONGEST).read_to_string(&mut said).ok()?;
+        child
+            .stderr
+            .take()?
+            .take(LONGEST)
+            .read_to_string(&mut said)
+            .ok()?;
     }
     let line = said.lines().next().unwrap_or_default().trim();
     (!line.is_empty()).then(|| line.to_owned())

@@ -62,7 +62,8 @@ impl Environment {
             return;
         }
         let count = counted(sources.len(), "source");
-        self.checks.ok("config", format!("{} names {count}, without mistakes", job.file));
+        self.checks
+            .ok("config", format!("{} names {count}, without mistakes", job.file));
         self.lock(job, &sources);
         if let Err(failure) = gatherer.check_keys(&sources) {
             self.fail("keys", failure.diagnostics());
@@ -79,11 +80,14 @@ impl Environment {
                 Ok(Some(lock)) => {
                     let name = file.name();
                     let pinned = counted(lock.sources.len(), "source");
-                    self.checks.ok("lock", format!("{name} pins {pinned}, nested ones included"));
+                    self.checks
+                        .ok("lock", format!("{name} pins {pinned}, nested ones included"));
                     self.add_repos(lock.sources.iter().map(|locked| &locked.repo));
                     return;
                 }
-                Ok(None) => self.checks.ok("lock", "no lock: each run resolves the versions anew"),
+                Ok(None) => self
+                    .checks
+                    .ok("lock", "no lock: each run resolves the versions anew"),
                 Err(failure) => self.fail("lock", failure.diagnostics()),
             },
         }
@@ -114,7 +118,8 @@ impl Environment {
                 Err(problem) => self.checks.problem("credential", &self.printer, &problem),
                 Ok(approach) => {
                     if let Some(to) = &approach.rewritten {
-                        let message = format!("{repo} is fetched from {to}, by url.*.insteadOf of git's configuration");
+                        let message =
+                            format!("{repo} is fetched from {to}, by url.*.insteadOf of git's configuration");
                         self.checks.ok("rewritten", message);
                     }
                     if let Some(host) = &approach.host {
@@ -175,7 +180,8 @@ impl Environment {
                         1 => "1 branch".to_owned(),
                         many => format!("{many} branches"),
                     };
-                    self.checks.ok("answer", format!("{repo} answers{with}: {tags}, {branches}"));
+                    self.checks
+                        .ok("answer", format!("{repo} answers{with}: {tags}, {branches}"));
                 }
                 Some(Err(problem)) => self.checks.problem("answer", &self.printer, problem),
             }

@@ -12,14 +12,21 @@ pub(super) fn look(invalid: &[Diagnostic]) -> Checks {
     match is_off(&|name| std::env::var_os(name)) {
         Ok(true) => checks.warning(
             "variable",
-            format!("{} is off: `deploy` starts BitOps with the operations repo as it is", env::COMPOSE),
+            format!(
+                "{} is off: `deploy` starts BitOps with the operations repo as it is",
+                env::COMPOSE
+            ),
             "unset it to compose",
         ),
         Ok(false) => {}
         Err(error) => checks.problem("variable", &printer, &error.into()),
     }
     for problem in invalid {
-        checks.problem("variable", &printer, &problem.clone().hint("correct it, or unset it"));
+        checks.problem(
+            "variable",
+            &printer,
+            &problem.clone().hint("correct it, or unset it"),
+        );
     }
     checks.problems("variable", &printer, &settings::empty_policies());
     match settings::unknown_variables() {
@@ -27,7 +34,9 @@ pub(super) fn look(invalid: &[Diagnostic]) -> Checks {
         Err(failure) => checks.problems("variable", &printer, failure.diagnostics()),
     }
     for name in env::OWN {
-        let is_wrong = invalid.iter().any(|problem| problem.message.starts_with(&format!("{name} ")));
+        let is_wrong = invalid
+            .iter()
+            .any(|problem| problem.message.starts_with(&format!("{name} ")));
         if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty() && !is_wrong) {
             // A command line may hold a secret.
             let shown = match name {
@@ -47,7 +56,9 @@ pub(super) fn look(invalid: &[Diagnostic]) -> Checks {
 /// Says which hosts have a token.
 fn tokens(checks: &mut Checks) {
     let names = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let mut tokens: Vec<_> = names.filter(|(name, _)| name.starts_with(env::TOKEN_PREFIX)).collect();
+    let mut tokens: Vec<_> = names
+        .filter(|(name, _)| name.starts_with(env::TOKEN_PREFIX))
+        .collect();
     tokens.sort();
     for (name, value) in tokens {
         let Some(host) = env::token_host(&name) else {

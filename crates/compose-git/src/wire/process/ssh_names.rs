@@ -32,7 +32,10 @@ pub(crate) fn ssh_credentials(run: &Run, url: &RepoUrl) -> Vec<String> {
     let files = SshFiles::find(options, |config| {
         effective_configuration(options, config, &port, &login)
     });
-    let arguments = files.as_ref().map(|files| files.arguments.clone()).unwrap_or_default();
+    let arguments = files
+        .as_ref()
+        .map(|files| files.arguments.clone())
+        .unwrap_or_default();
     let described = effective_configuration(options, &arguments, &port, &login).unwrap_or_default();
     let mut names = Vec::new();
     if let Some(agent) = options.variable("SSH_AUTH_SOCK") {
@@ -56,7 +59,9 @@ fn identity_files(described: &str, home: Option<&Path>) -> Vec<PathBuf> {
         (Some(below), Some(home)) => home.join(below),
         _ => PathBuf::from(value.trim_matches('"')),
     };
-    let files = described.lines().filter_map(|line| line.strip_prefix("identityfile "));
+    let files = described
+        .lines()
+        .filter_map(|line| line.strip_prefix("identityfile "));
     files.map(path).filter(|file| file.is_file()).collect()
 }
 

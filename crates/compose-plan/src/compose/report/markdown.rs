@@ -3,7 +3,10 @@
 //! All text that is not this file's own goes through [`code`] or [`plain`], because names come from
 //! remotes and the page renders Markdown and HTML.
 
-use compose_model::{filter::is_hook, text::{self, counted}};
+use compose_model::{
+    filter::is_hook,
+    text::{self, counted},
+};
 
 use super::graph;
 use crate::{

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use compose_model::{Diagnostic, FileMode, StyledText, TreePath, filter::is_hook, styled, text::{self, counted}};
+use compose_model::{
+    Diagnostic, FileMode, StyledText, TreePath,
+    filter::is_hook,
+    styled,
+    text::{self, counted},
+};
 
 use crate::{
     compose::{
