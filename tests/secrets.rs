@@ -152,12 +152,12 @@ fn searched(world: &World, args: &[&str], right: From) -> i32 {
 /// `{repo}` is the server's address.
 const COMMANDS: [&[&str]; 20] = [
     &["check"],
+    &["adopt", "{repo}/c", "--all"],
     &["doctor"],
     &["doctor", "--format", "json"],
     &["search", "{repo}/c"],
     &["add", "{repo}/c", "eks", "--exclude", "nothing"],
     &["add", "{repo}/d", "web", "--dry-run", "--format", "json"],
-    &["adopt", "{repo}/c", "eks", "--dry-run"],
     &["remove", "c", "--dry-run"],
     &["plan"],
     &["plan", "--format", "json"],
@@ -192,6 +192,7 @@ fn no_secret_is_found_in_any_output_of_any_command() {
                 "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
                 "{repo: '{repo}/d', environment: web, version: 1.0.0}",
             ]);
+            world.commit();
             for command in COMMANDS {
                 let code = searched(&world, command, right);
                 // A success proves that the secret was used, so the search could have found it.

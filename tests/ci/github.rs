@@ -319,6 +319,7 @@ fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
     // A parent would say that `true` makes no copy.
     world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");
     let repo = world.server.url("h");
+    world.commit();
     for (args, code) in [
         (&["doctor"][..], 0),
         (&["doctor", "--format", "json"], 0),
