@@ -343,6 +343,7 @@ fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
         assert_eq!(injected(&run.stdout), [""; 0], "{args:?}\n{run}");
         assert_eq!(injected(&run.stderr), [""; 0], "{args:?}\n{run}");
     }
+    fs::remove_dir_all(world.context.ops_repo().join(".git")).unwrap();
     // In JSON the values are unchanged.
     let run = world
         .context

@@ -4,6 +4,7 @@ mod adopting;
 mod doctor;
 mod editing;
 mod environment;
+mod manual;
 mod output;
 mod reviewing;
 mod searching;

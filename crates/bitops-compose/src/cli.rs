@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use composition::{Explain, Graph, Plan, Vendor};
-pub(crate) use machine::{Cache, CacheAct, Image};
+pub(crate) use machine::{Cache, CacheAct, Image, Man};
 pub(crate) use place::{AnyEnvironment, Asked, Place, Sources, Target, Targets, Unused};
 pub(crate) use sources::{Add, Adopt, Bounds, Remove, Search};
 pub(crate) use versions::{Lock, Outdated, Update, UpdateFormat, Upgrade};
@@ -31,11 +31,7 @@ pub(crate) use versions::{Lock, Outdated, Update, UpdateFormat, Upgrade};
 /// All other commands are for people and CI.
 #[derive(Debug, Parser)]
 #[command(verbatim_doc_comment, name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done, 2 usage, 65 bad config or conflict, 69 a repo cannot be reached, 73 cannot \
-                        write, 75 timed out, 77 authentication or policy refused, 126/127 the pipeline cannot be \
-                        started, 130/143 signals."
-)]
+#[command(after_help = crate::commands::help::after_help())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) flags: Flags,
@@ -177,6 +173,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         unused: Unused,
     },
+    /// Print a manual page, or write all of them
+    ///
+    /// Prints the page of the program or of a command in the language of man: `bitops-compose man plan | man -l -`.
+    /// A package writes all pages with `bitops-compose man --output $DESTDIR/usr/share/man/man1`.
+    Man(Man),
     /// Build steps of an image
     #[command(hide = true, subcommand)]
     Image(Image),

@@ -102,12 +102,16 @@ fn entrypoint(args: Vec<OsString>) -> u8 {
 
 /// Runs a command line for people; its first word is the program's name.
 fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
-    match Cli::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match Cli::try_parse_from(&words) {
         Ok(cli) => {
             let done = flags::adopt(&cli.flags).map_err(Failure::from);
             code_of(done.and_then(|()| run(cli.command)))
         }
-        Err(error) => usage(&error),
+        Err(error) => match commands::help::asked(&words, &error) {
+            Some(done) => code_of(done),
+            None => usage(&error),
+        },
     }
 }
 
@@ -117,6 +121,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Cache(cache) => commands::cache::run(&cache),
         Command::Schema { lock, unused: _ } => commands::schema(lock),
         Command::Completions { shell, unused } => commands::completions(shell, unused.format),
+        Command::Man(man) => commands::man::run(&man),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
         // What is left reads configs and sources.
         command => watch::watched(move || run_watched(command)),
@@ -142,6 +147,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         | Command::Cache(_)
         | Command::Schema { .. }
         | Command::Completions { .. }
+        | Command::Man(_)
         | Command::Image(_) => run(command),
     }
 }

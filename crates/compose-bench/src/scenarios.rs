@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contender::{Contender, Race};
+use crate::environments::{self, Locking};
 use crate::local::{self, Composing, Size, StartUp};
 use crate::machine::Machine;
 use crate::measure::Series;
@@ -111,6 +112,7 @@ pub(crate) struct Results {
     pub(crate) tags: Option<Scenario>,
     pub(crate) start_up: Option<StartUp>,
     pub(crate) compose: Option<Composing>,
+    pub(crate) locking: Option<Locking>,
 }
 
 /// Runs all scenarios whose key contains `only`.
@@ -125,6 +127,7 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         tags: None,
         start_up: None,
         compose: None,
+        locking: None,
     };
     if asked("local") {
         progress("start-up");
@@ -176,6 +179,12 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
             let scenario = race(program, scale, &world, &key, title, count, loop_runs);
             results.many.push(scenario);
         }
+    }
+    if asked("environments") {
+        progress("locking all environments");
+        let (repos, each) = scale.many;
+        let world = World::of_many_repos(repos, each, scale.environments, scale.latency);
+        results.locking = Some(environments::lock(program, &world, repos, 2, scale.runs.min(3)));
     }
     if asked("tags") {
         let (repos, each) = scale.many;

@@ -1,4 +1,4 @@
-//! Commands about the machine: its cache, and the image.
+//! Commands about the machine: its cache, what is installed on it, and the image.
 
 use std::path::PathBuf;
 
@@ -48,4 +48,21 @@ pub(crate) enum CacheAct {
     },
     /// Remove the whole cache
     Clear(AnyEnvironment),
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command [default: the page of the program]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write the pages of the program and of all commands to this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) output: Option<PathBuf>,
+    /// The operations repo, which every command accepts; the pages are the same for all
+    #[arg(long, value_name = "DIR", hide = true)]
+    ops_repo: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub(crate) format: Format,
 }

@@ -11,6 +11,7 @@ mod python_re;
 mod render;
 mod shown;
 pub(crate) mod table;
+pub(crate) mod wrap;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
