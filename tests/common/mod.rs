@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use compose_testkit::{Catalog, Context, GitServer, Repo, example};
+use compose_testkit::{Catalog, Context, GitServer, Repo, example, git};
 
 /// The program in a world of its own, with the `dev` environment and a server for catalogs.
 pub(crate) struct World {
@@ -77,6 +77,27 @@ impl World {
     /// Writes the environment's config: see [`World::config`].
     pub(crate) fn sources(&self, entries: &[&str]) {
         self.context.file("dev/bitops.config.yaml", self.config(entries));
+    }
+
+    pub(crate) fn commit(&self) {
+        let root = self.context.ops_repo();
+        if !root.join(".git").exists() {
+            git::run(&root, ["init", "--quiet", "."]);
+        }
+        git::run(&root, ["add", "--all", "."]);
+        git::run(
+            &root,
+            [
+                "-c",
+                "user.name=me",
+                "-c",
+                "user.email=me@example.com",
+                "commit",
+                "--quiet",
+                "-m",
+                "copied",
+            ],
+        );
     }
 
     /// Nothing but the layout may be in the program's home.

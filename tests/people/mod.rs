@@ -1,6 +1,7 @@
 //! The commands for users, seen from outside.
 
 mod adopting;
+mod doctor;
 mod editing;
 mod environment;
 mod manual;
@@ -394,6 +395,7 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
         &["plan"][..],
         &["explain", "helm/web/values.yaml"],
         &["check"],
+        &["doctor"],
         &["lock"],
         &["update"],
         &["update", "--dry-run"],
@@ -521,6 +523,7 @@ fn help_is_worth_reading() {
         "vendor",
         "upgrade",
         "check",
+        "doctor",
         "cache",
         "cache prune",
         "schema",

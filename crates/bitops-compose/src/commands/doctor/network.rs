@@ -1,7 +1,7 @@
 //! Proxies and certificates.
 
 use compose_git::Git;
-use compose_model::Settings;
+use compose_model::{Diagnostic, Settings};
 
 use super::check::{Checks, Group};
 use crate::report::Printer;
@@ -17,7 +17,10 @@ pub(super) fn look(git: &Git, settings: &Settings) -> Checks {
     for proxy in &proxies {
         match &proxy.address {
             Ok(address) => checks.ok("proxy", format!("the proxy of {} is {address}", proxy.name)),
-            Err(problem) => checks.problem("proxy", &printer, &problem.clone().into()),
+            Err(problem) => {
+                let problem = Diagnostic::from(problem.clone()).hint("correct it, or unset it");
+                checks.problem("proxy", &printer, &problem);
+            }
         }
     }
     if proxies.is_empty() {
@@ -33,7 +36,11 @@ pub(super) fn look(git: &Git, settings: &Settings) -> Checks {
                 certificates.count, certificates.origin
             ),
         ),
-        Err(problem) => checks.problem("certificates", &printer, &problem.into()),
+        Err(problem) => {
+            let problem = Diagnostic::from(problem)
+                .hint("name a file of certificates in PEM format, or unset the setting");
+            checks.problem("certificates", &printer, &problem);
+        }
     }
     checks
 }

@@ -103,7 +103,7 @@ fn repo(checks: &mut Checks, place: &Place, root: &Path, mount: Option<&Mount>) 
     let how = match mount {
         _ if place.ops_repo.is_some() => "named by --ops-repo",
         Some(mount) if target::workspaces().is_some_and(|all| all.hold(mount)) => "the checkout of the CI",
-        Some(_) => "what BitOps sees",
+        Some(_) => "at the path that BitOps reads",
         None if root.join(".git").exists() => "the nearest directory upwards with .git",
         None => "by the current directory",
     };

@@ -50,19 +50,29 @@ impl Environment {
     }
 
     fn config(&mut self, job: &Job, gatherer: &Gatherer) {
-        let sources = match pipeline::config(job) {
-            Ok(sources) => sources,
+        let (sources, warning) = match pipeline::examined_config(job) {
+            Ok(read) => read,
             Err(failure) => return self.fail("config", failure.diagnostics()),
         };
+<<<<<<< HEAD
+=======
         let count = match sources.len() {
             0 => "no sources".to_owned(),
             many => counted(many, "source"),
         };
         self.checks
             .ok("config", format!("{} names {count}, without mistakes", job.file));
+>>>>>>> main
         if sources.is_empty() {
+            match warning {
+                Some(warning) => self.fail("config", &[warning]),
+                None => self.checks.ok("config", format!("{} names no sources", job.file)),
+            }
             return;
         }
+        let count = counted(sources.len(), "source");
+        self.checks
+            .ok("config", format!("{} names {count}, without mistakes", job.file));
         self.lock(job, &sources);
         if let Err(failure) = gatherer.check_keys(&sources) {
             self.fail("keys", failure.diagnostics());
