@@ -231,6 +231,9 @@ impl Cache {
                 }
             }
         }
+        if trust::check_base(&self.dir).is_err() {
+            return;
+        }
         remove_unfinished(&self.dir);
         for path in paths_in(&self.dir) {
             if is_older_layout(&name_of(&path)) && trust::is_own_directory(&path) {
