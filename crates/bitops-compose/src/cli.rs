@@ -137,6 +137,10 @@ pub(crate) enum Command {
     Cache(Cache),
     /// Check the config, and compare the lock with it, without using the network
     Check(Targets),
+    /// Look for what keeps a deployment from working, on this machine and at the sources' hosts
+    ///
+    /// Changes nothing. Each line is ok, a warning or an error with its remedy.
+    Doctor(Targets),
     /// Write the lock: the commits that the environment's sources resolve to now
     ///
     /// <ENVIRONMENT>/bitops.lock.yaml pins every source, nested ones too. Deployments then fetch just these commits. Commit

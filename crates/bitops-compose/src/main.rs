@@ -142,6 +142,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         Command::Explain(explain) => commands::explain::run(&explain),
         Command::Vendor(vendor) => commands::vendor::run(&vendor),
         Command::Check(target) => commands::check::run(&target),
+        Command::Doctor(targets) => commands::doctor::run(&targets),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Update(args) => commands::update::run(&args),
         Command::Upgrade(args) => commands::upgrade::run(&args),

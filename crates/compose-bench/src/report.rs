@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::contender::Contender;
+use crate::environments::Locking;
 use crate::local::Composing;
 use crate::measure::{Series, Spread};
 use crate::scenarios::{Results, Scenario};
@@ -40,6 +41,7 @@ pub(crate) fn markdown(results: &Results) -> String {
         table(tags, &mut page);
         resolving(tags, &mut page);
     }
+    locking(results, &mut page);
     local(results, &mut page);
     page
 }
@@ -158,6 +160,33 @@ fn resolving(tags: &Scenario, page: &mut String) {
             tags.sources
         ),
     );
+}
+
+/// Reports what one run for all environments saves.
+fn locking(results: &Results, page: &mut String) {
+    let Some(Locking {
+        environments,
+        repos,
+        series,
+    }) = &results.locking
+    else {
+        return;
+    };
+    line(
+        page,
+        format_args!(
+            "\n## Locking {environments} environments of {repos} repos\n\nEach environment names two sources. Both ways begin with an empty cache.\n"
+        ),
+    );
+    page.push_str("| | time in ms | requests | KiB received |\n|---|---|---|---|\n");
+    for series in series {
+        let time = spread(series.millis(), 0);
+        let (requests, received) = (series.requests(), series.bytes() / 1024);
+        line(
+            page,
+            format_args!("| {} | {time} | {requests} | {received} |", series.contender),
+        );
+    }
 }
 
 fn local(results: &Results, page: &mut String) {

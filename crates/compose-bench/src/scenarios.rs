@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contender::{Contender, Race};
+use crate::environments::{self, Locking};
 use crate::local::{self, Completion, Composing, Size, StartUp};
 use crate::machine::Machine;
 use crate::measure::Series;
@@ -115,6 +116,7 @@ pub(crate) struct Results {
     pub(crate) start_up: Option<StartUp>,
     pub(crate) completion: Option<Completion>,
     pub(crate) compose: Option<Composing>,
+    pub(crate) locking: Option<Locking>,
 }
 
 /// Runs all scenarios whose key contains `only`.
@@ -130,6 +132,7 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         start_up: None,
         completion: None,
         compose: None,
+        locking: None,
     };
     if asked("local-completion") {
         progress("completions");
@@ -185,6 +188,12 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
             let scenario = race(program, scale, &world, &key, title, count, loop_runs);
             results.many.push(scenario);
         }
+    }
+    if asked("environments") {
+        progress("locking all environments");
+        let (repos, each) = scale.many;
+        let world = World::of_many_repos(repos, each, scale.environments, scale.latency);
+        results.locking = Some(environments::lock(program, &world, repos, 2, scale.runs.min(3)));
     }
     if asked("tags") {
         let (repos, each) = scale.many;

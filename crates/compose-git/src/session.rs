@@ -34,7 +34,7 @@ use crate::{
 
 use announced::{CheckedPack, Unusable};
 pub(crate) use route::rewritten;
-use route::route;
+pub(crate) use route::route;
 pub(crate) use wants::PackRequest;
 use wants::WantAll;
 

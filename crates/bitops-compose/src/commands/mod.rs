@@ -6,6 +6,7 @@ mod against;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 mod draft;
 mod each;
 pub(crate) mod explain;

@@ -273,6 +273,11 @@ impl Printer {
         }
     }
 
+    /// Returns the hints of a problem, with commands that work when they are pasted.
+    pub(crate) fn hints(&self, problem: &Diagnostic) -> Vec<String> {
+        Shown::of(problem, &self.masks, self.about.as_deref()).hints
+    }
+
     /// Returns problems as values for programs, with the masks applied.
     pub(crate) fn problems_as_json(&self, problems: &[Diagnostic]) -> Vec<serde_json::Value> {
         let value = |problem| {
