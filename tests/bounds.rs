@@ -83,7 +83,7 @@ fn many_conflicts_are_counted_in_every_report() {
     let mut world = disagreeing(keys);
     let more = format!("and {} more conflicts", keys - 100);
     let run = refused(&mut world, "conflicts", 1_500);
-    assert!(run.stderr.contains(&format!("error: {more}\n")), "{run}");
+    assert!(run.stderr.contains(&format!("\n{more}\n")), "{run}");
 
     let (text, peak) = measured(&mut world, &["plan"]);
     assert!(peak < MOST, "{peak} MiB");

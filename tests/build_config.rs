@@ -175,9 +175,10 @@ fn advice_that_is_followed_outside_of_an_image_ends_the_conflict() {
     world.context.set("BITOPS_COMPOSE_PIPELINE_DIR", &nowhere);
     let plan = world.context.run(["plan"]).expect_code(65);
     for remedy in [
-        "remedy: as: NAME in one of the entries: its deployment becomes NAME-terraform and runs on its own",
-        "remedy: exclude: [\"/terraform/main.txt\"] in the entry of env of ",
-        "remedy: write your own dev/terraform/main.txt: a local file wins over every source",
+        "  a) dev/bitops.config.yaml:2 (A) or :3 (B)\n       exclude: [\"/terraform/main.txt\"]\n",
+        "  b) dev/bitops.config.yaml:3 (B)\n       on-conflict: last\n",
+        "  c) dev/bitops.config.yaml:2 (A) or :3 (B)\n       as: NAME\n     both run: the deployment becomes NAME-terraform\n",
+        "  d) write your own dev/terraform/main.txt: a local file wins over every source\n",
     ] {
         assert!(plan.stdout.contains(remedy), "{plan}");
     }

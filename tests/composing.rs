@@ -55,26 +55,23 @@ fn a_chart_of_one_name_in_two_catalogs_is_left_out_of_one_by_one_remedy() {
         // Two keys of the values, a key of the chart, a template.
         assert_eq!(conflicts.len(), 4, "{plan:#}");
         for conflict in conflicts {
-            let remedy = conflict["remedies"][0].as_str().unwrap();
-            let all = format!("for all 3 files of helm/{name}/ that are in conflict: ");
-            assert!(remedy.starts_with(&all), "{remedy}");
-            assert_eq!(remedy.matches("(its 5 files there)").count(), 2, "{remedy}");
-            assert_eq!(
-                explained(&world, conflict["path"].as_str().unwrap())
-                    .matches(remedy)
-                    .count(),
-                conflicts
-                    .iter()
-                    .filter(|other| other["path"] == conflict["path"])
-                    .count()
-            );
+            let remedy = &conflict["remedies"][0];
+            assert_eq!(remedy["settles"], 4, "{remedy}");
+            assert_eq!(remedy["needs"], "one", "{remedy}");
+            let text = remedy["text"].as_str().unwrap();
+            assert_eq!(text.matches("its 5 files there)").count(), 2, "{text}");
+            // `explain` lays it out as the plan does.
+            let explained = explained(&world, conflict["path"].as_str().unwrap());
+            let pasted = text.split(" at ").next().unwrap();
+            let places = "(A, all its 5 files) or :3 (B, all its 5 files)\n";
+            let shown = format!("  a) dev/bitops.config.yaml:2 {places}       {pasted}\n");
+            assert_eq!(explained.matches(&shown).count(), 1, "{explained}");
         }
         // Word for word, either way.
-        let remedy = conflicts[0]["remedies"][0].as_str().unwrap();
-        let globs: Vec<&str> = remedy
-            .split("exclude: [")
-            .skip(1)
-            .map(|part| part.split_once("] in the entry").unwrap().0)
+        let changes = conflicts[0]["remedies"][0]["changes"].as_array().unwrap();
+        let globs: Vec<String> = changes
+            .iter()
+            .map(|change| change["add"]["exclude"][0].to_string())
             .collect();
         for (left_out, stays) in [(0, "b"), (1, "a")] {
             let exclude = format!(", exclude: [{}]", globs[left_out]);
@@ -125,7 +122,7 @@ fn a_remedy_among_three_is_for_all_but_one() {
     };
     assert_eq!(with(["", "", ""]).0, Some(65));
     let plan = planned(&world);
-    let remedies: Vec<&str> = plan["conflicts"]
+    let remedies: Vec<&Value> = plan["conflicts"]
         .as_array()
         .unwrap()
         .iter()
@@ -133,33 +130,30 @@ fn a_remedy_among_three_is_for_all_but_one() {
         .and_then(|conflict| conflict["remedies"].as_array())
         .unwrap()
         .iter()
-        .filter_map(Value::as_str)
         .collect();
-    assert!(
-        remedies[0].ends_with("all but one of these, and what the remaining one has is used"),
-        "{remedies:#?}"
-    );
-    assert!(
-        remedies[1].ends_with("all but one of these, and what the remaining one has is used"),
-        "{remedies:#?}"
-    );
+    for remedy in &remedies[..2] {
+        assert_eq!(remedy["needs"], "all-but-one", "{remedies:#?}");
+        let text = remedy["text"].as_str().unwrap();
+        let end = "; all but one of these: what the remaining one has is used";
+        assert!(text.ends_with(end), "{remedies:#?}");
+    }
     let exclude = ", exclude: [\"/helm/x/\"]";
-    assert!(remedies[0].contains(&exclude[2..]), "{remedies:#?}");
+    assert!(remedies[0]["text"].as_str().unwrap().contains(&exclude[2..]));
     assert_eq!(with([exclude, "", ""]).0, Some(65));
     assert_eq!(
         with([exclude, "", exclude]),
         (Some(0), Some("name: b\n".to_owned()))
     );
 
-    let last = remedies.last().unwrap();
-    assert!(
-        last.starts_with("on-conflict: last in the entry of env of "),
-        "{last}"
-    );
-    assert!(
-        last.contains("on-conflict: first in those of all the others"),
-        "{last}"
-    );
+    for (remedy, value) in [(2, "last"), (3, "first")] {
+        let changes = remedies[remedy]["changes"].as_array().unwrap();
+        let lines: Vec<&Value> = changes.iter().map(|change| &change["line"]).collect();
+        assert_eq!(lines, [3, 4], "{remedies:#?}");
+        assert!(changes.iter().all(|change| change["set"]["on-conflict"] == value));
+        let set = format!(", on-conflict: {value}");
+        let name = if value == "last" { "name: c\n" } else { "name: a\n" };
+        assert_eq!(with(["", &set, &set]), (Some(0), Some(name.to_owned())));
+    }
     let (first, last) = (", on-conflict: first", ", on-conflict: last");
     assert_eq!(with(["", "", last]), (Some(0), Some("name: c\n".to_owned())));
     assert_eq!(with(["", first, first]), (Some(0), Some("name: a\n".to_owned())));

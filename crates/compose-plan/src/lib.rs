@@ -29,8 +29,8 @@
 //! | [`layer`] | what each source and the local environment contribute |
 //! | [`compose`](mod@compose) | layers to a composition: files, conflicts, warnings, deployments, provenance |
 //!
-//! Messages are in few places: conflicts and their remedies in `compose::wording` and
-//! `compose::grouped_remedies`, unanswered requests in [`resolve::ResolveError`], refused repos in
+//! Messages are in few places: conflicts in `compose::wording` and [`compose::report::overview`],
+//! their remedies in `compose::remedy_words`, unanswered requests in [`resolve::ResolveError`], refused repos in
 //! [`resolve::NotAllowed`], and mistakes in a config or a lock beside the key that they are about
 //! (`config::keys`, `lock::read`).
 

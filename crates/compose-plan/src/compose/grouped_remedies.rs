@@ -155,6 +155,8 @@ fn groups(clashes: &[Clash], environment: &TreePath) -> Vec<Group> {
         groups.retain_mut(|other| {
             let apart = other.sides.is_disjoint(&group.sides);
             if !apart {
+                // The larger one grows.
+                std::mem::swap(&mut group, other);
                 group.sides.append(&mut other.sides);
                 group.members.append(&mut other.members);
             }

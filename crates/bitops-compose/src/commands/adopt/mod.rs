@@ -31,7 +31,7 @@ use crate::{
     hidden::Hidden,
     job::Job,
     pipeline::{self, Planned},
-    runtime,
+    runtime, watch,
 };
 use checkout::Checkout;
 use stash::Stash;

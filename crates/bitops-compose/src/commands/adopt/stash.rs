@@ -28,8 +28,8 @@ impl Stash {
     }
 
     /// Takes files away: all of them, or none if one cannot be taken.
-    pub(super) fn take(mut self, paths: &[TreePath]) -> Result<Self, Diagnostic> {
-        for (path, number) in paths.iter().zip(0_usize..) {
+    pub(super) fn take<'a>(mut self, paths: impl IntoIterator<Item = &'a TreePath>) -> Result<Self, Diagnostic> {
+        for (path, number) in paths.into_iter().zip(0_usize..) {
             let to = self.dir.path().join(number.to_string());
             if let Err(error) = fs::rename(self.root.join(path.as_str()), &to) {
                 self.put_back()?;

@@ -216,7 +216,11 @@ impl Lettered {
             }));
         }
         let parts = self.parts.iter().flat_map(|part| &part.changes);
-        changes.extend(parts.filter(|change| entry(change).is_none()).cloned());
+        for change in parts.filter(|change| entry(change).is_none()) {
+            if !changes.contains(change) {
+                changes.push(change.clone());
+            }
+        }
         let mut all = match self.needs() {
             Needs::All => vec![changes],
             Needs::One => changes.into_iter().map(|change| vec![change]).collect(),

@@ -132,7 +132,11 @@ fn follow_all(world: &World) -> usize {
                 let is_all = remedy.settles.len() == conflicts.len();
                 for left in after.conflicts.iter().filter(|_| is_all) {
                     let other = &after.groups[left.group];
-                    let is_of_group = other.directory == group.directory
+                    let was_elsewhere = composition.conflicts.iter().any(|before| {
+                        before.group != index && before.path == left.path && before.kind == left.kind
+                    });
+                    let is_of_group = !was_elsewhere
+                        && other.directory == group.directory
                         && left.between().iter().all(|side| group.sides.contains(side))
                         && conflicts
                             .iter()
