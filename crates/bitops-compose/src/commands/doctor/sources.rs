@@ -54,15 +54,6 @@ impl Environment {
             Ok(read) => read,
             Err(failure) => return self.fail("config", failure.diagnostics()),
         };
-<<<<<<< HEAD
-=======
-        let count = match sources.len() {
-            0 => "no sources".to_owned(),
-            many => counted(many, "source"),
-        };
-        self.checks
-            .ok("config", format!("{} names {count}, without mistakes", job.file));
->>>>>>> main
         if sources.is_empty() {
             match warning {
                 Some(warning) => self.fail("config", &[warning]),
