@@ -26,6 +26,7 @@
 //! | [`watch`], [`signals`] | what ends a run: signals, its deadline, the memory that it may take |
 //! | [`runtime`] | tokio |
 //! | [`commands`] | the commands for people |
+//! | [`completing`] | what can follow on a command line, for shells |
 //! | [`report`] | what is printed |
 //!
 //! Most messages come from the libraries, each of which names its room for them. A message of this crate stands
@@ -37,6 +38,7 @@ mod bypass;
 mod cli;
 mod commands;
 mod compare;
+mod completing;
 mod diff;
 mod environment;
 mod flags;
@@ -81,6 +83,8 @@ fn main() -> std::process::ExitCode {
         staying::run(&args.collect::<Vec<OsString>>())
     } else if first == staying::TIED {
         staying::run_tied(&args.collect::<Vec<OsString>>())
+    } else if first == completing::COMPLETE {
+        completing::run(args)
     } else {
         command(std::env::args_os())
     };

@@ -6,6 +6,7 @@
 //! pool, so that signals are still heard.
 
 use std::{
+    io::stderr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,6 +22,7 @@ use compose_tree::{Links, Mount, NewFile, Put, Staged, Staging, SwitchLock};
 use crate::{
     job::Job,
     local::DiskTree,
+    report::table,
     switching::{self, Inputs},
     watch::Stage,
 };
@@ -265,6 +267,11 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
     Ok(compose::compose(&request)?)
 }
 
+/// Returns the conflicts of a composition.
+pub(crate) fn conflicts(composition: &Composition, gathered: &Gathered) -> Vec<Diagnostic> {
+    report::conflicts(composition, &gathered.layers.sources, table::columns(&stderr()))
+}
+
 /// Returns the composition if it has no conflicts, or all of them as an error.
 pub(crate) fn refuse_conflicts(
     job: &Job,
@@ -272,8 +279,7 @@ pub(crate) fn refuse_conflicts(
     composition: Composition,
 ) -> Result<Composition, Failure> {
     job.warn(&composition.warnings);
-    let conflicts = report::conflicts(&composition, &gathered.layers.sources);
-    Failure::check(conflicts).map(|()| composition)
+    Failure::check(conflicts(&composition, gathered)).map(|()| composition)
 }
 
 /// Runs stage 5: creates a directory beside the mount. Nothing is written below the user's

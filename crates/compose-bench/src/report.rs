@@ -217,6 +217,18 @@ fn local(results: &Results, page: &mut String) {
             line(page, format_args!("| {what} | {} |", spread(figures, 2)));
         }
     }
+    if let Some(completion) = &results.completion {
+        line(
+            page,
+            format_args!(
+                "\n## Completions\n\nOne completion at a shell, from the start of the process to its end, {} times.\n\n| | ms |\n|---|---|\n\
+                 | completion of an environment, {} environments | {} |",
+                completion.rounds,
+                completion.environments,
+                spread(completion.time, 2)
+            ),
+        );
+    }
     if let Some(Composing { size, series }) = &results.compose {
         line(
             page,

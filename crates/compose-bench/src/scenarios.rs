@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::contender::{Contender, Race};
 use crate::environments::{self, Locking};
-use crate::local::{self, Composing, Size, StartUp};
+use crate::local::{self, Completion, Composing, Size, StartUp};
 use crate::machine::Machine;
 use crate::measure::Series;
 use crate::world::World;
@@ -33,6 +33,7 @@ pub(crate) struct Scale {
     /// The number of tags in each of the many repos, for the cost of resolving.
     tags: usize,
     start_ups: usize,
+    completions: usize,
     compose: Size,
 }
 
@@ -49,6 +50,7 @@ impl Scale {
             asked: vec![20, 60, 200],
             tags: 1_000,
             start_ups: 400,
+            completions: 400,
             compose: Size {
                 layers: 50,
                 files_each: 200,
@@ -69,6 +71,7 @@ impl Scale {
             asked: vec![2, 4],
             tags: 20,
             start_ups: 2,
+            completions: 2,
             compose: Size {
                 layers: 2,
                 files_each: 10,
@@ -111,6 +114,7 @@ pub(crate) struct Results {
     /// Many sources with many tags.
     pub(crate) tags: Option<Scenario>,
     pub(crate) start_up: Option<StartUp>,
+    pub(crate) completion: Option<Completion>,
     pub(crate) compose: Option<Composing>,
     pub(crate) locking: Option<Locking>,
 }
@@ -126,9 +130,14 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         many: Vec::new(),
         tags: None,
         start_up: None,
+        completion: None,
         compose: None,
         locking: None,
     };
+    if asked("local-completion") {
+        progress("completions");
+        results.completion = Some(local::completion(program, scale.environments, scale.completions));
+    }
     if asked("local") {
         progress("start-up");
         results.start_up = Some(local::start_up(program, scale.start_ups));

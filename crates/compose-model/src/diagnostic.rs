@@ -6,7 +6,7 @@
 
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
-use crate::ExitCode;
+use crate::{ExitCode, StyledText};
 
 /// A range of bytes in a config's text.
 pub type Span = Range<usize>;
@@ -178,6 +178,19 @@ pub struct Diagnostic {
     /// The part of the file, such as an entry of a list, of which the place is a detail. Mistakes
     /// of one part are shown to people as one message.
     pub within: Option<Span>,
+    /// A text that people read in place of this diagnostic and of all others that share it.
+    pub overview: Option<Arc<Overview>>,
+}
+
+/// A text that shows several diagnostics together. Programs read the diagnostics themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// The message: one sentence without a full stop.
+    pub message: String,
+    /// The lines below the message.
+    pub text: StyledText,
+    /// Remedies for all of them.
+    pub hints: Vec<String>,
 }
 
 impl Diagnostic {
@@ -192,6 +205,7 @@ impl Diagnostic {
             place: None,
             hints: Vec::new(),
             within: None,
+            overview: None,
         }
     }
 

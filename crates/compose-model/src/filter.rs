@@ -225,6 +225,22 @@ pub fn glob(path: &str) -> String {
     path.chars().map(escape).collect::<String>().replace('"', "\\\"")
 }
 
+/// Returns the gitignore-style glob that matches only this path.
+pub fn exact_glob(path: &str) -> String {
+    let mut glob = String::from("/");
+    for c in path.chars() {
+        if "*?[]{}\\!".contains(c) {
+            glob.push('\\');
+        }
+        glob.push(c);
+    }
+    if glob.ends_with(' ') {
+        glob.truncate(glob.len() - 1);
+        glob.push_str("\\ ");
+    }
+    glob
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,7 +68,8 @@ pub mod version;
 
 pub use cancel::Cancel;
 pub use diagnostic::{
-    Background, Cause, Diagnostic, Failure, Place, ReadError, Severity, Span, without_temporary_path,
+    Background, Cause, Diagnostic, Failure, Overview, Place, ReadError, Severity, Span,
+    without_temporary_path,
 };
 pub use exit::ExitCode;
 pub use file::{FileMode, OutlineEntry, OutlineKind, TreeFile};

@@ -22,7 +22,7 @@ use std::{
     fmt,
 };
 
-use compose_model::{BlobId, OutlineEntry, OutlineKind, TreePath};
+use compose_model::{BlobId, OutlineEntry, OutlineKind, TreePath, filter::exact_glob};
 
 use crate::catalog::TOOLS;
 
@@ -194,22 +194,6 @@ pub fn own_path(path: &str, rename: Option<&str>) -> String {
             .then(|| rest.to_owned())
     });
     own.unwrap_or_else(|| path.to_owned())
-}
-
-/// Returns the gitignore-style glob that matches only this path.
-pub fn exact_glob(path: &str) -> String {
-    let mut glob = String::from("/");
-    for c in path.chars() {
-        if "*?[]{}\\!".contains(c) {
-            glob.push('\\');
-        }
-        glob.push(c);
-    }
-    if glob.ends_with(' ') {
-        glob.truncate(glob.len() - 1);
-        glob.push_str("\\ ");
-    }
-    glob
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use compose_model::{
-    Diagnostic, ExitCode, Failure, Refs, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest, text,
+    Diagnostic, ExitCode, Failure, Overview, Refs, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest,
+    text,
 };
 use compose_plan::{
-    compose::report,
     config::{NewSource, schema_id},
     resolve::{Bounds, Resolver, all_tags_prefix, spelled},
 };
@@ -143,20 +143,19 @@ async fn add(mut draft: Draft, wanted: Wanted, args: &Add) -> Result<Added, Fail
         &with(source.clone(), args.rename.as_deref(), &args.exclude),
     )?;
     let planned = pipeline::plan_edited(&draft.edited(), &|_| false).await?;
-    let mut conflicts = report::conflicts(&planned.composition, &planned.gathered.layers.sources);
+    let mut conflicts = pipeline::conflicts(&planned.composition, &planned.gathered);
     if !conflicts.is_empty() {
+        let mut hints = Vec::new();
         for (rename, exclude) in proposals(&planned, args, &draft, index) {
             draft.list = unchanged.clone();
             put(&mut draft, &with(source.clone(), rename.as_deref(), &exclude))?;
             let tried = pipeline::plan_edited(&draft.edited(), &|_| false).await;
             if tried.is_ok_and(|tried| tried.composition.conflicts.is_empty()) {
                 let command = command(args, &wanted, &requested, rename.as_deref(), &exclude);
-                if let Some(last) = conflicts.last_mut() {
-                    last.hints
-                        .push(format!("add it without these conflicts: `{command}`"));
-                }
+                hints.push(format!("add it without these conflicts: `{command}`"));
             }
         }
+        give_hints(&mut conflicts, &hints);
         return Err(conflicts.into());
     }
     draft.job.warn(&planned.gathered.warnings);
@@ -234,6 +233,22 @@ fn no_version(wanted: &Wanted, refs: &Refs) -> Diagnostic {
         None => problem.hint(format!(
             "follow its default branch: `bitops-compose add {repo} {environment} --ref HEAD`"
         )),
+    }
+}
+
+/// Adds hints about all conflicts.
+fn give_hints(conflicts: &mut [Diagnostic], hints: &[String]) {
+    if let Some(last) = conflicts.last_mut() {
+        last.hints.extend_from_slice(hints);
+    }
+    let overview = conflicts.first().and_then(|first| first.overview.clone());
+    if let Some(overview) = overview {
+        let mut overview = Overview::clone(&overview);
+        overview.hints.extend_from_slice(hints);
+        let overview = Arc::new(overview);
+        for conflict in conflicts {
+            conflict.overview = Some(Arc::clone(&overview));
+        }
     }
 }
 

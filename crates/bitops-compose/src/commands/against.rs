@@ -7,7 +7,7 @@ use std::{
 };
 
 use compose_model::{Diagnostic, ExitCode, Failure, Nesting, file_name, text};
-use compose_plan::{compose::report, lock::Lock};
+use compose_plan::lock::Lock;
 use compose_sources::{Pins, blocking, local_file};
 use serde_json::json;
 
@@ -228,5 +228,5 @@ fn config_at(root: &Path, job: &Job) -> Result<String, Diagnostic> {
 
 /// Returns the conflicts of a plan.
 pub(super) fn conflicts(planned: &Planned) -> Vec<Diagnostic> {
-    report::conflicts(&planned.composition, &planned.gathered.layers.sources)
+    pipeline::conflicts(&planned.composition, &planned.gathered)
 }

@@ -1,5 +1,7 @@
 //! `explain PATH[:KEY]`: where a file, or a key of it, came from.
 
+use std::io::stdout;
+
 use compose_model::{Diagnostic, ExitCode, Failure, text};
 use compose_plan::compose::{
     Composition,
@@ -9,6 +11,7 @@ use compose_plan::compose::{
 use super::DONE;
 use crate::{
     cli::{Explain, Format, Target},
+    report::table,
     target,
 };
 
@@ -21,8 +24,13 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
     let format = target.format;
     super::composed(&target, move |job, planned| {
         let sources = &planned.gathered.layers.sources;
-        let answer = explain(&planned.composition, sources, &question)
-            .map_err(|error| unanswered(error, &question, &planned.composition))?;
+        let answer = explain(
+            &planned.composition,
+            sources,
+            &question,
+            table::columns(&stdout()),
+        )
+        .map_err(|error| unanswered(error, &question, &planned.composition))?;
         match format {
             Format::Text => job.printer.styled(answer.to_text())?,
             Format::Json => job.printer.json(&answer)?,

@@ -79,7 +79,7 @@ pub(crate) fn asked(words: &[OsString], error: &clap::Error) -> Option<Result<u8
     let topic = Topic::ALL.into_iter().find(|topic| topic.name() == unknown);
     Some(match topic {
         Some(topic) => {
-            let text = topic.text(columns().min(MOST_COLUMNS));
+            let text = topic.text(columns(&std::io::stdout()).min(MOST_COLUMNS));
             to_stdout(text.as_bytes()).map(|()| DONE)
         }
         None => Err(no_such_topic(unknown).into()),

@@ -1,6 +1,6 @@
 //! `plan`: what would be composed, and from where.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io::stdout, sync::Arc};
 
 use compose_model::{Diagnostic, ExitCode, Failure, StyledText};
 use compose_plan::compose::{ComposedFile, DeclaredBy, Write, bytes::Bytes, report};
@@ -16,7 +16,7 @@ use crate::{
     job::Job,
     local::DiskTree,
     pipeline::{self, Planned},
-    report::deliver,
+    report::{deliver, table},
 };
 
 /// Composes without writing anything and prints the result, conflicts included.
@@ -89,7 +89,12 @@ fn answer(job: &Job, planned: &Planned, shown: Shown) -> Result<Answer, Failure>
         }
         (Format::Text, None) => {
             annotate(job, planned);
-            let mut text = report::text::plan_with(&planned.composition, sources, assumed(job, planned));
+            let mut text = report::text::plan_with(
+                &planned.composition,
+                sources,
+                assumed(job, planned),
+                table::columns(&stdout()),
+            );
             if shown.files {
                 text.append(&report::text::files(&planned.composition, sources));
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use compose_model::{Diagnostic, Failure, SourceSpec, TreePath};
-use compose_plan::compose::{Composition, report};
+use compose_plan::compose::Composition;
 use serde_json::json;
 
 use super::{
@@ -49,10 +49,7 @@ async fn remove(mut draft: Draft, args: &Remove) -> Result<Removed, Failure> {
     let before = pipeline::plan_edited(&draft.job, &|_| false).await;
     draft.list.remove(index)?;
     let after = pipeline::plan_edited(&draft.edited(), &|_| false).await?;
-    Failure::check(report::conflicts(
-        &after.composition,
-        &after.gathered.layers.sources,
-    ))?;
+    Failure::check(pipeline::conflicts(&after.composition, &after.gathered))?;
     let (left, terraform) = match before {
         Ok(before) => {
             let gone = gone(&draft.job, &before.composition, &after.composition);

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use compose_model::{Diagnostic, ExitCode, Failure, SourceSpec};
-use compose_plan::{
-    compose::report,
-    lock::{Change, Lock, Locked},
-};
+use compose_plan::lock::{Change, Lock, Locked};
 use compose_sources::{Gathered, LockFile, Pins, blocking, refuse_moved};
 use serde_json::json;
 
@@ -149,7 +146,7 @@ fn compare(
 ) -> Result<(Vec<FileDiff>, Vec<Diagnostic>), Failure> {
     let old = pipeline::compose(job, before, Local::WhereTouched)?;
     let new = pipeline::compose(job, after, Local::WhereTouched)?;
-    let conflicts = report::conflicts(&new, &after.layers.sources);
+    let conflicts = pipeline::conflicts(&new, after);
     let state = |composition, gathered, name| State {
         job,
         composition,

@@ -29,7 +29,7 @@ use std::{
 };
 
 use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
-use shown::Shown;
+use shown::{Shown, ShownOverview};
 
 use crate::{cli::Color, flags};
 
@@ -208,10 +208,13 @@ impl Printer {
         let problems = self.cut(problems.filter(|problem| !quiet || problem.severity != Severity::Warning));
         let mut out = String::new();
         for chunk in problems.chunk_by(Shown::is_beside) {
-            let text = if self.json {
-                chunk.iter().map(render::json).collect()
-            } else {
-                render::for_people(chunk, self.colour)
+            let text = match chunk.first().and_then(|problem| problem.overview.as_ref()) {
+                _ if self.json => chunk.iter().map(render::json).collect(),
+                None => render::for_people(chunk, self.colour),
+                Some(overview) => {
+                    let shown = ShownOverview::of(overview, &self.masks, self.about.as_deref());
+                    render::overview(&shown, self.colour)
+                }
             };
             if self.runner {
                 out.push_str(&guard(&text, self.json));

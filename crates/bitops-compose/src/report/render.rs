@@ -4,7 +4,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use compose_model::Severity;
 use serde::Serialize;
 
-use super::shown::Shown;
+use super::shown::{Shown, ShownOverview};
 
 /// Renders a problem for people, or all mistakes of one entry as one message. The text ends with an
 /// empty line.
@@ -46,6 +46,32 @@ pub(super) fn for_people(problems: &[Shown], colour: bool) -> String {
     };
     let mut out = renderer.render(&[group]);
     out.push_str("\n\n");
+    out
+}
+
+/// Renders an overview of several errors for people. The text ends with an empty line.
+pub(super) fn overview(overview: &ShownOverview, colour: bool) -> String {
+    let group = Group::with_title(Level::ERROR.primary_title(overview.message.as_str()));
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut out = renderer.render(&[group]).trim_end().to_owned();
+    out.push('\n');
+    let text = if colour {
+        overview.text.to_ansi()
+    } else {
+        overview.text.as_str().to_owned()
+    };
+    out.push_str(&text);
+    if !overview.hints.is_empty() {
+        out.push('\n');
+    }
+    for hint in &overview.hints {
+        out.push_str(&format!("hint: {hint}\n"));
+    }
+    out.push('\n');
     out
 }
 

@@ -1,6 +1,8 @@
 //! A problem as it is shown, after the masks were applied to all of its texts.
 
-use compose_model::{Diagnostic, Place, Severity, Span, redact};
+use std::sync::Arc;
+
+use compose_model::{Diagnostic, Overview, Place, Severity, Span, StyledText, redact};
 
 use super::mask::Masks;
 
@@ -16,6 +18,29 @@ pub(super) struct Shown {
     pub(super) hints: Vec<String>,
     /// The part of the file that it is about, if it may be shown together with others of that part.
     pub(super) within: Option<Span>,
+    /// What people read in place of it. Its texts are not masked; see [`ShownOverview`].
+    pub(super) overview: Option<Arc<Overview>>,
+}
+
+/// What people read in place of several problems.
+#[derive(Debug)]
+pub(super) struct ShownOverview {
+    pub(super) message: String,
+    pub(super) text: StyledText,
+    pub(super) hints: Vec<String>,
+}
+
+impl ShownOverview {
+    pub(super) fn of(overview: &Overview, masks: &Masks, about: Option<&str>) -> Self {
+        let mut text = overview.text.clone();
+        masks.apply_to_styled(&mut text);
+        let hints = overview.hints.iter();
+        Self {
+            message: masks.apply(&overview.message).into_owned(),
+            text,
+            hints: hints.map(|hint| shown_hint(hint, masks, about)).collect(),
+        }
+    }
 }
 
 /// A place in a file.
@@ -48,18 +73,23 @@ impl Shown {
             hints: problem
                 .hints
                 .iter()
-                .map(|hint| masked(&whole_commands(hint, about)))
+                .map(|hint| shown_hint(hint, masks, about))
                 .collect(),
             within: problem.within.clone(),
+            overview: problem.overview.clone(),
         }
     }
 
-    /// Returns whether two problems are mistakes of one part of a file, and show the same text of it.
+    /// Returns whether two problems are shown as one: they share an overview, or are mistakes of one part of a file and
+    /// show the same text of it.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         fn shown(problem: &Shown) -> Option<(&Span, &str, &str)> {
             let place = problem.place.as_ref()?;
             let (text, _) = place.excerpt.as_ref()?;
             Some((problem.within.as_ref()?, &place.file, text))
+        }
+        if let (Some(one), Some(other)) = (&self.overview, &other.overview) {
+            return Arc::ptr_eq(one, other);
         }
         self.severity == other.severity && shown(self).is_some_and(|one| shown(other) == Some(one))
     }
@@ -75,6 +105,10 @@ impl Shown {
             Severity::Warning => "warning",
         }
     }
+}
+
+fn shown_hint(hint: &str, masks: &Masks, about: Option<&str>) -> String {
+    masks.apply(&whole_commands(hint, about)).into_owned()
 }
 
 /// The commands about an environment, as hints write them without it: the code that writes a hint does not know how the

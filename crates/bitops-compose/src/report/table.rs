@@ -1,17 +1,16 @@
 //! Tables that fit the terminal.
 
-use std::io::stdout;
+use std::os::fd::AsFd;
 
+use compose_plan::compose::report::COLUMNS;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The columns where no terminal says otherwise.
-const COLUMNS: usize = 80;
 /// The fewest columns that the last cell of a row gets, however narrow the terminal is.
 const LEAST: usize = 8;
 
-/// Returns the number of columns of the terminal on stdout.
-pub(crate) fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(stdout()).ok();
+/// Returns the number of columns of the terminal that a stream leads to.
+pub(crate) fn columns(stream: &impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream).ok();
     let columns = size
         .map(|size| usize::from(size.ws_col))
         .filter(|columns| *columns > 0);

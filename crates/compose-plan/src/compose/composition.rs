@@ -1,8 +1,13 @@
 //! The result of composing.
 
+use std::sync::Arc;
+
 use compose_model::{Diagnostic, FileMode, FilterKey, TreeFile, TreePath, path::InvalidPath};
 
-use super::problem::{ConfigProblem, NotMerged};
+use super::{
+    problem::{ConfigProblem, NotMerged},
+    remedy::Remedy,
+};
 use crate::layer::{Origin, SourceId};
 
 /// The composed environment, with the origin of everything in it and all of its problems.
@@ -29,6 +34,8 @@ pub struct Composition {
     pub left_out: Vec<LeftOutFile>,
     /// The reasons not to deploy. It must be empty before anything is written.
     pub conflicts: Vec<Conflict>,
+    /// The groups of the listed conflicts: [`Conflict::group`] is an index into them.
+    pub groups: Vec<ConflictGroup>,
     /// The number of conflicts besides those that are listed.
     pub more_conflicts: usize,
     /// Everything that a reader should know before deploying.
@@ -199,12 +206,13 @@ impl Clash {
     }
 
     /// Returns the conflict in the form in which it is reported.
-    pub(super) fn with_remedies(self, remedies: Vec<String>) -> Conflict {
+    pub(super) fn with_remedies(self, group: usize, remedies: Vec<Arc<Remedy>>) -> Conflict {
         let Self { path, kind, parties } = self;
         Conflict {
             path,
             kind,
             parties,
+            group,
             remedies,
         }
     }
@@ -226,12 +234,27 @@ pub struct Conflict {
     pub kind: ConflictKind,
     /// The parties that disagree, lowest first.
     pub parties: Vec<Party>,
-    /// The ways to settle it, any one of which is enough; one sentence each.
-    pub remedies: Vec<String>,
+    /// The group that it is in.
+    pub group: usize,
+    /// The ways to settle it, best first. Any one of them is enough.
+    pub remedies: Vec<Arc<Remedy>>,
+}
+
+/// Conflicts in one directory between the same sides. What is said of one of them holds for most of
+/// the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictGroup {
+    /// The directory, relative to the operations repo's root, with a slash at its end: a chart, a
+    /// role, a module or a deployment, or the environment itself.
+    pub directory: String,
+    /// The sides, lowest first. Not every one of them has a part in each conflict.
+    pub sides: Vec<Origin>,
+    /// The number of conflicts, including those that are not listed.
+    pub conflicts: usize,
 }
 
 impl Conflict {
-    /// Returns each party's origin once. Conflicts are grouped by this key.
+    /// Returns each party's origin once, lowest first.
     pub fn between(&self) -> Vec<Origin> {
         between(&self.parties)
     }
@@ -302,6 +325,28 @@ pub enum ConflictKind {
         /// The reason why the name is not valid.
         reason: InvalidPath,
     },
+}
+
+impl ConflictKind {
+    /// Returns the word for the kind in reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            ConflictKind::Content { .. } => "content",
+            ConflictKind::Mode => "mode",
+            ConflictKind::Key { .. } => "key",
+            ConflictKind::Variable { .. } => "variable",
+            ConflictKind::VariableOrder { .. } => "variable-order",
+            ConflictKind::OverriddenTwice { .. } => "overridden-twice",
+            ConflictKind::DefinedTwice { .. } => "defined-twice",
+            ConflictKind::FileAgainstDirectory => "file-against-directory",
+            ConflictKind::NameCollision => "name-collision",
+            ConflictKind::Plugin { .. } => "plugin",
+            ConflictKind::DeploymentsUnknown => "deployments-unknown",
+            ConflictKind::Config { .. } => "config",
+            ConflictKind::SharedInside => "shared-inside",
+            ConflictKind::Name { .. } => "name",
+        }
+    }
 }
 
 /// One side of a conflict.

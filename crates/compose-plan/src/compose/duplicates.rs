@@ -126,8 +126,8 @@ mod tests {
                 (Origin::Local, "dev/terraform/own.tf", Some(2)),
             ];
             assert_eq!(what(&conflict), ("resource aws_s3_bucket.logs", parties));
-            let remedy = "exclude: [\"/terraform/main.tf\"] in the entry of eks of https://host/org/eks-repo: the whole file is left out then";
-            assert_eq!(conflict.remedies[0], remedy);
+            let remedy = "exclude: [\"/terraform/main.tf\"] at dev/bitops.config.yaml:1 (eks v1.0.0 (org/eks-repo)): the whole file is left out then";
+            assert_eq!(world.remedies(&conflict)[0], remedy);
         }
     }
 
@@ -144,9 +144,9 @@ mod tests {
         ];
         assert_eq!(what(&conflict), ("resource aws_s3_bucket.logs", parties));
         assert!(
-            conflict.remedies[0].contains("[\"/terraform/main.tf\"] in the entry of eks"),
+            world.remedies(&conflict)[0].starts_with("exclude: [\"/terraform/main.tf\"] at dev/"),
             "{:?}",
-            conflict.remedies
+            world.remedies(&conflict)
         );
     }
 

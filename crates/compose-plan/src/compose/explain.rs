@@ -7,7 +7,12 @@ use serde::Serialize;
 
 use super::{
     composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, LeftOutFile, Write},
+    names::Names,
     overrides::is_override,
+    report::{
+        overview,
+        remedies::{PlanRemedy, remedy},
+    },
     wording,
 };
 use crate::layer::{Origin, Source};
@@ -27,6 +32,9 @@ pub struct Explanation {
     pub conflicts: Vec<ConflictStory>,
     /// Further notes, one sentence each.
     pub notes: Vec<String>,
+    /// The conflicts as they are laid out for people.
+    #[serde(skip)]
+    laid_out: StyledText,
 }
 
 /// The part that one layer has in a path.
@@ -63,8 +71,8 @@ pub struct ConflictStory {
     pub message: String,
     /// The parties that disagree, in words.
     pub between: Vec<String>,
-    /// The remedies, each with its effect.
-    pub remedies: Vec<String>,
+    /// The remedies, any one of which settles it.
+    pub remedies: Vec<PlanRemedy>,
 }
 
 /// A question that has no answer.
@@ -113,12 +121,18 @@ fn did_you_mean(near: Option<&str>) -> String {
 ///
 /// The path is relative to the environment, with `../` for entries beside it, or to the operations
 /// repo's root. The composition should list local files, so that their paths can be explained too.
+/// Conflicts are laid out in this many columns.
 pub fn explain(
     composition: &Composition,
     sources: &[Source],
     question: &str,
+    columns: usize,
 ) -> Result<Explanation, ExplainError> {
-    let reader = Reader { composition, sources };
+    let reader = Reader {
+        composition,
+        sources,
+        columns,
+    };
     // A path may itself contain a colon, so the longest known path wins.
     let splits = question
         .rmatch_indices(':')
@@ -144,6 +158,7 @@ pub fn explain(
 struct Reader<'a> {
     composition: &'a Composition,
     sources: &'a [Source],
+    columns: usize,
 }
 
 impl Reader<'_> {
@@ -187,8 +202,10 @@ impl Reader<'_> {
     }
 
     fn explain(&self, path: &TreePath, key: Option<&str>) -> Result<Explanation, ExplainError> {
-        let conflicts = self
-            .conflicts(path)
+        let in_conflict: Vec<&Conflict> = self.conflicts(path).collect();
+        let laid_out = overview::some(self.composition, self.sources, &in_conflict, self.columns);
+        let conflicts = in_conflict
+            .into_iter()
             .map(|conflict| self.conflict(conflict))
             .collect();
         let Some(file) = self.composition.file(path) else {
@@ -199,6 +216,7 @@ impl Reader<'_> {
                 keys: Vec::new(),
                 conflicts,
                 notes: Vec::new(),
+                laid_out,
             });
         };
         let mut notes = file.notes.clone();
@@ -212,6 +230,7 @@ impl Reader<'_> {
             keys: self.keys(file, key)?,
             conflicts,
             notes,
+            laid_out,
         })
     }
 
@@ -348,14 +367,18 @@ impl Reader<'_> {
     }
 
     fn conflict(&self, conflict: &Conflict) -> ConflictStory {
+        let names = Names {
+            environment: &self.composition.environment,
+            sources: self.sources,
+        };
         ConflictStory {
             message: wording::message(conflict),
             between: conflict
                 .parties
                 .iter()
-                .map(|party| wording::side(party, self.sources))
+                .map(|party| wording::side(party, names))
                 .collect(),
-            remedies: conflict.remedies.clone(),
+            remedies: conflict.remedies.iter().map(|one| remedy(one, names)).collect(),
         }
     }
 }
@@ -407,15 +430,7 @@ impl Explanation {
             }
             out.push("\n");
         }
-        for conflict in &self.conflicts {
-            out.push_line(styled::ERROR, &format!("  conflict: {}", conflict.message));
-            for side in &conflict.between {
-                out.push(&format!("    {side}\n"));
-            }
-            for remedy in &conflict.remedies {
-                out.push(&format!("    remedy: {remedy}\n"));
-            }
-        }
+        out.append(&self.laid_out);
         for note in &self.notes {
             out.push_line(styled::WARNING, &format!("  note: {note}"));
         }

@@ -8,17 +8,15 @@ use super::{
     ComposeError, Request,
     clashes::{Clashes, LISTED},
     composition::{
-        Action, Clash, ComposedFile, Composition, Conflict, ConflictKind, Deployment, LeftOutFile,
-        Provenance, Rename, Write,
+        Action, Clash, ComposedFile, Composition, ConflictKind, Deployment, LeftOutFile, Provenance, Write,
     },
     configs::{Configs, config_conflict},
     contributions::Names,
     deployments::{Plan, PlannedDeployment},
-    duplicates, edit,
-    grouped_remedies::Groups,
-    ignored_files, load_order, override_conflicts,
+    duplicates, edit, grouped_remedies, ignored_files, load_order, override_conflicts,
     party::{local_party, source_party},
     problem::ConfigProblem,
+    remedies::Advisor,
     rename_warnings,
     walk::Walked,
     wording,
@@ -52,6 +50,7 @@ pub(super) fn finish(
         renames: plan.renames,
         left_out: left_out(request, &plan.names),
         conflicts: Vec::new(),
+        groups: Vec::new(),
         more_conflicts: 0,
         warnings: walked.warnings,
     };
@@ -64,7 +63,8 @@ pub(super) fn finish(
     let Clashes { mut kept, more } = clashes;
     kept.sort_by(|a, b| (&a.path, a.between()).cmp(&(&b.path, b.between())));
     composition.more_conflicts = more + kept.len().saturating_sub(LISTED);
-    composition.conflicts = with_remedies(request, kept, &composition.renames);
+    let advisor = Advisor::new(request, &configs, &composition.renames);
+    (composition.conflicts, composition.groups) = grouped_remedies::listed(&advisor, kept, LISTED);
     warn(request, configs.local.is_some(), plan.generated, &mut composition);
     rename_warnings::warn(request, &mut composition)?;
     let ignored = ignored_files::warn(request, &composition.files)?;
@@ -82,26 +82,6 @@ fn cut_warnings(warnings: &mut Vec<Diagnostic>) {
         warnings.truncate(MOST_WARNINGS);
         warnings.push(Diagnostic::warning(format!("and {more} more warnings")));
     }
-}
-
-/// Adds remedies to the conflicts that are listed. A remedy that settles several conflicts comes before one that
-/// settles a single conflict.
-fn with_remedies(request: &Request<'_>, clashes: Vec<Clash>, renames: &[Rename]) -> Vec<Conflict> {
-    let groups = Groups::of(&clashes, request.environment, renames);
-    let remedies = |clash: &Clash| {
-        let own = wording::remedies(clash, request.environment, &request.layers.sources, renames);
-        groups
-            .remedy(clash, request.layers)
-            .into_iter()
-            .chain(own)
-            .collect()
-    };
-    let remedies: Vec<Vec<String>> = clashes.iter().take(LISTED).map(remedies).collect();
-    clashes
-        .into_iter()
-        .zip(remedies)
-        .map(|(clash, remedies)| clash.with_remedies(remedies))
-        .collect()
 }
 
 /// Returns the files that the sources' entries leave out, for people who want to see them as well.

@@ -5,6 +5,7 @@
 //! | [`bytes`] | the bytes behind a composition |
 //! | [`composition`] | the result of composing |
 //! | [`explain`](mod@explain) | explanations of where a path or a key came from |
+//! | [`remedy`] | the ways to settle conflicts |
 //! | [`report`] | the plan as JSON and as text, the manifest |
 //!
 //! Composing walks through the contributions as one tree (`contributions`), directory by directory
@@ -35,12 +36,16 @@ mod listing;
 mod load_order;
 mod missing_shared;
 mod named_files;
+mod names;
 mod override_conflicts;
 mod overrides;
 mod party;
 mod precedence;
 mod problem;
 mod rank;
+mod remedies;
+pub mod remedy;
+mod remedy_words;
 mod rename_warnings;
 pub mod report;
 mod request;
@@ -57,8 +62,8 @@ use compose_merge::Class;
 use compose_model::TreePath;
 
 pub use composition::{
-    Action, ComposedFile, Composition, Conflict, ConflictKind, DeclaredBy, Deployment, Holds, KeyTrace,
-    LeftOutFile, Party, Provenance, Rename, Write,
+    Action, ComposedFile, Composition, Conflict, ConflictGroup, ConflictKind, DeclaredBy, Deployment, Holds,
+    KeyTrace, LeftOutFile, Party, Provenance, Rename, Write,
 };
 pub use configs::without_sources;
 use held::Held;

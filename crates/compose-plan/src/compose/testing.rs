@@ -17,7 +17,9 @@ use compose_model::{
     TreePath, VersionRequest, file_name::CONFIG,
 };
 
-use super::{ComposeError, Composition, Conflict, ImageDeployments, Request};
+use super::{
+    ComposeError, Composition, Conflict, ImageDeployments, Request, names::Names, remedy_words::sentence,
+};
 use crate::{
     config::EnvironmentConfig,
     layer::{
@@ -74,13 +76,14 @@ pub(super) fn source(repo: &str, environment: &str) -> Source {
 }
 
 /// A world to compose, given as `(path, text)` pairs. A path that ends with `*` is executable.
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) environment: TreePath,
     pub(super) layers: Layers,
     pub(super) image: Option<ImageDeployments>,
     pub(super) list_local: bool,
-    blobs: BTreeMap<BlobId, Arc<[u8]>>,
-    local: BTreeMap<TreePath, (LocalKind, Arc<[u8]>)>,
+    pub(super) blobs: BTreeMap<BlobId, Arc<[u8]>>,
+    pub(super) local: BTreeMap<TreePath, (LocalKind, Arc<[u8]>)>,
     /// Every call on the local tree, in order.
     pub(super) calls: RefCell<Vec<String>>,
     /// Every blob that was read.
@@ -224,6 +227,16 @@ impl World {
         let mut conflicts = self.compose().conflicts;
         assert_eq!(conflicts.len(), 1, "{conflicts:#?}");
         conflicts.remove(0)
+    }
+
+    /// Returns the sentences about the remedies of a conflict.
+    pub(super) fn remedies(&self, conflict: &Conflict) -> Vec<String> {
+        let names = Names {
+            environment: &self.environment,
+            sources: &self.layers.sources,
+        };
+        let remedies = conflict.remedies.iter();
+        remedies.map(|remedy| sentence(remedy, names)).collect()
     }
 
     /// Returns whether the operations repo has a file at a path.
@@ -401,5 +414,6 @@ impl Source {
     pub(super) fn nest_below(&mut self, parent: SourceId) {
         self.via = vec![parent];
         self.below = vec![parent];
+        self.place.file = "https://host/org/parent @ 1.0.0 : parent/bitops.config.yaml".into();
     }
 }

@@ -9,11 +9,11 @@ use std::{cmp::Reverse, collections::BTreeSet, fs, path::Path, sync::Arc};
 use compose_git::{Glance, blob_id};
 use compose_model::{
     Diagnostic, ExitCode, Failure, Filter, Globs, OutlineEntry, Refs, RepoUrl, TreePath, VersionRequest,
-    file_name, text::escape,
+    file_name, filter::exact_glob, text::escape,
 };
 use compose_plan::{
-    adopt::{Comparison, Files, exact_glob, own_path},
-    compose::{Composition, report},
+    adopt::{Comparison, Files, own_path},
+    compose::Composition,
     config::{NewSource, SourceList},
     resolve::{Bounds, all_tags_prefix, spelled, tag_version},
 };
@@ -246,10 +246,7 @@ impl Adoption {
         if was != is {
             return Err(other_deployments(&job, &was, &is).into());
         }
-        Failure::check(report::conflicts(
-            &planned.composition,
-            &planned.gathered.layers.sources,
-        ))?;
+        Failure::check(pipeline::conflicts(&planned.composition, &planned.gathered))?;
         Ok(Self {
             draft,
             checkout,

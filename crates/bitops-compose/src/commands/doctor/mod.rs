@@ -84,7 +84,7 @@ pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
     let code = exit_code(all());
     match targets.format {
         Format::Text => {
-            let (mut out, columns) = (StyledText::new(), columns());
+            let (mut out, columns) = (StyledText::new(), columns(&std::io::stdout()));
             page::add(&mut out, &machine, None, columns);
             for environment in &environments {
                 page::add(

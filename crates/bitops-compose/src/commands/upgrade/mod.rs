@@ -12,7 +12,6 @@ use compose_model::{
     Diagnostic, ExitCode, Failure, Nesting, Refs, Requested, SourceSpec, VersionRequest, text,
 };
 use compose_plan::{
-    compose::report,
     config,
     lock::{Lock, Locked},
     resolve::{Left, NewVersion, Resolver, Upgrade},
@@ -186,10 +185,7 @@ async fn upgrade(mut draft: Draft, wanted: &Wanted) -> Result<Upgraded, Failure>
         pipeline::plan_edited(&edited, &is_moved)
     );
     let after = after?;
-    Failure::check(report::conflicts(
-        &after.composition,
-        &after.gathered.layers.sources,
-    ))?;
+    Failure::check(pipeline::conflicts(&after.composition, &after.gathered))?;
     let old = draft.job.lock_file().read()?.unwrap_or_default();
     refuse_moved(&old, &after.gathered.lock(), wanted.accept_moved)?;
     draft.job.warn(&after.gathered.warnings);

@@ -1,18 +1,21 @@
 //! The results of a run: the plan on the run's page and the outputs of the step, or the errors that
 //! made it fail.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use compose_model::text;
+use compose_model::{Overview, text};
 use compose_plan::compose::{
     Composition, Write, report,
-    report::markdown::{Page, code, plain},
+    report::markdown::{Page, code, plain, preformatted},
 };
 
 use super::{checkout::Checkout, files};
 use compose_sources::Gathered;
 
-use crate::report::{mask::Masks, shown::Shown};
+use crate::report::{
+    mask::Masks,
+    shown::{Shown, ShownOverview},
+};
 
 /// Writes the plan to the run's page and sets the outputs of the step. `manifest` is the path of
 /// the manifest that the run itself has written, if any.
@@ -59,12 +62,30 @@ pub(crate) fn deliver(
 
 /// Writes the errors to the run's page. Warnings alone leave it unchanged.
 pub(in crate::report) fn failures(masks: &Masks, checkout: &Checkout, problems: &[Shown]) {
-    let errors: Vec<&Shown> = problems.iter().filter(|problem| problem.is_error()).collect();
+    let mut errors: Vec<&Shown> = problems.iter().filter(|problem| problem.is_error()).collect();
     if errors.is_empty() {
         return;
     }
     files::summary(|| {
         let mut out = String::from("### bitops-compose: failed\n\n");
+        // Conflicts are laid out together.
+        let mut overviews: Vec<&Arc<Overview>> = errors
+            .iter()
+            .filter_map(|error| error.overview.as_ref())
+            .collect();
+        overviews.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        errors.retain(|error| error.overview.is_none());
+        for overview in overviews {
+            let shown = ShownOverview::of(overview, masks, None);
+            out.push_str(&format!(
+                "**{}**\n\n{}",
+                plain(&shown.message),
+                preformatted(shown.text.as_str())
+            ));
+            for hint in &shown.hints {
+                out.push_str(&format!("- hint: {}\n", plain(&text::escape(hint, 2000))));
+            }
+        }
         for problem in errors.iter().take(MOST) {
             out.push_str(&item(problem, checkout, masks));
         }

@@ -10,9 +10,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use compose_model::{Diagnostic, TreePath, text};
 use serde::{Serialize, Serializer};
 
+use super::remedies::{PlanRemedy, remedy};
 use crate::{
     compose::{
         composition::{Action, ComposedFile, Composition, Conflict, ConflictKind, Party},
+        names::Names,
         wording,
     },
     layer::{Origin, Source, SourceId},
@@ -171,8 +173,10 @@ pub struct PlanConflict<'a> {
     pub message: String,
     /// The contributors that disagree, lowest first.
     pub between: Vec<PlanParty<'a>>,
+    /// The conflicts with the same number are in the same directory and between the same sides.
+    pub group: usize,
     /// The remedies, any one of which resolves the conflict.
-    pub remedies: &'a [String],
+    pub remedies: Vec<PlanRemedy>,
 }
 
 /// One side of a conflict.
@@ -379,33 +383,19 @@ impl<'a> Reader<'a> {
             }
             _ => None,
         };
+        let names = Names {
+            environment: self.environment,
+            sources: self.sources,
+        };
         PlanConflict {
             path: conflict.path.relative_to(self.environment),
-            kind: kind(&conflict.kind),
+            kind: conflict.kind.as_str(),
             key,
             message: wording::message(conflict),
             between: conflict.parties.iter().map(party).collect(),
-            remedies: &conflict.remedies,
+            group: conflict.group,
+            remedies: conflict.remedies.iter().map(|one| remedy(one, names)).collect(),
         }
-    }
-}
-
-fn kind(kind: &ConflictKind) -> &'static str {
-    match kind {
-        ConflictKind::Content { .. } => "content",
-        ConflictKind::Mode => "mode",
-        ConflictKind::Key { .. } => "key",
-        ConflictKind::Variable { .. } => "variable",
-        ConflictKind::VariableOrder { .. } => "variable-order",
-        ConflictKind::OverriddenTwice { .. } => "overridden-twice",
-        ConflictKind::DefinedTwice { .. } => "defined-twice",
-        ConflictKind::FileAgainstDirectory => "file-against-directory",
-        ConflictKind::NameCollision => "name-collision",
-        ConflictKind::Plugin { .. } => "plugin",
-        ConflictKind::DeploymentsUnknown => "deployments-unknown",
-        ConflictKind::Config { .. } => "config",
-        ConflictKind::SharedInside => "shared-inside",
-        ConflictKind::Name { .. } => "name",
     }
 }
 
@@ -523,7 +513,37 @@ mod tests {
         assert_eq!(conflict["key"], "k");
         assert_eq!(conflict["between"][1]["line"], 2);
         assert_eq!(conflict["between"][1]["environment"], "b");
-        assert!(conflict["remedies"].as_array().unwrap().len() >= 3);
+        assert_eq!(conflict["group"], 0);
+        let remedies = conflict["remedies"].as_array().unwrap();
+        assert_eq!(remedies.len(), 4);
+        let entries = ["a", "b"].map(|name| {
+            serde_json::json!({
+                "change": "entry",
+                "file": "dev/bitops.config.yaml",
+                "line": 1,
+                "own": true,
+                "repo": format!("https://host/org/{name}-repo"),
+                "environment": name,
+                "add": {"exclude": ["/x.kv"]},
+            })
+        });
+        assert_eq!(
+            remedies[0],
+            serde_json::json!({
+                "text": "exclude: [\"/x.kv\"] at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what the other one has is used then",
+                "settles": 1,
+                "needs": "one",
+                "changes": entries,
+            })
+        );
+        assert_eq!(
+            remedies[1]["changes"][0]["set"],
+            serde_json::json!({"on-conflict": "last"})
+        );
+        assert_eq!(
+            remedies[3]["changes"],
+            serde_json::json!([{"change": "set-key", "file": "dev/x.kv", "key": "k"}])
+        );
         assert_eq!(value["files"], serde_json::json!([]));
     }
 }

@@ -8,7 +8,7 @@ use compose_model::{
     text::{self, counted},
 };
 
-use super::graph;
+use super::{graph, overview};
 use crate::{
     compose::{Action, ComposedFile, Composition, Write, wording},
     layer::{Origin, Source, SourceId},
@@ -16,6 +16,8 @@ use crate::{
 
 /// The number of lines in one list; further lines are only counted. A page has room for a mebibyte.
 const MOST: usize = 200;
+/// The columns of the conflicts on a page.
+const PAGE_COLUMNS: usize = 100;
 /// The number of sources and deployments in one picture. GitHub does not draw larger ones.
 const MOST_DRAWN: usize = 100;
 
@@ -109,21 +111,11 @@ impl Page<'_> {
     }
 
     fn conflicts(&self, out: &mut String) {
-        let conflicts: Vec<String> = super::conflicts(self.composition, self.sources)
-            .into_iter()
-            .map(|conflict| {
-                let notes = conflict.notes().into_iter();
-                let more = notes.map(|(_, party)| format!("\n  - {}", plain(&party)));
-                let remedies = conflict.hints.iter();
-                let remedies = remedies.map(|remedy| format!("\n  - remedy: {}", plain(remedy)));
-                plain(&conflict.message) + &more.chain(remedies).collect::<String>()
-            })
-            .collect();
-        if !conflicts.is_empty() {
-            let count = self.composition.conflicts.len() + self.composition.more_conflicts;
-            let head = format!("**{}**\n\n", counted(count, "conflict"));
-            list(out, &head, &conflicts);
-        }
+        let Some(count) = overview::count(self.composition) else {
+            return;
+        };
+        let conflicts = overview::conflicts(self.composition, self.sources, PAGE_COLUMNS);
+        out.push_str(&format!("**{count}**\n\n{}", preformatted(conflicts.as_str())));
     }
 
     fn warnings(&self, out: &mut String) {
@@ -187,6 +179,12 @@ fn list(out: &mut String, head: &str, items: &[String]) {
 /// links.
 pub fn code(name: &str) -> String {
     format!("<code>{}</code>", plain(&text::escape(name, 200)))
+}
+
+/// Formats lines that keep their line breaks and spaces.
+pub fn preformatted(text: &str) -> String {
+    let lines: Vec<String> = text.trim_matches('\n').lines().map(plain).collect();
+    format!("<pre>\n{}\n</pre>\n\n", lines.join("\n"))
 }
 
 /// Formats a sentence. Everything that Markdown, HTML or a table could take for more than text is
@@ -274,13 +272,10 @@ mod tests {
         };
         let page = page.render();
         assert!(
-            page.contains("**1 conflict**\n\n- dev/x.bin&#58; sources have different"),
+            page.contains("**1 conflict**\n\n<pre>\ndev/&#58; 1 conflict between\n  A  eks v1.0.0"),
             "{page}"
         );
-        assert!(
-            page.contains("\n  - remedy&#58; ") || page.contains("\n  - remedy: "),
-            "{page}"
-        );
+        assert!(page.contains("\n       on-conflict&#58; last\n"), "{page}");
     }
 
     #[test]

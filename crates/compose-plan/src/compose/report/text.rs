@@ -10,9 +10,10 @@ use compose_model::{
     text::{self, counted},
 };
 
+use super::{columns::COLUMNS, overview};
 use crate::{
     compose::{
-        composition::{Action, ComposedFile, Composition, Conflict, DeclaredBy, KeyTrace, Write},
+        composition::{Action, ComposedFile, Composition, DeclaredBy, KeyTrace, Write},
         wording,
     },
     layer::{Origin, Source, SourceId},
@@ -27,11 +28,17 @@ const MOST_IN_SECTION: usize = 200;
 
 /// Returns the whole plan. `sources` holds the sources of the composed layers.
 pub fn plan(composition: &Composition, sources: &[Source]) -> StyledText {
-    plan_with(composition, sources, None)
+    plan_with(composition, sources, None, COLUMNS)
 }
 
-/// Returns the plan as [`plan()`] does, with a line below the deployments if there are any.
-pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&str>) -> StyledText {
+/// Returns the plan as [`plan()`] does, with a line below the deployments if there are any. Conflicts
+/// are laid out in this many columns.
+pub fn plan_with(
+    composition: &Composition,
+    sources: &[Source],
+    note: Option<&str>,
+    columns: usize,
+) -> StyledText {
     let reader = Reader { composition, sources };
     let mut out = StyledText::new();
     out.push_line(styled::HEADING, &reader.summary());
@@ -70,7 +77,11 @@ pub fn plan_with(composition: &Composition, sources: &[Source], note: Option<&st
         "Warnings",
         &composition.warnings.iter().flat_map(warning).collect::<Vec<_>>(),
     );
-    out.append(&conflicts(composition, sources));
+    if let Some(count) = overview::count(composition) {
+        out.push("\n");
+        out.push_line(styled::ERROR, &count);
+        out.append(&overview::conflicts(composition, sources, columns));
+    }
     out
 }
 
@@ -115,45 +126,6 @@ pub fn sources(sources: &[Source]) -> String {
         )
     };
     sources.iter().map(line).collect()
-}
-
-/// Returns every conflict with its remedies, grouped by the parties that disagree.
-pub fn conflicts(composition: &Composition, sources: &[Source]) -> StyledText {
-    let mut out = StyledText::new();
-    let mut groups: BTreeMap<Vec<Origin>, Vec<&Conflict>> = BTreeMap::new();
-    for conflict in &composition.conflicts {
-        groups.entry(conflict.between()).or_default().push(conflict);
-    }
-    for (between, conflicts) in groups {
-        let names: Vec<String> = between
-            .iter()
-            .map(|origin| wording::label_of(*origin, sources))
-            .collect();
-        let count = counted(conflicts.len(), "conflict");
-        let head = match names.as_slice() {
-            [] => count,
-            [one] => format!("{count} in {one}"),
-            many => format!("{count} between {}", many.join(" and ")),
-        };
-        let mut lines = Vec::new();
-        for conflict in conflicts {
-            lines.push(Line::top(
-                PLAIN,
-                format!("{}: {}", conflict.path, wording::message(conflict)),
-            ));
-            let parties = conflict.parties.iter();
-            lines.extend(parties.map(|party| Line::below(wording::side(party, sources))));
-            let remedies = conflict.remedies.iter();
-            lines.extend(remedies.map(|remedy| Line::below(format!("remedy: {remedy}"))));
-        }
-        out.push("\n");
-        out.push_line(styled::ERROR, &head);
-        tree(&mut out, &lines);
-    }
-    if let Some(more) = super::conflicts::more(composition) {
-        out.push_line(styled::ERROR, &more);
-    }
-    out
 }
 
 const PLAIN: Style = Style::new();

@@ -300,7 +300,7 @@ fn what_as_could_not_rename_collides_with_nothing() {
     );
     let remedy = "list all deployments with their plugins in bitops.deployments of dev/bitops.config.yaml: each directory of this source as `vm-DIRECTORY`, and those of the other layers by their own names";
     assert!(
-        conflicts[0].remedies.iter().any(|one| one == remedy),
+        world.remedies(&conflicts[0]).iter().any(|one| one == remedy),
         "{conflicts:?}"
     );
     // The advice leads to no other problem.

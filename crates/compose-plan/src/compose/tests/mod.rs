@@ -5,6 +5,7 @@ mod edits;
 mod nested;
 mod places;
 mod properties;
+mod remedies;
 mod rename_warnings;
 mod reports;
 mod rules;

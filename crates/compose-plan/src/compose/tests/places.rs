@@ -102,8 +102,8 @@ fn shared_directories_stand_beside_the_environment_under_the_same_rules() {
     );
     assert_eq!(composition.conflicts[0].path, path("_scripts/lib/a.sh"));
     assert_eq!(
-        composition.conflicts[0].remedies[0],
-        "leave `_scripts` out of `shared` in one of the entries"
+        world.remedies(&composition.conflicts[0])[0],
+        "leave `_scripts` out of `shared` at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what the other one has is used then"
     );
 }
 

@@ -122,15 +122,13 @@ fn two_sources_with_one_path_are_a_conflict_with_every_way_out() {
     );
     assert_eq!(conflict.parties[1].path, path("stacks/b/terraform/run.sh"));
     assert_eq!(
-        conflict.remedies,
+        world.remedies(&conflict),
         [
-            "exclude: [\"/terraform/run.sh\"] in the entry of a of https://host/org/a-repo, or \
-         exclude: [\"/terraform/run.sh\"] in the entry of stacks/b of https://host/org/stacks/b-repo: \
-         what the other one has is used then",
-            "as: NAME in one of the entries: its deployment becomes NAME-terraform and runs on its own",
+            "exclude: [\"/terraform/run.sh\"] at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (stacks/b v1.0.0 (stacks/b-repo)): what the other one has is used then",
+            "on-conflict: last at dev/bitops.config.yaml:1 (stacks/b v1.0.0 (stacks/b-repo)): what stacks/b v1.0.0 (stacks/b-repo) has is used then",
+            "on-conflict: first at dev/bitops.config.yaml:1 (stacks/b v1.0.0 (stacks/b-repo)): what a v1.0.0 (org/a-repo) has is used then",
+            "as: NAME at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (stacks/b v1.0.0 (stacks/b-repo)): its deployment becomes NAME-terraform and runs on its own",
             "write your own dev/terraform/run.sh: a local file wins over every source",
-            "on-conflict: last in the entry of stacks/b of https://host/org/stacks/b-repo takes what it has, \
-         on-conflict: first what a of https://host/org/a-repo has",
         ]
     );
     assert!(
@@ -302,12 +300,12 @@ fn a_file_against_a_directory_is_always_an_error_and_hides_nothing() {
     );
     assert_eq!(conflicts[0].parties[1].origin, Origin::Local);
     assert!(
-        conflicts[0]
-            .remedies
+        world
+            .remedies(&conflicts[0])
             .iter()
             .any(|remedy| remedy == "rename your own dev/a"),
         "{:?}",
-        conflicts[0].remedies
+        world.remedies(&conflicts[0])
     );
 
     let below = World::new(&[("dev/a", "file")])
@@ -393,7 +391,8 @@ fn keys_that_differ_between_sources_are_conflicts_unless_something_settles_them(
             .source("a", &[("app.kv", "x=0\nk=1\nj=1\n")])
             .source("b", &[("app.kv", "k=2\nj=2\n")])
     };
-    let conflicts = sources(World::new(&[])).compose().conflicts;
+    let world = sources(World::new(&[]));
+    let conflicts = world.compose().conflicts;
     let keys: Vec<_> = conflicts.iter().map(|conflict| conflict.kind.clone()).collect();
     assert_eq!(
         keys,
@@ -408,8 +407,8 @@ fn keys_that_differ_between_sources_are_conflicts_unless_something_settles_them(
         [Some(2), Some(1)]
     );
     assert!(
-        conflicts[0]
-            .remedies
+        world
+            .remedies(&conflicts[0])
             .iter()
             .any(|remedy| remedy.starts_with("set `k` in your own dev/app.kv"))
     );

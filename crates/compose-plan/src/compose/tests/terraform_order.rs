@@ -111,7 +111,8 @@ fn equal_sources_that_override_one_thing_differently_are_in_conflict() {
     let (one, two) = (default(1), default(2));
     let a: &[_] = &[("t/override.tf", one.as_str())];
     let b: &[_] = &[("t/b_override.tf", two.as_str())];
-    let conflict = World::new(&[]).source("a", a).source("b", b).conflict();
+    let world = World::new(&[]).source("a", a).source("b", b);
+    let conflict = world.conflict();
     let what = "var.x.default".to_owned();
     assert_eq!(conflict.kind, ConflictKind::OverriddenTwice { what });
     let parties: Vec<_> = conflict
@@ -124,12 +125,13 @@ fn equal_sources_that_override_one_thing_differently_are_in_conflict() {
         [("a/t/override.tf", Some(2)), ("b/t/b_override.tf", Some(2))]
     );
     assert_eq!(
-        conflict.remedies,
+        world.remedies(&conflict),
         [
-            "exclude: [\"/t/override.tf\"] in the entry of a of https://host/org/a-repo, or exclude: [\"/t/b_override.tf\"] in the entry of b of https://host/org/b-repo: the whole file is left out then",
-            "as: NAME in one of the entries: its deployment becomes NAME-t and runs on its own",
-            "override `var.x.default` in an override file of your own: it wins over every source's",
-            "on-conflict: last in the entry of b of https://host/org/b-repo takes what it has, on-conflict: first what a of https://host/org/a-repo has",
+            "exclude: [\"/t/override.tf\"] at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or exclude: [\"/t/b_override.tf\"] at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): the whole file is left out then",
+            "on-conflict: last at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what b v1.0.0 (org/b-repo) has is used then",
+            "on-conflict: first at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what a v1.0.0 (org/a-repo) has is used then",
+            "as: NAME at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): its deployment becomes NAME-t and runs on its own",
+            "override `var.x.default` in an override file of your own: a local file wins over every source",
         ]
     );
     // Every remedy settles it.

@@ -135,7 +135,8 @@ fn between(conflict: &Conflict) -> (&str, Vec<(&str, Option<usize>)>) {
 fn equal_sources_that_differ_in_two_files_are_in_conflict() {
     let a: &[_] = &[("t/b.auto.tfvars", "w = 0\nx = 1\n")];
     let b: &[_] = &[("t/terraform.tfvars", "x = 2\n")];
-    let conflict = world(&[]).source("a", a).source("b", b).conflict();
+    let differing = world(&[]).source("a", a).source("b", b);
+    let conflict = differing.conflict();
     assert_eq!(conflict.path.as_str(), "dev/t/b.auto.tfvars");
     assert_eq!(
         between(&conflict),
@@ -145,12 +146,13 @@ fn equal_sources_that_differ_in_two_files_are_in_conflict() {
         )
     );
     assert_eq!(
-        conflict.remedies,
+        differing.remedies(&conflict),
         [
-            "exclude: [\"/t/b.auto.tfvars\"] in the entry of a of https://host/org/a-repo, or exclude: [\"/t/terraform.tfvars\"] in the entry of b of https://host/org/b-repo: the whole file is left out then",
-            "as: NAME in one of the entries: its deployment becomes NAME-t and runs on its own",
+            "exclude: [\"/t/b.auto.tfvars\"] at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or exclude: [\"/t/terraform.tfvars\"] at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): the whole file is left out then",
+            "on-conflict: last at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what b v1.0.0 (org/b-repo) has is used then",
+            "on-conflict: first at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): what a v1.0.0 (org/a-repo) has is used then",
+            "as: NAME at dev/bitops.config.yaml:1 (a v1.0.0 (org/a-repo)), or at dev/bitops.config.yaml:1 (b v1.0.0 (org/b-repo)): its deployment becomes NAME-t and runs on its own",
             "set `x` in your own dev/t/b.auto.tfvars: a local value wins over every source",
-            "on-conflict: last in the entry of b of https://host/org/b-repo takes what it has, on-conflict: first what a of https://host/org/a-repo has",
         ]
     );
     for (on_conflict, value) in [(OnConflict::Last, "float 2e0"), (OnConflict::First, "float 1e0")] {
@@ -192,9 +194,9 @@ fn a_conflict_in_one_file_is_settled_by_a_value_in_another_one() {
 #[test]
 fn what_cannot_be_left_out_is_a_conflict() {
     let sops = "{\"x\": \"ENC[AES256_GCM,data:1]\", \"sops\": {\"mac\": \"ENC[1]\", \"version\": \"3\"}}";
-    let conflict = world(&[("dev/t/terraform.tfvars", "x = 1\n")])
-        .source("eks", &[("t/secrets.auto.tfvars.json", sops)])
-        .conflict();
+    let encrypted = world(&[("dev/t/terraform.tfvars", "x = 1\n")])
+        .source("eks", &[("t/secrets.auto.tfvars.json", sops)]);
+    let conflict = encrypted.conflict();
     assert_eq!(
         between(&conflict),
         (
@@ -206,9 +208,9 @@ fn what_cannot_be_left_out_is_a_conflict() {
         )
     );
     assert_eq!(
-        conflict.remedies,
+        encrypted.remedies(&conflict),
         [
-            "exclude: [\"/t/secrets.auto.tfvars.json\"] in the entry of eks of https://host/org/eks-repo: the whole file is left out then",
+            "exclude: [\"/t/secrets.auto.tfvars.json\"] at dev/bitops.config.yaml:1 (eks v1.0.0 (org/eks-repo)): the whole file is left out then",
             "move `x` of the higher layer to dev/t/secrets.auto.tfvars.json",
         ]
     );
