@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use compose_model::{
     Diagnostic, ExitCode, Failure, Overview, Refs, RepoUrl, Requested, SourceSpec, TreePath, VersionRequest,
-    text,
+    text::{self, counted},
 };
 use compose_plan::{
     config::{NewSource, schema_id},
@@ -368,10 +368,9 @@ impl Added {
             spec.repo,
             spec.requested.as_str()
         );
-        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         out.push_str(&format!(
             "  {}: {}\n",
-            count(files.len(), "file"),
+            counted(files.len(), "file"),
             by_directory(files.iter().map(|(path, _)| path))
         ));
         let hooks: Vec<&TreePath> = files
@@ -383,7 +382,7 @@ impl Added {
             let verb = if hooks.len() == 1 { "runs" } else { "run" };
             out.push_str(&format!(
                 "  {} {verb} with your credentials:\n",
-                count(hooks.len(), "hook")
+                counted(hooks.len(), "hook")
             ));
             hooks
                 .iter()

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compose_git::{Cache as Objects, CacheEntry, Prune, Pruned};
-use compose_model::Failure;
+use compose_model::{Failure, text::counted};
 use indicatif::{HumanBytes, HumanDuration};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -115,7 +115,7 @@ fn report_pruned(format: Format, pruned: &Pruned) -> Result<(), Failure> {
         let freed = pruned.removed.iter().map(|entry| entry.bytes).sum();
         out.push_str(&format!(
             "{} removed, {} freed, {} left\n",
-            repos(pruned.removed.len()),
+            counted(pruned.removed.len(), "repo"),
             HumanBytes(freed),
             HumanBytes(pruned.remaining)
         ));
@@ -150,16 +150,9 @@ fn table(cache: &Objects, entries: &[CacheEntry], bytes: u64) -> String {
     }
     out.push_str(&format!(
         "{}, {} in {}\n",
-        repos(entries.len()),
+        counted(entries.len(), "repo"),
         HumanBytes(bytes),
         cache.dir().display()
     ));
     out
-}
-
-fn repos(count: usize) -> String {
-    match count {
-        1 => "1 repo".to_owned(),
-        count => format!("{count} repos"),
-    }
 }

@@ -1,6 +1,6 @@
 //! `check`: the config and its lock, without any network.
 
-use compose_model::Failure;
+use compose_model::{Failure, text::counted};
 use compose_sources::{blocking, check_lock};
 use serde::Serialize;
 
@@ -47,7 +47,11 @@ fn check(job: &Job, format: Format) -> Result<Answer, Failure> {
     };
     match format {
         Format::Text => {
-            let mut text = format!("{}: {}, no mistakes\n", job.file, count(sources.len()));
+            let count = match sources.len() {
+                0 => "no sources".to_owned(),
+                count => counted(count, "source"),
+            };
+            let mut text = format!("{}: {count}, no mistakes\n", job.file);
             for source in &sources {
                 text.push_str(&format!(
                     "  {} {} {}\n",
@@ -82,13 +86,5 @@ fn check(job: &Job, format: Format) -> Result<Answer, Failure> {
             });
             Answer::json(job, &checked, DONE)
         }
-    }
-}
-
-fn count(sources: usize) -> String {
-    match sources {
-        0 => "no sources".to_owned(),
-        1 => "1 source".to_owned(),
-        many => format!("{many} sources"),
     }
 }

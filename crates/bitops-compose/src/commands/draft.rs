@@ -92,11 +92,6 @@ impl Draft {
         }
     }
 
-    /// Puts back the config as it was before [`Draft::write`].
-    pub(super) fn restore(&self) -> Result<(), Failure> {
-        ConfigFile::of(&self.job.root, &self.job.environment).restore(self.before.as_deref())
-    }
-
     /// Returns whether the config exists.
     pub(super) fn exists(&self) -> bool {
         self.before.is_some()

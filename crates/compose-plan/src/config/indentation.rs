@@ -4,6 +4,8 @@
 //! looks at the text as a person does: the keys of an entry begin in one column, and so do the
 //! entries.
 
+use compose_model::text::counted;
+
 use super::{
     LIST,
     keys::{self, Key},
@@ -84,7 +86,7 @@ pub(super) fn hint(text: &str, at: usize) -> Option<String> {
         return (spaces != right).then(|| {
             format!(
                 "line {line} has {} before its `-`, line {first} has {right}: entries begin in one column",
-                counted(spaces)
+                counted(spaces, "space")
             )
         });
     }
@@ -106,17 +108,10 @@ pub(super) fn differs(key: &str, found: (usize, usize), first_key: &str, first: 
     format!(
         "line {} has {} before `{key}`, line {} has {} before `{first_key}`: the keys of an entry begin in one column",
         found.0,
-        counted(found.1 - 1),
+        counted(found.1 - 1, "space"),
         first.0,
         first.1 - 1,
     )
-}
-
-fn counted(spaces: usize) -> String {
-    match spaces {
-        1 => "1 space".to_owned(),
-        many => format!("{many} spaces"),
-    }
 }
 
 /// Returns the hint that a space is missing, behind the dash of an entry or behind the colon of a

@@ -10,7 +10,9 @@ use std::{cmp::Reverse, collections::BTreeSet, fs, path::Path, sync::Arc};
 use compose_git::{Glance, blob_id};
 use compose_model::{
     Diagnostic, ExitCode, Failure, Filter, Globs, OutlineEntry, Refs, RepoUrl, TreePath, VersionRequest,
-    file_name, filter::exact_glob, text::escape,
+    file_name,
+    filter::exact_glob,
+    text::{counted, escape},
 };
 use compose_plan::{
     adopt::{Comparison, Files, own_path},
@@ -313,14 +315,14 @@ impl Adoption {
         };
         out.push_str(&format!(
             "{} {removes}: the source brings the same bytes\n",
-            count(self.removed.len())
+            counted(self.removed.len(), "file")
         ));
         let lists = [
-            ("kept: they differ from the source's", &best.found.changed),
-            ("kept: only you have them", &best.found.only_here),
+            ("kept, different from the source's", &best.found.changed),
+            ("kept, only yours", &best.found.only_here),
         ];
         for (what, paths) in lists.into_iter().filter(|(_, paths)| !paths.is_empty()) {
-            out.push_str(&format!("{} {what}\n", count(paths.len())));
+            out.push_str(&format!("{} {what}\n", counted(paths.len(), "file")));
             list(&mut out, paths.iter().map(TreePath::as_str));
         }
         if !self.exclude.is_empty() {
@@ -385,10 +387,6 @@ fn remove_empty(root: &Path, path: &TreePath, environment: &TreePath) {
         }
         dir = empty.parent();
     }
-}
-
-fn count(files: usize) -> String {
-    format!("{files} file{}", if files == 1 { "" } else { "s" })
 }
 
 fn list<'a>(out: &mut String, all: impl ExactSizeIterator<Item = &'a str>) {

@@ -19,7 +19,9 @@ pub(super) struct Stash {
 impl Stash {
     /// Creates an empty stash in the operations repo, which is on the disk of its files.
     pub(super) fn new(root: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix(".bitops-adopt.").tempdir_in(root)?;
+        let dir = tempfile::Builder::new()
+            .prefix(".bitops-adopt.")
+            .tempdir_in(root)?;
         Ok(Self {
             root: root.to_owned(),
             dir,
@@ -28,7 +30,10 @@ impl Stash {
     }
 
     /// Takes files away: all of them, or none if one cannot be taken.
-    pub(super) fn take<'a>(mut self, paths: impl IntoIterator<Item = &'a TreePath>) -> Result<Self, Diagnostic> {
+    pub(super) fn take<'a>(
+        mut self,
+        paths: impl IntoIterator<Item = &'a TreePath>,
+    ) -> Result<Self, Diagnostic> {
         for (path, number) in paths.into_iter().zip(0_usize..) {
             let to = self.dir.path().join(number.to_string());
             if let Err(error) = fs::rename(self.root.join(path.as_str()), &to) {
@@ -48,7 +53,9 @@ impl Stash {
                 failed.get_or_insert((path, error));
             }
         }
-        let Some((path, error)) = failed else { return Ok(()) };
+        let Some((path, error)) = failed else {
+            return Ok(());
+        };
         let kept = self.dir.keep();
         let message = format!("{path} cannot be put back");
         Err(Diagnostic::because_of(message, error).hint(format!(
@@ -100,7 +107,10 @@ mod tests {
         assert_eq!(error.message, "dev/a cannot be put back");
         let kept = &entries(root.path())[0];
         assert!(error.hints[0].contains(kept.as_str()), "{error:?}");
-        assert_eq!(fs::read_to_string(root.path().join(kept).join("0")).unwrap(), "dev/a");
+        assert_eq!(
+            fs::read_to_string(root.path().join(kept).join("0")).unwrap(),
+            "dev/a"
+        );
         assert_eq!(fs::read_to_string(root.path().join("dev/b")).unwrap(), "dev/b");
     }
 }

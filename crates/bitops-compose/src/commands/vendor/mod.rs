@@ -140,10 +140,7 @@ fn tell(job: &Job, format: Format, output: &Path, written: &write::Written) -> R
                 1 => ", 1 was there already".to_owned(),
                 many => format!(", {many} were there already"),
             };
-            let files = match written.written.len() {
-                1 => "1 file".to_owned(),
-                many => format!("{many} files"),
-            };
+            let files = counted(written.written.len(), "file");
             job.printer.result(&format!(
                 "{}: {files} written to {}{there}\n",
                 job.environment,

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use compose_model::{StyledText, styled, text};
+use compose_model::{
+    StyledText, styled,
+    text::{self, counted},
+};
 
 use super::{
     cells,
@@ -250,11 +253,4 @@ fn split_place(place: &str) -> (&str, &str) {
 
 fn shown(count: usize) -> usize {
     if count > MOST + 1 { MOST } else { count }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        count => format!("{count} {noun}s"),
-    }
 }
