@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{World, catalog, six_sources, world};
+use crate::common::{World, catalog, six_sources, skipped, world};
 use compose_testkit::{Spawned, figures, fuzz, server::ANY};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -301,9 +301,4 @@ fn eight_processes_of_two_users_share_a_cache_that_is_open_to_everybody() {
         "right results of eight processes of two users over one cache",
         format!("{0}/{0}", rounds * 8),
     );
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
 }

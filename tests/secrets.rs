@@ -129,7 +129,11 @@ fn found(dir: &Path, needles: &[String], at: &mut Vec<String>) {
 /// Runs a command and searches its output and all files that it wrote for secrets. Returns its exit code.
 #[track_caller]
 fn searched(world: &World, args: &[&str], right: From) -> i32 {
-    let run = world.context.run(args);
+    let args = args
+        .iter()
+        .map(|arg| arg.replace("{repo}", &world.server.address()));
+    let args: Vec<String> = args.collect();
+    let run = world.context.run(&args);
     let mut needles = vec![MARK.to_owned()];
     for user in ["me", "x-access-token"] {
         needles.push(encoded(user, &secret(right)));
@@ -145,8 +149,16 @@ fn searched(world: &World, args: &[&str], right: From) -> i32 {
     run.code.unwrap()
 }
 
-const COMMANDS: [&[&str]; 13] = [
+/// `{repo}` is the server's address.
+const COMMANDS: [&[&str]; 20] = [
     &["check"],
+    &["adopt", "{repo}/c", "--all"],
+    &["doctor"],
+    &["doctor", "--format", "json"],
+    &["search", "{repo}/c"],
+    &["add", "{repo}/c", "eks", "--exclude", "nothing"],
+    &["add", "{repo}/d", "web", "--dry-run", "--format", "json"],
+    &["remove", "c", "--dry-run"],
     &["plan"],
     &["plan", "--format", "json"],
     &["plan", "--graph", "dot"],
@@ -180,6 +192,7 @@ fn no_secret_is_found_in_any_output_of_any_command() {
                 "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
                 "{repo: '{repo}/d', environment: web, version: 1.0.0}",
             ]);
+            world.commit();
             for command in COMMANDS {
                 let code = searched(&world, command, right);
                 // A success proves that the secret was used, so the search could have found it.

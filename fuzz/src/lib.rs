@@ -1,4 +1,6 @@
-//! What several fuzz targets share.
+//! What several fuzz targets share, and what is too long for one of them.
+
+pub mod packs;
 
 use compose_merge::{Class, Contribution, Input, Precedence, class};
 use compose_model::TreePath;

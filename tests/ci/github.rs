@@ -318,8 +318,16 @@ fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
     world.sources(&["{repo: '{repo}/h', environment: web, version: 1.0.0}"]);
     // A parent would say that `true` makes no copy.
     world.context.set("BITOPS_COMPOSE_SUPERVISE", "false");
+    let repo = world.server.url("h");
+    world.commit();
     for (args, code) in [
-        (&["plan"][..], 0),
+        (&["doctor"][..], 0),
+        (&["doctor", "--format", "json"], 0),
+        (&["search", &repo], 0),
+        (&["add", &repo, "web", "--exclude", "/none", "--dry-run"], 0),
+        (&["adopt", &repo, "--all"], 0),
+        (&["remove", "h", "--dry-run"], 0),
+        (&["plan"], 0),
         (&["plan", "--diff"], 0),
         (&["plan", "--graph", "dot"], 0),
         (&["plan", "--graph", "mermaid"], 0),
@@ -335,6 +343,7 @@ fn text_of_a_source_is_not_a_workflow_command_on_either_stream() {
         assert_eq!(injected(&run.stdout), [""; 0], "{args:?}\n{run}");
         assert_eq!(injected(&run.stderr), [""; 0], "{args:?}\n{run}");
     }
+    fs::remove_dir_all(world.context.ops_repo().join(".git")).unwrap();
     // In JSON the values are unchanged.
     let run = world
         .context

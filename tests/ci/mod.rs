@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod actions;
+mod editor;
 mod examples;
 mod github;
 mod job;

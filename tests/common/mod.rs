@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use compose_testkit::{Catalog, Context, GitServer, Repo, example};
+use compose_testkit::{Catalog, Context, GitServer, Repo, example, git};
 
 /// The program in a world of its own, with the `dev` environment and a server for catalogs.
 pub(crate) struct World {
@@ -79,6 +79,27 @@ impl World {
         self.context.file("dev/bitops.config.yaml", self.config(entries));
     }
 
+    pub(crate) fn commit(&self) {
+        let root = self.context.ops_repo();
+        if !root.join(".git").exists() {
+            git::run(&root, ["init", "--quiet", "."]);
+        }
+        git::run(&root, ["add", "--all", "."]);
+        git::run(
+            &root,
+            [
+                "-c",
+                "user.name=me",
+                "-c",
+                "user.email=me@example.com",
+                "commit",
+                "--quiet",
+                "-m",
+                "copied",
+            ],
+        );
+    }
+
     /// Nothing but the layout may be in the program's home.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self) {
@@ -108,3 +129,9 @@ pub(crate) fn catalog(name: &str, environment: &str, file: &str, content: &str) 
 
 /// Without it the pipeline refuses the deployment.
 pub(crate) const TERRAFORM_CONFIG: &str = "terraform/bitops.config.yaml";
+
+/// Says why a test does nothing here.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}

@@ -53,27 +53,6 @@ fn copy(world: &World, tag: &str, dir: &str, rename: &str) {
     }
 }
 
-fn commit(world: &World) {
-    let root = world.context.ops_repo();
-    if !root.join(".git").exists() {
-        git::run(&root, ["init", "--quiet", "."]);
-    }
-    git::run(&root, ["add", "--all", "."]);
-    git::run(
-        &root,
-        [
-            "-c",
-            "user.name=me",
-            "-c",
-            "user.email=me@example.com",
-            "commit",
-            "--quiet",
-            "-m",
-            "copied",
-        ],
-    );
-}
-
 fn status(world: &World) -> String {
     git::run(
         &world.context.ops_repo(),
@@ -108,7 +87,7 @@ fn a_copy_becomes_a_source_and_what_differs_stays() {
         .file("dev/helm/grafana/values.yaml", "port: 80\nreplicas: 3\n")
         .file("dev/terraform/own.tf", "variable \"own\" {}\n");
     fs::remove_dir_all(world.context.ops_repo().join("dev/docs")).unwrap();
-    commit(&world);
+    world.commit();
     let dry = adopt(&world, &["eks", "--dry-run"], 0);
     insta::assert_snapshot!("adopt_dry_run", dry);
     assert_eq!(status(&world), "");
@@ -159,7 +138,7 @@ fn a_renamed_copy_is_recognised() {
     copy(&world, "1.0.0", "dev", "blue-");
     let deployments = "bitops:\n  fail_fast: true\n  deployments:\n    blue-terraform: {plugin: terraform}\n    blue-helm: {plugin: helm}\n";
     world.context.file("dev/bitops.config.yaml", deployments);
-    commit(&world);
+    world.commit();
     let done = json(&adopt(&world, &["eks", "--format", "json"], 0));
     assert_eq!(done["source"]["as"], "blue");
     assert_eq!(done["source"]["version"], "1.0.0");
@@ -179,7 +158,7 @@ fn what_would_change_is_refused_and_the_proposal_works() {
             "dev/terraform/main.tf",
             "resource \"null_resource\" \"mine\" {}\n",
         );
-    commit(&world);
+    world.commit();
     let refused = adopt(&world, &["eks"], 65);
     insta::assert_snapshot!("adopt_refused", refused);
     assert_eq!(status(&world), "");
@@ -206,7 +185,7 @@ fn only_a_clean_work_tree_is_changed() {
     copy(&world, "1.1.0", "dev", "");
     let none = adopt(&world, &["eks"], 65);
     assert!(none.stderr.contains("work tree"), "{none}");
-    commit(&world);
+    world.commit();
     world.context.file("dev/new.txt", "new\n");
     let dirty = adopt(&world, &["eks"], 65);
     assert!(dirty.stderr.contains("dev/new.txt"), "{dirty}");
@@ -222,7 +201,7 @@ fn only_a_clean_work_tree_is_changed() {
     let elsewhere = world.context.root().join("elsewhere.yaml");
     fs::write(&elsewhere, "format: 1\nsources: []\n...\n").unwrap();
     std::os::unix::fs::symlink(&elsewhere, world.context.ops_repo().join("dev/bitops.lock.yaml")).unwrap();
-    commit(&world);
+    world.commit();
     let failed = adopt(&world, &["eks"], 65);
     assert_eq!(status(&world), "", "{failed}");
 }
@@ -233,7 +212,7 @@ fn all_copies_are_found_and_each_proposal_works() {
     copy(&world, "1.0.0", "dev", "");
     copy(&world, "2.0.0", "live/prod", "");
     world.context.file("other/terraform/bitops.config.yaml", "x: 1\n");
-    commit(&world);
+    world.commit();
     let found = adopt(&world, &["--all"], 0);
     insta::assert_snapshot!("adopt_all", found);
     assert_eq!(status(&world), "");
@@ -256,7 +235,7 @@ fn all_copies_are_found_and_each_proposal_works() {
 fn many_tags_take_few_requests() {
     let world = world(&mut [catalog(20, 60)]);
     copy(&world, "1.1.0", "dev", "");
-    commit(&world);
+    world.commit();
     let dry = adopt(&world, &["eks", "--dry-run"], 0);
     let stats = world.server.stats("kubernetes");
     assert!(

@@ -35,7 +35,7 @@ fn messages_name_the_operations_repo_as_it_is_mounted() {
             let said = run(&world, &[command, environment], 65).stderr;
             assert!(!said.contains(&internal), "{command} {environment}: {said}");
             assert!(
-                said.contains("/opt/bitops_deployment/"),
+                said.contains("/opt/bitops_deployment"),
                 "{command} {environment}: {said}"
             );
         }

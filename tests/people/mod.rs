@@ -1,12 +1,15 @@
 //! The commands for users, seen from outside.
 
 mod adopting;
+mod doctor;
 mod editing;
 mod environment;
+mod manual;
 mod output;
 mod reviewing;
 mod searching;
 mod selection;
+mod shells;
 mod terminal;
 mod upgrading;
 
@@ -393,6 +396,7 @@ fn every_command_takes_the_environment_the_operations_repo_and_the_format() {
         &["plan"][..],
         &["explain", "helm/web/values.yaml"],
         &["check"],
+        &["doctor"],
         &["lock"],
         &["update"],
         &["update", "--dry-run"],
@@ -444,43 +448,10 @@ fn schema_and_completions_are_for_editors_and_shells() {
         );
     }
     assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
-    for shell in ["bash", "zsh", "fish"] {
+    // The others ask the program.
+    for shell in ["elvish", "powershell"] {
         let script = run(&world, &["completions", shell], 0);
         assert!(script.stdout.contains("vendor"), "{shell}");
-    }
-}
-
-/// In the real bash: the options of a command, also of one below another, and also where the program is called by its path.
-#[test]
-fn bash_completes_what_follows_the_first_word() {
-    const TRY: &str = r#"
-        eval "$1"; shift
-        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-        _bitops__compose "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-        echo "${COMPREPLY[*]}"
-    "#;
-    let world = world(&mut []);
-    let script = run(&world, &["completions", "bash"], 0).stdout;
-    for (words, offered) in [
-        (&["bitops-compose", "pl"][..], "plan"),
-        (&["bitops-compose", "plan", "--dif"], "--diff"),
-        (&["/usr/bin/bitops-compose", "plan", "--dif"], "--diff"),
-        (&["bitops-compose", "plan", "--format", "j"], "json"),
-        (&["bitops-compose", "cache", "pru"], "prune"),
-        (&["bitops-compose", "cache", "prune", "--unu"], "--unused-for"),
-        (&["bitops-compose", "help", "pl"], "plan"),
-    ] {
-        let bash = std::process::Command::new("bash")
-            .args(["--norc", "--noprofile", "-c", TRY, "bash", &script])
-            .args(words)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&bash.stderr);
-        assert_eq!(
-            String::from_utf8_lossy(&bash.stdout).trim(),
-            offered,
-            "{words:?} {stderr}"
-        );
     }
 }
 
@@ -520,6 +491,7 @@ fn help_is_worth_reading() {
         "vendor",
         "upgrade",
         "check",
+        "doctor",
         "cache",
         "cache prune",
         "schema",

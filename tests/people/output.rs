@@ -5,14 +5,21 @@ use std::process::{Command, Stdio};
 use super::{json, layered, run};
 use crate::common::{World, catalog, world};
 
-/// Commands that print a result and need no lock.
-const RESULTS: [&[&str]; 9] = [
+/// Commands that print a result and need no lock. `{repo}` is the server's address.
+const RESULTS: [&[&str]; 16] = [
     &["plan"],
     &["plan", "--format", "json"],
     &["plan", "--diff"],
     &["plan", "--graph", "dot"],
     &["explain", "terraform/notes.txt"],
     &["check"],
+    &["doctor"],
+    &["doctor", "--format", "json"],
+    &["search", "{repo}/platform"],
+    &["add", "{repo}/platform", "base", "--dry-run"],
+    &["adopt", "{repo}/platform", "--all"],
+    &["remove", "web", "--dry-run"],
+    &["upgrade", "--dry-run"],
     &["cache", "list"],
     &["schema"],
     &["completions", "bash"],
@@ -21,9 +28,13 @@ const RESULTS: [&[&str]; 9] = [
 /// Runs a command with another standard output, which must end with `code`, and returns its standard error.
 #[track_caller]
 fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> String {
+    let args = args
+        .iter()
+        .map(|arg| arg.replace("{repo}", &world.server.address()));
+    let args: Vec<String> = args.collect();
     let output = world
         .context
-        .command(args)
+        .command(&args)
         .stdout(stdout)
         .stderr(Stdio::piped())
         .output()
@@ -36,6 +47,7 @@ fn ends(world: &World, args: &[&str], stdout: impl Into<Stdio>, code: i32) -> St
 #[test]
 fn a_closed_stdout_is_not_an_error() {
     let world = layered();
+    world.commit();
     for args in RESULTS.iter().chain(&[&["--help"][..]]) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -47,6 +59,7 @@ fn a_closed_stdout_is_not_an_error() {
 #[test]
 fn a_result_that_cannot_be_written_whole_is_an_error() {
     let mut world = layered();
+    world.commit();
     world.context.unset("GITHUB_ACTIONS");
     world.context.run(["lock"]).expect_code(0);
     let after_lock: [&[&str]; 5] = [
@@ -115,10 +128,15 @@ fn masked_json_is_json_for_every_command() {
     let mut world = masked_world(
         r#"[{search: 'hunter2|other|newer', replace: '"*"'}, {search: '\beks\b', replace: '"'}, {search: 'no [a-z]+ has', replace: '"\\'}]"#,
     );
+    world.commit();
+    let repo = world.server.url("c");
     for args in [
         &["plan", "--diff", "--format", "json"][..],
         &["explain", "app/x.txt", "--format", "json"],
         &["check", "--format", "json"],
+        &["doctor", "--format", "json"],
+        &["search", &repo, "--format", "json"],
+        &["adopt", &repo, "--all", "--format", "json"],
         &["outdated", "--format", "json"],
         &["update", "--dry-run", "--format", "json"],
         &["upgrade", "--dry-run", "--major", "--format", "json"],
@@ -129,6 +147,13 @@ fn masked_json_is_json_for_every_command() {
         for hidden in ["hunter2", "other\\n", "newer", "eks"] {
             assert!(!result.contains(hidden), "{args:?}: {hidden}\n{shown}");
         }
+    }
+    // The changed text holds the masks themselves.
+    for args in [&["add", &repo, "eks@1.1.0"][..], &["remove", "c"]] {
+        let shown = world
+            .context
+            .run([args, &["--dry-run", "--format", "json"]].concat());
+        assert!(!json(&shown).to_string().contains("hunter2"), "{args:?}\n{shown}");
     }
     world.context.set("BITOPS_COMPOSE_LOG_FORMAT", "json");
     world.context.set("BITOPS_LOGGING_LEVEL", "DEBUG");
@@ -166,6 +191,10 @@ fn masks_that_cannot_be_read_withhold_what_they_may_be_about() {
             &["explain", "app/x.txt"],
             &["explain", "hunter2"],
             &["update", "--dry-run"],
+            &["doctor"],
+            &["doctor", "--format", "json"],
+            &["remove", "c", "--dry-run"],
+            &["upgrade", "--dry-run"],
             &["deploy"],
         ] {
             let shown = world.context.run(args);

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
-use compose_model::settings::Settings;
+use compose_model::{
+    exit::{STATUSES, statuses},
+    settings::Settings,
+    variables,
+};
 use regex::Regex;
 
 use super::{
@@ -32,31 +36,24 @@ fn exit_codes() -> Vec<(String, u16)> {
     codes
 }
 
-/// The numbers of the sentence that begins with `Exit codes:`.
-fn listed_codes(text: &str) -> BTreeSet<u16> {
-    let start = text.find("Exit codes:").expect("the sentence on exit codes");
-    let end = text[start..].find("signals").expect("its end");
-    let number = Regex::new(r"\b\d{1,3}\b").unwrap();
-    let numbers = number
-        .find_iter(&text[start..start + end])
-        .map(|found| found.as_str().parse().unwrap());
-    numbers.collect()
-}
-
+/// Every code has its explanation, which `help exit-codes` and the manual pages show as well.
 #[test]
 fn the_exit_codes_are_the_codes() {
     let codes = exit_codes();
     // 128 and the signal: SIGHUP and SIGQUIT, which a run does not end by itself for.
-    let mut expected: BTreeSet<u16> = codes.iter().map(|(_, code)| *code).chain([129, 131]).collect();
-    assert_eq!(listed_codes(&Document::read("README.md").text()), expected);
+    let others = [0, 1, 129, 131];
+    let expected: BTreeSet<u16> = codes.iter().map(|(_, code)| *code).chain(others).collect();
+    let explained: Vec<u16> = STATUSES.iter().map(|status| status.code.into()).collect();
+    assert!(explained.is_sorted(), "{explained:?}");
+    assert_eq!(BTreeSet::from_iter(explained), expected);
 
-    let help = world(&mut []).context.run(["--help"]).expect_code(0);
-    let help = listed_codes(&help.stdout);
-    expected.insert(0);
-    assert!(help.is_subset(&expected), "{help:?}");
-    for (name, code) in codes {
-        assert!(help.contains(&code) || name == "Bug", "--help lacks {code}");
-    }
+    let list = format!("Exit codes: {}", statuses());
+    let readme = Document::read("README.md").text();
+    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(readme.contains(&list), "the README lacks: {list}");
+    let help = world(&mut []).context.run(["--help"]).expect_code(0).stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains(&list), "--help lacks: {list}");
 }
 
 /// Returns the names in `compose_model::env` with this prefix.
@@ -70,7 +67,7 @@ fn variables(start: &str) -> BTreeSet<String> {
 /// The README's rows: names, default.
 fn variable_rows() -> Vec<(Vec<String>, String)> {
     let rows = Document::read("README.md").table("variable");
-    let full = |name: &str| name.replace('…', "BITOPS_COMPOSE").replace("<HOST>", "");
+    let full = |name: &str| name.replace("<HOST>", "");
     rows.iter()
         .map(|row| {
             (
@@ -99,6 +96,29 @@ fn the_variables_are_the_variables() {
     );
 }
 
+/// The README's table is the one of `help environment` and of the manual pages.
+#[test]
+fn the_readme_explains_the_variables_as_help_does() {
+    let row = |variable: &variables::Variable| {
+        let page = match variable.page.split('#').next() {
+            None | Some("") => String::new(),
+            Some(file) => format!(": [{file}]({})", variable.page),
+        };
+        let row = format!(
+            "| `{}` | {} | {}{page} |",
+            variable.name, variable.default, variable.meaning
+        );
+        row.replace("|  |", "| |")
+    };
+    let rows: Vec<String> = variables::OWN.iter().map(row).collect();
+    let rows = rows.join("\n");
+    let readme = Document::read("README.md").text();
+    assert!(
+        readme.contains(&format!("\n{rows}\n\n")),
+        "write this to README.md:\n{rows}"
+    );
+}
+
 #[test]
 fn the_defaults_are_the_defaults() {
     let settings = Settings::from_env(&|_| None).unwrap();
@@ -116,6 +136,9 @@ fn the_defaults_are_the_defaults() {
         ("GRACE", seconds(settings.grace)),
         ("TIMEOUT", seconds(settings.timeout)),
         ("JOBS", settings.jobs.to_string()),
+        ("MAX_FILES", settings.budget.files.to_string()),
+        ("MAX_FILE_SIZE", size(settings.budget.file_size)),
+        ("MAX_TOTAL_SIZE", size(settings.budget.total_size)),
         ("LOCKED", settings.locked.to_string()),
         ("OFFLINE", settings.offline.to_string()),
         (
@@ -132,20 +155,6 @@ fn the_defaults_are_the_defaults() {
             .expect(&name);
         assert_eq!(*shown, format!("`{default}`"), "{name}");
     }
-    let budget = settings.budget;
-    let thousands = budget.files.to_string();
-    let thousands = format!(
-        "{},{}",
-        &thousands[..thousands.len() - 3],
-        &thousands[thousands.len() - 3..]
-    );
-    let sizes =
-        [budget.file_size, budget.total_size].map(|bytes| size(bytes).replace('G', " G").replace('M', " M"));
-    let (_, shown) = rows
-        .iter()
-        .find(|(names, _)| names.len() == 3)
-        .expect("the budgets");
-    assert_eq!(*shown, format!("{thousands}, {}, {}", sizes[0], sizes[1]));
 }
 
 /// The visible commands, as `--help` lists them.

@@ -76,6 +76,11 @@ impl BuildConfig {
         missing && !self.named
     }
 
+    /// Returns the config's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the config's text, if it was readable.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref().ok()

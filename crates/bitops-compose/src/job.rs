@@ -100,14 +100,7 @@ impl Jobs {
             Absent::Mistake => target::select(place, asked)?,
             Absent::Empty => target::select_new(place, asked)?,
         };
-        let text = |environment: &String| {
-            let config = root.join(environment).join(file_name::CONFIG);
-            if absent == Absent::Empty && !config.exists() && !config.is_symlink() {
-                return Ok(String::new());
-            }
-            config_text(place, &root, environment)
-        };
-        let texts: Vec<Result<String, Diagnostic>> = environments.iter().map(text).collect();
+        let texts = config_texts(place, &root, &environments, absent);
         let read: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
         let file = place.image.file.as_deref();
         let mut session = Session::new(settings, &root, &read, |settings| {
@@ -134,6 +127,40 @@ impl Jobs {
             jobs: environments.into_iter().zip(texts).map(job).collect(),
             settings: session.settings,
             printer: session.printer,
+        })
+    }
+}
+
+/// What `doctor` looks at: what can be read of the environments, and a gatherer even without any.
+pub(crate) struct Examined {
+    /// A job for each environment, or the reason why there is none; with the environment's name.
+    pub(crate) jobs: Vec<(String, Result<Arc<Job>, Failure>)>,
+    pub(crate) gatherer: Arc<Gatherer>,
+    pub(crate) printer: Printer,
+}
+
+impl Examined {
+    /// Reads what is selected. Nothing is printed about variables, which `doctor` reports itself.
+    pub(crate) fn of(
+        settings: &Settings,
+        place: &Place,
+        selection: &Selection,
+        build_config: &BuildConfig,
+    ) -> Result<Self, Failure> {
+        let Selection { root, environments } = selection;
+        let texts = config_texts(place, root, environments, Absent::Mistake);
+        let read: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+        let mut session = Session::silent(settings.clone(), root, &read, build_config);
+        session.ops_repo.clone_from(&place.ops_repo);
+        let gatherer = gatherer(settings, root, &session.cancel, &session.reporter)?;
+        let job = |(environment, text): (&String, Result<String, Diagnostic>)| {
+            let job = text.and_then(|text| Ok(Arc::new(session.clone().job(environment, text)?)));
+            (environment.clone(), job.map_err(Failure::from))
+        };
+        Ok(Self {
+            jobs: environments.iter().zip(texts).map(job).collect(),
+            gatherer: Arc::new(gatherer),
+            printer: session.printer.clone(),
         })
     }
 }
@@ -191,6 +218,23 @@ fn gatherer(
     Gatherer::new(options, Allow::new(&settings.allow), verifier)
 }
 
+/// Reads the configs of environments.
+fn config_texts(
+    place: &Place,
+    root: &Path,
+    environments: &[String],
+    absent: Absent,
+) -> Vec<Result<String, Diagnostic>> {
+    let text = |environment: &String| {
+        let config = root.join(environment).join(file_name::CONFIG);
+        if absent == Absent::Empty && !config.exists() && !config.is_symlink() {
+            return Ok(String::new());
+        }
+        config_text(place, root, environment)
+    };
+    environments.iter().map(text).collect()
+}
+
 /// Reads the config of an environment that a command for people is about.
 fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, Diagnostic> {
     if let Some(problem) = target::nowhere(place, environment)? {
@@ -199,6 +243,12 @@ fn config_text(place: &Place, root: &Path, environment: &str) -> Result<String, 
     let config = root.join(environment).join(file_name::CONFIG);
     let bytes = own_config::read_config(&config).map_err(|error| {
         let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        if is_missing && root.is_dir() && !root.join(environment).exists() {
+            let (repo, name) = (shown_path(root), text::escape(environment, 100));
+            let problem =
+                Diagnostic::error(format!("there is no environment `{name}` in {}", repo.display()));
+            return missing(problem, place, root, &config);
+        }
         let problem = own_config::unreadable(&config, error);
         if is_missing {
             missing(problem, place, root, &config)
@@ -254,6 +304,14 @@ impl Session {
         build_config: impl FnOnce(&Settings) -> Result<BuildConfig, Diagnostic>,
     ) -> Result<Self, Failure> {
         let build_config = build_config(&settings)?;
+        let session = Self::silent(settings, root, texts, &build_config);
+        session.printer.problems(&settings::empty_policies());
+        session.printer.problems(&settings::unknown_variables()?);
+        Ok(session)
+    }
+
+    /// Creates the session without a word about variables.
+    fn silent(settings: Settings, root: &Path, texts: &[&str], build_config: &BuildConfig) -> Self {
         let mut printer = Printer::plain();
         printer.json = settings.log_json;
         let (logging, masks) = report::adopt_logging(&printer, texts, build_config.text());
@@ -271,10 +329,8 @@ impl Session {
             printer.runner,
             &printer.masks,
         );
-        printer.problems(&settings::empty_policies());
-        printer.problems(&settings::unknown_variables()?);
         let (image, image_warning) = build_config.deployments();
-        Ok(Self {
+        Self {
             root: root.to_owned(),
             image,
             image_assumed: false,
@@ -285,7 +341,7 @@ impl Session {
             settings,
             gatherer: SharedGatherer::default(),
             ops_repo: None,
-        })
+        }
     }
 
     fn job(mut self, environment: &str, text: String) -> Result<Job, Diagnostic> {

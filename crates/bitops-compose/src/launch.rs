@@ -73,6 +73,18 @@ impl Pipeline {
         })
     }
 
+    /// Returns the program's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.program
+    }
+
+    /// Returns the script that the pipeline's own words name for Python, if it is missing.
+    pub(crate) fn missing_script(&self) -> Option<PathBuf> {
+        let named = self.args.iter().find(|word| word.as_bytes().ends_with(b".py"))?;
+        let script = self.dir.join(named);
+        (!script.is_file()).then_some(script)
+    }
+
     /// Replaces this process by the pipeline. Returns only when that fails.
     ///
     /// The pipeline gets this program's environment without its tokens, which are not meant for it.
@@ -141,7 +153,7 @@ pub(crate) fn cannot_start(program: &Path, error: io::Error) -> Diagnostic {
 }
 
 /// Finds a program as `execvp` does, from the pipeline's working directory.
-fn look_up(program: &str, dir: &Path) -> Result<PathBuf, ExitCode> {
+pub(crate) fn look_up(program: &str, dir: &Path) -> Result<PathBuf, ExitCode> {
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![dir.join(program)]
     } else {

@@ -26,6 +26,7 @@
 //! | [`watch`], [`signals`] | what ends a run: signals, its deadline, the memory that it may take |
 //! | [`runtime`] | tokio |
 //! | [`commands`] | the commands for people |
+//! | [`completing`] | what can follow on a command line, for shells |
 //! | [`report`] | what is printed |
 //!
 //! Most messages come from the libraries, each of which names its room for them. A message of this crate stands
@@ -37,6 +38,7 @@ mod bypass;
 mod cli;
 mod commands;
 mod compare;
+mod completing;
 mod diff;
 mod environment;
 mod flags;
@@ -81,6 +83,8 @@ fn main() -> std::process::ExitCode {
         staying::run(&args.collect::<Vec<OsString>>())
     } else if first == staying::TIED {
         staying::run_tied(&args.collect::<Vec<OsString>>())
+    } else if first == completing::COMPLETE {
+        completing::run(args)
     } else {
         command(std::env::args_os())
     };
@@ -102,12 +106,16 @@ fn entrypoint(args: Vec<OsString>) -> u8 {
 
 /// Runs a command line for people; its first word is the program's name.
 fn command(words: impl IntoIterator<Item = OsString>) -> u8 {
-    match Cli::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match Cli::try_parse_from(&words) {
         Ok(cli) => {
             let done = flags::adopt(&cli.flags).map_err(Failure::from);
             code_of(done.and_then(|()| run(cli.command)))
         }
-        Err(error) => usage(&error),
+        Err(error) => match commands::help::asked(&words, &error) {
+            Some(done) => code_of(done),
+            None => usage(&error),
+        },
     }
 }
 
@@ -117,6 +125,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Cache(cache) => commands::cache::run(&cache),
         Command::Schema { lock, unused: _ } => commands::schema(lock),
         Command::Completions { shell, unused } => commands::completions(shell, unused.format),
+        Command::Man(man) => commands::man::run(&man),
         Command::Image(cli::Image::Install { root }) => commands::install(&root),
         // What is left reads configs and sources.
         command => watch::watched(move || run_watched(command)),
@@ -133,6 +142,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         Command::Explain(explain) => commands::explain::run(&explain),
         Command::Vendor(vendor) => commands::vendor::run(&vendor),
         Command::Check(target) => commands::check::run(&target),
+        Command::Doctor(targets) => commands::doctor::run(&targets),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Update(args) => commands::update::run(&args),
         Command::Upgrade(args) => commands::upgrade::run(&args),
@@ -141,6 +151,7 @@ fn run_watched(command: Command) -> Result<u8, Failure> {
         | Command::Cache(_)
         | Command::Schema { .. }
         | Command::Completions { .. }
+        | Command::Man(_)
         | Command::Image(_) => run(command),
     }
 }

@@ -18,7 +18,12 @@ const MAX_READ: u64 = 64 << 20;
 
 /// Reads the bytes of an environment's config, within a bound.
 pub(crate) fn read_config(config: &Path) -> io::Result<Vec<u8>> {
-    local_file::read(config, MAX_READ)
+    read_within(config, MAX_READ)
+}
+
+/// Reads the bytes of an environment's config if they are no more than `most`, and within the bound.
+pub(crate) fn read_within(config: &Path, most: u64) -> io::Result<Vec<u8>> {
+    local_file::read(config, most.min(MAX_READ))
 }
 
 /// Returns the text of an environment's config. PyYAML reads UTF-16 as well, but BitOps opens the file

@@ -167,22 +167,37 @@ pub(crate) struct Prepared {
 
 /// Runs stage 1: reads the sources that the environment's config names.
 fn declared(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
-    let sources = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
-    if sources.is_empty() {
-        job.warn(compose_plan::config::empty(&job.file, &job.text).as_slice());
-    }
+    let (sources, warning) = parsed(job)?;
+    job.warn(warning.as_slice());
     Ok(sources)
+}
+
+/// Returns the sources that the config names, or a warning that it names none.
+fn parsed(job: &Job) -> Result<(Vec<SourceSpec>, Option<Diagnostic>), Failure> {
+    let sources = compose_plan::config::parse(&job.file, &job.text, Nesting::Root)?;
+    let is_empty = sources.is_empty();
+    let warning = is_empty.then(|| compose_plan::config::empty(&job.file, &job.text));
+    Ok((sources, warning.flatten()))
 }
 
 /// Runs stage 1 for people, who also learn of lists that would be ignored. A deployment looks for
 /// those in stage 0.
 pub(crate) fn config(job: &Job) -> Result<Vec<SourceSpec>, Failure> {
-    let (sources, mut problems) = match declared(job) {
-        Ok(sources) => (sources, Vec::new()),
-        Err(failure) => (Vec::new(), failure.into_diagnostics()),
+    without_ignored_lists(job, declared(job))
+}
+
+/// Runs stage 1 as [`config`] does, but returns the warning instead of reporting it.
+pub(crate) fn examined_config(job: &Job) -> Result<(Vec<SourceSpec>, Option<Diagnostic>), Failure> {
+    without_ignored_lists(job, parsed(job))
+}
+
+fn without_ignored_lists<T: Default>(job: &Job, read: Result<T, Failure>) -> Result<T, Failure> {
+    let (read, mut problems) = match read {
+        Ok(read) => (read, Vec::new()),
+        Err(failure) => (T::default(), failure.into_diagnostics()),
     };
     problems.extend(job.ignored_lists());
-    Failure::new(problems).map_or(Ok(sources), Err)
+    Failure::new(problems).map_or(Ok(read), Err)
 }
 
 /// Runs stages 1 to 4 of a job whose config is being changed. A lock answers all but the requests that have changed, and

@@ -8,14 +8,21 @@ use crate::flags;
 
 /// Reads the settings; every wrong value is an error. A flag of the command line holds beside its variable.
 pub(crate) fn read() -> Result<Settings, Failure> {
+    let (settings, invalid) = with_defaults();
+    Failure::check(invalid)?;
+    Ok(settings)
+}
+
+/// Reads the settings, with defaults in the place of wrong values, which are returned as errors.
+pub(crate) fn with_defaults() -> (Settings, Vec<Diagnostic>) {
     let flags = flags::get();
-    Settings::from_env(&|name| std::env::var_os(name))
-        .map(|settings| Settings {
-            locked: settings.locked || flags.locked,
-            offline: settings.offline || flags.offline,
-            ..settings
-        })
-        .map_err(|errors| Failure::from(errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>()))
+    let (settings, invalid) = Settings::with_defaults(&|name| std::env::var_os(name));
+    let settings = Settings {
+        locked: settings.locked || flags.locked,
+        offline: settings.offline || flags.offline,
+        ..settings
+    };
+    (settings, invalid.into_iter().map(Diagnostic::from).collect())
 }
 
 /// Returns a warning for each variable of this program's prefix that is unknown.

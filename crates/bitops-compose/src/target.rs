@@ -302,7 +302,7 @@ fn here() -> Result<PathBuf, Diagnostic> {
 /// Returns where the operations repo may be for a command in the image with nothing mounted.
 ///
 /// On a runner itself, the current directory decides.
-fn workspaces() -> Option<Workspaces> {
+pub(crate) fn workspaces() -> Option<Workspaces> {
     let workspaces = Workspaces::from_env(&|name| std::env::var_os(name))?;
     (workspaces.are_asked_for() || bypass::in_image()).then_some(workspaces)
 }

@@ -82,6 +82,8 @@ pub(crate) struct Limits {
     /// In bytes.
     memory: u64,
     stage: Arc<AtomicU8>,
+    /// Whether nothing ends the run now.
+    undisturbed: Arc<AtomicBool>,
 }
 
 /// Returns the flag that is raised when the run is to end.
@@ -106,6 +108,12 @@ pub(crate) fn watched<T: Send + 'static>(
     RUN.watch(work)
 }
 
+/// Does something short that must not be left half done, such as moving files of the user. A signal
+/// and the deadline wait for it. It does not begin once the run has been ended.
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    RUN.undisturbed(work)
+}
+
 impl Limits {
     /// Returns the limits of a run that begins now. Invalid settings limit nothing: they are errors
     /// wherever they matter.
@@ -116,6 +124,7 @@ impl Limits {
             timeout: settings.map_or(Duration::MAX, |settings| settings.timeout),
             memory: settings.map_or(u64::MAX, |settings| settings.memory),
             stage: Arc::default(),
+            undisturbed: Arc::default(),
         }
     }
 
@@ -129,6 +138,17 @@ impl Limits {
         Stage::ALL[usize::from(stage).min(Stage::ALL.len() - 1)]
     }
 
+    fn undisturbed<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.undisturbed.store(true, Ordering::SeqCst);
+        let done = if self.cancel.is_cancelled() {
+            Err(Diagnostic::new(ExitCode::Bug, "the run has been ended").into())
+        } else {
+            work()
+        };
+        self.undisturbed.store(false, Ordering::SeqCst);
+        done
+    }
+
     fn is_late(&self) -> bool {
         self.stage() != Stage::Wait
             && !RESULT.load(Ordering::Relaxed)
@@ -137,6 +157,9 @@ impl Limits {
 
     /// Returns why the run must end now, and the time that it has for it.
     fn end(&self) -> Option<(Diagnostic, Duration)> {
+        if self.undisturbed.load(Ordering::SeqCst) {
+            return None;
+        }
         if let Some(stopped) = signals::stopped() {
             return Some((stopped, GRACE));
         }
@@ -250,6 +273,7 @@ mod tests {
             cancel: Cancel::new(),
             started: Instant::now(),
             stage: Arc::default(),
+            undisturbed: Arc::default(),
         }
     }
 
@@ -280,6 +304,23 @@ mod tests {
             Ok(())
         });
         assert_eq!(code, Some(ExitCode::Config));
+    }
+
+    #[test]
+    fn what_must_not_be_left_half_done_is_not_disturbed_and_does_not_begin_too_late() {
+        let limits = limits(Duration::ZERO, u64::MAX);
+        assert!(limits.end().is_some());
+        let is_quiet = limits.undisturbed(|| Ok(limits.end().is_none()));
+        assert!(is_quiet.unwrap());
+        assert!(limits.end().is_some());
+
+        limits.cancel.cancel();
+        let mut begun = false;
+        let end = limits.undisturbed(|| {
+            begun = true;
+            Ok(())
+        });
+        assert!(end.is_err() && !begun);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Measurements without a server: start-up, and the cost of composing.
+//! Measurements without a server: start-up, completions, and the cost of composing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,6 +71,35 @@ fn time(mut command: Command) -> f64 {
         "{command:?} has failed"
     );
     duration.as_secs_f64() * 1e3
+}
+
+/// The time of a completion at a shell, in milliseconds.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct Completion {
+    pub(crate) rounds: usize,
+    /// The environments of the operations repo, all of which are candidates.
+    pub(crate) environments: usize,
+    pub(crate) time: Spread,
+}
+
+/// Completes an environment, as the scripts for shells ask for it.
+pub(crate) fn completion(program: &Path, environments: usize, rounds: usize) -> Completion {
+    let context = deploying(program);
+    for environment in 0..environments {
+        context.file(
+            &format!("env-{environment:03}/bitops.config.yaml"),
+            "default-environments:\n- {repo: 'https://git.example.com/org/kubernetes', environment: eks, version: 1.0.0}\n",
+        );
+    }
+    let words = ["__complete", "zsh", "bitops-compose", "plan", "env-"];
+    let offered = context.run(words).expect_code(0).stdout.lines().count();
+    assert_eq!(offered, environments, "every environment is a candidate");
+    let times = (0..rounds).map(|_| time(context.command(words))).collect();
+    Completion {
+        rounds,
+        environments,
+        time: Spread::of(times),
+    }
 }
 
 /// The size of the composition.

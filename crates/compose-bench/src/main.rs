@@ -11,7 +11,8 @@
 //! | [`world`] | catalogs behind a server, and the sources to fetch |
 //! | [`contender`], [`bare`] | the contenders, and one run of each |
 //! | [`measure`] | samples, medians, peak memory |
-//! | [`local`] | measurements without a server: start-up, and the cost of composing |
+//! | [`local`] | measurements without a server: start-up, completions, and the cost of composing |
+//! | [`environments`] | commands about all environments at once |
 //! | [`scenarios`] | all measurements, in order |
 //! | [`targets`] | the target figures, and whether they are reached |
 //! | [`report`], [`chart`], [`machine`] | the tables, the chart, the machine |
@@ -22,6 +23,7 @@
 mod bare;
 mod chart;
 mod contender;
+mod environments;
 mod local;
 mod machine;
 mod measure;
@@ -50,7 +52,7 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
-    /// Only run the scenarios whose key contains this text (six, size, many, tags, local).
+    /// Only run the scenarios whose key contains this text (six, size, many, tags, environments, local, completion).
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::contender::Contender;
+use crate::environments::Locking;
 use crate::local::Composing;
 use crate::measure::{Series, Spread};
 use crate::scenarios::{Results, Scenario};
@@ -40,6 +41,7 @@ pub(crate) fn markdown(results: &Results) -> String {
         table(tags, &mut page);
         resolving(tags, &mut page);
     }
+    locking(results, &mut page);
     local(results, &mut page);
     page
 }
@@ -160,6 +162,33 @@ fn resolving(tags: &Scenario, page: &mut String) {
     );
 }
 
+/// Reports what one run for all environments saves.
+fn locking(results: &Results, page: &mut String) {
+    let Some(Locking {
+        environments,
+        repos,
+        series,
+    }) = &results.locking
+    else {
+        return;
+    };
+    line(
+        page,
+        format_args!(
+            "\n## Locking {environments} environments of {repos} repos\n\nEach environment names two sources. Both ways begin with an empty cache.\n"
+        ),
+    );
+    page.push_str("| | time in ms | requests | KiB received |\n|---|---|---|---|\n");
+    for series in series {
+        let time = spread(series.millis(), 0);
+        let (requests, received) = (series.requests(), series.bytes() / 1024);
+        line(
+            page,
+            format_args!("| {} | {time} | {requests} | {received} |", series.contender),
+        );
+    }
+}
+
 fn local(results: &Results, page: &mut String) {
     if let Some(start_up) = &results.start_up {
         page.push_str("\n## Nothing to compose\n\n");
@@ -187,6 +216,18 @@ fn local(results: &Results, page: &mut String) {
         ] {
             line(page, format_args!("| {what} | {} |", spread(figures, 2)));
         }
+    }
+    if let Some(completion) = &results.completion {
+        line(
+            page,
+            format_args!(
+                "\n## Completions\n\nOne completion at a shell, from the start of the process to its end, {} times.\n\n| | ms |\n|---|---|\n\
+                 | completion of an environment, {} environments | {} |",
+                completion.rounds,
+                completion.environments,
+                spread(completion.time, 2)
+            ),
+        );
     }
     if let Some(Composing { size, series }) = &results.compose {
         line(

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contender::{Contender, Race};
-use crate::local::{self, Composing, Size, StartUp};
+use crate::environments::{self, Locking};
+use crate::local::{self, Completion, Composing, Size, StartUp};
 use crate::machine::Machine;
 use crate::measure::Series;
 use crate::world::World;
@@ -32,6 +33,7 @@ pub(crate) struct Scale {
     /// The number of tags in each of the many repos, for the cost of resolving.
     tags: usize,
     start_ups: usize,
+    completions: usize,
     compose: Size,
 }
 
@@ -48,6 +50,7 @@ impl Scale {
             asked: vec![20, 60, 200],
             tags: 1_000,
             start_ups: 400,
+            completions: 400,
             compose: Size {
                 layers: 50,
                 files_each: 200,
@@ -68,6 +71,7 @@ impl Scale {
             asked: vec![2, 4],
             tags: 20,
             start_ups: 2,
+            completions: 2,
             compose: Size {
                 layers: 2,
                 files_each: 10,
@@ -110,7 +114,9 @@ pub(crate) struct Results {
     /// Many sources with many tags.
     pub(crate) tags: Option<Scenario>,
     pub(crate) start_up: Option<StartUp>,
+    pub(crate) completion: Option<Completion>,
     pub(crate) compose: Option<Composing>,
+    pub(crate) locking: Option<Locking>,
 }
 
 /// Runs all scenarios whose key contains `only`.
@@ -124,8 +130,14 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
         many: Vec::new(),
         tags: None,
         start_up: None,
+        completion: None,
         compose: None,
+        locking: None,
     };
+    if asked("local-completion") {
+        progress("completions");
+        results.completion = Some(local::completion(program, scale.environments, scale.completions));
+    }
     if asked("local") {
         progress("start-up");
         results.start_up = Some(local::start_up(program, scale.start_ups));
@@ -176,6 +188,12 @@ pub(crate) fn run(program: &Path, scale: &Scale, only: &str) -> Results {
             let scenario = race(program, scale, &world, &key, title, count, loop_runs);
             results.many.push(scenario);
         }
+    }
+    if asked("environments") {
+        progress("locking all environments");
+        let (repos, each) = scale.many;
+        let world = World::of_many_repos(repos, each, scale.environments, scale.latency);
+        results.locking = Some(environments::lock(program, &world, repos, 2, scale.runs.min(3)));
     }
     if asked("tags") {
         let (repos, each) = scale.many;

@@ -38,6 +38,14 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             reached: start_up.over_exec.median < 2.0,
         });
     }
+    if let Some(completion) = &results.completion {
+        targets.push(Target {
+            what: "completion of an environment, 100 environments",
+            wanted: "under 20 ms",
+            figure: format!("{:.2} ms", completion.time.median),
+            reached: completion.time.median < 20.0,
+        });
+    }
     if let Some(large) = results.compose.as_ref().and_then(Composing::large) {
         targets.push(under_millis(
             "composing files from disk, warm (10,000 of 50 layers over 50,000)",

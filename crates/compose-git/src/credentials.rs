@@ -30,6 +30,7 @@ use netrc::netrc;
 
 mod credential;
 mod helpers;
+mod names;
 mod netrc;
 
 pub(crate) use credential::Credential;

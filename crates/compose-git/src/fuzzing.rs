@@ -1,6 +1,10 @@
 //! What the fuzz targets feed and what is private otherwise. It exists only in their builds (`--cfg fuzzing`).
 
+mod packs;
+
 use crate::{credentials, gitconfig::GitConfig, tree_object, wire};
+
+pub use packs::{Kind, object_id, pack, sealed};
 
 /// Reads a server's answer as it arrives, in pieces.
 pub fn answer(bytes: &[u8]) {

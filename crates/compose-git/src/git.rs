@@ -19,10 +19,10 @@ use crate::{
 
 /// One run of fetching. Clones are cheap and share everything.
 #[derive(Clone)]
-pub struct Git(Arc<Inner>);
+pub struct Git(pub(crate) Arc<Inner>);
 
-struct Inner {
-    run: Arc<Run>,
+pub(crate) struct Inner {
+    pub(crate) run: Arc<Run>,
     repos: Mutex<HashMap<String, Arc<Repo>>>,
 }
 

@@ -3,20 +3,18 @@
 //! `GIT_CONFIG_COUNT`. A repository's configuration is not read: a checkout's own `.git/config` is
 //! meant for that checkout's remote.
 
+mod files;
 mod http;
 mod injected;
 mod pattern;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use gix::bstr::ByteSlice as _;
+use gix::{bstr::ByteSlice as _, config::file::SectionRef};
 
-use crate::{bounded::read_bounded, options::Options};
+use crate::options::Options;
 pub(crate) use http::TlsFiles;
 use pattern::matches_partially;
-
-/// The greatest file that is read, in bytes.
-const MAX_SIZE: u64 = 4 << 20;
 
 /// The settings of git's configuration. They are read once per run, when the first connection is
 /// made.
@@ -50,68 +48,63 @@ pub(crate) struct CredentialConfig {
 }
 
 impl GitConfig {
-    /// Reads the files. A file that cannot be read or parsed is skipped with a warning: git would
-    /// stop, but most repos do not need it.
+    /// Reads the files, and then the values in the environment.
     pub(crate) fn load(options: &Options) -> Self {
         let mut config = Self::default();
         let home = options.variable("HOME").map(PathBuf::from);
-        for path in files(options, home.as_deref()) {
-            match read(&path, home.as_deref()) {
-                Ok(file) => {
-                    config.take(&file);
-                    config.http.take(&file, home.as_deref());
-                }
-                Err(why) => tracing::warn!(path = %path.display(), %why, "git's configuration is ignored"),
-            }
+        let mut take = |section: &SectionRef<'_>| {
+            config.take(section);
+            config.http.take(section, home.as_deref());
+        };
+        let mut reader = files::Reader::new(home.as_deref());
+        for path in files::of_user(options, home.as_deref()) {
+            reader.read(&path, &mut take);
         }
         for file in injected::files(options) {
-            config.take(&file);
-            config.http.take(&file, home.as_deref());
+            file.sections().for_each(|section| take(&section));
         }
         config
     }
 
-    fn take(&mut self, file: &gix::config::File) {
+    fn take(&mut self, section: &SectionRef<'_>) {
         let text = |value: &gix::bstr::BStr| value.to_str_lossy().into_owned();
-        for section in file.sections() {
-            let header = section.header();
-            let subsection = header.subsection_name().map(text);
-            if header.name().eq_ignore_ascii_case(b"url") {
-                for prefix in section.values("insteadOf") {
-                    self.rewrites
-                        .push((text(prefix.as_ref()), subsection.clone().unwrap_or_default()));
-                }
+        let header = section.header();
+        let subsection = header.subsection_name().map(text);
+        if header.name().eq_ignore_ascii_case(b"url") {
+            for prefix in section.values("insteadOf") {
+                self.rewrites
+                    .push((text(prefix.as_ref()), subsection.clone().unwrap_or_default()));
             }
-            let last = |key: &str| Some(text(section.value(key)?.as_ref())).filter(|value| !value.is_empty());
-            if subsection.is_none() && header.name().eq_ignore_ascii_case(b"core") {
-                self.ssh_command = last("sshCommand").or(self.ssh_command.take());
-                self.askpass = last("askPass").or(self.askpass.take());
+        }
+        let last = |key: &str| Some(text(section.value(key)?.as_ref())).filter(|value| !value.is_empty());
+        if subsection.is_none() && header.name().eq_ignore_ascii_case(b"core") {
+            self.ssh_command = last("sshCommand").or(self.ssh_command.take());
+            self.askpass = last("askPass").or(self.askpass.take());
+        }
+        if subsection.is_none() && header.name().eq_ignore_ascii_case(b"ssh") {
+            self.ssh_variant = last("variant").or(self.ssh_variant.take());
+        }
+        if header.name().eq_ignore_ascii_case(b"credential") {
+            for key in section.value_names() {
+                let value = section
+                    .value(&key)
+                    .map(|value| text(value.as_ref()))
+                    .unwrap_or_default();
+                let key = match key.to_ascii_lowercase().as_str() {
+                    "username" => CredentialKey::Username(value),
+                    // A key without `=` is true, one without a value is false.
+                    "usehttppath" => CredentialKey::UsePath(match section.value_implicit(&key) {
+                        Some(None) => true,
+                        _ => is_true(&value),
+                    }),
+                    // Helpers are read below, because one section may hold several.
+                    _ => continue,
+                };
+                self.credential.push((subsection.clone(), key));
             }
-            if subsection.is_none() && header.name().eq_ignore_ascii_case(b"ssh") {
-                self.ssh_variant = last("variant").or(self.ssh_variant.take());
-            }
-            if header.name().eq_ignore_ascii_case(b"credential") {
-                for key in section.value_names() {
-                    let value = section
-                        .value(&key)
-                        .map(|value| text(value.as_ref()))
-                        .unwrap_or_default();
-                    let key = match key.to_ascii_lowercase().as_str() {
-                        "username" => CredentialKey::Username(value),
-                        // A key without `=` is true, one without a value is false.
-                        "usehttppath" => CredentialKey::UsePath(match section.value_implicit(&key) {
-                            Some(None) => true,
-                            _ => is_true(&value),
-                        }),
-                        // Helpers are read below, because one section may hold several.
-                        _ => continue,
-                    };
-                    self.credential.push((subsection.clone(), key));
-                }
-                for helper in section.values("helper") {
-                    self.credential
-                        .push((subsection.clone(), CredentialKey::Helper(text(helper.as_ref()))));
-                }
+            for helper in section.values("helper") {
+                self.credential
+                    .push((subsection.clone(), CredentialKey::Helper(text(helper.as_ref()))));
             }
         }
     }
@@ -193,49 +186,6 @@ fn is_true(value: &str) -> bool {
     is_word || value.parse::<i64>().is_ok_and(|number| number != 0)
 }
 
-/// Returns the existing configuration files in git's order, lowest precedence first.
-fn files(options: &Options, home: Option<&Path>) -> Vec<PathBuf> {
-    let path = |name: &str| options.variable(name).map(PathBuf::from);
-    let mut files = Vec::new();
-    let no_system = options.utf8_variable("GIT_CONFIG_NOSYSTEM").is_some_and(is_true);
-    if !no_system {
-        files.push(path("GIT_CONFIG_SYSTEM").unwrap_or_else(|| "/etc/gitconfig".into()));
-    }
-    match path("GIT_CONFIG_GLOBAL") {
-        Some(global) => files.push(global),
-        None => {
-            let xdg = path("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
-            files.extend(xdg.map(|xdg| xdg.join("git/config")));
-            files.extend(home.map(|home| home.join(".gitconfig")));
-        }
-    }
-    files.retain(|file| file.is_file());
-    files
-}
-
-/// Why a configuration file is ignored.
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    /// It cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] std::io::Error),
-    /// Its syntax is wrong, or a file that it includes cannot be used.
-    #[error(transparent)]
-    Invalid(#[from] gix::Error),
-}
-
-fn read(path: &Path, home: Option<&Path>) -> Result<gix::config::File, Unusable> {
-    let bytes = read_bounded(path, MAX_SIZE)?;
-    let metadata = gix::config::file::Metadata::from(gix::config::Source::User).at(path);
-    let options = gix::config::file::init::Options {
-        includes: gix::config::file::includes::Options::follow_without_conditional(home),
-        ..Default::default()
-    };
-    let mut file = gix::config::File::from_bytes_no_includes(&bytes, metadata, options)?;
-    file.resolve_includes(options)?;
-    Ok(file)
-}
-
 #[cfg(fuzzing)]
 impl GitConfig {
     /// Reads a file's bytes. Nothing that it includes is read.
@@ -243,8 +193,10 @@ impl GitConfig {
         let metadata = gix::config::file::Metadata::from(gix::config::Source::User);
         if let Ok(file) = gix::config::File::from_bytes_no_includes(bytes, metadata, Default::default()) {
             let mut config = Self::default();
-            config.take(&file);
-            config.http.take(&file, None);
+            for section in file.sections() {
+                config.take(&section);
+                config.http.take(&section, None);
+            }
             let url = "https://host:8443/org/repo".parse().expect("a URL");
             let _ = (
                 config.credential(&url, Some("user")),
@@ -264,14 +216,19 @@ mod tests {
     /// user's home; while it exists, the file can be read again.
     pub(in crate::gitconfig) fn in_home(text: &str) -> (tempfile::TempDir, GitConfig) {
         let dir = tempfile::tempdir().unwrap();
+        let config = reread(&dir, text);
+        (dir, config)
+    }
+
+    /// Loads the configuration again with another text.
+    pub(in crate::gitconfig) fn reread(dir: &tempfile::TempDir, text: &str) -> GitConfig {
         std::fs::write(dir.path().join(".gitconfig"), text).unwrap();
         let mut options = Options::new(dir.path());
         options.environment.insert("HOME".into(), dir.path().into());
         options
             .environment
             .insert("GIT_CONFIG_NOSYSTEM".into(), "1".into());
-        let config = GitConfig::load(&options);
-        (dir, config)
+        GitConfig::load(&options)
     }
 
     fn config(text: &str) -> GitConfig {
@@ -401,6 +358,7 @@ mod tests {
             Some("https://b/x".to_owned())
         );
     }
+
     #[test]
     fn damaged_files_are_skipped_or_read() {
         let seeds = [

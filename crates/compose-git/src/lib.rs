@@ -40,6 +40,7 @@
 //! | `fetch`, `strategy` | which objects are requested, in which order; the fallbacks when a server refuses |
 //! | `tag` | signed tags |
 //! | `outline` | [`Outline`]: the names and ids below a directory of a commit, without its files |
+//! | `approach` | [`Approach`]: what would be used to reach a repo, and whether it answers, for `doctor` |
 //! | `session` | one connection: handshake, refs, packs |
 //! | `wire` | bounded transfer: HTTP over one shared client, `ssh` and `git upload-pack` as programs |
 //! | `credentials`, `gitconfig` | which host gets which secret; the parts of git's configuration that apply |
@@ -55,6 +56,7 @@
 // every match.
 #![allow(clippy::result_large_err)]
 
+mod approach;
 mod bounded;
 mod cache;
 mod credentials;
@@ -85,6 +87,7 @@ mod tree_object;
 mod want;
 mod wire;
 
+pub use approach::{Answer, Approach, Certificates, ProxySetting};
 pub use bounded::read_bounded;
 pub use cache::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub use error::{

@@ -17,7 +17,7 @@ use crate::{
 
 /// One repo. Calls are processed one after the other, over one connection.
 pub struct Repo {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     work: Arc<Mutex<Work>>,
 }
 

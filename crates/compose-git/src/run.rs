@@ -2,7 +2,7 @@
 //! way.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
@@ -38,6 +38,8 @@ pub(crate) struct Run {
     refusing_trees: Mutex<HashSet<String>>,
     /// What is reported once per run and has been.
     reported: Mutex<HashSet<String>>,
+    /// The name of the credential with which a repo answered last, by [`RepoUrl::key`].
+    accepted: Mutex<HashMap<String, Option<String>>>,
     /// A private directory that replaces a cache directory that cannot be written. It is made once
     /// and removed with the run.
     pub(crate) private: OnceLock<Result<PrivateDir, (PathBuf, std::io::ErrorKind)>>,
@@ -51,6 +53,16 @@ impl Run {
     /// Returns whether this is the first time that a report is made, and records it.
     pub(crate) fn is_first(&self, report: String) -> bool {
         lock_unpoisoned(&self.reported).insert(report)
+    }
+
+    /// Records the name of the credential with which a repo answered; `None` for an answer without one.
+    pub(crate) fn record_accepted(&self, repo: &RepoUrl, credential: Option<String>) {
+        lock_unpoisoned(&self.accepted).insert(repo.key().to_owned(), credential);
+    }
+
+    /// Returns the name of the credential with which a repo answered.
+    pub(crate) fn accepted(&self, repo: &RepoUrl) -> Option<String> {
+        lock_unpoisoned(&self.accepted).get(repo.key()).cloned().flatten()
     }
 
     pub(crate) fn new(options: Options) -> Self {
@@ -71,6 +83,7 @@ impl Run {
             stall: OnceLock::new(),
             refusing_trees: Mutex::default(),
             reported: Mutex::default(),
+            accepted: Mutex::default(),
             private: OnceLock::new(),
             used: Mutex::default(),
             fetched: AtomicBool::new(false),

@@ -32,9 +32,9 @@ use crate::{
     wire::{HEAD_SYMREF, Traffic, Wire, http::HttpLink, process},
 };
 
-use announced::{CheckedPack, Unusable};
+pub(crate) use announced::{CheckedPack, Unusable};
 pub(crate) use route::rewritten;
-use route::route;
+pub(crate) use route::route;
 pub(crate) use wants::PackRequest;
 use wants::WantAll;
 
@@ -196,7 +196,7 @@ impl Session {
         let mut written = None;
         let mut refused = None;
         let (wire, cancel) = (Arc::clone(&self.wire), self.run.options.cancel.clone());
-        let allocation = usize::try_from(self.run.options.largest_object()).ok();
+        let allocation = self.run.options.largest_object();
         let most = tuning.max_objects;
         // `no-progress` is part of protocol 2, and a capability of the earlier protocols.
         let no_progress = self.handshake.server_protocol_version == Protocol::V2
@@ -204,7 +204,7 @@ impl Session {
         let done = gix::protocol::fetch(
             &mut WantAll { ask, no_progress },
             |pack, progress, interrupt| {
-                let mut pack = match CheckedPack::read(pack, most) {
+                let pack = match CheckedPack::read(pack, most) {
                     Ok(pack) => pack,
                     Err(Unusable::Broken(error)) => return Err(error.raise()),
                     Err(Unusable::TooMany(count)) => {
@@ -217,21 +217,7 @@ impl Session {
                         return Err(gix::error::message("too many objects").raise());
                     }
                 };
-                let options = gix::odb::pack::bundle::write::Options {
-                    // Repos are already fetched in parallel.
-                    thread_limit: Some(1),
-                    alloc_limit_bytes: allocation,
-                    ..Default::default()
-                };
-                written = Some(gix::odb::pack::Bundle::write_to_directory(
-                    &mut pack,
-                    Some(into),
-                    progress,
-                    interrupt,
-                    None::<gix::odb::Handle>,
-                    gix::hash::Kind::Sha1,
-                    options,
-                )?);
+                written = Some(pack.index(into, allocation, progress, interrupt)?);
                 Ok(true)
             },
             gix::progress::Discard,

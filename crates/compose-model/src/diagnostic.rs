@@ -175,6 +175,9 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// Alternative remedies.
     pub hints: Vec<String>,
+    /// The part of the file, such as an entry of a list, of which the place is a detail. Mistakes
+    /// of one part are shown to people as one message.
+    pub within: Option<Span>,
     /// A text that people read in place of this diagnostic and of all others that share it.
     pub overview: Option<Arc<Overview>>,
 }
@@ -201,6 +204,7 @@ impl Diagnostic {
             background: Background::None,
             place: None,
             hints: Vec::new(),
+            within: None,
             overview: None,
         }
     }

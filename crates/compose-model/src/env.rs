@@ -153,6 +153,12 @@ pub fn token_variable(host: &str) -> Option<String> {
     (host_of(&name)? == host).then(|| format!("{TOKEN_PREFIX}{name}"))
 }
 
+/// Returns the host that a token's variable is for; `None` for a variable that is for none.
+pub fn token_host(variable: &str) -> Option<String> {
+    let host = host_of(variable.strip_prefix(TOKEN_PREFIX)?)?;
+    (token_variable(&host)? == variable).then_some(host)
+}
+
 /// Returns the one host that a name stands for, if any: a run of underscores is a dot, an
 /// underscore, or hyphens.
 fn host_of(name: &str) -> Option<String> {
@@ -192,10 +198,18 @@ mod tests {
             ("localhost", "LOCALHOST"),
         ] {
             let name = format!("{TOKEN_PREFIX}{name}");
-            assert_eq!(token_variable(host), Some(name), "{host}");
+            assert_eq!(token_variable(host).as_ref(), Some(&name), "{host}");
+            assert_eq!(token_host(&name), Some(host.to_ascii_lowercase()), "{name}");
         }
         for host in ["[::1]", "a-.b", "a..b", "a__b", "a._b", "mün.de", "a b"] {
             assert_eq!(token_variable(host), None, "{host}");
+        }
+        for name in [
+            "BITOPS_COMPOSE_TOKEN_",
+            "BITOPS_COMPOSE_TOKEN_A_____B",
+            "BITOPS_COMPOSE_TOKEN_github_com",
+        ] {
+            assert_eq!(token_host(name), None, "{name}");
         }
     }
 

@@ -63,6 +63,7 @@ pub mod source;
 pub mod styled;
 pub mod text;
 pub mod url;
+pub mod variables;
 pub mod version;
 
 pub use cancel::Cancel;

@@ -53,6 +53,21 @@ impl PastedAddress {
         }
     }
 
+    /// Returns whether an address is certainly that of a page in a browser, and not of a repo: repos
+    /// of the well-known hosts have paths of two parts, and GitLab reserves `/-/`.
+    pub fn is_page(text: &str) -> bool {
+        let Some((repo, ..)) = page(text) else {
+            return false;
+        };
+        let of_known_host = ["github.com", "bitbucket.org", "codeberg.org"]
+            .into_iter()
+            .any(|host| {
+                text.strip_prefix("https://")
+                    .is_some_and(|rest| rest.strip_prefix(host).is_some_and(|rest| rest.starts_with('/')))
+            });
+        of_known_host || text[repo.len()..].starts_with("/-/")
+    }
+
     fn of(repo: &str, reference: Option<&str>, directory: Option<&str>) -> Result<Self, InvalidUrl> {
         let named = |text: Option<&str>| {
             let text = text?.trim_matches('/');

@@ -107,6 +107,14 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 impl Settings {
     /// Reads all settings. An empty value counts as unset. All invalid values are reported.
     pub fn from_env(lookup: Lookup<'_>) -> Result<Self, Vec<InvalidSetting>> {
+        match Self::with_defaults(lookup) {
+            (settings, invalid) if invalid.is_empty() => Ok(settings),
+            (_, invalid) => Err(invalid),
+        }
+    }
+
+    /// Reads all settings, with defaults in the place of invalid values, which are returned as well.
+    pub fn with_defaults(lookup: Lookup<'_>) -> (Self, Vec<InvalidSetting>) {
         let mut read = VariableReader {
             lookup,
             errors: Vec::new(),
@@ -143,11 +151,7 @@ impl Settings {
             budget,
             memory: read.size_above_zero(env::MAX_MEMORY, largest.saturating_add(MEMORY_BESIDES_A_FILE)),
         };
-        if read.errors.is_empty() {
-            Ok(settings)
-        } else {
-            Err(read.errors)
-        }
+        (settings, read.errors)
     }
 }
 

@@ -40,6 +40,15 @@ pub fn escape(text: &str, limit: usize) -> String {
     out
 }
 
+/// Returns a number with its noun: `1 file`, `2 files`.
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
 /// Returns the candidate nearest to `word`, if it is near enough to be a typing error.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates, 1).into_iter().next()

@@ -317,25 +317,15 @@ fn key(scheme: Scheme, user: Option<&str>, host: &str, port: Option<u16>, path: 
 /// or because it is a long text of letters and digits without a separator. git accepts a token
 /// there, and then writes it into every log.
 fn resembles_token(user: &str) -> bool {
-    const PREFIXES: [&str; 11] = [
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-        "gldt-",
-        "glcbt-",
-        "ATCTT",
-        "ATBB",
-    ];
     /// Longer than any login that a person chose; the shortest tokens of hosts have 20.
     const LONGEST_LOGIN: usize = 19;
     let is_random = user.len() > LONGEST_LOGIN
         && user.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && user.bytes().any(|byte| byte.is_ascii_digit());
-    is_random || PREFIXES.iter().any(|prefix| user.starts_with(prefix))
+    is_random
+        || crate::redact::TOKENS
+            .iter()
+            .any(|prefix| user.starts_with(prefix))
 }
 
 fn check_user(user: &str) -> Result<(), InvalidUrl> {

@@ -67,11 +67,25 @@ impl InvalidVersion {
                 "write both bounds with operators, such as `>=1.0, <=2.0`".to_owned()
             }
             Self::Unknown(_) | Self::Empty => {
-                "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; use `ref` for a branch or any other tag"
-                    .to_owned()
+                let text = if let Self::Unknown(text) = self { text } else { "" };
+                match operator_of_a_program(text) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "such as `1.0.0`, `^1.2`, `>=1.0, <2` or `latest`; use `ref` for a branch or any other tag"
+                        .to_owned(),
+                }
             }
         }
     }
+}
+
+/// Returns the request for one that is spelt as in a programming language: `==1.0.0`, `=>1.0`, `≥1.0`, `LATEST`.
+fn operator_of_a_program(text: &str) -> Option<String> {
+    const MEANT: [(&str, &str); 5] = [("==", ""), ("=>", ">="), ("=<", "<="), ("≥", ">="), ("≤", "<=")];
+    let spelt = MEANT.iter().fold(text.to_lowercase(), |text, (found, meant)| {
+        text.replace(found, meant)
+    });
+    let spelt = spelt.trim_start_matches('=').trim();
+    (spelt != text && VersionRequest::parse(spelt).is_ok()).then(|| spelt.to_owned())
 }
 
 /// Explains Terraform's pessimistic operator: `~> 1.2` allows a higher minor version, `~> 1.2.3` a
@@ -264,7 +278,6 @@ mod tests {
             "-1",
             "+1.0",
             ".inf",
-            "Latest",
             "1.0.0 ,",
             ", 1.x",
             ">=1,,<2",

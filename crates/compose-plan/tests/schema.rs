@@ -34,7 +34,7 @@ fn holds(keyword: &str, rule: &Value, all: &Map<String, Value>, root: &Value, va
     let pattern = |text: &str| Regex::new(rule.as_str().unwrap()).unwrap().is_match(text);
     let count = |found: usize| found as u64;
     match keyword {
-        "$schema" | "$id" | "definitions" | "title" | "description" | "examples" => true,
+        "$schema" | "$id" | "definitions" | "title" | "description" | "examples" | "errorMessage" => true,
         "$ref" => inner(root.pointer(&rule.as_str().unwrap()[1..]).unwrap(), value),
         "type" => match rule {
             Value::Array(names) => names.iter().any(|name| is_a(name, value)),

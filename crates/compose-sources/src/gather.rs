@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use compose_git::{Git, Glance, Outline, Traces};
+use compose_git::{Answer, Approach, Git, Glance, Outline, Traces};
 use compose_model::{BlobId, Diagnostic, Failure, Refs, RepoUrl, SourceSpec};
 use compose_plan::{
     layer::Layers,
@@ -150,6 +150,28 @@ impl Gatherer {
     pub async fn refs_of(&self, repo: &RepoUrl, prefixes: &[String]) -> Result<Arc<Refs>, Diagnostic> {
         self.allow.check(repo)?;
         Ok(self.git.repo(repo).refs(prefixes).await?)
+    }
+
+    /// Asks a repo for its refs, without the cache. See [`compose_git::Repo::answer`].
+    pub async fn answer(&self, repo: &RepoUrl) -> Result<Answer, Diagnostic> {
+        self.allow.check(repo)?;
+        Ok(self.git.repo(repo).answer().await?)
+    }
+
+    /// Returns what would be used to reach a repo. See [`Git::approach`].
+    pub fn approach(&self, repo: &RepoUrl) -> Result<Approach, Diagnostic> {
+        self.allow.check(repo)?;
+        Ok(self.git.approach(repo)?)
+    }
+
+    /// Returns the access to git, for questions that are about no repo.
+    pub fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// Checks that the keys can be read by which these sources are verified.
+    pub fn check_keys(&self, specs: &[SourceSpec]) -> Result<(), Failure> {
+        self.verifier.prepare(specs)
     }
 
     /// Looks at directories of a repo's commits without fetching their files. See [`compose_git::Repo::outlines`].

@@ -17,7 +17,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::names::{COMPOSITION, RECORD, TREE};
+use crate::names::{ACTIVE, COMPOSITION, RECORD, TREE};
 
 /// The record's first field. Another format would get another number.
 const MAGIC: &[u8] = b"bitops-compose composition 1";
@@ -109,11 +109,33 @@ impl Record {
     /// Reads the record of the composition that a link names. It is used if it belongs to this user,
     /// to root, or to the link's owner, who could give the link any target.
     pub(crate) fn read_behind(link: &Path, composition: &Path) -> Option<Self> {
-        let own = rustix::process::geteuid().as_raw();
         let of_link = fs::symlink_metadata(link).ok()?.uid();
+        Self::read_of(composition, &[of_link])
+    }
+
+    /// Reads the record of a composition that a path leads into. It is used if it belongs to this
+    /// user, to root, to the owner of a home that no other user can write to, or to the owner of the
+    /// home's link, if that shows this composition.
+    pub(crate) fn read_trusted(composition: &Path) -> Option<Self> {
+        let home = composition.parent()?;
+        let mut owners = Vec::new();
+        let found = fs::metadata(home).ok()?;
+        if found.mode() & 0o022 == 0 {
+            owners.push(found.uid());
+        }
+        let link = home.join(ACTIVE);
+        let shows = |shown: PathBuf| fs::canonicalize(composition).is_ok_and(|own| shown.starts_with(own));
+        if fs::canonicalize(&link).is_ok_and(shows) {
+            owners.push(fs::symlink_metadata(&link).ok()?.uid());
+        }
+        Self::read_of(composition, &owners)
+    }
+
+    fn read_of(composition: &Path, owners: &[u32]) -> Option<Self> {
+        let own = rustix::process::geteuid().as_raw();
         let owner = fs::symlink_metadata(composition.join(RECORD)).ok()?.uid();
-        let owners = [own, 0, of_link];
-        owners.contains(&owner).then(|| Self::read(composition)).flatten()
+        let is_trusted = owner == own || owner == 0 || owners.contains(&owner);
+        is_trusted.then(|| Self::read(composition)).flatten()
     }
 
     /// Reads the record with the staged names.
@@ -206,7 +228,7 @@ pub(crate) fn composition_above(path: &Path) -> Option<(PathBuf, PathBuf)> {
 /// Returns the path in the user's repo if `path` leads into a composition, else `None`.
 pub(crate) fn users_path(path: &Path) -> Option<PathBuf> {
     let (composition, below) = composition_above(path)?;
-    let record = Record::read(&composition)?;
+    let record = Record::read_trusted(&composition)?;
     // Joining "" would add a slash.
     Some(if below.as_os_str().is_empty() {
         record.root

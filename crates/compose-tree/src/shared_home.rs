@@ -255,6 +255,17 @@ fn the_record_of_another_user_decides_nothing() {
     chown(composition.join(RECORD), Some(OTHER), Some(OTHER)).unwrap();
     let found = located(&ops, &path("home"), None, &[]);
     assert!(matches!(found, Err(Error::Lost { .. })), "{found:?}");
+    // Nor for a path into it, where other users may have put the whole composition.
+    let tree = composition.join("tree/dev");
+    let set_mode = |mode| fs::set_permissions(path("home"), fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o777);
+    assert_eq!(crate::users_path(&tree), tree);
+    chown(path("home"), Some(OTHER), Some(OTHER)).unwrap();
+    assert_eq!(crate::users_path(&tree), tree);
+    // A home that only its owner can write to vouches for the owner.
+    set_mode(0o755);
+    assert_eq!(crate::users_path(&tree), path("evil/dev"));
+    chown(path("home"), Some(0), Some(0)).unwrap();
     // The link's owner could have named any directory.
     lchown(&ops, Some(OTHER), Some(OTHER)).unwrap();
     let Located::Repo(found) = located(&ops, &path("home"), None, &[]).unwrap() else {

@@ -18,6 +18,7 @@ use crate::{
     layout::{self, Layout, LayoutOptions, RealDir, UsersDir},
     links::Links,
     names::{MANIFEST, TREE},
+    old,
     record::{Record, StagedKind},
     write::{self, DirFiles, NewFile, Put},
 };
@@ -34,6 +35,14 @@ pub struct Staging {
     own: HeldDir,
     record: Record,
     wanted: LayoutOptions,
+}
+
+/// Creates a composition's directory outside of a home in which another user replaces what is created.
+fn begin_elsewhere(mount: &Mount, temporary: &Path, why: &Error) -> Result<HeldDir, Error> {
+    tracing::warn!(path = %temporary.display(), "the composition is made in another directory: {why}");
+    // What killed runs left there, as in a home.
+    old::remove_unheld(temporary, mount.link.as_ref(), mount.root());
+    HeldDir::new(temporary)
 }
 
 /// A real directory, and the user's directory at the same path.
@@ -85,13 +94,13 @@ impl Staging {
         let home = mount.home();
         fs::create_dir_all(home).map_err(Error::io(Action::Create, home))?;
         let own = match HeldDir::new(home) {
-            Err(error @ Error::Foreign { .. }) => {
-                let temporary = std::env::temp_dir();
-                tracing::warn!(path = %temporary.display(), "the composition is made in another directory: {error}");
-                HeldDir::new(&temporary)?
-            }
+            Err(error @ Error::Foreign { .. }) => begin_elsewhere(mount, &std::env::temp_dir(), &error)?,
             own => own?,
         };
+        Self::begin_in(own, mount, environment)
+    }
+
+    fn begin_in(own: HeldDir, mount: &Mount, environment: &TreePath) -> Result<Self, Error> {
         let tree = own.place().join(TREE);
         fs::create_dir(&tree).map_err(Error::io(Action::Create, own.path().join(TREE)))?;
         Ok(Self {
@@ -335,7 +344,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::testing::{Fixture, begin, fixture, written};
+    use crate::testing::{Fixture, begin, fixture, switch, written};
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -538,5 +547,39 @@ mod tests {
         assert!(failed.is_err());
         drop(begin(&f.mount));
         f.assert_nothing_left(None);
+    }
+
+    #[test]
+    fn a_composition_in_another_directory_works_and_sweeps_what_killed_runs_left_there() {
+        let f = fixture(&["dev/x"]);
+        let temporary = tempfile::tempdir().unwrap();
+        let left = temporary.path().join("composition.left");
+        let other = temporary.path().join("other");
+        fs::create_dir_all(left.join("tree/dev")).unwrap();
+        fs::create_dir(&other).unwrap();
+        let why = Error::Foreign { path: "home".into() };
+        let living = begin_elsewhere(&f.mount, temporary.path(), &why).unwrap();
+        assert!(!left.exists() && other.exists());
+
+        let own = begin_elsewhere(&f.mount, temporary.path(), &why).unwrap();
+        assert!(living.path().exists(), "a living run holds it");
+        let dev = TreePath::new("dev").unwrap();
+        let staging = Staging::begin_in(own, &f.mount, &dev).unwrap();
+        let staged = written(staging, &[("dev/y", FileMode::Regular, b"composed")]);
+        let switched = switch(&f.mount, staged);
+        assert!(
+            fs::canonicalize(f.ops_repo())
+                .unwrap()
+                .starts_with(fs::canonicalize(temporary.path()).unwrap())
+        );
+        assert_eq!(fs::read(f.ops_repo().join("dev/y")).unwrap(), b"composed");
+        assert_eq!(
+            crate::users_path(&f.ops_repo().join("dev")),
+            f.users().join("dev")
+        );
+        drop((switched, living));
+        assert!(!f.ops_repo().join("dev/y").exists());
+        let rest: Vec<_> = fs::read_dir(temporary.path()).unwrap().flatten().collect();
+        assert_eq!(rest.len(), 1, "{rest:?}");
     }
 }

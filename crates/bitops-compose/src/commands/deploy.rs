@@ -20,7 +20,12 @@ use crate::{
 /// Returns only the exit code of a failure.
 pub(crate) fn run(args: Vec<OsString>) -> u8 {
     let failed = match bypass::decide(&args) {
-        Ok(Start::Bypass) => start(args).map_err(Failure::from),
+        Ok(Start::Bypass) => {
+            // A signal that was heard while something was looked at ends the run; a later one does so by itself.
+            signals::leave_at_once();
+            let stopped = signals::stopped().map_or(Ok(()), Err);
+            stopped.and_then(|()| start(args)).map_err(Failure::from)
+        }
         Ok(Start::Compose(found)) => return compose(&Arc::new(found), args),
         Err(failure) => Err(failure),
     };

@@ -6,10 +6,13 @@ mod against;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 mod draft;
 mod each;
 pub(crate) mod explain;
+pub(crate) mod help;
 pub(crate) mod lock;
+pub(crate) mod man;
 mod newer;
 pub(crate) mod outdated;
 pub(crate) mod plan;
@@ -29,6 +32,7 @@ use compose_model::{Diagnostic, ExitCode, Failure, PastedAddress, text};
 
 use crate::{
     cli::{Cli, Format, Target},
+    completing,
     job::Job,
     pipeline::{self, Planned},
     report::{self, to_stdout},
@@ -85,16 +89,14 @@ pub(crate) fn schema(lock: bool) -> Result<u8, Failure> {
 
 /// Runs `completions SHELL`.
 pub(crate) fn completions(shell: Shell, format: Format) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
-    if shell == Shell::Bash {
-        // In one of the two places that must agree, clap_complete takes the name's hyphen for the
-        // one before a subcommand.
-        let text = String::from_utf8_lossy(&script);
-        script = text
-            .replace("bitops__subcmd__compose", "bitops__compose")
-            .into_bytes();
-    }
+    let script = match completing::script(shell) {
+        Some(script) => script.as_bytes().to_vec(),
+        None => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bitops-compose", &mut script);
+            script
+        }
+    };
     match format {
         Format::Text => to_stdout(&script)?,
         Format::Json => {

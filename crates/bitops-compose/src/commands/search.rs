@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::{DONE, pasted};
 use crate::{
-    cli::{Format, Search},
+    cli::{Format, Place, Search},
+    flags,
     job::Ops,
     report::table::{columns, table},
     runtime,
@@ -45,6 +46,29 @@ pub(crate) fn run(args: &Search) -> Result<u8, Failure> {
         ops.printer.problems(failure.diagnostics());
         Ok(failure.code().code())
     })
+}
+
+/// Returns the environments of a repo as far as the cache has them; the flags say that there is no network. `cached` are
+/// the addresses of the repos in the cache.
+pub(crate) fn cached_environments(place: &Place, repo: &str, cached: &[String]) -> Vec<String> {
+    let Some(pasted) = pasted(repo).ok().filter(|pasted| {
+        let is_it = |address: &String| RepoUrl::parse(address).is_ok_and(|one| one == pasted.repo);
+        flags::get().offline && cached.iter().any(is_it)
+    }) else {
+        return Vec::new();
+    };
+    let found = Ops::of(place).and_then(|ops| {
+        let work = async {
+            let gatherer = ops.gatherer()?;
+            look(&gatherer, &pasted.repo, pasted.reference.as_deref()).await
+        };
+        runtime::run(ops.settings.jobs, work)
+    });
+    let names = |offer: Offer| {
+        let environments = offer.environments().into_iter();
+        environments.map(|(one, _)| one.path.to_string()).collect()
+    };
+    found.map(names).unwrap_or_default()
 }
 
 /// What a repo offers, at the state that people look at.

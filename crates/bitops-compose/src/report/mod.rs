@@ -11,6 +11,7 @@ mod python_re;
 mod render;
 mod shown;
 pub(crate) mod table;
+pub(crate) mod wrap;
 
 pub(crate) use github::{Checkout, Group, deliver};
 use github::{annotate, guard};
@@ -27,7 +28,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use compose_model::{Diagnostic, ExitCode, Failure, Overview, Severity, StyledText, env};
+use compose_model::{Diagnostic, ExitCode, Failure, Severity, StyledText, env};
 use shown::{Shown, ShownOverview};
 
 use crate::{cli::Color, flags};
@@ -206,14 +207,11 @@ impl Printer {
         let problems = problems.into_iter();
         let problems = self.cut(problems.filter(|problem| !quiet || problem.severity != Severity::Warning));
         let mut out = String::new();
-        let mut before: Option<&Arc<Overview>> = None;
-        for problem in &problems {
-            let text = match &problem.overview {
-                _ if self.json => render::json(problem),
-                None => render::for_people(problem, self.colour),
-                Some(overview) if before.is_some_and(|before| Arc::ptr_eq(before, overview)) => String::new(),
+        for chunk in problems.chunk_by(Shown::is_beside) {
+            let text = match chunk.first().and_then(|problem| problem.overview.as_ref()) {
+                _ if self.json => chunk.iter().map(render::json).collect(),
+                None => render::for_people(chunk, self.colour),
                 Some(overview) => {
-                    before = Some(overview);
                     let shown = ShownOverview::of(overview, &self.masks, self.about.as_deref());
                     render::overview(&shown, self.colour)
                 }
@@ -224,7 +222,11 @@ impl Printer {
                 out.push_str(&text);
             }
             if let Some(checkout) = &self.github {
-                out.push_str(&annotate(problem, checkout, &self.masks));
+                out.extend(
+                    chunk
+                        .iter()
+                        .map(|problem| annotate(problem, checkout, &self.masks)),
+                );
             }
         }
         if problems.iter().any(Shown::is_error) {
@@ -272,6 +274,11 @@ impl Printer {
                 .collect();
             self.write_problems(&out);
         }
+    }
+
+    /// Returns the hints of a problem, with commands that work when they are pasted.
+    pub(crate) fn hints(&self, problem: &Diagnostic) -> Vec<String> {
+        Shown::of(problem, &self.masks, self.about.as_deref()).hints
     }
 
     /// Returns problems as values for programs, with the masks applied.

@@ -6,26 +6,37 @@ use serde::Serialize;
 
 use super::shown::{Shown, ShownOverview};
 
-/// Renders a problem for people. The text ends with an empty line.
-pub(super) fn for_people(problem: &Shown, colour: bool) -> String {
-    let level = match problem.severity {
+/// Renders a problem for people, or all mistakes of one entry as one message. The text ends with an
+/// empty line.
+pub(super) fn for_people(problems: &[Shown], colour: bool) -> String {
+    let [first, others @ ..] = problems else {
+        return String::new();
+    };
+    let level = match first.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(problem.message.as_str()));
-    if let Some(place) = &problem.place
-        && let Some((text, span)) = &place.excerpt
+    let title = match others.len() {
+        0 => first.message.clone(),
+        others => format!("{} mistakes in one entry", others + 1),
+    };
+    let mut group = Group::with_title(level.primary_title(title));
+    if let Some(place) = &first.place
+        && let Some((text, _)) = &place.excerpt
     {
-        group = group.element(
-            Snippet::source(text.as_str())
-                .path(place.file.as_str())
-                .annotation(AnnotationKind::Primary.span(span.clone())),
-        );
+        let marked = problems.iter().filter_map(|problem| {
+            let (_, span) = problem.place.as_ref()?.excerpt.as_ref()?;
+            let mark = AnnotationKind::Primary.span(span.clone());
+            // A single message is the title.
+            Some(mark.label((!others.is_empty()).then_some(problem.message.as_str())))
+        });
+        let snippet = Snippet::source(text.as_str()).path(place.file.as_str());
+        group = group.element(snippet.annotations(marked));
     }
-    for (label, note) in &problem.notes {
+    for (label, note) in problems.iter().flat_map(|problem| &problem.notes) {
         group = group.element(Level::NOTE.with_name(*label).message(note.as_str()));
     }
-    for hint in &problem.hints {
+    for hint in problems.iter().flat_map(|problem| &problem.hints) {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
     }
     let renderer = if colour {
@@ -117,7 +128,7 @@ mod tests {
         let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
             .with_place(place)
             .hint("take it out");
-        let text = for_people(&Shown::of(&problem, &Masks::default(), None), false);
+        let text = for_people(&[Shown::of(&problem, &Masks::default(), None)], false);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");
         assert!(text.contains("https://************@host/repo"), "{text}");
         assert!(text.contains("hint: take it out"), "{text}");

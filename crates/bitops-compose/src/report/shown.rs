@@ -16,6 +16,8 @@ pub(super) struct Shown {
     pub(super) notes: Vec<(&'static str, String)>,
     pub(super) place: Option<ShownPlace>,
     pub(super) hints: Vec<String>,
+    /// The part of the file that it is about, if it may be shown together with others of that part.
+    pub(super) within: Option<Span>,
     /// What people read in place of it. Its texts are not masked; see [`ShownOverview`].
     pub(super) overview: Option<Arc<Overview>>,
 }
@@ -73,8 +75,23 @@ impl Shown {
                 .iter()
                 .map(|hint| shown_hint(hint, masks, about))
                 .collect(),
+            within: problem.within.clone(),
             overview: problem.overview.clone(),
         }
+    }
+
+    /// Returns whether two problems are shown as one: they share an overview, or are mistakes of one part of a file and
+    /// show the same text of it.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        fn shown(problem: &Shown) -> Option<(&Span, &str, &str)> {
+            let place = problem.place.as_ref()?;
+            let (text, _) = place.excerpt.as_ref()?;
+            Some((problem.within.as_ref()?, &place.file, text))
+        }
+        if let (Some(one), Some(other)) = (&self.overview, &other.overview) {
+            return Arc::ptr_eq(one, other);
+        }
+        self.severity == other.severity && shown(self).is_some_and(|one| shown(other) == Some(one))
     }
 
     pub(super) fn is_error(&self) -> bool {

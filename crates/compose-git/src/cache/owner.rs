@@ -18,9 +18,11 @@ use super::{
     },
     private, trust,
 };
-use crate::{error::Error, options::Options, sync::lock_unpoisoned};
+use crate::{bounded::read_bounded, error::Error, options::Options, sync::lock_unpoisoned};
 
 const TRASH: &str = ".trash-";
+/// The longest address that is read from the cache, in bytes.
+const MAX_ADDRESS: u64 = 64 << 10;
 
 /// The object cache as a whole: its entries and their removal. Nothing is read before the first
 /// call.
@@ -109,6 +111,15 @@ impl Cache {
             .collect();
         entries.sort_by(|a, b| a.repo.cmp(&b.repo));
         Ok(entries)
+    }
+
+    /// Returns the addresses of the cached repos. A cache that cannot be read has none.
+    pub fn repos(&self) -> Vec<String> {
+        let is_usable = |path: &PathBuf| trust::check_entry(&self.dir, path, false).is_ok();
+        let entries = self.found().unwrap_or_default().into_iter().filter(is_usable);
+        entries
+            .filter_map(|path| String::from_utf8(read_bounded(&path.join("url"), MAX_ADDRESS).ok()?).ok())
+            .collect()
     }
 
     /// Removes entries until the rest is within the bounds. Entries that a run is reading are kept.
@@ -230,6 +241,9 @@ impl Cache {
                     remove_unfinished(&path);
                 }
             }
+        }
+        if trust::check_base(&self.dir).is_err() {
+            return;
         }
         remove_unfinished(&self.dir);
         for path in paths_in(&self.dir) {

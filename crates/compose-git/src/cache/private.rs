@@ -6,14 +6,20 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::fs::{FlockOperation, OFlags};
 
-use super::files::{Locked, is_older, remove_all, try_flock};
+use super::{
+    files::{Locked, is_older, remove_all, try_flock},
+    trust,
+};
 use crate::options::Options;
 
 const PREFIX: &str = "bitops-compose-cache-";
@@ -25,6 +31,8 @@ pub(crate) struct PrivateDir {
     dir: tempfile::TempDir,
     /// Locked while the run lives.
     _held: File,
+    /// By which path the run reaches it.
+    path: PathBuf,
 }
 
 impl PrivateDir {
@@ -33,19 +41,32 @@ impl PrivateDir {
         sweep(parent);
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let held = open(dir.path())?;
+        if !is_own(&held) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         // Without the lock, it is only kept until it looks old.
         try_flock(&held, FlockOperation::NonBlockingLockExclusive);
-        Ok(Self { dir, _held: held })
+        // Where everybody may rename it, its name may lead elsewhere by now. The handle does not.
+        let pinned = Path::new(trust::HANDLES).join(held.as_raw_fd().to_string());
+        let path = match trust::check_above(dir.path()) {
+            Err(_) if pinned.exists() => pinned,
+            _ => dir.path().to_owned(),
+        };
+        Ok(Self {
+            dir,
+            _held: held,
+            path,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// Removes the directory while threads that were told to stop may still write to it.
     pub(crate) fn remove(&self) {
         // What stays is removed by a later run.
-        _ = remove_all(self.path());
+        _ = remove_all(self.dir.path());
     }
 }
 
@@ -70,12 +91,14 @@ pub(crate) fn sweep(parent: &Path) {
 
 fn is_left(path: &Path) -> bool {
     let Ok(dir) = open(path) else { return false };
-    let is_own = dir
-        .metadata()
-        .is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
-    is_own
+    is_own(&dir)
         && is_older(path, SETTLED)
         && try_flock(&dir, FlockOperation::NonBlockingLockExclusive) == Locked::Held
+}
+
+fn is_own(dir: &File) -> bool {
+    let found = dir.metadata();
+    found.is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw())
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -6,6 +6,10 @@
 //! that directory is therefore opened from the handle of its parent without following links, and
 //! must be of the right type and belong to this user or root.
 //!
+//! Once checked, an entry's files are opened by their path. Where everybody may rename what is on
+//! the way, they could be replaced after the check: no cache is used there. That is so in a
+//! directory that everybody can write to and that is not sticky.
+//!
 //! A cache's directory that only its owner can write to vouches for its owner, too: a CI restores a
 //! cache as its own user, and mounts it into a container of root.
 
@@ -217,6 +221,11 @@ pub(super) fn is_own_directory(path: &Path) -> bool {
     })
 }
 
+/// Checks the cache's own directory.
+pub(super) fn check_base(base: &Path) -> io::Result<()> {
+    open_base(base).map(drop)
+}
+
 /// Checks the directory of all entries.
 pub(super) fn check_layout(base: &Path) -> io::Result<()> {
     let (handle, owners) = open_base(base)?;
@@ -247,8 +256,50 @@ fn names_in(dir: &OwnedFd) -> io::Result<Vec<PathBuf>> {
 fn open_base(base: &Path) -> io::Result<(OwnedFd, Owners)> {
     // The user names this directory: it may be a link.
     let handle = open(base, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let found = fstat(&handle)?;
+    if lets_all_rename(found.st_mode) {
+        // A volume may come with such a mode. Its owner can mend it; others can still use it.
+        let kept = (found.st_uid == rustix::process::geteuid().as_raw())
+            .then(|| fchmod(&handle, Mode::from_raw_mode(found.st_mode & 0o7777 | STICKY)));
+        if !matches!(kept, Some(Ok(()))) {
+            return Err(replaceable(base));
+        }
+    }
+    check_above(base)?;
     let owners = Owners::of(handle.as_fd())?;
     Ok((handle, owners))
+}
+
+/// The directory of this process's open handles.
+pub(super) const HANDLES: &str = "/proc/self/fd";
+/// The bit that keeps other users from renaming what is in a directory.
+const STICKY: rustix::fs::RawMode = 0o1000;
+
+fn lets_all_rename(mode: rustix::fs::RawMode) -> bool {
+    writable_by_all(mode) && mode & STICKY == 0
+}
+
+/// Checks the directories above the cache's, as it was named and as links lead to it.
+pub(super) fn check_above(base: &Path) -> io::Result<()> {
+    if base.starts_with(HANDLES) {
+        // Whatever is renamed, a handle leads to the same directory.
+        return Ok(());
+    }
+    let real = std::fs::canonicalize(base)?;
+    let named = std::path::absolute(base)?;
+    for dir in named.ancestors().skip(1).chain(real.ancestors().skip(1)) {
+        if lets_all_rename(statat(rustix::fs::CWD, dir, AtFlags::empty())?.st_mode) {
+            return Err(replaceable(dir));
+        }
+    }
+    Ok(())
+}
+
+fn replaceable(dir: &Path) -> io::Error {
+    refuse(
+        dir,
+        "lets every user replace what is in it: it is writable by all, and not sticky (`chmod +t`)",
+    )
 }
 
 /// Opens a directory and checks it. `path` is for messages.

@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use gix::bstr::{BStr, ByteSlice as _};
+use gix::{
+    bstr::{BStr, ByteSlice as _},
+    config::file::SectionRef,
+};
 use reqwest::Url;
 
 use super::pattern::matches;
@@ -44,35 +47,35 @@ impl std::fmt::Debug for HttpSetting {
 }
 
 impl HttpConfig {
-    pub(super) fn take(&mut self, file: &gix::config::File, home: Option<&Path>) {
+    pub(super) fn take(&mut self, section: &SectionRef<'_>, home: Option<&Path>) {
         let text = |value: &BStr| value.to_str_lossy().into_owned();
-        let http = |name: &BStr| name.eq_ignore_ascii_case(b"http");
-        for section in file.sections().filter(|section| http(section.header().name())) {
-            let of = section.header().subsection_name().map(text);
-            let last = |key: &str| section.value(key).map(|value| text(value.as_ref()));
-            let number = |key: &str| last(key)?.trim().parse().ok();
-            let one = [
-                last("proxy").map(HttpSetting::Proxy),
-                last("sslCAInfo").map(|path| HttpSetting::Authorities(expanded(&path, home))),
-                last("sslCAPath").map(|path| HttpSetting::Directory(expanded(&path, home))),
-                last("sslCert").map(|path| HttpSetting::Certificate(expanded(&path, home))),
-                last("sslKey").map(|path| HttpSetting::Key(expanded(&path, home))),
-                number("lowSpeedTime").map(HttpSetting::LowSpeedTime),
-                number("lowSpeedLimit").map(HttpSetting::LowSpeedLimit),
-            ];
-            self.0
-                .extend(one.into_iter().flatten().map(|key| (of.clone(), key)));
-            for header in section.values("extraHeader") {
-                let header = text(header.as_ref());
-                if of.is_none() && !header.is_empty() {
-                    // It would be sent to every host, and most such headers hold a login.
-                    tracing::warn!(
-                        "http.extraHeader of git's configuration is for no address, and is not sent: \
+        if !section.header().name().eq_ignore_ascii_case(b"http") {
+            return;
+        }
+        let of = section.header().subsection_name().map(text);
+        let last = |key: &str| section.value(key).map(|value| text(value.as_ref()));
+        let number = |key: &str| last(key)?.trim().parse().ok();
+        let one = [
+            last("proxy").map(HttpSetting::Proxy),
+            last("sslCAInfo").map(|path| HttpSetting::Authorities(expanded(&path, home))),
+            last("sslCAPath").map(|path| HttpSetting::Directory(expanded(&path, home))),
+            last("sslCert").map(|path| HttpSetting::Certificate(expanded(&path, home))),
+            last("sslKey").map(|path| HttpSetting::Key(expanded(&path, home))),
+            number("lowSpeedTime").map(HttpSetting::LowSpeedTime),
+            number("lowSpeedLimit").map(HttpSetting::LowSpeedLimit),
+        ];
+        self.0
+            .extend(one.into_iter().flatten().map(|key| (of.clone(), key)));
+        for header in section.values("extraHeader") {
+            let header = text(header.as_ref());
+            if of.is_none() && !header.is_empty() {
+                // It would be sent to every host, and most such headers hold a login.
+                tracing::warn!(
+                    "http.extraHeader of git's configuration is for no address, and is not sent: \
                          write it as http.https://HOST/.extraHeader"
-                    );
-                } else {
-                    self.0.push((of.clone(), HttpSetting::Header(header)));
-                }
+                );
+            } else {
+                self.0.push((of.clone(), HttpSetting::Header(header)));
             }
         }
     }

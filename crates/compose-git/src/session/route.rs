@@ -11,7 +11,7 @@ use crate::{
 
 /// Returns the address to connect to, without a login: the repo's, or what git's configuration
 /// rewrites it to. The login in it goes with it.
-pub(super) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, AddressLogin), Error> {
+pub(crate) fn route(run: &Run, repo: &RepoUrl) -> Result<(RepoUrl, AddressLogin), Error> {
     let Some((url, credential)) = rewritten(run, repo)? else {
         return Ok(split_user(repo.clone()));
     };

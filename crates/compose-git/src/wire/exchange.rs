@@ -79,6 +79,8 @@ impl HttpExchange {
                     if refused.is_some_and(|refused| refused.status == StatusCode::UNAUTHORIZED) {
                         self.keyring.report_refused(&url);
                     }
+                    let accepted = self.keyring.current_name(&url);
+                    self.run.record_accepted(&self.wire.repo, accepted);
                     return self.accept(&method, url, response).await;
                 }
                 status if is_redirect(status) => {

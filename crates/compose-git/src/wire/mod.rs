@@ -12,6 +12,7 @@
 mod answers;
 mod body;
 mod connection;
+pub(crate) mod described;
 mod exchange;
 pub(crate) mod http;
 pub(crate) mod net;

@@ -43,10 +43,7 @@ impl HttpClients {
         at: FailedAt,
         url: &Url,
     ) -> Result<Client, Error> {
-        let proxy = match exempt(options) {
-            Some(hosts) if is_exempt(hosts, url) => Some(String::new()),
-            _ => config.proxy(url),
-        };
+        let proxy = configured_proxy(options, config, url);
         let through_proxy = match &proxy {
             Some(address) => !address.is_empty(),
             None => has_proxy(options),
@@ -80,35 +77,77 @@ const HTTP_PROXY: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PRO
 const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
+/// The name of git's setting in messages.
+const CONFIGURED: &str = "http.proxy of git's configuration";
+
+/// Returns the proxy of an address that does not come from the variables; an empty one means no proxy.
+fn configured_proxy(options: &Options, config: &GitConfig, url: &Url) -> Option<String> {
+    match exempt(options) {
+        Some((_, hosts)) if is_exempt(hosts, url) => Some(String::new()),
+        _ => config.proxy(url),
+    }
+}
+
+/// Returns the name of the setting whose proxy an address is contacted through.
+pub(super) fn proxy_setting(options: &Options, config: &GitConfig, url: &Url) -> Option<&'static str> {
+    match configured_proxy(options, config, url) {
+        Some(address) => (!address.is_empty()).then_some(CONFIGURED),
+        None if url.scheme() == "https" => first_set(options, &HTTPS_PROXY).map(|(name, _)| name),
+        None => first_set(options, &HTTP_PROXY).map(|(name, _)| name),
+    }
+}
+
+/// Returns the proxies of all settings, each with its name and its address without a login. `url` is any address.
+pub(super) fn proxy_settings(
+    options: &Options,
+    config: &GitConfig,
+    url: &Url,
+) -> Vec<(&'static str, Result<String, SettingProblem>)> {
+    let configured = config.proxy(url).filter(|address| !address.is_empty());
+    let mut set: Vec<(&'static str, String)> = configured
+        .map(|address| (CONFIGURED, address))
+        .into_iter()
+        .collect();
+    for names in [&HTTPS_PROXY, &HTTP_PROXY] {
+        set.extend(first_set(options, names).map(|(name, address)| (name, address.to_owned())));
+    }
+    set.dedup_by_key(|(name, _)| *name);
+    let shown = |(name, address): (&'static str, String)| {
+        let address = proxy_address(name, &address).map(|url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+        });
+        (name, address)
+    };
+    set.into_iter().map(shown).collect()
+}
+
+fn first_set<'a>(options: &'a Options, names: &[&'static str]) -> Option<(&'static str, &'a str)> {
+    names
+        .iter()
+        .find_map(|name| Some((*name, options.utf8_variable(name)?)))
+}
+
 fn has_proxy(options: &Options) -> bool {
     let mut names = HTTPS_PROXY.iter().chain(&HTTP_PROXY);
     names.any(|name| options.variable(name).is_some())
 }
 
-/// Returns the hosts that are contacted without a proxy, by git's configuration or the variables.
-fn exempt(options: &Options) -> Option<&str> {
-    NO_PROXY.iter().find_map(|name| options.utf8_variable(name))
+/// Returns the variable with the hosts that are contacted without a proxy, and its value.
+pub(super) fn exempt(options: &Options) -> Option<(&'static str, &str)> {
+    first_set(options, &NO_PROXY)
 }
 
 /// Returns the proxies. git's configuration takes precedence over the variables.
 fn proxies(options: &Options, configured: Option<&str>) -> Result<Vec<Proxy>, SettingProblem> {
-    let first = |names: &[&'static str]| {
-        let mut set = names
-            .iter()
-            .filter_map(|name| Some((*name, options.utf8_variable(name)?)));
-        set.next()
-    };
     let named = match configured {
         Some("") => Vec::new(),
-        Some(address) => vec![Proxy::all(proxy_address(
-            "http.proxy of git's configuration",
-            address,
-        )?)],
+        Some(address) => vec![Proxy::all(proxy_address(CONFIGURED, address)?)],
         None => {
-            let https =
-                first(&HTTPS_PROXY).map(|(name, address)| proxy_address(name, address).map(Proxy::https));
-            let http =
-                first(&HTTP_PROXY).map(|(name, address)| proxy_address(name, address).map(Proxy::http));
+            let https = first_set(options, &HTTPS_PROXY)
+                .map(|(name, address)| proxy_address(name, address).map(Proxy::https));
+            let http = first_set(options, &HTTP_PROXY)
+                .map(|(name, address)| proxy_address(name, address).map(Proxy::http));
             [https, http].into_iter().flatten().collect::<Result<_, _>>()?
         }
     };
@@ -196,7 +235,7 @@ mod tests {
                 options.environment.insert(name.into(), value.into());
             }
         }
-        assert_eq!(exempt(&options), Some("http://lower/"));
+        assert_eq!(exempt(&options), Some(("no_proxy", "http://lower/")));
         let shown = format!("{:?}", proxies(&options, None).unwrap());
         assert!(shown.contains("lower") && !shown.contains("upper"), "{shown}");
     }

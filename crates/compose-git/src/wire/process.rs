@@ -7,6 +7,7 @@
 mod home;
 pub(crate) mod local;
 mod ssh;
+pub(crate) mod ssh_names;
 
 use std::{
     ffi::OsStr,

@@ -83,6 +83,29 @@ impl TlsSettings {
             .next()
     }
 
+    /// Returns where the trusted certificates come from, and their number. Unlike a client, it does not wait at a fifo.
+    pub(super) fn described(&self) -> Result<(String, usize), SettingProblem> {
+        for named in &self.files {
+            if named.1.metadata().is_ok_and(|found| !found.is_file()) {
+                let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
+                return Err(unusable(named, rustls::pki_types::pem::Error::Io(error)));
+            }
+        }
+        let (roots, trusted) = self.roots()?;
+        let named: Vec<String> = self
+            .files
+            .iter()
+            .chain(&self.directories)
+            .map(|(name, path)| format!("{name} ({})", path.display()))
+            .collect();
+        let origin = match (named.as_slice(), trusted.as_slice()) {
+            ([], []) => "Mozilla's list, because this machine has none".to_owned(),
+            ([], _) => "this machine".to_owned(),
+            _ => named.join(" and "),
+        };
+        Ok((origin, roots.len()))
+    }
+
     /// Returns the configuration of the client.
     pub(super) fn client(&self) -> Result<ClientConfig, SettingProblem> {
         let (roots, trusted) = self.roots()?;

@@ -228,3 +228,65 @@ async fn a_lock_that_is_never_released_is_waited_for_within_a_bound() {
     flock(&held, FlockOperation::LockExclusive).unwrap();
     scene.avoids_the_entry("locked").await;
 }
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_used_below_a_directory_in_which_everybody_may_rename() {
+    let scene = Scene::new().await;
+    let above = scene.lab.cache().parent().unwrap().to_owned();
+    set_mode(&above, 0o777);
+    scene.avoids_the_entry("above the cache").await;
+    let cache = Cache::at(scene.lab.cache());
+    cache.clear().unwrap_err();
+    cache.prune(&Prune::default()).unwrap_err();
+    assert!(scene.entry().join("in-use").exists());
+    // Neither as it was named nor as a link leads to it.
+    let link = tempfile::tempdir().unwrap();
+    symlink(scene.lab.cache(), link.path().join("cache")).unwrap();
+    Cache::at(link.path().join("cache")).list().unwrap_err();
+    set_mode(&above, 0o700);
+    set_mode(link.path(), 0o777);
+    Cache::at(link.path().join("cache")).list().unwrap_err();
+    set_mode(link.path(), 0o1777);
+    assert_eq!(Cache::at(link.path().join("cache")).list().unwrap().len(), 1);
+}
+
+/// As a volume may be that a container gets.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_in_which_everybody_may_rename_is_mended_by_its_owner_and_not_used_by_others() {
+    let scene = Scene::new().await;
+    set_mode(&scene.lab.cache(), 0o777);
+    let before = scene.server.requests().len();
+    assert_eq!(scene.run(scene.lab.options()).await.unwrap(), ["x=x"]);
+    assert!(scene.server.requests().len() - before <= 2, "only the refs");
+    assert_eq!(mode(&scene.lab.cache()), 0o1777);
+    if is_root() {
+        set_mode(&scene.lab.cache(), 0o777);
+        lchown(scene.lab.cache(), Some(OTHER), Some(OTHER)).unwrap();
+        scene.avoids_the_entry("another user's").await;
+        assert_eq!(mode(&scene.lab.cache()), 0o777);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_cache_works_where_everybody_may_rename() {
+    let scene = Scene::new().await;
+    let temporary = tempfile::tempdir().unwrap();
+    set_mode(temporary.path(), 0o777);
+    let mut options = scene.lab.options();
+    options.cache_dir = temporary.path().join("cache");
+    options
+        .environment
+        .insert("TMPDIR".into(), temporary.path().into());
+    assert_eq!(scene.run(options).await.unwrap(), ["x=x"]);
+    let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().flatten().collect();
+    let names: Vec<_> = left.iter().map(fs::DirEntry::file_name).collect();
+    assert!(names.iter().all(|name| name == "cache"), "{names:?}");
+}

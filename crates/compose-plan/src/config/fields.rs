@@ -9,7 +9,10 @@ use compose_model::{
 };
 use compose_yaml::{Kind, Node, NodeId, Scalar, Style, Tree};
 
-use super::keys::{Key, MAX_GLOBS, Shape};
+use super::{
+    indentation,
+    keys::{Key, MAX_GLOBS, Shape},
+};
 
 /// The number of mistakes that are reported. A text with more was not written by a person.
 const MAX_MISTAKES: usize = 100;
@@ -24,6 +27,10 @@ pub(crate) struct Mistakes {
     for_own_arguments: bool,
     /// The bytes that further globs of this text may have.
     globs: usize,
+    /// The entry that is being read.
+    entry: Option<Range<usize>>,
+    /// The keys of entries that stand at the root of the file instead, with their places.
+    outside: Vec<(String, Range<usize>)>,
 }
 
 impl Mistakes {
@@ -34,7 +41,34 @@ impl Mistakes {
             found: Vec::new(),
             for_own_arguments: false,
             globs: MAX_GLOBS,
+            entry: None,
+            outside: Vec::new(),
         }
+    }
+
+    /// Begins an entry: the mistakes that follow are about it. `None` ends the last one.
+    pub(super) fn begin(&mut self, entry: Option<Range<usize>>) {
+        self.entry = entry;
+    }
+
+    /// Sets the keys of entries that stand at the root of the file.
+    pub(super) fn set_outside(&mut self, keys: Vec<(String, Range<usize>)>) {
+        self.outside = keys;
+    }
+
+    /// Returns a hint for an entry without a key, if the key stands at the root of the file behind
+    /// it, where it is no part of the entry.
+    pub(super) fn outside(&self, key: &str, head: &Range<usize>) -> Option<String> {
+        let mut outside = self.outside.iter();
+        let (_, found) = outside.find(|(name, span)| name == key && span.start > head.start)?;
+        let first_key = self.shown.get(head.clone())?.split(':').next()?;
+        let at = |span| self.place(span).line_column();
+        Some(indentation::differs(
+            key,
+            at(found),
+            &escape(first_key, 60),
+            at(head),
+        ))
     }
 
     /// Subtracts the length of a glob from what the globs of the text may have together. Returns
@@ -62,7 +96,8 @@ impl Mistakes {
             self.for_own_arguments = true;
             return;
         }
-        let mistake = Diagnostic::error(message).with_place(self.place(span));
+        let mut mistake = Diagnostic::error(message).with_place(self.place(span));
+        mistake.within.clone_from(&self.entry);
         self.found.push(match hint {
             Some(hint) => mistake.hint(hint),
             None => mistake,
@@ -208,6 +243,8 @@ pub(crate) fn read(
         head,
     };
     let mut places: HashMap<&'static str, Range<usize>> = HashMap::new();
+    // Keys that are there under a misspelt name.
+    let mut meant = Vec::new();
     for (key_id, value_id) in pairs {
         if mistakes.is_full() {
             return None;
@@ -218,7 +255,9 @@ pub(crate) fn read(
             continue;
         };
         let Some(key) = table.iter().find(|key| key.name == name) else {
-            let hint = match did_you_mean(name, table.iter().map(|key| key.name)) {
+            let near = did_you_mean(name, table.iter().map(|key| key.name));
+            meant.extend(near);
+            let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the keys are {}", list(table.iter().map(|key| key.name))),
             };
@@ -247,11 +286,11 @@ pub(crate) fn read(
             .values
             .insert(key.name, value.map(|value| Spanned { value, span }));
     }
-    for key in table.iter().filter(|key| key.required && !fields.has(key.name)) {
-        let hint = key
-            .examples
-            .first()
-            .map(|example| format!("for example `{}: {example}`", key.name));
+    let missing = |key: &&Key| key.required && !fields.has(key.name) && !meant.contains(&key.name);
+    for key in table.iter().filter(missing) {
+        let example = key.examples.first();
+        let example = example.map(|example| format!("for example `{}: {example}`", key.name));
+        let hint = mistakes.outside(key.name, &fields.head).or(example);
         mistakes.add(
             &fields.head.clone(),
             format!("{what} has no `{}`", key.name),

@@ -14,6 +14,8 @@ pub(crate) struct Form {
     pub(crate) pattern: Option<&'static str>,
     /// The pattern that the text must not match.
     pub(crate) not: Option<&'static str>,
+    /// What an editor says of any other text, instead of showing the patterns.
+    pub(crate) expected: Option<&'static str>,
     /// The greatest length, in characters.
     pub(crate) longest: Option<usize>,
     /// Whether the items of a list must be distinct.
@@ -29,6 +31,7 @@ impl Form {
         unsigned: false,
         pattern: None,
         not: None,
+        expected: None,
         longest: None,
         distinct: false,
     };
@@ -53,6 +56,9 @@ impl Form {
         )),
         // Excludes spaces, control characters, and encoded ones that a server would decode.
         not: Some(r"[\s\\\x00-\x1f\x7f]|%[01][0-9A-Fa-f]|%7[Ff]|%5[Cc]"),
+        expected: Some(
+            "The address of a repo is https://HOST/ORG/REPO, git@HOST:ORG/REPO, ssh://, http://, or an absolute path.",
+        ),
         ..Form::ANY
     };
 
@@ -60,6 +66,7 @@ impl Form {
     pub(crate) const DIRECTORY: Form = Form {
         pattern: Some(r"^[^/\\\x00-\x1f\x7f]+(?:/[^/\\\x00-\x1f\x7f]+)*/?$"),
         not: Some(NO_COMPONENT),
+        expected: Some("A directory is written from the repo's root, such as eks or stacks/eks."),
         ..Form::ANY
     };
 
@@ -68,6 +75,7 @@ impl Form {
         pattern: Some(r"^[^/\\\x00-\x1f\x7f]+/?$"),
         not: Some(NO_COMPONENT),
         distinct: true,
+        expected: Some("A directory at the top of the repo is written by its name, such as _scripts."),
         ..Form::ANY
     };
 
@@ -93,6 +101,9 @@ impl Form {
             r"|[<>=~^]\s*v?[0-9xX*]+(?:\.[0-9xX*]+){3}|[0-9xX*]+\.[0-9xX*]+\.[0-9xX*]+\.[xX*]+\s*$",
             r"|[xX*]\.[0-9]|(?:^|[^0-9xX*.])[xX*]\.|\.\.|[-.+]\s*$",
         )),
+        expected: Some(
+            "A version is 1.0.0, a range such as ^1.2 or \">=1.0, <2\", or latest; a branch or another tag belongs in ref.",
+        ),
         ..Form::ANY
     };
 
@@ -103,6 +114,7 @@ impl Form {
             r"|^FETCH_HEAD$"
         )),
         longest: Some(1024),
+        expected: Some("A ref is a branch, a tag, a full commit id, or a full ref such as refs/pull/7/head."),
         ..Form::ANY
     };
 
@@ -110,6 +122,7 @@ impl Form {
     pub(crate) const GLOB: Form = Form {
         pattern: Some(r"^(?:[^\[\\]|\\.|\[[!^]?\]?[^\]]*\])*$"),
         not: Some(r"^#|^\s*$"),
+        expected: Some("Globs are those of .gitignore: *.md, /docs/, **/test_*."),
         ..Form::ANY
     };
 
@@ -118,6 +131,7 @@ impl Form {
         unsigned: true,
         pattern: Some("^[A-Za-z0-9_][A-Za-z0-9._-]*$"),
         longest: Some(100),
+        expected: Some("A name has letters, digits, -, _ and ., and begins with a letter, a digit or _."),
         ..Form::ANY
     };
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `environment` | a source's config, parsed once |
 //! | `deployments` | the deployments that a config declares |
+//! | `indentation` | what is wrong with the spaces of a text that is not YAML |
 //! | `ignored` | lists that would be ignored |
 //! | `keys` | the table of keys that parser and schema share |
 //! | `forms` | what the schema can say of their texts |
@@ -18,6 +19,7 @@ pub(crate) mod environment;
 pub(crate) mod fields;
 pub(crate) mod forms;
 mod ignored;
+mod indentation;
 pub(crate) mod keys;
 mod schema;
 mod source;
@@ -96,7 +98,7 @@ fn sources(
         Err(error) if !error.is_final() && !mentions_list(text.as_bytes()) => return Vec::new(),
         Err(error) => {
             let marked = text[error.at..].chars().next().map_or(0, char::len_utf8);
-            let hint = to_quote(&text[error.at..]);
+            let hint = indentation::hint(text, error.at).or_else(|| to_quote(&text[error.at..]));
             mistakes.add(&(error.at..error.at + marked), error.to_string(), hint);
             return Vec::new();
         }
@@ -109,8 +111,11 @@ fn sources(
         if tree.is_exhausted() {
             break;
         }
+        let span = tree.node(item).span();
+        mistakes.begin(Some(span));
         specs.extend(source::read(tree, item, nesting, mistakes));
     }
+    mistakes.begin(None);
     refuse_repeated(&specs, mistakes);
     if tree.is_exhausted() {
         let hint = "write the sources out instead of repeating them by aliases (`*name`)";
@@ -166,6 +171,10 @@ fn find_list(tree: &Tree, mistakes: &mut Mistakes) -> Option<Vec<NodeId>> {
         lists.extend(of(&tree.pairs(parent).unwrap_or_default(), LIST));
     }
     refuse_misplaced(tree, &lists, mistakes);
+    let at_root = root.iter().filter_map(|(key, _)| Some((tree.value(*key)?, *key)));
+    let of_entries = at_root.filter(|(name, _)| keys::SOURCE.iter().any(|key| key.name == *name));
+    let of_entries = of_entries.map(|(name, key)| (name.to_owned(), tree.node(key).span()));
+    mistakes.set_outside(of_entries.collect());
     let ((_, first), others) = lists.split_first()?;
     for (key, _) in others {
         let line = mistakes.line(&tree.node(lists[0].0).span());

@@ -114,6 +114,10 @@ fn text_schema(form: &Form) -> Map<String, Value> {
         // A pattern only applies to texts, and so does its negation.
         object.insert("not".into(), json!({ "type": "string", "pattern": not }));
     }
+    if let Some(expected) = form.expected {
+        // Editors know this keyword; the standard lets others pass over it.
+        object.insert("errorMessage".into(), json!(expected));
+    }
     if let Some(longest) = form.longest {
         object.insert("maxLength".into(), json!(longest));
     }

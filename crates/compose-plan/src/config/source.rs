@@ -3,8 +3,8 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use compose_model::{
-    Filter, Globs, Nesting, OnConflict, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans, Verify,
-    VerifyMode, VersionRequest, text::escape,
+    Filter, Globs, Nesting, OnConflict, PastedAddress, RepoUrl, Requested, SourceSpec, TreePath, ValueSpans,
+    Verify, VerifyMode, VersionRequest, redact, text::escape, version::VersionKind,
 };
 use compose_yaml::{NodeId, Tree};
 
@@ -80,17 +80,40 @@ fn repo(fields: &Fields, nesting: Nesting, mistakes: &mut Mistakes) -> Option<Re
             );
             None
         }
+        Ok(_) if PastedAddress::is_page(text) => {
+            let message = "`repo` is the address of a page, not of a repo";
+            mistakes.add(&span, message, meant(text));
+            None
+        }
         Ok(url) => Some(url),
         // The message does not include the text, which may hold a secret.
         Err(error) => {
-            mistakes.add(
-                &span,
-                format!("`repo` is not usable: {error}"),
-                error.hint().map(str::to_owned),
-            );
+            let hint = meant(text).or_else(|| error.hint().map(str::to_owned));
+            mistakes.add(&span, format!("`repo` is not usable: {error}"), hint);
             None
         }
     }
+}
+
+/// Returns a hint with the keys that an address stands for, if it is one that people use elsewhere.
+fn meant(text: &str) -> Option<String> {
+    let pasted = PastedAddress::parse(text).ok().or_else(|| {
+        // `github.com/org/repo`
+        let (host, _) = text.split_once('/')?;
+        let with_scheme = format!("https://{text}");
+        (host.contains('.') && !host.contains([':', '@'])).then(|| PastedAddress::parse(&with_scheme).ok())?
+    })?;
+    let mut keys = vec![format!("`repo: {}`", pasted.repo)];
+    if let Some(directory) = &pasted.directory {
+        keys.push(format!("`environment: {}`", escape(directory, 100)));
+    }
+    if let Some(reference) = &pasted.reference {
+        let is_version = VersionRequest::parse(reference)
+            .is_ok_and(|version| matches!(version.kind(), VersionKind::Exact(_)));
+        let key = if is_version { keys::VERSION } else { keys::REF };
+        keys.push(format!("`{key}: {}`", escape(reference, 100)));
+    }
+    Some(redact(&format!("write {}", keys.join(", ")).into()).to_string())
 }
 
 fn path(fields: &Fields, key: &str, mistakes: &mut Mistakes) -> Option<TreePath> {
@@ -123,10 +146,12 @@ fn requested(fields: &Fields, mistakes: &mut Mistakes) -> Option<Requested> {
         (false, false) => {
             let hint =
                 "add `version: 1.0.0` (a release), or `ref: main` (a branch, a tag or a full commit id)";
+            let outside = [keys::VERSION, keys::REF].map(|key| mistakes.outside(key, &fields.head));
+            let hint = outside.into_iter().flatten().next().unwrap_or(hint.into());
             mistakes.add(
                 &fields.head,
                 "a source has neither `version` nor `ref`",
-                Some(hint.into()),
+                Some(hint),
             );
             None
         }

@@ -3,6 +3,7 @@
 mod all;
 mod checkout;
 mod proof;
+mod stash;
 
 use std::{cmp::Reverse, collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -30,9 +31,10 @@ use crate::{
     hidden::Hidden,
     job::Job,
     pipeline::{self, Planned},
-    runtime,
+    runtime, watch,
 };
 use checkout::Checkout;
+use stash::Stash;
 
 /// The most paths that a message or a list names.
 const MOST_LISTED: usize = 20;
@@ -260,39 +262,27 @@ impl Adoption {
         })
     }
 
-    /// Writes the config and the lock, and removes the files. A failure puts everything back.
+    /// Writes the config and the lock, and removes the files. A failure puts everything back; a
+    /// signal waits until it is done.
     fn apply(&mut self) -> Result<(), Failure> {
         let job = Arc::clone(&self.draft.job);
-        let lock_file = job.lock_file();
-        let lock = lock_file.bytes()?;
-        let unwritten = |error| {
-            Diagnostic::because_of(format!("the files of {} cannot be moved", job.environment), error)
-        };
-        let stash = tempfile::Builder::new()
-            .prefix(".bitops-adopt.")
-            .tempdir_in(&job.root)
-            .map_err(unwritten)?;
-        self.lock = self.draft.write(&self.planned.gathered, true)?;
-        let mut moved: Vec<(&TreePath, std::path::PathBuf)> = Vec::new();
-        for (at, path) in self.removed.iter().enumerate() {
-            let to = stash.path().join(at.to_string());
-            if let Err(error) = fs::rename(job.root.join(path.as_str()), &to) {
-                let failure = unwritten(error);
-                for (path, from) in &moved {
-                    fs::rename(from, job.root.join(path.as_str())).map_err(unwritten)?;
+        watch::undisturbed(|| {
+            let stash = Stash::new(&job.root).map_err(|error| {
+                Diagnostic::because_of(format!("the files of {} cannot be moved", job.environment), error)
+            })?;
+            let stash = stash.take(&self.removed)?;
+            match self.draft.write(&self.planned.gathered, true) {
+                Ok(lock) => self.lock = lock,
+                Err(failure) => {
+                    stash.put_back()?;
+                    return Err(failure);
                 }
-                self.draft.restore()?;
-                if let Some(lock) = &lock {
-                    fs::write(lock_file.path(), lock).map_err(unwritten)?;
-                }
-                return Err(failure.into());
             }
-            moved.push((path, to));
-        }
-        for path in &self.removed {
-            remove_empty(&job.root, path, &job.environment);
-        }
-        Ok(())
+            for path in &self.removed {
+                remove_empty(&job.root, path, &job.environment);
+            }
+            Ok(())
+        })
     }
 
     fn print(&self, args: &Adopt) -> Result<(), Failure> {

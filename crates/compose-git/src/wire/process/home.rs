@@ -220,7 +220,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Returns the home directory of a user's first entry.
-fn home_of(passwd: &str, user: u32) -> Option<PathBuf> {
+pub(super) fn home_of(passwd: &str, user: u32) -> Option<PathBuf> {
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let is_users = fields.get(2)?.parse() == Ok(user);

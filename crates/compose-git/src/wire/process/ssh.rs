@@ -117,7 +117,7 @@ pub(super) fn command(run: &Run, url: &RepoUrl) -> (Command, Option<SshFiles>) {
 }
 
 /// Asks ssh for its configuration of a host (`ssh -G`), which connects to nothing.
-fn effective_configuration(
+pub(super) fn effective_configuration(
     options: &Options,
     config: &[OsString],
     port: &[&str],
@@ -131,7 +131,7 @@ fn effective_configuration(
 }
 
 /// Returns `user@host`, and the path in the form that the remote side expects.
-fn ssh_parts(url: &RepoUrl) -> (String, String) {
+pub(super) fn ssh_parts(url: &RepoUrl) -> (String, String) {
     let host = url
         .written_host()
         .unwrap_or_default()

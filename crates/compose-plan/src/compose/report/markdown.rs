@@ -3,7 +3,10 @@
 //! All text that is not this file's own goes through [`code`] or [`plain`], because names come from
 //! remotes and the page renders Markdown and HTML.
 
-use compose_model::{filter::is_hook, text};
+use compose_model::{
+    filter::is_hook,
+    text::{self, counted},
+};
 
 use super::{graph, overview};
 use crate::{
@@ -170,13 +173,6 @@ fn list(out: &mut String, head: &str, items: &[String]) {
         out.push_str(&format!("- and {} more\n", items.len() - MOST));
     }
     out.push('\n');
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        count => format!("{count} {noun}s"),
-    }
 }
 
 /// Formats a name in the page's fixed-width letters, in which GitHub does not look for mentions or

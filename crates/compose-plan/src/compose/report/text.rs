@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use compose_model::{Diagnostic, FileMode, StyledText, TreePath, filter::is_hook, styled, text};
+use compose_model::{
+    Diagnostic, FileMode, StyledText, TreePath,
+    filter::is_hook,
+    styled,
+    text::{self, counted},
+};
 
 use super::{columns::COLUMNS, overview};
 use crate::{
@@ -501,14 +506,6 @@ fn section(out: &mut StyledText, style: Style, head: &str, lines: &[String]) {
     }
     if shown < lines.len() {
         out.push(&format!("  and {} more\n", lines.len() - shown));
-    }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
     }
 }
 

@@ -33,8 +33,6 @@ fn all_mistakes_at_once_each_with_its_place_and_remedy() {
   verify: {mod: commit}
 ";
     insta::assert_snapshot!(mistakes(text), @"
-    2:3 «repo: https://host/a» a source has no `environment`
-        (for example `environment: eks`)
     3:3 «enviroment» unknown key `enviroment` in a source
         (did you mean `environment`?)
     5:4 «environment: /etc» a source has no `repo`
@@ -76,7 +74,6 @@ fn all_mistakes_at_once_each_with_its_place_and_remedy() {
         (write it from the repo's root, such as `eks` or `stacks/eks`)
     22:12 «mod» unknown key `mod` in `verify`
         (did you mean `mode`?)
-    22:12 «mod: commit» `verify` has no `mode`
     ");
 }
 
@@ -229,4 +226,54 @@ fn globs_that_are_too_large_together_are_a_mistake_of_their_list() {
         // The first glob for which there is no room.
         assert_eq!(found.place.as_ref().unwrap().line_column(), (219, 5));
     }
+}
+
+#[test]
+fn addresses_that_are_not_a_repos_are_turned_into_keys() {
+    for (address, meant) in [
+        ("o/r", "write `repo: https://github.com/o/r`"),
+        ("github.com/o/r", "write `repo: https://github.com/o/r`"),
+        (
+            "gitlab.example.com/group/sub/r",
+            "write `repo: https://gitlab.example.com/group/sub/r`",
+        ),
+        (
+            "https://github.com/o/r/tree/main/stacks/eks",
+            "write `repo: https://github.com/o/r`, `environment: stacks/eks`, `ref: main`",
+        ),
+        (
+            "https://gitlab.example.com/g/s/r/-/tree/v1.2.0/eks",
+            "write `repo: https://gitlab.example.com/g/s/r`, `environment: eks`, `version: v1.2.0`",
+        ),
+        (
+            "git::https://host/o/r.git//eks?ref=v1.0.0",
+            "write `repo: https://host/o/r.git`, `environment: eks`, `version: v1.0.0`",
+        ),
+    ] {
+        let entry =
+            format!("default-environments:\n- {{repo: '{address}', environment: e, version: 1.0.0}}\n");
+        let found = mistakes(&entry);
+        assert!(found.ends_with(&format!("({meant})")), "{address}\n{found}");
+    }
+    // The hint has nothing of an address with a password, and a path that only resembles a page is a repo.
+    let found =
+        mistakes("default-environments:\n- {repo: 'git::https://u:hunter2@h/o/r', environment: e, ref: x}\n");
+    assert!(!found.contains("hunter2"), "{found}");
+    specs("default-environments:\n- {repo: 'https://git.example.com/team/src/r', environment: e, ref: x}\n");
+}
+
+#[test]
+fn operators_of_programming_languages_are_recognised() {
+    for (version, meant) in [
+        ("==1.0.0", "did you mean `1.0.0`?"),
+        ("'=> 1.0'", "did you mean `>= 1.0`?"),
+        ("'≥1.2, =<2'", "did you mean `>=1.2, <=2`?"),
+        ("Latest", "did you mean `latest`?"),
+        ("V1.X", "did you mean `v1.x`?"),
+    ] {
+        let found = mistakes(&entry(&format!("version: {version}")));
+        assert!(found.ends_with(&format!("({meant})")), "{version}\n{found}");
+    }
+    let found = mistakes(&entry("version: '==main'"));
+    assert!(found.ends_with("any other tag)"), "{found}");
 }

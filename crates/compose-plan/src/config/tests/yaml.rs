@@ -99,9 +99,71 @@ fn tags_and_block_scalars_are_refused_where_they_could_mean_anything() {
 fn invalid_yaml_is_reported_with_line_and_column() {
     insta::assert_snapshot!(mistakes("a: 1\ndefault-environments:\n- {repo: https://host/r\n"), @"4:1 «» not valid YAML: expected `,` or `}`, but found the end of the text");
     insta::assert_snapshot!(mistakes("default-environments:\n- repo: \"x\n"), @r#"2:9 «"» not valid YAML: a quoted scalar that is never closed"#);
-    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @r"2:1 «\t» not valid YAML: a tab where only spaces may be");
+    insta::assert_snapshot!(mistakes("default-environments:\n\t- repo: x\n"), @r"
+    2:1 «\t» not valid YAML: a tab where only spaces may be
+        (line 2 begins with a tab: write spaces instead)
+    ");
     insta::assert_snapshot!(mistakes("default-environments: []\nx: \0\n"), @r"2:4 «\u{0}» not valid YAML: the character U+0000 is not allowed");
     insta::assert_snapshot!(mistakes("default-environments: []\n---\na: 1\n"), @"2:1 «-» the file holds several YAML documents, which BitOps does not read");
+}
+
+#[test]
+fn wrong_spaces_are_explained() {
+    for (text, hint) in [
+        (
+            "\t- repo: https://h/o/r\n",
+            "line 2 begins with a tab: write spaces instead",
+        ),
+        (
+            "- repo: https://h/o/r\n\tenvironment: e\n",
+            "line 3 begins with a tab: write spaces instead",
+        ),
+        (
+            "- repo: https://h/o/r\n environment: e\n",
+            "line 3 has 1 space before `environment`, line 2 has 2 before `repo`: the keys of an entry begin in one column",
+        ),
+        (
+            "- repo: https://h/o/r\n  environment: e\n   version: 1.0.0\n",
+            "line 4 has 3 spaces before `version`, line 2 has 2 before `repo`: the keys of an entry begin in one column",
+        ),
+        (
+            "  - repo: https://h/o/r\r\n    environment: e\r\n - repo: https://h/o/s\r\n",
+            "line 4 has 1 space before its `-`, line 2 has 2: entries begin in one column",
+        ),
+        (
+            "- repo: https://h/o/r\nenvironment: e\n",
+            "line 3 has 0 spaces before `environment`, line 2 has 2 before `repo`: the keys of an entry begin in one column",
+        ),
+        (
+            "- repo: https://h/o/r\n  environment: e\nref: main\n",
+            "line 4 has 0 spaces before `ref`, line 2 has 2 before `repo`: the keys of an entry begin in one column",
+        ),
+        (
+            "-repo: https://h/o/r\n  environment: e\n",
+            "line 2 needs a space behind `-`: `- repo: …`",
+        ),
+        (
+            "- repo:https://h/o/r\n  environment: e\n",
+            "line 2 needs a space behind `repo:`: `repo: …`",
+        ),
+        (
+            "- repo: https://h/o/r\n  environment:e\n",
+            "line 3 needs a space behind `environment:`: `environment: …`",
+        ),
+    ] {
+        let found = mistakes(&format!(
+            "bitops: {{x: 1}}\n# a tab\t\ndefault-environments:\n{text}"
+        ));
+        // The text above has two lines more.
+        let hint = hint
+            .replace("line 4", "line 6")
+            .replace("line 3", "line 5")
+            .replace("line 2", "line 4");
+        assert!(found.contains(&format!("({hint})")), "{text}\n{found}");
+    }
+    // A mistake in another part of the file has nothing to do with the list.
+    let found = mistakes("default-environments:\n- repo: https://h/o/r\nx: [\n");
+    assert!(!found.contains('('), "{found}");
 }
 
 #[test]
