@@ -397,7 +397,7 @@ fn a_fault_in_the_config_of_a_source_names_that_source() {
         for error in errors.filter(|error| !error.starts_with("… and")) {
             // A fault of the list is shown where it is, a fault of what is composed at the entry of the source.
             let is_of_list = error.contains("/a @ 1.0.0 : env/bitops.config.yaml");
-            let is_of_source = error.contains("= in: env of ") && error.contains("/a 1.0.0 (");
+            let is_of_source = error.contains("\n  A  env 1.0.0 (http://") && error.contains("/a)   dev/");
             assert!(is_of_list || is_of_source, "{shown}: {stderr}");
             assert!(!error.contains(": its deployments"), "{shown}: {stderr}");
         }

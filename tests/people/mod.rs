@@ -223,7 +223,7 @@ fn conflicts_are_part_of_the_plan_and_of_its_exit_code() {
     for args in [&["plan", "--diff"][..], &["plan", "--graph", "dot"]] {
         let refused = run(&world, args, 65);
         assert!(
-            refused.stderr.contains("sources set `port` to different values"),
+            refused.stderr.contains("\n  values.yaml  port  :1  :1\n"),
             "{refused}"
         );
     }
