@@ -75,8 +75,17 @@ impl Spawned {
     ///
     /// If the process is gone.
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal)
+        self.try_signal(signal)
             .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.shown));
+    }
+
+    /// Sends a signal to the process, which may have ended by now.
+    ///
+    /// # Errors
+    ///
+    /// If the process is gone.
+    pub fn try_signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(self.pid, signal)?)
     }
 
     /// Waits until the standard output or error contains `text`.
