@@ -1,6 +1,6 @@
 //! Tables that fit the terminal.
 
-use std::io::stdout;
+use std::{io::stdout, os::fd::AsFd};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -9,13 +9,15 @@ const COLUMNS: usize = 80;
 /// The fewest columns that the last cell of a row gets, however narrow the terminal is.
 const LEAST: usize = 8;
 
-/// Returns the number of columns of the terminal on stdout.
+/// Returns the number of columns of the terminal on stdout; where there is none, those of most terminals.
 pub(crate) fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(stdout()).ok();
-    let columns = size
-        .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns > 0);
-    columns.unwrap_or(COLUMNS)
+    columns_of(&stdout()).unwrap_or(COLUMNS)
+}
+
+/// Returns the number of columns of a stream, if it is a terminal that says how many it has.
+pub(super) fn columns_of(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Formats rows with as many cells as the header. The last cell of a row is cut where the line would not fit.
