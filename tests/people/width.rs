@@ -104,10 +104,21 @@ fn messages_fit_the_terminal_and_are_whole_in_logs() {
                 "{words:?} at {columns}: {run}"
             );
             // A marked line of a config is cut to the terminal, all that is said is there.
-            let joined = |text: &str| text.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
-            for said in log.lines().filter(|line| line.starts_with("error: ") || line.contains(" = ")) {
+            let joined = |text: &str| {
+                text.split_whitespace()
+                    .filter(|word| *word != "|")
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            };
+            for said in log
+                .lines()
+                .filter(|line| line.starts_with("error: ") || line.contains(" = "))
+            {
                 let shown = joined(&run.stdout);
-                assert!(shown.contains(&joined(said)), "{words:?} at {columns}: {said}\n{run}");
+                assert!(
+                    shown.contains(&joined(said)),
+                    "{words:?} at {columns}: {said}\n{run}"
+                );
             }
         }
         assert!(log.lines().any(|line| line.width() > 80), "{words:?}: {log}");
