@@ -12,6 +12,7 @@ mod selection;
 mod shells;
 mod terminal;
 mod upgrading;
+mod width;
 
 use crate::common::{World, catalog, world};
 use compose_testkit::Catalog;

@@ -19,6 +19,17 @@ const SPINNER: std::ops::RangeInclusive<char> = '\u{2801}'..='\u{28ff}';
 
 /// Runs a command at a terminal of 24 lines with the `steps` of `at_terminal.py`.
 fn at_terminal(world: &mut World, steps: &str, words: &[&str]) -> Run {
+    at_terminal_below(world, steps, &[], words)
+}
+
+/// Runs a command at a terminal of so many columns.
+pub(super) fn at_columns(world: &mut World, columns: usize, words: &[&str]) -> Run {
+    let sized = format!("stty cols {columns} && exec \"$0\" \"$@\"");
+    at_terminal_below(world, "[]", &["/bin/sh", "-c", &sized], words)
+}
+
+/// Runs a command as [`at_terminal`] does, by another program.
+fn at_terminal_below(world: &mut World, steps: &str, by: &[&str], words: &[&str]) -> Run {
     let driver = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../compose-parent/tests/programs/at_terminal.py")
         .canonicalize()
@@ -26,8 +37,9 @@ fn at_terminal(world: &mut World, steps: &str, words: &[&str]) -> Run {
     world.context.set("TERM", "xterm");
     world
         .context
-        .wrap([standin::python(), driver.to_str().unwrap(), steps]);
+        .wrap([&[standin::python(), driver.to_str().unwrap(), steps], by].concat());
     let run = world.context.run(words);
+    world.context.wrap::<&str>([]);
     assert!(!run.stdout.contains("hangs at"), "{run}");
     run
 }

@@ -26,11 +26,21 @@ pub(crate) struct Answer {
 pub(crate) enum Answered {
     /// For people.
     Text(StyledText),
+    /// The same with lines that are never broken.
+    Verbatim(StyledText),
     /// For programs: indented JSON without a final newline, with the masks applied.
     Json(String),
 }
 
 impl Answer {
+    /// Answers with a text whose lines are never broken: a diff, the source of a graph, a page for a pull request.
+    pub(crate) fn verbatim(text: impl Into<StyledText>, code: u8) -> Self {
+        Self {
+            result: Answered::Verbatim(text.into()),
+            code,
+        }
+    }
+
     /// Answers with a text for people.
     pub(crate) fn for_people(text: impl Into<StyledText>, code: u8) -> Self {
         Self {
@@ -148,6 +158,7 @@ impl Done {
         };
         match answer.result {
             Answered::Text(text) => self.printer.styled(text)?,
+            Answered::Verbatim(text) => self.printer.verbatim(text)?,
             Answered::Json(text) => self.printer.masked_json_result(text)?,
         }
         Ok(answer.code)
@@ -160,7 +171,7 @@ fn print_texts(done: Vec<Done>) -> Result<u8, Failure> {
     let mut is_first = true;
     for one in done {
         if let Ok(Answer {
-            result: Answered::Text(text),
+            result: Answered::Text(text) | Answered::Verbatim(text),
             ..
         }) = &one.answer
             && !text.as_str().is_empty()

@@ -101,7 +101,11 @@ fn answer(job: &Job, planned: &Planned, shown: Shown) -> Result<Answer, Failure>
             text
         }
     };
-    Ok(Answer::for_people(text, code))
+    Ok(if shown.graph.is_some() || shown.diff {
+        Answer::verbatim(text, code)
+    } else {
+        Answer::for_people(text, code)
+    })
 }
 
 /// Returns a note that the deployments are those of an image that is not here, if any deployment is

@@ -76,7 +76,7 @@ fn answer(job: &Job, file: &LockFile, updated: Updated, wanted: &Wanted) -> Resu
         UpdateFormat::Markdown => {
             let shown = |text: &str| job.printer.masks.apply(text).into_owned();
             let page = diff::markdown(environment, &changes, &files, dry_run, &shown);
-            Ok(Answer::for_people(page, code))
+            Ok(Answer::verbatim(page, code))
         }
         UpdateFormat::Json => Answer::json(
             job,

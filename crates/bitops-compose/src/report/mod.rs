@@ -72,6 +72,8 @@ pub(crate) struct Printer {
     pub(crate) colour: bool,
     /// Whether stdout has colours.
     pub(crate) stdout_colour: bool,
+    /// The columns of stderr, if it is a terminal: the lines of problems fit it. A log keeps long lines.
+    columns: Option<usize>,
     /// The masks of BitOps' own `bitops.logging.masks`.
     pub(crate) masks: Arc<Masks>,
     /// The location of the operations repo in the checkout, if `GITHUB_ACTIONS` is set. Problems
@@ -96,6 +98,7 @@ impl Printer {
             json: set(env::LOG_FORMAT, "json"),
             colour: has_colour(&std::io::stderr()),
             stdout_colour: has_colour(&std::io::stdout()),
+            columns: table::columns_of(&std::io::stderr()),
             masks: Masks::current(),
             github: set(env::GITHUB_ACTIONS, "true").then(Checkout::default),
             runner: env::COMMANDED_BY_OUTPUT
@@ -133,7 +136,9 @@ impl Printer {
     /// Prints a result to stdout.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         self.check_masks()?;
-        to_stdout(self.shown(&self.masks.apply(text), false).as_bytes())
+        let mut text = StyledText::from(self.masks.apply(text).into_owned());
+        fit(&mut text);
+        to_stdout(self.shown(text.as_str(), false).as_bytes())
     }
 
     /// Returns an error if no result may be shown.
@@ -150,6 +155,19 @@ impl Printer {
     pub(crate) fn styled(&self, mut text: StyledText) -> Result<(), Failure> {
         self.check_masks()?;
         self.masks.apply_to_styled(&mut text);
+        fit(&mut text);
+        self.write_styled(text)
+    }
+
+    /// Prints a styled text whose lines are not the report's own, such as a diff or the source of a graph. They are never
+    /// broken.
+    pub(crate) fn verbatim(&self, mut text: StyledText) -> Result<(), Failure> {
+        self.check_masks()?;
+        self.masks.apply_to_styled(&mut text);
+        self.write_styled(text)
+    }
+
+    fn write_styled(&self, text: StyledText) -> Result<(), Failure> {
         let text = if self.stdout_colour {
             text.to_ansi()
         } else {
@@ -210,7 +228,7 @@ impl Printer {
         for chunk in problems.chunk_by(Shown::is_beside) {
             let text = match chunk.first().and_then(|problem| problem.overview.as_ref()) {
                 _ if self.json => chunk.iter().map(render::json).collect(),
-                None => render::for_people(chunk, self.colour),
+                None => render::for_people(chunk, self.colour, self.columns),
                 Some(overview) => {
                     let shown = ShownOverview::of(overview, &self.masks, self.about.as_deref());
                     render::overview(&shown, self.colour)
@@ -294,6 +312,13 @@ impl Printer {
             .iter()
             .filter_map(|problem| value(problem).ok())
             .collect()
+    }
+}
+
+/// Breaks the lines of a report that do not fit the terminal on stdout.
+fn fit(text: &mut StyledText) {
+    if let Some(columns) = table::columns_of(&std::io::stdout()) {
+        text.replace(&wrap::breaks(text.as_str(), columns));
     }
 }
 

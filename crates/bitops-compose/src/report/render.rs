@@ -4,11 +4,17 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use compose_model::Severity;
 use serde::Serialize;
 
-use super::shown::{Shown, ShownOverview};
+use super::{
+    shown::{Shown, ShownOverview},
+    wrap::wrapped,
+};
 
-/// Renders a problem for people, or all mistakes of one entry as one message. The text ends with an
-/// empty line.
-pub(super) fn for_people(problems: &[Shown], colour: bool) -> String {
+/// The columns before the label of a note: ` = `.
+const BEFORE_A_NOTE: usize = 3;
+
+/// Renders a problem for people, or all mistakes of one entry as one message, with lines that fit the terminal if there is
+/// one. The text ends with an empty line.
+pub(super) fn for_people(problems: &[Shown], colour: bool, columns: Option<usize>) -> String {
     let [first, others @ ..] = problems else {
         return String::new();
     };
@@ -20,7 +26,17 @@ pub(super) fn for_people(problems: &[Shown], colour: bool) -> String {
         0 => first.message.clone(),
         others => format!("{} mistakes in one entry", others + 1),
     };
+    // The renderer puts what follows a line break below the beginning of the text.
+    let fit = |text: &str, before: usize| match columns {
+        Some(columns) => wrapped(text, "", "", columns.saturating_sub(before)),
+        None => text.to_owned(),
+    };
+    let title = fit(&title, first.level().len() + ": ".len());
     let mut group = Group::with_title(level.primary_title(title));
+    // Line numbers stand before all that is below the title.
+    let numbers = problems.iter().filter_map(|problem| problem.place.as_ref());
+    let number = numbers.map(|place| place.original.line_column().0).max();
+    let margin = BEFORE_A_NOTE + number.map_or(0, |number| number.to_string().len());
     if let Some(place) = &first.place
         && let Some((text, _)) = &place.excerpt
     {
@@ -34,15 +50,21 @@ pub(super) fn for_people(problems: &[Shown], colour: bool) -> String {
         group = group.element(snippet.annotations(marked));
     }
     for (label, note) in problems.iter().flat_map(|problem| &problem.notes) {
-        group = group.element(Level::NOTE.with_name(*label).message(note.as_str()));
+        let note = fit(note, margin + label.len() + ": ".len());
+        group = group.element(Level::NOTE.with_name(*label).message(note));
     }
     for hint in problems.iter().flat_map(|problem| &problem.hints) {
-        group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
+        let hint = fit(hint, margin + "hint: ".len());
+        group = group.element(Level::HELP.with_name("hint").message(hint));
     }
     let renderer = if colour {
         Renderer::styled()
     } else {
         Renderer::plain()
+    };
+    let renderer = match columns {
+        Some(columns) => renderer.term_width(columns),
+        None => renderer,
     };
     let mut out = renderer.render(&[group]);
     out.push_str("\n\n");
@@ -128,7 +150,7 @@ mod tests {
         let problem = Diagnostic::new(ExitCode::Config, "the address contains a password")
             .with_place(place)
             .hint("take it out");
-        let text = for_people(&[Shown::of(&problem, &Masks::default(), None)], false);
+        let text = for_people(&[Shown::of(&problem, &Masks::default(), None)], false, None);
         assert!(text.contains("--> dev/bitops.config.yaml:2:9"), "{text}");
         assert!(text.contains("https://************@host/repo"), "{text}");
         assert!(text.contains("hint: take it out"), "{text}");

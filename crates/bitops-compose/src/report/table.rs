@@ -8,13 +8,15 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// The fewest columns that the last cell of a row gets, however narrow the terminal is.
 const LEAST: usize = 8;
 
-/// Returns the number of columns of the terminal that a stream leads to.
+/// Returns the number of columns of the terminal that a stream leads to; where it leads to none, those of most terminals.
 pub(crate) fn columns(stream: &impl AsFd) -> usize {
-    let size = rustix::termios::tcgetwinsize(stream).ok();
-    let columns = size
-        .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns > 0);
-    columns.unwrap_or(COLUMNS)
+    columns_of(stream).unwrap_or(COLUMNS)
+}
+
+/// Returns the number of columns of a stream, if it is a terminal that says how many it has.
+pub(super) fn columns_of(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Formats rows with as many cells as the header. The last cell of a row is cut where the line would not fit.

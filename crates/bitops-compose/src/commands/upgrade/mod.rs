@@ -148,7 +148,7 @@ fn answer(job: &Job, upgraded: &Upgraded, wanted: &Wanted) -> Result<Answer, Fai
     };
     match wanted.format {
         UpdateFormat::Text => Ok(Answer::for_people(page::for_people(job, upgraded), code)),
-        UpdateFormat::Markdown => Ok(Answer::for_people(page::markdown(job, upgraded), code)),
+        UpdateFormat::Markdown => Ok(Answer::verbatim(page::markdown(job, upgraded), code)),
         UpdateFormat::Json => Answer::json(job, &page::json(job, upgraded), code),
     }
 }

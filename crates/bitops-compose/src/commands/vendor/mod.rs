@@ -4,7 +4,7 @@ mod write;
 
 use std::{path::Path, sync::Arc};
 
-use compose_model::{Diagnostic, ExitCode, Failure, FileMode, TreePath, file_name};
+use compose_model::{Diagnostic, ExitCode, Failure, FileMode, TreePath, file_name, text::counted};
 use compose_plan::{
     compose::{self, ComposedFile, Composition, Write, bytes::Bytes},
     layer::{ContentsError, LocalKind, LocalTree},
