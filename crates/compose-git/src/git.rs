@@ -63,7 +63,7 @@ impl Git {
             return None;
         }
         let used = lock_unpoisoned(&run.used).clone();
-        Tidying::start(Cache::at(&run.options.cache_dir), limit, used, &run.options)
+        Tidying::start(Cache::at(run.cache_dir()), limit, used, &run.options)
     }
 
     /// Returns a handle to the files of this run that must not outlive it.

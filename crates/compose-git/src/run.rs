@@ -15,7 +15,7 @@ use compose_model::{RepoUrl, Stage};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    cache::PrivateDir,
+    cache::{Pinned, PrivateDir},
     error::{Error, FailedAt},
     gitconfig::GitConfig,
     object_cache::ObjectCapacity,
@@ -40,6 +40,8 @@ pub(crate) struct Run {
     reported: Mutex<HashSet<String>>,
     /// The name of the credential with which a repo answered last, by [`RepoUrl::key`].
     accepted: Mutex<HashMap<String, Option<String>>>,
+    /// The handle of the cache's directory, where its path cannot be trusted.
+    pinned: OnceLock<Option<Pinned>>,
     /// A private directory that replaces a cache directory that cannot be written. It is made once
     /// and removed with the run.
     pub(crate) private: OnceLock<Result<PrivateDir, (PathBuf, std::io::ErrorKind)>>,
@@ -84,13 +86,21 @@ impl Run {
             refusing_trees: Mutex::default(),
             reported: Mutex::default(),
             accepted: Mutex::default(),
+            pinned: OnceLock::new(),
             private: OnceLock::new(),
             used: Mutex::default(),
             fetched: AtomicBool::new(false),
         }
     }
 
-    /// Records that this run record_use an entry of the cache.
+    /// Returns the path by which this run reaches the cache's directory.
+    pub(crate) fn cache_dir(&self) -> &Path {
+        let named = &self.options.cache_dir;
+        let pinned = self.pinned.get_or_init(|| Pinned::of(named));
+        pinned.as_ref().map_or(named, Pinned::path)
+    }
+
+    /// Records that this run used an entry of the cache.
     pub(crate) fn record_use(&self, entry: &Path) {
         lock_unpoisoned(&self.used).insert(entry.to_owned());
     }

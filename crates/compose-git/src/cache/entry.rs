@@ -72,7 +72,7 @@ impl OpenEntry {
     /// for reading; if it cannot be read either, the run gets a private entry (see
     /// [`OpenEntry::private`]).
     pub(crate) fn open(run: &Run, repo: &RepoUrl) -> Result<Self, Error> {
-        let base = &run.options.cache_dir;
+        let base = run.cache_dir();
         let dir = base.join(LAYOUT).join(entry_name(repo));
         let open = || Self::open_at(base, &dir, repo, EntryAccess::Cache);
         let opened = match open() {
@@ -371,7 +371,7 @@ impl OpenEntry {
 /// Removes other entries from a cache on a full disk. Returns whether another try may succeed.
 pub(crate) fn make_room(run: &Run) -> bool {
     let used = lock_unpoisoned(&run.used).clone();
-    let has_room = Cache::at(&run.options.cache_dir).make_room(&used);
+    let has_room = Cache::at(run.cache_dir()).make_room(&used);
     tracing::debug!(path = %run.options.cache_dir.display(), has_room, "the disk of the cache is full");
     has_room
 }

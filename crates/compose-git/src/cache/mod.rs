@@ -62,6 +62,7 @@ pub(crate) use entry::{FetchLock, OpenEntry, Unusable, make_room};
 pub(crate) use files::{check_present, is_full};
 pub use owner::{Cache, CacheEntry, Prune, Pruned, Tidying};
 pub(crate) use private::PrivateDir;
+pub(crate) use trust::Pinned;
 
 /// Keeps an entry from being removed while one of its snapshots is alive.
 pub(crate) type KeepAlive = Arc<dyn Send + Sync>;

@@ -7,8 +7,9 @@
 //! must be of the right type and belong to this user or root.
 //!
 //! Once checked, an entry's files are opened by their path. Where everybody may rename what is on
-//! the way, they could be replaced after the check: no cache is used there. That is so in a
-//! directory that everybody can write to and that is not sticky.
+//! the way, they could be replaced after the check. That is so below a directory that everybody can
+//! write to and that is not sticky: a run reaches the cache there by a handle ([`Pinned`]) if it is
+//! this user's own, and uses no cache otherwise.
 //!
 //! A cache's directory that only its owner can write to vouches for its owner, too: a CI restores a
 //! cache as its own user, and mounts it into a container of root.
@@ -17,7 +18,7 @@ use std::{
     ffi::OsStr,
     fmt, io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
@@ -293,6 +294,36 @@ pub(super) fn check_above(base: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A directory of this user that is reached by its handle. GitLab's runner makes every checkout
+/// below directories that everybody can write to, and keeps caches only in there.
+pub(crate) struct Pinned {
+    _handle: OwnedFd,
+    path: PathBuf,
+}
+
+impl Pinned {
+    /// Pins the cache's directory, and makes it if it is missing. Returns `None` where its path can be
+    /// trusted, and where the directory is not this user's own.
+    pub(crate) fn of(base: &Path) -> Option<Self> {
+        std::fs::create_dir_all(base).ok()?;
+        if check_above(base).is_ok() {
+            return None;
+        }
+        let handle = open(base, DIRECTORY, Mode::empty()).ok()?;
+        let found = fstat(&handle).ok()?;
+        let path = Path::new(HANDLES).join(handle.as_raw_fd().to_string());
+        (found.st_uid == rustix::process::geteuid().as_raw() && path.exists()).then_some(Self {
+            _handle: handle,
+            path,
+        })
+    }
+
+    /// Returns the path that leads to the directory whatever is renamed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 fn replaceable(dir: &Path) -> io::Error {
