@@ -133,7 +133,7 @@ fn a_cycle_is_reported_with_its_chain() {
     let stderr = world.refused(65);
     assert!(
         stderr.contains(
-            "dev/bitops.config.yaml → http://server/a env → http://server/b env → http://server/a env"
+            "dev/bitops.config.yaml → env of http://server/a → env of http://server/b → env of http://server/a"
         ),
         "{stderr}"
     );
@@ -158,8 +158,8 @@ fn versions_that_exclude_each_other_are_reported_with_both_chains_and_the_root_d
     world.0.sources(&[A, b]);
     let stderr = world.refused(65);
     for chain in [
-        "dev/bitops.config.yaml → http://server/a env → http://server/c env (`1.0.0`)",
-        "dev/bitops.config.yaml → http://server/b env → http://server/c env (`2.0.0`)",
+        "dev/bitops.config.yaml → env of http://server/a → env of http://server/c (`1.0.0`)",
+        "dev/bitops.config.yaml → env of http://server/b → env of http://server/c (`2.0.0`)",
     ] {
         assert!(stderr.contains(chain), "{stderr}");
     }
@@ -188,8 +188,8 @@ fn a_range_that_no_tag_matches_is_reported_with_every_requester() {
         "{stderr}"
     );
     for chain in [
-        "http://server/a env → http://server/c env (`^1.0`)",
-        "http://server/b env → http://server/c env (`>1.0.0`)",
+        "env of http://server/a → env of http://server/c (`^1.0`)",
+        "env of http://server/b → env of http://server/c (`>1.0.0`)",
     ] {
         assert!(
             stderr.contains(&format!("requested by: dev/bitops.config.yaml → {chain}")),

@@ -86,7 +86,7 @@ fn a_deploy_has_groups_outputs_and_a_page() {
     let run = world.context.run(["deploy"]).expect_code(0);
     assert!(world.context.pipeline().is_some(), "{run}");
     assert_eq!(groups(&run.stderr), STAGES);
-    assert!(run.stderr.contains("eks  1.0.0 ("), "{run}");
+    assert!(run.stderr.contains("/c  1.0.0 ("), "{run}");
     assert!(
         run.stderr.contains("(asked for 1.0.0, not locked)\n::endgroup::"),
         "{run}"

@@ -221,7 +221,7 @@ fn a_lock_of_another_config_is_followed_as_far_as_it_goes() {
     assert!(run.stderr.contains("the lock holds `web` of"), "{run}");
     assert!(run.stderr.contains("which nothing names"), "{run}");
     let run = world.context.run(["update", "eks"]).expect_code(0);
-    assert!(run.stdout.contains("web: `1.0.0` -> gone"), "{run}");
+    assert!(run.stdout.contains("/d: `1.0.0` -> gone"), "{run}");
     let updated = lock_text(&world);
     let rest = updated.strip_suffix("the-end: true\n").unwrap();
     assert!(good.starts_with(rest), "the rest stays as it was");

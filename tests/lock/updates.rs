@@ -110,7 +110,7 @@ fn an_update_shows_what_it_would_change_and_then_does_it() {
     let shown = run.stdout.replace(&address, "http://server").replace('\t', " ");
     insta::assert_snapshot!(shown, @r"
     dev/bitops.lock.yaml: 1 source would change
-      http://server/c eks: `1.1.0` -> `1.2.0`
+      eks of http://server/c: `1.1.0` -> `1.2.0`
 
     --- a/dev/terraform/main.txt locked
     +++ b/dev/terraform/main.txt update

@@ -285,7 +285,7 @@ fn what_moves_along_with_a_source_is_shown() {
     let run = world.context.run(["upgrade"]).expect_code(0);
     assert!(
         run.stdout
-            .contains("/base base: `1.0.0` -> `2.0.0`, named by another source\n"),
+            .contains("/base: `1.0.0` -> `2.0.0`, named by another source\n"),
         "{run}"
     );
     assert!(run.stdout.contains("1 composed file changes"), "{run}");

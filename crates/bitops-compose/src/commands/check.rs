@@ -54,9 +54,9 @@ fn check(job: &Job, format: Format) -> Result<Answer, Failure> {
             let mut text = format!("{}: {count}, no mistakes\n", job.file);
             for source in &sources {
                 text.push_str(&format!(
-                    "  {} {} {}\n",
-                    source.repo,
+                    "  {} of {} {}\n",
                     source.environment,
+                    source.repo,
                     source.requested.as_str()
                 ));
             }

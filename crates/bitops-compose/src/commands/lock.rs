@@ -96,9 +96,9 @@ fn describe_lock(file: &LockFile, lock: &Lock, changed: bool) -> String {
             .as_ref()
             .map_or_else(String::new, |signer| format!(", signed by {signer}"));
         text.push_str(&format!(
-            "  {} {} {}{signer}\n",
-            locked.repo,
+            "  {} of {} {}{signer}\n",
             locked.environment,
+            locked.repo,
             locked.name_and_commit()
         ));
     }

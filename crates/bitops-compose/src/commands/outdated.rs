@@ -100,9 +100,9 @@ fn listed(job: &Job, all: &[Outside]) -> String {
     }
     let line = |one: &Outside| {
         format!(
-            "  {} {}: {} -> {}, by `{}`\n",
-            one.spec.repo,
+            "  {} of {}: {} -> {}, by `{}`\n",
             one.spec.environment,
+            one.spec.repo,
             one.spec.requested.as_str(),
             one.new.version.as_str(),
             one.command

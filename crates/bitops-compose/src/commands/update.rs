@@ -193,7 +193,7 @@ fn describe_update(file: &LockFile, changes: &[Change<'_>], files: &[FileDiff], 
         let Locked {
             repo, environment, ..
         } = change.source();
-        text.push_str(&format!("  {repo} {environment}: {from} -> {to}\n"));
+        text.push_str(&format!("  {environment} of {repo}: {from} -> {to}\n"));
     }
     for file in files {
         text.push_str(&format!("\n{}", file.text));

@@ -225,7 +225,7 @@ impl<'a> Advisor<'a> {
             let needs = Needs::of(changes.len(), has_local);
             return vec![one(changes, needs, Effect::OtherIsUsed)];
         };
-        for party in self.in_the_way(clash) {
+        for party in in_the_way(clash) {
             let Origin::Source(source) = party.origin else {
                 continue;
             };
@@ -246,20 +246,6 @@ impl<'a> Advisor<'a> {
             _ => Effect::OtherIsUsed,
         };
         vec![one(changes, needs, effect)]
-    }
-
-    /// Returns the parties whose removal settles a conflict about names. If the user's own file or
-    /// directory takes part, it stays, and what is of another kind is in its way.
-    fn in_the_way<'c>(&self, clash: &'c Clash) -> Vec<&'c Party> {
-        let is_directory = |party: &Party| party.holds == Holds::Directory;
-        let local = clash.parties.iter().find(|party| party.origin == Origin::Local);
-        let parties = clash.parties.iter();
-        match (&clash.kind, local) {
-            (ConflictKind::FileAgainstDirectory, Some(local)) => parties
-                .filter(|party| is_directory(party) != is_directory(local))
-                .collect(),
-            _ => parties.collect(),
-        }
     }
 
     /// Returns the remedy of an `exclude` for each source's own file. If both files stay, no source
@@ -494,4 +480,18 @@ fn top(path: &str) -> &str {
 
 fn depth(path: &str) -> usize {
     path.split('/').filter(|part| !part.is_empty()).count()
+}
+
+/// Returns the parties whose removal settles a conflict about names. If the user's own file or
+/// directory takes part, it stays, and what is of another kind is in its way.
+fn in_the_way(clash: &Clash) -> Vec<&Party> {
+    let is_directory = |party: &Party| party.holds == Holds::Directory;
+    let local = clash.parties.iter().find(|party| party.origin == Origin::Local);
+    let parties = clash.parties.iter();
+    match (&clash.kind, local) {
+        (ConflictKind::FileAgainstDirectory, Some(local)) => parties
+            .filter(|party| is_directory(party) != is_directory(local))
+            .collect(),
+        _ => parties.collect(),
+    }
 }

@@ -159,7 +159,7 @@ pub fn to_table(rows: &[Row]) -> String {
             escape(&row.locked, 60)
         };
         [
-            format!("{} {}", row.repo, row.environment),
+            format!("{} of {}", row.environment, row.repo),
             escape(&row.requested, 60),
             locked,
             or_dash(&row.in_range),

@@ -133,11 +133,11 @@ impl Replay {
         })
     }
 
-    /// Formats a chain: `dev/bitops.config.yaml → https://host/a eks → https://host/b prom`.
+    /// Formats a chain: `dev/bitops.config.yaml → eks of https://host/a → prom of https://host/b`.
     fn chain(&self, step: usize) -> String {
         let mut parts: Vec<String> = self
             .way(step)
-            .map(|step| format!("{} {}", step.spec.repo, step.spec.environment))
+            .map(|step| format!("{} of {}", step.spec.environment, step.spec.repo))
             .collect();
         parts.extend(
             self.way(step)

@@ -22,9 +22,9 @@ pub(super) fn for_people(job: &Job, upgraded: &Upgraded) -> String {
     let mut out = format!("{}: {}\n", job.file, headline(upgraded));
     for moved in &upgraded.moved {
         out.push_str(&format!(
-            "  {} {}: {}{}\n",
-            moved.spec.repo,
+            "  {} of {}: {}{}\n",
             moved.spec.environment,
+            moved.spec.repo,
             versions(moved),
             tags(moved)
         ));
@@ -34,9 +34,9 @@ pub(super) fn for_people(job: &Job, upgraded: &Upgraded) -> String {
     }
     for (before, after) in &upgraded.nested {
         out.push_str(&format!(
-            "  {} {}: {} -> {}, named by another source\n",
-            after.repo,
+            "  {} of {}: {} -> {}, named by another source\n",
             after.environment,
+            after.repo,
             before.name(),
             after.name()
         ));
@@ -99,9 +99,9 @@ fn stayed(all: &[Stayed]) -> String {
     let (newest, others): (Vec<&Stayed>, Vec<&Stayed>) = all.iter().partition(|one| one.why == Left::Newest);
     for one in others {
         out.push_str(&format!(
-            "  {} {}: {} stays: {}\n",
-            one.spec.repo,
+            "  {} of {}: {} stays: {}\n",
             one.spec.environment,
+            one.spec.repo,
             escape(one.spec.requested.as_str(), 120),
             why(one)
         ));

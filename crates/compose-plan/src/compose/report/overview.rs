@@ -98,7 +98,7 @@ impl Layout<'_> {
             counted(self.conflicts.len(), "conflict")
         );
         out.push_line(styled::ERROR, &head);
-        self.lines(out, self.sides());
+        push_lines(out, self.sides());
         let remedies = lettered(&self.conflicts);
         out.push("\n");
         self.table(out, &remedies);
@@ -107,17 +107,10 @@ impl Layout<'_> {
             out.push_line(styled::HEADING, &format!("  {}", self.remedies_head(&remedies)));
         }
         for remedy in &remedies {
-            self.lines(
+            push_lines(
                 out,
                 remedy.lines(self.names, &|side| self.letter(side), self.columns),
             );
-        }
-    }
-
-    fn lines(&self, out: &mut StyledText, lines: Vec<String>) {
-        for line in lines {
-            out.push(&line);
-            out.push("\n");
         }
     }
 
@@ -216,7 +209,7 @@ impl Layout<'_> {
             header.push("SETTLED BY".to_owned());
         }
         rows.insert(0, header);
-        self.lines(out, table(&rows, 2, 2, self.columns));
+        push_lines(out, table(&rows, 2, 2, self.columns));
         let more = self.conflicts.len() - shown.len();
         if more > 0 {
             out.push(&format!("  and {more} more\n"));
@@ -226,7 +219,7 @@ impl Layout<'_> {
             .filter_map(|conflict| cells::note(conflict))
             .collect();
         for note in notes {
-            self.lines(out, wrapped(&note, "  ", 4, self.columns));
+            push_lines(out, wrapped(&note, "  ", 4, self.columns));
         }
     }
 
@@ -249,6 +242,13 @@ impl Layout<'_> {
 
 fn split_place(place: &str) -> (&str, &str) {
     place.rsplit_once(':').unwrap_or((place, ""))
+}
+
+fn push_lines(out: &mut StyledText, lines: Vec<String>) {
+    for line in lines {
+        out.push(&line);
+        out.push("\n");
+    }
 }
 
 fn shown(count: usize) -> usize {

@@ -112,15 +112,14 @@ fn own_keys(file: &ComposedFile) -> usize {
     file.keys.iter().filter(is_own).count()
 }
 
-/// Lists the sources alone, one per line: environment, version with its commit, repo, request, and
+/// Lists the sources alone, one per line: environment and repo, version with its commit, request, and
 /// whether it is locked.
 pub fn sources(sources: &[Source]) -> String {
     let line = |source: &Source| {
         format!(
-            "{}  {}  {}  (asked for {}, {})\n",
-            source.environment,
+            "{}  {}  (asked for {}, {})\n",
+            wording::label(source),
             wording::version(source),
-            source.repo,
             text::escape(source.requested.as_str(), 80),
             wording::locked(source)
         )
@@ -189,10 +188,9 @@ impl Reader<'_> {
     fn head(&self, id: SourceId) -> String {
         let source = &self.sources[id.0];
         let mut head = format!(
-            "{}  {}  {}  {}",
-            source.environment,
+            "{}  {}  {}",
+            wording::label(source),
             wording::version(source),
-            source.repo,
             wording::locked(source)
         );
         if let Some(signed) = wording::signed(source) {

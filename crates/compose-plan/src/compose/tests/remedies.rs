@@ -111,9 +111,9 @@ fn follow_all(world: &World) -> usize {
             .collect();
         assert_eq!(conflicts.len(), group.conflicts);
         let remedies = lettered(&conflicts);
-        for at in 0..conflicts.len() {
+        for (at, conflict) in conflicts.iter().enumerate() {
             let is_settled = remedies.iter().any(|remedy| remedy.settles.contains(&at));
-            assert!(is_settled, "{:#?}", conflicts[at]);
+            assert!(is_settled, "{conflict:#?}");
         }
         for remedy in &remedies {
             for changes in remedy.alternatives() {
