@@ -36,7 +36,7 @@ fn too_long(text: &str, columns: usize) -> Vec<String> {
         let outside: String = line.split('`').step_by(2).collect::<Vec<_>>().join("`");
         let text = outside.trim_start_matches(['-', '>', '|', '=', ' ']);
         // A label stands before a first word that stays whole.
-        let text = ["hint: ", "caused by: "]
+        let text = ["error: ", "hint: ", "caused by: "]
             .iter()
             .fold(text, |text, label| text.strip_prefix(label).unwrap_or(text));
         text.trim().contains(' ')

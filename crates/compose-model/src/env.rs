@@ -156,7 +156,7 @@ pub fn token_variable(host: &str) -> Option<String> {
 /// Returns the host that a token's variable is for; `None` for a variable that is for none.
 pub fn token_host(variable: &str) -> Option<String> {
     let host = host_of(variable.strip_prefix(TOKEN_PREFIX)?)?;
-    (token_variable(&host)? == variable).then_some(host)
+    (!host.is_empty() && token_variable(&host)? == variable).then_some(host)
 }
 
 /// Returns the one host that a name stands for, if any: a run of underscores is a dot, an

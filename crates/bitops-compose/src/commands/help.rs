@@ -92,7 +92,7 @@ fn environment(columns: usize) -> String {
         if !out.is_empty() {
             out.push('\n');
         }
-        let _ = writeln!(out, "{}:", group.title);
+        let _ = writeln!(out, "{}", wrapped(&format!("{}:", group.title), "", "", columns));
         for variable in group.variables {
             let _ = writeln!(out, "  {}", variable.name);
             let indent = " ".repeat(10);

@@ -58,12 +58,12 @@ fn the_plan_is_read_at_a_glance() {
     let expected = format!(
         "dev: 3 sources, 9 files composed
 
-base  v1.0.0 ({})  https://host/org/base-repo  not locked  (by way of eks)
+base of https://host/org/base-repo  v1.0.0 ({})  not locked  (by way of eks)
 ├─ renames helm/ to eks-helm/
 └─ adds 1 file
    └─ eks-helm/y
 
-eks  v1.0.0 ({})  https://host/org/eks-repo  not locked
+eks of https://host/org/eks-repo  v1.0.0 ({})  not locked
 ├─ renames helm/ to eks-helm/
 ├─ adds 1 file
 │  └─ ../_scripts/a.sh
@@ -71,7 +71,7 @@ eks  v1.0.0 ({})  https://host/org/eks-repo  not locked
    ├─ both (of base)
    └─ eks-helm/x (of base)
 
-vm  v1.0.0 ({})  https://host/org/vm-repo  not locked
+vm of https://host/org/vm-repo  v1.0.0 ({})  not locked
 ├─ adds 2 files
 │  └─ docs/ (2)
 ├─ keeps both terraform/main.vm.tf (its main.tf)

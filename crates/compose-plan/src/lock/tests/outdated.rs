@@ -60,16 +60,16 @@ fn outdated_lists_what_is_newer_moved_and_deleted() {
     ];
     let rows = compared(&lock, &all);
     insta::assert_snapshot!(to_table(&rows), @"
-    SOURCE                   REQUESTED                                 LOCKED      IN RANGE    NEWEST      NOTE
-    https://host/same eks    1.0.0                                     1.0.0       -           -
-    https://host/exact eks   1.0.0                                     v1.0.0      -           2.0.0
-    https://host/range eks   ^1.0                                      1.0.0       1.1.0       2.0.0
-    https://host/pre eks     >=1.0.0-rc.1                              1.0.0-rc.1  1.0.0-rc.2  2.0.0-rc.1
-    https://host/moved eks   ^1.0                                      1.0.0       -           -           tag moved from 010101010 to 070707070
-    https://host/gone eks    1.0.0                                     1.0.0       -           1.0.1       deleted
-    https://host/branch eks  main                                      main        -           -           branch went from 010101010 to 080808080
-    https://host/stable eks  stable                                    stable      -           -           tag moved from 010101010 to 090909090
-    https://host/commit eks  0101010101010101010101010101010101010101  010101010   -           -
+    SOURCE                      REQUESTED                                 LOCKED      IN RANGE    NEWEST      NOTE
+    eks of https://host/same    1.0.0                                     1.0.0       -           -
+    eks of https://host/exact   1.0.0                                     v1.0.0      -           2.0.0
+    eks of https://host/range   ^1.0                                      1.0.0       1.1.0       2.0.0
+    eks of https://host/pre     >=1.0.0-rc.1                              1.0.0-rc.1  1.0.0-rc.2  2.0.0-rc.1
+    eks of https://host/moved   ^1.0                                      1.0.0       -           -           tag moved from 010101010 to 070707070
+    eks of https://host/gone    1.0.0                                     1.0.0       -           1.0.1       deleted
+    eks of https://host/branch  main                                      main        -           -           branch went from 010101010 to 080808080
+    eks of https://host/stable  stable                                    stable      -           -           tag moved from 010101010 to 090909090
+    eks of https://host/commit  0101010101010101010101010101010101010101  010101010   -           -
     ");
     let outdated: Vec<&str> = rows
         .iter()
@@ -141,9 +141,9 @@ fn outdated_reads_tags_that_are_nearly_versions_and_reports_those_that_it_does_n
         Some(if repo.name() == "java" { &java } else { &calendar })
     });
     insta::assert_snapshot!(to_table(&rows), @"
-    SOURCE                     REQUESTED  LOCKED      IN RANGE    NEWEST      NOTE
-    https://host/calendar eks  latest     2024.11.30  2025.01.15  2025.01.15
-    https://host/java eks      ^1         1.0.0       -           -           the higher `1.1.0.Final` is not read as a version
+    SOURCE                        REQUESTED  LOCKED      IN RANGE    NEWEST      NOTE
+    eks of https://host/calendar  latest     2024.11.30  2025.01.15  2025.01.15
+    eks of https://host/java      ^1         1.0.0       -           -           the higher `1.1.0.Final` is not read as a version
     ");
     assert_eq!(to_json(&rows)[1]["not_read"], "1.1.0.Final");
     assert!(!rows[1].is_outdated());

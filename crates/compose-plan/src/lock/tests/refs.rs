@@ -76,14 +76,14 @@ fn outdated_follows_the_default_branch_and_other_refs() {
     ];
     let rows = compared(&lock, &all);
     insta::assert_snapshot!(to_table(&rows), @"
-    SOURCE                     REQUESTED         LOCKED            IN RANGE  NEWEST  NOTE
-    https://host/same eks      HEAD              main              -         -
-    https://host/advanced eks  HEAD              main              -         -       branch went from 010101010 to 020202020
-    https://host/renamed eks   HEAD              main              -         -       deleted; the default branch is `trunk`
-    https://host/detached eks  HEAD              HEAD              -         -       ref went from 010101010 to 020202020
-    https://host/open eks      refs/pull/7/head  refs/pull/7/head  -         -
-    https://host/pushed eks    refs/pull/7/head  refs/pull/7/head  -         -       ref went from 010101010 to 020202020
-    https://host/closed eks    refs/pull/7/head  refs/pull/7/head  -         -       deleted
+    SOURCE                        REQUESTED         LOCKED            IN RANGE  NEWEST  NOTE
+    eks of https://host/same      HEAD              main              -         -
+    eks of https://host/advanced  HEAD              main              -         -       branch went from 010101010 to 020202020
+    eks of https://host/renamed   HEAD              main              -         -       deleted; the default branch is `trunk`
+    eks of https://host/detached  HEAD              HEAD              -         -       ref went from 010101010 to 020202020
+    eks of https://host/open      refs/pull/7/head  refs/pull/7/head  -         -
+    eks of https://host/pushed    refs/pull/7/head  refs/pull/7/head  -         -       ref went from 010101010 to 020202020
+    eks of https://host/closed    refs/pull/7/head  refs/pull/7/head  -         -       deleted
     ");
     let outdated: Vec<bool> = rows.iter().map(Row::is_outdated).collect();
     assert_eq!(outdated, [false, true, true, true, false, true, true]);

@@ -175,9 +175,9 @@ fn versions_are_settled_by_the_local_config_or_by_agreement() {
         world.order("f/e@1.0.0 a/e@1.0.0 p/e@^1"),
         "q/e@1.0.0<f/e<p/e p/e@^1<f/e f/e@1.0.0 a/e@1.0.0"
     );
-    insta::assert_snapshot!(world.order("a/e@1.0.0 b/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → https://host/a e → https://host/p e (`1.0.0`); dev → https://host/b e → https://host/p e (`2.0.0`) (name it in the local config too, with the version to use: that entry decides)");
-    insta::assert_snapshot!(world.order("a/e@1.0.0 f/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → https://host/a e → https://host/p e (`1.0.0`); dev → https://host/f e → https://host/p e (`main`) (name it in the local config too, with the version to use: that entry decides)");
-    insta::assert_snapshot!(world.order("d/e@1.0.0 c/e@1.0.0 a/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → https://host/d e → https://host/p e (`>=1.3`); dev → https://host/a e → https://host/p e (`1.0.0`) (name it in the local config too, with the version to use: that entry decides)");
+    insta::assert_snapshot!(world.order("a/e@1.0.0 b/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → e of https://host/a → e of https://host/p (`1.0.0`); dev → e of https://host/b → e of https://host/p (`2.0.0`) (name it in the local config too, with the version to use: that entry decides)");
+    insta::assert_snapshot!(world.order("a/e@1.0.0 f/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → e of https://host/a → e of https://host/p (`1.0.0`); dev → e of https://host/f → e of https://host/p (`main`) (name it in the local config too, with the version to use: that entry decides)");
+    insta::assert_snapshot!(world.order("d/e@1.0.0 c/e@1.0.0 a/e@1.0.0"), @"`e` of https://host/p is asked for in versions that exclude each other: dev → e of https://host/d → e of https://host/p (`>=1.3`); dev → e of https://host/a → e of https://host/p (`1.0.0`) (name it in the local config too, with the version to use: that entry decides)");
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn the_requesters_are_named_when_no_tag_satisfies_all() {
     assert_eq!(
         graph.askers(ready[0]),
         [
-            "dev → https://host/a e → https://host/p e (`^1`)",
-            "dev → https://host/b e → https://host/p e (`^2`)"
+            "dev → e of https://host/a → e of https://host/p (`^1`)",
+            "dev → e of https://host/b → e of https://host/p (`^2`)"
         ]
     );
 }
@@ -206,9 +206,9 @@ fn cycles_and_endless_chains_are_reported_with_their_chain() {
         ("b/e@1.0.0", "c/e@1.0.0"),
         ("c/e@1.0.0", "a/e@^1"),
     ]);
-    insta::assert_snapshot!(cycle.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → https://host/a e → https://host/b e → https://host/c e → https://host/a e (remove one of the entries on the way)");
+    insta::assert_snapshot!(cycle.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → e of https://host/a → e of https://host/b → e of https://host/c → e of https://host/a (remove one of the entries on the way)");
     let own = World::new(&[("a/e@1.0.0", "a/e@1.0.0")]);
-    insta::assert_snapshot!(own.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → https://host/a e → https://host/a e (remove one of the entries on the way)");
+    insta::assert_snapshot!(own.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → e of https://host/a → e of https://host/a (remove one of the entries on the way)");
     let chain: Vec<(String, String)> = (0..40)
         .map(|n| (format!("r/e{n}@1.0.0"), format!("r/e{}@1.0.0", n + 1)))
         .collect();
@@ -219,10 +219,10 @@ fn cycles_and_endless_chains_are_reported_with_their_chain() {
     let world = World::new(&chain);
     let error = world.order("r/e0@1.0.0");
     assert!(
-        error.starts_with("a chain of more than 16 sources: dev → https://host/r e0 → "),
+        error.starts_with("a chain of more than 16 sources: dev → e0 of https://host/r → "),
         "{error}"
     );
-    assert!(error.contains("→ https://host/r e16 (remove"), "{error}");
+    assert!(error.contains("→ e16 of https://host/r (remove"), "{error}");
     assert_eq!(world.order("r/e25@1.0.0").split(' ').count(), 16);
 }
 
@@ -235,7 +235,7 @@ fn versions_that_undo_themselves_are_reported() {
         ("p/e@1.9.0", "q/e@1.0.0"),
         ("q/e@1.0.0", "p/e@<1.5"),
     ]);
-    insta::assert_snapshot!(world.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → https://host/a e → https://host/p e → https://host/q e → https://host/p e (remove one of the entries on the way)");
+    insta::assert_snapshot!(world.order("a/e@1.0.0"), @"sources name each other in a cycle: dev → e of https://host/a → e of https://host/p → e of https://host/q → e of https://host/p (remove one of the entries on the way)");
     assert_eq!(world.order("a/e@1.0.0 p/e@1.0.0"), "p/e@1.0.0<a/e a/e@1.0.0");
 }
 
@@ -314,7 +314,7 @@ fn options_of_what_is_reached_twice_are_those_of_its_lowest_entry() {
         ),
         (1, OnConflict::Error, VerifyMode::Both)
     );
-    insta::assert_snapshot!(order[0].warnings[0].message, @"`e` of https://host/p is composed once, with the options of dev → https://host/a e → https://host/p e; those of dev → https://host/b e → https://host/p e are not used");
+    insta::assert_snapshot!(order[0].warnings[0].message, @"`e` of https://host/p is composed once, with the options of dev → e of https://host/a → e of https://host/p; those of dev → e of https://host/b → e of https://host/p are not used");
     // Hooks that are off for a source are off for its own sources, except those that the local config names itself.
     let order = world
         .compose("a/e@1.0.0+hooks=false b/e@1.0.0 q/e@1.0.0", |_| 0)
@@ -349,8 +349,9 @@ fn a_thousand_sources_are_the_end_of_it() {
     let errors = world.order("r/e0@1.0.0 r/e1@1.0.0");
     assert_eq!(errors.lines().count(), 1);
     assert!(
-        errors
-            .starts_with("more than 1000 sources, with those that sources name: dev → https://host/r e1 → "),
+        errors.starts_with(
+            "more than 1000 sources, with those that sources name: dev → e1 of https://host/r → "
+        ),
         "{errors}"
     );
     assert_eq!(
@@ -408,7 +409,7 @@ fn only_the_local_config_allows_directories_beside_the_environment() {
     ]);
     let refused = world.order("a/e@1.0.0");
     assert!(
-        refused.starts_with("`e` of https://host/b would bring `prod` beside your environment, and only a source asks for that: dev → https://host/a e → https://host/b e"),
+        refused.starts_with("`e` of https://host/b would bring `prod` beside your environment, and only a source asks for that: dev → e of https://host/a → e of https://host/b"),
         "{refused}"
     );
     // What the entry above shares, what it names may share as well.
