@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,8 +15,43 @@ use super::{project, tools};
 struct Server {
     process: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    messages: Receiver<Value>,
     requests: u64,
+}
+
+/// How long the server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads the server's messages until it ends.
+fn messages(output: ChildStdout) -> Receiver<Value> {
+    let (send, messages) = mpsc::channel();
+    let mut output = BufReader::new(output);
+    std::thread::spawn(move || {
+        while let Some(message) = message(&mut output) {
+            if send.send(message).is_err() {
+                break;
+            }
+        }
+    });
+    messages
+}
+
+fn message(output: &mut BufReader<ChildStdout>) -> Option<Value> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if output.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end().split_once(": ") {
+            Some(("Content-Length", value)) => length = value.parse().ok()?,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut text = vec![0; length];
+    output.read_exact(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 impl Drop for Server {
@@ -57,7 +94,7 @@ impl Server {
             .unwrap();
         let mut server = Self {
             input: process.stdin.take().unwrap(),
-            output: BufReader::new(process.stdout.take().unwrap()),
+            messages: messages(process.stdout.take().unwrap()),
             process,
             requests: 0,
         };
@@ -99,23 +136,10 @@ impl Server {
     /// Returns the first message that is wanted, and answers the server's own requests before it.
     fn receive(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                assert_ne!(
-                    self.output.read_line(&mut line).unwrap(),
-                    0,
-                    "the server has ended"
-                );
-                match line.trim_end().split_once(": ") {
-                    Some(("Content-Length", value)) => length = value.parse().unwrap(),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-            let mut text = vec![0; length];
-            self.output.read_exact(&mut text).unwrap();
-            let message: Value = serde_json::from_slice(&text).unwrap();
+            let message = self
+                .messages
+                .recv_timeout(PATIENCE)
+                .expect("the server says nothing");
             if is_wanted(&message) {
                 return message;
             }

@@ -104,6 +104,41 @@ fn what_bitops_masks_hide_they_hide_here_too() {
     assert!(diff.unwrap().contains("+\"password\": ***"), "{shown}");
 }
 
+#[test]
+fn masks_hold_in_a_layout_that_has_to_cut_and_to_break_lines() {
+    let path = format!("app/{}.txt", "hidden word-".repeat(12));
+    let world = world(&mut [
+        catalog("c", "eks", &path, "c\n"),
+        catalog("d", "eks", &path, "d\n"),
+    ]);
+    world.sources(&[
+        "{repo: '{repo}/c', environment: eks, version: 1.0.0}",
+        "{repo: '{repo}/d', environment: eks, version: 1.0.0}",
+    ]);
+    let config = world.context.ops_repo().join("dev/bitops.config.yaml");
+    let text = std::fs::read_to_string(config).unwrap();
+    for (args, code) in [
+        (&["plan"][..], 65),
+        (&["explain", &path], 0),
+        (&["vendor", "--output", "/nowhere/x"], 65),
+    ] {
+        let shown = run(&world, args, code).to_string();
+        assert!(shown.contains("hidden"), "{shown}");
+    }
+    world.context.file(
+        "dev/bitops.config.yaml",
+        format!("{text}bitops: {{logging: {{masks: [{{search: '(hidden word-)+', replace: 'MASKED'}}]}}}}\n"),
+    );
+    for (args, code) in [
+        (&["plan"][..], 65),
+        (&["explain", &path], 0),
+        (&["vendor", "--output", "/nowhere/x"], 65),
+    ] {
+        let shown = run(&world, args, code).to_string();
+        assert!(shown.contains("MASKED") && !shown.contains("hidden"), "{shown}");
+    }
+}
+
 /// Returns a world with a lock and a newer version, in which a mask turns texts into quotes.
 fn masked_world(masks: &str) -> World {
     let mut c = catalog("c", "eks", "app/x.txt", "password: other\n");

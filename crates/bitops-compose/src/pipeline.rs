@@ -269,7 +269,11 @@ pub(crate) fn compose(job: &Job, gathered: &Gathered, local: Local) -> Result<Co
 
 /// Returns the conflicts of a composition.
 pub(crate) fn conflicts(composition: &Composition, gathered: &Gathered) -> Vec<Diagnostic> {
-    report::conflicts(composition, &gathered.layers.sources, table::columns(&stderr()))
+    report::conflicts(
+        composition,
+        &gathered.layers.sources,
+        table::columns_before_masks(&stderr()),
+    )
 }
 
 /// Returns the composition if it has no conflicts, or all of them as an error.

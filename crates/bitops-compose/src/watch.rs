@@ -245,9 +245,21 @@ fn wait<T>(limits: &Limits, result: &Receiver<Result<T, Failure>>) -> Result<Res
         }
         OVER.store(true, Ordering::Relaxed);
         limits.cancel.cancel();
-        // Whatever the work returns now, the run ends; the work only gets the time to clean up.
-        let _ = result.recv_timeout(grace);
-        return Err(problem.into());
+        // What must not be left half done may have begun just before. Its result counts.
+        let mut is_result = false;
+        while limits.undisturbed.load(Ordering::SeqCst) {
+            is_result = true;
+            match result.recv_timeout(LOOK) {
+                Ok(done) => return Ok(done),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        // Whatever else the work returns now, the run ends; the work only gets the time to clean up.
+        return match result.recv_timeout(grace) {
+            Ok(done) if is_result => Ok(done),
+            _ => Err(problem.into()),
+        };
     }
 }
 
@@ -321,6 +333,29 @@ mod tests {
             Ok(())
         });
         assert!(end.is_err() && !begun);
+    }
+
+    #[test]
+    fn what_begins_between_the_deadline_and_the_end_is_finished() {
+        let limits = limits(Duration::ZERO, u64::MAX);
+        let (inner, finished) = (limits.clone(), Arc::new(AtomicBool::new(false)));
+        let done = Arc::clone(&finished);
+        let spin_until = |inner: &Limits, moment: Duration| {
+            while inner.started.elapsed() < moment {
+                std::hint::spin_loop();
+            }
+        };
+        let end = limits.watch(move || {
+            // The deadline is over, and the watch waits for a result a little longer.
+            spin_until(&inner, SLACK / 2);
+            inner.undisturbed(|| {
+                spin_until(&inner, SLACK + GRACE + 10 * LOOK);
+                done.store(true, Ordering::SeqCst);
+                Ok(())
+            })
+        });
+        assert!(finished.load(Ordering::SeqCst));
+        assert!(end.is_ok());
     }
 
     #[test]

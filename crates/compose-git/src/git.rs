@@ -8,13 +8,7 @@ use std::{
 use compose_model::RepoUrl;
 
 use crate::{
-    cache::{Cache, Tidying},
-    error::Error,
-    options::Options,
-    repo::Repo,
-    run::Run,
-    session,
-    sync::lock_unpoisoned,
+    cache::Tidying, error::Error, options::Options, repo::Repo, run::Run, session, sync::lock_unpoisoned,
 };
 
 /// One run of fetching. Clones are cheap and share everything.
@@ -63,7 +57,7 @@ impl Git {
             return None;
         }
         let used = lock_unpoisoned(&run.used).clone();
-        Tidying::start(Cache::at(run.cache_dir()), limit, used, &run.options)
+        Tidying::start(run.cache(), limit, used, &run.options)
     }
 
     /// Returns a handle to the files of this run that must not outlive it.

@@ -15,7 +15,7 @@ use compose_model::{RepoUrl, Stage};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    cache::{Pinned, PrivateDir},
+    cache::{Cache, Pinned, PrivateDir},
     error::{Error, FailedAt},
     gitconfig::GitConfig,
     object_cache::ObjectCapacity,
@@ -41,7 +41,7 @@ pub(crate) struct Run {
     /// The name of the credential with which a repo answered last, by [`RepoUrl::key`].
     accepted: Mutex<HashMap<String, Option<String>>>,
     /// The handle of the cache's directory, where its path cannot be trusted.
-    pinned: OnceLock<Option<Pinned>>,
+    pinned: OnceLock<Option<Arc<Pinned>>>,
     /// A private directory that replaces a cache directory that cannot be written. It is made once
     /// and removed with the run.
     pub(crate) private: OnceLock<Result<PrivateDir, (PathBuf, std::io::ErrorKind)>>,
@@ -96,8 +96,17 @@ impl Run {
     /// Returns the path by which this run reaches the cache's directory.
     pub(crate) fn cache_dir(&self) -> &Path {
         let named = &self.options.cache_dir;
-        let pinned = self.pinned.get_or_init(|| Pinned::of(named));
-        pinned.as_ref().map_or(named, Pinned::path)
+        self.pinned().as_ref().map_or(named, |pinned| pinned.path())
+    }
+
+    fn pinned(&self) -> &Option<Arc<Pinned>> {
+        self.pinned
+            .get_or_init(|| Pinned::of(&self.options.cache_dir).map(Arc::new))
+    }
+
+    /// Returns the cache of this run.
+    pub(crate) fn cache(&self) -> Cache {
+        Cache::by(self.options.cache_dir.clone(), self.pinned().clone())
     }
 
     /// Records that this run used an entry of the cache.

@@ -22,6 +22,8 @@ pub(crate) const TOKENS: [&str; 11] = [
 ];
 /// The fewest characters of a token behind its beginning.
 const SHORTEST_TOKEN: usize = 16;
+/// The most bytes of an address that are looked at.
+const LONGEST_ADDRESS: usize = 4 << 10;
 
 /// Returns the text with each byte of a credential replaced by `*`: the login of an address, with
 /// or without its scheme, and the tokens of hosts anywhere.
@@ -59,38 +61,52 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
 }
 
 fn logins(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices("://").filter_map(|(at, separator)| {
-        let start = at + separator.len();
-        let address = &text[start..];
-        let address = &address[..address
-            .find(|c: char| c.is_whitespace() || "\"'`,<>".contains(c))
-            .unwrap_or(address.len())];
-        let end = start + userinfo(address)?;
-        let is_user_of_ssh = text[..at].ends_with("ssh") && !text[start..end].contains([':', '%']);
-        (!is_user_of_ssh).then_some(start..end)
+    let is_end = |c: char| c.is_whitespace() || "\"'`,<>".contains(c);
+    text.split(is_end).flat_map(move |word| {
+        let before = word.as_ptr() as usize - text.as_ptr() as usize;
+        word.match_indices("://").filter_map(move |(at, separator)| {
+            let start = at + separator.len();
+            let end = start + userinfo(start_of(&word[start..]))?;
+            let is_user_of_ssh = word[..at].ends_with("ssh") && !word[start..end].contains([':', '%']);
+            (!is_user_of_ssh).then_some(before + start..before + end)
+        })
     })
 }
 
-/// Finds the login of `user:password@host/path`.
+/// Returns as much of a text as an address may have: what is looked at for each of many addresses is
+/// bounded.
+fn start_of(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_ADDRESS);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Finds the login of `user:password@host/path`, one in each word.
 fn logins_without_scheme(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices('@').filter_map(|(at, _)| {
-        let is_end = |c: char| c.is_whitespace() || "\"'`,<>/{}[]()".contains(c);
-        let start = text[..at].rfind(is_end).map_or(0, |before| {
-            before + text[before..].chars().next().map_or(1, char::len_utf8)
-        });
-        let host = text[at + 1..].split(is_end).next().unwrap_or_default();
-        let is_host = host.contains('.') && text[at + 1 + host.len()..].starts_with('/');
-        (is_host && text[start..at].contains(':')).then_some(start..at)
+    let is_end = |c: char| c.is_whitespace() || "\"'`,<>/{}[]()".contains(c);
+    text.split(is_end).filter_map(move |word| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        let at = word.rfind('@')?;
+        let is_host = word[at..].contains('.') && text[start + word.len()..].starts_with('/');
+        (is_host && word[..at].contains(':')).then_some(start..start + at)
     })
 }
 
 fn tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
-    TOKENS.iter().flat_map(|beginning| {
-        text.match_indices(beginning).filter_map(|(start, _)| {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    TOKENS.iter().flat_map(move |beginning| {
+        let mut end = 0;
+        text.match_indices(beginning).filter_map(move |(start, _)| {
+            // The rest of the last one is looked at once.
+            if start < end {
+                return None;
+            }
             let rest = &text[start + beginning.len()..];
-            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
             let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            (length >= SHORTEST_TOKEN).then_some(start..start + beginning.len() + length)
+            end = start + beginning.len() + length;
+            (length >= SHORTEST_TOKEN).then_some(start..end)
         })
     })
 }
@@ -151,6 +167,15 @@ mod tests {
             let redacted = redact(&Arc::from(text));
             assert_eq!(&*redacted, shown);
             assert_eq!(redacted.len(), text.len());
+        }
+    }
+
+    /// What is looked at again for each find would take hours.
+    #[test]
+    fn long_texts_are_read_once() {
+        for part in ["ghp_", "@", "://", "a:@b./", "x://1:2@"] {
+            let text: Arc<str> = part.repeat((1 << 20) / part.len()).into();
+            assert_eq!(redact(&text).len(), text.len());
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Staging {
 fn begin_elsewhere(mount: &Mount, temporary: &Path, why: &Error) -> Result<HeldDir, Error> {
     tracing::warn!(path = %temporary.display(), "the composition is made in another directory: {why}");
     // What killed runs left there, as in a home.
-    old::remove_unheld(temporary, mount.link.as_ref(), mount.root());
+    old::remove_unheld_elsewhere(temporary, mount.link.as_ref(), mount.root());
     HeldDir::new(temporary)
 }
 
@@ -553,13 +553,15 @@ mod tests {
     fn a_composition_in_another_directory_works_and_sweeps_what_killed_runs_left_there() {
         let f = fixture(&["dev/x"]);
         let temporary = tempfile::tempdir().unwrap();
-        let left = temporary.path().join("composition.left");
-        let other = temporary.path().join("other");
+        let left = temporary.path().join("composition.0123456789abcdef");
+        let other = temporary.path().join("composition.backup");
+        let foreign = temporary.path().join("composition.fedcba9876543210");
+        fs::create_dir_all(foreign.join("notes")).unwrap();
         fs::create_dir_all(left.join("tree/dev")).unwrap();
         fs::create_dir(&other).unwrap();
         let why = Error::Foreign { path: "home".into() };
         let living = begin_elsewhere(&f.mount, temporary.path(), &why).unwrap();
-        assert!(!left.exists() && other.exists());
+        assert!(!left.exists() && other.exists() && foreign.exists());
 
         let own = begin_elsewhere(&f.mount, temporary.path(), &why).unwrap();
         assert!(living.path().exists(), "a living run holds it");
@@ -580,6 +582,6 @@ mod tests {
         drop((switched, living));
         assert!(!f.ops_repo().join("dev/y").exists());
         let rest: Vec<_> = fs::read_dir(temporary.path()).unwrap().flatten().collect();
-        assert_eq!(rest.len(), 1, "{rest:?}");
+        assert_eq!(rest.len(), 2, "{rest:?}");
     }
 }

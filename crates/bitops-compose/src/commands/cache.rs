@@ -50,7 +50,7 @@ impl From<&CacheEntry> for Entry {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Cache) -> Result<u8, Failure> {
     let settings = settings::read()?;
-    let cache = Objects::at(settings::cache_dir(&settings));
+    let cache = Objects::reached(settings::cache_dir(&settings));
     match &args.act {
         CacheAct::Dir(_) => {
             let dir = cache.dir().display().to_string();

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Explain) -> Result<u8, Failure> {
             &planned.composition,
             sources,
             &question,
-            table::columns(&stdout()),
+            table::columns_before_masks(&stdout()),
         )
         .map_err(|error| unanswered(error, &question, &planned.composition))?;
         match format {

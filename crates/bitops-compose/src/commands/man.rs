@@ -102,7 +102,7 @@ fn write(dir: &Path, pages: &[Page]) -> Result<(), Diagnostic> {
 }
 
 fn page(command: &Command) -> Result<Page, Diagnostic> {
-    // Not empty: the words after it would move into its place. The day is no part of what a build is made of.
+    // Not empty: the words after it would move into its place. Builds are reproducible, so the page has no date.
     let man = Man::new(command.clone())
         .date(" ")
         .source(concat!("bitops-compose ", env!("BITOPS_COMPOSE_VERSION")))

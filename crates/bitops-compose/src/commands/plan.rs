@@ -93,7 +93,7 @@ fn answer(job: &Job, planned: &Planned, shown: Shown) -> Result<Answer, Failure>
                 &planned.composition,
                 sources,
                 assumed(job, planned),
-                table::columns(&stdout()),
+                table::columns_before_masks(&stdout()),
             );
             if shown.files {
                 text.append(&report::text::files(&planned.composition, sources));

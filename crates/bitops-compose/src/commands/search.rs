@@ -18,7 +18,7 @@ use crate::{
     cli::{Format, Place, Search},
     flags,
     job::Ops,
-    report::table::{columns, table},
+    report::table::{columns_before_masks, table},
     runtime,
 };
 
@@ -253,7 +253,7 @@ impl Found {
         out.push_str(&table(
             &["ENVIRONMENT", "NEWEST", "VERSIONS", "TOOLS", "README"],
             &rows,
-            columns(&stdout()),
+            columns_before_masks(&stdout()),
         ));
         out.push_str(&format!(
             "\nnext: `bitops-compose add {asked} {}`",

@@ -75,7 +75,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
             }
         }
     }
-    // A shell that does not read any more is no problem of anybody.
+    // The shell may have closed the pipe, which is not an error.
     _ = to_stdout(out.as_bytes());
     0
 }

@@ -5,12 +5,24 @@ use std::os::fd::AsFd;
 use compose_plan::compose::report::COLUMNS;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::Masks;
+
 /// The fewest columns that the last cell of a row gets, however narrow the terminal is.
 const LEAST: usize = 8;
 
 /// Returns the number of columns of the terminal that a stream leads to; where it leads to none, those of most terminals.
 pub(crate) fn columns(stream: &impl AsFd) -> usize {
     columns_of(stream).unwrap_or(COLUMNS)
+}
+
+/// Returns the columns for a layout to which masks are applied afterwards. A text that is cut or broken is no longer what a
+/// mask is about, so where there are masks nothing is.
+pub(crate) fn columns_before_masks(stream: &impl AsFd) -> usize {
+    if Masks::current().is_empty() {
+        columns(stream)
+    } else {
+        usize::MAX
+    }
 }
 
 /// Returns the number of columns of a stream, if it is a terminal that says how many it has.

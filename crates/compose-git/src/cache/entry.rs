@@ -18,7 +18,6 @@ use super::{
         LAST_USE_PRECISION, LAYOUT, Locked, UNFINISHED_LIFETIME, failed, is_full, is_older, is_same_file,
         lock_holder, open_lock, random_directory, remove_all, try_flock, write_aside,
     },
-    owner::Cache,
     private::{self, PrivateDir},
     trust::{self, Checked},
 };
@@ -371,7 +370,7 @@ impl OpenEntry {
 /// Removes other entries from a cache on a full disk. Returns whether another try may succeed.
 pub(crate) fn make_room(run: &Run) -> bool {
     let used = lock_unpoisoned(&run.used).clone();
-    let has_room = Cache::at(run.cache_dir()).make_room(&used);
+    let has_room = run.cache().make_room(&used);
     tracing::debug!(path = %run.options.cache_dir.display(), has_room, "the disk of the cache is full");
     has_room
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, SystemTime},
 };
@@ -16,7 +16,8 @@ use super::{
         LAST_USE_PRECISION, LAYOUT, LEFT_ASIDE, Locked, UNFINISHED_LIFETIME, failed, is_older, is_same_file,
         open_lock, random_directory, remove_all, try_flock, unused_for,
     },
-    private, trust,
+    private,
+    trust::{self, Pinned},
 };
 use crate::{bounded::read_bounded, error::Error, options::Options, sync::lock_unpoisoned};
 
@@ -28,7 +29,12 @@ const MAX_ADDRESS: u64 = 64 << 10;
 /// call.
 #[derive(Clone, Debug)]
 pub struct Cache {
+    /// The path by which it is reached.
+    path: PathBuf,
+    /// The path by which the user knows it.
     dir: PathBuf,
+    /// What `path` leads to for as long as this lives.
+    _pinned: Option<Arc<Pinned>>,
 }
 
 /// One repo's entry in the cache.
@@ -79,7 +85,29 @@ enum Removal {
 impl Cache {
     /// Creates a handle for the cache in a directory, which need not exist.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        let dir = dir.into();
+        Self {
+            path: dir.clone(),
+            dir,
+            _pinned: None,
+        }
+    }
+
+    /// Creates a handle as [`Cache::at`] does, which reaches the directory as a run does: by its own
+    /// handle where other users may rename what is above it.
+    pub fn reached(dir: impl Into<PathBuf>) -> Self {
+        let named = dir.into();
+        let pinned = named.is_dir().then(|| Pinned::of(&named)).flatten();
+        Self::by(named, pinned.map(Arc::new))
+    }
+
+    pub(crate) fn by(dir: PathBuf, pinned: Option<Arc<Pinned>>) -> Self {
+        let by_handle = pinned.as_ref().map(|pinned| pinned.path().to_owned());
+        Self {
+            path: by_handle.unwrap_or_else(|| dir.clone()),
+            dir,
+            _pinned: pinned,
+        }
     }
 
     /// Returns the cache's directory.
@@ -94,7 +122,7 @@ impl Cache {
             .into_iter()
             .filter_map(|path| {
                 // What another user put there is neither read nor removed.
-                let checked = trust::check_entry(&self.dir, &path, false);
+                let checked = trust::check_entry(&self.path, &path, false);
                 if checked.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
                     return None;
                 }
@@ -115,7 +143,7 @@ impl Cache {
 
     /// Returns the addresses of the cached repos. A cache that cannot be read has none.
     pub fn repos(&self) -> Vec<String> {
-        let is_usable = |path: &PathBuf| trust::check_entry(&self.dir, path, false).is_ok();
+        let is_usable = |path: &PathBuf| trust::check_entry(&self.path, path, false).is_ok();
         let entries = self.found().unwrap_or_default().into_iter().filter(is_usable);
         entries
             .filter_map(|path| String::from_utf8(read_bounded(&path.join("url"), MAX_ADDRESS).ok()?).ok())
@@ -142,8 +170,8 @@ impl Cache {
     /// Brings the cache under a limit after a run and keeps the entries that the run used. Does
     /// nothing if another run is already doing so.
     fn enforce_limit(&self, limit: u64, used: &BTreeSet<PathBuf>) -> Result<Pruned, Error> {
-        let path = self.dir.join(LAYOUT).join("prune.lock");
-        trust::check_layout(&self.dir).map_err(|error| failed("use", &path, error))?;
+        let path = self.path.join(LAYOUT).join("prune.lock");
+        trust::check_layout(&self.path).map_err(|error| failed("use", &path, error))?;
         let lock = open_lock(&path).map_err(|error| failed("open", &path, error))?;
         if try_flock(&lock, FlockOperation::NonBlockingLockExclusive) == Locked::Taken {
             return Ok(Pruned::default());
@@ -223,7 +251,7 @@ impl Cache {
         }
         // The rename takes the entry away in one step, so that nobody opens a partial one. The
         // deletion then happens without the lock, so that nobody waits for it.
-        let trash = random_directory(&self.dir.join(LAYOUT), TRASH)?;
+        let trash = random_directory(&self.path.join(LAYOUT), TRASH)?;
         fs::rename(path, trash.path().join("entry"))?;
         Ok(Removal::Moved(trash.keep()))
     }
@@ -231,8 +259,8 @@ impl Cache {
     /// Deletes what killed runs left: the trash, unfinished files, and the layouts of older versions.
     /// Another process may be doing the same.
     fn remove_leftovers(&self) {
-        let layout = self.dir.join(LAYOUT);
-        if trust::check_layout(&self.dir).is_ok() {
+        let layout = self.path.join(LAYOUT);
+        if trust::check_layout(&self.path).is_ok() {
             for path in paths_in(&layout) {
                 let is_unfinished = || !path.join("in-use").exists() && is_older(&path, UNFINISHED_LIFETIME);
                 if name_of(&path).starts_with(TRASH) || (trust::is_own_directory(&path) && is_unfinished()) {
@@ -242,11 +270,11 @@ impl Cache {
                 }
             }
         }
-        if trust::check_base(&self.dir).is_err() {
+        if trust::check_base(&self.path).is_err() {
             return;
         }
-        remove_unfinished(&self.dir);
-        for path in paths_in(&self.dir) {
+        remove_unfinished(&self.path);
+        for path in paths_in(&self.path) {
             if is_older_layout(&name_of(&path)) && trust::is_own_directory(&path) {
                 _ = remove_all(&path);
             }
@@ -254,8 +282,8 @@ impl Cache {
     }
 
     fn found(&self) -> Result<Vec<PathBuf>, Error> {
-        let dir = self.dir.join(LAYOUT);
-        match trust::check_layout(&self.dir) {
+        let dir = self.path.join(LAYOUT);
+        match trust::check_layout(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             checked => checked.map_err(|error| failed("use", &dir, error))?,
         }

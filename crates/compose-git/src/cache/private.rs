@@ -63,7 +63,7 @@ impl PrivateDir {
         &self.path
     }
 
-    /// Removes the directory while threads that were told to stop may still write to it.
+    /// Removes the directory while threads that are stopping may still write to it.
     pub(crate) fn remove(&self) {
         // What stays is removed by a later run.
         _ = remove_all(self.dir.path());

@@ -215,7 +215,13 @@ fn remove_directory(parent: BorrowedFd<'_>, name: &Path, depth: u32) -> io::Resu
 
 /// Returns whether a path is a directory of this user, and not a link to one.
 pub(super) fn is_own_directory(path: &Path) -> bool {
-    let found = statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    let is_handle = path.parent() == Some(Path::new(HANDLES));
+    let flags = if is_handle {
+        AtFlags::empty()
+    } else {
+        AtFlags::SYMLINK_NOFOLLOW
+    };
+    let found = statat(rustix::fs::CWD, path, flags);
     found.is_ok_and(|found| {
         FileType::from_raw_mode(found.st_mode) == FileType::Directory
             && found.st_uid == rustix::process::geteuid().as_raw()
@@ -298,6 +304,7 @@ pub(super) fn check_above(base: &Path) -> io::Result<()> {
 
 /// A directory of this user that is reached by its handle. GitLab's runner makes every checkout
 /// below directories that everybody can write to, and keeps caches only in there.
+#[derive(Debug)]
 pub(crate) struct Pinned {
     _handle: OwnedFd,
     path: PathBuf,

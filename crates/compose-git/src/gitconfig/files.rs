@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
                     Some(included) => self.read_at(&included, depth + 1, take),
                     None => tracing::warn!(
                         path = %path.display(),
-                        "git's configuration includes a file of another user or of git's own, which is not read"
+                        "git's configuration includes a file of another user, of an unknown home or of git's own, which is not read"
                     ),
                 }
             }
@@ -111,12 +111,12 @@ impl<'a> Reader<'a> {
     }
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<gix::config::File, Unusable> {
-        if depth > DEEPEST {
-            return Err(Unusable::TooDeep);
-        }
         self.files += 1;
         if self.files > MOST {
             return Err(Unusable::TooMany);
+        }
+        if depth > DEEPEST {
+            return Err(Unusable::TooDeep);
         }
         let bytes = read_bounded(path, MAX_SIZE - self.bytes)?;
         self.bytes += bytes.len() as u64;

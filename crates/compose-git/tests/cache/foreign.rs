@@ -250,6 +250,7 @@ async fn below_a_directory_in_which_everybody_may_rename_only_an_own_cache_is_us
         scene.avoids_the_entry("another user's, above the cache").await;
         lchown(scene.lab.cache(), Some(0), Some(0)).unwrap();
     }
+    assert_eq!(Cache::reached(scene.lab.cache()).list().unwrap().len(), 1);
     let cache = Cache::at(scene.lab.cache());
     cache.clear().unwrap_err();
     cache.prune(&Prune::default()).unwrap_err();

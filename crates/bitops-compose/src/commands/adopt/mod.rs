@@ -275,10 +275,7 @@ impl Adoption {
             let stash = stash.take(&self.removed)?;
             match self.draft.write(&self.planned.gathered, true) {
                 Ok(lock) => self.lock = lock,
-                Err(failure) => {
-                    stash.put_back()?;
-                    return Err(failure);
-                }
+                Err(failure) => return Err(stash.put_back_after(failure)),
             }
             for path in &self.removed {
                 remove_empty(&job.root, path, &job.environment);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compose_model::{Diagnostic, TreePath};
+use compose_model::{Diagnostic, Failure, TreePath};
 use tempfile::TempDir;
 
 /// A directory of the operations repo that holds the files that were taken away, until it is
@@ -30,23 +30,28 @@ impl Stash {
     }
 
     /// Takes files away: all of them, or none if one cannot be taken.
-    pub(super) fn take<'a>(
-        mut self,
-        paths: impl IntoIterator<Item = &'a TreePath>,
-    ) -> Result<Self, Diagnostic> {
+    pub(super) fn take<'a>(mut self, paths: impl IntoIterator<Item = &'a TreePath>) -> Result<Self, Failure> {
         for (path, number) in paths.into_iter().zip(0_usize..) {
             let to = self.dir.path().join(number.to_string());
             if let Err(error) = fs::rename(self.root.join(path.as_str()), &to) {
-                self.put_back()?;
-                return Err(Diagnostic::because_of(format!("{path} cannot be moved"), error));
+                let failure = Diagnostic::because_of(format!("{path} cannot be moved"), error);
+                return Err(self.put_back_after(failure.into()));
             }
             self.taken.push((path.clone(), to));
         }
         Ok(self)
     }
 
+    /// Puts everything back after a failure. Returns the failure, with that of putting back if there is
+    /// one.
+    pub(super) fn put_back_after(self, failure: Failure) -> Failure {
+        let mut problems = failure.into_diagnostics();
+        problems.extend(self.put_back().err());
+        problems.into()
+    }
+
     /// Puts everything back. If that fails, the stash stays, and the error says where it is.
-    pub(super) fn put_back(self) -> Result<(), Diagnostic> {
+    fn put_back(self) -> Result<(), Diagnostic> {
         let mut failed = None;
         for (path, from) in self.taken {
             if let Err(error) = fs::rename(from, self.root.join(path.as_str())) {
@@ -91,7 +96,7 @@ mod tests {
         let (root, mut paths) = repo(&["dev/a", "dev/b"]);
         paths.push(TreePath::new("dev/missing").unwrap());
         let error = Stash::new(root.path()).unwrap().take(&paths).err().unwrap();
-        assert_eq!(error.message, "dev/missing cannot be moved");
+        assert_eq!(error.diagnostics()[0].message, "dev/missing cannot be moved");
         assert_eq!(entries(root.path()), ["dev"]);
         assert_eq!(fs::read_to_string(root.path().join("dev/a")).unwrap(), "dev/a");
         assert_eq!(entries(&root.path().join("dev")), ["a", "b"]);

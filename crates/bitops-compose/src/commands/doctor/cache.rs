@@ -1,10 +1,6 @@
 //! The cache of fetched objects.
 
-use std::{
-    env, fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, io::ErrorKind, path::Path};
 
 use compose_git::Cache;
 use compose_model::{ExitCode, Settings, text::counted};
@@ -90,7 +86,7 @@ fn existing(dir: &Path) -> &Path {
 
 /// Says what the cache holds.
 fn content(checks: &mut Checks, dir: &Path, limit: Option<u64>) {
-    let entries = match Cache::at(PathBuf::from(dir)).list() {
+    let entries = match Cache::reached(dir).list() {
         Ok(entries) => entries,
         Err(error) => {
             checks.warning(

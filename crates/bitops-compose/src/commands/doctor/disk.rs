@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn little_space_is_told_from_none() {
+    fn little_space_differs_from_none() {
         assert_eq!(Space::from(0), Space::None);
         assert_eq!(Space::from(1), Space::Little(1));
         assert_eq!(Space::from(1 << 40), Space::Enough(1 << 40));

@@ -1,6 +1,6 @@
 //! `doctor`: what keeps a deployment from working, on this machine and at the sources' hosts.
 //!
-//! Nothing on disk is changed. Whether something can be written is what the system says of it (`access`, `statvfs`),
+//! Nothing on disk is changed, except that an own cache that everybody may write to is closed, as each run does. Whether something can be written is what the system says of it (`access`, `statvfs`),
 //! so that quotas and servers that do not trust root are not found.
 
 mod bitops;
@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::{
     cli::{Format, Targets},
     job::Examined,
-    report::table::columns,
+    report::table::columns_before_masks,
     runtime, settings, watch,
 };
 use check::{Check, exit_code};
@@ -84,7 +84,7 @@ pub(crate) fn run(targets: &Targets) -> Result<u8, Failure> {
     let code = exit_code(all());
     match targets.format {
         Format::Text => {
-            let (mut out, columns) = (StyledText::new(), columns(&std::io::stdout()));
+            let (mut out, columns) = (StyledText::new(), columns_before_masks(&std::io::stdout()));
             page::add(&mut out, &machine, None, columns);
             for environment in &environments {
                 page::add(

@@ -1,9 +1,9 @@
 //! The result for people: one line for each check, below the heading of its group.
 
 use compose_model::{StyledText, styled, text::counted};
-use unicode_width::UnicodeWidthStr;
 
 use super::check::{Check, Status};
+use crate::report::wrap::wrapped;
 
 /// The columns before a message: the longest word for a status, with two spaces on each side.
 const INDENT: usize = 11;
@@ -53,41 +53,12 @@ fn line(out: &mut StyledText, check: &Check, columns: usize) {
     out.push("  ");
     out.push_styled(style, word);
     out.push(&" ".repeat(INDENT - 2 - word.len()));
-    let width = columns.saturating_sub(INDENT).max(LEAST);
-    paragraph(out, &check.message, width);
+    let indent = " ".repeat(INDENT);
+    let columns = columns.max(INDENT + LEAST);
+    let message = wrapped(&check.message, &indent, &indent, columns);
+    out.push(&format!("{}\n", message.trim_start()));
     if let Some(remedy) = &check.remedy {
-        out.push(&" ".repeat(INDENT));
-        paragraph(out, &format!("hint: {remedy}"), width);
-    }
-}
-
-/// Adds a text whose first line is begun already. A word that is wider than a line has one of its own.
-fn paragraph(out: &mut StyledText, text: &str, width: usize) {
-    let mut used = 0;
-    for word in text.split(' ') {
-        if used > 0 && used + 1 + word.width() > width {
-            out.push(&format!("\n{}", " ".repeat(INDENT)));
-            used = 0;
-        } else if used > 0 {
-            out.push(" ");
-            used += 1;
-        }
-        out.push(word);
-        used += word.width();
-    }
-    out.push("\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_paragraph_fits_its_width() {
-        let mut out = StyledText::new();
-        paragraph(&mut out, "one two three https://a.very.long.address/x end", 10);
-        let indent = " ".repeat(INDENT);
-        let lines = ["one two", "three", "https://a.very.long.address/x", "end"];
-        assert_eq!(out.as_str(), lines.join(&format!("\n{indent}")) + "\n");
+        let hint = wrapped(&format!("hint: {remedy}"), &indent, &indent, columns);
+        out.push(&format!("{hint}\n"));
     }
 }

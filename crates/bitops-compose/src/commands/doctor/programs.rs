@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    io::Read as _,
+    io::{self, Read},
+    os::fd::AsFd,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use compose_model::{RepoUrl, url::Scheme};
+use rustix::fs::OFlags;
 
 use super::{
     check::{Checks, Group},
@@ -22,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);
 /// The most bytes of a version.
-const LONGEST: u64 = 200;
+const LONGEST: usize = 200;
 
 /// Looks for the programs. `repos` are the addresses of all sources.
 pub(super) fn look(repos: &[RepoUrl]) -> Checks {
@@ -90,21 +92,18 @@ fn version(path: &Path, flag: &str) -> Option<String> {
         }
         thread::sleep(LOOK);
     }
-    let mut said = String::new();
-    child
-        .stdout
-        .take()?
-        .take(LONGEST)
-        .read_to_string(&mut said)
-        .ok()?;
+    let mut said = what_is_there(child.stdout.take()?);
     if said.is_empty() {
-        child
-            .stderr
-            .take()?
-            .take(LONGEST)
-            .read_to_string(&mut said)
-            .ok()?;
+        said = what_is_there(child.stderr.take()?);
     }
     let line = said.lines().next().unwrap_or_default().trim();
     (!line.is_empty()).then(|| line.to_owned())
+}
+/// Returns the beginning of what a pipe holds. It does not wait for processes that keep it open.
+fn what_is_there(mut pipe: impl Read + AsFd) -> String {
+    let mut bytes = vec![0; LONGEST];
+    let read = rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK)
+        .map_err(io::Error::from)
+        .and_then(|()| pipe.read(&mut bytes));
+    String::from_utf8_lossy(&bytes[..read.unwrap_or(0)]).into_owned()
 }

@@ -93,7 +93,7 @@ impl Environment {
         }
         self.checks.ok(
             "nested",
-            "what sources name themselves is not looked at: it is known once they are fetched, or by the lock",
+            "nested sources are not checked: they are known only after fetching, or from a lock",
         );
     }
 

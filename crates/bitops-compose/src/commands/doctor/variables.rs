@@ -64,7 +64,7 @@ fn tokens(checks: &mut Checks) {
         let Some(host) = env::token_host(&name) else {
             checks.warning(
                 "token",
-                format!("{name} is the token of no host"),
+                format!("{name} does not name a host"),
                 "in the host's name write `.` as `_`, `-` as `__` and `_` as `___`, and all letters as capitals",
             );
             continue;
