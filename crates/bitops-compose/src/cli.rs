@@ -31,7 +31,7 @@ pub(crate) use versions::{Lock, Outdated, Update, UpdateFormat, Upgrade};
 /// All other commands are for people and CI.
 #[derive(Debug, Parser)]
 #[command(verbatim_doc_comment, name = "bitops-compose", version = env!("BITOPS_COMPOSE_VERSION"), max_term_width = 100)]
-#[command(after_help = crate::commands::help::after_help())]
+#[command(after_help = crate::topic::after_help())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) flags: Flags,

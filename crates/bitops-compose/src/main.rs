@@ -57,6 +57,7 @@ mod signals;
 mod staying;
 mod switching;
 mod target;
+mod topic;
 mod wait;
 mod watch;
 mod workspace;

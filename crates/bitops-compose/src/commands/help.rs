@@ -12,59 +12,17 @@ use super::DONE;
 use crate::{
     cli::Cli,
     report::{table::columns, to_stdout, wrap::wrapped},
+    topic::Topic,
 };
 
 /// The most columns of a text. Longer lines are hard to read.
 const MOST_COLUMNS: usize = 100;
 
-/// A topic of `help`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topic {
-    Environment,
-    ExitCodes,
-}
-
-impl Topic {
-    /// All topics.
-    pub(crate) const ALL: [Self; 2] = [Self::Environment, Self::ExitCodes];
-
-    /// Returns the word that names it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::ExitCodes => "exit-codes",
-        }
+fn text_of(topic: Topic, columns: usize) -> String {
+    match topic {
+        Topic::Environment => environment(columns),
+        Topic::ExitCodes => exit_codes(columns),
     }
-
-    /// Returns what it is about.
-    pub(crate) fn about(self) -> &'static str {
-        match self {
-            Self::Environment => "every variable, with its default",
-            Self::ExitCodes => "what each exit code means",
-        }
-    }
-
-    fn text(self, columns: usize) -> String {
-        match self {
-            Self::Environment => environment(columns),
-            Self::ExitCodes => exit_codes(columns),
-        }
-    }
-}
-
-/// Returns what stands below the help of the program.
-pub(crate) fn after_help() -> String {
-    let mut out = String::from("Topics:\n");
-    for topic in Topic::ALL {
-        let _ = writeln!(
-            out,
-            "  bitops-compose help {:11}  {}",
-            topic.name(),
-            topic.about()
-        );
-    }
-    let _ = write!(out, "\nExit codes: {}.", exit::statuses());
-    out
 }
 
 /// Prints a topic, if that is what the words ask for: `help` followed by what clap takes for an unknown command.
@@ -79,7 +37,7 @@ pub(crate) fn asked(words: &[OsString], error: &clap::Error) -> Option<Result<u8
     let topic = Topic::ALL.into_iter().find(|topic| topic.name() == unknown);
     Some(match topic {
         Some(topic) => {
-            let text = topic.text(columns(&std::io::stdout()).min(MOST_COLUMNS));
+            let text = text_of(topic, columns(&std::io::stdout()).min(MOST_COLUMNS));
             to_stdout(text.as_bytes()).map(|()| DONE)
         }
         None => Err(no_such_topic(unknown).into()),

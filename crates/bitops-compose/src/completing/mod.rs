@@ -25,9 +25,9 @@ use compose_model::text;
 
 use crate::{
     cli::{Cli, Flags},
-    commands::help::Topic,
     flags,
     report::to_stdout,
+    topic::Topic,
 };
 use line::Line;
 use values::{Value, Values};

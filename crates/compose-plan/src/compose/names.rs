@@ -2,11 +2,21 @@
 
 use compose_model::{RepoUrl, TreePath, text, url::Scheme};
 
-use super::wording;
 use crate::{
     layer::{Origin, Source, SourceId},
     resolve::Kind,
 };
+
+/// Returns the tag, the branch or the commit of a source, and its commit.
+pub(super) fn version(source: &Source) -> String {
+    let resolved = text::escape(&source.resolved.name, 80);
+    let short = source.resolved.commit.abbreviated();
+    if resolved == source.resolved.commit.to_string() {
+        short
+    } else {
+        format!("{resolved} ({short})")
+    }
+}
 
 /// Names the sources of a composition.
 #[derive(Clone, Copy)]
@@ -28,7 +38,7 @@ impl Names<'_> {
         let source = &self.sources[id.0];
         let version = match source.resolved.kind {
             Kind::Tag => text::escape(&source.resolved.name, 80),
-            _ => wording::version(source),
+            _ => version(source),
         };
         format!("{} {version} ({})", source.environment, self.repo(source))
     }

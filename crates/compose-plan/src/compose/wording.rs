@@ -9,6 +9,8 @@ use super::{
 };
 use crate::layer::{Origin, Source};
 
+pub(super) use super::names::version;
+
 /// Returns a source as part of a sentence: `eks of https://github.com/org/kubernetes`.
 pub(super) fn label(source: &Source) -> String {
     format!("{} of {}", source.environment, source.repo)
@@ -40,17 +42,6 @@ pub(super) fn label_of(origin: Origin, sources: &[Source]) -> String {
     match origin {
         Origin::Source(source) => label(&sources[source.0]),
         Origin::Local => "your own environment".to_owned(),
-    }
-}
-
-/// Returns the tag, the branch or the commit of a source, and its commit.
-pub(super) fn version(source: &Source) -> String {
-    let resolved = text::escape(&source.resolved.name, 80);
-    let short = source.resolved.commit.abbreviated();
-    if resolved == source.resolved.commit.to_string() {
-        short
-    } else {
-        format!("{resolved} ({short})")
     }
 }
 

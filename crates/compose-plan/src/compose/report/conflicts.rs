@@ -27,7 +27,7 @@ pub fn conflicts(composition: &Composition, sources: &[Source], columns: usize) 
         .into_values()
         .flatten()
         .map(|conflict| diagnostic(conflict, names))
-        .chain(more(composition).map(Diagnostic::error))
+        .chain(overview::more(composition).map(Diagnostic::error))
         .collect();
     if let Some(message) = overview::count(composition) {
         let overview = Arc::new(Overview {
@@ -39,15 +39,6 @@ pub fn conflicts(composition: &Composition, sources: &[Source], columns: usize) 
             .for_each(|one| one.overview = Some(Arc::clone(&overview)));
     }
     all
-}
-
-/// Returns the line that counts the conflicts that are not listed, if there are any.
-pub(super) fn more(composition: &Composition) -> Option<String> {
-    match composition.more_conflicts {
-        0 => None,
-        1 => Some("and 1 more conflict".to_owned()),
-        count => Some(format!("and {count} more conflicts")),
-    }
 }
 
 fn diagnostic(conflict: &Conflict, names: Names<'_>) -> Diagnostic {

@@ -38,7 +38,7 @@ pub fn count(composition: &Composition) -> Option<String> {
 pub fn conflicts(composition: &Composition, sources: &[Source], columns: usize) -> StyledText {
     let all: Vec<&Conflict> = composition.conflicts.iter().collect();
     let mut out = some(composition, sources, &all, columns);
-    if let Some(more) = super::conflicts::more(composition) {
+    if let Some(more) = more(composition) {
         out.push("\n");
         out.push_line(styled::ERROR, &more);
     }
@@ -248,6 +248,15 @@ fn push_lines(out: &mut StyledText, lines: Vec<String>) {
     for line in lines {
         out.push(&line);
         out.push("\n");
+    }
+}
+
+/// Returns the line that counts the conflicts that are not listed, if there are any.
+pub(super) fn more(composition: &Composition) -> Option<String> {
+    match composition.more_conflicts {
+        0 => None,
+        1 => Some("and 1 more conflict".to_owned()),
+        count => Some(format!("and {count} more conflicts")),
     }
 }
 
