@@ -163,7 +163,7 @@ fn many_large_files_to_merge_are_bounded_in_all() {
         bounded(&mut world, "files to merge", 0);
         return;
     }
-    let run = refused(&mut world, "200 files of 3.9 MiB to merge", 20);
+    let run = refused(&mut world, "200 files of 3.9 MiB to merge", 100);
     assert!(
         run.stderr
             .contains("the merged files hold more than 96 MiB in all"),

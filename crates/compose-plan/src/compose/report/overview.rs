@@ -25,6 +25,8 @@ use crate::{
 
 /// The number of rows in a table, and of sides of a group. Further ones are only counted.
 const MOST: usize = 20;
+/// The number of groups that are laid out. Further ones have a line each.
+const MOST_GROUPS: usize = 5;
 /// The number of sides that have a column of their own.
 const MOST_COLUMNS: usize = 4;
 
@@ -57,13 +59,17 @@ pub(in crate::compose) fn some(
         sources,
     };
     let mut out = StyledText::new();
+    let (mut laid_out, mut others) = (0, Vec::new());
     for (index, group) in composition.groups.iter().enumerate() {
         let own: Vec<&Conflict> = conflicts
             .iter()
             .filter(|conflict| conflict.group == index)
             .copied()
             .collect();
-        if !own.is_empty() {
+        if !own.is_empty() && laid_out == MOST_GROUPS {
+            others.push((group, own.len()));
+        } else if !own.is_empty() {
+            laid_out += 1;
             let layout = Layout {
                 names,
                 group,
@@ -74,7 +80,40 @@ pub(in crate::compose) fn some(
             layout.write(&mut out);
         }
     }
+    rest(names, &others, columns, &mut out);
     out
+}
+
+/// Lists the groups that are not laid out, one per line.
+fn rest(names: Names<'_>, groups: &[(&ConflictGroup, usize)], columns: usize, out: &mut StyledText) {
+    if groups.is_empty() {
+        return;
+    }
+    out.push("\n");
+    let head = match groups.len() {
+        1 => "and in 1 more directory:".to_owned(),
+        count => format!("and in {count} more directories:"),
+    };
+    out.push_line(styled::ERROR, &head);
+    for (group, conflicts) in &groups[..shown(groups.len())] {
+        let sides: Vec<String> = group.sides.iter().map(|side| names.side(*side)).collect();
+        let line = format!(
+            "{}: {} between {}",
+            text::escape(&group.directory, 200),
+            counted(*conflicts, "conflict"),
+            sides.join(" and ")
+        );
+        push_lines(out, wrapped(&line, "  ", 4, columns));
+    }
+    if shown(groups.len()) < groups.len() {
+        let more = groups.len() - shown(groups.len());
+        out.push(&format!("  and {more} more\n"));
+    }
+    // A command is not broken.
+    out.push(&format!(
+        "  all of them, with their remedies:\n    bitops-compose plan {} --format json\n",
+        names.environment
+    ));
 }
 
 struct Layout<'a> {

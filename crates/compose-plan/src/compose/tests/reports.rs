@@ -130,6 +130,31 @@ fn conflicts_are_grouped_by_directory_and_sides() {
 }
 
 #[test]
+fn of_many_directories_in_conflict_the_first_are_laid_out() {
+    let names: Vec<String> = (0..40).map(|n| format!("d{n:02}/x.kv")).collect();
+    let files = |text: &'static str| names.iter().map(|name| (name.as_str(), text)).collect::<Vec<_>>();
+    let world = World::new(&[])
+        .source("a", &files("k=1\n"))
+        .source("b", &files("k=2\n"));
+    let plan = text::plan(&world.compose(), &world.layers.sources).into_string();
+    let lines: Vec<&str> = plan.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| *line == "and in 35 more directories:")
+        .unwrap();
+    assert!(
+        lines[at + 1].starts_with("  dev/d05/: 1 conflict between a "),
+        "{plan}"
+    );
+    assert_eq!(lines[at + 21], "  and 15 more", "{plan}");
+    assert!(
+        lines[at + 22].contains("`bitops-compose plan dev --format json`"),
+        "{plan}"
+    );
+    assert_eq!(plan.matches("Any one of these settles it:").count(), 5, "{plan}");
+}
+
+#[test]
 fn a_long_list_is_cut() {
     let names: Vec<String> = (0..30).map(|n| format!("d{n:02}/x")).collect();
     let files: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
