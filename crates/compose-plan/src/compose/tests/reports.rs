@@ -147,8 +147,9 @@ fn of_many_directories_in_conflict_the_first_are_laid_out() {
         "{plan}"
     );
     assert_eq!(lines[at + 21], "  and 15 more", "{plan}");
-    assert!(
-        lines[at + 22].contains("`bitops-compose plan dev --format json`"),
+    assert_eq!(
+        lines[at + 23],
+        "    bitops-compose plan dev --format json",
         "{plan}"
     );
     assert_eq!(plan.matches("Any one of these settles it:").count(), 5, "{plan}");
