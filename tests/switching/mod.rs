@@ -18,6 +18,7 @@ use crate::{
     common::{World, catalog, world},
 };
 use compose_testkit::{Run, Signal, Spawned};
+use rustix::fs::FlockOperation;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const PLAIN: &str = "bitops:\n  deployments:\n    terraform:\n      plugin: terraform\n";
@@ -112,7 +113,22 @@ fn killed(world: &mut World) {
     waiting.run.wait(LIMIT);
     fs::remove_file(world.context.root().join("running")).unwrap();
     assert_switched_in(world);
+    wait_until_nothing_is_held(&world.context.home());
     world.context.unset("BITOPS_COMPOSE_SUPERVISE");
+}
+
+/// Waits until the processes that a killed pipeline had started have ended: they hold its composition, too.
+fn wait_until_nothing_is_held(home: &Path) {
+    let began = Instant::now();
+    for entry in fs::read_dir(home).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("composition.") {
+            let dir = fs::File::open(entry.path()).unwrap();
+            while rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() {
+                assert!(began.elapsed() < LIMIT, "{} is held", entry.path().display());
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 fn theirs(world: &World) -> Option<String> {
