@@ -58,7 +58,7 @@ fn an_unknown_topic_names_those_that_there_are() {
             "{said}"
         );
     }
-    // A word that is no argument of `help` is clap's to refuse.
+    // clap refuses a word that `help` does not take.
     assert!(
         run(&world, &["zzz"], 2)
             .stderr

@@ -57,7 +57,7 @@ impl Mistakes {
     }
 
     /// Returns a hint for an entry without a key, if the key stands at the root of the file behind
-    /// it, where it is no part of the entry.
+    /// it, and so outside of the entry.
     pub(super) fn outside(&self, key: &str, head: &Range<usize>) -> Option<String> {
         let mut outside = self.outside.iter();
         let (_, found) = outside.find(|(name, span)| name == key && span.start > head.start)?;

@@ -6,7 +6,6 @@ use crate::{
     compose::{
         composition::{Conflict, ConflictGroup, ConflictKind, Holds, Party},
         names::Names,
-        problem::ConfigProblem,
         wording,
     },
     layer::Origin,
@@ -50,10 +49,7 @@ pub(super) fn note(conflict: &Conflict) -> Option<String> {
             unmerged: Some(unmerged),
         } => Some(format!("{file}: {unmerged}")),
         ConflictKind::NameCollision => Some(wording::message(conflict)),
-        ConflictKind::Config {
-            problem: ConfigProblem::NotMerged(_),
-        }
-        | ConflictKind::Config { .. }
+        ConflictKind::Config { .. }
         | ConflictKind::VariableOrder { .. }
         | ConflictKind::Plugin { .. }
         | ConflictKind::DeploymentsUnknown

@@ -98,9 +98,10 @@ fn rest(names: Names<'_>, groups: &[(&ConflictGroup, usize)], columns: usize, ou
     for (group, conflicts) in &groups[..shown(groups.len())] {
         let sides: Vec<String> = group.sides.iter().map(|side| names.side(*side)).collect();
         let line = format!(
-            "{}: {} between {}",
+            "{}: {}{} {}",
             text::escape(&group.directory, 200),
             counted(*conflicts, "conflict"),
+            preposition(group),
             sides.join(" and ")
         );
         push_lines(out, wrapped(&line, "  ", 4, columns));
@@ -125,16 +126,11 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     fn write(&self, out: &mut StyledText) {
-        let sides = &self.group.sides;
-        let place = match sides.len() {
-            0 => "",
-            1 => " in",
-            _ => " between",
-        };
         let head = format!(
-            "{}: {}{place}",
+            "{}: {}{}",
             text::escape(&self.group.directory, 200),
-            counted(self.conflicts.len(), "conflict")
+            counted(self.conflicts.len(), "conflict"),
+            preposition(self.group)
         );
         out.push_line(styled::ERROR, &head);
         push_lines(out, self.sides());
@@ -281,6 +277,15 @@ impl Layout<'_> {
 
 fn split_place(place: &str) -> (&str, &str) {
     place.rsplit_once(':').unwrap_or((place, ""))
+}
+
+/// Returns the word between the number of conflicts and their sides.
+fn preposition(group: &ConflictGroup) -> &'static str {
+    match group.sides.len() {
+        0 => "",
+        1 => " in",
+        _ => " between",
+    }
 }
 
 fn push_lines(out: &mut StyledText, lines: Vec<String>) {
